@@ -1,0 +1,51 @@
+# Every verb sets itself up first. `make help` lists them.
+# SWITCHMASTER_PYTHON=python3.12 chooses the interpreter, VENV=.venv-3.12 where it goes.
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+MADE_FROM := pyproject.toml src/switchmaster/_version.py tools/make_venv.sh
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench docs clean
+
+help:  ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/made-dev  ## make .venv with the project and its tools installed, editable
+
+demo: $(VENV)/made-demo  ## crash a real master and hear the failover live, in under two minutes
+	@$(VENV)/bin/switchmaster demo
+
+test: $(VENV)/made-dev  ## run every test that this machine can; TESTS='tests/unit -k name' for some
+	@$(PY) -m pytest $(TESTS)
+
+check: $(VENV)/made-dev  ## lint, format, types, import rules, documentation
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports --no-cache --no-logo
+	@for page in tools/*_page.py; do [ ! -e "$$page" ] || $(PY) "$$page" --check || exit 1; done
+	@$(PY) -m pytest -q tests/test_tidy.py tests/test_packaging.py
+
+bench: $(VENV)/made-dev  ## run the benchmarks in bench/
+	@for bench in bench/bench_*.py; do \
+		[ -e "$$bench" ] || { echo "there are no benchmarks in bench/ yet"; break; }; \
+		echo "$$bench"; $(PY) "$$bench" || exit 1; \
+	done
+
+docs: $(VENV)/made-dev  ## write the generated pages of docs/ anew
+	@for page in tools/*_page.py; do [ ! -e "$$page" ] || $(PY) "$$page" || exit 1; done
+
+clean:  ## remove .venv and everything that the tools left behind
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests tools bench -name __pycache__ -prune -exec rm -rf {} +
+
+# What `make demo` needs is less than what the tests need: it works without a compiler, git or root.
+$(VENV)/made-demo: $(MADE_FROM)
+	@sh tools/make_venv.sh $(VENV) cli,lab
+	@touch $@
+
+$(VENV)/made-dev: $(MADE_FROM)
+	@sh tools/make_venv.sh $(VENV) all,dev
+	@touch $(VENV)/made-demo $@

@@ -1,0 +1,171 @@
+"""
+The exception tree of switchmaster.
+
+::
+
+    SwitchmasterError
+    ├── UsageError               an argument, an address, a URL or a file is wrong        (exit code 2)
+    ├── NoSentinelReachable      none of the Sentinels answered                           (exit code 3)
+    ├── UnknownMaster            the Sentinels answer, but monitor no such master         (exit code 4)
+    ├── WaitTimeout              something was waited for and did not come in time        (exit code 1)
+    ├── WatcherClosed            the Watcher was used before its start or after its end   (exit code 1)
+    ├── MissingDependency        an extra is not installed                                (exit code 2)
+    └── LabError                 a server of the lab could not be started or steered      (exit code 1)
+
+Every class carries its data as attributes and writes its own sentence in ``__str__``: what was tried, on
+whom, for how long, what to do next. No sentence ever holds a secret. What a Sentinel or a node sends never
+raises: it becomes a fact (`switchmaster.core.facts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "LabError",
+    "MissingDependency",
+    "NoSentinelReachable",
+    "SwitchmasterError",
+    "UnknownMaster",
+    "UsageError",
+    "WaitTimeout",
+    "WatcherClosed",
+]
+
+
+class SwitchmasterError(Exception):
+    """Base of everything that switchmaster raises on purpose."""
+
+    exit_code = 1
+    """What the CLI exits with when this error ends a command."""
+
+
+class UsageError(SwitchmasterError):
+    """
+    The caller's input is wrong; nothing was tried.
+
+    Args:
+        sentence: what is wrong with which input, and what it should look like.
+    """
+
+    exit_code = 2
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class NoSentinelReachable(SwitchmasterError):
+    """
+    No Sentinel answered.
+
+    Args:
+        reasons: why, for each Sentinel that was tried, by its name (``host:port``).
+        waited: seconds that were spent on it.
+    """
+
+    exit_code = 3
+
+    def __init__(self, reasons: Mapping[str, str], waited: float) -> None:
+        super().__init__(reasons, waited)
+        self.reasons = dict(reasons)
+        self.waited = waited
+
+    def __str__(self) -> str:
+        tried = "; ".join(f"{name}: {why}" for name, why in self.reasons.items()) or "none was given"
+        return (
+            f"no Sentinel could be reached within {self.waited:.1f} s ({tried}); "
+            "check addresses, port (usually 26379), password and TLS"
+        )
+
+
+class UnknownMaster(SwitchmasterError):
+    """
+    The Sentinels monitor no master of that name.
+
+    Args:
+        name: the name that was asked for.
+        known: the names that they do monitor.
+        sentinels: the Sentinels that answered.
+    """
+
+    exit_code = 4
+
+    def __init__(self, name: str, known: Sequence[str] = (), sentinels: Sequence[str] = ()) -> None:
+        super().__init__(name, known, sentinels)
+        self.name = name
+        self.known = tuple(known)
+        self.sentinels = tuple(sentinels)
+
+    def __str__(self) -> str:
+        shown = ", ".join(repr(name) for name in self.known[:10]) or "none at all"
+        more = f" and {len(self.known) - 10} more" if len(self.known) > 10 else ""
+        asked = f" ({', '.join(self.sentinels[:5])})" if self.sentinels else ""
+        return f"the Sentinels{asked} monitor no master named {self.name!r}; they monitor {shown}{more}"
+
+
+class WaitTimeout(SwitchmasterError):
+    """
+    Something was waited for and did not come in time.
+
+    Args:
+        what: what was waited for, as the end of the sentence "waited for …".
+        waited: the seconds that the caller allowed.
+        advice: what to do next.
+    """
+
+    def __init__(self, what: str, waited: float, advice: str = "") -> None:
+        super().__init__(what, waited, advice)
+        self.what = what
+        self.waited = waited
+        self.advice = advice
+
+    def __str__(self) -> str:
+        tail = f"; {self.advice}" if self.advice else ""
+        return f"waited {self.waited:g} s for {self.what}, in vain{tail}"
+
+
+class WatcherClosed(SwitchmasterError):
+    """The Watcher was asked before it was started, or after it was closed."""
+
+    def __str__(self) -> str:
+        return "this Watcher is not running; use it inside its `with` block, or between start() and close()"
+
+
+class MissingDependency(SwitchmasterError):
+    """
+    A part of switchmaster needs a package that is not installed.
+
+    Args:
+        package: the distribution's name.
+        extra: the extra of switchmaster that brings it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(package, extra)
+        self.package = package
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return f"{self.package} is not installed; install it with: pip install 'switchmaster[{self.extra}]'"
+
+
+class LabError(SwitchmasterError):
+    """
+    A server of the lab could not be started or steered.
+
+    Args:
+        sentence: what was tried, on which server, how it failed, what to do next.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+    def __str__(self) -> str:
+        return self.sentence

@@ -1,0 +1,74 @@
+"""
+What every test run has: plugins with fixtures, a header, asyncio's debug mode, strict skips.
+
+With SWITCHMASTER_TEST_REQUIRE=all, as in CI, a test that would be skipped fails instead and says
+what was missing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+if importlib.util.find_spec("fix_lab") is not None:
+    pytest_plugins = ["fix_lab"]
+
+TESTS = Path(__file__).parent
+REQUIRE_ALL = os.environ.get("SWITCHMASTER_TEST_REQUIRE") == "all"
+
+# deadline: the two cores of a small machine are shared with servers; pytest-timeout is the limit.
+hypothesis.settings.register_profile("switchmaster", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("switchmaster")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say which servers the live tests will use, and how to repeat what hypothesis does."""
+    seed = config.getoption("hypothesis_seed", None)
+    repeat = f"{seed}" if seed is not None else "random; a failing example prints how to repeat it"
+    return [f"servers: {_servers()}", f"hypothesis seed: {repeat}"]
+
+
+def _servers() -> str:
+    try:
+        from switchmaster.lab.binaries import find_binaries
+    except ImportError as error:
+        return f"not known ({error})"
+    found = find_binaries()
+    return ", ".join(f"{binary.describe()} ({binary.path})" for binary in found) or "none found"
+
+
+@pytest.fixture(autouse=True)
+def _asyncio_debug(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not for the CLI's tests: what asyncio then logs would stand on the standard error they read.
+    # Not for live tests: they measure.
+    folder = request.path.relative_to(TESTS).parts[0] if TESTS in request.path.parents else ""
+    if folder in ("unit", "shell") and not request.path.stem.startswith("test_cli"):
+        monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
+
+
+def _fail_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{reason} (SWITCHMASTER_TEST_REQUIRE=all lets nothing be skipped)"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, object, object]:
+    """Turn a skipped test into a failed one where everything is required."""
+    report = yield
+    _fail_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, object, object]:
+    """Turn a skipped module into a failed one where everything is required."""
+    report = yield
+    _fail_skip(report)
+    return report
