@@ -1,0 +1,699 @@
+"""
+Who is master: one `Belief` for each master, moved only by the rules below.
+
+1. Epochs order, never arrival. A fact of a lower epoch never moves the belief; one of the same epoch with
+   another address is a disagreement: reported, not followed. A higher epoch makes a candidate.
+2. A candidate is decided when it has the grade that the policy asks for. Where the node cannot be asked, or
+   says nothing of use within ``timeout``, an announcement is enough, and the Switch says so.
+3. An announcement without an epoch is settled by asking its Sentinel. Where asking is not possible (a
+   transcript, an ACL), it counts by its place: `View.index` tells which switches that Sentinel has made.
+4. Epochs begin anew (an incarnation) when a majority that was told to monitor the master anew agrees, or when
+   a majority holds another address for `SETTLE` and finds it well. The node must not deny being master.
+5. A node that was decided on by its ROLE alone is asked on, until a Sentinel confirms it.
+
+Nothing here has a clock: `now` is monotonic seconds, `wall` seconds since 1970 or None.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from .decisions import Ask, Decision, Notice, NoticeKind, StartProbe, StopProbe, Switch
+from .facts import Probe
+from .model import LIMITS, Address, Cause, Grade, SentinelName, Via, Wall
+from .topology import Opinion, View
+
+__all__ = ["SETTLE", "Belief", "Candidate"]
+
+SETTLE: Final = 10.0
+"""Seconds for which a majority must hold to an address of no higher epoch before it counts as a new
+incarnation: five hello periods, in each of which a stale Sentinel would have caught up."""
+
+_CANDIDATES: Final = 8
+"""Candidates of one master at one time; a failover has one, a chain of three has three."""
+
+
+@dataclass(slots=True)
+class Candidate:
+    """An address that may be the master's, and what stands behind it."""
+
+    node: Address
+    epoch: int | None = None
+    named: dict[SentinelName, None] = field(default_factory=dict)
+    """Leaders that selected it."""
+    announced: dict[SentinelName, Via] = field(default_factory=dict)
+    """Sentinels that say it is the master."""
+    announced_at: float | None = None
+    asked: bool = False
+    """A Sentinel was asked for the epoch, and has not answered."""
+    role: str | None = None
+    reason: str = ""
+    """Why the node gave no ROLE; empty while it has not been asked or has answered."""
+    anew: Cause | None = None
+    """Set where the epochs begin anew with it, to the cause of that."""
+    withdrawn_at: float | None = None
+
+    @property
+    def witnesses(self) -> tuple[SentinelName, ...]:
+        """Who named it, in order, once each."""
+        return tuple({**self.named, **dict.fromkeys(self.announced)})[: LIMITS.witnesses]
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One switch that was decided."""
+
+    epoch: int | None
+    old: Address | None
+    new: Address
+
+
+class Belief:
+    """
+    What is believed of one master's address.
+
+    Args:
+        deployment: the deployment's name.
+        master: the master's name.
+        policy: the least grade that a Switch must have.
+        probing: whether data nodes can be asked at all.
+        timeout: seconds that a node or a Sentinel has to answer.
+    """
+
+    def __init__(
+        self, deployment: str, master: str, policy: Grade, probing: bool, timeout: float
+    ) -> None:
+        self.deployment = deployment
+        self.master = master
+        self.policy = policy
+        self.probing = probing
+        self.timeout = timeout
+        self.address: Address | None = None
+        self.epoch: int | None = None
+        self.incarnation = 0
+        self.established = False
+        """False while the first answers come in: until then the highest epoch wins, and nothing is a switch."""
+        self.views: dict[SentinelName, View] = {}
+        self.switch: Switch | None = None
+        self.stale_answers = 0
+        """Answers of an older epoch that were not followed."""
+        self._floor = -1
+        """The highest epoch known to belong to the belief or to an earlier one."""
+        self._since = 0.0
+        self._ticked = -1.0
+        self._transitions: deque[Transition] = deque(maxlen=LIMITS.transitions)
+        self._shifted = 0
+        """Transitions that fell out of the bounded memory, so that `View.index` keeps its meaning."""
+        self._candidates: dict[Address, Candidate] = {}
+        self._confirming: Address | None = None
+        """The node that was believed by its ROLE alone and is asked on."""
+        self._undone = False
+        self._removed_from: set[SentinelName] = set()
+        self._noticed: deque[tuple[object, ...]] = deque(maxlen=64)
+        self._out: list[Decision] = []
+
+    # -- what a reader gets -------------------------------------------------------------------------
+
+    @property
+    def grade(self) -> Grade:
+        """What stands behind the belief now."""
+        if self._support(self.address) >= self.majority:
+            return Grade.AGREED
+        return self.switch.grade if self.switch is not None else Grade.ANNOUNCED
+
+    @property
+    def voters(self) -> int:
+        """How many Sentinels are known to monitor this master."""
+        told = (
+            view.others + 1 for view in self.views.values() if view.live and view.others is not None
+        )
+        return max(len(self.views), *told, 1)
+
+    @property
+    def majority(self) -> int:
+        """How many Sentinels are a majority of them."""
+        return self.voters // 2 + 1
+
+    @property
+    def opinions(self) -> tuple[Opinion, ...]:
+        """What each Sentinel says, in order of name."""
+        return tuple(
+            Opinion(name, view.address, view.epoch, view.live, view.address == self.address)
+            for name, view in sorted(self.views.items())
+            if view.address is not None
+        )
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is open: a candidate, a node to confirm, or Sentinels that disagree."""
+        disagree = any(view.address != self.address for view in self.views.values())
+        return bool(self._candidates) or self._confirming is not None or disagree
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` is due, in monotonic seconds; what an earlier tick has seen is not due again."""
+        due = [
+            c.announced_at + self.timeout
+            for c in self._candidates.values()
+            if c.announced_at is not None
+        ]
+        due += [
+            c.withdrawn_at + SETTLE for c in self._candidates.values() if c.withdrawn_at is not None
+        ]
+        group = self._others() if self.established else []
+        if group:
+            due.append(max(self._held_since(view) for view in group) + SETTLE)
+        return min((moment for moment in due if moment > self._ticked), default=None)
+
+    def decisions(self) -> list[Decision]:
+        """Return what was decided since the last call."""
+        out, self._out = self._out, []
+        return out
+
+    # -- what Sentinels say -------------------------------------------------------------------------
+
+    def view(self, sentinel: SentinelName) -> View:
+        """Return this Sentinel's account, new if need be."""
+        view = self.views.get(sentinel)
+        if view is None:
+            view = self.views[sentinel] = View(sentinel, incarnation=self.incarnation)
+        return view
+
+    def mentioned(
+        self, sentinel: SentinelName, address: Address, can_ask: bool, now: float
+    ) -> None:
+        """
+        Take the master's address that an event carries beside its news.
+
+        It is the first word of a transcript; later it is no more than a hint, since the leader names the old
+        address until its own ``+switch-master``.
+        """
+        view = self.view(sentinel)
+        if view.address is None:
+            view.address, view.since, view.index = address, now, self._place(address)
+        if self.address is None:
+            self.address, self._since = address, now
+            self.established = self.established or not can_ask
+        elif can_ask and address not in (view.address, self.address) and not self._made(address):
+            self._out.append(
+                Ask(sentinel, (self.master,), f"it names {address}, which is not the belief")
+            )
+
+    def named(
+        self, sentinel: SentinelName, node: Address, epoch: int | None, now: float, wall: Wall
+    ) -> None:
+        """Take ``+selected-slave`` and what follows it: the leader wants this node to be the master."""
+        if node == self.address or self._outdated(epoch):
+            return
+        candidate = self._candidate(node, f"{sentinel} selected it")
+        candidate.withdrawn_at = None
+        candidate.named.setdefault(sentinel)
+        candidate.epoch = epoch if epoch is not None else candidate.epoch
+        self._judge(candidate, now, wall)
+
+    def withdrawn(self, node: Address, now: float) -> None:
+        """Take an abort: the node is a candidate no more, and is watched a while for a rogue promotion."""
+        candidate = self._candidates.get(node)
+        if candidate is not None and not candidate.announced:
+            candidate.withdrawn_at = now
+
+    def announced(
+        self,
+        sentinel: SentinelName,
+        node: Address,
+        old: Address | None,
+        epoch: int | None,
+        via: Via,
+        can_ask: bool,
+        now: float,
+        wall: Wall,
+    ) -> None:
+        """
+        Take a Sentinel's word that a node is the master now.
+
+        Args:
+            sentinel: who says so.
+            node: the new address.
+            old: the address before, as that Sentinel knew it.
+            epoch: the epoch of the failover that selected this node; None where none is known.
+            via: the event.
+            can_ask: whether this Sentinel answers questions.
+            now: monotonic seconds.
+            wall: seconds since 1970, or None.
+        """
+        self.established = True
+        view = self.view(sentinel)
+        if self.address is None:
+            self.address = old
+        if view.address is None and old is not None:
+            view.address, view.index = old, self._place(old)
+        if view.address == node:
+            return self._confirm(view, epoch)
+        made = self._made_after(view, node)
+        self._move(view, node, epoch, now)
+        if made is not None:
+            view.index, view.epoch = made + 1, self._transitions[made - self._shifted].epoch
+            return self._witness(view)
+        if node == self.address:
+            return self._confirm(view, epoch)
+        if self._outdated(epoch):
+            return
+        candidate = self._candidate(node, f"{via} from {sentinel}")
+        self._announce(candidate, view, via, epoch, now)
+        if candidate.epoch is None and can_ask:
+            candidate.asked = True
+            self._out.append(Ask(sentinel, (self.master,), f"{via} names no epoch"))
+        self._judge(candidate, now, wall)
+
+    def answered(
+        self, sentinel: SentinelName, address: Address, epoch: int, now: float, wall: Wall
+    ) -> None:
+        """Take the pair that a Sentinel answered: the address and its config epoch."""
+        view = self.view(sentinel)
+        returned = not view.live or view.address is None
+        self._answer(view, address, epoch, now)
+        if view.incarnation < self.incarnation and address != self.address:
+            return
+        view.incarnation = self.incarnation
+        if self.address is None or (not self.established and epoch > self._floor):
+            self.address, self.epoch, self._floor, self._since = address, epoch, epoch, now
+        elif address == self.address:
+            self._agree(view, epoch, now, wall)
+        elif epoch > self._floor or self._asked_about(address):
+            self._follow(view, address, epoch, now, wall)
+        elif self.established:
+            self._ignore(view, epoch, returned, now, wall)
+        self._anew(now, wall)
+
+    def monitored(
+        self, sentinel: SentinelName, address: Address, can_ask: bool, now: float, wall: Wall
+    ) -> None:
+        """Take ``+monitor``: this Sentinel begins anew, at epoch 0 (sentinel.c, createSentinelRedisInstance)."""
+        view = self.view(sentinel)
+        self._move(view, address, 0, now)
+        view.fresh, view.incarnation = True, self.incarnation
+        if self.address is None:
+            self.address, self.epoch, self._since = address, 0, now
+        if can_ask:
+            self._out.append(Ask(sentinel, (self.master,), "it was told to monitor this master"))
+        self._anew(now, wall)
+
+    def forgotten(self, sentinel: SentinelName, now: float, wall: Wall) -> None:
+        """Take ``-monitor``, or an answer without this master: this Sentinel monitors it no more."""
+        if self.views.pop(sentinel, None) is None:
+            return
+        self._removed_from.add(sentinel)
+        if not self.views:
+            self._notice(
+                NoticeKind.REMOVED, sentinel, "no Sentinel monitors it any more", now, wall
+            )
+        self._anew(now, wall)
+
+    def renewed(self, sentinel: SentinelName) -> None:
+        """Take a new run id under a known name: that Sentinel has lost its memory."""
+        if sentinel in self.views:
+            self._removed_from.add(sentinel)
+
+    def lost(self, sentinel: SentinelName) -> None:
+        """Take the loss of a link: what that Sentinel said is kept, but does not count as heard."""
+        if sentinel in self.views:
+            self.views[sentinel].live = False
+
+    def gone(self, sentinel: SentinelName) -> None:
+        """Drop a Sentinel for good: it does not count as a voter any more."""
+        self.views.pop(sentinel, None)
+
+    # -- what nodes say -----------------------------------------------------------------------------
+
+    def probed(self, probe: Probe, now: float, wall: Wall) -> None:
+        """Take a node's ROLE, or why it gave none."""
+        if probe.node == self._confirming and probe.node == self.address:
+            self._undone = probe.role != "master"
+            return self._anew(now, wall)
+        candidate = self._candidates.get(probe.node)
+        if candidate is None:
+            return
+        candidate.role, candidate.reason = probe.role, probe.reason
+        self._judge(candidate, now, wall)
+
+    def claims(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
+        """Take ``-role-change … master``: a node that should be a replica says it is a master."""
+        if node == self.address:
+            return
+        candidate = self._candidates.get(node)
+        if candidate is None:
+            text = f"{node} says that it is a master too; Sentinel demotes it some 10 s later"
+            self._notice(NoticeKind.SECOND_MASTER, sentinel, text, now, wall)
+        elif candidate.withdrawn_at is not None:
+            self._rogue(candidate, sentinel, now, wall)
+
+    def demoted(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
+        """Take ``+convert-to-slave``: a Sentinel makes this node a replica."""
+        if node == self.address and node == self._confirming:
+            self._undone = True
+            self._anew(now, wall)
+
+    # -- time ---------------------------------------------------------------------------------------
+
+    def establish(self, now: float) -> None:
+        """End the first phase: from now on a change of address is a switch."""
+        if self.address is not None:
+            self.established, self._since = True, now
+
+    def tick(self, now: float, wall: Wall) -> None:
+        """Decide what has waited long enough, and drop what was withdrawn long ago."""
+        self._ticked = now
+        for candidate in list(self._candidates.values()):
+            if candidate.withdrawn_at is not None and now >= candidate.withdrawn_at + SETTLE:
+                self._drop(candidate)
+            else:
+                self._judge(candidate, now, wall)
+        self._anew(now, wall)
+
+    # -- the judgement ------------------------------------------------------------------------------
+
+    def _judge(self, candidate: Candidate, now: float, wall: Wall) -> None:
+        if self._candidates.get(candidate.node) is not candidate:
+            return
+        if candidate.anew is None and self._outdated(candidate.epoch):
+            return self._drop(candidate)
+        if candidate.withdrawn_at is not None:
+            if candidate.role == "master":
+                self._rogue(candidate, None, now, wall)
+            return
+        grade = self._earned(candidate, now)
+        if grade is not None:
+            self._decide(candidate, grade, now, wall)
+
+    def _earned(self, candidate: Candidate, now: float) -> Grade | None:
+        """Return the grade with which the candidate is decided now, or None while it has to wait."""
+        if self._support(candidate.node) >= self.majority and self.policy is Grade.AGREED:
+            return Grade.AGREED
+        if self.policy is Grade.AGREED:
+            return None
+        late = candidate.announced_at is not None and now >= candidate.announced_at + self.timeout
+        if candidate.announced and candidate.epoch is None and candidate.asked and not late:
+            return None
+        if candidate.role == "master":
+            return Grade.PROMOTED
+        if not candidate.announced or (candidate.anew and candidate.role == "slave"):
+            return None
+        unasked = self.policy is Grade.ANNOUNCED or not self.probing or bool(candidate.reason)
+        return Grade.ANNOUNCED if unasked or late else None
+
+    def _decide(self, candidate: Candidate, grade: Grade, now: float, wall: Wall) -> None:
+        via = next(iter(candidate.announced.values()), Via.ROLE)
+        if candidate.anew is not None:
+            self._begin_anew(candidate)
+        self.switch = Switch(
+            deployment=self.deployment,
+            master=self.master,
+            old=self.address,
+            new=candidate.node,
+            epoch=candidate.epoch,
+            incarnation=self.incarnation,
+            grade=grade,
+            cause=candidate.anew or Cause.FAILOVER,
+            via=via,
+            witnesses=candidate.witnesses,
+            why=self._why(candidate, grade, via),
+            at=now,
+            time=wall,
+        )
+        self._out.append(self.switch)
+        self._remember(candidate, now)
+        if via is Via.ROLE:
+            self._confirming = candidate.node
+        for other in list(self._candidates.values()):
+            if other is candidate or candidate.epoch is None or self._outdated(other.epoch):
+                self._drop(other, keep_probe=other is candidate and via is Via.ROLE)
+
+    def _remember(self, candidate: Candidate, now: float) -> None:
+        if len(self._transitions) == LIMITS.transitions:
+            self._shifted += 1
+        self._transitions.append(Transition(candidate.epoch, self.address, candidate.node))
+        self.address, self.epoch, self._since = candidate.node, candidate.epoch, now
+        self._floor = max(self._floor, -1 if candidate.epoch is None else candidate.epoch)
+        self._stop_confirming()
+        self._undone = False
+        for view in self.views.values():
+            if view.address == candidate.node:
+                view.index = self._made_count
+
+    def _why(self, candidate: Candidate, grade: Grade, via: Via) -> str:
+        epoch = (
+            "an epoch that nobody named" if candidate.epoch is None else f"epoch {candidate.epoch}"
+        )
+        first = next(iter(candidate.announced), None) or next(iter(candidate.named), None)
+        if candidate.anew is not None:
+            heard = f"{len(candidate.announced)} of {self.voters} Sentinels give it anew at {epoch}"
+        elif via is Via.ROLE:
+            heard = f"{first} selected it in the failover at {epoch}"
+        elif via is Via.SNAPSHOT:
+            heard = f"{first} answers with it at {epoch}"
+        else:
+            heard = f"{via} from {first} at {epoch}"
+        if grade is Grade.AGREED:
+            return f"{heard}; {self._support(candidate.node)} of {self.voters} Sentinels agree"
+        if grade is Grade.PROMOTED:
+            return f"{heard}; the node itself answers ROLE master"
+        return f"{heard}; {self._unproved(candidate)}"
+
+    def _unproved(self, candidate: Candidate) -> str:
+        if not self.probing:
+            return "the node was not asked"
+        if candidate.reason:
+            return f"the node could not be asked: {candidate.reason}"
+        if candidate.role is not None:
+            return (
+                f"the node still answered ROLE {_replica(candidate.role)} after {self.timeout:g} s"
+            )
+        return f"the node had not answered {'yet' if self.policy is Grade.ANNOUNCED else f'in {self.timeout:g} s'}"
+
+    # -- new incarnations ---------------------------------------------------------------------------
+
+    def _others(self) -> list[View]:
+        """The largest group of Sentinels that give one other address at an epoch that is not higher."""
+        groups: dict[Address, list[View]] = {}
+        for view in self.views.values():
+            if not view.live or view.epoch is None or view.address in (None, self.address):
+                continue
+            if view.incarnation == self.incarnation and (view.fresh or view.epoch <= self._floor):
+                groups.setdefault(view.address, []).append(view)
+        group = max(groups.values(), key=len, default=[])
+        return group if len(group) >= self.majority else []
+
+    def _held_since(self, view: View) -> float:
+        return max(view.since, self._since)
+
+    def _anew(self, now: float, wall: Wall) -> None:
+        group = self._others() if self.established else []
+        stale = [
+            c
+            for c in self._candidates.values()
+            if c.anew and not any(v.address == c.node for v in group)
+        ]
+        for candidate in stale:
+            self._drop(candidate)
+        cause = self._cause_anew(group, now)
+        if cause is None or group[0].address is None:
+            return
+        candidate = self._candidate(group[0].address, "a majority gives it anew")
+        candidate.anew = cause
+        for view in group:
+            self._announce(candidate, view, Via.SNAPSHOT, None, now)
+        candidate.epoch = max(view.epoch or 0 for view in group)
+        self._judge(candidate, now, wall)
+
+    def _cause_anew(self, group: list[View], now: float) -> Cause | None:
+        """Return why the group's address begins anew, or None while it does not."""
+        if not group:
+            return None
+        if all(view.fresh for view in group):
+            return Cause.RECONFIGURED
+        if self._confirming is not None:
+            # Promoted, seen by us, and announced by nobody: it stands until the node itself falls.
+            return (
+                Cause.FAILOVER if self._undone and not any(view.sdown for view in group) else None
+            )
+        held = all(now >= self._held_since(view) + SETTLE for view in group)
+        return Cause.UNKNOWN if held and not any(view.sdown for view in group) else None
+
+    def _begin_anew(self, candidate: Candidate) -> None:
+        self.incarnation += 1
+        self._transitions.clear()
+        self._shifted = 0
+        self._floor = -1
+        for view in self.views.values():
+            view.index = 0
+            if view.address == candidate.node:
+                view.incarnation = self.incarnation
+
+    # -- the parts of an answer ---------------------------------------------------------------------
+
+    def _answer(self, view: View, address: Address, epoch: int, now: float) -> None:
+        if view.sentinel in self._removed_from:
+            self._removed_from.discard(view.sentinel)
+            view.fresh = True
+        if (address, epoch) != (view.address, view.epoch):
+            view.since = now
+            if view.incarnation < self.incarnation and view.epoch is not None:
+                view.incarnation = self.incarnation
+        if epoch >= self._floor and epoch > 0:
+            view.fresh = False
+        if address != view.address:
+            view.moved()
+        view.live, view.address, view.epoch = True, address, epoch
+        made = [t for t in self._transitions if t.epoch is not None and t.epoch <= epoch]
+        view.index = self._made_count if address == self.address else self._shifted + len(made)
+
+    def _agree(self, view: View, epoch: int, now: float, wall: Wall) -> None:
+        if epoch > self._floor:
+            if self.epoch is not None and self.established:
+                text = f"its epoch rose from {self.epoch} to {epoch} and the address is the same: a failover "
+                self._notice(
+                    NoticeKind.MISSED,
+                    view.sentinel,
+                    text + "and its way back were missed",
+                    now,
+                    wall,
+                )
+            self.epoch = self._floor = epoch
+            if (
+                self.switch is not None
+                and self.switch.epoch is None
+                and self.switch.new == self.address
+            ):
+                self.switch = replace(self.switch, epoch=epoch)
+        elif self.epoch is None:
+            self.epoch = epoch
+        if epoch == self.epoch:
+            self._witness(view)
+
+    def _follow(self, view: View, address: Address, epoch: int, now: float, wall: Wall) -> None:
+        candidate = self._candidate(address, f"{view.sentinel} answers with it at epoch {epoch}")
+        if candidate.asked:
+            candidate.asked, candidate.epoch = False, epoch
+        if candidate.anew is None:
+            candidate.epoch = max(epoch, candidate.epoch or epoch)
+            candidate.withdrawn_at = None
+            self._announce(candidate, view, Via.SNAPSHOT, epoch, now)
+        self._judge(candidate, now, wall)
+
+    def _ignore(self, view: View, epoch: int, returned: bool, now: float, wall: Wall) -> None:
+        self.stale_answers += 1
+        if epoch == self.epoch:
+            text = (
+                f"{view.sentinel} gives {view.address} at epoch {epoch}, we believe {self.address}"
+            )
+            self._notice(NoticeKind.DISAGREEMENT, view.sentinel, text, now, wall)
+        elif returned:
+            text = f"{view.sentinel} still gives {view.address} of epoch {epoch}; not followed"
+            self._notice(NoticeKind.STALE, view.sentinel, text, now, wall)
+
+    def _announce(
+        self, candidate: Candidate, view: View, via: Via, epoch: int | None, now: float
+    ) -> None:
+        candidate.announced.setdefault(view.sentinel, via)
+        candidate.withdrawn_at = None
+        if candidate.announced_at is None:
+            candidate.announced_at = now
+        if candidate.epoch is None:
+            candidate.epoch = epoch
+
+    # -- small matters ------------------------------------------------------------------------------
+
+    @property
+    def _made_count(self) -> int:
+        return self._shifted + len(self._transitions)
+
+    def _made(self, address: Address) -> bool:
+        """Whether the master was at this address before."""
+        return any(address == t.old for t in self._transitions)
+
+    def _made_after(self, view: View, node: Address) -> int | None:
+        """Return the number of the next switch to this node that the Sentinel has not made yet."""
+        for place, transition in enumerate(self._transitions, self._shifted):
+            if place >= view.index and transition.new == node:
+                return place
+        return None
+
+    def _place(self, address: Address) -> int:
+        """Return how many switches a Sentinel has made that holds to this address."""
+        if address == self.address:
+            return self._made_count
+        olds = [
+            place for place, t in enumerate(self._transitions, self._shifted) if t.old == address
+        ]
+        return olds[-1] if olds else self._made_count
+
+    def _move(self, view: View, address: Address, epoch: int | None, now: float) -> None:
+        view.live, view.address, view.epoch, view.since = True, address, epoch, now
+        view.incarnation = self.incarnation
+        view.moved()
+
+    def _confirm(self, view: View, epoch: int | None) -> None:
+        view.index = self._made_count
+        view.epoch = epoch if epoch is not None else self.epoch
+        self._witness(view)
+
+    def _witness(self, view: View) -> None:
+        switch = self.switch
+        if switch is None or view.address != switch.new or view.address != self.address:
+            return
+        self._stop_confirming()
+        if view.sentinel not in switch.witnesses and len(switch.witnesses) < LIMITS.witnesses:
+            self.switch = replace(switch, witnesses=(*switch.witnesses, view.sentinel))
+
+    def _asked_about(self, node: Address) -> bool:
+        return node in self._candidates and self._candidates[node].asked
+
+    def _outdated(self, epoch: int | None) -> bool:
+        return epoch is not None and epoch <= self._floor
+
+    def _support(self, address: Address | None) -> int:
+        return sum(view.live and view.address == address for view in self.views.values())
+
+    def _candidate(self, node: Address, why: str) -> Candidate:
+        candidate = self._candidates.get(node)
+        if candidate is None:
+            while len(self._candidates) >= _CANDIDATES:
+                self._drop(next(iter(self._candidates.values())))
+            candidate = self._candidates[node] = Candidate(node)
+            if self.probing:
+                self._out.append(StartProbe(node, self.master, why))
+        return candidate
+
+    def _drop(self, candidate: Candidate, keep_probe: bool = False) -> None:
+        if (
+            self._candidates.pop(candidate.node, None) is not None
+            and self.probing
+            and not keep_probe
+        ):
+            self._out.append(StopProbe(candidate.node, self.master))
+
+    def _stop_confirming(self) -> None:
+        if self._confirming is not None:
+            self._out.append(StopProbe(self._confirming, self.master))
+            self._confirming = None
+
+    def _rogue(
+        self, candidate: Candidate, sentinel: SentinelName | None, now: float, wall: Wall
+    ) -> None:
+        text = f"{candidate.node} was promoted after its failover was aborted: a second master, not followed"
+        self._notice(NoticeKind.ROGUE, sentinel, text, now, wall)
+
+    def _notice(
+        self, kind: NoticeKind, sentinel: SentinelName | None, text: str, now: float, wall: Wall
+    ) -> None:
+        key = (kind, text, self.incarnation, self.epoch)
+        if key not in self._noticed:
+            self._noticed.append(key)
+            self._out.append(Notice(kind, self.deployment, self.master, sentinel, text, now, wall))
+
+
+def _replica(role: str) -> str:
+    """The wire says slave, people read replica."""
+    return "replica" if role == "slave" else role

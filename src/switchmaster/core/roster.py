@@ -1,0 +1,220 @@
+"""
+The Sentinels of one deployment: who they are, which of them we hear, whom to dial and whom to leave.
+
+Seeds, which the user named, are kept for ever; the others are discovered from what Sentinels know of each
+other, and left when they are down for `FORGET` and nobody lists them. A Sentinel is one run id: where two
+names turn out to be one Sentinel, it is heard once. Only links are decided on here, never masters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from .decisions import Connect, Disconnect
+from .facts import LinkChange, LinkState
+from .model import LIMITS, Address, RunId, SentinelName
+from .topology import SentinelState
+
+__all__ = ["FORGET", "Roster", "Sentinel"]
+
+FORGET: Final = 600.0
+"""Seconds after which a discovered Sentinel that is down and that no other lists is dialled no more, and any
+Sentinel that is down no longer counts as a voter."""
+
+
+@dataclass(slots=True)
+class Sentinel:
+    """One Sentinel, and our link to it."""
+
+    name: SentinelName
+    seed: bool
+    can_ask: bool = True
+    address: Address | None = None
+    run_id: RunId | None = None
+    version: str = ""
+    state: LinkState = LinkState.DOWN
+    reason: str = ""
+    tilt: bool = False
+    answered: bool = False
+    """It has given a whole snapshot, or may not be asked for one."""
+    failed: bool = False
+    """A connection to it has failed."""
+    epoch: int | None = None
+    """The last ``+new-epoch`` it published."""
+    tried: bool = False
+    """Its last event was ``+try-failover``: the vote that follows is for itself."""
+    down_since: float | None = None
+    asked_all: float | None = None
+    """When it was last asked about everything because of an odd event."""
+    parked: bool = False
+    """It is the same Sentinel as another that we hear."""
+
+    def value(self) -> SentinelState:
+        """Return what a reader gets."""
+        return SentinelState(
+            self.name, self.run_id, self.version, self.state, self.reason, self.seed, self.tilt
+        )
+
+
+class Roster:
+    """
+    All Sentinels of a deployment.
+
+    Args:
+        seeds: the Sentinels that the user named.
+        asking: whether Sentinels can be asked; False for a transcript.
+        discover: whether to dial Sentinels that the others know.
+    """
+
+    def __init__(self, seeds: Iterable[SentinelName], asking: bool, discover: bool) -> None:
+        self._asking = asking
+        self._discover = discover
+        self._sentinels = {name: Sentinel(name, seed=True) for name in seeds}
+        self._run_ids: dict[RunId, SentinelName] = {}
+        self._out: list[Connect | Disconnect] = []
+        self.not_dialled = 0
+        """Sentinels that were over the limit."""
+
+    def __iter__(self) -> Iterator[Sentinel]:
+        return iter(self._sentinels.values())
+
+    def decisions(self) -> list[Connect | Disconnect]:
+        """Return whom to dial and whom to leave, since the last call."""
+        out, self._out = self._out, []
+        return out
+
+    def sentinel(self, name: SentinelName) -> Sentinel:
+        """Return the Sentinel of that name, new if need be (in a transcript nobody introduces them)."""
+        sentinel = self._sentinels.get(name)
+        if sentinel is None:
+            sentinel = self._sentinels[name] = Sentinel(name, seed=False, can_ask=self._asking)
+        return sentinel
+
+    @property
+    def heard_enough(self) -> bool:
+        """
+        Whether enough Sentinels have answered to know where the masters are.
+
+        A majority of them, so that one silent or stale Sentinel costs nothing, or all that do not fail.
+        """
+        count = sum(not s.parked for s in self._sentinels.values())
+        answered = sum(s.answered and not s.parked for s in self._sentinels.values())
+        failed = sum(s.failed and not s.answered for s in self._sentinels.values())
+        return answered > count // 2 or (answered > 0 and answered + failed >= count)
+
+    @property
+    def deadline(self) -> float | None:
+        """When a Sentinel that is down is to be forgotten, in monotonic seconds."""
+        return min((s.down_since + FORGET for s in self if s.down_since is not None), default=None)
+
+    # -- links --------------------------------------------------------------------------------------
+
+    def live(self, sentinel: Sentinel, change: LinkChange) -> tuple[bool, list[SentinelName]]:
+        """
+        Take a link that came up.
+
+        Returns:
+            Whether this name has another run id than before (that Sentinel has lost its memory), and the
+            names that turned out to be this Sentinel too, whose word counts no more.
+        """
+        sentinel.down_since, sentinel.tilt, sentinel.failed = None, False, False
+        sentinel.can_ask, sentinel.version = change.can_ask, change.version
+        sentinel.answered = sentinel.answered or not change.can_ask
+        if change.run_id is None:
+            return False, []
+        renewed = sentinel.run_id not in (None, change.run_id)
+        sentinel.run_id = change.run_id
+        same = self._same(sentinel, change.run_id)
+        self._run_ids[change.run_id] = sentinel.name
+        return renewed, same
+
+    def _same(self, sentinel: Sentinel, run_id: RunId) -> list[SentinelName]:
+        gone = []
+        for other in [s for s in self if s is not sentinel and s.run_id == run_id and not s.parked]:
+            if other.state is not LinkState.LIVE:
+                if not other.seed:
+                    gone.append(self._remove(other, f"it is {sentinel.name} now"))
+                continue
+            extra = sentinel if other.seed and not sentinel.seed else other
+            kept = other if extra is sentinel else sentinel
+            why = f"it is the same Sentinel as {kept.name}"
+            gone.append(self._park(extra, why) if extra.seed else self._remove(extra, why))
+        return gone
+
+    def _park(self, sentinel: Sentinel, why: str) -> SentinelName:
+        sentinel.parked = True
+        self._out.append(Disconnect(sentinel.name, why))
+        return sentinel.name
+
+    def _remove(self, sentinel: Sentinel, why: str) -> SentinelName:
+        self._sentinels.pop(sentinel.name, None)
+        self._out.append(Disconnect(sentinel.name, why))
+        return sentinel.name
+
+    def down(self, sentinel: Sentinel, now: float) -> bool:
+        """
+        Take a link that failed or was lost.
+
+        Returns:
+            Whether it is news, and not one more attempt that failed.
+        """
+        sentinel.failed = True
+        if sentinel.down_since is not None:
+            return False
+        sentinel.down_since = now
+        for other in self:
+            if other.parked and other.run_id == sentinel.run_id:
+                other.parked, other.run_id = False, None
+                address = other.address or Address.parse(other.name)
+                self._out.append(Connect(other.name, address, f"{sentinel.name} is lost"))
+        return True
+
+    def tick(self, now: float, listed: frozenset[RunId]) -> list[SentinelName]:
+        """
+        Give up the Sentinels that were down for `FORGET`.
+
+        Args:
+            now: monotonic seconds.
+            listed: the run ids that any Sentinel we hear still lists.
+
+        Returns:
+            The names whose word counts no more.
+        """
+        gone = []
+        for sentinel in list(self):
+            if sentinel.down_since is None or now < sentinel.down_since + FORGET:
+                continue
+            gone.append(sentinel.name)
+            sentinel.down_since = None
+            if not sentinel.seed and sentinel.run_id not in listed:
+                self._remove(sentinel, f"down for {FORGET:.0f} s, and no Sentinel lists it")
+        return gone
+
+    # -- who is who ---------------------------------------------------------------------------------
+
+    def named(self, run_id: RunId) -> SentinelName | None:
+        """Return the name of the Sentinel with that run id, or None where it is not one of ours."""
+        name = self._run_ids.get(run_id)
+        return name if name in self._sentinels else None
+
+    def learn(self, run_id: RunId, name: SentinelName) -> None:
+        """Note which Sentinel has a run id, unless its own link has told already."""
+        if len(self._run_ids) < 4 * LIMITS.sentinels:
+            self._run_ids.setdefault(run_id, name)
+
+    def discovered(self, run_id: RunId, address: Address, by: SentinelName) -> None:
+        """Take a Sentinel that another knows, and dial it if it is new or has moved."""
+        name = SentinelName(str(address))
+        self.learn(run_id, name)
+        if not (self._discover and self._asking and address.port and address.host):
+            return
+        heard = any(s.run_id == run_id and (s.parked or s.state is LinkState.LIVE) for s in self)
+        if heard or name in self._sentinels:
+            return
+        if len(self._sentinels) >= LIMITS.sentinels:
+            self.not_dialled += 1
+            return
+        self._sentinels[name] = Sentinel(name, seed=False, address=address)
+        self._out.append(Connect(name, address, f"{by} knows it"))

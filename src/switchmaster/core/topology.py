@@ -1,0 +1,232 @@
+"""
+What we believe, as immutable values; and what each Sentinel says, as the views they are made from.
+
+A `View` is one Sentinel's account of one master; events and snapshots are folded into it as they come, with no
+judgement. `MasterState` and `Topology` are what a reader gets. Who is believed is `decide`'s matter.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from .decisions import Switch
+from .events import InstanceEvent, Kind
+from .facts import LinkState, MasterSnapshot
+from .failover import Failover
+from .model import LIMITS, Address, Grade, RunId, SentinelName
+
+__all__ = ["Health", "MasterState", "Opinion", "ReplicaState", "SentinelState", "Topology", "View"]
+
+
+class Health(enum.StrEnum):
+    """How a master stands, in one word."""
+
+    OK = "ok"
+    SUSPECTED = "suspected"
+    """At least one Sentinel says SDOWN."""
+    DOWN = "down"
+    """Sentinels agree: ODOWN."""
+    FAILING_OVER = "failing-over"
+    """A failover is under way and has not promoted a replica yet."""
+    UNKNOWN = "unknown"
+    """No Sentinel that we hear monitors it, or none has said where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaState:
+    """A replica of a master, as the Sentinels see it."""
+
+    address: Address
+    down_by: tuple[SentinelName, ...]
+    """The Sentinels that say SDOWN."""
+    link_up: bool | None
+    """Whether its replication link is up; None where no Sentinel was asked."""
+    offset: int | None
+    priority: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one Sentinel says of a master's address."""
+
+    sentinel: SentinelName
+    address: Address
+    epoch: int | None
+    live: bool
+    """Whether we hear this Sentinel now."""
+    agrees: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelState:
+    """One Sentinel and our link to it."""
+
+    name: SentinelName
+    run_id: RunId | None
+    version: str
+    state: LinkState
+    reason: str
+    """Why there is no connection; empty where there is one."""
+    seed: bool
+    """Whether the user named it; the others were discovered."""
+    tilt: bool
+    """It does not trust its own clock: for 30 s it starts no failover."""
+
+
+@dataclass(frozen=True, slots=True)
+class MasterState:
+    """What we believe of one master."""
+
+    name: str
+    address: Address | None
+    epoch: int | None
+    incarnation: int
+    """Counts how often its epochs began anew (REMOVE and MONITOR); 0 at first."""
+    grade: Grade
+    health: Health
+    down_by: tuple[SentinelName, ...]
+    quorum: int | None
+    replicas: tuple[ReplicaState, ...]
+    opinions: tuple[Opinion, ...]
+    failover: Failover | None
+    """The failover under way."""
+    switch: Switch | None
+    """The last switch, with all the witnesses that have come since."""
+
+    @property
+    def disagreeing(self) -> tuple[Opinion, ...]:
+        """The Sentinels that we hear and that give another address."""
+        return tuple(opinion for opinion in self.opinions if opinion.live and not opinion.agrees)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What we believe of one deployment at one moment."""
+
+    deployment: str
+    masters: Mapping[str, MasterState]
+    sentinels: Mapping[SentinelName, SentinelState]
+    version: int
+    """Rises with every change."""
+
+
+@dataclass(slots=True)
+class ReplicaView:
+    """One Sentinel's account of one replica."""
+
+    down: bool = False
+    link_up: bool | None = None
+    offset: int | None = None
+    priority: int | None = None
+
+
+@dataclass(slots=True)
+class View:
+    """One Sentinel's account of one master. `address` to `since` are moved by `decide` alone."""
+
+    sentinel: SentinelName
+    live: bool = True
+    address: Address | None = None
+    epoch: int | None = None
+    incarnation: int = 0
+    index: int = 0
+    """How many of the belief's transitions this Sentinel has made."""
+    fresh: bool = False
+    """It was told to monitor this master anew (``+monitor``), so a lower epoch is no sign of staleness."""
+    since: float = 0.0
+    """Since when it says so, in monotonic seconds."""
+    sdown: bool = False
+    odown: bool = False
+    others: int | None = None
+    """num-other-sentinels."""
+    quorum: int | None = None
+    failover_timeout: float | None = None
+    """Seconds."""
+    replicas: dict[Address, ReplicaView] = field(default_factory=dict)
+    sentinels: dict[RunId, Address] = field(default_factory=dict)
+    """The other Sentinels that it knows."""
+
+    def snapshot(self, fact: MasterSnapshot) -> None:
+        """Take all that an answer says, but for the address and the epoch."""
+        reply = fact.reply
+        self.sdown, self.odown = "s_down" in reply.flags, "o_down" in reply.flags
+        self.others, self.quorum = reply.num_other_sentinels, reply.quorum
+        self.failover_timeout = reply.failover_timeout_ms / 1000
+        if fact.replicas is not None:
+            self.replicas = {
+                row.address: ReplicaView(
+                    "s_down" in row.flags, row.master_link_up, row.offset, row.priority
+                )
+                for row in fact.replicas[: LIMITS.replicas]
+                if row.address != fact.address
+            }
+        if fact.sentinels is not None:
+            self.sentinels = {
+                row.run_id: row.address for row in fact.sentinels[: LIMITS.sentinels] if row.run_id
+            }
+
+    def fold(self, event: InstanceEvent) -> None:
+        """Take what an event says of the instances: who is up, who is down, who is new."""
+        instance, channel = event.instance, event.channel
+        if instance.kind is Kind.MASTER:
+            self._fold_master(channel)
+        elif instance.kind is Kind.REPLICA:
+            self._fold_replica(channel, instance.address)
+        elif channel in ("+sentinel", "-sdown") and len(self.sentinels) < LIMITS.sentinels:
+            self.sentinels[RunId(instance.name)] = instance.address
+
+    def _fold_master(self, channel: str) -> None:
+        if channel == "+sdown":
+            self.sdown = True
+        elif channel == "-sdown":
+            self.sdown = self.odown = False
+        elif channel in ("+odown", "-odown"):
+            self.odown = channel == "+odown"
+        elif channel == "+reset-master":
+            self.sdown = self.odown = False
+            self.replicas.clear()
+            self.sentinels.clear()
+
+    def _fold_replica(self, channel: str, address: Address) -> None:
+        if channel == "+slave" and len(self.replicas) < LIMITS.replicas:
+            self.replicas[address] = ReplicaView()
+        elif (replica := self.replicas.get(address)) is not None:
+            if channel in ("+sdown", "-sdown"):
+                replica.down = channel == "+sdown"
+            elif channel == "+slave-reconf-done":
+                replica.link_up = True
+
+    def moved(self) -> None:
+        """Forget what belonged to the old master: ``+switch-master`` is followed by ``+slave`` for each replica."""
+        self.sdown = self.odown = False
+        self.replicas.clear()
+
+
+def merge_replicas(views: Iterable[View], master: Address | None) -> tuple[ReplicaState, ...]:
+    """
+    Put together what the Sentinels say of the replicas.
+
+    Args:
+        views: those Sentinels whose address is the one believed.
+        master: that address, which is no replica.
+
+    Returns:
+        One row a replica, in order of address.
+    """
+    rows: dict[Address, list[tuple[SentinelName, ReplicaView]]] = {}
+    for view in views:
+        for address, replica in view.replicas.items():
+            if address != master:
+                rows.setdefault(address, []).append((view.sentinel, replica))
+    return tuple(
+        ReplicaState(
+            address,
+            tuple(name for name, replica in seen if replica.down),
+            next((r.link_up for _, r in seen if r.link_up is not None), None),
+            max((r.offset for _, r in seen if r.offset is not None), default=None),
+            next((r.priority for _, r in seen if r.priority is not None), None),
+        )
+        for address, seen in sorted(rows.items())
+    )

@@ -1,0 +1,527 @@
+"""
+All Sentinels of one deployment: facts in, decisions and one immutable Topology out.
+
+`observe` takes what one Sentinel (or a node) said, `tick` takes the time, `decisions` gives what should happen
+now, `deadline` says when the next tick is due. No I/O, no clock, no chance: the same facts at the same times
+give the same decisions, under asyncio, in replay, in simulation and under the fuzzer.
+
+Invariants: one Switch for each (master, incarnation, epoch, address); within an incarnation the decided epoch never
+goes down; a node is never ``promoted`` that did not answer ROLE master after a Sentinel named it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from .attempts import Attempts
+from .decide import Belief
+from .decisions import Ask, Decision, Notice, NoticeKind
+from .events import (
+    AddressSwitched,
+    Event,
+    InstanceEvent,
+    Kind,
+    NewEpoch,
+    RoleChanged,
+    SwitchedMaster,
+    Tilt,
+    Unrecognised,
+    Voted,
+)
+from .facts import Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
+from .failover import ABORT_REASONS, Attempt, FailoverKind
+from .model import LIMITS, Address, Grade, RunId, SentinelName, Via, Wall
+from .roster import Roster, Sentinel
+from .topology import Health, MasterState, Topology, merge_replicas
+
+__all__ = ["Watch", "WatchCounters"]
+
+ASK_ALL_EVERY: Final = 1.0
+"""Seconds between two questions about all masters that one Sentinel's odd events may cause."""
+
+_ASK_AFTER: Final = frozenset(
+    {
+        "+promoted-slave",
+        "+switch-master",
+        "+failover-end",
+        "+reset-master",
+        "+sentinel-address-switch",
+    }
+)
+"""Events after which the Sentinel is asked: they change more than they say."""
+
+
+@dataclass(slots=True)
+class WatchCounters:
+    """What was seen, for those who measure."""
+
+    events: int = 0
+    unrecognised: int = 0
+    snapshots: int = 0
+    switches: int = 0
+    not_followed: int = 0
+    """Facts about masters that were not asked for, or over a limit."""
+
+
+@dataclass(slots=True)
+class _Master:
+    belief: Belief
+    attempts: Attempts
+    state: MasterState | None = None
+    """The last value given out; None when something changed since."""
+
+
+class Watch:
+    """
+    What one deployment's Sentinels say, and what follows from it.
+
+    Args:
+        seeds: the Sentinels that the user named; they are never forgotten.
+        deployment: the user's name for the deployment.
+        masters: the masters to follow; None for all that the Sentinels monitor.
+        policy: the least grade that a Switch must have.
+        probing: whether data nodes can be asked for their ROLE.
+        asking: whether Sentinels can be asked; False for a transcript.
+        discover: whether to connect to Sentinels that the others know.
+        timeout: seconds that a Sentinel or a node has to answer.
+    """
+
+    def __init__(
+        self,
+        seeds: Iterable[SentinelName] = (),
+        *,
+        deployment: str = "default",
+        masters: Iterable[str] | None = None,
+        policy: Grade = Grade.PROMOTED,
+        probing: bool = True,
+        asking: bool = True,
+        discover: bool = True,
+        timeout: float = 1.0,
+    ) -> None:
+        self.deployment = deployment
+        self.policy = policy
+        self.probing = probing
+        self.asking = asking
+        self.timeout = timeout
+        self.counters = WatchCounters()
+        self.established = not asking
+        """Whether the first answers are in: from then on a change of address is a switch."""
+        self._only = None if masters is None else frozenset(masters)
+        self._roster = Roster(seeds, asking, discover)
+        self._masters: dict[str, _Master] = {}
+        self._busy: set[str] = set()
+        """Masters that have something open, and so a deadline."""
+        self._first_answer: float | None = None
+        self._topology: Topology | None = None
+        self._version = 0
+        self._limited: set[str] = set()
+        self._out: list[Decision] = []
+
+    # -- what is told -------------------------------------------------------------------------------
+
+    def observe(
+        self, source: SentinelName | None, fact: Fact, now: float, wall: Wall = None
+    ) -> None:
+        """
+        Take one fact.
+
+        Args:
+            source: the Sentinel that said it; None for a `Probe`.
+            fact: what it said.
+            now: monotonic seconds.
+            wall: seconds since 1970, for the account; None where there is none.
+        """
+        self._topology = None
+        if isinstance(fact, Probe):
+            return self._probe(fact, now, wall)
+        assert source is not None, "only a Probe has no Sentinel"
+        sentinel = self._roster.sentinel(source)
+        if isinstance(fact, LinkChange):
+            self._link(sentinel, fact, now, wall)
+        elif isinstance(fact, MasterSnapshot):
+            self._snapshot(sentinel, fact, now, wall)
+        elif isinstance(fact, SnapshotEnd):
+            self._snapshot_end(sentinel, fact, now, wall)
+        else:
+            self._event(sentinel, fact, now, wall)
+
+    def tick(self, now: float, wall: Wall = None) -> None:
+        """Let time pass: decide what has waited long enough, give up what nobody speaks of."""
+        due = self.deadline
+        if due is None or now < due:
+            return
+        self._topology = None
+        self._establish(now)
+        for name in list(self._busy):
+            master = self._masters[name]
+            master.belief.tick(now, wall)
+            master.attempts.tick(now, wall)
+            self._settle(name, master)
+        self._drop(self._roster.tick(now, self._listed()))
+
+    def finish(self, now: float, wall: Wall = None) -> None:
+        """End all records that are open, as at the end of a transcript."""
+        for name, master in self._masters.items():
+            master.attempts.finish(now, wall)
+            self._settle(name, master)
+
+    # -- what comes out -----------------------------------------------------------------------------
+
+    def decisions(self) -> list[Decision]:
+        """Return what was decided since the last call, in order."""
+        out, self._out = [*self._out, *self._roster.decisions()], []
+        return out
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` is due, in monotonic seconds; None while nothing is waited for."""
+        due = [] if self._roster.deadline is None else [self._roster.deadline]
+        if not self.established and self._first_answer is not None:
+            due.append(self._first_answer + self.timeout)
+        for name in self._busy:
+            master = self._masters[name]
+            due += [d for d in (master.belief.deadline, master.attempts.deadline) if d is not None]
+        return min(due, default=None)
+
+    @property
+    def topology(self) -> Topology:
+        """What is believed now; the same value until a fact changes something."""
+        if self._topology is None:
+            self._version += 1
+            self._topology = Topology(
+                deployment=self.deployment,
+                masters={name: self._state(name, master) for name, master in self._masters.items()},
+                sentinels={sentinel.name: sentinel.value() for sentinel in self._roster},
+                version=self._version,
+            )
+        return self._topology
+
+    @property
+    def answering(self) -> bool:
+        """Whether any Sentinel has answered a question, or is heard though it may not be asked."""
+        return self._first_answer is not None
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether a connection to each Sentinel has failed."""
+        return all(sentinel.failed for sentinel in self._roster)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The masters that at least one Sentinel monitors, in order."""
+        return tuple(sorted(name for name, master in self._masters.items() if master.belief.views))
+
+    def address(self, name: str) -> Address | None:
+        """Return the address that is believed of a master; None where there is none. Costs a look-up."""
+        master = self._masters.get(name)
+        return None if master is None or not master.belief.views else master.belief.address
+
+    def state(self, name: str) -> MasterState | None:
+        """Return what is believed of one master, or None where no Sentinel speaks of it."""
+        master = self._masters.get(name)
+        return None if master is None else self._state(name, master)
+
+    # -- links --------------------------------------------------------------------------------------
+
+    def _link(self, sentinel: Sentinel, change: LinkChange, now: float, wall: Wall) -> None:
+        sentinel.state, sentinel.reason = change.state, change.reason
+        if change.state is LinkState.LIVE:
+            renewed, gone = self._roster.live(sentinel, change)
+            self._drop(gone)
+            if renewed:
+                for master in self._masters.values():
+                    master.belief.renewed(sentinel.name)
+            if not change.can_ask:
+                self._answer_came(now)
+        elif change.state is LinkState.DOWN and self._roster.down(sentinel, now):
+            for name, master in self._masters.items():
+                if sentinel.name in master.belief.views:
+                    master.belief.lost(sentinel.name)
+                    master.attempts.lost(sentinel.name, now, wall)
+                    self._settle(name, master)
+        self._establish(now)
+
+    def _drop(self, names: Iterable[SentinelName]) -> None:
+        for name in names:
+            for master in self._masters.values():
+                master.belief.gone(name)
+                master.state = None
+
+    def _listed(self) -> frozenset[RunId]:
+        views = (view for master in self._masters.values() for view in master.belief.views.values())
+        return frozenset(run_id for view in views if view.live for run_id in view.sentinels)
+
+    def _answer_came(self, now: float) -> None:
+        if self._first_answer is None:
+            self._first_answer = now
+
+    # -- snapshots ----------------------------------------------------------------------------------
+
+    def _snapshot(self, sentinel: Sentinel, fact: MasterSnapshot, now: float, wall: Wall) -> None:
+        self.counters.snapshots += 1
+        self._answer_came(now)
+        master = self._master(fact.name, now, wall)
+        if master is None:
+            return
+        new = master.belief.address is None
+        view = master.belief.view(sentinel.name)
+        master.belief.answered(sentinel.name, fact.address, fact.config_epoch, now, wall)
+        view.snapshot(fact)
+        if new and self.established:
+            master.belief.establish(now)
+        self._catch_up(sentinel, fact, master.attempts, now, wall)
+        for row in fact.sentinels or ():
+            self._roster.discovered(row.run_id, row.address, sentinel.name)
+        self._settle(fact.name, master)
+
+    def _catch_up(
+        self, sentinel: Sentinel, fact: MasterSnapshot, attempts: Attempts, now: float, wall: Wall
+    ) -> None:
+        """Put into the record what its events would have said, had they been heard."""
+        if "coordinated_failover" in fact.reply.flags and attempts.current is not None:
+            attempts.current.kind = FailoverKind.COORDINATED
+        led = attempts.led_by(sentinel.name)
+        if led is None or "failover_in_progress" not in fact.reply.flags:
+            attempts.switched(sentinel.name, fact.address, now, wall)
+
+    def _snapshot_end(self, sentinel: Sentinel, fact: SnapshotEnd, now: float, wall: Wall) -> None:
+        sentinel.answered = True
+        self._answer_came(now)
+        names = frozenset(fact.names)
+        for name, master in self._masters.items():
+            if name not in names and sentinel.name in master.belief.views:
+                master.belief.forgotten(sentinel.name, now, wall)
+                self._settle(name, master)
+        self._establish(now)
+
+    def _establish(self, now: float) -> None:
+        """End the first phase when enough have answered, or ``timeout`` after the first answer."""
+        if self.established or self._first_answer is None:
+            return
+        if not self._roster.heard_enough and now < self._first_answer + self.timeout:
+            return
+        self.established = True
+        for master in self._masters.values():
+            master.belief.establish(now)
+
+    # -- events -------------------------------------------------------------------------------------
+
+    def _event(self, sentinel: Sentinel, event: Event, now: float, wall: Wall) -> None:
+        self.counters.events += 1
+        tried, sentinel.tried = sentinel.tried, event.channel == "+try-failover"
+        if isinstance(event, (InstanceEvent, SwitchedMaster)):
+            self._master_event(sentinel, event, now, wall)
+        elif isinstance(event, NewEpoch):
+            sentinel.epoch = event.epoch
+        elif isinstance(event, Voted):
+            self._vote(sentinel, event, tried, now, wall)
+        elif isinstance(event, Tilt):
+            sentinel.tilt = event.channel == "+tilt"
+        elif isinstance(event, Unrecognised):
+            self._odd(sentinel, now)
+
+    def _odd(self, sentinel: Sentinel, now: float) -> None:
+        self.counters.unrecognised += 1
+        if sentinel.can_ask and (
+            sentinel.asked_all is None or now >= sentinel.asked_all + ASK_ALL_EVERY
+        ):
+            sentinel.asked_all = now
+            self._out.append(Ask(sentinel.name, (), "it published something that we can't read"))
+
+    def _vote(self, sentinel: Sentinel, event: Voted, tried: bool, now: float, wall: Wall) -> None:
+        if tried:
+            self._roster.learn(event.run_id, sentinel.name)
+        voted_for = self._roster.named(event.run_id)
+        open_ones = [
+            (n, m) for n in self._busy if (m := self._masters[n]).attempts.current is not None
+        ]
+        for name, master in open_ones:
+            alone = len(open_ones) == 1
+            if master.attempts.vote(sentinel.name, event, voted_for, alone, now, wall):
+                return self._settle(name, master)
+
+    def _master_event(
+        self, sentinel: Sentinel, event: InstanceEvent | SwitchedMaster, now: float, wall: Wall
+    ) -> None:
+        name = event.master
+        master = self._masters.get(name) if name is not None else None
+        if master is None:
+            master = self._master(name, now, wall) if name is not None else None
+            if name is None or master is None:
+                return
+        belief = master.belief
+        if isinstance(event, InstanceEvent):
+            belief.mentioned(sentinel.name, event.instance.master_address, sentinel.can_ask, now)
+            belief.views[sentinel.name].fold(event)
+            self._hear_of(sentinel, event)
+        attempt = master.attempts.observe(sentinel.name, event, sentinel.epoch, now, wall)
+        judge = _JUDGES.get(event.channel)
+        if judge is not None:
+            judge(self, sentinel, belief, event, attempt, now, wall)
+        if event.channel in _ASK_AFTER and sentinel.can_ask and name is not None:
+            self._out.append(Ask(sentinel.name, (name,), f"after {event.channel}"))
+        self._settle(name or "", master)
+
+    def _hear_of(self, sentinel: Sentinel, event: InstanceEvent) -> None:
+        if isinstance(event, AddressSwitched):
+            self._roster.discovered(event.run_id, event.sentinel_address, sentinel.name)
+        elif event.instance.kind is Kind.SENTINEL:
+            run_id, address = RunId(event.instance.name), event.instance.address
+            if event.channel == "+sentinel":
+                self._roster.discovered(run_id, address, sentinel.name)
+            self._roster.learn(run_id, SentinelName(str(address)))
+
+    # -- what an event means for the belief ----------------------------------------------------------
+
+    def _named(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
+               now: float, wall: Wall) -> None:  # fmt: skip
+        if isinstance(event, InstanceEvent) and attempt is not None:
+            belief.named(sentinel.name, event.instance.address, attempt.epoch, now, wall)
+
+    def _promoted(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
+                  now: float, wall: Wall) -> None:  # fmt: skip
+        if isinstance(event, InstanceEvent):
+            node, old = event.instance.address, event.instance.master_address
+            epoch = attempt.epoch if attempt is not None else None
+            belief.announced(
+                sentinel.name, node, old, epoch, Via.PROMOTED, sentinel.can_ask, now, wall
+            )
+
+    def _switched(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
+                  now: float, wall: Wall) -> None:  # fmt: skip
+        if isinstance(event, SwitchedMaster):
+            sure = attempt is not None and attempt.new == event.new
+            epoch = attempt.epoch if attempt is not None and sure else None
+            belief.announced(
+                sentinel.name, event.new, event.old, epoch, Via.SWITCH, sentinel.can_ask, now, wall
+            )
+
+    def _aborted(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
+                 now: float, wall: Wall) -> None:  # fmt: skip
+        if attempt is not None and attempt.new is not None and not attempt.promoted:
+            belief.withdrawn(attempt.new, now)
+
+    def _role_changed(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
+                      now: float, wall: Wall) -> None:  # fmt: skip
+        if isinstance(event, RoleChanged) and event.instance.kind is Kind.REPLICA:
+            belief.claims(sentinel.name, event.instance.address, now, wall)
+
+    def _converted(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
+                   now: float, wall: Wall) -> None:  # fmt: skip
+        if isinstance(event, InstanceEvent):
+            belief.demoted(sentinel.name, event.instance.address, now, wall)
+
+    def _monitored(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
+                   now: float, wall: Wall) -> None:  # fmt: skip
+        if isinstance(event, InstanceEvent):
+            belief.monitored(sentinel.name, event.instance.address, sentinel.can_ask, now, wall)
+
+    def _unmonitored(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
+                     now: float, wall: Wall) -> None:  # fmt: skip
+        self._aborted(sentinel, belief, event, attempt, now, wall)
+        belief.forgotten(sentinel.name, now, wall)
+
+    # -- nodes --------------------------------------------------------------------------------------
+
+    def _probe(self, probe: Probe, now: float, wall: Wall) -> None:
+        for name in list(self._busy):
+            master = self._masters[name]
+            if probe.role == "master":
+                master.attempts.promoted(probe.node, now, wall)
+            master.belief.probed(probe, now, wall)
+            self._settle(name, master)
+
+    # -- masters ------------------------------------------------------------------------------------
+
+    def _master(self, name: str, now: float, wall: Wall) -> _Master | None:
+        master = self._masters.get(name)
+        if master is not None:
+            return master
+        if self._only is not None and name not in self._only:
+            self.counters.not_followed += 1
+            return None
+        if len(self._masters) >= LIMITS.masters:
+            self.counters.not_followed += 1
+            self._limit(
+                "masters",
+                f"more than {LIMITS.masters} masters: {name!r} is not followed",
+                now,
+                wall,
+            )
+            return None
+        belief = Belief(self.deployment, name, self.policy, self.probing, self.timeout)
+        master = self._masters[name] = _Master(belief, Attempts(self.deployment, name))
+        return master
+
+    def _settle(self, name: str, master: _Master) -> None:
+        """Hand out what this master has decided, and note whether it waits for something."""
+        master.state = None
+        self._out += master.attempts.records()
+        decided = master.belief.decisions()
+        if decided:
+            self._out += decided
+            self.counters.switches += sum(d is master.belief.switch for d in decided)
+        if master.belief.busy or master.attempts.current is not None:
+            self._busy.add(name)
+        else:
+            self._busy.discard(name)
+
+    def _state(self, name: str, master: _Master) -> MasterState:
+        if master.state is None:
+            master.state = _master_state(name, master)
+        return master.state
+
+    def _limit(self, what: str, text: str, now: float, wall: Wall) -> None:
+        if what not in self._limited:
+            self._limited.add(what)
+            self._out.append(Notice(NoticeKind.LIMIT, self.deployment, None, None, text, now, wall))
+
+
+_Judge = Callable[[Watch, Sentinel, Belief, Event, Attempt | None, float, Wall], None]
+
+_JUDGES: Final[Mapping[str, _Judge]] = {
+    "+selected-slave": Watch._named,
+    "+failover-state-send-slaveof-noone": Watch._named,
+    "+failover-state-wait-promotion": Watch._named,
+    "+promoted-slave": Watch._promoted,
+    "+switch-master": Watch._switched,
+    **{channel: Watch._aborted for channel in ABORT_REASONS},
+    "+reset-master": Watch._aborted,
+    "-role-change": Watch._role_changed,
+    "+convert-to-slave": Watch._converted,
+    "+monitor": Watch._monitored,
+    "-monitor": Watch._unmonitored,
+}
+"""What each channel means for the belief; the others mean nothing for it."""
+
+
+def _master_state(name: str, master: _Master) -> MasterState:
+    belief, attempt = master.belief, master.attempts.current
+    views = [view for view in belief.views.values() if view.address == belief.address]
+    down_by = tuple(sorted(view.sentinel for view in views if view.live and view.sdown))
+    return MasterState(
+        name=name,
+        address=belief.address,
+        epoch=belief.epoch,
+        incarnation=belief.incarnation,
+        grade=belief.grade,
+        health=_health(belief, attempt, down_by),
+        down_by=down_by,
+        quorum=next((view.quorum for view in views if view.quorum is not None), None),
+        replicas=merge_replicas((view for view in views if view.live), belief.address),
+        opinions=belief.opinions,
+        failover=attempt.record() if attempt is not None else None,
+        switch=belief.switch,
+    )
+
+
+def _health(belief: Belief, attempt: Attempt | None, down_by: tuple[SentinelName, ...]) -> Health:
+    if belief.address is None or not any(view.live for view in belief.views.values()):
+        return Health.UNKNOWN
+    if attempt is not None and attempt.candidates and not attempt.promoted:
+        return Health.FAILING_OVER
+    if any(view.odown for view in belief.views.values() if view.address == belief.address):
+        return Health.DOWN
+    return Health.SUSPECTED if down_by else Health.OK
