@@ -1,0 +1,81 @@
+"""One `Link` under asyncio: sockets to one Sentinel, facts to one callback, in the same turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from ..core.facts import Fact
+from ..core.link import Link
+from ..core.model import SentinelName
+from .dial import DialTarget
+from .shell import Shell
+
+__all__ = ["Connection", "OnFacts"]
+
+OnFacts: TypeAlias = Callable[[SentinelName, list[Fact], float], None]
+"""Takes who said it, what, in order, and when (the loop's monotonic seconds)."""
+
+
+class Connection(Shell):
+    """
+    The conversation with one Sentinel, over real sockets.
+
+    Args:
+        link: the conversation; it belongs to this shell from now on.
+        dial: says what to dial, at each attempt.
+        on_facts: is called with every batch of facts, in the loop, before anything else happens. It
+            must not block. It may call `ask`. What it raises is logged and counted.
+    """
+
+    def __init__(self, link: Link, dial: Callable[[], DialTarget], on_facts: OnFacts) -> None:
+        super().__init__(link.name, dial, link.timeout)
+        self.link = link
+        self._on_facts = on_facts
+
+    def __repr__(self) -> str:
+        return f"<Connection of {self.link!r}>"
+
+    def ask(self, names: Iterable[str] | None = None) -> None:
+        """
+        Ask for masters as soon as possible; see `Link.ask`.
+
+        Args:
+            names: the masters; None for a whole snapshot.
+        """
+        if self._loop is not None:
+            self.link.ask(self._now, names)
+            self._pump()
+
+    def _streams_wanted(self) -> int:
+        return self.link.streams_wanted
+
+    def _deadline(self) -> float | None:
+        return self.link.deadline
+
+    def _outgoing(self) -> Iterable[tuple[int, bytes]]:
+        return self.link.data_to_send()
+
+    def _deliver(self, now: float) -> bool:
+        facts = self.link.events_received()
+        if facts:
+            self._call(lambda: self._on_facts(self.link.name, facts, now))
+        return bool(facts)
+
+    def _on_connect(self, stream: int, now: float) -> None:
+        self.link.connect(now, stream)
+
+    def _on_connect_failed(self, stream: int, reason: str, now: float) -> None:
+        self.link.connect_failed(reason, now, stream)
+
+    def _on_data(self, stream: int, data: bytes, now: float) -> None:
+        self.link.receive_data(data, now, stream)
+
+    def _on_eof(self, stream: int, reason: str, now: float) -> None:
+        self.link.receive_eof(now, stream, reason or "the Sentinel closed the connection")
+
+    def _on_tick(self, now: float) -> None:
+        self.link.tick(now)
+
+    def _close_link(self) -> None:
+        self.link.close()

@@ -1,0 +1,69 @@
+"""One `NodeLink` under asyncio: a socket to one data node, answers to one callback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from ..core.facts import Probe
+from ..core.nodelink import NodeLink
+from .dial import DialTarget
+from .shell import Shell
+
+__all__ = ["NodeConnection", "OnProbes"]
+
+OnProbes: TypeAlias = Callable[[list[Probe], float], None]
+"""Takes the answers, in order, and when they came (the loop's monotonic seconds)."""
+
+
+class NodeConnection(Shell):
+    """
+    The conversation with one data node, over a real socket.
+
+    Args:
+        link: the conversation; it belongs to this shell from now on.
+        dial: says what to dial, at each attempt.
+        on_probes: is called with every batch of answers, in the loop. It must not block. What it
+            raises is logged and counted.
+    """
+
+    def __init__(self, link: NodeLink, dial: Callable[[], DialTarget], on_probes: OnProbes) -> None:
+        super().__init__(str(link.node), dial, link.timeout)
+        self.link = link
+        self._on_probes = on_probes
+
+    def __repr__(self) -> str:
+        return f"<NodeConnection of {self.link!r}>"
+
+    def _streams_wanted(self) -> int:
+        return int(self.link.wants_connection)
+
+    def _deadline(self) -> float | None:
+        return self.link.deadline
+
+    def _outgoing(self) -> Iterable[tuple[int, bytes]]:
+        return [(0, data) for data in self.link.data_to_send()]
+
+    def _deliver(self, now: float) -> bool:
+        probes = self.link.events_received()
+        if probes:
+            self._call(lambda: self._on_probes(probes, now))
+        return bool(probes)
+
+    def _on_connect(self, stream: int, now: float) -> None:
+        self.link.connect(now)
+
+    def _on_connect_failed(self, stream: int, reason: str, now: float) -> None:
+        self.link.connect_failed(reason, now)
+
+    def _on_data(self, stream: int, data: bytes, now: float) -> None:
+        self.link.receive_data(data, now)
+
+    def _on_eof(self, stream: int, reason: str, now: float) -> None:
+        self.link.receive_eof(now, reason or "the node closed the connection")
+
+    def _on_tick(self, now: float) -> None:
+        self.link.tick(now)
+
+    def _close_link(self) -> None:
+        self.link.close()

@@ -1,0 +1,278 @@
+"""
+What moves the bytes of one conversation under asyncio: the shell of `Connection` and of
+`NodeConnection`.
+
+It opens the streams that its link wants, gives the link all bytes with the loop's time, hands on
+its facts in the same turn of the loop (no task lies between a socket and a callback), writes what
+the link has to say, and keeps one timer for its deadline. It decides nothing. Streams are aborted,
+never closed politely: a peer that is left may be the one that hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+
+from ..core.resp import plain
+from .dial import DialTarget, describe_error
+
+__all__ = ["Shell"]
+
+_log = logging.getLogger("switchmaster")
+
+_HAPPY_EYEBALLS = 0.25
+"""Seconds until the next address of a name is tried beside the first (RFC 8305)."""
+
+
+class Shell(ABC):
+    """
+    Base of the shells around a link.
+
+    Args:
+        name: who the peer is, for logs.
+        dial: says what to dial, at each attempt; what it raises is a failed attempt.
+        timeout: seconds for name, connection and TLS handshake together.
+    """
+
+    def __init__(self, name: str, dial: Callable[[], DialTarget], timeout: float) -> None:
+        self.name = name
+        self.callback_errors = 0
+        """Exceptions that a callback let out; each is logged, none ends the conversation."""
+        self._dial = dial
+        self._timeout = timeout
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pipes: dict[int, _Pipe] = {}
+        self._attempts: dict[int, asyncio.Task[None]] = {}
+        self._leaving: set[asyncio.Future[None]] = set()
+        # Attempts and open pipes: what `close` waits for.
+        self._timer: asyncio.TimerHandle | None = None
+        self._pumping = False
+
+    # What the link says, in the shell's words.
+
+    @abstractmethod
+    def _streams_wanted(self) -> int: ...
+
+    @abstractmethod
+    def _deadline(self) -> float | None: ...
+
+    @abstractmethod
+    def _outgoing(self) -> Iterable[tuple[int, bytes]]: ...
+
+    @abstractmethod
+    def _deliver(self, now: float) -> bool:
+        """Hand on the facts; return whether there were any."""
+
+    @abstractmethod
+    def _on_connect(self, stream: int, now: float) -> None: ...
+
+    @abstractmethod
+    def _on_connect_failed(self, stream: int, reason: str, now: float) -> None: ...
+
+    @abstractmethod
+    def _on_data(self, stream: int, data: bytes, now: float) -> None: ...
+
+    @abstractmethod
+    def _on_eof(self, stream: int, reason: str, now: float) -> None: ...
+
+    @abstractmethod
+    def _on_tick(self, now: float) -> None: ...
+
+    @abstractmethod
+    def _close_link(self) -> None: ...
+
+    # Life.
+
+    def start(self) -> None:
+        """
+        Begin: dial at once. Must be called in the running loop.
+
+        Raises:
+            RuntimeError: no loop is running.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._pump()
+
+    async def close(self) -> None:
+        """End the conversation; afterwards no task, timer or socket of it is left."""
+        self._close_link()
+        if self._loop is None:
+            return
+        self._pump()
+        if self._leaving:
+            await asyncio.wait(list(self._leaving))
+
+    @property
+    def _now(self) -> float:
+        assert self._loop is not None
+        return self._loop.time()
+
+    # The turn.
+
+    def _pump(self) -> None:
+        """Bring the world in line with the link: facts, streams, bytes, timer."""
+        if self._pumping or self._loop is None:
+            # A callback that asks something lands here; the turn that called it goes on to send it.
+            return
+        self._pumping = True
+        try:
+            while self._deliver(self._now):
+                pass
+            self._open_and_abort()
+            for stream, data in self._outgoing():
+                self._pipes[stream].write(data)
+        finally:
+            self._pumping = False
+        self._arm()
+
+    def _open_and_abort(self) -> None:
+        wanted = self._streams_wanted()
+        for stream in [stream for stream in self._pipes if stream >= wanted]:
+            self._pipes.pop(stream).abort()
+        for stream in [stream for stream in self._attempts if stream >= wanted]:
+            self._attempts.pop(stream).cancel()
+        assert self._loop is not None
+        for stream in range(wanted):
+            if stream not in self._pipes and stream not in self._attempts:
+                attempt = self._loop.create_task(
+                    self._open(stream), name=f"switchmaster: connect to {self.name}"
+                )
+                self._attempts[stream] = attempt
+                self._leaving.add(attempt)
+                attempt.add_done_callback(self._leaving.discard)
+
+    def _arm(self) -> None:
+        deadline = self._deadline()
+        if self._timer is not None:
+            # A timer that rings early does no harm; most deadlines only move away.
+            if deadline is not None and self._timer.when() <= deadline:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            assert self._loop is not None
+            self._timer = self._loop.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._on_tick(self._now)
+        self._pump()
+
+    async def _open(self, stream: int) -> None:
+        assert self._loop is not None
+        attempt, target = asyncio.current_task(), None
+        try:
+            target = self._dial()
+            async with asyncio.timeout(self._timeout):
+                await self._loop.create_connection(
+                    lambda: _Pipe(self, stream, attempt),
+                    target.address.host,
+                    target.address.port,
+                    ssl=target.context,
+                    server_hostname=_server_name(target),
+                    happy_eyeballs_delay=None if _is_ip(target.address.host) else _HAPPY_EYEBALLS,
+                )
+        except Exception as error:
+            # Whatever it is, also from the caller's dial: it is this attempt that failed, not the
+            # link.
+            if self._attempts.get(stream) is attempt:
+                del self._attempts[stream]
+                address = target.address if target is not None else None
+                reason = plain(describe_error(error, address, self._timeout))
+                self._on_connect_failed(stream, reason, self._now)
+                self._pump()
+
+    # What the pipes report.
+
+    def _made(self, pipe: _Pipe) -> bool:
+        # An attempt that was given up can still come through; nobody waits for it any more.
+        if self._attempts.get(pipe.stream) is not pipe.attempt:
+            return False
+        del self._attempts[pipe.stream]
+        self._pipes[pipe.stream] = pipe
+        self._on_connect(pipe.stream, self._now)
+        self._pump()
+        return True
+
+    def _received(self, pipe: _Pipe, data: bytes) -> None:
+        if self._pipes.get(pipe.stream) is pipe:
+            self._on_data(pipe.stream, data, self._now)
+            self._pump()
+
+    def _ended(self, pipe: _Pipe, reason: str) -> None:
+        if self._pipes.get(pipe.stream) is pipe:
+            del self._pipes[pipe.stream]
+            pipe.abort()
+            self._on_eof(pipe.stream, reason, self._now)
+            self._pump()
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        """Call what the user gave us; an exception of his ends nothing of ours."""
+        try:
+            callback()
+        except Exception:
+            # It belongs to the caller of the library, who finds it in the log and in the counter.
+            self.callback_errors += 1
+            _log.exception("the callback for facts of %s failed", self.name)
+
+
+class _Pipe(asyncio.Protocol):
+    """One stream: tells its shell what happens, until it is aborted."""
+
+    def __init__(self, shell: Shell, stream: int, attempt: asyncio.Task[None] | None) -> None:
+        self.stream = stream
+        self.attempt = attempt
+        self._shell = shell
+        self._transport: asyncio.Transport | None = None
+        self._lost: asyncio.Future[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._lost = asyncio.get_running_loop().create_future()
+        self._shell._leaving.add(self._lost)
+        self._lost.add_done_callback(self._shell._leaving.discard)
+        # asyncio sets TCP_NODELAY itself. Keepalive is for the silence that PING cannot end: ours.
+        opened = transport.get_extra_info("socket")
+        if opened is not None:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if not self._shell._made(self):
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._shell._received(self, data)
+
+    def eof_received(self) -> None:
+        self._shell._ended(self, "")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        reason = "" if exc is None else plain(describe_error(exc, None, None))
+        self._shell._ended(self, reason)
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(None)
+
+    def write(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._transport.write(data)
+
+    def abort(self) -> None:
+        assert self._transport is not None
+        self._transport.abort()
+
+
+def _server_name(target: DialTarget) -> str | None:
+    if target.context is None:
+        return None
+    return target.server_name or target.address.host
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

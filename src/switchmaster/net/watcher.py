@@ -1,0 +1,529 @@
+"""
+The Watcher: the core, given sockets, time and chance by asyncio.
+
+One `Connection` for each Sentinel, one `NodeConnection` for each node that is asked, one `Watch` that decides, one timer.
+Everything happens in the loop that `start` was called in; callbacks and feeds get decisions in the turn in
+which the deciding bytes came. `close` leaves no task, no timer and no socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias, TypeVar, cast
+
+from ..core.decisions import (
+    Ask,
+    Connect,
+    Decision,
+    Disconnect,
+    Notice,
+    StartProbe,
+    StopProbe,
+    Switch,
+)
+from ..core.events import Event
+from ..core.facts import Fact, LinkChange, MasterSnapshot, Probe, SnapshotEnd
+from ..core.failover import Failover
+from ..core.link import Link
+from ..core.model import Address, Grade, SentinelName
+from ..core.nodelink import NodeLink
+from ..core.topology import MasterState, Topology
+from ..core.watch import Watch
+from ..errors import NoSentinelReachable, UnknownMaster, UsageError, WatcherClosed
+from .connection import Connection
+from .dial import AddressMap, DialTarget, Tls, map_address
+from .feeds import Feed, Latest
+from .node import NodeConnection
+
+__all__ = ["AddressLike", "Heard", "Watcher"]
+
+_log = logging.getLogger("switchmaster")
+
+AddressLike: TypeAlias = str | tuple[str, int]
+"""A Sentinel as the user writes it: ``"host:port"``, ``("host", port)``, or an `Address`."""
+
+SENTINEL_PORT: Final = 26379
+PROBES: Final = 256
+"""Nodes that are asked at once; beyond, a switch has to do without the node's own word."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An event, with who published it and when it came."""
+
+    sentinel: SentinelName
+    event: Event
+    time: float
+    """Seconds since 1970."""
+
+
+class Watcher:
+    """
+    Hears every Sentinel of a deployment, and knows its masters.
+
+    Args:
+        sentinels: some of the Sentinels; the others are discovered. These are kept for ever, and their names
+            are resolved again with every attempt.
+        deployment: a name of your own, for records.
+        masters: the masters to follow; None for all that the Sentinels monitor.
+        username: ACL user for the Sentinels.
+        password: password for the Sentinels.
+        tls: TLS for the Sentinels; None for none.
+        node_username: ACL user for data nodes, which needs no more than ROLE.
+        node_password: password for data nodes.
+        node_tls: TLS for data nodes; None for none.
+        address_map: what Sentinel announces -> what can be dialled; identity stays the announced address.
+        timeout: seconds that a Sentinel or a node has to answer.
+        grade: the least that a Switch must have behind it.
+        discover: whether to connect to Sentinels that the others know.
+        probe: whether to ask data nodes for their ROLE; without, no switch is known before Sentinel says so.
+        queue: items that wait for a slow reader of `switches`, `events`, `failovers` or `notices`.
+        reconcile: seconds between two rounds of questions beside the events.
+    """
+
+    def __init__(
+        self,
+        sentinels: Sequence[AddressLike],
+        *,
+        deployment: str = "default",
+        masters: Sequence[str] | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        tls: Tls | None = None,
+        node_username: str | None = None,
+        node_password: str | None = None,
+        node_tls: Tls | None = None,
+        address_map: AddressMap | None = None,
+        timeout: float = 1.0,
+        grade: Grade | str = Grade.PROMOTED,
+        discover: bool = True,
+        probe: bool = True,
+        queue: int = 10_000,
+        reconcile: float = 10.0,
+    ) -> None:
+        if not timeout > 0 or queue < 1 or not reconcile > 0:
+            raise UsageError("timeout, queue and reconcile must be more than 0")
+        self._seeds = {SentinelName(str(a)): a for a in map(_address, _several(sentinels))}
+        self._credentials = (username, password)
+        self._node_credentials = (node_username, node_password)
+        self._tls, self._node_tls = tls, node_tls
+        self._contexts: dict[bool, ssl.SSLContext | None] = {
+            False: tls.context() if tls is not None else None,
+            True: node_tls.context() if node_tls is not None else None,
+        }
+        self._address_map = address_map
+        self._masters = None if masters is None else tuple(masters)
+        self._timeout, self._queue, self._reconcile = timeout, queue, reconcile
+        self._watch = Watch(
+            self._seeds,
+            deployment=deployment,
+            masters=masters,
+            policy=_grade(grade),
+            probing=probe,
+            discover=discover,
+            timeout=timeout,
+        )
+        self._connections: dict[SentinelName, Connection] = {}
+        self._probes: dict[Address, tuple[NodeConnection, set[str]]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._refused = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._news = asyncio.Event()
+        self._closed = False
+        self._readers: dict[type, list[Callable[[object], None]]] = {
+            Switch: [], Heard: [], Failover: [], Notice: [],
+        }  # fmt: skip
+        self._feeds: set[Feed[Any]] = set()
+        self._latest: set[Latest[Topology]] = set()
+        self._callback_errors = 0
+        self._feeds_missed = 0
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "new" if self._loop is None else "running"
+        return f"<Watcher {self._watch.deployment!r} of {', '.join(self._seeds)} ({state})>"
+
+    # -- life ---------------------------------------------------------------------------------------
+
+    async def start(self, wait: bool = True) -> None:
+        """
+        Connect to the Sentinels, and wait until it is known where the masters are.
+
+        A majority of the Sentinels is enough to know; a silent one costs at most ``timeout``, and all of it
+        ends within twice that.
+
+        Args:
+            wait: False returns at once and lets the links come up by themselves.
+
+        Raises:
+            NoSentinelReachable: none of them answered; nothing goes on in the background then.
+            WatcherClosed: it was closed before.
+        """
+        if self._closed:
+            raise WatcherClosed
+        if self._loop is not None:
+            return
+        self._loop = asyncio.get_running_loop()
+        for name, address in self._seeds.items():
+            self._connect(name, address)
+        self._turn()
+        if wait:
+            try:
+                await self._settled()
+            except BaseException:
+                await self.close()
+                raise
+
+    async def _settled(self) -> None:
+        assert self._loop is not None
+        start = self._loop.time()
+        while not self._watch.established:
+            left = start + self._timeout * (2 if self._watch.answering else 1) - self._loop.time()
+            if left <= 0:
+                break
+            self._news.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+            if self._all_refused():
+                break
+        if not self._watch.answering:
+            raise NoSentinelReachable(self._reasons(), self._loop.time() - start)
+
+    def _all_refused(self) -> bool:
+        """Whether each Sentinel has failed for a reason that waiting does not mend."""
+        return not self._watch.answering and self._watch.all_failed
+
+    def _reasons(self) -> dict[str, str]:
+        states = self._watch.topology.sentinels.values()
+        silent = f"no answer within {self._timeout:g} s"
+        return {state.name: state.reason or silent for state in states}
+
+    async def close(self) -> None:
+        """End all links, feeds and timers; safe to call twice."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        shells = [*self._connections.values(), *(shell for shell, _ in self._probes.values())]
+        self._connections.clear()
+        self._probes.clear()
+        await asyncio.gather(*(shell.close() for shell in shells), *self._closing)
+        for feed in [*self._feeds, *self._latest]:
+            feed.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # -- the belief ---------------------------------------------------------------------------------
+
+    @property
+    def topology(self) -> Topology:
+        """Everything that is believed now, as one immutable value."""
+        return self._watch.topology
+
+    def masters(self) -> tuple[str, ...]:
+        """Return the names of the masters that are known, in order."""
+        return self._watch.names
+
+    def master(self, name: str) -> Address:
+        """
+        Return where a master is, from memory.
+
+        Args:
+            name: the master's name.
+
+        Returns:
+            Its address, as Sentinel announces it; see `dialled` for where to connect to.
+
+        Raises:
+            UnknownMaster: no Sentinel that was heard monitors it.
+            WatcherClosed: the watcher does not run.
+        """
+        self._check_running()
+        address = self._watch.address(name)
+        if address is None:
+            raise UnknownMaster(name, self.masters(), tuple(self._connections))
+        return address
+
+    def state(self, name: str) -> MasterState:
+        """
+        Return all that is believed of one master.
+
+        Args:
+            name: the master's name.
+
+        Raises:
+            UnknownMaster: no Sentinel that was heard monitors it.
+            WatcherClosed: the watcher does not run.
+        """
+        self.master(name)
+        state = self._watch.state(name)
+        assert state is not None
+        return state
+
+    def dialled(self, address: Address) -> Address:
+        """Return what to connect to for an announced address, by ``address_map``."""
+        return map_address(self._address_map, address)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What was counted since the start, limits that were hit included."""
+        totals = asdict(self._watch.counters)
+        for connection in self._connections.values():
+            for name, count in asdict(connection.link.counters).items():
+                totals[f"link_{name}"] = totals.get(f"link_{name}", 0) + count
+        feeds = [*self._feeds, *self._latest]
+        return totals | {
+            "probes_refused": self._refused,
+            "callback_errors": self._callback_errors,
+            "feeds_missed": self._feeds_missed + sum(feed.missed for feed in feeds),
+        }
+
+    # -- readers ------------------------------------------------------------------------------------
+
+    def switches(self) -> Feed[Switch]:
+        """Return the switches from now on."""
+        return self._feed(Switch)
+
+    def events(self) -> Feed[Heard]:
+        """Return every event of every Sentinel from now on."""
+        return self._feed(Heard)
+
+    def failovers(self) -> Feed[Failover]:
+        """Return the record of each failover, anew with every stage, from the first suspicion on."""
+        return self._feed(Failover)
+
+    def notices(self) -> Feed[Notice]:
+        """Return what is worth knowing though nobody has to follow it."""
+        return self._feed(Notice)
+
+    def changes(self) -> Feed[Topology]:
+        """Return the Topology now, and again whenever it changes; a slow reader gets the newest."""
+        latest: Latest[Topology] = Latest(lambda: self._watch.topology, self._forget_feed)
+        self._latest.add(latest)
+        return latest
+
+    def on_switch(self, callback: Callable[[Switch], None]) -> Callable[[], None]:
+        """Call back with each switch, in the loop; returns what ends that. Must not block."""
+        return self._on(Switch, callback)
+
+    def on_event(self, callback: Callable[[Heard], None]) -> Callable[[], None]:
+        """Call back with each event, in the loop; returns what ends that. Must not block."""
+        return self._on(Heard, callback)
+
+    def on_failover(self, callback: Callable[[Failover], None]) -> Callable[[], None]:
+        """Call back with each failover's record as it grows; returns what ends that. Must not block."""
+        return self._on(Failover, callback)
+
+    def on_notice(self, callback: Callable[[Notice], None]) -> Callable[[], None]:
+        """Call back with each notice, in the loop; returns what ends that. Must not block."""
+        return self._on(Notice, callback)
+
+    def _feed(self, kind: type[T]) -> Feed[T]:
+        remove: list[Callable[[], None]] = []
+
+        def ended(feed: Feed[T]) -> None:
+            remove[0]()
+            self._forget_feed(feed)
+
+        feed: Feed[T] = Feed(self._queue, ended)
+        remove.append(self._on(kind, feed.put))
+        self._feeds.add(feed)
+        if self._closed:
+            feed.close()
+        return feed
+
+    def _forget_feed(self, feed: Feed[T]) -> None:
+        self._feeds_missed += feed.missed
+        self._feeds.discard(feed)
+        self._latest.discard(feed)
+
+    def _on(self, kind: type[T], callback: Callable[[T], None]) -> Callable[[], None]:
+        readers = self._readers[kind]
+
+        def call(item: object) -> None:
+            callback(cast(T, item))
+
+        readers.append(call)
+        return lambda: readers.remove(call) if call in readers else None
+
+    def _tell(self, kind: type, item: object) -> None:
+        for reader in list(self._readers[kind]):
+            try:
+                reader(item)
+            except Exception:
+                # A callback is the user's; his mistake must not deafen the watcher. Logged and counted.
+                self._callback_errors += 1
+                _log.exception("a callback for %s of the Watcher failed", kind.__name__)
+
+    # -- facts in, decisions out --------------------------------------------------------------------
+
+    def _on_facts(self, sentinel: SentinelName, facts: list[Fact], now: float) -> None:
+        wall = time.time()
+        tell_events = bool(self._readers[Heard])
+        for fact in facts:
+            if tell_events and not isinstance(
+                fact, (LinkChange, MasterSnapshot, SnapshotEnd, Probe)
+            ):
+                self._tell(Heard, Heard(sentinel, fact, wall))
+            self._watch.observe(sentinel, fact, now, wall)
+        self._turn()
+
+    def _on_probes(self, probes: list[Probe], now: float) -> None:
+        wall = time.time()
+        for probe in probes:
+            self._watch.observe(None, probe, now, wall)
+        self._turn()
+
+    def _ring(self) -> None:
+        assert self._loop is not None
+        self._timer = None
+        self._watch.tick(self._loop.time(), time.time())
+        self._turn()
+
+    def _turn(self) -> None:
+        """Do what was decided, tell who wants to know, and arm the timer."""
+        if self._closed:
+            return
+        for decision in self._watch.decisions():
+            self._do(decision)
+        self._news.set()
+        for latest in self._latest:
+            latest.touch()
+        self._arm()
+
+    def _do(self, decision: Decision) -> None:
+        match decision:
+            case Switch() | Failover() | Notice():
+                self._tell(type(decision), decision)
+            case Ask(sentinel, masters):
+                if sentinel in self._connections:
+                    self._connections[sentinel].ask(masters or None)
+            case StartProbe(node, master):
+                self._start_probe(node, master)
+            case StopProbe(node, master):
+                self._stop_probe(node, master)
+            case Connect(sentinel, address):
+                self._connect(sentinel, address)
+            case Disconnect(sentinel):
+                connection = self._connections.pop(sentinel, None)
+                if connection is not None:
+                    self._close_later(connection)
+
+    def _arm(self) -> None:
+        assert self._loop is not None
+        due = self._watch.deadline
+        if self._timer is not None:
+            if due is not None and self._timer.when() <= due:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            self._timer = self._loop.call_at(due, self._ring)
+
+    # -- connections --------------------------------------------------------------------------------
+
+    def _connect(self, name: SentinelName, address: Address) -> None:
+        if name in self._connections:
+            return
+        username, password = self._credentials
+        link = Link(
+            name,
+            username=username,
+            password=password,
+            masters=self._masters,
+            rng=random.random,
+            timeout=self._timeout,
+            reconcile_interval=self._reconcile,
+        )
+        connection = Connection(link, lambda: self._target(address, False), self._on_facts)
+        self._connections[name] = connection
+        connection.start()
+
+    def _start_probe(self, node: Address, master: str) -> None:
+        if node in self._probes:
+            self._probes[node][1].add(master)
+            return
+        if len(self._probes) >= PROBES:
+            self._refused += 1
+            probe = Probe(node, None, f"{PROBES} other nodes are being asked")
+            assert self._loop is not None
+            self._loop.call_soon(self._on_probes, [probe], self._loop.time())
+            return
+        username, password = self._node_credentials
+        link = NodeLink(
+            node, username=username, password=password, rng=random.random, timeout=self._timeout
+        )
+        shell = NodeConnection(link, lambda: self._target(node, True), self._on_probes)
+        self._probes[node] = (shell, {master})
+        shell.start()
+
+    def _stop_probe(self, node: Address, master: str) -> None:
+        shell, wanted = self._probes.get(node, (None, set()))
+        wanted.discard(master)
+        if shell is not None and not wanted:
+            del self._probes[node]
+            self._close_later(shell)
+
+    def _close_later(self, shell: Connection | NodeConnection) -> None:
+        assert self._loop is not None
+        task = self._loop.create_task(shell.close(), name=f"switchmaster: leave {shell.name}")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _target(self, address: Address, node: bool) -> DialTarget:
+        tls = self._node_tls if node else self._tls
+        server_name = tls.server_name if tls is not None else None
+        return DialTarget(
+            map_address(self._address_map, address), self._contexts[node], server_name
+        )
+
+    def _check_running(self) -> None:
+        if self._loop is None or self._closed:
+            raise WatcherClosed
+
+
+def _address(given: AddressLike) -> Address:
+    if isinstance(given, str):
+        return Address.parse(given, SENTINEL_PORT)
+    host, port = given
+    return Address.parse(str(Address(host, port)))
+
+
+def _several(sentinels: Sequence[AddressLike]) -> Sequence[AddressLike]:
+    if isinstance(sentinels, str) or not sentinels:
+        raise UsageError(
+            'give the Sentinels as a list, such as ["10.0.0.1:26379", "10.0.0.2:26379"]'
+        )
+    return sentinels
+
+
+def _grade(grade: Grade | str) -> Grade:
+    if isinstance(grade, Grade):
+        return grade
+    try:
+        return Grade[grade.upper()]
+    except KeyError:
+        names = ", ".join(str(each) for each in Grade)
+        raise UsageError(f"{grade!r} is no grade; the grades are {names}") from None
