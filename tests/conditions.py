@@ -11,9 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(
-    condition: Callable[[], T], timeout: float = 10.0, interval: float = 0.02, what: str = ""
-) -> T:
+def eventually(condition: Callable[[], T], timeout: float = 10.0, interval: float = 0.02, what: str = "") -> T:
     """
     Wait until `condition()` is true, and return what it gave.
 

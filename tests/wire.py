@@ -26,9 +26,7 @@ from switchmaster.core.events import (
 
 TESTS = Path(__file__).parent
 RECORDINGS = sorted(
-    path
-    for path in (TESTS / "captures").glob("*.jsonl")
-    if not path.name.endswith((".hello.jsonl", ".steps.jsonl"))
+    path for path in (TESTS / "captures").glob("*.jsonl") if not path.name.endswith((".hello.jsonl", ".steps.jsonl"))
 )
 
 

@@ -68,7 +68,7 @@ _HOME = {
     "Watcher": "net.watcher",
 }
 
-__all__ = [*sorted(_HOME), "__version__"]  # noqa: PLE0604
+__all__ = [*sorted(_HOME), "__version__"]
 
 
 def __getattr__(name: str) -> object:

@@ -52,9 +52,7 @@ def iso(wall: Wall) -> str | None:
     """Return a time as ``2026-11-23T03:00:00.123456Z``, or None where there is none."""
     if wall is None:
         return None
-    return (
-        datetime.fromtimestamp(wall, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    )
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def to_json(line: Mapping[str, Any]) -> str:
@@ -186,9 +184,7 @@ def topology_line(topology: Topology) -> Line:
         "type": "topology",
         "deployment": name,
         "masters": [master_line(name, state) for _, state in sorted(topology.masters.items())],
-        "sentinels": [
-            sentinel_line(name, state) for _, state in sorted(topology.sentinels.items())
-        ],
+        "sentinels": [sentinel_line(name, state) for _, state in sorted(topology.sentinels.items())],
     }
 
 

@@ -66,9 +66,7 @@ def test_crash_of_the_master_gives_a_failover(server: str, lab_factory: LabFacto
     assert "+switch-master mymaster" in lab.log(lab.sentinels[0])
 
 
-def test_planned_failover_has_two_masters_and_the_lab_knows_the_newer(
-    server: str, lab_factory: LabFactory
-) -> None:
+def test_planned_failover_has_two_masters_and_the_lab_knows_the_newer(server: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=server, masters=("one", "two"))
     old = lab.master("one")
     assert lab.failover("one", sentinel=1) == "OK"
@@ -81,9 +79,7 @@ def test_planned_failover_has_two_masters_and_the_lab_knows_the_newer(
 
 def test_failover_is_refused_with_the_words_of_sentinel(lab_factory: LabFactory) -> None:
     lab = lab_factory(replicas=0, sentinels=1)
-    with pytest.raises(
-        CommandRefused, match=r"s1 .* refused the failover of 'mymaster': NOGOODSLAVE"
-    ):
+    with pytest.raises(CommandRefused, match=r"s1 .* refused the failover of 'mymaster': NOGOODSLAVE"):
         lab.failover()
 
 
@@ -112,9 +108,7 @@ def test_lab_says_so_when_the_server_has_no_tls() -> None:
 
 
 def test_passwords_and_users_are_demanded(server: str, lab_factory: LabFactory) -> None:
-    lab = lab_factory(
-        binary=server, password="np", sentinel_password="sp", sentinel_users=(WATCHER,)
-    )
+    lab = lab_factory(binary=server, password="np", sentinel_password="sp", sentinel_users=(WATCHER,))
     for one in (lab.sentinels[0], lab.master()):
         with Client(one.address) as stranger, pytest.raises(CommandRefused, match="NOAUTH"):
             stranger.call("ROLE")
@@ -146,9 +140,7 @@ def test_hung_server_answers_again_when_it_is_resumed(lab_factory: LabFactory) -
         lab.hang(node)
 
 
-def test_restarted_sentinel_keeps_its_id_or_forgets_it(
-    server: str, lab_factory: LabFactory
-) -> None:
+def test_restarted_sentinel_keeps_its_id_or_forgets_it(server: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=server, replicas=1)
     before = lab.sentinel_command(0, "SENTINEL", "MYID")
     lab.restart_sentinel(0)
@@ -237,9 +229,7 @@ input()
 
 
 def test_servers_and_folder_are_gone_when_the_lab_is_killed() -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-c", KILLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    child = subprocess.Popen([sys.executable, "-c", KILLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with child:
         assert child.stdout is not None
         folder, *pids = child.stdout.readline().split()
@@ -268,9 +258,7 @@ except SwitchmasterError as error:
 
     def start(self, *args: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", self.MAIN, *args]
-        return subprocess.Popen(
-            command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        return subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def run(self, *args: str, code: int = 0) -> str:
         with self.start(*args) as child:
@@ -314,9 +302,7 @@ def test_cli_steers_a_lab_of_another_terminal(terminal: Terminal, tmp_path: Path
             assert json.loads(terminal.run("hang", "s2"))["done"] == "hung"
             assert json.loads(terminal.run("resume", "s2"))["done"] == "resumed"
             assert "no server 'nobody'" in terminal.run("crash", "nobody", code=2)
-            pids = [
-                int(str(json.loads(line)["pid"])) for line in terminal.run("status").splitlines()
-            ]
+            pids = [int(str(json.loads(line)["pid"])) for line in terminal.run("status").splitlines()]
             assert json.loads(terminal.run("down"))["servers"] == 5
             assert up.wait(10) == 0
         finally:
@@ -340,9 +326,7 @@ def test_cli_fails_over_and_ends_on_interrupt(terminal: Terminal) -> None:
     assert all(map(gone, pids))
 
 
-def test_cli_refuses_a_state_directory_that_others_can_write(
-    terminal: Terminal, tmp_path: Path
-) -> None:
+def test_cli_refuses_a_state_directory_that_others_can_write(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "switchmaster-lab").mkdir(mode=0o777)
     (tmp_path / "switchmaster-lab").chmod(0o777)
     assert "not a directory of yours alone" in terminal.run("status", code=1)

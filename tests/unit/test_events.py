@@ -73,9 +73,7 @@ def test_page_has_one_row_for_each_channel_and_one_line_for_each_form() -> None:
         assert 1 == sum(line.startswith(f"- `{form.value}`: ") for line in lines)
 
 
-def test_check_fails_when_the_page_is_stale_or_missing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_fails_when_the_page_is_stale_or_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tool = events_page()
     path = tmp_path / "events.md"
     assert 1 == tool.main(["--check"], path)

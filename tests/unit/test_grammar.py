@@ -118,17 +118,13 @@ def test_events_of_oddly_named_masters_are_read_as_they_were_recorded() -> None:
 
 def test_empty_ip_survives_since_spaces_are_not_collapsed() -> None:
     instance = instance_of("slave :24602  24602 @ m 127.0.0.1 24601", "+slave")
-    expected = Instance(
-        Kind.REPLICA, ":24602", Address("", 24602), "m", Address("127.0.0.1", 24601)
-    )
+    expected = Instance(Kind.REPLICA, ":24602", Address("", 24602), "m", Address("127.0.0.1", 24601))
     assert instance == expected
 
 
 def test_ipv6_has_no_brackets_but_in_the_name() -> None:
     instance = instance_of("slave [::1]:24012 ::1 24012 @ v6 ::1 24011", "+slave")
-    expected = Instance(
-        Kind.REPLICA, "[::1]:24012", Address("::1", 24012), "v6", Address("::1", 24011)
-    )
+    expected = Instance(Kind.REPLICA, "[::1]:24012", Address("::1", 24012), "v6", Address("::1", 24011))
     assert instance == expected
     event = parse_event("+switch-master", "v6 ::1 24011 ::1 24012")
     assert isinstance(event, SwitchedMaster)
@@ -192,9 +188,7 @@ def test_sentinel_that_lost_its_address_has_port_0() -> None:
         ("m my host 1 2.2.2.2 2", "m my", ("host", 1), ("2.2.2.2", 2)),
     ],
 )
-def test_switch_is_read_from_the_right(
-    payload: str, name: str, old: tuple[str, int], new: tuple[str, int]
-) -> None:
+def test_switch_is_read_from_the_right(payload: str, name: str, old: tuple[str, int], new: tuple[str, int]) -> None:
     event = parse_event("+switch-master", payload)
     assert isinstance(event, SwitchedMaster)
     assert (event.name, event.old, event.new) == (name, old, new)
@@ -249,9 +243,7 @@ def test_master_name_with_pass_in_it_is_not_masked() -> None:
     filler=st.text("ab é@,5", max_size=30),
     padding=st.integers(0, 1040),
 )
-def test_password_is_never_shown_wherever_the_payload_is_cut(
-    option: str, filler: str, padding: int
-) -> None:
+def test_password_is_never_shown_wherever_the_payload_is_cut(option: str, filler: str, padding: int) -> None:
     name = "n" * padding
     whole = f"master {name} 127.0.0.1 6379 {option} {filler}S3KRIT{filler}S3KRIT".encode()
     for channel in ("+set", "+option"):

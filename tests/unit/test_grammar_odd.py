@@ -72,16 +72,12 @@ tokens = st.sampled_from(
 @given(channel=channels, payload=anything)
 @example(channel="+sdown", payload="\ud800" * 1100)
 @example(channel=b"\xff", payload=b"\xff" * 2000)
-def test_arbitrary_input_gives_an_event_and_never_raises(
-    channel: bytes | str, payload: bytes | str
-) -> None:
+def test_arbitrary_input_gives_an_event_and_never_raises(channel: bytes | str, payload: bytes | str) -> None:
     assert is_event(parse_event(channel, payload))
 
 
 @given(channel=channels, words=st.lists(tokens, max_size=20))
-def test_arbitrary_tokens_give_an_event_that_says_the_same(
-    channel: bytes | str, words: list[str]
-) -> None:
+def test_arbitrary_tokens_give_an_event_that_says_the_same(channel: bytes | str, words: list[str]) -> None:
     payload = " ".join(words)
     event = parse_event(channel, payload)
     assert is_event(event)
@@ -89,9 +85,7 @@ def test_arbitrary_tokens_give_an_event_that_says_the_same(
         assert payload == written_event(event)
 
 
-@pytest.mark.parametrize(
-    "odd", [None, 5, [b"x"], {}, 1 << 20_000], ids=lambda odd: type(odd).__name__
-)
+@pytest.mark.parametrize("odd", [None, 5, [b"x"], {}, 1 << 20_000], ids=lambda odd: type(odd).__name__)
 def test_objects_that_are_no_text_are_unrecognised(odd: object) -> None:
     assert is_event(parse_event("+sdown", odd))  # type: ignore[arg-type]
     assert is_event(parse_event(odd, "x"))  # type: ignore[arg-type]
@@ -112,9 +106,7 @@ names = st.one_of(
     st.text("ab @,\n5.:", max_size=30),
 )
 # A host has no digit by itself here: only "<number> @ " inside a host could pass for another end.
-spaced_hosts = st.one_of(
-    st.ip_addresses().map(str), st.text("ab @,\n.:é-", max_size=30), st.just("")
-)
+spaced_hosts = st.one_of(st.ip_addresses().map(str), st.text("ab @,\n.:é-", max_size=30), st.just(""))
 plain_hosts = spaced_hosts.map(lambda host: host.replace(" ", "_"))
 ports = st.integers(0, 65535)
 run_ids = st.text("0123456789abcdef", min_size=40, max_size=40)
@@ -201,12 +193,8 @@ def test_odd_names_and_hosts_are_read_back_as_they_were_written(event: Event) ->
     assert isinstance(read, Published)
     assert type(read) is type(event)
     # Everything is equal but the payload, which `event` has not.
-    assert payload.encode("utf-8", "surrogateescape") == read.payload.encode(
-        "utf-8", "surrogateescape"
-    )
-    again = type(event)(
-        *(getattr(read, name) if name != "payload" else "" for name in fields(read))
-    )
+    assert payload.encode("utf-8", "surrogateescape") == read.payload.encode("utf-8", "surrogateescape")
+    again = type(event)(*(getattr(read, name) if name != "payload" else "" for name in fields(read)))
     assert event == again
 
 

@@ -50,9 +50,7 @@ def lines_of(name: str) -> Iterator[tuple[str, object]]:
     for line in (REPLIES / f"{name}.txt").read_text(encoding="utf-8").splitlines():
         match = re.match(r"(r3 role|r3 INFO|r3 SENTINEL MASTER)(?: while subscribed)?(?: type)?"
                          r"(?: dict)? (.*)", line)  # fmt: skip
-        command, arrow, text = (
-            match.expand(r"\1\0\2").partition("\0") if match else (line.partition(" => "))
-        )
+        command, arrow, text = match.expand(r"\1\0\2").partition("\0") if match else (line.partition(" => "))
         if arrow and not text.endswith("..."):
             error = re.fullmatch(r"ERR<(.*)>", text)
             yield command, Error(error[1]) if error else ast.literal_eval(text)
@@ -142,9 +140,7 @@ def test_recordings_hold_every_command_of_every_server() -> None:
 
 
 @each_reply
-def test_recorded_reply_is_read_alike_in_both_protocols(
-    parse: Callable[[object], object], value: object
-) -> None:
+def test_recorded_reply_is_read_alike_in_both_protocols(parse: Callable[[object], object], value: object) -> None:
     first = parse(decoded(resp2(value)))
     assert first == parse(decoded(resp3(in_resp3_shape(parse, value))))
     assert is_refusal(value) == isinstance(first, Unrecognised)
@@ -153,9 +149,7 @@ def test_recorded_reply_is_read_alike_in_both_protocols(
 
 
 @each_reply
-def test_recorded_rows_keep_what_the_server_said(
-    parse: Callable[[object], object], value: object
-) -> None:
+def test_recorded_rows_keep_what_the_server_said(parse: Callable[[object], object], value: object) -> None:
     shaped = in_resp3_shape(parse, value)
     read = parse(decoded(resp2(value)))
     rows = shaped if parse in LISTS_OF_MAPS else [shaped] if parse is replies.parse_master else []
@@ -239,16 +233,12 @@ def test_hello_tells_the_true_name_and_version() -> None:
     assert node == replies.HelloReply("redis", "6.2.14", 2, 3, "standalone")
 
 
-@pytest.mark.parametrize(
-    ("name", "port"), [("redis-6.2.14-odd", 28780), ("valkey-9.1.2-odd", 28770)]
-)
+@pytest.mark.parametrize(("name", "port"), [("redis-6.2.14-odd", 28780), ("valkey-9.1.2-odd", 28770)])
 def test_role_of_data_nodes_is_read(name: str, port: int) -> None:
     master = replies.parse_role(one(name, "master ROLE"))
     assert isinstance(master, replies.RoleReply)
     assert master.role is Kind.MASTER
-    assert master.replicas == (
-        replies.RoleReplica(Address("127.0.0.1", port + 1), master.offset or -1),
-    )
+    assert master.replicas == (replies.RoleReplica(Address("127.0.0.1", port + 1), master.offset or -1),)
     replica = replies.parse_role(one(name, "replica ROLE"))
     assert isinstance(replica, replies.RoleReply)
     assert (replica.role, replica.master) == (Kind.REPLICA, Address("127.0.0.1", port))
@@ -259,22 +249,15 @@ def test_role_of_data_nodes_is_read(name: str, port: int) -> None:
 
 
 def test_role_of_a_sentinel_gives_the_names() -> None:
-    assert replies.parse_role(one("redis-8.2.3", "ROLE")) == replies.RoleReply(
-        Kind.SENTINEL, names=("mymaster",)
-    )
-    assert replies.parse_role(one("redis-6.2.14-odd", "empty ROLE")) == replies.RoleReply(
-        Kind.SENTINEL
-    )
+    assert replies.parse_role(one("redis-8.2.3", "ROLE")) == replies.RoleReply(Kind.SENTINEL, names=("mymaster",))
+    assert replies.parse_role(one("redis-6.2.14-odd", "empty ROLE")) == replies.RoleReply(Kind.SENTINEL)
 
 
 def test_info_of_each_server_gives_its_own_version() -> None:
     read = {
-        name: replies.parse_info(one(name, "INFO server"))
-        for name in ("redis-6.2.14", "redis-8.2.3", "valkey-9.1.2")
+        name: replies.parse_info(one(name, "INFO server")) for name in ("redis-6.2.14", "redis-8.2.3", "valkey-9.1.2")
     }
-    assert {name: f"{info.server}-{info.version}" for name, info in read.items()} == {
-        name: name for name in read
-    }
+    assert {name: f"{info.server}-{info.version}" for name, info in read.items()} == {name: name for name in read}
     assert {info.mode for info in read.values()} == {"sentinel"}
     assert {info.tilt for info in read.values()} == {None}
 
@@ -288,9 +271,7 @@ def test_info_of_each_server_gives_its_own_version() -> None:
         ("valkey-9.1.2", -1, 0),
     ],
 )
-def test_info_of_a_sentinel_gives_what_its_version_has(
-    name: str, since: int | None, total: int | None
-) -> None:
+def test_info_of_a_sentinel_gives_what_its_version_has(name: str, since: int | None, total: int | None) -> None:
     info = replies.parse_info(one(name, "INFO sentinel"))
     assert isinstance(info, replies.InfoReply)
     assert (info.tilt, info.tilt_since_seconds, info.total_tilt) == (False, since, total)
@@ -353,9 +334,7 @@ def test_fields_of_a_failover_in_progress_are_read() -> None:
 
 @pytest.mark.parametrize("key", ["name", "ip", "port"])
 def test_row_is_unrecognised_without_its_name_ip_or_port(key: str) -> None:
-    assert (
-        f"expected a field '{key}'" == unrecognised(replies.parse_master(row(**{key: ...}))).reason
-    )
+    assert f"expected a field '{key}'" == unrecognised(replies.parse_master(row(**{key: ...}))).reason
 
 
 @pytest.mark.parametrize(
@@ -431,9 +410,7 @@ def nested(depth: int) -> object:
      {b"name": {b"a": nested(5000)}}, True, 1.5, float("nan"), [], {}, b"", [[]], [None] * 6],
     ids=lambda odd: type(odd).__name__,
 )  # fmt: skip
-def test_odd_object_never_raises_and_shows_little(
-    parse: Callable[[object], object], odd: object
-) -> None:
+def test_odd_object_never_raises_and_shows_little(parse: Callable[[object], object], odd: object) -> None:
     read = parse(odd)
     if isinstance(read, Unrecognised):
         assert len(read.payload) <= LIMITS.payload_shown
@@ -443,14 +420,10 @@ words = st.sampled_from(
     [b"name", b"ip", b"port", b"6379", b"127.0.0.1", b"sentinel", b"master", b"slave", b"m", b"-1",
      b"runid", b"flags", b"server", b"version", b"redis", b"OK 3 usable Sentinels.", b"a" * 40]
 )  # fmt: skip
-scalars = st.one_of(
-    words, st.binary(max_size=20), st.integers(), st.none(), st.booleans(), st.floats(), st.text()
-)
+scalars = st.one_of(words, st.binary(max_size=20), st.integers(), st.none(), st.booleans(), st.floats(), st.text())
 objects = st.recursive(
     scalars,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=8), st.dictionaries(scalars, inner, max_size=6)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=8), st.dictionaries(scalars, inner, max_size=6)),
     max_leaves=30,
 )
 

@@ -44,12 +44,8 @@ def lab() -> None:
 
 
 @lab.command()
-@click.option(
-    "--master", "names", multiple=True, metavar="NAME", help="A master's name; repeatable."
-)
-@click.option(
-    "--masters", type=click.IntRange(1, 100), help="How many, named mymaster1, mymaster2..."
-)
+@click.option("--master", "names", multiple=True, metavar="NAME", help="A master's name; repeatable.")
+@click.option("--masters", type=click.IntRange(1, 100), help="How many, named mymaster1, mymaster2...")
 @click.option("--replicas", type=click.IntRange(0, 50), default=2, show_default=True)
 @click.option("--sentinels", type=click.IntRange(1, 50), default=3, show_default=True)
 @click.option("--quorum", type=int, help="[default: the majority of the Sentinels]")
@@ -217,9 +213,7 @@ def _describe_up(running: Steering, form: str | None) -> None:
     _say(form, {"type": "lab", "done": "up", "sentinels": addresses, "watch": watch}, watch)
 
 
-def _do_to(
-    target: str | None, form: str | None, done: str, act: Callable[[Steering, LabServer], None]
-) -> None:
+def _do_to(target: str | None, form: str | None, done: str, act: Callable[[Steering, LabServer], None]) -> None:
     from switchmaster.lab.state import attach
 
     found = attach()
@@ -254,9 +248,7 @@ def _say_server(form: str | None, server: LabServer, role: str) -> None:
 
 
 def _shown(server: LabServer) -> str:
-    return (
-        f"[{server.host}]:{server.port}" if ":" in server.host else f"{server.host}:{server.port}"
-    )
+    return f"[{server.host}]:{server.port}" if ":" in server.host else f"{server.host}:{server.port}"
 
 
 def _say(form: str | None, record: dict[str, Any], line: str) -> None:

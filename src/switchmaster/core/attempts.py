@@ -153,18 +153,14 @@ class Attempts:
             return
         for attempt in self._open:
             if attempt.stage in (Stage.SUSPECTED, Stage.AGREED_DOWN):
-                self._abort(
-                    attempt, None, "", f"{sentinel}, which suspected it, is not heard", now, wall
-                )
+                self._abort(attempt, None, "", f"{sentinel}, which suspected it, is not heard", now, wall)
         self._sweep()
 
     def tick(self, now: float, wall: Wall) -> None:
         """Close what nobody has spoken of for `SILENCE`."""
         for attempt in self._open:
             if now >= attempt.heard + SILENCE:
-                self._abandon(
-                    attempt, f"nothing more was heard of it for {SILENCE:.0f} s", now, wall
-                )
+                self._abandon(attempt, f"nothing more was heard of it for {SILENCE:.0f} s", now, wall)
         self._sweep()
 
     def finish(self, now: float, wall: Wall) -> None:
@@ -193,9 +189,7 @@ class Attempts:
         attempt.reach(entry)
         return attempt
 
-    def _clear(
-        self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall
-    ) -> Attempt | None:
+    def _clear(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
         if not isinstance(event, InstanceEvent) or event.instance.kind is not Kind.MASTER:
             return None
         self._odown.discard(sentinel)
@@ -203,20 +197,14 @@ class Attempts:
             return None
         self._down.pop(sentinel, None)
         attempt = self._on_address(sentinel, event.instance.address)
-        if (
-            attempt is None
-            or attempt.stage not in (Stage.SUSPECTED, Stage.AGREED_DOWN)
-            or self._down
-        ):
+        if attempt is None or attempt.stage not in (Stage.SUSPECTED, Stage.AGREED_DOWN) or self._down:
             # Valkey 9.1 sends -sdown without +sdown in every SENTINEL FAILOVER, and leaders take +odown
             # back in the middle of a failover that goes on: no more than a suspicion can be withdrawn.
             return attempt
         self._abort(attempt, sentinel, event.channel, "the master answers again", now, wall)
         return attempt
 
-    def _try(
-        self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall
-    ) -> Attempt | None:
+    def _try(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
         if not isinstance(event, InstanceEvent):
             return None
         previous = self._leading.pop(sentinel, None)
@@ -231,18 +219,14 @@ class Attempts:
         attempt.reach(StageEntry(Stage.ELECTING, now, wall, sentinel, event.channel))
         return attempt
 
-    def _lead(
-        self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall
-    ) -> Attempt | None:
+    def _lead(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
         if not isinstance(event, InstanceEvent):
             return None
         stage, instance = TRIGGERS[event.channel], event.instance
         attempt = self._leading.get(sentinel)
         if attempt is None:
             # We came in the middle: the one that selects, promotes or reconfigures is the leader.
-            attempt = self._on_address(sentinel, instance.master_address) or self._begin(
-                instance.master_address, now
-            )
+            attempt = self._on_address(sentinel, instance.master_address) or self._begin(instance.master_address, now)
             self._leading[sentinel] = attempt
         attempt.leader = sentinel
         if attempt.candidates.get(sentinel) is not None:
@@ -254,9 +238,7 @@ class Attempts:
         attempt.reach(StageEntry(stage, now, wall, sentinel, event.channel, replica))
         return attempt
 
-    def _end(
-        self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall
-    ) -> Attempt | None:
+    def _end(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
         # What is left to come of it is best-effort SLAVEOFs and, in the same instant, its +switch-master.
         attempt = self._leading.get(sentinel)
         if attempt is not None:
@@ -314,18 +296,14 @@ class Attempts:
         self._leave(attempt, sentinel, event.channel, ABORT_REASONS[event.channel], now, wall)
         return attempt
 
-    def _reset(
-        self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall
-    ) -> Attempt | None:
+    def _reset(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
         # SENTINEL RESET and REMOVE stop a running failover without any word of an abort.
         self._down.pop(sentinel, None)
         self._odown.discard(sentinel)
         attempt = self._leading.pop(sentinel, None)
         if attempt is not None:
             command = "RESET" if event.channel == "+reset-master" else "REMOVE"
-            self._abandon(
-                attempt, f"SENTINEL {command} on its leader stopped it", now, wall, event.channel
-            )
+            self._abandon(attempt, f"SENTINEL {command} on its leader stopped it", now, wall, event.channel)
         return attempt
 
     def vote(
@@ -421,9 +399,7 @@ class Attempts:
     ) -> None:
         attempt.reach(StageEntry(Stage.ABORTED, now, wall, sentinel, by, reason=why))
 
-    def _leave(
-        self, attempt: Attempt, sentinel: SentinelName, by: str, why: str, now: float, wall: Wall
-    ) -> None:
+    def _leave(self, attempt: Attempt, sentinel: SentinelName, by: str, why: str, now: float, wall: Wall) -> None:
         """Take one candidate out; without any, or without its leader, the attempt is aborted."""
         self._leading.pop(sentinel, None)
         attempt.given_up.add(sentinel)
@@ -463,13 +439,12 @@ _ACTS: Final[Mapping[str, _Act]] = {
     **{
         channel: Attempts._lead
         for channel, stage in TRIGGERS.items()
-        if stage
-        in (Stage.ELECTED, Stage.SELECTED, Stage.PROMOTING, Stage.PROMOTED, Stage.RECONFIGURING)
+        if stage in (Stage.ELECTED, Stage.SELECTED, Stage.PROMOTING, Stage.PROMOTED, Stage.RECONFIGURING)
         and channel != "ROLE"
     },
     "+failover-end": Attempts._end,
     "+switch-master": Attempts._switch,
-    **{channel: Attempts._give_up for channel in ABORT_REASONS},
+    **dict.fromkeys(ABORT_REASONS, Attempts._give_up),
     "+reset-master": Attempts._reset,
     "-monitor": Attempts._reset,
 }

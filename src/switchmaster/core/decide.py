@@ -11,63 +11,28 @@ Who is master: one `Belief` for each master, moved only by the rules below.
    a majority holds another address for `SETTLE` and finds it well. The node must not deny being master.
 5. A node that was decided on by its ROLE alone is asked on, until a Sentinel confirms it.
 
-Nothing here has a clock: `now` is monotonic seconds, `wall` seconds since 1970 or None.
+Nothing here has a clock: everywhere `now` is monotonic seconds, `wall` seconds since 1970 or None.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
-from .decisions import Ask, Decision, Notice, NoticeKind, StartProbe, StopProbe, Switch
+from .candidate import Candidate, Candidates, unproved, why
+from .decisions import Ask, Decision, Switch
 from .facts import Probe
+from .history import History, Transition
 from .model import LIMITS, Address, Cause, Grade, SentinelName, Via, Wall
-from .topology import Opinion, View
+from .notices import Notices
+from .topology import View
+from .voters import Voters
 
-__all__ = ["SETTLE", "Belief", "Candidate"]
+__all__ = ["SETTLE", "Belief"]
 
 SETTLE: Final = 10.0
 """Seconds for which a majority must hold to an address of no higher epoch before it counts as a new
 incarnation: five hello periods, in each of which a stale Sentinel would have caught up."""
-
-_CANDIDATES: Final = 8
-"""Candidates of one master at one time; a failover has one, a chain of three has three."""
-
-
-@dataclass(slots=True)
-class Candidate:
-    """An address that may be the master's, and what stands behind it."""
-
-    node: Address
-    epoch: int | None = None
-    named: dict[SentinelName, None] = field(default_factory=dict)
-    """Leaders that selected it."""
-    announced: dict[SentinelName, Via] = field(default_factory=dict)
-    """Sentinels that say it is the master."""
-    announced_at: float | None = None
-    asked: bool = False
-    """A Sentinel was asked for the epoch, and has not answered."""
-    role: str | None = None
-    reason: str = ""
-    """Why the node gave no ROLE; empty while it has not been asked or has answered."""
-    anew: Cause | None = None
-    """Set where the epochs begin anew with it, to the cause of that."""
-    withdrawn_at: float | None = None
-
-    @property
-    def witnesses(self) -> tuple[SentinelName, ...]:
-        """Who named it, in order, once each."""
-        return tuple({**self.named, **dict.fromkeys(self.announced)})[: LIMITS.witnesses]
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One switch that was decided."""
-
-    epoch: int | None
-    old: Address | None
-    new: Address
 
 
 class Belief:
@@ -82,9 +47,7 @@ class Belief:
         timeout: seconds that a node or a Sentinel has to answer.
     """
 
-    def __init__(
-        self, deployment: str, master: str, policy: Grade, probing: bool, timeout: float
-    ) -> None:
+    def __init__(self, deployment: str, master: str, policy: Grade, probing: bool, timeout: float) -> None:
         self.deployment = deployment
         self.master = master
         self.policy = policy
@@ -95,7 +58,9 @@ class Belief:
         self.incarnation = 0
         self.established = False
         """False while the first answers come in: until then the highest epoch wins, and nothing is a switch."""
-        self.views: dict[SentinelName, View] = {}
+        self.voters = Voters()
+        """What each Sentinel says."""
+        self.views = self.voters.views
         self.switch: Switch | None = None
         self.stale_answers = 0
         """Answers of an older epoch that were not followed."""
@@ -103,47 +68,23 @@ class Belief:
         """The highest epoch known to belong to the belief or to an earlier one."""
         self._since = 0.0
         self._ticked = -1.0
-        self._transitions: deque[Transition] = deque(maxlen=LIMITS.transitions)
-        self._shifted = 0
-        """Transitions that fell out of the bounded memory, so that `View.index` keeps its meaning."""
-        self._candidates: dict[Address, Candidate] = {}
+        self._history = History()
         self._confirming: Address | None = None
         """The node that was believed by its ROLE alone and is asked on."""
         self._undone = False
         self._removed_from: set[SentinelName] = set()
-        self._noticed: deque[tuple[object, ...]] = deque(maxlen=64)
         self._out: list[Decision] = []
+        self._notices = Notices(deployment, master, lambda notice: self._out.append(notice))
+        self._candidates = Candidates(master, probing, lambda decision: self._out.append(decision))
 
     # -- what a reader gets -------------------------------------------------------------------------
 
     @property
     def grade(self) -> Grade:
         """What stands behind the belief now."""
-        if self._support(self.address) >= self.majority:
+        if self.voters.support(self.address) >= self.voters.majority:
             return Grade.AGREED
         return self.switch.grade if self.switch is not None else Grade.ANNOUNCED
-
-    @property
-    def voters(self) -> int:
-        """How many Sentinels are known to monitor this master."""
-        told = (
-            view.others + 1 for view in self.views.values() if view.live and view.others is not None
-        )
-        return max(len(self.views), *told, 1)
-
-    @property
-    def majority(self) -> int:
-        """How many Sentinels are a majority of them."""
-        return self.voters // 2 + 1
-
-    @property
-    def opinions(self) -> tuple[Opinion, ...]:
-        """What each Sentinel says, in order of name."""
-        return tuple(
-            Opinion(name, view.address, view.epoch, view.live, view.address == self.address)
-            for name, view in sorted(self.views.items())
-            if view.address is not None
-        )
 
     @property
     def busy(self) -> bool:
@@ -154,15 +95,9 @@ class Belief:
     @property
     def deadline(self) -> float | None:
         """When `tick` is due, in monotonic seconds; what an earlier tick has seen is not due again."""
-        due = [
-            c.announced_at + self.timeout
-            for c in self._candidates.values()
-            if c.announced_at is not None
-        ]
-        due += [
-            c.withdrawn_at + SETTLE for c in self._candidates.values() if c.withdrawn_at is not None
-        ]
-        group = self._others() if self.established else []
+        due = [c.announced_at + self.timeout for c in self._candidates if c.announced_at is not None]
+        due += [c.withdrawn_at + SETTLE for c in self._candidates if c.withdrawn_at is not None]
+        group = self._otherwise()
         if group:
             due.append(max(self._held_since(view) for view in group) + SETTLE)
         return min((moment for moment in due if moment > self._ticked), default=None)
@@ -176,14 +111,9 @@ class Belief:
 
     def view(self, sentinel: SentinelName) -> View:
         """Return this Sentinel's account, new if need be."""
-        view = self.views.get(sentinel)
-        if view is None:
-            view = self.views[sentinel] = View(sentinel, incarnation=self.incarnation)
-        return view
+        return self.voters.view(sentinel, self.incarnation)
 
-    def mentioned(
-        self, sentinel: SentinelName, address: Address, can_ask: bool, now: float
-    ) -> None:
+    def mentioned(self, sentinel: SentinelName, address: Address, can_ask: bool, now: float) -> None:
         """
         Take the master's address that an event carries beside its news.
 
@@ -196,18 +126,14 @@ class Belief:
         if self.address is None:
             self.address, self._since = address, now
             self.established = self.established or not can_ask
-        elif can_ask and address not in (view.address, self.address) and not self._made(address):
-            self._out.append(
-                Ask(sentinel, (self.master,), f"it names {address}, which is not the belief")
-            )
+        elif can_ask and address not in (view.address, self.address) and not self._history.was_at(address):
+            self._out.append(Ask(sentinel, (self.master,), f"it names {address}, which is not the belief"))
 
-    def named(
-        self, sentinel: SentinelName, node: Address, epoch: int | None, now: float, wall: Wall
-    ) -> None:
+    def named(self, sentinel: SentinelName, node: Address, epoch: int | None, now: float, wall: Wall) -> None:
         """Take ``+selected-slave`` and what follows it: the leader wants this node to be the master."""
         if node == self.address or self._outdated(epoch):
             return
-        candidate = self._candidate(node, f"{sentinel} selected it")
+        candidate = self._candidates.open(node, f"{sentinel} selected it")
         candidate.withdrawn_at = None
         candidate.named.setdefault(sentinel)
         candidate.epoch = epoch if epoch is not None else candidate.epoch
@@ -240,8 +166,6 @@ class Belief:
             epoch: the epoch of the failover that selected this node; None where none is known.
             via: the event.
             can_ask: whether this Sentinel answers questions.
-            now: monotonic seconds.
-            wall: seconds since 1970, or None.
         """
         self.established = True
         view = self.view(sentinel)
@@ -251,25 +175,23 @@ class Belief:
             view.address, view.index = old, self._place(old)
         if view.address == node:
             return self._confirm(view, epoch)
-        made = self._made_after(view, node)
+        made = self._history.next_to(node, view.index)
         self._move(view, node, epoch, now)
         if made is not None:
-            view.index, view.epoch = made + 1, self._transitions[made - self._shifted].epoch
+            view.index, view.epoch = made[0] + 1, made[1].epoch
             return self._witness(view)
         if node == self.address:
             return self._confirm(view, epoch)
         if self._outdated(epoch):
             return
-        candidate = self._candidate(node, f"{via} from {sentinel}")
+        candidate = self._candidates.open(node, f"{via} from {sentinel}")
         self._announce(candidate, view, via, epoch, now)
         if candidate.epoch is None and can_ask:
             candidate.asked = True
             self._out.append(Ask(sentinel, (self.master,), f"{via} names no epoch"))
         self._judge(candidate, now, wall)
 
-    def answered(
-        self, sentinel: SentinelName, address: Address, epoch: int, now: float, wall: Wall
-    ) -> None:
+    def answered(self, sentinel: SentinelName, address: Address, epoch: int, now: float, wall: Wall) -> None:
         """Take the pair that a Sentinel answered: the address and its config epoch."""
         view = self.view(sentinel)
         returned = not view.live or view.address is None
@@ -287,9 +209,7 @@ class Belief:
             self._ignore(view, epoch, returned, now, wall)
         self._anew(now, wall)
 
-    def monitored(
-        self, sentinel: SentinelName, address: Address, can_ask: bool, now: float, wall: Wall
-    ) -> None:
+    def monitored(self, sentinel: SentinelName, address: Address, can_ask: bool, now: float, wall: Wall) -> None:
         """Take ``+monitor``: this Sentinel begins anew, at epoch 0 (sentinel.c, createSentinelRedisInstance)."""
         view = self.view(sentinel)
         self._move(view, address, 0, now)
@@ -306,9 +226,7 @@ class Belief:
             return
         self._removed_from.add(sentinel)
         if not self.views:
-            self._notice(
-                NoticeKind.REMOVED, sentinel, "no Sentinel monitors it any more", now, wall
-            )
+            self._notices.removed(sentinel, now, wall)
         self._anew(now, wall)
 
     def renewed(self, sentinel: SentinelName) -> None:
@@ -344,10 +262,9 @@ class Belief:
             return
         candidate = self._candidates.get(node)
         if candidate is None:
-            text = f"{node} says that it is a master too; Sentinel demotes it some 10 s later"
-            self._notice(NoticeKind.SECOND_MASTER, sentinel, text, now, wall)
+            self._notices.second(sentinel, node, now, wall)
         elif candidate.withdrawn_at is not None:
-            self._rogue(candidate, sentinel, now, wall)
+            self._notices.rogue(sentinel, node, now, wall)
 
     def demoted(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
         """Take ``+convert-to-slave``: a Sentinel makes this node a replica."""
@@ -365,9 +282,9 @@ class Belief:
     def tick(self, now: float, wall: Wall) -> None:
         """Decide what has waited long enough, and drop what was withdrawn long ago."""
         self._ticked = now
-        for candidate in list(self._candidates.values()):
+        for candidate in self._candidates:
             if candidate.withdrawn_at is not None and now >= candidate.withdrawn_at + SETTLE:
-                self._drop(candidate)
+                self._candidates.drop(candidate)
             else:
                 self._judge(candidate, now, wall)
         self._anew(now, wall)
@@ -378,10 +295,10 @@ class Belief:
         if self._candidates.get(candidate.node) is not candidate:
             return
         if candidate.anew is None and self._outdated(candidate.epoch):
-            return self._drop(candidate)
+            return self._candidates.drop(candidate)
         if candidate.withdrawn_at is not None:
             if candidate.role == "master":
-                self._rogue(candidate, None, now, wall)
+                self._notices.rogue(None, candidate.node, now, wall)
             return
         grade = self._earned(candidate, now)
         if grade is not None:
@@ -389,7 +306,7 @@ class Belief:
 
     def _earned(self, candidate: Candidate, now: float) -> Grade | None:
         """Return the grade with which the candidate is decided now, or None while it has to wait."""
-        if self._support(candidate.node) >= self.majority and self.policy is Grade.AGREED:
+        if self.voters.support(candidate.node) >= self.voters.majority and self.policy is Grade.AGREED:
             return Grade.AGREED
         if self.policy is Grade.AGREED:
             return None
@@ -407,6 +324,7 @@ class Belief:
         via = next(iter(candidate.announced.values()), Via.ROLE)
         if candidate.anew is not None:
             self._begin_anew(candidate)
+        support = self.voters.support(candidate.node)
         self.switch = Switch(
             deployment=self.deployment,
             master=self.master,
@@ -418,7 +336,7 @@ class Belief:
             cause=candidate.anew or Cause.FAILOVER,
             via=via,
             witnesses=candidate.witnesses,
-            why=self._why(candidate, grade, via),
+            why=why(candidate, grade, via, support, self.voters.count, self._unproved(candidate)),
             at=now,
             time=wall,
         )
@@ -426,81 +344,43 @@ class Belief:
         self._remember(candidate, now)
         if via is Via.ROLE:
             self._confirming = candidate.node
-        for other in list(self._candidates.values()):
+        for other in self._candidates:
             if other is candidate or candidate.epoch is None or self._outdated(other.epoch):
-                self._drop(other, keep_probe=other is candidate and via is Via.ROLE)
+                self._candidates.drop(other, keep_probe=other is candidate and via is Via.ROLE)
 
     def _remember(self, candidate: Candidate, now: float) -> None:
-        if len(self._transitions) == LIMITS.transitions:
-            self._shifted += 1
-        self._transitions.append(Transition(candidate.epoch, self.address, candidate.node))
+        self._history.add(Transition(candidate.epoch, self.address, candidate.node))
         self.address, self.epoch, self._since = candidate.node, candidate.epoch, now
         self._floor = max(self._floor, -1 if candidate.epoch is None else candidate.epoch)
         self._stop_confirming()
         self._undone = False
+        self._notices.occasion = (self.incarnation, self.epoch)
         for view in self.views.values():
             if view.address == candidate.node:
-                view.index = self._made_count
-
-    def _why(self, candidate: Candidate, grade: Grade, via: Via) -> str:
-        epoch = (
-            "an epoch that nobody named" if candidate.epoch is None else f"epoch {candidate.epoch}"
-        )
-        first = next(iter(candidate.announced), None) or next(iter(candidate.named), None)
-        if candidate.anew is not None:
-            heard = f"{len(candidate.announced)} of {self.voters} Sentinels give it anew at {epoch}"
-        elif via is Via.ROLE:
-            heard = f"{first} selected it in the failover at {epoch}"
-        elif via is Via.SNAPSHOT:
-            heard = f"{first} answers with it at {epoch}"
-        else:
-            heard = f"{via} from {first} at {epoch}"
-        if grade is Grade.AGREED:
-            return f"{heard}; {self._support(candidate.node)} of {self.voters} Sentinels agree"
-        if grade is Grade.PROMOTED:
-            return f"{heard}; the node itself answers ROLE master"
-        return f"{heard}; {self._unproved(candidate)}"
+                view.index = self._history.made
 
     def _unproved(self, candidate: Candidate) -> str:
         if not self.probing:
             return "the node was not asked"
-        if candidate.reason:
-            return f"the node could not be asked: {candidate.reason}"
-        if candidate.role is not None:
-            return (
-                f"the node still answered ROLE {_replica(candidate.role)} after {self.timeout:g} s"
-            )
-        return f"the node had not answered {'yet' if self.policy is Grade.ANNOUNCED else f'in {self.timeout:g} s'}"
+        return unproved(candidate, None if self.policy is Grade.ANNOUNCED else self.timeout)
 
     # -- new incarnations ---------------------------------------------------------------------------
 
-    def _others(self) -> list[View]:
-        """The largest group of Sentinels that give one other address at an epoch that is not higher."""
-        groups: dict[Address, list[View]] = {}
-        for view in self.views.values():
-            if not view.live or view.epoch is None or view.address in (None, self.address):
-                continue
-            if view.incarnation == self.incarnation and (view.fresh or view.epoch <= self._floor):
-                groups.setdefault(view.address, []).append(view)
-        group = max(groups.values(), key=len, default=[])
-        return group if len(group) >= self.majority else []
+    def _otherwise(self) -> list[View]:
+        return self.voters.otherwise(self.address, self.incarnation, self._floor) if self.established else []
 
     def _held_since(self, view: View) -> float:
         return max(view.since, self._since)
 
     def _anew(self, now: float, wall: Wall) -> None:
-        group = self._others() if self.established else []
-        stale = [
-            c
-            for c in self._candidates.values()
-            if c.anew and not any(v.address == c.node for v in group)
-        ]
+        group = self._otherwise()
+        stale = [c for c in self._candidates if c.anew and not any(v.address == c.node for v in group)]
         for candidate in stale:
-            self._drop(candidate)
+            self._candidates.drop(candidate)
         cause = self._cause_anew(group, now)
         if cause is None or group[0].address is None:
             return
-        candidate = self._candidate(group[0].address, "a majority gives it anew")
+        candidate = self._candidates.open(group[0].address, "a majority gives it anew")
         candidate.anew = cause
         for view in group:
             self._announce(candidate, view, Via.SNAPSHOT, None, now)
@@ -515,16 +395,13 @@ class Belief:
             return Cause.RECONFIGURED
         if self._confirming is not None:
             # Promoted, seen by us, and announced by nobody: it stands until the node itself falls.
-            return (
-                Cause.FAILOVER if self._undone and not any(view.sdown for view in group) else None
-            )
+            return Cause.FAILOVER if self._undone and not any(view.sdown for view in group) else None
         held = all(now >= self._held_since(view) + SETTLE for view in group)
         return Cause.UNKNOWN if held and not any(view.sdown for view in group) else None
 
     def _begin_anew(self, candidate: Candidate) -> None:
         self.incarnation += 1
-        self._transitions.clear()
-        self._shifted = 0
+        self._history.clear()
         self._floor = -1
         for view in self.views.values():
             view.index = 0
@@ -546,26 +423,15 @@ class Belief:
         if address != view.address:
             view.moved()
         view.live, view.address, view.epoch = True, address, epoch
-        made = [t for t in self._transitions if t.epoch is not None and t.epoch <= epoch]
-        view.index = self._made_count if address == self.address else self._shifted + len(made)
+        current = address == self.address
+        view.index = self._history.made if current else self._history.index_at(epoch)
 
     def _agree(self, view: View, epoch: int, now: float, wall: Wall) -> None:
         if epoch > self._floor:
             if self.epoch is not None and self.established:
-                text = f"its epoch rose from {self.epoch} to {epoch} and the address is the same: a failover "
-                self._notice(
-                    NoticeKind.MISSED,
-                    view.sentinel,
-                    text + "and its way back were missed",
-                    now,
-                    wall,
-                )
+                self._notices.missed(view.sentinel, self.epoch, epoch, now, wall)
             self.epoch = self._floor = epoch
-            if (
-                self.switch is not None
-                and self.switch.epoch is None
-                and self.switch.new == self.address
-            ):
+            if self.switch is not None and self.switch.epoch is None and self.switch.new == self.address:
                 self.switch = replace(self.switch, epoch=epoch)
         elif self.epoch is None:
             self.epoch = epoch
@@ -573,7 +439,7 @@ class Belief:
             self._witness(view)
 
     def _follow(self, view: View, address: Address, epoch: int, now: float, wall: Wall) -> None:
-        candidate = self._candidate(address, f"{view.sentinel} answers with it at epoch {epoch}")
+        candidate = self._candidates.open(address, f"{view.sentinel} answers with it at epoch {epoch}")
         if candidate.asked:
             candidate.asked, candidate.epoch = False, epoch
         if candidate.anew is None:
@@ -585,49 +451,22 @@ class Belief:
     def _ignore(self, view: View, epoch: int, returned: bool, now: float, wall: Wall) -> None:
         self.stale_answers += 1
         if epoch == self.epoch:
-            text = (
-                f"{view.sentinel} gives {view.address} at epoch {epoch}, we believe {self.address}"
-            )
-            self._notice(NoticeKind.DISAGREEMENT, view.sentinel, text, now, wall)
+            self._notices.disagrees(view.sentinel, view.address, epoch, self.address, now, wall)
         elif returned:
-            text = f"{view.sentinel} still gives {view.address} of epoch {epoch}; not followed"
-            self._notice(NoticeKind.STALE, view.sentinel, text, now, wall)
+            self._notices.stale(view.sentinel, view.address, epoch, now, wall)
 
-    def _announce(
-        self, candidate: Candidate, view: View, via: Via, epoch: int | None, now: float
-    ) -> None:
+    def _announce(self, candidate: Candidate, view: View, via: Via, epoch: int | None, now: float) -> None:
         candidate.announced.setdefault(view.sentinel, via)
         candidate.withdrawn_at = None
-        if candidate.announced_at is None:
-            candidate.announced_at = now
-        if candidate.epoch is None:
-            candidate.epoch = epoch
+        candidate.announced_at = now if candidate.announced_at is None else candidate.announced_at
+        candidate.epoch = epoch if candidate.epoch is None else candidate.epoch
 
     # -- small matters ------------------------------------------------------------------------------
 
-    @property
-    def _made_count(self) -> int:
-        return self._shifted + len(self._transitions)
-
-    def _made(self, address: Address) -> bool:
-        """Whether the master was at this address before."""
-        return any(address == t.old for t in self._transitions)
-
-    def _made_after(self, view: View, node: Address) -> int | None:
-        """Return the number of the next switch to this node that the Sentinel has not made yet."""
-        for place, transition in enumerate(self._transitions, self._shifted):
-            if place >= view.index and transition.new == node:
-                return place
-        return None
-
     def _place(self, address: Address) -> int:
         """Return how many switches a Sentinel has made that holds to this address."""
-        if address == self.address:
-            return self._made_count
-        olds = [
-            place for place, t in enumerate(self._transitions, self._shifted) if t.old == address
-        ]
-        return olds[-1] if olds else self._made_count
+        history = self._history
+        return history.made if address == self.address else history.index_of(address)
 
     def _move(self, view: View, address: Address, epoch: int | None, now: float) -> None:
         view.live, view.address, view.epoch, view.since = True, address, epoch, now
@@ -635,7 +474,7 @@ class Belief:
         view.moved()
 
     def _confirm(self, view: View, epoch: int | None) -> None:
-        view.index = self._made_count
+        view.index = self._history.made
         view.epoch = epoch if epoch is not None else self.epoch
         self._witness(view)
 
@@ -648,52 +487,13 @@ class Belief:
             self.switch = replace(switch, witnesses=(*switch.witnesses, view.sentinel))
 
     def _asked_about(self, node: Address) -> bool:
-        return node in self._candidates and self._candidates[node].asked
+        candidate = self._candidates.get(node)
+        return candidate is not None and candidate.asked
 
     def _outdated(self, epoch: int | None) -> bool:
         return epoch is not None and epoch <= self._floor
 
-    def _support(self, address: Address | None) -> int:
-        return sum(view.live and view.address == address for view in self.views.values())
-
-    def _candidate(self, node: Address, why: str) -> Candidate:
-        candidate = self._candidates.get(node)
-        if candidate is None:
-            while len(self._candidates) >= _CANDIDATES:
-                self._drop(next(iter(self._candidates.values())))
-            candidate = self._candidates[node] = Candidate(node)
-            if self.probing:
-                self._out.append(StartProbe(node, self.master, why))
-        return candidate
-
-    def _drop(self, candidate: Candidate, keep_probe: bool = False) -> None:
-        if (
-            self._candidates.pop(candidate.node, None) is not None
-            and self.probing
-            and not keep_probe
-        ):
-            self._out.append(StopProbe(candidate.node, self.master))
-
     def _stop_confirming(self) -> None:
         if self._confirming is not None:
-            self._out.append(StopProbe(self._confirming, self.master))
+            self._candidates.leave(self._confirming)
             self._confirming = None
-
-    def _rogue(
-        self, candidate: Candidate, sentinel: SentinelName | None, now: float, wall: Wall
-    ) -> None:
-        text = f"{candidate.node} was promoted after its failover was aborted: a second master, not followed"
-        self._notice(NoticeKind.ROGUE, sentinel, text, now, wall)
-
-    def _notice(
-        self, kind: NoticeKind, sentinel: SentinelName | None, text: str, now: float, wall: Wall
-    ) -> None:
-        key = (kind, text, self.incarnation, self.epoch)
-        if key not in self._noticed:
-            self._noticed.append(key)
-            self._out.append(Notice(kind, self.deployment, self.master, sentinel, text, now, wall))
-
-
-def _replica(role: str) -> str:
-    """The wire says slave, people read replica."""
-    return "replica" if role == "slave" else role

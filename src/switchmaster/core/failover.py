@@ -294,12 +294,8 @@ class Attempt:
     def reach(self, entry: StageEntry) -> None:
         """Enter a stage, or count one more witness of a stage that was entered."""
         self.heard = max(self.heard, entry.at)
-        again = entry.stage is not Stage.RECONFIGURING and any(
-            e.stage is entry.stage for e in self.stages
-        )
-        allowed = (
-            self.stage is None or entry.stage in FOLLOWS[self.stage] or self.stage is entry.stage
-        )
+        again = entry.stage is not Stage.RECONFIGURING and any(e.stage is entry.stage for e in self.stages)
+        allowed = self.stage is None or entry.stage in FOLLOWS[self.stage] or self.stage is entry.stage
         if not self.closed and not again and allowed:
             self._enter(entry)
         else:
@@ -317,9 +313,7 @@ class Attempt:
                 continue
             known = (None, first.sentinel, *first.also)
             if entry.sentinel not in known and len(first.also) < LIMITS.witnesses:
-                self.stages[index] = replace(
-                    first, also=(*first.also, cast(SentinelName, entry.sentinel))
-                )
+                self.stages[index] = replace(first, also=(*first.also, cast(SentinelName, entry.sentinel)))
                 self.changed = True
             return
 

@@ -117,9 +117,7 @@ def _parse(channel: str, payload: str) -> Event:
     if event is not None:
         return event
     cut = form is Form.SET and _may_be_cut(payload)
-    return _unrecognised(
-        channel, payload, f"cut at {CUT_AT} bytes" if cut else f"expected: {form.value}"
-    )
+    return _unrecognised(channel, payload, f"cut at {CUT_AT} bytes" if cut else f"expected: {form.value}")
 
 
 _parse_cached = lru_cache(4096)(_parse)

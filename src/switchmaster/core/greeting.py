@@ -108,9 +108,7 @@ class Greeting:
         "version",
     )
 
-    def __init__(
-        self, ask: Ask, login: Login, on_welcome: Callable[[float], None], on_failure: OnFailure
-    ) -> None:
+    def __init__(self, ask: Ask, login: Login, on_welcome: Callable[[float], None], on_failure: OnFailure) -> None:
         self._ask = ask
         self._login = login
         self._on_welcome = on_welcome
@@ -141,9 +139,7 @@ class Greeting:
     def _take_welcome(self, reply: Reply, now: float) -> None:
         hello = parse_hello(reply)
         if isinstance(hello, Unrecognised):
-            self._on_failure(
-                f"it does not answer HELLO as a Sentinel does: {plain(hello.reason)}", now
-            )
+            self._on_failure(f"it does not answer HELLO as a Sentinel does: {plain(hello.reason)}", now)
         elif hello.mode not in ("", "sentinel"):
             self._on_failure(is_data_node(f"mode {plain(hello.mode, 20)}"), now)
         else:

@@ -135,9 +135,7 @@ def _info_number(section: Mapping[str, str], key: str) -> int | None:
 def _info_master(key: str, line: str) -> InfoMaster:
     match = _MASTER_LINE.fullmatch(line)
     if match is None:
-        raise Misfit(
-            "name, status, address, slaves and sentinels in a master line", f"{key}:{line}"
-        )
+        raise Misfit("name, status, address, slaves and sentinels in a master line", f"{key}:{line}")
     return InfoMaster(
         name=match["name"],
         status=match["status"],

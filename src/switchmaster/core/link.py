@@ -220,9 +220,7 @@ class Link:
         if current.broken:
             self._go_down(current.broken, now)
 
-    def receive_eof(
-        self, now: float, stream: int = 0, reason: str = "the Sentinel closed the connection"
-    ) -> None:
+    def receive_eof(self, now: float, stream: int = 0, reason: str = "the Sentinel closed the connection") -> None:
         """
         Take note that a connection is gone.
 
@@ -254,11 +252,7 @@ class Link:
                 self._ask(stream, ("PING",), self._ignore)
         if self._greeting_due is not None and now >= self._greeting_due:
             self._go_down(f"the greeting was not over after {_GREETING * self.timeout:g} s", now)
-        elif (
-            self._reconcile_at is not None
-            and now >= self._reconcile_at
-            and self._inquiry is not None
-        ):
+        elif self._reconcile_at is not None and now >= self._reconcile_at and self._inquiry is not None:
             self._reconcile_at = None
             self._inquiry.want()
             self._inquiry.pump()
@@ -367,9 +361,7 @@ class Link:
 
     # Frames.
 
-    def _ask(
-        self, stream: Stream, command: tuple[str, ...], on_reply: OnReply, confirmations: int = 0
-    ) -> None:
+    def _ask(self, stream: Stream, command: tuple[str, ...], on_reply: OnReply, confirmations: int = 0) -> None:
         self.counters.requests += 1
         stream.ask(command, on_reply, self._now, confirmations)
 
@@ -422,11 +414,7 @@ class Link:
         self.counters.failures += 1
         if self._live_since is not None and now - self._live_since >= self._stable_after:
             self._backoff.reset()
-        delay = (
-            self._backoff.longest_delay(self._rng)
-            if refused
-            else self._backoff.next_delay(self._rng)
-        )
+        delay = self._backoff.longest_delay(self._rng) if refused else self._backoff.next_delay(self._rng)
         self._retry_at = now + delay
         self._leave()
         self._change(LinkState.DOWN, reason)

@@ -122,6 +122,8 @@ class Limits(NamedTuple):
     """Past switches that are remembered for each master, to tell a late announcement from a new one."""
     failovers_open: int = 8
     """Failovers of one master that are followed at once; the oldest is closed first."""
+    candidates: int = 8
+    """Addresses that may be one master's at one time: a failover has one, a chain of three has three."""
     stages: int = 1_000
     """Entries in one failover's record."""
     batch: int = 64

@@ -124,9 +124,7 @@ class NodeLink:
             return
         self._answered = False
         stream = self._stream = Stream(self.timeout, SLOW_POLL, now)
-        self._login.authenticate(
-            lambda command, on_reply: stream.ask(command, on_reply, now), self._take_login_failure
-        )
+        self._login.authenticate(lambda command, on_reply: stream.ask(command, on_reply, now), self._take_login_failure)
         self._ask(now)
 
     def connect_failed(self, reason: str, now: float) -> None:
@@ -155,9 +153,7 @@ class NodeLink:
             # A data node pushes nothing to whoever does not subscribe; what it invents is passed
             # over.
             if type(frame) is not PushNotification and not stream.reply(frame, now):
-                self._give_up(
-                    explain(frame) if classify(frame) else "it answered what nobody had asked", now
-                )
+                self._give_up(explain(frame) if classify(frame) else "it answered what nobody had asked", now)
             if self._stream is not stream:
                 return
         if stream.broken:

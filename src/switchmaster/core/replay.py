@@ -51,7 +51,7 @@ def replay(
 
 def _told(watch: Watch) -> Iterator[Switch | Failover | Notice]:
     for decision in watch.decisions():
-        if isinstance(decision, (Switch, Notice)):
-            yield decision
-        elif isinstance(decision, Failover) and decision.closed and decision.attempted:
+        if isinstance(decision, (Switch, Notice)) or (
+            isinstance(decision, Failover) and decision.closed and decision.attempted
+        ):
             yield decision

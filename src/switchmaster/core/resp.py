@@ -46,10 +46,7 @@ def encode(args: Sequence[str | bytes]) -> bytes:
     Returns:
         The command as an array of bulk strings.
     """
-    words = tuple(
-        word if isinstance(word, bytes) else word.encode("utf-8", "surrogateescape")
-        for word in args
-    )
+    words = tuple(word if isinstance(word, bytes) else word.encode("utf-8", "surrogateescape") for word in args)
     return bytes(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub forgets bytes
 
 
@@ -77,13 +74,13 @@ class FrameReader:
         frame_bytes: how large one frame may be before the peer is taken for broken.
     """
 
-    __slots__ = ("_frame_bytes", "_head", "_pending", "_reader", "_tail", "broken")
+    __slots__ = ("_first", "_frame_bytes", "_pending", "_reader", "_tail", "broken")
 
     def __init__(self, frame_bytes: int = LIMITS.reply_bytes) -> None:
         self._reader = hiredis.Reader(notEnoughData=_NOT_ENOUGH)
         self._frame_bytes = frame_bytes
         self._pending = 0
-        self._head = b""
+        self._first = b""
         self._tail = b"\n"
         self.broken = ""
         """Why nothing more is read, as the end of a sentence; empty while the stream is whole."""
@@ -98,8 +95,7 @@ class FrameReader:
         Returns:
             The frames that are complete now, in order; those before a break are still given.
         """
-        if len(self._head) < 5:
-            self._head += data[: 5 - len(self._head)]
+        self._first = self._first or data[:1]
         if len(data) <= _SLICE:
             return self._read(data)
         frames: list[Reply] = []
@@ -137,11 +133,12 @@ class FrameReader:
             self.broken = f"it sent more than {self._frame_bytes} bytes without ending a reply"
 
     def _explain_break(self, error: Exception) -> str:
-        if b"HTTP/".startswith(self._head) or self._head.startswith(b"HTTP"):
-            return "it is an HTTP server, not a Sentinel; check the port, which is usually 26379"
-        if self._head.startswith(b"\x15"):
+        # One byte must do: the rest may come later, and how bytes are cut must not matter.
+        if self._first == b"H":
+            return "it looks like an HTTP server, not a Sentinel; check the port, which is usually 26379"
+        if self._first == b"\x15":
             return "it wants TLS; give the TLS options, or the port without TLS"
-        return f"it does not speak RESP (an HTTP server?): {plain(error)}"
+        return f"it does not speak RESP; check the port: {plain(error)}"
 
 
 class Refusal(enum.Enum):
@@ -171,8 +168,7 @@ _REFUSALS: Final[tuple[tuple[str, Refusal, str], ...]] = (
     (
         "DENIED",
         Refusal.PROTECTED,
-        "it is in protected mode and refuses other hosts; set a password on it, "
-        "or `protected-mode no`",
+        "it is in protected mode and refuses other hosts; set a password on it, or `protected-mode no`",
     ),
     (
         "ERR max number of clients",

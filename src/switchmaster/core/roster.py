@@ -53,9 +53,7 @@ class Sentinel:
 
     def value(self) -> SentinelState:
         """Return what a reader gets."""
-        return SentinelState(
-            self.name, self.run_id, self.version, self.state, self.reason, self.seed, self.tilt
-        )
+        return SentinelState(self.name, self.run_id, self.version, self.state, self.reason, self.seed, self.tilt)
 
 
 class Roster:

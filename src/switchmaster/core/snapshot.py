@@ -171,9 +171,7 @@ class Inquiry:
             return
         masters = parse_masters(reply)
         self._take_names(
-            masters
-            if isinstance(masters, Unrecognised)
-            else tuple(master.name for master in masters),
+            masters if isinstance(masters, Unrecognised) else tuple(master.name for master in masters),
             now,
         )
 
@@ -239,9 +237,7 @@ class Inquiry:
         address = answers.replies[_ADDRESS]
         for part in _ESSENTIAL:
             if classify(answers.replies[part]) is not None:
-                return Unrecognised(
-                    f"SENTINEL {part}", plain(answers.replies[part]), "an answer about the master"
-                )
+                return Unrecognised(f"SENTINEL {part}", plain(answers.replies[part]), "an answer about the master")
         master = parse_master(reply)
         announced = parse_address(address)
         if isinstance(master, Unrecognised):

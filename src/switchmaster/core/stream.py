@@ -143,9 +143,7 @@ class Stream:
         if not self._requests:
             return self._last_frame + self._ping_interval
         sent_at = self._requests[0].sent_at
-        return min(
-            max(sent_at, self._last_frame) + self._timeout, sent_at + LAST_REPLY * self._timeout
-        )
+        return min(max(sent_at, self._last_frame) + self._timeout, sent_at + LAST_REPLY * self._timeout)
 
     def ping_due(self, now: float) -> bool:
         """Tell whether the peer has been quiet for so long that it should be pinged."""

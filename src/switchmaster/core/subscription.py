@@ -104,9 +104,7 @@ class Subscription:
         elif self._allowed:
             self._on_failure(f"the user may not subscribe to {_NEEDED}; grant it the channel", now)
         else:
-            self._on_failure(
-                "the user may subscribe to none of Sentinel's channels; grant it &*", now
-            )
+            self._on_failure("the user may subscribe to none of Sentinel's channels; grant it &*", now)
 
     def _confirm(self, subscribed: str, now: float) -> None:
         self.subscribed = subscribed

@@ -156,16 +156,12 @@ class View:
         self.failover_timeout = reply.failover_timeout_ms / 1000
         if fact.replicas is not None:
             self.replicas = {
-                row.address: ReplicaView(
-                    "s_down" in row.flags, row.master_link_up, row.offset, row.priority
-                )
+                row.address: ReplicaView("s_down" in row.flags, row.master_link_up, row.offset, row.priority)
                 for row in fact.replicas[: LIMITS.replicas]
                 if row.address != fact.address
             }
         if fact.sentinels is not None:
-            self.sentinels = {
-                row.run_id: row.address for row in fact.sentinels[: LIMITS.sentinels] if row.run_id
-            }
+            self.sentinels = {row.run_id: row.address for row in fact.sentinels[: LIMITS.sentinels] if row.run_id}
 
     def fold(self, event: InstanceEvent) -> None:
         """Take what an event says of the instances: who is up, who is down, who is new."""

@@ -149,10 +149,7 @@ def merge(transcripts: Sequence[Transcript]) -> list[Said]:
         for epoch, piece in _by_epoch(said for said in each if said.time is None):
             pieces[epoch].append(piece)
     untimed = [
-        said
-        for epoch in sorted(pieces)
-        for piece in sorted(pieces[epoch], key=_is_not_leaders)
-        for said in piece
+        said for epoch in sorted(pieces) for piece in sorted(pieces[epoch], key=_is_not_leaders) for said in piece
     ]
     return sorted(timed, key=lambda said: said.time or 0.0) + untimed
 
@@ -162,10 +159,7 @@ def _told_apart(transcripts: Sequence[Transcript]) -> list[tuple[Said, ...]]:
     claims = Counter(name for each in terminals for name in each.sentinels if _is_loopback(name))
     shared = {name for name, claimed in claims.items() if claimed > 1}
     return [
-        tuple(
-            replace(said, sentinel=each.name) if said.sentinel in shared else said
-            for said in each.said
-        )
+        tuple(replace(said, sentinel=each.name) if said.sentinel in shared else said for said in each.said)
         if each.form in ("tty", "raw")
         else each.said
         for each in transcripts
@@ -329,9 +323,7 @@ class _Reader:
         # subscription.
         self.starting = self.starting or is_first
 
-    def _hear(
-        self, form: Form, at: int, sentinel: str, time: float | None, channel: str, payload: str
-    ) -> None:
+    def _hear(self, form: Form, at: int, sentinel: str, time: float | None, channel: str, payload: str) -> None:
         self.session += self.starting
         self.starting = False
         self.forms[form] += 1

@@ -56,9 +56,7 @@ _PROMPT: Final = re.compile(
     re.DOTALL,
 )
 _COMMAND: Final = re.compile(r"\b(?:redis|valkey)-cli\b(.*)", re.DOTALL)
-_URL: Final = re.compile(
-    r"(?:redis|valkey)s?://(?:.*@)?(?:\[([^\]]+)\]|([^:/@]+))(?::([0-9]{1,5}))?(?:/.*)?"
-)
+_URL: Final = re.compile(r"(?:redis|valkey)s?://(?:.*@)?(?:\[([^\]]+)\]|([^:/@]+))(?::([0-9]{1,5}))?(?:/.*)?")
 _TIME: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?"
     r"(?:Z|([+-])([0-9]{2}):?([0-9]{2}))"
@@ -202,11 +200,7 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 def _named_by_options(words: list[str]) -> str | None:
-    given = {
-        option: value.strip("`'\"")
-        for option, value in pairwise(words)
-        if option in ("-h", "-p", "-u")
-    }
+    given = {option: value.strip("`'\"") for option, value in pairwise(words) if option in ("-h", "-p", "-u")}
     host, port = given.get("-h", "127.0.0.1"), given.get("-p", "6379")
     if match := _URL.fullmatch(given.get("-u", "")):
         host, port = match[1] or match[2], match[3] or "6379"

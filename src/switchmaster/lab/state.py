@@ -51,14 +51,10 @@ def state_directory() -> Path:
         directory.mkdir(mode=0o700, exist_ok=True)
         facts = directory.lstat()
     except OSError as error:
-        raise LabError(
-            f"can't make {directory} for the lab's state: {error.strerror or error}"
-        ) from error
+        raise LabError(f"can't make {directory} for the lab's state: {error.strerror or error}") from error
     ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and not facts.st_mode & 0o077
     if not ours:
-        raise LabError(
-            f"{directory} is not a directory of yours alone (mode 0700); remove it and try again"
-        )
+        raise LabError(f"{directory} is not a directory of yours alone (mode 0700); remove it and try again")
     return directory
 
 
@@ -101,9 +97,7 @@ class Publication:
             _write(self.lab.folder / "secrets.json", secrets)
             _write(_state_file(), self._state())
         except OSError as error:
-            raise LabError(
-                f"can't write the lab's state {error.filename}: {error.strerror}"
-            ) from error
+            raise LabError(f"can't write the lab's state {error.filename}: {error.strerror}") from error
 
     def serve_requests(self) -> list[str]:
         """
@@ -178,11 +172,7 @@ class AttachedLab(Steering):
         for entry in state["servers"] if state else ():
             if entry["name"] == server.name and entry["pid"] != server.pid:
                 server.process = ForeignProcess(entry["pid"], entry["started"])
-        return (
-            ""
-            if server.alive and server.answers()
-            else f"{server.describe()} was not started again"
-        )
+        return "" if server.alive and server.answers() else f"{server.describe()} was not started again"
 
     def _server(self, entry: dict[str, Any]) -> LabServer:
         secrets = json.loads((self.folder / "secrets.json").read_text(encoding="utf-8"))
@@ -229,10 +219,7 @@ def check_none_up() -> None:
     """
     state = _read()
     if state is not None and ForeignProcess(**state["owner"]).alive:
-        raise LabError(
-            f"a lab is up already (process {state['owner']['pid']}); "
-            "end it with: switchmaster lab down"
-        )
+        raise LabError(f"a lab is up already (process {state['owner']['pid']}); end it with: switchmaster lab down")
 
 
 def _identity(pid: int | None) -> dict[str, Any]:
@@ -260,8 +247,6 @@ def _read() -> dict[str, Any] | None:
 
 def _write(path: Path, value: Any) -> None:
     part = path.with_suffix(f".{os.getpid()}")
-    with open(
-        os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-    ) as file:
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         json.dump(value, file, indent=1)
     part.replace(path)

@@ -66,9 +66,7 @@ class Steering:
 
     def masters(self, master: str | None = None) -> list[LabServer]:
         """Return all nodes that call themselves master, two of them during a planned failover."""
-        return [
-            self.server(report.name) for report in self.reports(master) if report.role == "master"
-        ]
+        return [self.server(report.name) for report in self.reports(master) if report.role == "master"]
 
     def master(self, master: str | None = None) -> LabServer:
         """
@@ -84,9 +82,7 @@ class Steering:
 
     def replicas(self, master: str | None = None) -> list[LabServer]:
         """Return the nodes that call themselves replica."""
-        return [
-            self.server(report.name) for report in self.reports(master) if report.role == "slave"
-        ]
+        return [self.server(report.name) for report in self.reports(master) if report.role == "slave"]
 
     # What can be done to one server
 
@@ -125,9 +121,7 @@ class Steering:
             if sentinel.state == "running":
                 sentinel.call("SENTINEL", "SET", self._known(master), option, value)
 
-    def failover(
-        self, master: str | None = None, sentinel: int = 0, coordinated: bool = False
-    ) -> Reply:
+    def failover(self, master: str | None = None, sentinel: int = 0, coordinated: bool = False) -> Reply:
         """
         Order a planned failover of one Sentinel; it goes on after the reply.
 
@@ -191,10 +185,7 @@ class Steering:
             if report.role == "slave" and not (report.linked and report.follows == master.address):
                 return f"{report.name} is not linked to {master.describe()} yet"
         sentinels = [one for one in self.sentinels if one.state == "running"]
-        lacks = (
-            _lacking_at(one, name, master, len(reports) - 1, len(sentinels) - 1)
-            for one in sentinels
-        )
+        lacks = (_lacking_at(one, name, master, len(reports) - 1, len(sentinels) - 1) for one in sentinels)
         return next((lack for lack in lacks if lack), "")
 
     def _known(self, master: str | None) -> str:
@@ -203,17 +194,13 @@ class Steering:
         if master in self.masters_monitored and master is not None:
             return master
         there = ", ".join(repr(name) for name in self.masters_monitored)
-        raise UsageError(
-            f"{'name a master' if master is None else f'no master {master!r}'}: the lab has {there}"
-        )
+        raise UsageError(f"{'name a master' if master is None else f'no master {master!r}'}: the lab has {there}")
 
     def _sentinel(self, index: int) -> LabServer:
         try:
             return self.sentinels[index]
         except IndexError:
-            raise UsageError(
-                f"the lab has {len(self.sentinels)} Sentinels, none at index {index}"
-            ) from None
+            raise UsageError(f"the lab has {len(self.sentinels)} Sentinels, none at index {index}") from None
 
     def _wait_end(self, server: LabServer) -> None:
         assert server.process is not None  # signal() has refused a server that never ran
@@ -225,16 +212,12 @@ def _ask(node: LabServer) -> NodeReport | None:
         return None
     try:
         with node.client() as client:
-            return read_report(
-                node.name, client.call("ROLE"), read_info(client.call("INFO", "replication"))
-            )
+            return read_report(node.name, client.call("ROLE"), read_info(client.call("INFO", "replication")))
     except (ServerSilent, CommandRefused):
         return None
 
 
-def _lacking_at(
-    sentinel: LabServer, name: str, master: LabServer, replicas: int, others: int
-) -> str:
+def _lacking_at(sentinel: LabServer, name: str, master: LabServer, replicas: int, others: int) -> str:
     with sentinel.client() as client:
         named = client.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
         if named != [master.host, str(master.port)]:
@@ -242,18 +225,12 @@ def _lacking_at(
         fields = _fields(client.call("SENTINEL", "MASTER", name))
         if not _is_sound(fields):
             return f"{sentinel.describe()} sees {name!r} as {fields['flags']}"
-        sound = sum(
-            _is_sound(_fields(reply)) for reply in client.call("SENTINEL", "SENTINELS", name)
-        )
+        sound = sum(_is_sound(_fields(reply)) for reply in client.call("SENTINEL", "SENTINELS", name))
         if sound != others:
             return f"{sentinel.describe()} sees {sound} of {others} other Sentinels of {name!r}"
         seen = [_fields(reply) for reply in client.call("SENTINEL", "REPLICAS", name)]
         linked = sum(_is_sound(one) and one["master-link-status"] == "ok" for one in seen)
-        return (
-            ""
-            if linked == replicas
-            else f"{sentinel.describe()} sees {linked} of {replicas} replicas of {name!r}"
-        )
+        return "" if linked == replicas else f"{sentinel.describe()} sees {linked} of {replicas} replicas of {name!r}"
 
 
 def _is_sound(fields: Mapping[str, str]) -> bool:

@@ -24,9 +24,7 @@ from ..errors import UsageError
 __all__ = ["AddressMap", "Credentials", "DialTarget", "Tls", "describe_error", "map_address"]
 
 AddressMap: TypeAlias = (
-    Mapping[Address, Address]
-    | Mapping[tuple[str, int], tuple[str, int]]
-    | Callable[[Address], Address]
+    Mapping[Address, Address] | Mapping[tuple[str, int], tuple[str, int]] | Callable[[Address], Address]
 )
 """What Sentinel announces -> what can be dialled, as a table or as a function."""
 
@@ -87,9 +85,7 @@ class Tls:
     def _load_own(self, context: ssl.SSLContext, cert_file: str | os.PathLike[str]) -> None:
         def no_password() -> str:
             # Without this OpenSSL would ask on the terminal and wait there.
-            raise UsageError(
-                f"the TLS key {self.key_file or cert_file} is encrypted; give one that is not"
-            )
+            raise UsageError(f"the TLS key {self.key_file or cert_file} is encrypted; give one that is not")
 
         try:
             context.load_cert_chain(cert_file, self.key_file, password=no_password)

@@ -138,9 +138,7 @@ class Shell(ABC):
         assert self._loop is not None
         for stream in range(wanted):
             if stream not in self._pipes and stream not in self._attempts:
-                attempt = self._loop.create_task(
-                    self._open(stream), name=f"switchmaster: connect to {self.name}"
-                )
+                attempt = self._loop.create_task(self._open(stream), name=f"switchmaster: connect to {self.name}")
                 self._attempts[stream] = attempt
                 self._leaving.add(attempt)
                 attempt.add_done_callback(self._leaving.discard)

@@ -1,7 +1,8 @@
 """
 The Watcher: the core, given sockets, time and chance by asyncio.
 
-One `Connection` for each Sentinel, one `NodeConnection` for each node that is asked, one `Watch` that decides, one timer.
+One `Connection` for each Sentinel, one `NodeConnection` for each node that is asked, one `Watch` that decides, one
+timer.
 Everything happens in the loop that `start` was called in; callbacks and feeds get decisions in the turn in
 which the deciding bytes came. `close` leaves no task, no timer and no socket.
 """
@@ -9,14 +10,13 @@ which the deciding bytes came. `close` leaves no task, no timer and no socket.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias, TypeVar, cast
+from typing import Final, Self, TypeAlias
 
 from ..core.decisions import (
     Ask,
@@ -39,12 +39,11 @@ from ..core.watch import Watch
 from ..errors import NoSentinelReachable, UnknownMaster, UsageError, WatcherClosed
 from .connection import Connection
 from .dial import AddressMap, DialTarget, Tls, map_address
-from .feeds import Feed, Latest
+from .feeds import Feed
 from .node import NodeConnection
+from .readers import Readers
 
 __all__ = ["AddressLike", "Heard", "Watcher"]
-
-_log = logging.getLogger("switchmaster")
 
 AddressLike: TypeAlias = str | tuple[str, int]
 """A Sentinel as the user writes it: ``"host:port"``, ``("host", port)``, or an `Address`."""
@@ -52,8 +51,6 @@ AddressLike: TypeAlias = str | tuple[str, int]
 SENTINEL_PORT: Final = 26379
 PROBES: Final = 256
 """Nodes that are asked at once; beyond, a switch has to do without the node's own word."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +137,7 @@ class Watcher:
         self._timer: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
         self._closed = False
-        self._readers: dict[type, list[Callable[[object], None]]] = {
-            Switch: [], Heard: [], Failover: [], Notice: [],
-        }  # fmt: skip
-        self._feeds: set[Feed[Any]] = set()
-        self._latest: set[Latest[Topology]] = set()
-        self._callback_errors = 0
-        self._feeds_missed = 0
+        self._readers = Readers(queue)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "new" if self._loop is None else "running"
@@ -220,8 +211,7 @@ class Watcher:
         self._connections.clear()
         self._probes.clear()
         await asyncio.gather(*(shell.close() for shell in shells), *self._closing)
-        for feed in [*self._feeds, *self._latest]:
-            feed.close()
+        self._readers.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -293,100 +283,58 @@ class Watcher:
         for connection in self._connections.values():
             for name, count in asdict(connection.link.counters).items():
                 totals[f"link_{name}"] = totals.get(f"link_{name}", 0) + count
-        feeds = [*self._feeds, *self._latest]
         return totals | {
             "probes_refused": self._refused,
-            "callback_errors": self._callback_errors,
-            "feeds_missed": self._feeds_missed + sum(feed.missed for feed in feeds),
+            "callback_errors": self._readers.callback_errors,
+            "feeds_missed": self._readers.missed,
         }
 
     # -- readers ------------------------------------------------------------------------------------
 
     def switches(self) -> Feed[Switch]:
         """Return the switches from now on."""
-        return self._feed(Switch)
+        return self._readers.feed(Switch)
 
     def events(self) -> Feed[Heard]:
         """Return every event of every Sentinel from now on."""
-        return self._feed(Heard)
+        return self._readers.feed(Heard)
 
     def failovers(self) -> Feed[Failover]:
         """Return the record of each failover, anew with every stage, from the first suspicion on."""
-        return self._feed(Failover)
+        return self._readers.feed(Failover)
 
     def notices(self) -> Feed[Notice]:
         """Return what is worth knowing though nobody has to follow it."""
-        return self._feed(Notice)
+        return self._readers.feed(Notice)
 
     def changes(self) -> Feed[Topology]:
         """Return the Topology now, and again whenever it changes; a slow reader gets the newest."""
-        latest: Latest[Topology] = Latest(lambda: self._watch.topology, self._forget_feed)
-        self._latest.add(latest)
-        return latest
+        return self._readers.latest(lambda: self._watch.topology)
 
     def on_switch(self, callback: Callable[[Switch], None]) -> Callable[[], None]:
         """Call back with each switch, in the loop; returns what ends that. Must not block."""
-        return self._on(Switch, callback)
+        return self._readers.on(Switch, callback)
 
     def on_event(self, callback: Callable[[Heard], None]) -> Callable[[], None]:
         """Call back with each event, in the loop; returns what ends that. Must not block."""
-        return self._on(Heard, callback)
+        return self._readers.on(Heard, callback)
 
     def on_failover(self, callback: Callable[[Failover], None]) -> Callable[[], None]:
         """Call back with each failover's record as it grows; returns what ends that. Must not block."""
-        return self._on(Failover, callback)
+        return self._readers.on(Failover, callback)
 
     def on_notice(self, callback: Callable[[Notice], None]) -> Callable[[], None]:
         """Call back with each notice, in the loop; returns what ends that. Must not block."""
-        return self._on(Notice, callback)
-
-    def _feed(self, kind: type[T]) -> Feed[T]:
-        remove: list[Callable[[], None]] = []
-
-        def ended(feed: Feed[T]) -> None:
-            remove[0]()
-            self._forget_feed(feed)
-
-        feed: Feed[T] = Feed(self._queue, ended)
-        remove.append(self._on(kind, feed.put))
-        self._feeds.add(feed)
-        if self._closed:
-            feed.close()
-        return feed
-
-    def _forget_feed(self, feed: Feed[T]) -> None:
-        self._feeds_missed += feed.missed
-        self._feeds.discard(feed)
-        self._latest.discard(feed)
-
-    def _on(self, kind: type[T], callback: Callable[[T], None]) -> Callable[[], None]:
-        readers = self._readers[kind]
-
-        def call(item: object) -> None:
-            callback(cast(T, item))
-
-        readers.append(call)
-        return lambda: readers.remove(call) if call in readers else None
-
-    def _tell(self, kind: type, item: object) -> None:
-        for reader in list(self._readers[kind]):
-            try:
-                reader(item)
-            except Exception:
-                # A callback is the user's; his mistake must not deafen the watcher. Logged and counted.
-                self._callback_errors += 1
-                _log.exception("a callback for %s of the Watcher failed", kind.__name__)
+        return self._readers.on(Notice, callback)
 
     # -- facts in, decisions out --------------------------------------------------------------------
 
     def _on_facts(self, sentinel: SentinelName, facts: list[Fact], now: float) -> None:
         wall = time.time()
-        tell_events = bool(self._readers[Heard])
+        tell_events = self._readers.wants(Heard)
         for fact in facts:
-            if tell_events and not isinstance(
-                fact, (LinkChange, MasterSnapshot, SnapshotEnd, Probe)
-            ):
-                self._tell(Heard, Heard(sentinel, fact, wall))
+            if tell_events and not isinstance(fact, (LinkChange, MasterSnapshot, SnapshotEnd, Probe)):
+                self._readers.tell(Heard, Heard(sentinel, fact, wall))
             self._watch.observe(sentinel, fact, now, wall)
         self._turn()
 
@@ -409,14 +357,13 @@ class Watcher:
         for decision in self._watch.decisions():
             self._do(decision)
         self._news.set()
-        for latest in self._latest:
-            latest.touch()
+        self._readers.touch()
         self._arm()
 
     def _do(self, decision: Decision) -> None:
         match decision:
             case Switch() | Failover() | Notice():
-                self._tell(type(decision), decision)
+                self._readers.tell(type(decision), decision)
             case Ask(sentinel, masters):
                 if sentinel in self._connections:
                     self._connections[sentinel].ask(masters or None)
@@ -472,9 +419,7 @@ class Watcher:
             self._loop.call_soon(self._on_probes, [probe], self._loop.time())
             return
         username, password = self._node_credentials
-        link = NodeLink(
-            node, username=username, password=password, rng=random.random, timeout=self._timeout
-        )
+        link = NodeLink(node, username=username, password=password, rng=random.random, timeout=self._timeout)
         shell = NodeConnection(link, lambda: self._target(node, True), self._on_probes)
         self._probes[node] = (shell, {master})
         shell.start()
@@ -495,9 +440,7 @@ class Watcher:
     def _target(self, address: Address, node: bool) -> DialTarget:
         tls = self._node_tls if node else self._tls
         server_name = tls.server_name if tls is not None else None
-        return DialTarget(
-            map_address(self._address_map, address), self._contexts[node], server_name
-        )
+        return DialTarget(map_address(self._address_map, address), self._contexts[node], server_name)
 
     def _check_running(self) -> None:
         if self._loop is None or self._closed:
@@ -513,9 +456,7 @@ def _address(given: AddressLike) -> Address:
 
 def _several(sentinels: Sequence[AddressLike]) -> Sequence[AddressLike]:
     if isinstance(sentinels, str) or not sentinels:
-        raise UsageError(
-            'give the Sentinels as a list, such as ["10.0.0.1:26379", "10.0.0.2:26379"]'
-        )
+        raise UsageError('give the Sentinels as a list, such as ["10.0.0.1:26379", "10.0.0.2:26379"]')
     return sentinels
 
 

@@ -1,0 +1,99 @@
+"""
+The group of all verbs: imports a verb when it is called, and turns what it raises into a sentence.
+
+Enters: the arguments. Leaves: an exit code, and one line on standard error where something is
+wrong. Nothing that the world can cause ends in a traceback; a bug of ours does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any, Final, TextIO
+
+import click
+
+from .._version import __version__
+from ..errors import SwitchmasterError
+from .missing import missing
+from .output import complain
+
+__all__ = ["VERBS", "cli"]
+
+VERBS: Final = ("watch", "masters", "master", "topology", "replay", "lab", "demo", "version")
+"""
+The verbs, in the order of ``--help``; each is the click command of that name in the module of that
+name.
+"""
+
+INTERRUPTED: Final = 130
+"""128 + SIGINT, as a shell has it."""
+
+
+class Verbs(click.Group):
+    """Imports each verb when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        verb = getattr(importlib.import_module(f"switchmaster.cli.{cmd_name}"), cmd_name)
+        assert isinstance(verb, click.Command)
+        return verb
+
+    def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            _never_fail_to_encode(stream)
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except SwitchmasterError as error:
+            complain(str(error))
+            ctx.exit(error.exit_code)
+        except ModuleNotFoundError as error:
+            sentence = missing(error)
+            complain(str(sentence))
+            ctx.exit(sentence.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            _discard_output()
+            ctx.exit(0)
+        except OSError as error:
+            subject = f" {error.filename}" if error.filename else ""
+            complain(f"the system refused{subject}: {error.strerror or error}")
+            ctx.exit(1)
+        return result
+
+
+def _never_fail_to_encode(stream: TextIO) -> None:
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    # Whoever read our output has enough of it. Python flushes once more at its exit, and would
+    # complain.
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # standard output is no file, as in a test
+        return
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="switchmaster %(version)s")
+def cli() -> None:
+    """
+    Know first which server is the master of a Redis or Valkey Sentinel deployment, and why.
+
+    Sentinels are given as HOST:PORT..., as a URL
+    (redis+sentinel://user:pass@h1:26379,h2:26379/mymaster, whose user and password are the DATA
+    NODES'), by --config FILE, or by SWITCHMASTER_SENTINELS.
+
+    Exit codes: 0 done, 1 a negative answer, 2 usage or configuration, 3 no Sentinel could be
+    reached, 4 no such master.
+    """

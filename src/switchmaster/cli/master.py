@@ -1,0 +1,43 @@
+"""`switchmaster master NAME`: one address on one line, for scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..lines import master_line
+from .asking import asked
+from .options import deployment_options, read_settings, sentinels_argument
+from .output import Output
+
+__all__ = ["master"]
+
+
+@click.command()
+@click.argument("name")
+@sentinels_argument
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["pretty", "json", "tsv"]),
+    default="pretty",
+    show_default=True,
+    help="Form of the output; pretty and tsv are the address alone, on a terminal or not.",
+)
+@deployment_options(("--answer-timeout", "--timeout"))
+def master(name: str, sentinels: tuple[str, ...], form: str, **given: Any) -> None:
+    """
+    Print the address of the master NAME as HOST:PORT, alone on a line.
+
+    Exit code 4: the Sentinels monitor no such master.
+    """
+    deployment = read_settings(sentinels, given)
+    with asked(deployment, [name], discover=False) as watcher:
+        address = watcher.master(name)
+        state = watcher.state(name)
+    output = Output(form)
+    if output.form == "json":
+        output.line(master_line(watcher.topology.deployment, state))
+    else:
+        output.words(((str(address), ""),))

@@ -1,0 +1,224 @@
+"""
+The options that say where a deployment is and what opens it, the same for every verb that asks
+Sentinels.
+
+Enters: what click parsed, the environment, the file of ``--config``; precedence is flag >
+environment > file, field by field. Leaves: `Settings`, and the keyword arguments of a Watcher.
+Passwords come from files or the environment, or in a URL; no option takes one, for every user of
+the machine can read a command line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ..errors import UsageError
+from ..url import (
+    Access,
+    Settings,
+    parse_address_map,
+    parse_seconds,
+    parse_sentinels,
+    settings_from_environment,
+)
+
+if TYPE_CHECKING:
+    from ..net.dial import Tls
+
+__all__ = ["Deployment", "deployment_options", "read_settings", "sentinels_argument", "to_seconds"]
+
+ANSWER_TIMEOUT: Final = 1.0
+SECRET_SIZE: Final = 64 * 1024
+
+
+def to_seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Read an option's number of seconds; a callback of click."""
+    if value is None:
+        return None
+    try:
+        return parse_seconds(value, "it")
+    except UsageError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
+
+
+sentinels_argument: Callable[[Any], Any] = click.argument("sentinels", nargs=-1, metavar="[HOST:PORT...|URL]")
+
+_OPTIONS: Final = (
+    click.option("--config", metavar="FILE", help="A TOML file with [deployments.NAME]."),
+    click.option("--deployment", metavar="NAME", help="Which deployment of the file."),
+    click.option("--sentinel-user", metavar="USER", help="The ACL user at the Sentinels."),
+    click.option("--sentinel-password-file", metavar="FILE", help="The Sentinels' password."),
+    click.option("--tls", is_flag=True, default=None, help="Speak TLS with the Sentinels."),
+    click.option("--tls-ca", metavar="FILE", help="Whom to trust. [default: the system's authorities]"),
+    click.option("--tls-cert", metavar="FILE", help="Our certificate for the Sentinels."),
+    click.option("--tls-key", metavar="FILE", help="Its key."),
+    click.option("--tls-server-name", metavar="NAME", help="The name in the Sentinels' certificates."),
+    click.option("--node-user", metavar="USER", help="The ACL user at the data nodes."),
+    click.option("--node-password-file", metavar="FILE", help="The data nodes' password."),
+    click.option("--node-tls", is_flag=True, default=None, help="Speak TLS with the data nodes."),
+    click.option("--node-tls-ca", metavar="FILE", help="The same as above, for the data nodes."),
+    click.option("--node-tls-cert", metavar="FILE"),
+    click.option("--node-tls-key", metavar="FILE"),
+    click.option("--node-tls-server-name", metavar="NAME"),
+    click.option(
+        "--address-map",
+        multiple=True,
+        metavar="FROM=TO",
+        help="Dial TO where Sentinel announces FROM; repeatable.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A deployment that can be dialled: all sources read, all secrets at hand."""
+
+    settings: Settings
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that a Sentinel or a node has to answer."""
+        return self.settings.timeout or ANSWER_TIMEOUT
+
+    def watcher_arguments(self, masters: Iterable[str] = ()) -> dict[str, Any]:
+        """
+        Return what a Watcher takes, positional ``sentinels`` included.
+
+        Args:
+            masters: those that the verb was given; none for those of the URL or the file.
+        """
+        settings = self.settings
+        return {
+            "sentinels": settings.sentinels or (),
+            "deployment": settings.deployment or "default",
+            "masters": tuple(masters) or settings.masters,
+            "username": settings.sentinel.username,
+            "password": settings.sentinel.password,
+            "tls": _tls(settings.sentinel),
+            "node_username": settings.node.username,
+            "node_password": settings.node.password,
+            "node_tls": _tls(settings.node),
+            "address_map": settings.address_map,
+            "timeout": self.timeout,
+        }
+
+
+def deployment_options(
+    answer_names: tuple[str, ...] = ("--answer-timeout",),
+) -> Callable[[Any], Any]:
+    """
+    Make the decorator that adds all options of a deployment.
+
+    Args:
+        answer_names: how the option is called that limits how long a server may take to answer.
+    """
+    answer = click.option(
+        *answer_names,
+        "answer_timeout",
+        metavar="S",
+        callback=to_seconds,
+        help="Seconds that a server has to answer. [default: 1]",
+    )
+
+    def decorate(function: Any) -> Any:
+        for option in reversed((*_OPTIONS, answer)):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def read_settings(
+    sentinels: Iterable[str], given: Mapping[str, Any], environ: Mapping[str, str] | None = None
+) -> Deployment:
+    """
+    Put together what flags, environment and file say.
+
+    Args:
+        sentinels: the words of the command line.
+        given: the values of `deployment_options`, by their names.
+        environ: the environment; None for the process's.
+
+    Raises:
+        UsageError: something is wrong, or nothing names a Sentinel.
+    """
+    environ = os.environ if environ is None else environ
+    settings = _from_flags(sentinels, given).over(settings_from_environment(environ))
+    file = given.get("config") or environ.get("SWITCHMASTER_CONFIG")
+    if file:
+        from .deployment_file import read_deployment
+
+        settings = settings.over(read_deployment(Path(file).expanduser(), given.get("deployment")))
+    if not settings.sentinels:
+        raise UsageError(
+            "no Sentinel was named: give HOST:PORT..., a URL such as "
+            "redis+sentinel://10.0.0.1:26379/mymaster, "
+            "--config FILE, or set SWITCHMASTER_SENTINELS"
+        )
+    return Deployment(
+        replace(
+            settings,
+            sentinel=_with_secret(settings.sentinel, "Sentinels"),
+            node=_with_secret(settings.node, "data nodes"),
+        )
+    )
+
+
+def _from_flags(sentinels: Iterable[str], given: Mapping[str, Any]) -> Settings:
+    own = Settings(
+        deployment=given.get("deployment"),
+        sentinel=_access_from(given, "sentinel_", "tls"),
+        node=_access_from(given, "node_", "node_tls"),
+        address_map=parse_address_map(given.get("address_map") or ()),
+        timeout=given.get("answer_timeout"),
+    )
+    return own.over(parse_sentinels(sentinels))
+
+
+def _access_from(given: Mapping[str, Any], who: str, tls: str) -> Access:
+    parts = {name: given.get(f"{tls}_{name}") for name in ("ca", "cert", "key", "server_name")}
+    wanted = given.get(tls) or any(part is not None for part in parts.values())
+    return Access(
+        username=given.get(f"{who}user"),
+        password_file=given.get(f"{who}password_file"),
+        tls=True if wanted else None,
+        **parts,
+    )
+
+
+def _with_secret(access: Access, whose: str) -> Access:
+    if access.password_file is None:
+        return access
+    return replace(access, password=_read_secret(Path(access.password_file), whose), password_file=None)
+
+
+def _read_secret(path: Path, whose: str) -> str:
+    try:
+        with path.expanduser().open("rb") as file:
+            secret = file.read(SECRET_SIZE).decode("utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise UsageError(f"can't read the {whose}' password file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"can't read the {whose}' password file {path}: it is not UTF-8") from None
+    if not secret:
+        raise UsageError(f"the {whose}' password file {path} is empty")
+    return secret
+
+
+def _tls(access: Access) -> Tls | None:
+    if not access.uses_tls:
+        return None
+    from ..net.dial import Tls
+
+    return Tls(
+        ca_file=access.ca,
+        cert_file=access.cert,
+        key_file=access.key,
+        server_name=access.server_name,
+    )

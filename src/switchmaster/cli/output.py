@@ -1,0 +1,130 @@
+"""
+Where everything that the CLI says leaves: standard output in one of three forms, complaints on
+standard error.
+
+``json``: one object a line. ``tsv``: one row a line, the first column says which kind, `COLUMNS`
+names the others. ``pretty``: lines of words for people, coloured on a terminal. Every line is
+flushed at once. All but JSON (which is ASCII) is neutralised here, in one place, so that no caller
+can forget it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+
+import click
+
+from .terminal import neutralise
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["COLUMNS", "Form", "Output", "Span", "Words", "complain", "format_option"]
+
+Form: TypeAlias = Literal["pretty", "json", "tsv"]
+Span: TypeAlias = tuple[str, str]
+"""Text, and its style as rich names it (``bold``, ``red``), or nothing."""
+Words: TypeAlias = tuple[Span, ...]
+"""One line for people."""
+
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    kind: tuple(columns.split())
+    for kind, columns in {
+        "switch": "time deployment master old new epoch grade cause witnesses why",
+        "event": "time sentinel channel payload master",
+        "failover": "time deployment master outcome kind old new epoch leader reason durations",
+        "notice": "time deployment master kind sentinel text",
+        "master": "deployment master address epoch health grade quorum",
+        "replica": "deployment master address down_by link_up offset priority",
+        "sentinel": "deployment sentinel state version run_id reason",
+        "opinion": "deployment master sentinel address epoch live agrees",
+    }.items()
+}
+"""The columns of each kind of TSV row, after the kind itself."""
+
+format_option: Callable[[Any], Any] = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["pretty", "json", "tsv"]),
+    help="Form of the output. [default: pretty on a terminal, json otherwise]",
+)
+
+
+def complain(sentence: str) -> None:
+    """Say something on standard error, on one line."""
+    try:
+        click.echo(f"switchmaster: {neutralise(sentence)}", err=True)
+    except OSError:  # nobody reads it, and there is nowhere else to say so
+        return
+
+
+class Output:
+    """
+    Standard output in one form.
+
+    Args:
+        form: which; None for ``pretty`` on a terminal and ``json`` otherwise.
+    """
+
+    def __init__(self, form: str | None = None) -> None:
+        self.form: Form = cast(Form, form or ("pretty" if sys.stdout.isatty() else "json"))
+        self._console: Console | None = None
+        if self.form == "pretty" and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+            self._console = _console()
+
+    def line(self, line: Mapping[str, Any]) -> None:
+        """Write one value, as JSON or as a TSV row."""
+        text = _row(line) if self.form == "tsv" else json.dumps(line, ensure_ascii=True, separators=(",", ":"))
+        self._write(text)
+
+    def words(self, words: Words) -> None:
+        """Write one line for people."""
+        spans = [(neutralise(text), style) for text, style in words]
+        if self._console is None:
+            self._write("".join(text for text, _ in spans).rstrip())
+            return
+        from rich.text import Text
+
+        # Text and not markup: brackets from the network mean nothing.
+        self._console.print(Text.assemble(*spans), soft_wrap=True, highlight=False)
+        sys.stdout.flush()
+
+    def all_words(self, lines: Iterable[Words]) -> None:
+        """Write several."""
+        for words in lines:
+            self.words(words)
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
+
+
+def _row(line: Mapping[str, Any]) -> str:
+    kind = str(line["type"])
+    return "\t".join([kind, *(neutralise(_cell(line.get(column))) for column in COLUMNS[kind])])
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case {"host": host, "port": port}:
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        case dict():
+            return ",".join(f"{key}={item}" for key, item in value.items())
+        case list():
+            return ",".join(map(str, value))
+        case _:
+            return str(value)

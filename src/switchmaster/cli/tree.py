@@ -1,0 +1,140 @@
+"""
+What is believed of a deployment, as lines of words: a tree, and a table. Pure; prints nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from ..core.facts import LinkState
+from ..core.topology import Health, MasterState, ReplicaState, SentinelState, Topology
+from .output import Words
+
+__all__ = ["master_rows", "topology_tree"]
+
+_HEALTH_STYLES: Final = {
+    Health.OK: "green",
+    Health.SUSPECTED: "yellow",
+    Health.DOWN: "bold red",
+    Health.FAILING_OVER: "bold yellow",
+    Health.UNKNOWN: "red",
+}
+
+
+def master_rows(masters: Iterable[MasterState]) -> list[Words]:
+    """
+    Return one line a master: name, address, health, epoch, replicas, and who agrees.
+
+    Args:
+        masters: in the order in which they are shown.
+    """
+    states = list(masters)
+    name_width = max((len(state.name) for state in states), default=0)
+    address_width = max((len(_address(state)) for state in states), default=0)
+    return [
+        (
+            (f"{state.name:<{name_width}}  ", "bold"),
+            (f"{_address(state):<{address_width}}  ", ""),
+            (f"{state.health:<12}  ", _HEALTH_STYLES[state.health]),
+            (f"epoch {_or_unknown(state.epoch):<4}  ", ""),
+            (f"{_number(len(state.replicas), 'replica')}, {_agreement(state)}", ""),
+        )
+        for state in states
+    ]
+
+
+def topology_tree(topology: Topology) -> list[Words]:
+    """
+    Return the tree: each master with its replicas and its Sentinels' opinions, then each Sentinel's
+        link.
+    """
+    branches = [_master_branch(state) for _, state in sorted(topology.masters.items())]
+    sentinels = [(_sentinel_words(state), ()) for _, state in sorted(topology.sentinels.items())]
+    branches.append(((("Sentinels", "bold"),), tuple(sentinels)))
+    return [((topology.deployment, "bold"),), *_draw(branches, ())]
+
+
+_Branch = tuple[Words, Sequence["_Branch"]]
+
+
+def _draw(branches: Sequence[_Branch], indent: Words) -> list[Words]:
+    lines: list[Words] = []
+    for number, (words, below) in enumerate(branches, 1):
+        last = number == len(branches)
+        lines.append((*indent, ("└─ " if last else "├─ ", "dim"), *words))
+        lines += _draw(below, (*indent, ("   " if last else "│  ", "dim")))
+    return lines
+
+
+def _master_branch(state: MasterState) -> _Branch:
+    quorum = "" if state.quorum is None else f", quorum {state.quorum}"
+    words: Words = (
+        (state.name, "bold"),
+        (f"  {_address(state)}  ", ""),
+        (str(state.health), _HEALTH_STYLES[state.health]),
+        (f"  epoch {_or_unknown(state.epoch)}{quorum}, grade {state.grade}", "dim"),
+    )
+    below: list[_Branch] = []
+    if state.down_by:
+        below.append(((("down", "red"), (f" say {', '.join(state.down_by)}", "")), ()))
+    if state.failover is not None:
+        text = f"failover {state.failover.number} has come to: {state.failover.stage}"
+        below.append((((text, "bold yellow"),), ()))
+    furthest = max((row.offset for row in state.replicas if row.offset is not None), default=None)
+    below += [(_replica_words(row, furthest), ()) for row in state.replicas]
+    below.append((_opinions_words(state), ()))
+    for opinion in state.disagreeing:
+        text = f"{opinion.sentinel} gives {opinion.address} at epoch {_or_unknown(opinion.epoch)}"
+        below.append(((("disagrees: ", "bold red"), (text, "")), ()))
+    return words, below
+
+
+def _replica_words(row: ReplicaState, furthest: int | None) -> Words:
+    facts = []
+    if row.link_up is not None:
+        facts.append("link up" if row.link_up else "link DOWN")
+    if row.offset is not None and furthest is not None:
+        behind = furthest - row.offset
+        facts.append(f"offset {row.offset}" + (f", {behind} bytes behind the furthest" if behind else ""))
+    if row.priority == 0:
+        facts.append("priority 0: never promoted")
+    down: Words = ((f"  down, say {', '.join(row.down_by)}", "red"),) if row.down_by else ()
+    style = "red" if row.link_up is False else "dim"
+    return (("replica ", ""), (str(row.address), ""), (f"  {', '.join(facts)}", style), *down)
+
+
+def _opinions_words(state: MasterState) -> Words:
+    return ((_agreement(state), "red" if state.disagreeing else "dim"),)
+
+
+def _agreement(state: MasterState) -> str:
+    live = [opinion for opinion in state.opinions if opinion.live]
+    agreeing = sum(opinion.agrees for opinion in live)
+    return f"{agreeing} of {_number(len(live), 'Sentinel')} agree"
+
+
+def _sentinel_words(state: SentinelState) -> Words:
+    live = state.state is LinkState.LIVE
+    facts = [fact for fact in (state.version, "" if state.seed else "discovered") if fact]
+    reason = f": {state.reason}" if state.reason else ""
+    tilt: Words = (("  TILT: it judges nobody for now", "bold yellow"),) if state.tilt else ()
+    return (
+        (state.name, ""),
+        (f"  {'heard' if live else state.state}", "green" if live else "red"),
+        (reason, "red"),
+        (f"  {', '.join(facts)}", "dim"),
+        *tilt,
+    )
+
+
+def _address(state: MasterState) -> str:
+    return "not known" if state.address is None else str(state.address)
+
+
+def _or_unknown(number: int | None) -> str:
+    return "?" if number is None else str(number)
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -1,0 +1,81 @@
+"""
+What a person should know of one master though nobody has to follow it, each said once.
+
+Texts are written here, so that the same thing is always said in the same words.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from .decisions import Notice, NoticeKind
+from .model import Address, SentinelName, Wall
+
+__all__ = ["Notices"]
+
+_REMEMBERED = 64
+"""Notices that are remembered, not to be said again."""
+
+
+class Notices:
+    """
+    The notices of one master.
+
+    Args:
+        deployment: the deployment's name.
+        master: the master's name.
+        out: where they go.
+    """
+
+    def __init__(self, deployment: str, master: str, out: Callable[[Notice], None]) -> None:
+        self._deployment, self._master, self._out = deployment, master, out
+        self._said: deque[tuple[object, ...]] = deque(maxlen=_REMEMBERED)
+        self.occasion: tuple[object, ...] = ()
+        """What makes a repeated text news: the incarnation and the epoch."""
+
+    def say(self, kind: NoticeKind, sentinel: SentinelName | None, text: str, now: float, wall: Wall) -> None:
+        """Say something, unless it was said on this occasion already."""
+        key = (kind, text, self.occasion)
+        if key not in self._said:
+            self._said.append(key)
+            self._out(Notice(kind, self._deployment, self._master, sentinel, text, now, wall))
+
+    def removed(self, sentinel: SentinelName, now: float, wall: Wall) -> None:
+        """No Sentinel monitors the master any more."""
+        self.say(NoticeKind.REMOVED, sentinel, "no Sentinel monitors it any more", now, wall)
+
+    def second(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
+        """A node that should be a replica says it is a master: after a planned failover, until Sentinel demotes it."""
+        text = f"{node} says that it is a master too; Sentinel demotes it some 10 s later"
+        self.say(NoticeKind.SECOND_MASTER, sentinel, text, now, wall)
+
+    def rogue(self, sentinel: SentinelName | None, node: Address, now: float, wall: Wall) -> None:
+        """The queued promotion of an aborted failover was carried out."""
+        text = f"{node} was promoted after its failover was aborted: a second master, not followed"
+        self.say(NoticeKind.ROGUE, sentinel, text, now, wall)
+
+    def missed(self, sentinel: SentinelName, old: int, new: int, now: float, wall: Wall) -> None:
+        """The epoch rose and nothing else changed."""
+        text = (
+            f"its epoch rose from {old} to {new} and the address is the same: a failover and its way back were missed"
+        )
+        self.say(NoticeKind.MISSED, sentinel, text, now, wall)
+
+    def disagrees(
+        self,
+        sentinel: SentinelName,
+        gives: Address | None,
+        epoch: int,
+        believed: Address | None,
+        now: float,
+        wall: Wall,
+    ) -> None:
+        """A Sentinel gives another address at the same epoch."""
+        text = f"{sentinel} gives {gives} at epoch {epoch}, we believe {believed}"
+        self.say(NoticeKind.DISAGREEMENT, sentinel, text, now, wall)
+
+    def stale(self, sentinel: SentinelName, gives: Address | None, epoch: int, now: float, wall: Wall) -> None:
+        """A Sentinel that came back has not caught up."""
+        text = f"{sentinel} still gives {gives} of epoch {epoch}; not followed"
+        self.say(NoticeKind.STALE, sentinel, text, now, wall)

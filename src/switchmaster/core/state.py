@@ -1,0 +1,53 @@
+"""
+What is believed of one master, as the value that a reader gets: made when somebody looks, from what is known then.
+"""
+
+from __future__ import annotations
+
+from .attempts import Attempts
+from .decide import Belief
+from .failover import Attempt
+from .model import SentinelName
+from .topology import Health, MasterState, merge_replicas
+
+__all__ = ["master_state"]
+
+
+def master_state(belief: Belief, attempts: Attempts) -> MasterState:
+    """
+    Put a master's belief, its views and its failover into one value.
+
+    Args:
+        belief: who is believed.
+        attempts: its failovers.
+
+    Returns:
+        What a reader gets; immutable.
+    """
+    attempt = attempts.current
+    views = [view for view in belief.views.values() if view.address == belief.address]
+    down_by = tuple(sorted(view.sentinel for view in views if view.live and view.sdown))
+    return MasterState(
+        name=belief.master,
+        address=belief.address,
+        epoch=belief.epoch,
+        incarnation=belief.incarnation,
+        grade=belief.grade,
+        health=_health(belief, attempt, down_by),
+        down_by=down_by,
+        quorum=next((view.quorum for view in views if view.quorum is not None), None),
+        replicas=merge_replicas((view for view in views if view.live), belief.address),
+        opinions=belief.voters.opinions(belief.address),
+        failover=attempt.record() if attempt is not None else None,
+        switch=belief.switch,
+    )
+
+
+def _health(belief: Belief, attempt: Attempt | None, down_by: tuple[SentinelName, ...]) -> Health:
+    if belief.address is None or not any(view.live for view in belief.views.values()):
+        return Health.UNKNOWN
+    if attempt is not None and attempt.candidates and not attempt.promoted:
+        return Health.FAILING_OVER
+    if any(view.odown for view in belief.views.values() if view.address == belief.address):
+        return Health.DOWN
+    return Health.SUSPECTED if down_by else Health.OK

@@ -1,0 +1,106 @@
+"""
+Who wants to know what: the callbacks and feeds of one Watcher.
+
+Items come in with `tell`, in the loop; every reader of their kind gets them in the same turn. A callback is the
+user's: what it raises is logged and counted, and deafens nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from .feeds import Feed, Latest
+
+__all__ = ["Readers"]
+
+_log = logging.getLogger("switchmaster")
+
+T = TypeVar("T")
+
+
+class Readers:
+    """
+    The readers of one Watcher.
+
+    Args:
+        queue: items that wait for a slow reader of a feed.
+    """
+
+    def __init__(self, queue: int) -> None:
+        self._queue = queue
+        self._callbacks: dict[type, list[Callable[[object], None]]] = {}
+        self._feeds: set[Feed[Any]] = set()
+        self._closed = False
+        self._missed = 0
+        self.callback_errors = 0
+        """Exceptions that callbacks let out."""
+
+    @property
+    def missed(self) -> int:
+        """Items that slow readers lost."""
+        return self._missed + sum(feed.missed for feed in self._feeds)
+
+    def wants(self, kind: type) -> bool:
+        """Whether anybody reads items of this kind."""
+        return bool(self._callbacks.get(kind))
+
+    def on(self, kind: type[T], callback: Callable[[T], None]) -> Callable[[], None]:
+        """Call back with each item of a kind; returns what ends that."""
+        callbacks = self._callbacks.setdefault(kind, [])
+
+        def call(item: object) -> None:
+            callback(cast(T, item))
+
+        callbacks.append(call)
+        return lambda: callbacks.remove(call) if call in callbacks else None
+
+    def feed(self, kind: type[T]) -> Feed[T]:
+        """Return a feed of all items of a kind from now on."""
+        endings: list[Callable[[], None]] = []
+
+        def ended(feed: Feed[T]) -> None:
+            for end in endings:
+                end()
+            self._forget(feed)
+
+        feed: Feed[T] = Feed(self._queue, ended)
+        endings.append(self.on(kind, feed.put))
+        return self._keep(feed)
+
+    def latest(self, make: Callable[[], T]) -> Feed[T]:
+        """Return a feed of the newest value, made when its reader is ready."""
+        return self._keep(Latest(make, self._forget))
+
+    def _keep(self, feed: Feed[T]) -> Feed[T]:
+        self._feeds.add(feed)
+        if self._closed:
+            feed.close()
+        return feed
+
+    def _forget(self, feed: Feed[T]) -> None:
+        self._missed += feed.missed
+        self._feeds.discard(feed)
+
+    def tell(self, kind: type, item: object) -> None:
+        """Give an item to everybody who reads its kind."""
+        for callback in list(self._callbacks.get(kind, ())):
+            try:
+                callback(item)
+            except Exception:
+                # The user's mistake, not ours: it must not deafen the watcher. Logged and counted.
+                self.callback_errors += 1
+                _log.exception("a callback for %s of the Watcher failed", kind.__name__)
+
+    def touch(self) -> None:
+        """Say that there is a newer value for the feeds of `latest`."""
+        for feed in self._feeds:
+            if isinstance(feed, Latest):
+                feed.touch()
+
+    def close(self) -> None:
+        """End all feeds."""
+        self._closed = True
+        for feed in list(self._feeds):
+            feed.close()

@@ -1,0 +1,366 @@
+"""
+Where a deployment is and what opens it: URLs and environment variables as `Settings`.
+
+::
+
+    redis+sentinel://user:pass@h1:26379,h2:26379/mymaster/0?sentinel_password=secret
+
+The user and the password before the ``@`` belong to the DATA NODES, as in every redis URL. They are
+never sent to a Sentinel: what the Sentinels want is in ``sentinel_username`` and
+``sentinel_password``. The scheme's TLS (``rediss``, ``valkeys``) holds for both, unless
+``sentinel_tls`` or ``node_tls`` says otherwise.
+
+Pure: text goes in, values come out. No file is read here (`Access.password_file` only names it),
+and no sentence of an error holds any part of a URL that could be a password.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Final, TypeVar
+from urllib.parse import unquote, unquote_plus
+
+from .core.model import Address
+from .errors import UsageError
+
+__all__ = [
+    "DEFAULT_PORT",
+    "SCHEMES",
+    "Access",
+    "Settings",
+    "parse_address_map",
+    "parse_seconds",
+    "parse_sentinels",
+    "parse_switch",
+    "parse_url",
+    "settings_from_environment",
+]
+
+_T = TypeVar("_T")
+
+DEFAULT_PORT: Final = 26379
+"""Sentinel's own default."""
+
+SCHEMES: Final[Mapping[str, bool]] = {
+    "redis+sentinel": False,
+    "rediss+sentinel": True,
+    "valkey+sentinel": False,
+    "valkeys+sentinel": True,
+}
+"""The schemes, and whether they ask for TLS."""
+
+_SHARED: Final = {"ca": "ca", "cert": "cert", "key": "key", "server_name": "server_name"}
+"""Query parameters that hold for nodes and Sentinels."""
+
+_OF_SENTINELS: Final = {
+    "sentinel_username": "username",
+    "sentinel_password": "password",
+    "sentinel_ca": "ca",
+    "sentinel_cert": "cert",
+    "sentinel_key": "key",
+    "sentinel_server_name": "server_name",
+}
+_PARAMETERS: Final = (*_SHARED, *_OF_SENTINELS, "sentinel_tls", "node_tls", "timeout")
+_SWITCHES: Final = {"1": True, "true": True, "yes": True, "on": True,
+                    "0": False, "false": False, "no": False, "off": False}  # fmt: skip
+_VARIABLES: Final = {
+    "USERNAME": "username",
+    "PASSWORD": "password",
+    "PASSWORD_FILE": "password_file",
+    "TLS_CA": "ca",
+    "TLS_CERT": "cert",
+    "TLS_KEY": "key",
+    "TLS_SERVER_NAME": "server_name",
+}
+PREFIX: Final = "SWITCHMASTER_"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What opens one kind of server; None everywhere means: not said."""
+
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    password_file: str | None = None
+    """A file that holds the password; at most one of the two is set."""
+    tls: bool | None = None
+    ca: str | None = None
+    """A file of authorities to trust, instead of the system's."""
+    cert: str | None = None
+    key: str | None = field(default=None, repr=False)
+    server_name: str | None = None
+    """The name that the server's certificate must have, instead of its host's."""
+
+    def over(self, lower: Access) -> Access:
+        """
+        Put this on top of what a lower precedence says.
+
+        Returns:
+            Every field of this where it is said, else the lower one's. A password and a password
+            file are one thing: where this has either, it takes nothing of the other's.
+        """
+        if self.password is not None or self.password_file is not None:
+            lower = replace(lower, password=None, password_file=None)
+        if self.tls is False:
+            lower = replace(lower, tls=None, ca=None, cert=None, key=None, server_name=None)
+        return _over(self, lower)
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether TLS is spoken: where it is asked for, or where a file or name of TLS is given."""
+        if self.tls is not None:
+            return self.tls
+        return any(part is not None for part in (self.ca, self.cert, self.key, self.server_name))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where a deployment is and what opens it, as far as one source says so."""
+
+    sentinels: tuple[Address, ...] | None = None
+    masters: tuple[str, ...] | None = None
+    """The masters that are meant; None for all."""
+    db: int | None = None
+    """The database of a URL; only the drop-in uses it."""
+    deployment: str | None = None
+    sentinel: Access = Access()
+    node: Access = Access()
+    address_map: Mapping[Address, Address] | None = None
+    """From what Sentinel announces to what can be dialled."""
+    timeout: float | None = None
+    """Seconds that a Sentinel or a node has to answer."""
+
+    def over(self, lower: Settings) -> Settings:
+        """Put this on top of what a lower precedence says, field by field."""
+        merged = _over(self, lower)
+        return replace(merged, sentinel=self.sentinel.over(lower.sentinel), node=self.node.over(lower.node))
+
+
+def _over(upper: _T, lower: _T) -> _T:
+    said = {
+        part.name: value
+        for part in fields(upper)  # type: ignore[arg-type]  # both are dataclasses of this module
+        if (value := getattr(upper, part.name)) is not None
+    }
+    return replace(lower, **said)  # type: ignore[type-var]
+
+
+def parse_sentinels(words: Iterable[str]) -> Settings:
+    """
+    Read what names a deployment's Sentinels.
+
+    Args:
+        words: one URL, or any number of ``HOST:PORT``, ``[IPV6]:PORT`` or ``HOST``; a word may hold
+            several, apart by commas.
+
+    Returns:
+        The settings; `Settings.sentinels` is None where there is no word.
+
+    Raises:
+        UsageError: a word is neither, or there is a URL beside other words.
+    """
+    given = [word.strip() for word in words if word.strip()]
+    urls = [word for word in given if "://" in word]
+    if urls and len(given) > 1:
+        raise UsageError("give one URL with all Sentinels in it, or HOST:PORT of each, not both")
+    if urls:
+        return parse_url(urls[0])
+    addresses = [part for word in given for part in word.split(",") if part.strip()]
+    found = tuple(dict.fromkeys(Address.parse(part, DEFAULT_PORT) for part in addresses))
+    return Settings(sentinels=found or None)
+
+
+def parse_url(url: str) -> Settings:
+    """
+    Read a URL such as ``redis+sentinel://user:pass@h1:26379,h2:26379/mymaster/0?timeout=0.5``.
+
+    Shape: ``SCHEME://[[USER][:PASSWORD]@]HOST[:PORT][,…][/MASTER[/DB]][?PARAMETER=VALUE&…]``. All
+    but the scheme and the ports is percent-decoded. The scheme is one of `SCHEMES`. Parameters:
+    ``sentinel_username``, ``sentinel_password`` (the userinfo is the nodes'); ``ca``, ``cert``,
+    ``key``, ``server_name`` for both, ``sentinel_ca`` … for the Sentinels; ``sentinel_tls``,
+    ``node_tls`` (0 or 1); ``timeout`` in seconds.
+
+    Raises:
+        UsageError: the URL is wrong; the sentence never shows what could be a password.
+    """
+    scheme, separator, rest = url.strip().partition("://")
+    if not separator or scheme.lower() not in SCHEMES:
+        shown = f"the scheme {scheme!r}" if re.fullmatch(r"[A-Za-z0-9+.-]{1,40}", scheme) else "that"
+        raise UsageError(f"a Sentinel URL begins with {', '.join(s + '://' for s in SCHEMES)}, not with {shown}")
+    userinfo, hosts, path, query = _split(rest)
+    masters, db = _read_path(path)
+    parameters = _read_query(query)
+    username, password = _read_userinfo(userinfo)
+    sentinel, node = _read_accesses(SCHEMES[scheme.lower()], parameters)
+    return Settings(
+        sentinels=_read_hosts(hosts),
+        masters=masters,
+        db=db,
+        sentinel=sentinel,
+        node=replace(node, username=username, password=password),
+        timeout=parse_seconds(parameters["timeout"], "the URL's timeout") if "timeout" in parameters else None,
+    )
+
+
+def _split(rest: str) -> tuple[str, str, str, str]:
+    if "#" in rest:
+        raise UsageError("a Sentinel URL has no part after '#'; in a password write it as %23")
+    before, _, query = rest.partition("?")
+    authority, _, path = before.partition("/")
+    if "@" in path or ("@" in query and "@" not in authority):
+        raise UsageError(
+            "the URL's '@' comes too late: in a user name or password write '/' as %2F, '?' as %3F "
+            "and '@' as "
+            "%40, in a master's name '@' as %40"
+        )
+    userinfo, _, hosts = authority.rpartition("@")
+    return userinfo, hosts, path, query
+
+
+def _read_userinfo(userinfo: str) -> tuple[str | None, str | None]:
+    username, colon, password = userinfo.partition(":")
+    return unquote(username) or None, unquote(password) if colon and password else None
+
+
+def _read_hosts(text: str) -> tuple[Address, ...]:
+    found = [_read_host(part, place) for place, part in enumerate(text.split(","), 1) if part]
+    if not found:
+        raise UsageError("the URL names no Sentinel: expected redis+sentinel://HOST:PORT,HOST:PORT/MASTER")
+    return tuple(dict.fromkeys(found))
+
+
+def _read_host(part: str, place: int) -> Address:
+    # `Address.parse` would show the text, and what stands where a port should be may be a password.
+    host, colon, port = part.rpartition(":")
+    if not colon or (part.startswith("[") and part.endswith("]")):
+        host, port = part, str(DEFAULT_PORT)
+    try:
+        return Address.parse(f"{unquote(host)}:{port}")
+    except UsageError:
+        raise UsageError(
+            f"host number {place} of the URL is no HOST:PORT, with a port from 1 to 65535; an IPv6 "
+            "address is "
+            "written [::1]:26379, a password belongs before an '@'"
+        ) from None
+
+
+def _read_path(path: str) -> tuple[tuple[str, ...] | None, int | None]:
+    master, _, db = path.rstrip("/").partition("/")
+    if db and not (db.isascii() and db.isdigit() and len(db) < 6):
+        raise UsageError("the URL's path is /MASTER or /MASTER/DB, DB being a number; write '/' in a name as %2F")
+    name = unquote(master, errors="surrogateescape")
+    return (name,) if name else None, int(db) if db else None
+
+
+def _read_query(query: str) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for part in filter(None, query.split("&")):
+        name, _, value = part.partition("=")
+        if name not in _PARAMETERS:
+            shown = repr(name) if re.fullmatch(r"[a-z][a-z_]{0,30}", name) else "one of that name"
+            raise UsageError(f"a Sentinel URL has no parameter {shown}{_nearest(name, _PARAMETERS)}")
+        if name in parameters:
+            raise UsageError(f"the URL gives its parameter {name!r} twice")
+        parameters[name] = unquote_plus(value)
+    return parameters
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(known)}"
+
+
+def _read_accesses(tls: bool, parameters: Mapping[str, str]) -> tuple[Access, Access]:
+    shared = {name: parameters[key] for key, name in _SHARED.items() if key in parameters}
+    own = {name: parameters[key] for key, name in _OF_SENTINELS.items() if key in parameters}
+    switches = {
+        name: parse_switch(parameters[name], f"the URL's {name}") if name in parameters else tls
+        for name in ("sentinel_tls", "node_tls")
+    }
+    for_nodes, for_sentinels = switches["node_tls"], switches["sentinel_tls"]
+    useless = own.keys() & _SHARED.keys() if not for_sentinels else set()
+    if useless or (shared and not (for_nodes or for_sentinels)):
+        raise UsageError(
+            "the URL names files or a server name for TLS, but asks for none: begin it with "
+            "rediss+sentinel://, "
+            "or add sentinel_tls=1 or node_tls=1"
+        )
+    sentinel = Access(tls=for_sentinels, **{**(shared if for_sentinels else {}), **own})
+    return sentinel, Access(tls=for_nodes, **shared if for_nodes else {})
+
+
+def parse_switch(text: str, what: str) -> bool:
+    """Read 1 or 0, and the words for them; `what` begins the sentence of the error."""
+    try:
+        return _SWITCHES[text.strip().lower()]
+    except KeyError:
+        raise UsageError(f"{what} must be 1 or 0") from None
+
+
+def parse_seconds(text: str, what: str) -> float:
+    """Read a number of seconds above 0, at most a day; `what` begins the sentence of the error."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= 86_400:
+        raise UsageError(f"{what} must be a number of seconds above 0, such as 0.5")
+    return seconds
+
+
+def parse_address_map(pairs: Iterable[str]) -> Mapping[Address, Address] | None:
+    """
+    Read ``FROM=TO`` pairs: what Sentinel announces, and what can be dialled instead.
+
+    Returns:
+        The map, or None where there is no pair.
+
+    Raises:
+        UsageError: one is not of that form; the sentence shows it.
+    """
+    found: dict[Address, Address] = {}
+    for pair in pairs:
+        announced, equals, dialled = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{pair!r} is no address map: expected FROM=TO, such as 10.0.0.1:6379=127.0.0.1:7001")
+        found[Address.parse(announced)] = Address.parse(dialled)
+    return found or None
+
+
+def settings_from_environment(environ: Mapping[str, str]) -> Settings:
+    """
+    Read ``SWITCHMASTER_…`` variables; an empty one counts as absent.
+
+    Args:
+        environ: ``SENTINELS`` (a URL, or addresses apart by blanks or commas), ``TIMEOUT``,
+            ``ADDRESS_MAP`` (pairs apart by blanks or commas); and ``SENTINEL_`` and ``NODE_`` with
+            ``USERNAME``, ``PASSWORD``, ``PASSWORD_FILE``, ``TLS``, ``TLS_CA``, ``TLS_CERT``,
+            ``TLS_KEY``, ``TLS_SERVER_NAME``; all with the prefix ``SWITCHMASTER_``.
+
+    Raises:
+        UsageError: a variable is wrong; the sentence names it and never shows a password.
+    """
+    given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and value}
+    own = Settings(
+        sentinel=_access_from(given, "SENTINEL_"),
+        node=_access_from(given, "NODE_"),
+        address_map=parse_address_map(given.get("ADDRESS_MAP", "").replace(",", " ").split()),
+        timeout=parse_seconds(given["TIMEOUT"], f"{PREFIX}TIMEOUT") if "TIMEOUT" in given else None,
+    )
+    try:
+        return own.over(parse_sentinels(given.get("SENTINELS", "").split()))
+    except UsageError as error:
+        raise UsageError(f"{PREFIX}SENTINELS is wrong: {error}") from None
+
+
+def _access_from(given: Mapping[str, str], which: str) -> Access:
+    said = {name: given[which + variable] for variable, name in _VARIABLES.items() if which + variable in given}
+    if "password" in said and "password_file" in said:
+        raise UsageError(f"set {PREFIX}{which}PASSWORD or {PREFIX}{which}PASSWORD_FILE, not both")
+    tls = parse_switch(given[which + "TLS"], f"{PREFIX}{which}TLS") if which + "TLS" in given else None
+    return Access(tls=tls, **said)

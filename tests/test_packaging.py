@@ -1,0 +1,64 @@
+"""The package says about itself what is true: version, commands, files, extras."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+import switchmaster._version
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+VERBS = set(re.findall(r"^([a-z]+):.*##", MAKEFILE, re.MULTILINE))
+
+
+def make_commands(text: str) -> set[str]:
+    """Find the verbs of `make VERB`: at the start of a line, after a prompt, after a backtick."""
+    return set(re.findall(r"(?:^\s*(?:\$ )?|`)make ([a-z]+)", text, re.MULTILINE))
+
+
+def test_metadata_has_the_version_of_the_source() -> None:
+    assert switchmaster._version.__version__ == importlib.metadata.version("switchmaster")
+
+
+def test_package_has_the_version_of_the_source() -> None:
+    assert switchmaster._version.__version__ == switchmaster.__version__
+
+
+def test_package_is_marked_as_typed() -> None:
+    assert resources.files("switchmaster").joinpath("py.typed").is_file()
+
+
+def test_console_script_is_the_command_line() -> None:
+    [script] = importlib.metadata.entry_points(group="console_scripts", name="switchmaster")
+    assert callable(script.load())
+
+
+def test_core_and_client_depend_on_hiredis_alone() -> None:
+    assert ["hiredis"] == [re.split(r"\W", need)[0] for need in PROJECT["dependencies"]]
+
+
+def test_extra_all_holds_every_extra_for_users() -> None:
+    [everything] = PROJECT["optional-dependencies"]["all"]
+    named = set(re.fullmatch(r"switchmaster\[(.*)\]", everything)[1].split(","))
+    assert set(PROJECT["optional-dependencies"]) - {"all", "dev"} == named
+
+
+def test_readme_names_only_verbs_of_the_makefile() -> None:
+    named = make_commands((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert {"demo", "test"} <= named
+    assert set() == named - VERBS
+
+
+def test_every_verb_of_the_makefile_is_phony() -> None:
+    phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
+    assert phony is not None
+    assert VERBS == set(phony[1].split())
+
+
+def test_changelog_has_a_place_for_what_comes_next() -> None:
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

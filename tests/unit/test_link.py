@@ -1,0 +1,459 @@
+"""One conversation with one Sentinel: what it asks, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripted import (
+    NO_HELLO,
+    NOPERM,
+    VERSIONS,
+    ScriptedSentinel,
+    exchange,
+    link_of,
+    one_by_one,
+    published,
+    push,
+    recorded,
+)
+from switchmaster.core.events import EVENTS
+from switchmaster.core.facts import Fact, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
+from switchmaster.core.grammar import parse_event
+from switchmaster.core.link import Link
+from switchmaster.core.model import LIMITS, Address
+from wire import RECORDINGS, events_of
+
+
+def states(facts: list[Fact]) -> list[LinkState]:
+    return [fact.state for fact in facts if isinstance(fact, LinkChange)]
+
+
+def down_reason(facts: list[Fact]) -> str:
+    return next(f.reason for f in facts if isinstance(f, LinkChange) and f.state is LinkState.DOWN)
+
+
+def live_link(sentinel: ScriptedSentinel, now: float = 0.0, **options: object) -> Link:
+    link = link_of(**options)
+    exchange(link, sentinel, now)
+    assert link.state is LinkState.LIVE
+    return link
+
+
+# The order of things.
+
+
+def test_link_greets_then_subscribes_then_asks_on_one_connection() -> None:
+    sentinel = ScriptedSentinel()
+    exchange(link_of(), sentinel, 0.0)
+    assert sentinel.commands == [
+        (0, "HELLO 3 SETNAME switchmaster"),
+        (0, "SENTINEL MYID"),
+        (0, "PSUBSCRIBE *"),
+        (0, "ROLE"),
+        (0, "SENTINEL MASTER mymaster"),
+        (0, "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster"),
+        (0, "SENTINEL REPLICAS mymaster"),
+        (0, "SENTINEL SENTINELS mymaster"),
+    ]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("refuse", [{}, {"HELLO": NO_HELLO}], ids=["resp3", "resp2"])
+def test_snapshot_gives_what_the_server_was_recorded_to_answer(version: str, refuse: dict[str, bytes]) -> None:
+    replies = recorded(version)
+    facts = exchange(link_of(), ScriptedSentinel(version, refuse), 0.0)
+    live = next(f for f in facts if isinstance(f, LinkChange) and f.state is LinkState.LIVE)
+    snapshot = next(f for f in facts if isinstance(f, MasterSnapshot))
+    host, port = replies["SENTINEL GET-MASTER-ADDR-BY-NAME mymaster"]  # type: ignore[misc]
+    assert live.run_id == replies["SENTINEL MYID"]
+    assert live.can_ask
+    if not (refuse and version.startswith("valkey")):
+        assert version.replace("-", " ") == live.version
+    assert snapshot.address == Address(host, int(port))
+    assert snapshot.config_epoch == snapshot.reply.config_epoch
+    assert snapshot.replicas is not None
+    assert len(snapshot.replicas) == 2
+    assert snapshot.sentinels is not None
+    assert len(snapshot.sentinels) == 2
+    assert facts[-1] == SnapshotEnd(("mymaster",))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("refuse", [{}, {"HELLO": NO_HELLO}], ids=["resp3", "resp2"])
+def test_facts_are_the_same_when_bytes_come_one_by_one(version: str, refuse: dict[str, bytes]) -> None:
+    whole = exchange(link_of(), ScriptedSentinel(version, refuse), 0.0)
+    torn = exchange(link_of(), ScriptedSentinel(version, refuse), 0.0, one_by_one)
+    assert whole == torn
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_every_recorded_event_is_heard_in_order_however_it_is_cut(path: object) -> None:
+    events = list(events_of(path))  # type: ignore[arg-type]
+    stream = b"".join(published(channel, payload) for channel, payload in events)
+    expected = [parse_event(channel, payload) for channel, payload in events]
+    whole, torn = live_link(ScriptedSentinel()), live_link(ScriptedSentinel())
+    whole.receive_data(stream, 0.0)
+    for at in range(0, len(stream), 7):
+        torn.receive_data(stream[at : at + 7], 0.0)
+    assert expected == whole.events_received()
+    assert expected == torn.events_received()
+    assert whole.counters.events == len(events)
+
+
+def test_event_between_two_replies_takes_its_place_among_the_facts() -> None:
+    link, sentinel = link_of(), ScriptedSentinel()
+    switch = published("+switch-master", "mymaster 10.0.0.1 6379 10.0.0.2 6379")
+
+    def interrupted(data: bytes) -> list[bytes]:
+        # Behind the first reply of the batch: before the map's neighbour, the address.
+        at = data.find(b"*2\r\n$9\r\n127.0.0.1\r\n")
+        return [data] if at < 0 else [data[:at], switch, data[at:]]
+
+    facts = exchange(link, sentinel, 0.0, interrupted)
+    event = parse_event("+switch-master", "mymaster 10.0.0.1 6379 10.0.0.2 6379")
+    kinds = [type(fact) for fact in facts[-3:]]
+    assert [type(event), MasterSnapshot, SnapshotEnd] == kinds
+
+
+def test_configured_masters_are_asked_about_without_asking_for_names() -> None:
+    sentinel = ScriptedSentinel(masters=("mymaster", "other"))
+    facts = exchange(link_of(masters=["mymaster", "absent"]), sentinel, 0.0)
+    assert "ROLE" not in [command for _, command in sentinel.commands]
+    assert facts[-1] == SnapshotEnd(("mymaster",))
+
+
+def test_name_that_is_no_utf8_goes_back_as_it_came() -> None:
+    name = b"caf\xe9 1".decode("utf-8", "surrogateescape")
+    sentinel = ScriptedSentinel(masters=(name,))
+    facts = exchange(link_of(), sentinel, 0.0)
+    assert facts[-1] == SnapshotEnd((name,))
+
+
+def test_many_masters_are_asked_about_in_batches() -> None:
+    names = [f"m{number}" for number in range(LIMITS.batch + 1)]
+    sentinel = ScriptedSentinel(masters=names)
+    link = link_of()
+    facts = exchange(link, sentinel, 0.0)
+    assert facts[-1] == SnapshotEnd(tuple(names))
+    assert link.counters.snapshots == len(names)
+
+
+# RESP2.
+
+
+def test_link_speaks_resp2_on_two_connections_where_hello_is_unknown() -> None:
+    sentinel = ScriptedSentinel(refuse={"HELLO": NO_HELLO})
+    link = live_link(sentinel)
+    assert link.streams_wanted == 2
+    subscribed = sentinel.commands.index((1, "PSUBSCRIBE *"))
+    assert subscribed < sentinel.commands.index((0, "SENTINEL MASTER mymaster"))
+    link.receive_data(published("+sdown", "master m 10.0.0.1 1", resp3=False), 0.0, 1)
+    assert [parse_event("+sdown", "master m 10.0.0.1 1")] == link.events_received()
+
+
+@pytest.mark.parametrize("stream", [0, 1])
+def test_end_of_either_connection_ends_the_resp2_conversation(stream: int) -> None:
+    link = live_link(ScriptedSentinel(refuse={"HELLO": NO_HELLO}))
+    link.receive_eof(1.0, stream)
+    assert link.streams_wanted == 0
+    assert down_reason(link.events_received()) == "the Sentinel closed the connection"
+
+
+def test_both_resp2_connections_are_pinged_when_quiet() -> None:
+    sentinel = ScriptedSentinel(refuse={"HELLO": NO_HELLO})
+    link = live_link(sentinel)
+    link.tick(1.0)
+    exchange(link, sentinel, 1.0, open_streams={0, 1})
+    assert sentinel.commands[-2:] == [(0, "PING"), (1, "PING")]
+    assert link.state is LinkState.LIVE
+
+
+def test_password_is_given_before_hello_again_where_the_default_user_may_not_say_it() -> None:
+    sentinel = ScriptedSentinel(refuse={"HELLO 3 AUTH": NOPERM})
+    link = live_link(sentinel, username="watcher", password="pw")
+    said = [command for _, command in sentinel.commands]
+    assert said[1] == "AUTH watcher pw"
+    assert "HELLO 3 SETNAME switchmaster" in said
+    assert link.streams_wanted == 1
+
+
+# What ACLs refuse.
+
+
+def test_subscription_falls_back_to_two_patterns() -> None:
+    sentinel = ScriptedSentinel(refuse={"PSUBSCRIBE *": NOPERM})
+    link = live_link(sentinel)
+    assert link.subscribed == "+* -*"
+    said = [command for _, command in sentinel.commands]
+    # The first ROLE was answered before the subscription stood, so it is void.
+    assert said.count("ROLE") == 2
+    assert said.index("PSUBSCRIBE +* -*") < said.index("SENTINEL MASTER mymaster")
+
+
+def test_subscription_falls_back_to_all_channels_in_one_command() -> None:
+    sentinel = ScriptedSentinel(refuse={"PSUBSCRIBE": NOPERM})
+    link = live_link(sentinel)
+    assert link.subscribed == f"{len(EVENTS)} channels"
+    link.receive_data(push("message", "+switch-master", "m 10.0.0.1 1 10.0.0.2 2"), 0.0)
+    expected = [parse_event("+switch-master", "m 10.0.0.1 1 10.0.0.2 2")]
+    assert expected == link.events_received()
+
+
+def test_subscription_keeps_the_channels_that_are_allowed() -> None:
+    refuse = {"PSUBSCRIBE": NOPERM, f"SUBSCRIBE {EVENTS[0].channel}": NOPERM}
+    refuse["SUBSCRIBE -sdown"] = NOPERM
+    link = live_link(ScriptedSentinel(refuse=refuse))
+    channels = link.subscribed.split()
+    assert "+switch-master" in channels
+    assert "-sdown" not in channels
+    assert len(channels) == len(EVENTS) - 2
+
+
+def test_link_is_down_where_no_channel_is_allowed() -> None:
+    sentinel = ScriptedSentinel(refuse={"PSUBSCRIBE": NOPERM, "SUBSCRIBE": NOPERM})
+    facts = exchange_until_down(sentinel)
+    assert "none of Sentinel's channels" in down_reason(facts)
+
+
+def exchange_until_down(sentinel: ScriptedSentinel, **options: object) -> list[Fact]:
+    link = link_of(**options)
+    facts = exchange(link, sentinel, 0.0)
+    assert link.state is LinkState.DOWN
+    assert link.streams_wanted == 0
+    return facts
+
+
+@pytest.mark.parametrize("part", ["MASTER", "GET-MASTER-ADDR-BY-NAME"])
+def test_link_stays_live_without_snapshots_where_they_are_refused(part: str) -> None:
+    sentinel = ScriptedSentinel(refuse={f"SENTINEL {part} ": NOPERM})
+    link = link_of()
+    facts = exchange(link, sentinel, 0.0)
+    assert isinstance(facts[-1], LinkChange)
+    assert facts[-1].state is LinkState.LIVE
+    assert not facts[-1].can_ask
+    asked = len(sentinel.commands)
+    link.ask(1.0)
+    exchange(link, sentinel, 1.0, open_streams={0})
+    assert asked == len(sentinel.commands)
+    link.receive_data(published("+new-epoch", "7"), 1.0)
+    assert [parse_event("+new-epoch", "7")] == link.events_received()
+
+
+def test_refused_parts_are_none_and_not_asked_for_again() -> None:
+    sentinel = ScriptedSentinel(refuse={"SENTINEL REPLICAS": NOPERM, "SENTINEL SENTINELS": NOPERM})
+    link = link_of()
+    first = exchange(link, sentinel, 0.0)
+    link.ask(1.0)
+    second = exchange(link, sentinel, 1.0, open_streams={0})
+    for facts in (first, second):
+        snapshot = next(fact for fact in facts if isinstance(fact, MasterSnapshot))
+        assert snapshot.replicas is None
+        assert snapshot.sentinels is None
+    said = [command for _, command in sentinel.commands]
+    assert said.count("SENTINEL REPLICAS mymaster") == 1
+    assert said.count("SENTINEL MASTER mymaster") == 2
+
+
+def test_names_come_from_masters_where_role_is_refused() -> None:
+    facts = exchange(link_of(), ScriptedSentinel(refuse={"ROLE": NOPERM}), 0.0)
+    assert facts[-1] == SnapshotEnd(("mymaster",))
+
+
+def test_nothing_is_asked_where_role_and_masters_are_refused() -> None:
+    sentinel = ScriptedSentinel(refuse={"ROLE": NOPERM, "SENTINEL MASTERS": NOPERM})
+    facts = exchange(link_of(), sentinel, 0.0)
+    assert isinstance(facts[-1], LinkChange)
+    assert not facts[-1].can_ask
+
+
+def test_link_is_live_without_a_run_id_where_myid_is_refused() -> None:
+    facts = exchange(link_of(), ScriptedSentinel(refuse={"SENTINEL MYID": NOPERM}), 0.0)
+    live = next(f for f in facts if isinstance(f, LinkChange) and f.state is LinkState.LIVE)
+    assert live.run_id is None
+    assert facts[-1] == SnapshotEnd(("mymaster",))
+
+
+# Questions.
+
+
+def test_name_asked_while_its_answer_is_under_way_is_asked_again() -> None:
+    sentinel = ScriptedSentinel()
+    link = live_link(sentinel)
+    for _ in range(3):
+        link.ask(1.0, ["mymaster"])
+    facts = exchange(link, sentinel, 1.0, open_streams={0})
+    assert len([fact for fact in facts if isinstance(fact, MasterSnapshot)]) == 2
+    assert SnapshotEnd(("mymaster",)) not in facts
+
+
+def test_master_that_vanished_is_left_out_of_the_snapshot() -> None:
+    sentinel = ScriptedSentinel(masters=("kept", "gone"))
+    sentinel.refuse["SENTINEL MASTER gone"] = b"-ERR No such master with that name\r\n"
+    facts = exchange(link_of(), sentinel, 0.0)
+    assert facts[-1] == SnapshotEnd(("kept",))
+
+
+def test_answer_that_cannot_be_read_does_not_remove_the_master() -> None:
+    """Else a newer server's odd reply would look as if nobody monitored the master any more."""
+    sentinel = ScriptedSentinel(masters=("kept", "odd"))
+    sentinel.refuse["SENTINEL MASTER odd"] = b"-ERR something new\r\n"
+    facts = exchange(link_of(), sentinel, 0.0)
+    assert facts[-1] == SnapshotEnd(("kept", "odd"))
+    assert [f.name for f in facts if isinstance(f, MasterSnapshot)] == ["kept"]
+
+
+def test_whole_snapshot_is_taken_again_after_the_reconcile_interval() -> None:
+    sentinel = ScriptedSentinel()
+    link = live_link(sentinel, reconcile_interval=10.0, ping_interval=100.0)
+    assert link.deadline == pytest.approx(10.0)
+    link.tick(9.9)
+    assert [] == link.data_to_send()
+    link.tick(10.0)
+    facts = exchange(link, sentinel, 10.0, open_streams={0})
+    assert facts[-1] == SnapshotEnd(("mymaster",))
+    assert link.counters.rounds == 2
+
+
+# Deadlines.
+
+
+def test_quiet_sentinel_is_pinged_and_then_found_silent() -> None:
+    link = live_link(ScriptedSentinel(), ping_interval=1.0, timeout=0.5)
+    assert link.deadline == pytest.approx(1.0)
+    link.tick(1.0)
+    assert [(0, b"*1\r\n$4\r\nPING\r\n")] == link.data_to_send()
+    assert link.deadline == pytest.approx(1.5)
+    link.tick(1.5)
+    assert down_reason(link.events_received()) == "silent for 0.5 s"
+
+
+def test_ping_that_is_answered_keeps_the_link_live() -> None:
+    sentinel = ScriptedSentinel()
+    link = live_link(sentinel, reconcile_interval=1000.0)
+    for second in range(1, 60):
+        link.tick(float(second))
+        assert [] == exchange(link, sentinel, float(second), open_streams={0})
+    assert link.state is LinkState.LIVE
+    assert link.counters.pings == 59
+
+
+@pytest.mark.parametrize("timeout", [0.5, 1.0])
+def test_dripping_reply_is_left_in_bounded_time(timeout: float) -> None:
+    link = live_link(ScriptedSentinel(), timeout=timeout, ping_interval=1.0)
+    link.tick(1.0)
+    now = 1.0
+    while link.state is LinkState.LIVE:
+        now += 0.05
+        link.receive_data(b"$" if now < 1.06 else b"1", now)
+        link.tick(now)
+    assert now <= 1.0 + timeout + 0.1
+    assert "too slowly" in down_reason(link.events_received())
+
+
+def test_dripping_events_do_not_hide_a_reply_that_never_comes() -> None:
+    link = live_link(ScriptedSentinel(), timeout=1.0, ping_interval=1.0)
+    link.tick(1.0)
+    now = 1.0
+    while link.state is LinkState.LIVE:
+        now += 0.5
+        link.receive_data(published("+new-epoch", "7"), now)
+        link.tick(now)
+    assert now == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize("refuse", [{}, {"HELLO": NO_HELLO}], ids=["resp3", "resp2"])
+def test_greeting_is_bounded_as_a_whole(refuse: dict[str, bytes]) -> None:
+    link, sentinel = link_of(timeout=1.0), ScriptedSentinel(refuse=refuse)
+    link.connect(0.0)
+    now = 0.0
+    while link.state is LinkState.GREETING and now < 10:
+        now += 0.9
+        for stream, data in link.data_to_send():
+            # Each answer but the last one comes, late.
+            if b"SUBSCRIBE" not in data:
+                link.receive_data(sentinel.answer(data, stream), now, stream)
+        link.tick(now)
+    assert now <= 3.7
+    assert link.state is LinkState.DOWN
+
+
+def test_tick_before_the_deadline_does_nothing() -> None:
+    link = live_link(ScriptedSentinel())
+    link.tick(0.5)
+    assert ([], []) == (link.data_to_send(), link.events_received())
+
+
+# Down and up again.
+
+
+def test_link_dials_again_after_the_delay_and_takes_a_whole_snapshot() -> None:
+    sentinel = ScriptedSentinel()
+    link = live_link(sentinel)
+    link.receive_eof(20.0)
+    link.events_received()
+    assert link.deadline is not None
+    assert 20.0 < link.deadline <= 20.05
+    link.tick(link.deadline)
+    sentinel.forget()
+    facts = exchange(link, sentinel, 21.0)
+    expected = [LinkState.CONNECTING, LinkState.GREETING, LinkState.LIVE]
+    assert expected == states(facts)
+    assert facts[-1] == SnapshotEnd(("mymaster",))
+
+
+def test_backoff_grows_while_no_conversation_lasts() -> None:
+    link, sentinel, now, delays = link_of(), ScriptedSentinel(), 0.0, []
+    for _ in range(8):
+        sentinel.forget()
+        exchange(link, sentinel, now)
+        link.receive_eof(now)
+        assert link.deadline is not None
+        delays.append(link.deadline - now)
+        now = link.deadline
+        link.tick(now)
+    assert delays == sorted(delays)
+    assert 1.0 <= delays[-1] <= 2.0
+    sentinel.forget()
+    exchange(link, sentinel, now)
+    link.receive_eof(now + 6.0)
+    assert link.deadline is not None
+    assert link.deadline - now - 6.0 < 0.1
+
+
+def test_bytes_after_the_end_are_ignored() -> None:
+    link = live_link(ScriptedSentinel())
+    link.receive_eof(1.0)
+    link.events_received()
+    link.receive_data(published("+new-epoch", "7"), 1.0)
+    link.receive_eof(1.0)
+    assert [] == link.events_received()
+
+
+def test_closed_link_wants_nothing_more() -> None:
+    link = live_link(ScriptedSentinel())
+    link.close()
+    link.close()
+    link.tick(1000.0)
+    link.ask(1000.0)
+    assert (0, None, []) == (link.streams_wanted, link.deadline, link.data_to_send())
+    assert [LinkState.DOWN] == states(link.events_received())
+
+
+def test_failed_attempt_is_told_with_its_reason() -> None:
+    link = link_of()
+    link.connect_failed("connection refused", 0.0)
+    assert down_reason(link.events_received()) == "connection refused"
+    assert link.deadline is not None
+
+
+def test_shell_may_not_open_a_stream_twice() -> None:
+    link = link_of()
+    link.connect(0.0)
+    with pytest.raises(ValueError, match="open already"):
+        link.connect(0.0)
+
+
+@pytest.mark.parametrize("options", [{"timeout": 0}, {"client_name": "two words"}])
+def test_link_refuses_options_that_make_no_sense(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"must|seconds"):
+        link_of(**options)

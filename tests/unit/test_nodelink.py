@@ -1,0 +1,184 @@
+"""One conversation with one data node: until it is the master, and what its end of file means."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripted import node_of, resp
+from switchmaster.core.facts import Probe
+from switchmaster.core.model import Address
+from switchmaster.core.nodelink import SLOW_POLL, NodeLink
+
+NODE = Address("10.0.0.1", 6379)
+ROLE = b"*1\r\n$4\r\nROLE\r\n"
+MASTER = resp(["master", 42, []])
+REPLICA = resp(["slave", "10.0.0.2", 6379, "connected", 42])
+CUT_OFF = resp(["slave", "10.0.0.2", 6379, "connect", 42])
+
+
+def asking(node: NodeLink, reply: bytes, now: float) -> list[Probe]:
+    assert node.data_to_send()[-1].endswith(ROLE)
+    node.receive_data(reply, now)
+    return node.events_received()
+
+
+def connected(**options: object) -> NodeLink:
+    node = node_of(**options)
+    node.connect(0.0)
+    return node
+
+
+def test_node_is_asked_at_once_and_again_after_the_poll_interval_until_it_is_master() -> None:
+    node = connected(poll_interval=0.02)
+    following = Address("10.0.0.2", 6379)
+    assert asking(node, REPLICA, 0.0) == [Probe(NODE, "slave", "", following, True)]
+    node.tick(0.01)
+    assert [] == node.data_to_send()
+    node.tick(0.02)
+    assert [] == asking(node, REPLICA, 0.03)
+    node.tick(0.05)
+    assert asking(node, CUT_OFF, 0.05) == [Probe(NODE, "slave", "", following, False)]
+    node.tick(0.07)
+    assert asking(node, MASTER, 0.07) == [Probe(NODE, "master")]
+
+
+def test_master_is_asked_rarely_so_that_a_demotion_is_seen() -> None:
+    node = connected()
+    asking(node, MASTER, 0.0)
+    assert node.deadline == pytest.approx(SLOW_POLL)
+    node.tick(SLOW_POLL)
+    assert asking(node, REPLICA, SLOW_POLL)[0].role == "slave"
+
+
+def test_end_of_file_after_an_answer_is_followed_by_a_new_connection_at_once() -> None:
+    node = connected()
+    asking(node, REPLICA, 0.0)
+    node.receive_eof(0.4)
+    assert node.wants_connection
+    assert node.deadline is None
+    node.connect(0.401)
+    assert asking(node, MASTER, 0.402) == [Probe(NODE, "master")]
+
+
+def test_node_that_hangs_up_each_time_is_not_hammered() -> None:
+    node = connected()
+    asking(node, REPLICA, 0.0)
+    node.receive_eof(0.1)
+    node.connect(0.11)
+    asking(node, REPLICA, 0.11)
+    node.receive_eof(0.12)
+    assert not node.wants_connection
+    assert node.deadline is not None
+    assert 0.17 <= node.deadline <= 0.37
+
+
+def test_end_of_file_before_any_answer_waits() -> None:
+    node = connected()
+    node.receive_eof(0.0)
+    assert not node.wants_connection
+    assert [Probe(NODE, None, "the node closed the connection")] == node.events_received()
+
+
+def test_attempts_in_vain_are_told_once_for_each_reason_and_go_on() -> None:
+    node, now, told = node_of(), 0.0, []
+    for reason in ["connection refused"] * 3 + ["timed out after 1 s"] * 2:
+        node.connect_failed(reason, now)
+        told += node.events_received()
+        assert node.deadline is not None
+        assert 0.05 <= node.deadline - now <= 0.25
+        now = node.deadline
+        node.tick(now)
+        assert node.wants_connection
+    assert [probe.reason for probe in told] == ["connection refused", "timed out after 1 s"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"-NOAUTH Authentication required.\r\n",
+        b"-NOPERM this user has no permissions to run the 'role' command\r\n",
+    ],
+)
+def test_refusal_ends_all_attempts(reply: bytes) -> None:
+    node = connected()
+    (probe,) = asking(node, reply, 0.0)
+    assert probe.role is None
+    assert probe.reason
+    assert node.refused
+    assert (False, None) == (node.wants_connection, node.deadline)
+
+
+def test_wrong_password_ends_all_attempts_and_is_not_told() -> None:
+    node = connected(username="app", password="s3cret")
+    assert b"AUTH" in node.data_to_send()[0]
+    node.receive_data(b"-WRONGPASS invalid username-password pair\r\n" + REPLICA, 0.0)
+    (probe,) = node.events_received()
+    assert node.refused
+    assert "s3cret" not in probe.reason
+
+
+def test_password_that_nobody_asked_for_does_no_harm() -> None:
+    node = connected(password="pw")
+    error = b"-ERR AUTH <password> called without any password configured for the default user.\r\n"
+    node.receive_data(error + MASTER, 0.0)
+    assert [Probe(NODE, "master")] == node.events_received()
+
+
+@pytest.mark.parametrize("reply", [b"-LOADING Redis is loading\r\n", b"-MASTERDOWN Link down\r\n"])
+def test_node_that_is_not_ready_is_asked_again_soon(reply: bytes) -> None:
+    node = connected(poll_interval=0.02)
+    (probe,) = asking(node, reply, 0.0)
+    assert probe.role is None
+    node.tick(0.02)
+    assert asking(node, MASTER, 0.02) == [Probe(NODE, "master")]
+
+
+def test_sentinel_is_no_data_node() -> None:
+    (probe,) = asking(connected(), resp(["sentinel", ["mymaster"]]), 0.0)
+    assert "it is a Sentinel" in probe.reason
+
+
+def test_silent_node_is_left_and_dialled_again() -> None:
+    node = connected(timeout=0.5)
+    assert node.deadline == pytest.approx(0.5)
+    node.tick(0.5)
+    (probe,) = node.events_received()
+    assert probe.reason == "silent for 0.5 s"
+    assert not node.wants_connection
+    node.tick(1.0)
+    assert node.wants_connection
+
+
+def test_dripping_node_is_left_in_bounded_time() -> None:
+    node, now = connected(timeout=0.5), 0.0
+    while node.wants_connection:
+        now += 0.04
+        node.receive_data(b"$" if now < 0.05 else b"1", now)
+        node.tick(now)
+    assert now <= 0.6
+
+
+def test_http_server_is_told() -> None:
+    node = connected()
+    node.receive_data(b"HTTP/1.1 400 Bad Request\r\n", 0.0)
+    assert "HTTP" in node.events_received()[0].reason
+
+
+def test_closed_node_wants_nothing_more() -> None:
+    node = connected()
+    node.close()
+    node.receive_data(MASTER, 0.0)
+    node.receive_eof(0.0)
+    node.tick(100.0)
+    assert (False, None, []) == (node.wants_connection, node.deadline, node.events_received())
+
+
+def test_shell_may_not_connect_twice() -> None:
+    node = connected()
+    with pytest.raises(ValueError, match="open already"):
+        node.connect(0.0)
+
+
+def test_node_link_refuses_a_timeout_of_nothing() -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        node_of(timeout=0)

@@ -1,0 +1,197 @@
+"""URLs and the environment become settings; no sentence of an error shows what could be a password."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchmaster.core.model import Address
+from switchmaster.errors import UsageError
+from switchmaster.url import (
+    Access,
+    Settings,
+    parse_address_map,
+    parse_sentinels,
+    parse_url,
+    settings_from_environment,
+)
+
+SECRET = "s3cretW0rd"
+
+
+def test_url_gives_sentinels_master_and_database() -> None:
+    settings = parse_url("redis+sentinel://h1:26380,h2,[::1]:5,[fe80::2]/my%2Fmaster/3")
+    assert settings.sentinels == (
+        Address("h1", 26380),
+        Address("h2", 26379),
+        Address("::1", 5),
+        Address("fe80::2", 26379),
+    )
+    assert (settings.masters, settings.db) == (("my/master",), 3)
+
+
+def test_url_without_path_means_all_masters() -> None:
+    assert parse_url("valkey+sentinel://h1").masters is None
+    assert parse_url("valkey+sentinel://h1/").masters is None
+
+
+def test_userinfo_is_the_nodes_and_never_the_sentinels() -> None:
+    settings = parse_url("redis+sentinel://us%40er:p%3Aa%2Fss@h1/mymaster")
+    assert settings.node == Access(username="us@er", password="p:a/ss", tls=False)
+    assert settings.sentinel == Access(tls=False)
+
+
+def test_password_without_a_user_is_the_default_users() -> None:
+    node = parse_url(f"redis+sentinel://:{SECRET}@h1").node
+    assert (node.username, node.password) == (None, SECRET)
+
+
+def test_sentinel_credentials_come_from_parameters() -> None:
+    settings = parse_url(f"redis+sentinel://h1?sentinel_username=w&sentinel_password={SECRET}%26")
+    assert settings.sentinel == Access(username="w", password=f"{SECRET}&", tls=False)
+    assert settings.node == Access(tls=False)
+
+
+@pytest.mark.parametrize(
+    ("url", "sentinel", "node"),
+    [
+        ("rediss+sentinel://h1", True, True),
+        ("valkeys+sentinel://h1", True, True),
+        ("VALKEYS+SENTINEL://h1", True, True),
+        ("redis+sentinel://h1", False, False),
+        ("rediss+sentinel://h1?sentinel_tls=0", False, True),
+        ("redis+sentinel://h1?sentinel_tls=1", True, False),
+        ("redis+sentinel://h1?node_tls=yes", False, True),
+    ],
+)
+def test_scheme_and_parameters_choose_tls(url: str, sentinel: bool, node: bool) -> None:
+    settings = parse_url(url)
+    assert (settings.sentinel.uses_tls, settings.node.uses_tls) == (sentinel, node)
+
+
+def test_tls_files_hold_for_both_unless_the_sentinels_have_their_own() -> None:
+    settings = parse_url("rediss+sentinel://h1?ca=a&cert=c&key=k&sentinel_ca=b&server_name=n")
+    assert settings.node == Access(tls=True, ca="a", cert="c", key="k", server_name="n")
+    assert settings.sentinel == Access(tls=True, ca="b", cert="c", key="k", server_name="n")
+
+
+def test_tls_files_without_tls_are_refused() -> None:
+    with pytest.raises(UsageError, match="asks for none"):
+        parse_url("redis+sentinel://h1?ca=ca.pem")
+    with pytest.raises(UsageError, match="asks for none"):
+        parse_url("rediss+sentinel://h1?sentinel_tls=0&sentinel_ca=ca.pem")
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("redis://h1", "begins with"),
+        ("http+sentinel://h1", "begins with"),
+        ("redis+sentinel://", "names no Sentinel"),
+        (f"redis+sentinel://user:{SECRET}@", "names no Sentinel"),
+        (f"redis+sentinel://user:{SECRET}@h1:99999", "host number 1"),
+        (f"redis+sentinel://user:{SECRET}", "host number 1"),
+        (f"redis+sentinel://user:{SECRET}/x@h1:1", "too late"),
+        (f"redis+sentinel://user:{SECRET}?x@h1:1", "too late"),
+        (f"redis+sentinel://user:a@{SECRET}/x@h1:1", "too late"),
+        (f"redis+sentinel://user:{SECRET}#x@h1:1", "after '#'"),
+        (f"redis+sentinel://user:a@h1?{SECRET}=1", "no parameter one of that name"),
+        (f"redis+sentinel://user:{SECRET}@h1?sentinal_password=x", "'sentinel_password'"),
+        (f"redis+sentinel://u:{SECRET}@h1?timeout=1&timeout=2", "twice"),
+        (f"redis+sentinel://u:{SECRET}@h1?timeout=soon", "seconds"),
+        (f"redis+sentinel://u:{SECRET}@h1?timeout=nan", "seconds"),
+        (f"redis+sentinel://u:{SECRET}@h1?sentinel_tls={SECRET}", "1 or 0"),
+        (f"redis+sentinel://u:{SECRET}@h1/m/zero", "DB being a number"),
+        (f"redis+sentinel://u:{SECRET}@::1:26379", "host number 1"),
+    ],
+)
+def test_wrong_url_is_a_sentence_without_the_password(url: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence) as caught:
+        parse_url(url)
+    assert SECRET not in str(caught.value)
+    assert SECRET not in repr(caught.value)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_settings_or_a_usage_error(text: str) -> None:
+    try:
+        settings = parse_url("redis+sentinel://" + text)
+    except UsageError:
+        return
+    assert settings.sentinels
+
+
+def test_repr_shows_no_secret() -> None:
+    settings = parse_url(f"redis+sentinel://u:{SECRET}@h1?sentinel_password={SECRET}")
+    assert SECRET not in repr(settings)
+
+
+def test_sentinels_are_addresses_apart_by_commas_or_a_url() -> None:
+    expected = (Address("a", 1), Address("b", 26379))
+    assert parse_sentinels(["a:1,b", "a:1"]).sentinels == expected
+    assert parse_sentinels(["redis+sentinel://a:1,b"]).sentinels == expected
+    assert parse_sentinels([]) == Settings()
+
+
+def test_url_beside_addresses_is_refused() -> None:
+    with pytest.raises(UsageError, match="not both"):
+        parse_sentinels(["redis+sentinel://a:1", "b:2"])
+
+
+def test_environment_gives_everything_but_empty_variables() -> None:
+    settings = settings_from_environment(
+        {
+            "SWITCHMASTER_SENTINELS": "h1:1 h2:2,h3",
+            "SWITCHMASTER_SENTINEL_USERNAME": "watch",
+            "SWITCHMASTER_SENTINEL_PASSWORD": SECRET,
+            "SWITCHMASTER_SENTINEL_TLS": "1",
+            "SWITCHMASTER_NODE_PASSWORD_FILE": "/run/node",
+            "SWITCHMASTER_NODE_USERNAME": "",
+            "SWITCHMASTER_NODE_TLS_CA": "ca.pem",
+            "SWITCHMASTER_TIMEOUT": "0.5",
+            "SWITCHMASTER_ADDRESS_MAP": "10.0.0.1:1=127.0.0.1:2",
+            "PATH": "/bin",
+        }
+    )
+    assert settings == Settings(
+        sentinels=(Address("h1", 1), Address("h2", 2), Address("h3", 26379)),
+        sentinel=Access(username="watch", password=SECRET, tls=True),
+        node=Access(password_file="/run/node", ca="ca.pem"),
+        address_map={Address("10.0.0.1", 1): Address("127.0.0.1", 2)},
+        timeout=0.5,
+    )
+    assert settings.node.uses_tls
+
+
+def test_wrong_variable_is_named_and_not_shown() -> None:
+    with pytest.raises(UsageError, match="SWITCHMASTER_SENTINELS") as caught:
+        settings_from_environment({"SWITCHMASTER_SENTINELS": f"redis://u:{SECRET}@h1"})
+    assert SECRET not in str(caught.value)
+    with pytest.raises(UsageError, match="not both"):
+        settings_from_environment({"SWITCHMASTER_NODE_PASSWORD": SECRET, "SWITCHMASTER_NODE_PASSWORD_FILE": "f"})
+
+
+def test_higher_precedence_wins_field_by_field() -> None:
+    upper = Settings(sentinels=(Address("a", 1),), sentinel=Access(username="u"))
+    lower = Settings(sentinels=(Address("b", 2),), timeout=2.0, sentinel=Access(username="l", password="p"))
+    merged = upper.over(lower)
+    assert merged.sentinels == (Address("a", 1),)
+    assert merged.timeout == 2.0
+    assert merged.sentinel == Access(username="u", password="p")
+
+
+def test_password_file_replaces_a_password_of_lower_precedence() -> None:
+    assert Access(password_file="f").over(Access(password="p")) == Access(password_file="f")
+    assert Access(password="p").over(Access(password_file="f")) == Access(password="p")
+
+
+def test_no_tls_drops_the_files_of_lower_precedence() -> None:
+    assert not Access(tls=False).over(Access(tls=True, ca="ca.pem")).uses_tls
+
+
+def test_address_map_is_pairs() -> None:
+    assert parse_address_map([]) is None
+    assert parse_address_map(["a:1=[::1]:2"]) == {Address("a", 1): Address("::1", 2)}
+    with pytest.raises(UsageError, match="FROM=TO"):
+        parse_address_map(["a:1"])
