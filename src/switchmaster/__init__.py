@@ -7,10 +7,10 @@ The public names; each is imported when it is first used, so that ``import switc
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from ._version import __version__
 
+TYPE_CHECKING = False  # what type checkers take for True; `typing` itself would cost more than all the rest
 if TYPE_CHECKING:
     from .core.decisions import Notice as Notice
     from .core.decisions import NoticeKind as NoticeKind

@@ -76,9 +76,10 @@ class NoSentinelReachable(SwitchmasterError):
 
     def __str__(self) -> str:
         tried = "; ".join(f"{name}: {why}" for name, why in self.reasons.items()) or "none was given"
+        # Where all refuse at once, nothing was waited for.
+        within = f" within {self.waited:.1f} s" if self.waited >= 0.1 else ""
         return (
-            f"no Sentinel could be reached within {self.waited:.1f} s ({tried}); "
-            "check addresses, port (usually 26379), password and TLS"
+            f"no Sentinel could be reached{within} ({tried}); check addresses, port (usually 26379), password and TLS"
         )
 
 

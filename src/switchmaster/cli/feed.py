@@ -46,6 +46,13 @@ class Feed(Generic[T]):
                 self._came.wait(timeout)
             return self._items.popleft() if self._items else None
 
+    def drain(self) -> list[T]:
+        """Return all that waits, and forget it."""
+        with self._came:
+            items = list(self._items)
+            self._items.clear()
+            return items
+
     def missed(self) -> int:
         """Return how many were dropped since the last call."""
         with self._came:

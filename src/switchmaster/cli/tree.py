@@ -77,7 +77,7 @@ def _master_branch(state: MasterState) -> _Branch:
     )
     below: list[_Branch] = []
     if state.down_by:
-        below.append(((("down", "red"), (f" say {', '.join(state.down_by)}", "")), ()))
+        below.append(((("down", "red"), (f", say {', '.join(state.down_by)}", "")), ()))
     if state.failover is not None:
         text = f"failover {state.failover.number} has come to: {state.failover.stage}"
         below.append((((text, "bold yellow"),), ()))

@@ -156,16 +156,22 @@ class LiveAccount:
             while deadline is None or time.monotonic() < deadline:
                 left = POLL if deadline is None else min(POLL, deadline - time.monotonic())
                 item = self._feed.take(max(0.0, left))
-                if item is not None:
-                    self._tell(item)
-                    if until is not None and until(item):
-                        return True
+                if item is not None and self._is_last(item, until):
+                    return True
                 self._look_around()
+            # What came before the deadline is told, however slow the reader is.
+            if any(self._is_last(item, until) for item in self._feed.drain()):
+                return True
+            self._look_around()
         except KeyboardInterrupt:
             self._end()
             raise
         self._end()
         return False
+
+    def _is_last(self, item: News, until: Callable[[News], bool] | None) -> bool:
+        self._tell(item)
+        return until is not None and until(item)
 
     def _take(self, watcher: Watcher, events: bool) -> None:
         watcher.on_switch(self._feed.news)

@@ -251,6 +251,8 @@ class Attempts:
         if not isinstance(event, SwitchedMaster):
             return None
         attempt = self._announced_by(sentinel, event)
+        self._down.pop(sentinel, None)
+        self._odown.discard(sentinel)
         if attempt is None and (late := self._ended_at(sentinel, event.new)):
             late.switched_by.add(sentinel)
             return None
@@ -259,10 +261,8 @@ class Attempts:
         led = self._leading.get(sentinel)
         if led is not None and led is not attempt:
             # It tried too, and learned that another was faster: its own attempt ends without a word.
-            self._leave(led, sentinel, event.channel, "another failover was faster", now, wall)
+            self._leave(led, sentinel, event.channel, "another failover took its place", now, wall)
         self._announce(attempt, sentinel, event.new, event.channel, now, wall)
-        self._down.pop(sentinel, None)
-        self._odown.discard(sentinel)
         return attempt
 
     def _announce(

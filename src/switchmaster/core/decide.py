@@ -87,12 +87,6 @@ class Belief:
         return self.switch.grade if self.switch is not None else Grade.ANNOUNCED
 
     @property
-    def busy(self) -> bool:
-        """Whether something is open: a candidate, a node to confirm, or Sentinels that disagree."""
-        disagree = any(view.address != self.address for view in self.views.values())
-        return bool(self._candidates) or self._confirming is not None or disagree
-
-    @property
     def deadline(self) -> float | None:
         """When `tick` is due, in monotonic seconds; what an earlier tick has seen is not due again."""
         due = [c.announced_at + self.timeout for c in self._candidates if c.announced_at is not None]

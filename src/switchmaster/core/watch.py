@@ -11,28 +11,28 @@ goes down; a node is never ``promoted`` that did not answer ROLE master after a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from .attempts import Attempts
 from .decide import Belief
-from .decisions import Ask, Decision, Notice, NoticeKind
+from .decisions import Ask, Decision, Notice, NoticeKind, StartProbe, StopProbe, Switch
 from .events import (
     AddressSwitched,
     Event,
     InstanceEvent,
     Kind,
     NewEpoch,
-    RoleChanged,
     SwitchedMaster,
     Tilt,
     Unrecognised,
     Voted,
 )
 from .facts import Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
-from .failover import ABORT_REASONS, Attempt, FailoverKind
-from .model import LIMITS, Address, Grade, RunId, SentinelName, Via, Wall
+from .failover import FailoverKind
+from .meaning import JUDGES
+from .model import LIMITS, Address, Grade, RunId, SentinelName, Wall
 from .roster import Roster, Sentinel
 from .state import master_state
 from .topology import MasterState, Topology
@@ -41,6 +41,12 @@ __all__ = ["Watch", "WatchCounters"]
 
 ASK_ALL_EVERY: Final = 1.0
 """Seconds between two questions about all masters that one Sentinel's odd events may cause."""
+
+_TRIES = 4_096
+"""Tries that are remembered to tell whose vote a vote is; the oldest go first."""
+
+_SEARCHED = 16
+"""Open attempts that a vote for an unknown Sentinel is compared with."""
 
 _ASK_AFTER: Final = frozenset(
     {
@@ -112,8 +118,14 @@ class Watch:
         self._only = None if masters is None else frozenset(masters)
         self._roster = Roster(seeds, asking, discover)
         self._masters: dict[str, _Master] = {}
-        self._busy: set[str] = set()
-        """Masters that have something open, and so a deadline."""
+        self._due: dict[str, float] = {}
+        """When each master that waits for something is due, in monotonic seconds."""
+        self._open: set[str] = set()
+        """Masters with an open attempt."""
+        self._asked: dict[Address, set[str]] = {}
+        """For whom each node is asked its ROLE."""
+        self._tries: dict[tuple[SentinelName, int | None], str] = {}
+        """Which master a Sentinel tried to fail over at which epoch; bounded by `_TRIES`."""
         self._first_answer: float | None = None
         self._topology: Topology | None = None
         self._version = 0
@@ -153,7 +165,7 @@ class Watch:
             return
         self._topology = None
         self._establish(now)
-        for name in list(self._busy):
+        for name in [name for name, moment in self._due.items() if now >= moment]:
             master = self._masters[name]
             master.belief.tick(now, wall)
             master.attempts.tick(now, wall)
@@ -179,9 +191,7 @@ class Watch:
         due = [] if self._roster.deadline is None else [self._roster.deadline]
         if not self.established and self._first_answer is not None:
             due.append(self._first_answer + self.timeout)
-        for name in self._busy:
-            master = self._masters[name]
-            due += [d for d in (master.belief.deadline, master.attempts.deadline) if d is not None]
+        due += self._due.values()
         return min(due, default=None)
 
     @property
@@ -209,8 +219,8 @@ class Watch:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The masters that at least one Sentinel monitors, in order."""
-        return tuple(sorted(name for name, master in self._masters.items() if master.belief.views))
+        """The masters that at least one Sentinel monitors, in order; may be read by any thread."""
+        return tuple(sorted(name for name, master in list(self._masters.items()) if master.belief.views))
 
     def address(self, name: str) -> Address | None:
         """Return the address that is believed of a master; None where there is none. Costs a look-up."""
@@ -329,10 +339,11 @@ class Watch:
         if tried:
             self._roster.learn(event.run_id, sentinel.name)
         voted_for = self._roster.named(event.run_id)
-        open_ones = [(n, m) for n in self._busy if (m := self._masters[n]).attempts.current is not None]
-        for name, master in open_ones:
-            alone = len(open_ones) == 1
-            if master.attempts.vote(sentinel.name, event, voted_for, alone, now, wall):
+        tried_for = None if voted_for is None else self._tries.get((voted_for, event.epoch))
+        names = sorted(self._open) if tried_for is None else [tried_for]
+        for name in names[:_SEARCHED]:
+            master = self._masters[name]
+            if master.attempts.vote(sentinel.name, event, voted_for, len(self._open) == 1, now, wall):
                 return self._settle(name, master)
 
     def _master_event(self, sentinel: Sentinel, event: InstanceEvent | SwitchedMaster, now: float, wall: Wall) -> None:
@@ -347,13 +358,21 @@ class Watch:
             belief.mentioned(sentinel.name, event.instance.master_address, sentinel.can_ask, now)
             belief.views[sentinel.name].fold(event)
             self._hear_of(sentinel, event)
+        if sentinel.tried:
+            self._remember_try(sentinel, name)
         attempt = master.attempts.observe(sentinel.name, event, sentinel.epoch, now, wall)
-        judge = _JUDGES.get(event.channel)
+        judge = JUDGES.get(event.channel)
         if judge is not None:
-            judge(self, sentinel, belief, event, attempt, now, wall)
+            judge(belief, sentinel, event, attempt, now, wall)
         if event.channel in _ASK_AFTER and sentinel.can_ask and name is not None:
             self._out.append(Ask(sentinel.name, (name,), f"after {event.channel}"))
         self._settle(name or "", master)
+
+    def _remember_try(self, sentinel: Sentinel, name: str | None) -> None:
+        while len(self._tries) >= _TRIES:
+            del self._tries[next(iter(self._tries))]
+        if name is not None:
+            self._tries[sentinel.name, sentinel.epoch] = name
 
     def _hear_of(self, sentinel: Sentinel, event: InstanceEvent) -> None:
         if isinstance(event, AddressSwitched):
@@ -364,56 +383,10 @@ class Watch:
                 self._roster.discovered(run_id, address, sentinel.name)
             self._roster.learn(run_id, SentinelName(str(address)))
 
-    # -- what an event means for the belief ----------------------------------------------------------
-
-    def _named(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
-               now: float, wall: Wall) -> None:  # fmt: skip
-        if isinstance(event, InstanceEvent) and attempt is not None:
-            belief.named(sentinel.name, event.instance.address, attempt.epoch, now, wall)
-
-    def _promoted(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
-                  now: float, wall: Wall) -> None:  # fmt: skip
-        if isinstance(event, InstanceEvent):
-            node, old = event.instance.address, event.instance.master_address
-            epoch = attempt.epoch if attempt is not None else None
-            belief.announced(sentinel.name, node, old, epoch, Via.PROMOTED, sentinel.can_ask, now, wall)
-
-    def _switched(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
-                  now: float, wall: Wall) -> None:  # fmt: skip
-        if isinstance(event, SwitchedMaster):
-            sure = attempt is not None and attempt.new == event.new
-            epoch = attempt.epoch if attempt is not None and sure else None
-            belief.announced(sentinel.name, event.new, event.old, epoch, Via.SWITCH, sentinel.can_ask, now, wall)
-
-    def _aborted(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
-                 now: float, wall: Wall) -> None:  # fmt: skip
-        if attempt is not None and attempt.new is not None and not attempt.promoted:
-            belief.withdrawn(attempt.new, now)
-
-    def _role_changed(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
-                      now: float, wall: Wall) -> None:  # fmt: skip
-        if isinstance(event, RoleChanged) and event.instance.kind is Kind.REPLICA:
-            belief.claims(sentinel.name, event.instance.address, now, wall)
-
-    def _converted(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
-                   now: float, wall: Wall) -> None:  # fmt: skip
-        if isinstance(event, InstanceEvent):
-            belief.demoted(sentinel.name, event.instance.address, now, wall)
-
-    def _monitored(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
-                   now: float, wall: Wall) -> None:  # fmt: skip
-        if isinstance(event, InstanceEvent):
-            belief.monitored(sentinel.name, event.instance.address, sentinel.can_ask, now, wall)
-
-    def _unmonitored(self, sentinel: Sentinel, belief: Belief, event: Event, attempt: Attempt | None,
-                     now: float, wall: Wall) -> None:  # fmt: skip
-        self._aborted(sentinel, belief, event, attempt, now, wall)
-        belief.forgotten(sentinel.name, now, wall)
-
     # -- nodes --------------------------------------------------------------------------------------
 
     def _probe(self, probe: Probe, now: float, wall: Wall) -> None:
-        for name in list(self._busy):
+        for name in sorted(self._asked.get(probe.node, ())):
             master = self._masters[name]
             if probe.role == "master":
                 master.attempts.promoted(probe.node, now, wall)
@@ -446,14 +419,25 @@ class Watch:
         """Hand out what this master has decided, and note whether it waits for something."""
         master.state = None
         self._out += master.attempts.records()
-        decided = master.belief.decisions()
-        if decided:
-            self._out += decided
-            self.counters.switches += sum(d is master.belief.switch for d in decided)
-        if master.belief.busy or master.attempts.current is not None:
-            self._busy.add(name)
+        for decision in master.belief.decisions():
+            self._out.append(decision)
+            if isinstance(decision, Switch):
+                self.counters.switches += 1
+            elif isinstance(decision, StartProbe):
+                self._asked.setdefault(decision.node, set()).add(name)
+            elif isinstance(decision, StopProbe):
+                self._asked.get(decision.node, set()).discard(name)
+                if not self._asked.get(decision.node):
+                    self._asked.pop(decision.node, None)
+        moments = [m for m in (master.belief.deadline, master.attempts.deadline) if m is not None]
+        if moments:
+            self._due[name] = min(moments)
         else:
-            self._busy.discard(name)
+            self._due.pop(name, None)
+        if master.attempts.current is not None:
+            self._open.add(name)
+        else:
+            self._open.discard(name)
 
     def _state(self, master: _Master) -> MasterState:
         if master.state is None:
@@ -464,21 +448,3 @@ class Watch:
         if what not in self._limited:
             self._limited.add(what)
             self._out.append(Notice(NoticeKind.LIMIT, self.deployment, None, None, text, now, wall))
-
-
-_Judge = Callable[[Watch, Sentinel, Belief, Event, Attempt | None, float, Wall], None]
-
-_JUDGES: Final[Mapping[str, _Judge]] = {
-    "+selected-slave": Watch._named,
-    "+failover-state-send-slaveof-noone": Watch._named,
-    "+failover-state-wait-promotion": Watch._named,
-    "+promoted-slave": Watch._promoted,
-    "+switch-master": Watch._switched,
-    **dict.fromkeys(ABORT_REASONS, Watch._aborted),
-    "+reset-master": Watch._aborted,
-    "-role-change": Watch._role_changed,
-    "+convert-to-slave": Watch._converted,
-    "+monitor": Watch._monitored,
-    "-monitor": Watch._unmonitored,
-}
-"""What each channel means for the belief; the others mean nothing for it."""

@@ -236,11 +236,11 @@ class Proxy:
                 self._count(unreachable=1)
                 _arm_reset(client)
                 return
-            with self._owned(upstream):
-                await asyncio.gather(
-                    self._pump(client, upstream, "bytes_up"),
-                    self._pump(upstream, client, "bytes_down"),
-                )
+            # What is suppressed is a reset, which closing both ends hands on.
+            with self._owned(upstream), contextlib.suppress(ExceptionGroup):
+                async with asyncio.TaskGroup() as pumps:
+                    pumps.create_task(self._pump(client, upstream, "bytes_up"))
+                    pumps.create_task(self._pump(upstream, client, "bytes_down"))
 
     async def _dial(self) -> socket.socket:
         loop = asyncio.get_running_loop()
@@ -262,12 +262,11 @@ class Proxy:
             await self._flows.wait()  # an end of file is news too
             target.shutdown(socket.SHUT_WR)
         except OSError:
-            # One side was reset: so shall be the other.
+            # One side was reset: so shall be the other. No shutdown here: its FIN would overtake the reset.
             await self._flows.wait()
             for end in (source, target):
                 _arm_reset(end)
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
+            raise
 
     async def _forward(self, data: bytes, target: socket.socket, counter: str) -> None:
         rest = memoryview(data)

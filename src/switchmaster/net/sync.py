@@ -16,7 +16,7 @@ import threading
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from ..core.decisions import Notice, Switch
 from ..core.failover import Failover
@@ -31,44 +31,114 @@ __all__ = ["Stream", "Watcher"]
 
 T = TypeVar("T")
 
+RESOLVER_GRACE: Final = 1.0
+"""Seconds that the end of a loop waits for names that are being resolved; nothing can interrupt getaddrinfo()."""
+
 
 class LoopThread:
-    """An event loop on a daemon thread."""
+    """
+    An event loop on a daemon thread.
+
+    Args:
+        name: the thread's.
+    """
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
+        self._executor = concurrent.futures.ThreadPoolExecutor(4, f"{name}: names")
+        self._loop.set_default_executor(self._executor)
+        self._lock = threading.Lock()
+        # Between the question whether the loop still runs and the work that is given to it.
+        self._open = True
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller is in the loop's own thread."""
+        return threading.current_thread() is self._thread
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """
+        Run a coroutine in the loop and return what it returns.
+
+        Raises:
+            WatcherClosed: the loop has ended, or ended meanwhile.
+            RuntimeError: the caller is in the loop's own thread, which would wait for itself.
+        """
+        if self.is_current:
+            work.close()
+            raise RuntimeError("a callback of the Watcher runs in its loop: it must not wait for the loop")
+        with self._lock:
+            if not self._open:
+                work.close()
+                raise WatcherClosed
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except concurrent.futures.CancelledError:
+            raise WatcherClosed from None
+        except BaseException:
+            future.cancel()
+            raise
+
+    def read(self, look: Callable[[], T]) -> T:
+        """Look at what belongs to the loop, between two of its turns; from a callback at once."""
+        if self.is_current:
+            return look()
+
+        async def looking() -> T:
+            return look()
+
+        return self.run(looking())
+
+    def stop(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """
+        Run one last coroutine, then end the loop and its thread, with all that still runs there.
+
+        A second call waits for the same end. From the loop's own thread it only begins: a thread cannot wait for
+        itself.
+
+        Args:
+            last: makes the coroutine.
+        """
+        with self._lock:
+            if self._open:
+                self._open = False
+                self._loop.call_soon_threadsafe(self._begin_end, last)
+        if not self.is_current:
+            self._thread.join()
+
+    def _begin_end(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._ending = self._loop.create_task(last())
+        self._ending.add_done_callback(lambda _: self._loop.stop())
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
+            self._loop.run_until_complete(_cancel_all())
         finally:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
+            self._end_resolver()
 
-    def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Start a coroutine in the loop; from the loop's own thread that would wait for itself."""
-        if threading.current_thread() is self._thread:
-            work.close()
-            raise RuntimeError("a callback of the Watcher runs in its loop: it must not wait for the loop")
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+    def _end_resolver(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        # At the interpreter's exit no thread can be started any more, and nobody is left to wait for.
+        with contextlib.suppress(RuntimeError):
+            waiting = threading.Thread(target=self._executor.shutdown, daemon=True)
+            waiting.start()
+            waiting.join(RESOLVER_GRACE)
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop and return what it returns."""
-        future = self.submit(work)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
 
-    def stop(self) -> None:
-        """End the loop and its thread."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
+async def _cancel_all() -> None:
+    """Cancel all tasks, so that whoever waits for one hears of the end."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    # The answers to the threads that wait are given one turn later.
+    await asyncio.sleep(0)
 
 
 class Stream(Generic[T]):
@@ -93,14 +163,7 @@ class Stream(Generic[T]):
         return self
 
     def __next__(self) -> T:
-        try:
-            return self._thread.run(self._feed.__anext__())
-        except (StopAsyncIteration, concurrent.futures.CancelledError):
-            raise StopIteration from None
-        except RuntimeError as error:
-            if "closed" in str(error):
-                raise StopIteration from None
-            raise
+        return self.next()
 
     def next(self, timeout: float | None = None) -> T:
         """
@@ -111,10 +174,8 @@ class Stream(Generic[T]):
 
         Raises:
             WaitTimeout: none came in time.
-            StopIteration: the Watcher was closed.
+            StopIteration: the Stream or the Watcher was closed, and nothing waits any more.
         """
-        if timeout is None:
-            return next(self)
 
         async def wait() -> T:
             async with asyncio.timeout(timeout):
@@ -123,18 +184,33 @@ class Stream(Generic[T]):
         try:
             return self._thread.run(wait())
         except TimeoutError:
-            raise WaitTimeout("news from the Sentinels", timeout) from None
+            raise WaitTimeout("news from the Sentinels", timeout or 0.0) from None
         except StopAsyncIteration:
             raise StopIteration from None
+        except WatcherClosed:
+            return self._left()
+
+    def _left(self) -> T:
+        """Give what still waits after the loop's end: a feed that is closed suspends no more."""
+        try:
+            self._feed.__anext__().send(None)
+        except StopIteration as done:
+            item: T = done.value
+            return item
+        except StopAsyncIteration:
+            pass
+        raise StopIteration
 
     def close(self) -> None:
-        """End the iteration: what waits is still given."""
+        """End the iteration: what waits is still given. Safe to call twice, and after the Watcher's end."""
+        with contextlib.suppress(WatcherClosed):
+            self._thread.read(self._feed.close)
 
-        async def close() -> None:
-            self._feed.close()
+    def __enter__(self) -> Self:
+        return self
 
-        with contextlib.suppress(RuntimeError):
-            self._thread.run(close())
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class Watcher:
@@ -145,7 +221,8 @@ class Watcher:
         sentinels: some of the Sentinels; the others are discovered.
         options: as those of `switchmaster.Watcher`, by name.
 
-    Every method may be called from any thread, but not from a callback where it has to wait for the loop.
+    Every method may be called from any thread. A callback runs in the loop's thread: it may read the belief and close
+    the Watcher (which then ends after the callback), but not wait for the next item of a `Stream`.
     """
 
     def __init__(self, sentinels: Sequence[AddressLike], **options: Any) -> None:
@@ -168,7 +245,7 @@ class Watcher:
 
         Raises:
             NoSentinelReachable: none of the Sentinels answered.
-            WatcherClosed: it was closed before.
+            WatcherClosed: it was closed before, or meanwhile.
         """
         with self._lock:
             if self._closed:
@@ -184,13 +261,12 @@ class Watcher:
             raise
 
     def close(self) -> None:
-        """End all links, iterators and the thread; safe to call twice, and from any thread but its own."""
+        """End all links, iterators and the thread; safe to call twice, and from any thread."""
         with self._lock:
-            thread, self._thread, self._closed = self._thread, None, True
+            self._closed = True
         _running.discard(self)
-        if thread is not None:
-            thread.run(self._watcher.close())
-            thread.stop()
+        if self._thread is not None:
+            self._thread.stop(self._watcher.close)
 
     def __enter__(self) -> Self:
         self.start()
@@ -208,28 +284,38 @@ class Watcher:
 
     @property
     def topology(self) -> Topology:
-        """Everything that is believed now, as one immutable value."""
-        thread = self._thread
-        return self._watcher.topology if thread is None else thread.run(self._topology())
-
-    async def _topology(self) -> Topology:
-        return self._watcher.topology
+        """Everything that is believed now, or was at the end, as one immutable value."""
+        return self._read(lambda: self._watcher.topology)
 
     def masters(self) -> tuple[str, ...]:
         """Return the names of the masters that are known, in order."""
-        return tuple(sorted(self.topology.masters))
+        return self._watcher.masters()
 
     def master(self, name: str) -> Address:
-        """Return where a master is, from memory, without a hop to the loop; see `switchmaster.Watcher.master`."""
+        """
+        Return where a master is, from memory, without a hop to the loop.
+
+        Args:
+            name: the master's name.
+
+        Raises:
+            UnknownMaster: no Sentinel that was heard monitors it.
+            WatcherClosed: the watcher does not run.
+        """
         return self._watcher.master(name)
 
     def state(self, name: str) -> MasterState:
-        """Return all that is believed of one master. Raises as `switchmaster.Watcher.state`."""
+        """
+        Return all that is believed of one master.
 
-        async def state() -> MasterState:
-            return self._watcher.state(name)
+        Args:
+            name: the master's name.
 
-        return self._running().run(state())
+        Raises:
+            UnknownMaster: no Sentinel that was heard monitors it.
+            WatcherClosed: the watcher does not run.
+        """
+        return self._running().read(lambda: self._watcher.state(name))
 
     def dialled(self, address: Address) -> Address:
         """Return what to connect to for an announced address, by ``address_map``."""
@@ -238,7 +324,7 @@ class Watcher:
     @property
     def counters(self) -> dict[str, int]:
         """What was counted since the start, limits that were hit included."""
-        return self._watcher.counters
+        return self._read(lambda: self._watcher.counters)
 
     # -- readers ------------------------------------------------------------------------------------
 
@@ -279,17 +365,19 @@ class Watcher:
         return self._watcher.on_notice(callback)
 
     def _stream(self, make: Callable[[], Feed[T]]) -> Stream[T]:
-        async def made() -> Feed[T]:
-            return make()
-
         thread = self._running()
-        return Stream(thread, thread.run(made()))
+        return Stream(thread, thread.read(make))
+
+    def _read(self, look: Callable[[], T]) -> T:
+        if self._thread is not None:
+            with contextlib.suppress(WatcherClosed):
+                return self._thread.read(look)
+        return look()
 
     def _running(self) -> LoopThread:
-        thread = self._thread
-        if thread is None:
+        if self._thread is None or self._closed:
             raise WatcherClosed
-        return thread
+        return self._thread
 
 
 _running: weakref.WeakSet[Watcher] = weakref.WeakSet()

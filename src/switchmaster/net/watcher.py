@@ -178,6 +178,8 @@ class Watcher:
         assert self._loop is not None
         start = self._loop.time()
         while not self._watch.established:
+            if self._closed:
+                raise WatcherClosed
             left = start + self._timeout * (2 if self._watch.answering else 1) - self._loop.time()
             if left <= 0:
                 break
@@ -212,6 +214,7 @@ class Watcher:
         self._probes.clear()
         await asyncio.gather(*(shell.close() for shell in shells), *self._closing)
         self._readers.close()
+        self._news.set()
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -1,0 +1,118 @@
+"""
+From a Sentinel's write to the callback: `Watcher.on_event` beside ``redis.asyncio``'s ``PubSub.listen``.
+
+A peer in a process of its own speaks as Sentinel and writes one ``+switch-master`` at a time; its clock and ours
+are the same monotonic one. The two take turns in rounds, one connected at a time. No node is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import redis.asyncio
+from figures import Figure, median, percentile, report
+
+from switchmaster import Watcher
+from switchmaster.core.events import SwitchedMaster
+
+ROUNDS = 7
+MESSAGES = 400
+WARM = 50
+PAUSE = 0.004
+GOAL = 0.7
+
+
+class Peer:
+    """The process that publishes."""
+
+    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+        self.process, self.port = process, port
+
+    @classmethod
+    async def start(cls) -> Peer:
+        script = Path(__file__).with_name("peer.py")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(script), stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=2**20
+        )
+        assert process.stdout is not None
+        return cls(process, int(await process.stdout.readline()))
+
+    async def publish(self, heard: list[int]) -> list[float]:
+        """Have the messages written, and return the seconds that each took to the last entry of `heard`."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        heard.clear()
+        self.process.stdin.write(f"{WARM + MESSAGES} {PAUSE}\n".encode())
+        written = json.loads(await self.process.stdout.readline())
+        async with asyncio.timeout(5):
+            while len(heard) < len(written):
+                await asyncio.sleep(0.01)
+        assert len(heard) == len(written), (len(heard), len(written))
+        return [(b - a) / 1e9 for a, b in zip(written, heard, strict=True)][WARM:]
+
+    async def stop(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        await self.process.wait()
+
+
+async def ours(peer: Peer) -> list[float]:
+    heard: list[int] = []
+    async with Watcher([("127.0.0.1", peer.port)], probe=False, discover=False) as watcher:
+        await asyncio.sleep(0.2)
+        watcher.on_event(
+            lambda item: heard.append(time.monotonic_ns()) if isinstance(item.event, SwitchedMaster) else None
+        )
+        return await peer.publish(heard)
+
+
+async def theirs(peer: Peer, protocol: int = 3) -> list[float]:
+    heard: list[int] = []
+    async with redis.asyncio.Redis(host="127.0.0.1", port=peer.port, protocol=protocol) as client:
+        async with client.pubsub() as pubsub:
+            await pubsub.psubscribe("*")
+
+            async def listen() -> None:
+                async for message in pubsub.listen():
+                    if message["type"] == "pmessage" and message["channel"] == b"+switch-master":
+                        heard.append(time.monotonic_ns())
+
+            listening = asyncio.create_task(listen())
+            await asyncio.sleep(0.2)
+            try:
+                return await peer.publish(heard)
+            finally:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+
+
+async def compare() -> list[Figure]:
+    peer = await Peer.start()
+    mine, other = [], []
+    try:
+        for _ in range(ROUNDS):
+            mine.append(await ours(peer))
+            other.append(await theirs(peer))
+    finally:
+        await peer.stop()
+    figures = []
+    for name, share in (("p50", 0.5), ("p99", 0.99)):
+        a = [percentile(taken, share) for taken in mine]
+        b = [percentile(taken, share) for taken in other]
+        ratio = median([x / y for x, y in zip(a, b, strict=True)])
+        shown = f"redis.asyncio PubSub.listen: {median(b) * 1e6:.0f} us"
+        what = f"socket to callback, {name} (median of {ROUNDS} rounds)"
+        figures.append(Figure(what, f"{median(a) * 1e6:.0f} us", shown, f"{ratio:.2f}", f"<= {GOAL:g}"))
+    return figures
+
+
+def measure() -> list[Figure]:
+    return asyncio.run(compare())
+
+
+if __name__ == "__main__":
+    report(measure)

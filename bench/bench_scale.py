@@ -1,0 +1,193 @@
+"""
+Ten thousand masters under three Sentinels in one Watch: memory, and 1,000 failovers at the same moment.
+
+Facts go in as the Watcher gives them, each message in a turn of its own (observe, decisions, deadline), probes are
+answered and questions are asked back. Each size runs in a process of its own; half the size shows the growth.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import deque
+
+from figures import Figure, median, report
+from recorded import Message, many_masters
+
+from switchmaster.core.decisions import Ask, StartProbe, Switch
+from switchmaster.core.facts import LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
+from switchmaster.core.grammar import parse_event
+from switchmaster.core.model import Address, RunId, SentinelName
+from switchmaster.core.replies import parse_master, parse_replicas, parse_sentinels
+from switchmaster.core.watch import Watch
+
+MASTERS = 10_000
+FAILOVERS = 1_000
+REPEATS = 3
+MEMORY_GOAL = 200
+SECONDS_GOAL = 1.0
+ROLE_KNOWN = ("+promoted-slave", "+switch-master")
+
+
+def words(fields: dict[str, object]) -> dict[bytes, bytes]:
+    return {key.encode(): str(value).encode() for key, value in fields.items()}
+
+
+def shard(number: int) -> tuple[str, str]:
+    return f"shard-{number:05}", f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+
+
+def snapshot(number: int, port: int, epoch: int, others: list[tuple[str, str]]) -> MasterSnapshot:
+    """Return what a Sentinel answers, by way of the parsers, so no text is shared that would not be in truth."""
+    name, host = shard(number)
+    master = parse_master(
+        words(
+            {
+                "name": name, "ip": host, "port": port, "flags": "master", "config-epoch": epoch, "num-slaves": 2,
+                "num-other-sentinels": 2, "quorum": 2, "failover-timeout": 5000, "parallel-syncs": 1,
+                "down-after-milliseconds": 500, "role-reported": "master", "runid": f"{number:040x}",
+            }
+        )
+    )  # fmt: skip
+    replicas = parse_replicas(
+        [
+            words(
+                {
+                    "name": f"{host}:{one}", "ip": host, "port": one, "flags": "slave", "master-link-status": "ok",
+                    "master-host": host, "master-port": port, "slave-priority": 100, "slave-repl-offset": number,
+                    "runid": f"{number:039x}{one % 10}",
+                }
+            )
+            for one in (29001, 29002, 29003)
+            if one != port
+        ]
+    )  # fmt: skip
+    rows = [
+        words({"name": run_id, "ip": at.partition(":")[0], "port": at.partition(":")[2], "runid": run_id,
+               "flags": "sentinel"})
+        for at, run_id in others
+    ]  # fmt: skip
+    sentinels = parse_sentinels(rows)
+    assert isinstance(replicas, tuple) and isinstance(sentinels, tuple)
+    return MasterSnapshot(name, Address(host, port), epoch, master, replicas, sentinels)
+
+
+def resident() -> float:
+    """Return this process's resident memory in MB."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        line = next(line for line in status if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+class Deployment:
+    """A Watch with everything around it answered at once."""
+
+    def __init__(self, masters: int, sentinels: list[str]) -> None:
+        self.masters = masters
+        self.sentinels = [(name, f"{number:040x}") for number, name in enumerate(sentinels, 1)]
+        self.watch = Watch([SentinelName(name) for name in sentinels])
+        self.switched: dict[str, Switch] = {}
+        self.wanted: dict[str, list[Address]] = {}
+        self.moved: set[tuple[str, str]] = set()
+        self.facts: deque[tuple[SentinelName | None, object]] = deque()
+        self.now = 100.0
+
+    def begin(self) -> None:
+        for name, run_id in self.sentinels:
+            link, others = SentinelName(name), [other for other in self.sentinels if other[0] != name]
+            self.watch.observe(link, LinkChange(LinkState.LIVE, run_id=RunId(run_id)), self.now, self.now)
+            for number in range(self.masters):
+                self.watch.observe(link, snapshot(number, 29001, 0, others), self.now, self.now)
+            self.watch.observe(link, SnapshotEnd(tuple(shard(n)[0] for n in range(self.masters))), self.now, self.now)
+            self.watch.decisions()
+
+    def hear(self, message: Message) -> None:
+        self.now += 1e-5
+        event = parse_event(message.channel.encode(), message.payload.encode())
+        self.facts.append((SentinelName(message.sentinel), event))
+        if message.channel in ROLE_KNOWN:
+            words = message.payload.split(" ")
+            master = words[0] if message.channel == "+switch-master" else words[-3]
+            if message.channel == "+switch-master":
+                self.moved.add((message.sentinel, master))
+            self.facts.extend((None, Probe(node, "master")) for node in self.wanted.pop(master, ()))
+        while self.facts:
+            source, fact = self.facts.popleft()
+            self.watch.observe(source, fact, self.now, self.now)
+            self.turn()
+
+    def turn(self) -> None:
+        for decision in self.watch.decisions():
+            match decision:
+                case Switch(master=master):
+                    assert master not in self.switched, decision
+                    self.switched[master] = decision
+                case StartProbe(node, master):
+                    self.wanted.setdefault(master, []).append(node)
+                case Ask(sentinel, names):
+                    self.facts.extend((sentinel, self.answer(sentinel, name)) for name in names)
+        _ = self.watch.deadline
+
+    def answer(self, sentinel: str, name: str) -> MasterSnapshot:
+        number, moved = int(name.removeprefix("shard-")), (sentinel, name) in self.moved
+        node = self.switched[name].new.port if moved and name in self.switched else 29001
+        return snapshot(number, node, number + 1 if moved else 0, [s for s in self.sentinels if s[0] != sentinel])
+
+
+def one(masters: int, failovers: int) -> dict[str, float]:
+    messages = many_masters(failovers)
+    before = resident()
+    deployment = Deployment(masters, sorted({message.sentinel for message in messages}))
+    began = time.perf_counter()
+    deployment.begin()
+    loaded, memory = time.perf_counter() - began, resident()
+    began = time.perf_counter()
+    slowest = 0.0
+    for message in messages:
+        start = time.perf_counter()
+        deployment.hear(message)
+        slowest = max(slowest, time.perf_counter() - start)
+    spent = time.perf_counter() - began
+    assert len(deployment.switched) == failovers, len(deployment.switched)
+    began = time.perf_counter()
+    assert len(deployment.watch.topology.masters) == masters
+    return {
+        "memory": memory, "own": memory - before, "loaded": loaded, "spent": spent, "slowest": slowest,
+        "topology": time.perf_counter() - began, "messages": len(messages),
+    }  # fmt: skip
+
+
+def apart(masters: int, failovers: int) -> dict[str, float]:
+    """Run `one` several times, each in a process of its own, and return the medians."""
+    command = [sys.executable, __file__, "one", str(masters), str(failovers)]
+    runs = [json.loads(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(REPEATS)]
+    return {key: median([run[key] for run in runs]) for key in runs[0]}
+
+
+def measure() -> list[Figure]:
+    whole, half, fewer = apart(MASTERS, FAILOVERS), apart(MASTERS // 2, FAILOVERS), apart(MASTERS, FAILOVERS // 2)
+    name = f"{MASTERS:,} masters x 3 Sentinels"
+    return [
+        Figure(f"{name}, resident memory of the process", f"{whole['memory']:.0f} MB", goal=f"<= {MEMORY_GOAL} MB"),
+        Figure(f"{name}, first snapshots folded", f"{whole['loaded']:.2f} s"),
+        Figure("of that growth, and the same with half the masters",
+               f"{whole['own']:.0f} MB, {whole['loaded']:.2f} s", f"half: {half['own']:.0f} MB, {half['loaded']:.2f} s",
+               f"{whole['own'] / half['own']:.2f}, {whole['loaded'] / half['loaded']:.2f}", "2 is linear"),
+        Figure(f"{FAILOVERS:,} simultaneous failovers, {whole['messages']:,.0f} messages, all turns",
+               f"{whole['spent']:.2f} s", goal=f"<= {SECONDS_GOAL:g} s after the last"),
+        Figure("the slowest turn of them", f"{whole['slowest'] * 1e3:.1f} ms"),
+        Figure("the same with half the masters", f"{half['spent']:.2f} s", "", f"{whole['spent'] / half['spent']:.2f}",
+               "1 is independent of the others"),
+        Figure("half the failovers", f"{fewer['spent']:.2f} s", "", f"{whole['spent'] / fewer['spent']:.2f}",
+               "2 is linear"),
+        Figure(f"the whole Topology as one value, {name}", f"{whole['topology'] * 1e3:.0f} ms"),
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["one"]:
+        print(json.dumps(one(int(sys.argv[2]), int(sys.argv[3]))))
+    else:
+        report(measure)

@@ -1,0 +1,10 @@
+"""The option that writes golden transcripts anew."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `pytest tests/replay --rewrite` replace what follows `----` in each golden transcript."""
+    parser.addoption("--rewrite", action="store_true", help="write the golden transcripts anew")
