@@ -22,13 +22,13 @@ import redis.connection
 from figures import Figure, median, report
 from peer import Script
 from recorded import RECORDINGS, Run, many_masters, messages_of, runs_of, start_address
+from redis._parsers import _RESP3Parser
 from switchmaster.core.facts import Fact, LinkState
-from switchmaster.core.grammar import parse_event
 from switchmaster.core.link import Link
 from switchmaster.core.model import SentinelName
 from switchmaster.core.watch import Watch
 
-REPEATS = 7
+REPEATS = 5
 GOAL = 4.0
 Stream = Sequence[tuple[tuple[str, int], list[Run]]]
 """Recordings, each with the address at which its master begins."""
@@ -97,14 +97,23 @@ class PairConnection(redis.connection.Connection):
         self._parser.on_connect(self)
 
 
-def theirs(stream: Stream, protocol: int, timeout: float | None) -> float:
-    """Return the seconds that redis-py reads; a `timeout` of None blocks without a poll, as ``listen`` does."""
+def theirs(stream: Stream, protocol: int, timeout: float | None, parser: type | None = None) -> float:
+    """
+    Return the seconds that redis-py reads.
+
+    Args:
+        stream: what is read.
+        protocol: 2 or 3.
+        timeout: of ``get_message``; None blocks without a poll, as ``listen`` does.
+        parser: redis-py's; None for hiredis.
+    """
     spent = 0.0
+    chosen = {} if parser is None else {"parser_class": parser}
     for _, runs in stream:
         writer, reader = socket.socketpair()
         with writer, reader:
             connection = type("Pair", (PairConnection,), {"pair": reader})
-            pool = redis.ConnectionPool(connection_class=connection, protocol=protocol)
+            pool = redis.ConnectionPool(connection_class=connection, protocol=protocol, **chosen)
             pubsub = redis.Redis(connection_pool=pool).pubsub()
             pubsub.psubscribe("*")
             writer.sendall((b">" if protocol == 3 else b"*") + b"3\r\n$10\r\npsubscribe\r\n$1\r\n*\r\n:1\r\n")
@@ -136,6 +145,7 @@ def compare(what: str, stream: Stream) -> list[Figure]:
         "redis-py RESP3": partial(theirs, stream, 3, None),
         "redis-py RESP2": partial(theirs, stream, 2, None),
         "redis-py RESP3, get_message(timeout=0)": partial(theirs, stream, 3, 0.0),
+        "redis-py without hiredis, RESP3": partial(theirs, stream, 3, None, _RESP3Parser),
     }
     rates: dict[str, list[float]] = {name: [] for name in loops}
     for _ in range(REPEATS):
@@ -182,7 +192,6 @@ def profile() -> None:
     import cProfile
 
     many = thousand_masters()
-    parse_event(b"", b"")
     cProfile.runctx("ours(many)", globals(), {"many": many}, sort="tottime")
 
 

@@ -156,6 +156,13 @@ class Attempts:
                 self._abort(attempt, None, "", f"{sentinel}, which suspected it, is not heard", now, wall)
         self._sweep()
 
+    def agreed_down(self, sentinel: SentinelName, down: bool) -> None:
+        """Note whether this Sentinel's answer shows ODOWN: what it said before we heard it."""
+        if down:
+            self._odown.add(sentinel)
+        else:
+            self._odown.discard(sentinel)
+
     def tick(self, now: float, wall: Wall) -> None:
         """Close what nobody has spoken of for `SILENCE`."""
         for attempt in self._open:
@@ -251,10 +258,9 @@ class Attempts:
         if not isinstance(event, SwitchedMaster):
             return None
         attempt = self._announced_by(sentinel, event)
-        self._down.pop(sentinel, None)
-        self._odown.discard(sentinel)
         if attempt is None and (late := self._ended_at(sentinel, event.new)):
             late.switched_by.add(sentinel)
+            self._trust(sentinel)
             return None
         attempt = attempt or self._begin(event.old, now)
         attempt.new = attempt.new or event.new
@@ -263,6 +269,7 @@ class Attempts:
             # It tried too, and learned that another was faster: its own attempt ends without a word.
             self._leave(led, sentinel, event.channel, "another failover took its place", now, wall)
         self._announce(attempt, sentinel, event.new, event.channel, now, wall)
+        self._trust(sentinel)
         return attempt
 
     def _announce(
@@ -293,13 +300,15 @@ class Attempts:
             return attempt
         if event.channel == "-failover-abort-master-timeout":
             attempt.kind = FailoverKind.COORDINATED
+        if event.channel == "-failover-abort-not-elected" and attempt.kind is FailoverKind.MANUAL:
+            # A plain SENTINEL FAILOVER needs no votes (sentinelFailoverWaitStart(), SRI_FORCE_FAILOVER).
+            attempt.kind = FailoverKind.AUTOMATIC if self._down else FailoverKind.COORDINATED
         self._leave(attempt, sentinel, event.channel, ABORT_REASONS[event.channel], now, wall)
         return attempt
 
     def _reset(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
         # SENTINEL RESET and REMOVE stop a running failover without any word of an abort.
-        self._down.pop(sentinel, None)
-        self._odown.discard(sentinel)
+        self._trust(sentinel)
         attempt = self._leading.pop(sentinel, None)
         if attempt is not None:
             command = "RESET" if event.channel == "+reset-master" else "REMOVE"
@@ -331,15 +340,17 @@ class Attempts:
             The attempt, or None where the vote is for another master.
         """
         attempt = next((a for a in self._open if a.candidate_at(event.epoch, voted_for)), None)
-        if attempt is None and alone:
+        if attempt is None and alone and all(a.epoch != event.epoch for a in self._past):
             waiting = (None, Stage.SUSPECTED, Stage.AGREED_DOWN, Stage.ELECTING)
             attempt = next((a for a in self._open if a.stage in waiting and a.epoch is None), None)
             if attempt is not None:
                 attempt.epoch = event.epoch
                 attempt.kind = attempt.kind or FailoverKind.AUTOMATIC
-        if attempt is None or len(attempt.votes) >= LIMITS.witnesses:
+        vote = (sentinel, event.run_id, event.epoch)
+        if attempt is None or vote in attempt.votes or len(attempt.votes) >= LIMITS.witnesses:
+            # Said twice where two masters fall together: a voter then says the later epoch for both.
             return attempt
-        attempt.votes.append((sentinel, event.run_id, event.epoch))
+        attempt.votes.append(vote)
         if attempt.kind is FailoverKind.MANUAL and sentinel not in attempt.candidates:
             # Only SENTINEL FAILOVER … COORDINATED has an election; a plain one takes its epoch without votes.
             attempt.kind = FailoverKind.COORDINATED
@@ -373,6 +384,11 @@ class Attempts:
 
     def _ended_at(self, sentinel: SentinelName, new: Address) -> Attempt | None:
         return next((a for a in self._past if a.new == new and a.late(sentinel)), None)
+
+    def _trust(self, sentinel: SentinelName) -> None:
+        """Drop what this Sentinel suspected: it uses another address now, or begins anew."""
+        self._down.pop(sentinel, None)
+        self._odown.discard(sentinel)
 
     def _begin(self, old: Address, now: float) -> Attempt:
         while len(self._open) >= LIMITS.failovers_open:

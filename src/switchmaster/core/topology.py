@@ -167,7 +167,9 @@ class View:
         """Take what an event says of the instances: who is up, who is down, who is new."""
         instance, channel = event.instance, event.channel
         if instance.kind is Kind.MASTER:
-            self._fold_master(channel)
+            # A leader speaks of the old master until its own +switch-master.
+            if instance.address == self.address:
+                self._fold_master(channel)
         elif instance.kind is Kind.REPLICA:
             self._fold_replica(channel, instance.address)
         elif channel in ("+sentinel", "-sdown") and len(self.sentinels) < LIMITS.sentinels:
@@ -219,7 +221,7 @@ def merge_replicas(views: Iterable[View], master: Address | None) -> tuple[Repli
     return tuple(
         ReplicaState(
             address,
-            tuple(name for name, replica in seen if replica.down),
+            tuple(sorted(name for name, replica in seen if replica.down)),
             next((r.link_up for _, r in seen if r.link_up is not None), None),
             max((r.offset for _, r in seen if r.offset is not None), default=None),
             next((r.priority for _, r in seen if r.priority is not None), None),

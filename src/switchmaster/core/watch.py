@@ -289,6 +289,7 @@ class Watch:
         """Put into the record what its events would have said, had they been heard."""
         if "coordinated_failover" in fact.reply.flags and attempts.current is not None:
             attempts.current.kind = FailoverKind.COORDINATED
+        attempts.agreed_down(sentinel.name, "o_down" in fact.reply.flags)
         led = attempts.led_by(sentinel.name)
         if led is None or "failover_in_progress" not in fact.reply.flags:
             attempts.switched(sentinel.name, fact.address, now, wall)

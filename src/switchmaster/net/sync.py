@@ -106,6 +106,10 @@ class LoopThread:
             if self._open:
                 self._open = False
                 self._loop.call_soon_threadsafe(self._begin_end, last)
+        self.join()
+
+    def join(self) -> None:
+        """Wait until the thread has ended; from the loop's own thread do nothing."""
         if not self.is_current:
             self._thread.join()
 
@@ -192,6 +196,7 @@ class Stream(Generic[T]):
 
     def _left(self) -> T:
         """Give what still waits after the loop's end: a feed that is closed suspends no more."""
+        self._thread.join()
         try:
             self._feed.__anext__().send(None)
         except StopIteration as done:

@@ -178,8 +178,6 @@ class Watcher:
         assert self._loop is not None
         start = self._loop.time()
         while not self._watch.established:
-            if self._closed:
-                raise WatcherClosed
             left = start + self._timeout * (2 if self._watch.answering else 1) - self._loop.time()
             if left <= 0:
                 break
@@ -189,6 +187,8 @@ class Watcher:
                     await self._news.wait()
             except TimeoutError:
                 continue
+            if self._closed:
+                raise WatcherClosed
             if self._all_refused():
                 break
         if not self._watch.answering:

@@ -1,0 +1,93 @@
+"""What a Watcher told, in the order in which it told it; for tests against a lab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from conditions import eventually
+from switchmaster.core.decisions import Notice, Switch
+from switchmaster.core.model import Address
+from switchmaster.lab import Lab
+from switchmaster.net.watcher import Heard
+from switchmaster.sync import Watcher
+
+FAILOVER_LIMIT = 60.0
+"""Seconds: a split vote is followed by a pause of twice the failover timeout."""
+
+
+class Account:
+    """All that a Watcher tells from now on: events, switches and notices, in one order."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.watcher = watcher
+        self.log: list[Heard | Switch | Notice] = []
+        watcher.on_event(self.log.append)
+        watcher.on_switch(self.log.append)
+        watcher.on_notice(self.log.append)
+
+    def switches(self, master: str = "mymaster") -> list[Switch]:
+        return [item for item in list(self.log) if isinstance(item, Switch) and item.master == master]
+
+    def wait_for_switch(self, master: str = "mymaster") -> Switch:
+        eventually(lambda: self.switches(master), FAILOVER_LIMIT, what=f"a switch of {master}")
+        return self.switches(master)[0]
+
+    def heard(self, channel: str, master: str = "mymaster") -> list[Heard]:
+        return [
+            item
+            for item in list(self.log)
+            if isinstance(item, Heard) and item.event.channel == channel and item.event.master == master
+        ]
+
+    def wait_for(self, channel: str, count: int = 1, master: str = "mymaster") -> Heard:
+        eventually(lambda: len(self.heard(channel, master)) >= count, FAILOVER_LIMIT, what=f"{count} x {channel}")
+        return self.heard(channel, master)[0]
+
+    def is_before(self, first: object, second: object) -> bool:
+        places = [next(at for at, item in enumerate(self.log) if item is one) for one in (first, second)]
+        return places[0] < places[1]
+
+    def settled(self, master: str = "mymaster", sentinels: int = 3) -> bool:
+        """Whether all Sentinels that are heard give the address that is believed, and no failover is under way."""
+        state = self.watcher.state(master)
+        live = [opinion for opinion in state.opinions if opinion.live]
+        return state.failover is None and len(live) >= sentinels and all(opinion.agrees for opinion in live)
+
+    def wait_until_settled(self, master: str = "mymaster", sentinels: int = 3) -> None:
+        eventually(lambda: self.settled(master, sentinels), FAILOVER_LIMIT, what=f"agreement on {master}")
+
+
+@contextmanager
+def accounts(lab: Lab, *several: dict[str, Any]) -> Iterator[list[Account]]:
+    """Watch a lab with several Watchers at once, each with options of its own."""
+    with ExitStack() as stack:
+        yield [Account(stack.enter_context(Watcher(lab.sentinel_addresses, **{**options}))) for options in several]
+
+
+@contextmanager
+def account(lab: Lab, **options: Any) -> Iterator[Account]:
+    """Watch a lab."""
+    with accounts(lab, options) as [one]:
+        yield one
+
+
+def check_one_switch_each_epoch(lab: Lab, told: Account, old: Address, master: str = "mymaster") -> None:
+    """
+    See that there was exactly one Switch for each failover, and that the last one is the truth.
+
+    Each failover is counted by the epoch that the Sentinels themselves keep. Redis never chains failovers here, so
+    there it is exactly one; Valkey 9.1 may start a second one by itself.
+    """
+    switches = told.switches(master)
+    chained = lab.binary is not None and lab.binary.kind == "valkey"
+    assert len(switches) == 1 or (chained and len(switches) == 2), switches
+    epochs = [switch.epoch for switch in switches]
+    assert None not in epochs
+    assert epochs == sorted(set(epochs)), epochs
+    assert [switch.old for switch in switches] == [old, *(switch.new for switch in switches[:-1])]
+    fields = lab.sentinel_command(0, "SENTINEL", "MASTER", master)
+    assert switches[-1].epoch == int(dict(zip(fields[::2], fields[1::2], strict=True))["config-epoch"])
+    assert switches[-1].new == lab.master(master).address == told.watcher.master(master)
+    assert {switch.cause.value for switch in switches} == {"failover"}

@@ -1,0 +1,183 @@
+"""
+Failovers of real servers: one Switch each, first, and right by the nodes' own word.
+
+Valkey 9.1 may start a second failover by itself about a second after the first where down-after is short; hence its
+longer one, and a check by epoch.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from account import Account, account, accounts, check_one_switch_each_epoch
+from conditions import eventually
+from fix_lab import LabFactory, find_or_skip
+from switchmaster.core.decisions import Switch
+from switchmaster.core.model import Address, Grade, Via
+from switchmaster.lab import Lab
+from switchmaster.net.dial import Tls
+
+pytestmark = pytest.mark.live
+
+NODE = {"node_password": "np"}
+
+
+def down_after(server: str) -> int:
+    return 3000 if find_or_skip(server).kind == "valkey" else 1000
+
+
+def check_first(told: Account, switch: Switch, master: str = "mymaster") -> None:
+    """The Switch is there no later than the first +switch-master, and before +promoted-slave where a node said so."""
+    announced = told.wait_for("+switch-master", master=master)
+    assert switch.time is not None
+    if switch.via is Via.SWITCH:
+        assert told.log.index(switch) == told.log.index(announced) + 1
+        return
+    assert told.is_before(switch, announced)
+    assert switch.time < announced.time
+    if switch.via is Via.ROLE:
+        assert told.is_before(switch, told.wait_for("+promoted-slave", master=master))
+
+
+def check_by_role(told: Account, switch: Switch) -> None:
+    assert (switch.via, switch.grade) == (Via.ROLE, Grade.PROMOTED), switch
+    assert str(switch.new) in switch.why
+    check_first(told, switch)
+
+
+def check_announced(told: Account, switch: Switch) -> None:
+    assert (switch.via, switch.grade) == (Via.PROMOTED, Grade.ANNOUNCED), switch
+    check_first(told, switch)
+
+
+def address_of(lab: Lab, master: str = "mymaster") -> Address:
+    return Address(*lab.master(master).address)
+
+
+def test_crash_gives_one_switch_by_the_best_news_that_can_be_had(server: str, lab_factory: LabFactory) -> None:
+    lab = lab_factory(binary=server, password="np", down_after_ms=down_after(server))
+    old = address_of(lab)
+    with accounts(lab, NODE, {"node_password": "wrong"}, {"probe": False}) as told:
+        lab.crash(lab.master())
+        by_role, refused, without = [one.wait_for_switch() for one in told]
+        for one in told:
+            one.wait_until_settled()
+        check_by_role(told[0], by_role)
+        check_announced(told[1], refused)
+        assert "password" in refused.why
+        assert "wrong password" not in str(told[1].log)
+        check_announced(told[2], without)
+        assert by_role.time < refused.time
+        assert by_role.time < without.time
+        for one in told:
+            check_one_switch_each_epoch(lab, one, old)
+
+
+def test_hang_gives_one_switch_and_the_old_master_does_not_come_back(server: str, lab_factory: LabFactory) -> None:
+    lab = lab_factory(binary=server, down_after_ms=down_after(server))
+    hung, old = lab.master(), address_of(lab)
+    with account(lab) as told:
+        lab.hang(hung)
+        check_by_role(told, told.wait_for_switch())
+        told.wait_until_settled()
+        lab.resume(hung)
+        eventually(lambda: hung in lab.masters(), what="the old master, which still thinks it is one")
+        told.wait_for("-role-change")
+        told.wait_until_settled()
+        check_one_switch_each_epoch(lab, told, old)
+
+
+def test_planned_failover_gives_one_switch(server: str, lab_factory: LabFactory) -> None:
+    lab = lab_factory(binary=server, down_after_ms=down_after(server))
+    old = address_of(lab)
+    with account(lab) as told:
+        lab.failover(sentinel=1)
+        check_by_role(told, told.wait_for_switch())
+        told.wait_until_settled()
+        check_one_switch_each_epoch(lab, told, old)
+        assert not told.heard("+sdown")
+
+
+def test_coordinated_failover_gives_one_switch(lab_factory: LabFactory) -> None:
+    lab = lab_factory(binary=str(find_or_skip("valkey-9.1").path), down_after_ms=3000)
+    old = address_of(lab)
+    with account(lab) as told, told.watcher.failovers() as records:
+        lab.failover(coordinated=True)
+        check_first(told, told.wait_for_switch())
+        told.wait_until_settled()
+        check_one_switch_each_epoch(lab, told, old)
+        eventually(lambda: records.next(1).kind.value == "coordinated", what="a coordinated record")
+
+
+def test_two_masters_on_the_same_sentinels_give_a_switch_each(server: str, lab_factory: LabFactory) -> None:
+    names = ("mymaster1", "mymaster2")
+    lab = lab_factory(
+        binary=server,
+        masters=names,
+        replicas=1,
+        sentinels=2,
+        quorum=2,
+        down_after_ms=down_after(server),
+        failover_timeout_ms=3000,
+    )
+    old = {name: address_of(lab, name) for name in names}
+    with account(lab) as told:
+        assert told.watcher.masters() == names
+        for name in names:
+            lab.crash(lab.master(name))
+        for name in names:
+            check_first(told, told.wait_for_switch(name), name)
+            told.wait_until_settled(name, sentinels=2)
+        for name in names:
+            check_one_switch_each_epoch(lab, told, old[name], name)
+
+
+ASKS = "-@all +ping +hello +psubscribe +subscribe +info +role +sentinel +client"
+USERS = {
+    "halves": f"user halves on >pw resetchannels &+* &-* {ASKS}",
+    "named": f"user named on >pw resetchannels &+switch-master {ASKS}",
+    "mute": "user mute on >pw resetchannels &* -@all +ping +hello +psubscribe",
+}
+
+
+def test_switch_is_known_over_tls_with_passwords_whatever_the_acl_allows(lab_factory: LabFactory) -> None:
+    lab = lab_factory(
+        binary=str(find_or_skip("redis-7.0").path),
+        tls=True,
+        password="np",
+        sentinel_password="sp",
+        node_users=("user asker on >ask -@all +role",),
+        sentinel_users=tuple(USERS.values()),
+    )
+    assert lab.certificates is not None
+    tls = Tls(ca_file=lab.certificates.ca)
+    node = {"node_tls": tls, "node_username": "asker", "node_password": "ask", "tls": tls}
+    users = [{"username": user, "password": "pw"} for user in USERS]
+    old = address_of(lab)
+    with accounts(lab, {**node, "password": "sp"}, *({**node, **user} for user in users)) as told:
+        lab.failover()
+        whole, halves, named, mute = [one.wait_for_switch() for one in told]
+        for one in told[:3]:
+            one.wait_until_settled()
+        for one, switch in zip(told, (whole, halves, named, mute), strict=True):
+            assert switch.old in (old, None)
+            assert switch.new == address_of(lab)
+            assert len(one.switches()) == 1
+            check_first(one, switch)
+        check_by_role(told[0], whole)
+        check_by_role(told[1], halves)
+        assert {heard.event.channel for heard in told[2].log if not isinstance(heard, Switch)} == {"+switch-master"}
+        assert told[2].watcher.counters["link_refused"] >= 0
+
+
+@pytest.mark.parametrize("options", [{"host": "::1"}, {"hostnames": True}], ids=["ipv6", "names"])
+def test_switch_is_known_by_ipv6_and_by_names(lab_factory: LabFactory, options: dict[str, object]) -> None:
+    lab = lab_factory(binary=str(find_or_skip("redis-7.0").path), **options)
+    old = address_of(lab)
+    with account(lab) as told:
+        assert told.watcher.master("mymaster") == old
+        assert old.host == lab.options.announced_host
+        lab.failover()
+        check_by_role(told, told.wait_for_switch())
+        told.wait_until_settled()
+        check_one_switch_each_epoch(lab, told, old)
