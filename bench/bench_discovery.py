@@ -14,7 +14,6 @@ import time
 from collections.abc import Sequence
 
 from figures import Figure, median, report
-
 from switchmaster import Watcher
 from switchmaster.lab import Lab
 

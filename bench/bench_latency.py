@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 import redis.asyncio
-from figures import Figure, median, percentile, report
 
+from figures import Figure, median, percentile, report
 from switchmaster import Watcher
 from switchmaster.core.events import SwitchedMaster
 
@@ -44,7 +44,8 @@ class Peer:
 
     async def publish(self, heard: list[int]) -> list[float]:
         """Have the messages written, and return the seconds that each took to the last entry of `heard`."""
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         heard.clear()
         self.process.stdin.write(f"{WARM + MESSAGES} {PAUSE}\n".encode())
         written = json.loads(await self.process.stdout.readline())
@@ -72,22 +73,22 @@ async def ours(peer: Peer) -> list[float]:
 
 async def theirs(peer: Peer, protocol: int = 3) -> list[float]:
     heard: list[int] = []
-    async with redis.asyncio.Redis(host="127.0.0.1", port=peer.port, protocol=protocol) as client:
-        async with client.pubsub() as pubsub:
-            await pubsub.psubscribe("*")
+    client = redis.asyncio.Redis(host="127.0.0.1", port=peer.port, protocol=protocol)
+    async with client, client.pubsub() as pubsub:
+        await pubsub.psubscribe("*")
 
-            async def listen() -> None:
-                async for message in pubsub.listen():
-                    if message["type"] == "pmessage" and message["channel"] == b"+switch-master":
-                        heard.append(time.monotonic_ns())
+        async def listen() -> None:
+            async for message in pubsub.listen():
+                if message["type"] == "pmessage" and message["channel"] == b"+switch-master":
+                    heard.append(time.monotonic_ns())
 
-            listening = asyncio.create_task(listen())
-            await asyncio.sleep(0.2)
-            try:
-                return await peer.publish(heard)
-            finally:
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+        listening = asyncio.create_task(listen())
+        await asyncio.sleep(0.2)
+        try:
+            return await peer.publish(heard)
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
 
 
 async def compare() -> list[Figure]:

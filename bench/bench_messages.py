@@ -18,11 +18,11 @@ from functools import partial
 
 import redis
 import redis.connection
+from redis._parsers import _RESP3Parser
 
 from figures import Figure, median, report
 from peer import Script
 from recorded import RECORDINGS, Run, many_masters, messages_of, runs_of, start_address
-from redis._parsers import _RESP3Parser
 from switchmaster.core.facts import Fact, LinkState
 from switchmaster.core.link import Link
 from switchmaster.core.model import SentinelName

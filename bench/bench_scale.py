@@ -2,7 +2,8 @@
 Ten thousand masters under three Sentinels in one Watch: memory, and 1,000 failovers at the same moment.
 
 Facts go in as the Watcher gives them, in turns (observe, decisions, deadline); probes are answered and questions
-are asked back. A turn is at worst one message, and as large as a read of 64 KiB where they come in one instant. Each size runs in a process of its own; half the size shows the growth.
+are asked back. A turn is at worst one message, and as large as a read of 64 KiB where they come in one instant.
+Each size runs in a process of its own; half the size shows the growth.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from itertools import groupby
 
 from figures import Figure, median, report
 from recorded import Message, many_masters
-
 from switchmaster.core.decisions import Ask, StartProbe, Switch
 from switchmaster.core.facts import Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
 from switchmaster.core.grammar import parse_event
@@ -74,7 +74,8 @@ def snapshot(number: int, port: int, epoch: int, others: list[tuple[str, str]]) 
         for at, run_id in others
     ]  # fmt: skip
     sentinels = parse_sentinels(rows)
-    assert isinstance(replicas, tuple) and isinstance(sentinels, tuple)
+    assert isinstance(replicas, tuple)
+    assert isinstance(sentinels, tuple)
     return MasterSnapshot(name, Address(host, port), epoch, master, replicas, sentinels)
 
 
@@ -203,8 +204,8 @@ def measure() -> list[Figure]:
                f"{burst['spent']:.2f} s", goal=f"<= {SECONDS_GOAL:g} s"),
         Figure("the same, each message in a turn of its own", f"{whole['spent']:.2f} s"),
         Figure("the slowest of those turns", f"{whole['slowest'] * 1e3:.1f} ms"),
-        Figure("the failovers with half the masters", f"{half['spent']:.2f} s", "", f"{whole['spent'] / half['spent']:.2f}",
-               "1 is independent of the others"),
+        Figure("the failovers with half the masters", f"{half['spent']:.2f} s", "",
+               f"{whole['spent'] / half['spent']:.2f}", "1 is independent of the others"),
         Figure("half the failovers", f"{fewer['spent']:.2f} s", "", f"{whole['spent'] / fewer['spent']:.2f}",
                "2 is linear"),
         Figure(f"the whole Topology as one value, {name}", f"{whole['topology'] * 1e3:.0f} ms"),

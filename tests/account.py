@@ -49,11 +49,14 @@ class Account:
         places = [next(at for at, item in enumerate(self.log) if item is one) for one in (first, second)]
         return places[0] < places[1]
 
+    def agreed(self, master: str = "mymaster", sentinels: int = 3) -> bool:
+        """Whether so many Sentinels are heard, and all of them give the address that is believed."""
+        live = [opinion for opinion in self.watcher.state(master).opinions if opinion.live]
+        return len(live) >= sentinels and all(opinion.agrees for opinion in live)
+
     def settled(self, master: str = "mymaster", sentinels: int = 3) -> bool:
-        """Whether all Sentinels that are heard give the address that is believed, and no failover is under way."""
-        state = self.watcher.state(master)
-        live = [opinion for opinion in state.opinions if opinion.live]
-        return state.failover is None and len(live) >= sentinels and all(opinion.agrees for opinion in live)
+        """Whether that is so, and no failover is under way."""
+        return self.watcher.state(master).failover is None and self.agreed(master, sentinels)
 
     def wait_until_settled(self, master: str = "mymaster", sentinels: int = 3) -> None:
         eventually(lambda: self.settled(master, sentinels), FAILOVER_LIMIT, what=f"agreement on {master}")

@@ -49,6 +49,9 @@ SENTINEL = SentinelReply(
     run_id=RunId("fa913e85e4b155b767bd3466d6241c97bbf9b282"),
     address=Address("127.0.0.1", 26113),
     flags=frozenset({"sentinel"}),
+    last_hello_ms=32,
+    voted_leader=None,
+    voted_leader_epoch=None,
 )
 """As Redis 7.0.15 answered (tests/replies/redis-7.0.15.txt), to be used with other fields."""
 

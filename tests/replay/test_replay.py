@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from recordings import NAMES, said_in, time_of_step
 
+from recordings import NAMES, said_in, time_of_step
 from switchmaster.core.decisions import Notice, Switch
 from switchmaster.core.failover import Failover, StageEntry
 from switchmaster.core.model import Grade

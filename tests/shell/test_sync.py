@@ -94,7 +94,7 @@ def test_watcher_knows_the_master_and_leaves_no_thread(peer: Peer) -> None:
         assert watcher.topology.masters["mymaster"].address == address
         assert watcher.dialled(address) == address
         assert watcher.counters["snapshots"] >= 1
-        with pytest.raises(UnknownMaster, match="'other'.*'mymaster'"):
+        with pytest.raises(UnknownMaster, match=r"'other'.*'mymaster'"):
             watcher.state("other")
     assert own_threads() == []
     assert watcher.topology.masters["mymaster"].address == address

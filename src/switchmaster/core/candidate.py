@@ -65,6 +65,11 @@ class Candidates:
         """Return the candidate at this address, or None."""
         return self._candidates.get(node)
 
+    def asked(self, node: Address) -> bool:
+        """Whether a Sentinel was asked for the epoch of the candidate at this address."""
+        candidate = self._candidates.get(node)
+        return candidate is not None and candidate.asked
+
     def open(self, node: Address, why: str) -> Candidate:
         """Return the candidate at this address; a new one is asked for its ROLE, and may push out the oldest."""
         candidate = self._candidates.get(node)

@@ -87,11 +87,18 @@ class Belief:
         return self.switch.grade if self.switch is not None else Grade.ANNOUNCED
 
     @property
+    def pending(self) -> bool:
+        """Whether something was decided that `decisions` has not given yet."""
+        return bool(self._out)
+
+    @property
     def deadline(self) -> float | None:
         """When `tick` is due, in monotonic seconds; what an earlier tick has seen is not due again."""
+        group = self._otherwise()
+        if not group and not self._candidates:
+            return None  # asked after every event, and nearly always so
         due = [c.announced_at + self.timeout for c in self._candidates if c.announced_at is not None]
         due += [c.withdrawn_at + SETTLE for c in self._candidates if c.withdrawn_at is not None]
-        group = self._otherwise()
         if group:
             due.append(max(self._held_since(view) for view in group) + SETTLE)
         return min((moment for moment in due if moment > self._ticked), default=None)
@@ -197,7 +204,7 @@ class Belief:
             self.address, self.epoch, self._floor, self._since = address, epoch, epoch, now
         elif address == self.address:
             self._agree(view, epoch, now, wall)
-        elif epoch > self._floor or self._asked_about(address):
+        elif epoch > self._floor or self._candidates.asked(address):
             self._follow(view, address, epoch, now, wall)
         elif self.established:
             self._ignore(view, epoch, returned, now, wall)
@@ -288,7 +295,7 @@ class Belief:
     def _judge(self, candidate: Candidate, now: float, wall: Wall) -> None:
         if self._candidates.get(candidate.node) is not candidate:
             return
-        if candidate.anew is None and self._outdated(candidate.epoch):
+        if candidate.node == self.address or (candidate.anew is None and self._outdated(candidate.epoch)):
             return self._candidates.drop(candidate)
         if candidate.withdrawn_at is not None:
             if candidate.role == "master":
@@ -344,13 +351,17 @@ class Belief:
 
     def _remember(self, candidate: Candidate, now: float) -> None:
         self._history.add(Transition(candidate.epoch, self.address, candidate.node))
+        for view in self.views.values():
+            # Who held to the address that is left will follow: it was told to monitor this very incarnation.
+            view.fresh = view.fresh and view.address != self.address
         self.address, self.epoch, self._since = candidate.node, candidate.epoch, now
         self._floor = max(self._floor, -1 if candidate.epoch is None else candidate.epoch)
         self._stop_confirming()
         self._undone = False
         self._notices.occasion = (self.incarnation, self.epoch)
         for view in self.views.values():
-            if view.address == candidate.node:
+            # Another may hold to this address from before an A-B-A, and has made none of it yet.
+            if view.address == candidate.node and view.sentinel in candidate.announced:
                 view.index = self._history.made
 
     def _unproved(self, candidate: Candidate) -> str:
@@ -479,10 +490,6 @@ class Belief:
         self._stop_confirming()
         if view.sentinel not in switch.witnesses and len(switch.witnesses) < LIMITS.witnesses:
             self.switch = replace(switch, witnesses=(*switch.witnesses, view.sentinel))
-
-    def _asked_about(self, node: Address) -> bool:
-        candidate = self._candidates.get(node)
-        return candidate is not None and candidate.asked
 
     def _outdated(self, epoch: int | None) -> bool:
         return epoch is not None and epoch <= self._floor

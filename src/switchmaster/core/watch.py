@@ -120,6 +120,8 @@ class Watch:
         self._masters: dict[str, _Master] = {}
         self._due: dict[str, float] = {}
         """When each master that waits for something is due, in monotonic seconds."""
+        self._soonest: float | None = None
+        """No later than the first of them; a tick that comes early does no harm, a search at each turn would."""
         self._open: set[str] = set()
         """Masters with an open attempt."""
         self._asked: dict[Address, set[str]] = {}
@@ -170,6 +172,7 @@ class Watch:
             master.belief.tick(now, wall)
             master.attempts.tick(now, wall)
             self._settle(name, master)
+        self._soonest = min(self._due.values(), default=None)
         self._drop(self._roster.tick(now, self._listed()))
 
     def finish(self, now: float, wall: Wall = None) -> None:
@@ -191,7 +194,8 @@ class Watch:
         due = [] if self._roster.deadline is None else [self._roster.deadline]
         if not self.established and self._first_answer is not None:
             due.append(self._first_answer + self.timeout)
-        due += self._due.values()
+        if self._soonest is not None:
+            due.append(self._soonest)
         return min(due, default=None)
 
     @property
@@ -367,7 +371,11 @@ class Watch:
             judge(belief, sentinel, event, attempt, now, wall)
         if event.channel in _ASK_AFTER and sentinel.can_ask and name is not None:
             self._out.append(Ask(sentinel.name, (name,), f"after {event.channel}"))
-        self._settle(name or "", master)
+        if attempt is None and judge is None and not belief.pending:
+            # Most events only tell of a replica or a Sentinel: nothing is to be decided or waited for.
+            master.state = None
+        else:
+            self._settle(belief.master, master)
 
     def _remember_try(self, sentinel: Sentinel, name: str | None) -> None:
         while len(self._tries) >= _TRIES:
@@ -432,7 +440,8 @@ class Watch:
                     self._asked.pop(decision.node, None)
         moments = [m for m in (master.belief.deadline, master.attempts.deadline) if m is not None]
         if moments:
-            self._due[name] = min(moments)
+            moment = self._due[name] = min(moments)
+            self._soonest = moment if self._soonest is None else min(self._soonest, moment)
         else:
             self._due.pop(name, None)
         if master.attempts.current is not None:

@@ -1,0 +1,108 @@
+"""Which attempt an event belongs to, and what becomes of it, told by recorded events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from recordings import NAMES, said_in
+from switchmaster.core.attempts import SILENCE, Attempts
+from switchmaster.core.events import Voted
+from switchmaster.core.failover import FOLLOWS, Failover, FailoverKind, Outcome, Stage
+from switchmaster.core.grammar import parse_event
+from switchmaster.core.model import LIMITS, Address, SentinelName
+from switchmaster.core.replay import replay
+
+S1, S2, S3 = (SentinelName(f"127.0.0.1:2701{number}") for number in (1, 2, 3))
+MASTER = "master mymaster 127.0.0.1 27001"
+REPLICA = "slave 127.0.0.1:27002 127.0.0.1 27002 @ mymaster 127.0.0.1 27001"
+SWITCH = "mymaster 127.0.0.1 27001 127.0.0.1 27002"
+
+
+def tell(attempts: Attempts, lines: Sequence[tuple[SentinelName, str, str]], epoch: int = 1) -> list[Failover]:
+    for name, channel, payload in lines:
+        attempts.observe(name, parse_event(channel, payload), epoch, 1.0, 1.0)
+    return attempts.records()
+
+
+def test_attempts_call_a_failover_manual_when_its_leader_switched_late_in_the_one_before() -> None:
+    attempts = Attempts("default", "mymaster")
+    tell(attempts, [(S1, "+sdown", MASTER), (S1, "+odown", f"{MASTER} #quorum 2/2")])
+    led = [(S2, "+try-failover", MASTER), (S2, "+elected-leader", MASTER), (S2, "+promoted-slave", REPLICA)]
+    tell(
+        attempts, [*led, (S2, "+failover-end", MASTER), (S2, "+switch-master", SWITCH), (S1, "+switch-master", SWITCH)]
+    )
+    assert attempts.current is None
+    back = MASTER.replace("27001", "27002")
+    [record] = tell(attempts, [(S1, "+try-failover", back)], epoch=2)
+    assert record.kind is FailoverKind.MANUAL
+
+
+def test_attempts_open_none_for_a_late_vote_in_a_failover_that_has_ended() -> None:
+    attempts = Attempts("default", "mymaster")
+    led = [(S2, "+try-failover", MASTER), (S2, "+elected-leader", MASTER), (S2, "+promoted-slave", REPLICA)]
+    tell(attempts, [*led, (S2, "+failover-end", MASTER), (S2, "+switch-master", SWITCH)])
+    tell(attempts, [(S1, "+sdown", MASTER.replace("27001", "27002"))], epoch=1)
+    vote = parse_event("+vote-for-leader", f"{'a' * 40} 1")
+    assert isinstance(vote, Voted)
+    assert attempts.vote(S3, vote, None, True, 2.0, 2.0) is None
+    assert attempts.current is not None
+    assert attempts.current.epoch is None
+
+
+def test_attempts_call_a_lost_election_without_odown_coordinated() -> None:
+    attempts = Attempts("default", "mymaster")
+    [record] = tell(attempts, [(S1, "+try-failover", MASTER), (S1, "-failover-abort-not-elected", MASTER)])
+    assert (record.kind, record.outcome) == (FailoverKind.COORDINATED, Outcome.ABORTED)
+    assert record.reason == "no Sentinel won the election in time"
+
+
+def test_attempts_end_a_suspicion_when_every_sentinel_took_it_back() -> None:
+    attempts = Attempts("default", "mymaster")
+    tell(attempts, [(S1, "+sdown", MASTER), (S2, "+sdown", MASTER), (S1, "-sdown", MASTER)])
+    assert attempts.current is not None
+    [record] = tell(attempts, [(S2, "-sdown", MASTER)])
+    assert (record.stage, record.attempted, attempts.current) == (Stage.ABORTED, False, None)
+
+
+def test_attempts_give_up_what_nobody_speaks_of() -> None:
+    attempts = Attempts("default", "mymaster")
+    tell(attempts, [(S1, "+try-failover", MASTER)])
+    assert attempts.deadline == 1.0 + SILENCE
+    attempts.tick(1.0 + SILENCE, None)
+    [record] = attempts.records()
+    assert record.closed
+    assert "nothing more was heard" in record.reason
+
+
+def test_attempts_keep_no_more_open_than_their_limit() -> None:
+    attempts = Attempts("default", "mymaster")
+    for number in range(3 * LIMITS.failovers_open):
+        tell(attempts, [(SentinelName(f"s{number}"), "+try-failover", f"master mymaster 127.0.0.1 {100 + number}")])
+    assert len(attempts.open) == LIMITS.failovers_open
+    assert attempts.ending_at(Address("127.0.0.1", 1)) is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_failovers_walk_the_table_and_end_as_their_outcome_says(name: str) -> None:
+    records = [value for value in replay(said_in([name])) if isinstance(value, Failover)]
+    assert records
+    assert len({(record.master, record.number) for record in records}) == len(records)
+    for record in records:
+        entries = sorted(record.stages, key=lambda entry: entry.at)
+        stages = [entry.stage for entry in entries]
+        for before, after in pairwise(stages):
+            assert (
+                after is before
+                or after in FOLLOWS[before]
+                or {before, after}
+                <= {
+                    Stage.SWITCHED,
+                    Stage.RECONFIGURING,
+                }
+            ), (record, before, after)
+        assert (Stage.ABORTED in stages) is (record.outcome is Outcome.ABORTED)
+        assert bool(record.reason) is (record.outcome is Outcome.ABORTED)
+        assert (record.outcome is Outcome.COMPLETED) is bool({Stage.PROMOTED, Stage.SWITCHED} & set(stages))

@@ -1,0 +1,103 @@
+"""The belief of one master, moved by the rules of `decide` alone."""
+
+from __future__ import annotations
+
+from switchmaster.core.decide import SETTLE, Belief
+from switchmaster.core.decisions import StartProbe, Switch
+from switchmaster.core.facts import Probe
+from switchmaster.core.model import LIMITS, Address, Cause, Grade, SentinelName, Via
+
+S1, S2, S3 = SENTINELS = [SentinelName(f"127.0.0.1:2701{number}") for number in (1, 2, 3)]
+A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
+
+
+def belief_at(address: Address, epoch: int, probing: bool = False, policy: Grade = Grade.PROMOTED) -> Belief:
+    belief = Belief("default", "mymaster", policy, probing, 1.0)
+    for name in SENTINELS:
+        belief.answered(name, address, epoch, 0.0, None)
+    belief.establish(0.0)
+    belief.decisions()
+    return belief
+
+
+def switches(belief: Belief) -> list[tuple[Address, int | None]]:
+    return [(d.new, d.epoch) for d in belief.decisions() if isinstance(d, Switch)]
+
+
+def test_belief_follows_an_answer_of_a_higher_epoch() -> None:
+    belief = belief_at(A, 1)
+    belief.answered(S2, B, 2, 1.0, None)
+    assert switches(belief) == [(B, 2)]
+    belief.answered(S3, B, 2, 1.1, None)
+    assert switches(belief) == []
+    assert belief.switch is not None
+    assert belief.switch.witnesses == (S2, S3)
+
+
+def test_belief_is_not_moved_by_an_answer_of_the_same_or_a_lower_epoch() -> None:
+    belief = belief_at(A, 5)
+    for epoch in (5, 4, 0):
+        belief.answered(S2, B, epoch, 1.0, None)
+    assert (belief.address, belief.epoch) == (A, 5)
+    assert belief.stale_answers == 3
+
+
+def test_belief_settles_an_unknown_epoch_by_the_number_of_switches_each_sentinel_has_made() -> None:
+    belief = Belief("default", "mymaster", Grade.ANNOUNCED, False, 1.0)
+    for name in SENTINELS:
+        belief.mentioned(name, A, False, 0.0)
+    for name, new, old in ((S1, B, A), (S1, A, B), (S2, B, A), (S2, A, B), (S3, B, A), (S3, A, B)):
+        belief.announced(name, new, old, None, Via.SWITCH, False, 1.0, None)
+    assert switches(belief) == [(B, None), (A, None)]
+
+
+def test_belief_takes_a_majority_that_holds_another_address_for_a_new_incarnation_when_it_has_settled() -> None:
+    belief = belief_at(A, 5)
+    for name in (S1, S2):
+        belief.answered(name, C, 1, 2.0, None)
+    assert belief.deadline == 2.0 + SETTLE
+    belief.tick(2.0 + SETTLE - 0.1, None)
+    assert switches(belief) == []
+    belief.tick(2.0 + SETTLE, None)
+    assert switches(belief) == [(C, 1)]
+    assert belief.switch is not None
+    assert (belief.incarnation, belief.switch.cause) == (1, Cause.UNKNOWN)
+
+
+def test_belief_stays_when_the_node_of_a_new_incarnation_denies_being_a_master() -> None:
+    belief = belief_at(A, 5, probing=True)
+    for name in (S1, S2):
+        belief.answered(name, C, 1, 2.0, None)
+    belief.tick(20.0, None)
+    belief.probed(Probe(C, "slave", following=A), 20.1, None)
+    belief.tick(60.0, None)
+    assert belief.address == A
+
+
+def test_belief_waits_for_no_node_under_the_policy_announced() -> None:
+    belief = belief_at(A, 0, probing=True, policy=Grade.ANNOUNCED)
+    belief.named(S1, B, 1, 1.0, None)
+    assert belief.address == A
+    belief.announced(S1, B, A, 1, Via.PROMOTED, True, 1.1, None)
+    assert belief.address == B
+
+
+def test_belief_keeps_no_more_candidates_than_its_limit_and_leaves_those_that_it_drops() -> None:
+    belief = belief_at(A, 0, probing=True)
+    nodes = [Address("127.0.0.1", 20000 + number) for number in range(50)]
+    probes = 0
+    for number, node in enumerate(nodes, 1):
+        belief.named(S1, node, number, 1.0, None)
+        for decision in belief.decisions():
+            probes += 1 if isinstance(decision, StartProbe) else -1
+    assert 0 < probes <= 8
+
+
+def test_belief_remembers_no_more_switches_than_its_limit() -> None:
+    belief = belief_at(A, 0)
+    for epoch in range(1, 3 * LIMITS.transitions):
+        belief.answered(S1, (A, B)[epoch % 2], epoch, float(epoch), None)
+    assert belief.epoch == 3 * LIMITS.transitions - 1
+    assert belief.view(S1).index == 3 * LIMITS.transitions - 1
+    belief.answered(S3, B, 1, 999.0, None)
+    assert belief.address == (A, B)[belief.epoch % 2]

@@ -1,0 +1,91 @@
+"""Which Sentinels are dialled, heard and left."""
+
+from __future__ import annotations
+
+from switchmaster.core.decisions import Connect, Disconnect
+from switchmaster.core.facts import LinkChange, LinkState
+from switchmaster.core.model import LIMITS, Address, RunId, SentinelName
+from switchmaster.core.roster import FORGET, Roster, Sentinel
+
+SEED = SentinelName("sentinel-1:26379")
+ID, OTHER_ID = RunId("a" * 40), RunId("b" * 40)
+FOUND = Address("127.0.0.1", 26379)
+
+
+def live(roster: Roster, name: SentinelName, run_id: RunId) -> Sentinel:
+    sentinel = roster.sentinel(name)
+    sentinel.state = LinkState.LIVE
+    roster.live(sentinel, LinkChange(LinkState.LIVE, run_id=run_id))
+    return sentinel
+
+
+def down(roster: Roster, name: SentinelName, now: float) -> bool:
+    sentinel = roster.sentinel(name)
+    sentinel.state = LinkState.DOWN
+    return roster.down(sentinel, now)
+
+
+def test_roster_dials_a_discovered_sentinel_once() -> None:
+    roster = Roster([SEED], asking=True, discover=True)
+    for _ in range(3):
+        roster.discovered(ID, FOUND, SEED)
+    assert roster.decisions() == [Connect(SentinelName(str(FOUND)), FOUND, f"{SEED} knows it")]
+
+
+def test_roster_dials_no_discovered_sentinel_when_it_is_heard_or_has_no_address_or_may_not() -> None:
+    roster = Roster([SEED], asking=True, discover=True)
+    live(roster, SEED, ID)
+    roster.discovered(ID, FOUND, SEED)
+    roster.discovered(OTHER_ID, Address("127.0.0.1", 0), SEED)
+    closed = Roster([SEED], asking=True, discover=False)
+    closed.discovered(ID, FOUND, SEED)
+    assert (roster.decisions(), closed.decisions()) == ([], [])
+
+
+def test_roster_hears_one_run_id_once_and_goes_back_to_its_other_name_when_that_is_lost() -> None:
+    roster = Roster([SEED, SentinelName("127.0.0.1:26379")], asking=True, discover=True)
+    live(roster, SEED, ID)
+    live(roster, SentinelName("127.0.0.1:26379"), ID)
+    [left] = roster.decisions()
+    assert isinstance(left, Disconnect)
+    kept = next(sentinel.name for sentinel in roster if not sentinel.parked)
+    assert left.sentinel != kept
+    assert down(roster, kept, 5.0)
+    [again] = roster.decisions()
+    assert isinstance(again, Connect)
+    assert again.sentinel == left.sentinel
+
+
+def test_roster_forgets_a_discovered_sentinel_that_is_down_and_unlisted_but_never_a_seed() -> None:
+    roster = Roster([SEED], asking=True, discover=True)
+    roster.discovered(ID, FOUND, SEED)
+    name = SentinelName(str(FOUND))
+    assert down(roster, SEED, 10.0)
+    assert down(roster, name, 10.0)
+    assert not down(roster, name, 11.0), "another attempt that failed is no news"
+    assert roster.deadline == 10.0 + FORGET
+    assert roster.tick(10.0 + FORGET - 0.1, frozenset()) == []
+    assert set(roster.tick(10.0 + FORGET, frozenset())) == {SEED, name}
+    assert [sentinel.name for sentinel in roster] == [SEED]
+    assert roster.deadline is None
+
+
+def test_roster_dials_no_more_sentinels_than_its_limit_and_counts_the_others() -> None:
+    roster = Roster([SEED], asking=True, discover=True)
+    for number in range(LIMITS.sentinels + 10):
+        roster.discovered(RunId(f"{number:040x}"), Address("127.0.0.1", 20000 + number), SEED)
+    assert len(roster.decisions()) == LIMITS.sentinels - 1
+    assert roster.not_dialled == 11
+
+
+def test_roster_has_heard_enough_when_a_majority_has_answered_or_the_others_fail() -> None:
+    names = [SentinelName(f"127.0.0.1:{port}") for port in (1, 2, 3)]
+    roster = Roster(names, asking=True, discover=True)
+    roster.sentinel(names[0]).answered = True
+    assert not roster.heard_enough
+    roster.sentinel(names[1]).answered = True
+    assert roster.heard_enough
+    roster.sentinel(names[1]).answered = False
+    down(roster, names[1], 1.0)
+    down(roster, names[2], 1.0)
+    assert roster.heard_enough

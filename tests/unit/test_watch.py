@@ -1,0 +1,345 @@
+"""A Watch, told what Sentinels of one deployment said: what it decides, asks and believes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from answers import snapshot
+from switchmaster.core.decisions import Ask, Connect, Disconnect, Notice, NoticeKind, StartProbe, StopProbe, Switch
+from switchmaster.core.facts import Fact, LinkChange, LinkState, Probe, SnapshotEnd
+from switchmaster.core.failover import Failover, Outcome, Stage
+from switchmaster.core.grammar import parse_event
+from switchmaster.core.model import Address, Cause, Grade, RunId, SentinelName, Via
+from switchmaster.core.topology import Health
+from switchmaster.core.watch import Watch
+
+S1, S2, S3 = SENTINELS = [SentinelName(f"127.0.0.1:2701{number}") for number in (1, 2, 3)]
+A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
+IDS = {name: RunId(f"{number:040x}") for number, name in enumerate(SENTINELS)}
+
+
+class Told:
+    """A Watch and everything that it decided."""
+
+    def __init__(self, policy: Grade = Grade.PROMOTED, probing: bool = True, started: bool = True) -> None:
+        self.watch = Watch(SENTINELS, policy=policy, probing=probing)
+        self.now = 100.0
+        self.decisions: list[object] = []
+        if started:
+            for name in SENTINELS:
+                self.up(name, A, 0)
+
+    def tell(self, source: SentinelName | None, *facts: Fact) -> None:
+        for fact in facts:
+            self.watch.observe(source, fact, self.now, self.now)
+            self.decisions += self.watch.decisions()
+
+    def up(self, name: SentinelName, address: Address, epoch: int, run_id: RunId | None = None) -> None:
+        self.tell(name, LinkChange(LinkState.LIVE, run_id=run_id or IDS[name], version="redis 7.0.15"))
+        self.tell(name, snapshot(address, epoch, replicas=[n for n in (A, B, C) if n != address]))
+        self.tell(name, SnapshotEnd(("mymaster",)))
+
+    def down(self, name: SentinelName) -> None:
+        self.tell(name, LinkChange(LinkState.DOWN, "it was refused"))
+
+    def say(self, name: SentinelName, *lines: str) -> None:
+        for line in lines:
+            channel, _, payload = line.partition(" ")
+            self.tell(name, parse_event(channel, payload))
+
+    def wait(self, seconds: float) -> None:
+        until = self.now + seconds
+        while (due := self.watch.deadline) is not None and due <= until:
+            self.now = max(due, self.now)
+            self.watch.tick(self.now, self.now)
+            self.decisions += self.watch.decisions()
+            assert self.watch.deadline is None or self.watch.deadline > self.now
+        self.now = until
+
+    def of(self, kind: type[object]) -> list[object]:
+        return [decision for decision in self.decisions if isinstance(decision, kind)]
+
+    @property
+    def switches(self) -> list[Switch]:
+        return [decision for decision in self.decisions if isinstance(decision, Switch)]
+
+    @property
+    def notices(self) -> list[NoticeKind]:
+        return [decision.kind for decision in self.decisions if isinstance(decision, Notice)]
+
+    def fail_over(self, leader: SentinelName = S1, epoch: int = 1, old: Address = A, new: Address = B) -> None:
+        """Tell what a leader says until it has asked the replica to be the master."""
+        replica = f"slave {new} 127.0.0.1 {new.port} @ mymaster 127.0.0.1 {old.port}"
+        self.say(leader, f"+sdown master mymaster 127.0.0.1 {old.port}")
+        self.say(leader, f"+odown master mymaster 127.0.0.1 {old.port} #quorum 2/2", f"+new-epoch {epoch}")
+        self.say(leader, f"+try-failover master mymaster 127.0.0.1 {old.port}")
+        self.say(leader, f"+elected-leader master mymaster 127.0.0.1 {old.port}", f"+selected-slave {replica}")
+        self.say(leader, f"+failover-state-wait-promotion {replica}")
+
+    def promote(self, leader: SentinelName = S1, old: Address = A, new: Address = B) -> None:
+        self.say(leader, f"+promoted-slave slave {new} 127.0.0.1 {new.port} @ mymaster 127.0.0.1 {old.port}")
+
+    def switch(self, name: SentinelName, old: Address = A, new: Address = B) -> None:
+        self.say(name, f"+switch-master mymaster 127.0.0.1 {old.port} 127.0.0.1 {new.port}")
+
+    def monitor(self, names: Iterable[SentinelName], old: Address, new: Address) -> None:
+        for name in names:
+            self.say(name, f"-monitor master mymaster 127.0.0.1 {old.port}")
+            self.say(name, f"+monitor master mymaster 127.0.0.1 {new.port} quorum 2")
+            self.tell(name, snapshot(new, 0, replicas=[]))
+
+
+def test_watch_switches_when_the_selected_replica_answers_master_and_counts_later_news_as_witnesses() -> None:
+    told = Told()
+    told.fail_over()
+    assert told.of(StartProbe) == [StartProbe(B, "mymaster", f"{S1} selected it")]
+    told.tell(None, Probe(B, "slave", following=A))
+    assert told.switches == []
+    told.tell(None, Probe(B, "master"))
+    [switch] = told.switches
+    assert (switch.old, switch.new, switch.epoch, switch.grade, switch.via) == (A, B, 1, Grade.PROMOTED, Via.ROLE)
+    assert switch.cause is Cause.FAILOVER
+    told.promote()
+    told.switch(S2)
+    told.switch(S3)
+    assert told.switches == [switch]
+    final = told.watch.topology.masters["mymaster"].switch
+    assert final is not None
+    assert final.witnesses == (S1, S2, S3)
+    assert StopProbe(B, "mymaster") in told.decisions
+
+
+def test_watch_switches_at_once_when_the_node_cannot_be_reached_and_the_leader_says_promoted() -> None:
+    told = Told()
+    told.fail_over()
+    told.tell(None, Probe(B, None, "it refused the connection"))
+    assert told.switches == []
+    told.promote()
+    [switch] = told.switches
+    assert (switch.grade, switch.via, switch.at) == (Grade.ANNOUNCED, Via.PROMOTED, told.now)
+    assert "it refused the connection" in switch.why
+
+
+def test_watch_switches_after_the_timeout_when_the_node_stays_silent() -> None:
+    told = Told()
+    told.fail_over()
+    told.promote()
+    announced = told.now
+    told.wait(0.9)
+    assert told.switches == []
+    told.wait(0.2)
+    [switch] = told.switches
+    assert (switch.grade, switch.at) == (Grade.ANNOUNCED, announced + 1.0)
+
+
+def test_watch_waits_for_a_majority_under_the_policy_agreed() -> None:
+    told = Told(policy=Grade.AGREED)
+    told.fail_over()
+    told.tell(None, Probe(B, "master"))
+    told.promote()
+    told.wait(5.0)
+    assert told.switches == []
+    told.switch(S2)
+    [switch] = told.switches
+    assert (switch.grade, switch.epoch) == (Grade.AGREED, 1)
+
+
+def test_watch_asks_for_the_epoch_first_when_a_switch_comes_without_one() -> None:
+    told = Told(probing=False)
+    told.switch(S2)
+    assert any(isinstance(d, Ask) and d.sentinel == S2 and d.masters == ("mymaster",) for d in told.decisions)
+    assert told.switches == []
+    told.tell(S2, snapshot(B, 7))
+    [switch] = told.switches
+    assert (switch.epoch, switch.via) == (7, Via.SWITCH)
+
+
+def test_watch_switches_without_an_epoch_when_the_question_is_not_answered_in_time() -> None:
+    told = Told(probing=False)
+    told.switch(S2)
+    told.wait(1.1)
+    [switch] = told.switches
+    assert (switch.new, switch.epoch) == (B, None)
+    told.tell(S3, snapshot(B, 7))
+    assert len(told.switches) == 1
+    assert told.watch.topology.masters["mymaster"].epoch == 7
+
+
+def test_watch_does_not_go_back_when_a_stale_sentinel_returns() -> None:
+    told = Told(probing=False)
+    told.down(S3)
+    told.fail_over()
+    told.promote()
+    told.switch(S2)
+    told.up(S3, A, 0)
+    told.wait(60.0)
+    assert [s.new for s in told.switches] == [B]
+    assert told.watch.address("mymaster") == B
+    assert NoticeKind.STALE in told.notices
+    told.switch(S3)
+    assert len(told.switches) == 1
+
+
+def test_watch_reports_a_disagreement_when_one_epoch_has_two_addresses() -> None:
+    told = Told(probing=False)
+    told.fail_over()
+    told.promote()
+    told.tell(S3, snapshot(C, 1))
+    told.wait(5.0)
+    assert told.watch.address("mymaster") == B
+    assert told.notices == [NoticeKind.DISAGREEMENT]
+    [opinion] = [o for o in told.watch.topology.masters["mymaster"].disagreeing if o.sentinel == S3]
+    assert opinion.address == C
+
+
+def test_watch_does_not_follow_a_promotion_when_its_failover_was_aborted() -> None:
+    told = Told()
+    told.fail_over()
+    told.say(S1, f"-failover-abort-slave-timeout master mymaster 127.0.0.1 {A.port}")
+    told.tell(None, Probe(B, "master"))
+    assert told.switches == []
+    assert told.notices == [NoticeKind.ROGUE]
+    [record] = [r for r in told.of(Failover) if isinstance(r, Failover) and r.closed]
+    assert isinstance(record, Failover)
+    assert record.outcome is Outcome.ABORTED
+    told.wait(11.0)
+    assert StopProbe(B, "mymaster") in told.decisions
+    assert told.watch.address("mymaster") == A
+
+
+def test_watch_goes_back_when_a_promotion_that_nobody_announced_is_undone() -> None:
+    told = Told()
+    told.fail_over()
+    told.tell(None, Probe(B, "master"))
+    assert [s.new for s in told.switches] == [B]
+    told.down(S1)
+    told.wait(30.0)
+    assert len(told.switches) == 1, "an unannounced master stands while it answers so"
+    told.tell(S2, snapshot(A, 0))
+    told.tell(S3, snapshot(A, 0))
+    told.tell(None, Probe(B, "slave", following=A))
+    told.tell(None, Probe(A, "master"))
+    told.wait(1.1)
+    assert [(s.new, s.incarnation, s.cause) for s in told.switches] == [
+        (B, 0, Cause.FAILOVER),
+        (A, 1, Cause.FAILOVER),
+    ]
+
+
+def test_watch_begins_a_new_incarnation_when_all_sentinels_monitor_another_address() -> None:
+    told = Told(probing=False)
+    told.fail_over()
+    told.promote()
+    for name in (S2, S3, S1):
+        told.switch(name)
+    told.monitor(SENTINELS, B, C)
+    assert [(s.new, s.incarnation, s.cause) for s in told.switches] == [
+        (B, 0, Cause.FAILOVER),
+        (C, 1, Cause.RECONFIGURED),
+    ]
+    assert told.watch.topology.masters["mymaster"].incarnation == 1
+
+
+def test_watch_follows_the_first_failover_when_the_master_is_monitored_anew_at_its_old_address() -> None:
+    told = Told(probing=False)
+    told.monitor(SENTINELS, A, A)
+    told.fail_over()
+    told.promote()
+    told.wait(5.0)
+    assert [(s.new, s.incarnation) for s in told.switches] == [(B, 0)]
+    told.switch(S2)
+    told.switch(S3)
+    assert len(told.switches) == 1
+
+
+def test_watch_does_nothing_when_one_sentinel_alone_monitors_another_address() -> None:
+    told = Told(probing=False)
+    told.monitor([S2], A, C)
+    told.wait(60.0)
+    assert told.switches == []
+    assert told.watch.address("mymaster") == A
+
+
+def test_watch_aborts_the_failover_when_its_leader_is_reset() -> None:
+    told = Told()
+    told.fail_over()
+    told.say(S1, f"+reset-master master mymaster 127.0.0.1 {A.port}")
+    records = [r for r in told.of(Failover) if isinstance(r, Failover) and r.closed]
+    assert [(r.outcome, r.stage) for r in records] == [(Outcome.ABORTED, Stage.ABORTED)]
+    assert "RESET" in records[0].reason
+    told.tell(None, Probe(B, "master"))
+    assert told.switches == []
+
+
+def test_watch_starts_at_the_highest_epoch_without_a_switch_when_a_stale_answer_comes_first() -> None:
+    told = Told(started=False)
+    told.up(S3, A, 0)
+    told.up(S1, B, 3)
+    told.up(S2, B, 3)
+    told.wait(20.0)
+    assert told.switches == []
+    state = told.watch.topology.masters["mymaster"]
+    assert (state.address, state.epoch, state.grade, state.health) == (B, 3, Grade.AGREED, Health.OK)
+
+
+def test_watch_believes_what_it_believed_when_all_sentinels_go_and_return() -> None:
+    told = Told(probing=False)
+    for name in SENTINELS:
+        told.down(name)
+    assert told.watch.topology.masters["mymaster"].health is Health.UNKNOWN
+    assert told.watch.address("mymaster") == A
+    told.wait(5.0)
+    told.up(S2, B, 1)
+    assert [(s.new, s.epoch, s.via) for s in told.switches] == [(B, 1, Via.SNAPSHOT)]
+
+
+def test_watch_leaves_a_sentinel_that_it_hears_under_two_names() -> None:
+    told = Told()
+    seed = SentinelName("sentinel-1:27011")
+    told.watch.observe(seed, LinkChange(LinkState.LIVE, run_id=IDS[S1]), told.now)
+    left = [d.sentinel for d in told.watch.decisions() if isinstance(d, Disconnect)]
+    assert left == [seed]
+
+
+def test_watch_dials_and_forgets_a_sentinel_that_the_others_knew() -> None:
+    told = Told()
+    fourth = RunId(f"{9:040x}")
+    told.say(S1, f"+sentinel sentinel {fourth} 127.0.0.1 27014 @ mymaster 127.0.0.1 27001")
+    [connect] = [d for d in told.decisions if isinstance(d, Connect)]
+    assert connect.address == Address("127.0.0.1", 27014)
+    told.tell(connect.sentinel, LinkChange(LinkState.DOWN, "it was refused"))
+    told.tell(S1, snapshot(A, 0, sentinels=[]))
+    told.wait(599.0)
+    assert connect.sentinel in told.watch.topology.sentinels
+    told.wait(2.0)
+    assert connect.sentinel not in told.watch.topology.sentinels
+
+
+def test_watch_calls_a_failover_automatic_when_odown_was_said_before_it_listened() -> None:
+    told = Told(started=False)
+    told.tell(S1, LinkChange(LinkState.LIVE, run_id=IDS[S1]), snapshot(A, 0, flags=["s_down", "o_down"]))
+    told.say(S1, "+new-epoch 1", "+try-failover master mymaster 127.0.0.1 27001")
+    [record] = [r for r in told.of(Failover) if isinstance(r, Failover)]
+    assert str(record.kind) == "automatic"
+
+
+def test_watch_counts_the_leaders_word_of_the_old_master_for_the_old_master_alone() -> None:
+    told = Told(probing=False)
+    told.fail_over()
+    told.promote()
+    told.tell(S1, snapshot(B, 1, flags=["failover_in_progress"]))
+    told.say(S1, f"+sdown master mymaster 127.0.0.1 {A.port}")
+    assert told.watch.topology.masters["mymaster"].health is Health.OK
+
+
+def test_watch_makes_no_switch_of_the_address_that_the_first_answers_give() -> None:
+    told = Told(started=False)
+    told.tell(S1, LinkChange(LinkState.LIVE, run_id=IDS[S1]))
+    told.say(S1, "+selected-slave slave 127.0.0.1:27002 127.0.0.1 27002 @ mymaster 127.0.0.1 27001")
+    told.up(S2, B, 1)
+    told.up(S3, B, 1)
+    told.tell(None, Probe(B, "master"))
+    told.wait(20.0)
+    assert told.switches == []
+    assert told.watch.address("mymaster") == B
+    assert told.decisions.count(StopProbe(B, "mymaster")) == 1
