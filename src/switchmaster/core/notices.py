@@ -46,8 +46,13 @@ class Notices:
         self.say(NoticeKind.REMOVED, sentinel, "no Sentinel monitors it any more", now, wall)
 
     def second(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
-        """A node that should be a replica says it is a master: after a planned failover, until Sentinel demotes it."""
-        text = f"{node} says that it is a master too; Sentinel demotes it some 10 s later"
+        """
+        A node that is a replica to this Sentinel says it is a master.
+
+        The old master of a planned failover, until Sentinel demotes it; or the promoted one, where its leader is not
+        heard and nobody has announced it yet.
+        """
+        text = f"{node} says that it is a master too: the one to be, or one that Sentinel demotes some 10 s later"
         self.say(NoticeKind.SECOND_MASTER, sentinel, text, now, wall)
 
     def rogue(self, sentinel: SentinelName | None, node: Address, now: float, wall: Wall) -> None:

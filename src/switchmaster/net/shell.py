@@ -16,6 +16,7 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
+from typing import Any, cast
 
 from ..core.resp import plain
 from .dial import DialTarget, describe_error
@@ -172,7 +173,7 @@ class Shell(ABC):
                     target.address.port,
                     ssl=target.context,
                     server_hostname=_server_name(target),
-                    happy_eyeballs_delay=None if _is_ip(target.address.host) else _HAPPY_EYEBALLS,
+                    **_eyeballs(self._loop, target.address.host),
                 )
         except Exception as error:
             # Whatever it is, also from the caller's dial: it is this attempt that failed, not the
@@ -229,8 +230,8 @@ class _Pipe(asyncio.Protocol):
         self._lost: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A cast, not a check: uvloop's transports are of another class.
+        self._transport = cast(asyncio.Transport, transport)
         self._lost = asyncio.get_running_loop().create_future()
         self._shell._leaving.add(self._lost)
         self._lost.add_done_callback(self._shell._leaving.discard)
@@ -239,7 +240,7 @@ class _Pipe(asyncio.Protocol):
         if opened is not None:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if not self._shell._made(self):
-            transport.abort()
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._shell._received(self, data)
@@ -266,6 +267,13 @@ def _server_name(target: DialTarget) -> str | None:
     if target.context is None:
         return None
     return target.server_name or target.address.host
+
+
+def _eyeballs(loop: asyncio.AbstractEventLoop, host: str) -> dict[str, Any]:
+    """Return the option that tries a name's addresses side by side; uvloop has none, and tries them in turn."""
+    if _is_ip(host) or not isinstance(loop, asyncio.BaseEventLoop):
+        return {}
+    return {"happy_eyeballs_delay": _HAPPY_EYEBALLS}
 
 
 def _is_ip(host: str) -> bool:
