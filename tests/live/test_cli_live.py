@@ -253,7 +253,7 @@ def test_what_is_no_sentinel_is_code_3_within_the_timeout(port: Any) -> None:
         done = run("masters", f"127.0.0.1:{number}", "--timeout", "0.5")
         took = time.monotonic() - begun
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith("switchmaster: no Sentinel could be reached within")
+    assert done.stderr.startswith("switchmaster: no Sentinel could be reached")
     assert f"127.0.0.1:{number}: " in done.stderr
     assert done.stderr.count("\n") == 1
     assert took < 5

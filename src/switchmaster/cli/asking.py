@@ -69,7 +69,7 @@ def _check_known(watcher: Watcher, name: str, deployment: Deployment) -> None:
 
 def links_settled(watcher: Watcher, limit: float) -> Topology:
     """
-    Wait until every Sentinel is heard, or known not to be, those that were discovered included.
+    Wait until every Sentinel has answered, or is known not to be heard, those that were discovered included.
 
     Args:
         watcher: one that runs.
@@ -94,4 +94,4 @@ def report_unreached(topology: Topology) -> set[SentinelName]:
 
 def _is_settled(topology: Topology, name: SentinelName) -> bool:
     state = topology.sentinels[name]
-    return state.state is LinkState.LIVE or bool(state.reason)
+    return state.answered if state.state is LinkState.LIVE else bool(state.reason)

@@ -53,7 +53,16 @@ class Sentinel:
 
     def value(self) -> SentinelState:
         """Return what a reader gets."""
-        return SentinelState(self.name, self.run_id, self.version, self.state, self.reason, self.seed, self.tilt)
+        return SentinelState(
+            name=self.name,
+            run_id=self.run_id,
+            version=self.version,
+            state=self.state,
+            reason=self.reason,
+            seed=self.seed,
+            tilt=self.tilt,
+            answered=self.answered,
+        )
 
 
 class Roster:

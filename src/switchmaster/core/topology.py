@@ -73,6 +73,8 @@ class SentinelState:
     """Whether the user named it; the others were discovered."""
     tilt: bool
     """It does not trust its own clock: for 30 s it starts no failover."""
+    answered: bool = False
+    """It has answered about all its masters since the start, or may not be asked."""
 
 
 @dataclass(frozen=True, slots=True)
