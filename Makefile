@@ -28,11 +28,8 @@ check: $(VENV)/made-dev  ## lint, format, types, import rules, documentation
 	@for page in tools/*_page.py; do [ ! -e "$$page" ] || $(PY) "$$page" --check || exit 1; done
 	@$(PY) -m pytest -q tests/test_tidy.py tests/test_packaging.py
 
-bench: $(VENV)/made-dev  ## run the benchmarks in bench/
-	@for bench in bench/bench_*.py; do \
-		[ -e "$$bench" ] || { echo "there are no benchmarks in bench/ yet"; break; }; \
-		echo "$$bench"; $(PY) "$$bench" || exit 1; \
-	done
+bench: $(VENV)/made-dev  ## run the benchmarks in bench/ beside redis-py, and write bench/RESULTS.md
+	@$(PY) bench/results.py
 
 docs: $(VENV)/made-dev  ## write the generated pages of docs/ anew
 	@for page in tools/*_page.py; do [ ! -e "$$page" ] || $(PY) "$$page" || exit 1; done
