@@ -107,5 +107,5 @@ def test_watch_keeps_its_invariants_whatever_is_said_in_whatever_order(
         if asking or (not isinstance(fact, (LinkChange, SnapshotEnd)) and not hasattr(fact, "config_epoch")):
             checked.observe(source, fact)
         checked.pass_time(chance.choice([0.0, 0.0, 0.01, 0.3, 1.2, 11.0, 250.0, 700.0]))
-    checked.watch.finish(checked.now, checked.now)
+    checked.watch.finish()
     checked.collect()

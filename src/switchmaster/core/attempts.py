@@ -170,7 +170,7 @@ class Attempts:
                 self._abandon(attempt, f"nothing more was heard of it for {SILENCE:.0f} s", now, wall)
         self._sweep()
 
-    def finish(self, now: float, wall: Wall) -> None:
+    def finish(self) -> None:
         """Close all that is open, as at the end of a replay; what was not switched stays in progress."""
         for attempt in self._open:
             attempt.close()

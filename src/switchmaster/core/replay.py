@@ -45,7 +45,7 @@ def replay(
         event = parse_event(line.channel, line.payload)
         watch.observe(SentinelName(line.sentinel), event, now, wall)
         yield from _told(watch)
-    watch.finish(now, wall)
+    watch.finish()
     yield from _told(watch)
 
 

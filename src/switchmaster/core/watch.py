@@ -175,10 +175,10 @@ class Watch:
         self._soonest = min(self._due.values(), default=None)
         self._drop(self._roster.tick(now, self._listed()))
 
-    def finish(self, now: float, wall: Wall = None) -> None:
+    def finish(self) -> None:
         """End all records that are open, as at the end of a transcript."""
         for name, master in self._masters.items():
-            master.attempts.finish(now, wall)
+            master.attempts.finish()
             self._settle(name, master)
 
     # -- what comes out -----------------------------------------------------------------------------
@@ -352,12 +352,10 @@ class Watch:
                 return self._settle(name, master)
 
     def _master_event(self, sentinel: Sentinel, event: InstanceEvent | SwitchedMaster, now: float, wall: Wall) -> None:
-        name = event.master
-        master = self._masters.get(name) if name is not None else None
+        name = event.name if isinstance(event, SwitchedMaster) else event.instance.master
+        master = self._master(name, now, wall)
         if master is None:
-            master = self._master(name, now, wall) if name is not None else None
-            if name is None or master is None:
-                return
+            return
         belief = master.belief
         if isinstance(event, InstanceEvent):
             belief.mentioned(sentinel.name, event.instance.master_address, sentinel.can_ask, now)
@@ -369,19 +367,18 @@ class Watch:
         judge = JUDGES.get(event.channel)
         if judge is not None:
             judge(belief, sentinel, event, attempt, now, wall)
-        if event.channel in _ASK_AFTER and sentinel.can_ask and name is not None:
+        if event.channel in _ASK_AFTER and sentinel.can_ask:
             self._out.append(Ask(sentinel.name, (name,), f"after {event.channel}"))
         if attempt is None and judge is None and not belief.pending:
             # Most events only tell of a replica or a Sentinel: nothing is to be decided or waited for.
             master.state = None
         else:
-            self._settle(belief.master, master)
+            self._settle(name, master)
 
-    def _remember_try(self, sentinel: Sentinel, name: str | None) -> None:
+    def _remember_try(self, sentinel: Sentinel, name: str) -> None:
         while len(self._tries) >= _TRIES:
             del self._tries[next(iter(self._tries))]
-        if name is not None:
-            self._tries[sentinel.name, sentinel.epoch] = name
+        self._tries[sentinel.name, sentinel.epoch] = name
 
     def _hear_of(self, sentinel: Sentinel, event: InstanceEvent) -> None:
         if isinstance(event, AddressSwitched):
