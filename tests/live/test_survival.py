@@ -148,6 +148,30 @@ def test_one_seed_is_enough_and_an_added_sentinel_is_found(binary: str, lab_fact
         assert {str(name) for name in alone.topology.sentinels} == {f"{h}:{p}" for h, p in lab.sentinel_addresses[:1]}
 
 
+def test_set_of_sentinels_that_was_replaced_by_another_is_found_through_its_name(
+    binary: str, lab_factory: LabFactory
+) -> None:
+    lab = lab_factory(binary=binary)
+    service = Address("sentinels.example", 26379)
+    behind = [Address(*lab.sentinel_addresses[0])]
+
+    def resolve(announced: Address) -> Address:
+        # What a name service does, asked again with every attempt.
+        return behind[0] if announced == service else announced
+
+    with Watcher([service], address_map=resolve, timeout=TIMEOUT) as watcher:
+        gone = list(lab.sentinels)
+        others = [lab.add_sentinel() for _ in range(3)]
+        behind[0] = Address(*others[0].address)
+        for sentinel in gone:
+            lab.crash(sentinel)
+        wanted = {f"{sentinel.host}:{sentinel.port}" for sentinel in others}
+        # The first of them goes by the service's name, and is heard once.
+        within(2 * BOUND, lambda: len(live(watcher) & wanted) >= 2 and str(service) in live(watcher), "the new set")
+        assert watcher.master(MASTER) == lab.master().address
+        assert len(watcher.state(MASTER).opinions) >= 3
+
+
 def test_remove_and_monitor_on_all_sentinels_is_followed(binary: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=binary, replicas=1, down_after_ms=60_000)
     old, node = Address(*lab.master().address), lab.replicas()[0]
