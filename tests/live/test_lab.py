@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -330,3 +331,27 @@ def test_cli_refuses_a_state_directory_that_others_can_write(terminal: Terminal,
     (tmp_path / "switchmaster-lab").mkdir(mode=0o777)
     (tmp_path / "switchmaster-lab").chmod(0o777)
     assert "not a directory of yours alone" in terminal.run("status", code=1)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for next to nothing; mounting one takes root."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(tmp_path)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"a small file system can't be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        yield tmp_path
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_full_disk_is_one_sentence_and_leaves_no_process(small_disk: Path) -> None:
+    lab = Lab(binary=str(find_or_skip("redis-7.0").path), directory=small_disk / "lab")
+    try:
+        with pytest.raises(LabError) as caught:
+            lab.start()
+    finally:
+        lab.stop()
+    assert str(small_disk) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not any(server.alive for server in lab.servers)
