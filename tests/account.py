@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from conditions import eventually
 from switchmaster.core.decisions import Notice, Switch
+from switchmaster.core.facts import LinkState
 from switchmaster.core.model import Address
 from switchmaster.lab import Lab
 from switchmaster.net.watcher import Heard
@@ -66,7 +68,15 @@ class Account:
 def accounts(lab: Lab, *several: dict[str, Any]) -> Iterator[list[Account]]:
     """Watch a lab with several Watchers at once, each with options of its own."""
     with ExitStack() as stack:
-        yield [Account(stack.enter_context(Watcher(lab.sentinel_addresses, **{**options}))) for options in several]
+        watchers = [stack.enter_context(Watcher(lab.sentinel_addresses, **{**options})) for options in several]
+        for watcher in watchers:
+            # A majority is enough to start; a failover that begins before the rest is heard may lack its epoch.
+            eventually(partial(_hears_all, watcher), what="every Sentinel to be heard")
+        yield [Account(watcher) for watcher in watchers]
+
+
+def _hears_all(watcher: Watcher) -> bool:
+    return all(state.state is LinkState.LIVE for state in watcher.topology.sentinels.values())
 
 
 @contextmanager
