@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import answers
 from switchmaster.core import replies
 from switchmaster.core.events import Kind, Unrecognised
 from switchmaster.core.info import InfoMaster
@@ -164,23 +165,17 @@ def test_recorded_rows_keep_what_the_server_said(parse: Callable[[object], objec
 
 
 def test_master_of_a_real_server_is_read_whole() -> None:
-    expected = replies.MasterReply(
-        name="mymaster",
-        address=Address("127.0.0.1", 26101),
-        run_id="8c22397ed9e240bcaccef21dd89ba2e9aa771638",
-        flags=frozenset({"master"}),
-        config_epoch=0,
-        num_replicas=2,
-        num_other_sentinels=2,
-        quorum=2,
-        down_after_ms=1000,
-        failover_timeout_ms=5000,
-        parallel_syncs=1,
-        failover_state=None,
-        role_reported="master",
-    )
-    assert replies.parse_masters(one("redis-7.0.15", "SENTINEL MASTERS")) == (expected,)
-    assert replies.parse_master(one("redis-7.0.15", "r3 SENTINEL MASTER")) == expected
+    assert replies.parse_masters(one("redis-7.0.15", "SENTINEL MASTERS")) == (answers.MASTER,)
+    assert replies.parse_master(one("redis-7.0.15", "r3 SENTINEL MASTER")) == answers.MASTER
+
+
+def test_answers_that_other_tests_are_made_from_are_those_of_a_real_server() -> None:
+    replicas = replies.parse_replicas(one("redis-7.0.15", "SENTINEL REPLICAS mymaster"))
+    sentinels = replies.parse_sentinels(one("redis-7.0.15", "SENTINEL SENTINELS mymaster"))
+    assert isinstance(replicas, tuple)
+    assert answers.REPLICA in replicas
+    assert isinstance(sentinels, tuple)
+    assert answers.SENTINEL in sentinels
 
 
 def test_replica_of_a_real_server_is_read_whole() -> None:
