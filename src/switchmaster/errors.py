@@ -8,6 +8,9 @@ The exception tree of switchmaster.
     ├── NoSentinelReachable      none of the Sentinels answered                           (exit code 3)
     ├── UnknownMaster            the Sentinels answer, but monitor no such master         (exit code 4)
     ├── WaitTimeout              something was waited for and did not come in time        (exit code 1)
+    │   └── NoMasterElected      a client's command waited for a master                   (exit code 1)
+    ├── StaleMaster              the node that is named as master says that it is not     (exit code 1)
+    ├── TransactionMoved         the master changed in the middle of a transaction        (exit code 1)
     ├── WatcherClosed            the Watcher was used before its start or after its end   (exit code 1)
     ├── MissingDependency        an extra is not installed                                (exit code 2)
     └── LabError                 a server of the lab could not be started or steered      (exit code 1)
@@ -24,8 +27,11 @@ from collections.abc import Mapping, Sequence
 __all__ = [
     "LabError",
     "MissingDependency",
+    "NoMasterElected",
     "NoSentinelReachable",
+    "StaleMaster",
     "SwitchmasterError",
+    "TransactionMoved",
     "UnknownMaster",
     "UsageError",
     "WaitTimeout",
@@ -127,6 +133,65 @@ class WaitTimeout(SwitchmasterError):
     def __str__(self) -> str:
         tail = f"; {self.advice}" if self.advice else ""
         return f"waited {self.waited:g} s for {self.what}, in vain{tail}"
+
+
+class NoMasterElected(WaitTimeout):
+    """
+    A client's command waited for a master, and there was none in time; it has not been sent.
+
+    Args:
+        master: the master's name.
+        waited: seconds.
+        reason: how things stand.
+    """
+
+    def __init__(self, master: str, waited: float, reason: str) -> None:
+        super().__init__(f"a master of {master!r} that takes commands", round(waited, 3), reason)
+        self.args = (master, waited, reason)
+        self.master = master
+        self.reason = reason
+
+
+class StaleMaster(SwitchmasterError):
+    """
+    The node that the Sentinels name as master answers ROLE with something else.
+
+    Args:
+        master: the master's name.
+        node: the node's address.
+        role: what it says it is.
+    """
+
+    def __init__(self, master: str, node: str, role: str) -> None:
+        super().__init__(master, node, role)
+        self.master = master
+        self.node = node
+        self.role = role
+
+    def __str__(self) -> str:
+        return (
+            f"{self.node}, which is named as the master of {self.master!r}, answers ROLE {self.role}: what is known of "
+            "it is stale, or a failover is under way; nothing was sent to it"
+        )
+
+
+class TransactionMoved(SwitchmasterError):
+    """
+    The master changed while a connection watched keys or was inside MULTI: the transaction can't go on elsewhere.
+
+    Args:
+        master: the master's name.
+    """
+
+    def __init__(self, master: str) -> None:
+        super().__init__(master)
+        self.master = master
+
+    def __str__(self) -> str:
+        return (
+            f"the master of {self.master!r} changed in the middle of a transaction; nothing of it was carried out on "
+            "the new one: begin it anew"
+        )
 
 
 class WatcherClosed(SwitchmasterError):

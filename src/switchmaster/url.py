@@ -19,7 +19,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Final, TypeVar
 from urllib.parse import unquote, unquote_plus
@@ -133,6 +133,8 @@ class Settings:
     """From what Sentinel announces to what can be dialled."""
     timeout: float | None = None
     """Seconds that a Sentinel or a node has to answer."""
+    parameters: Mapping[str, str] | None = None
+    """Parameters of a URL that are the caller's own; see `parse_url`."""
 
     def over(self, lower: Settings) -> Settings:
         """Put this on top of what a lower precedence says, field by field."""
@@ -174,7 +176,7 @@ def parse_sentinels(words: Iterable[str]) -> Settings:
     return Settings(sentinels=found or None)
 
 
-def parse_url(url: str) -> Settings:
+def parse_url(url: str, more: Collection[str] = ()) -> Settings:
     """
     Read a URL such as ``redis+sentinel://user:pass@h1:26379,h2:26379/mymaster/0?timeout=0.5``.
 
@@ -183,6 +185,10 @@ def parse_url(url: str) -> Settings:
     ``sentinel_username``, ``sentinel_password`` (the userinfo is the nodes'); ``ca``, ``cert``,
     ``key``, ``server_name`` for both, ``sentinel_ca`` … for the Sentinels; ``sentinel_tls``,
     ``node_tls`` (0 or 1); ``timeout`` in seconds.
+
+    Args:
+        url: the URL.
+        more: names of further parameters that the caller knows; they are given in `Settings.parameters`.
 
     Raises:
         UsageError: the URL is wrong; the sentence never shows what could be a password.
@@ -193,9 +199,10 @@ def parse_url(url: str) -> Settings:
         raise UsageError(f"a Sentinel URL begins with {', '.join(s + '://' for s in SCHEMES)}, not with {shown}")
     userinfo, hosts, path, query = _split(rest)
     masters, db = _read_path(path)
-    parameters = _read_query(query)
+    parameters = _read_query(query, (*_PARAMETERS, *more))
     username, password = _read_userinfo(userinfo)
     sentinel, node = _read_accesses(SCHEMES[scheme.lower()], parameters)
+    others = {name: value for name, value in parameters.items() if name not in _PARAMETERS}
     return Settings(
         sentinels=_read_hosts(hosts),
         masters=masters,
@@ -203,6 +210,7 @@ def parse_url(url: str) -> Settings:
         sentinel=sentinel,
         node=replace(node, username=username, password=password),
         timeout=parse_seconds(parameters["timeout"], "the URL's timeout") if "timeout" in parameters else None,
+        parameters=others or None,
     )
 
 
@@ -256,13 +264,13 @@ def _read_path(path: str) -> tuple[tuple[str, ...] | None, int | None]:
     return (name,) if name else None, int(db) if db else None
 
 
-def _read_query(query: str) -> dict[str, str]:
+def _read_query(query: str, known: Collection[str]) -> dict[str, str]:
     parameters: dict[str, str] = {}
     for part in filter(None, query.split("&")):
         name, _, value = part.partition("=")
-        if name not in _PARAMETERS:
+        if name not in known:
             shown = repr(name) if re.fullmatch(r"[a-z][a-z_]{0,30}", name) else "one of that name"
-            raise UsageError(f"a Sentinel URL has no parameter {shown}{_nearest(name, _PARAMETERS)}")
+            raise UsageError(f"a Sentinel URL has no parameter {shown}{_nearest(name, known)}")
         if name in parameters:
             raise UsageError(f"the URL gives its parameter {name!r} twice")
         parameters[name] = unquote_plus(value)

@@ -215,6 +215,41 @@ def test_link_is_down_where_no_channel_is_allowed() -> None:
     assert "none of Sentinel's channels" in down_reason(facts)
 
 
+def test_link_that_may_poll_asks_again_and_again_where_no_channel_is_allowed() -> None:
+    sentinel = ScriptedSentinel(refuse={"PSUBSCRIBE": NOPERM, "SUBSCRIBE": NOPERM})
+    link = link_of(poll_interval=1.0)
+    streams: set[int] = set()
+    facts = exchange(link, sentinel, 0.0, open_streams=streams)
+    live = next(fact for fact in facts if isinstance(fact, LinkChange) and fact.state is LinkState.LIVE)
+    assert "none of Sentinel's channels" in live.reason
+    assert any(isinstance(fact, MasterSnapshot) for fact in facts)
+    assert link.subscribed == ""
+    link.tick(1.0)
+    assert any(isinstance(fact, MasterSnapshot) for fact in exchange(link, sentinel, 1.0, open_streams=streams))
+
+
+def test_link_that_may_poll_is_left_where_it_may_not_ask_either() -> None:
+    refuse = {"PSUBSCRIBE": NOPERM, "SUBSCRIBE": NOPERM, "SENTINEL": NOPERM, "ROLE": NOPERM}
+    facts = exchange_until_down(ScriptedSentinel(refuse=refuse), poll_interval=1.0)
+    assert "neither subscribe nor ask" in down_reason(facts)
+
+
+def test_link_in_a_hurry_dials_at_once_and_asks_at_once() -> None:
+    sentinel = ScriptedSentinel()
+    link = live_link(sentinel)
+    asked = len(sentinel.commands)
+    link.hurry(0.1)
+    exchange(link, sentinel, 0.1, open_streams={0})
+    assert "ROLE" in [command for _, command in sentinel.commands[asked:]]
+    link.receive_eof(0.2)
+    assert link.state is LinkState.DOWN
+    link.hurry(0.2)
+    assert link.state is LinkState.CONNECTING
+    link.close()
+    link.hurry(0.3)
+    assert link.streams_wanted == 0
+
+
 def exchange_until_down(sentinel: ScriptedSentinel, **options: object) -> list[Fact]:
     link = link_of(**options)
     facts = exchange(link, sentinel, 0.0)

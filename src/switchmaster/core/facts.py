@@ -38,7 +38,8 @@ class LinkChange:
 
     state: LinkState
     reason: str = ""
-    """Why it went down, as the end of a sentence; empty otherwise. Never holds a secret."""
+    """Why it went down, or why a live one is not subscribed, as the end of a sentence; empty otherwise. Never holds
+    a secret."""
     run_id: RunId | None = None
     """The Sentinel's own id, once it is live and if it may be asked."""
     version: str = ""

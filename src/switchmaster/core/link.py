@@ -51,6 +51,8 @@ class Link:
         reconcile_interval: seconds between whole snapshots, give or take a fifth.
         stable_after: seconds that a conversation must have been live before the backoff starts
             again.
+        poll_interval: seconds between whole snapshots of a Sentinel that lets this user subscribe to nothing of
+            use; None leaves such a Sentinel instead.
 
     Raises:
         ValueError: a number is not positive, or the client name is not one word.
@@ -69,9 +71,10 @@ class Link:
         ping_interval: float = 1.0,
         reconcile_interval: float = 10.0,
         stable_after: float = 5.0,
+        poll_interval: float | None = None,
     ) -> None:
-        if min(timeout, ping_interval, reconcile_interval) <= 0:
-            raise ValueError("timeout, ping_interval and reconcile_interval are seconds above 0")
+        if min(timeout, ping_interval, reconcile_interval, poll_interval or 1.0) <= 0:
+            raise ValueError("timeout, ping_interval, reconcile_interval and poll_interval are seconds above 0")
         if not client_name or any(char.isspace() or not char.isprintable() for char in client_name):
             raise ValueError("client_name must be one word")
         self.name = name
@@ -83,6 +86,7 @@ class Link:
         self._ping_interval = ping_interval
         self._reconcile_interval = reconcile_interval
         self._stable_after = stable_after
+        self._poll_interval = poll_interval
         self._backoff = Backoff()
         self._facts: list[Fact] = []
         self._state = LinkState.CONNECTING
@@ -98,6 +102,7 @@ class Link:
         self._greeting: Greeting | None = None
         self._subscription: Subscription | None = None
         self._inquiry: Inquiry | None = None
+        self._denied = ""
         self._greeting_due: float | None = None
         self._reconcile_at: float | None = None
         self._live_since: float | None = None
@@ -275,6 +280,14 @@ class Link:
             self._inquiry.want(names)
             self._inquiry.pump()
 
+    def hurry(self, now: float) -> None:
+        """Dial at once where the link waits to dial again, and ask about everything where it is live."""
+        if self._state is LinkState.DOWN and not self._closed:
+            self._retry_at = now
+            self.tick(now)
+        else:
+            self.ask(now)
+
     def close(self) -> None:
         """End the conversation for good; the shell closes what is no longer wanted."""
         if self._closed:
@@ -313,14 +326,22 @@ class Link:
             lambda command, on_reply, count: self._ask(current, command, on_reply, count),
             self._go_live,
             self._revoke_question,
+            self._take_denial,
             self._go_down,
         )
         self._subscription.begin()
 
+    def _take_denial(self, reason: str, now: float) -> None:
+        if self._poll_interval is None:
+            self._go_down(reason, now)
+        else:
+            self._denied = f"{reason}; until then it is asked every {self._poll_interval:g} s"
+            self._go_live(now)
+
     def _go_live(self, now: float) -> None:
         self._greeting_due = None
         self._live_since = now
-        self._change(LinkState.LIVE)
+        self._change(LinkState.LIVE, self._denied)
         if self._inquiry is None:
             self._inquire()
 
@@ -352,11 +373,16 @@ class Link:
     def _end_round(self, now: float, masters: int) -> None:
         self.counters.rounds += 1
         jitter = 0.8 + 0.4 * self._rng()
-        self._reconcile_at = now + self._reconcile_interval * max(1.0, masters / _LARGE) * jitter
+        interval = self._poll_interval if self._denied and self._poll_interval else self._reconcile_interval
+        self._reconcile_at = now + interval * max(1.0, masters / _LARGE) * jitter
 
     def _refuse_questions(self) -> None:
         self._reconcile_at = None
-        if self._state is LinkState.LIVE:
+        if self._denied:
+            self._go_down(
+                "the user may neither subscribe nor ask; grant it the rights that the README lists", self._now
+            )
+        elif self._state is LinkState.LIVE:
             self._change(LinkState.LIVE)
 
     # Frames.

@@ -38,7 +38,8 @@ class Subscription:
         ask: writes a command that so many confirmations answer.
         on_confirmed: is called with the time from which on events are heard.
         on_refusal: is called when a way is refused and the next one is tried.
-        on_failure: is called with the reason and the time when nothing is left to try.
+        on_denied: is called with the reason and the time when the user may not subscribe to what is needed.
+        on_failure: is called with the reason and the time when the Sentinel answers anything else.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class Subscription:
         "_ask",
         "_left",
         "_on_confirmed",
+        "_on_denied",
         "_on_failure",
         "_on_refusal",
         "subscribed",
@@ -56,11 +58,13 @@ class Subscription:
         ask: _Ask,
         on_confirmed: Callable[[float], None],
         on_refusal: Callable[[], None],
+        on_denied: Callable[[str, float], None],
         on_failure: Callable[[str, float], None],
     ) -> None:
         self._ask = ask
         self._on_confirmed = on_confirmed
         self._on_refusal = on_refusal
+        self._on_denied = on_denied
         self._on_failure = on_failure
         self._allowed: list[str] = []
         self._left = len(_CHANNELS)
@@ -102,9 +106,9 @@ class Subscription:
         if _NEEDED in self._allowed:
             self._confirm(" ".join(self._allowed), now)
         elif self._allowed:
-            self._on_failure(f"the user may not subscribe to {_NEEDED}; grant it the channel", now)
+            self._on_denied(f"the user may not subscribe to {_NEEDED}; grant it the channel", now)
         else:
-            self._on_failure("the user may subscribe to none of Sentinel's channels; grant it &*", now)
+            self._on_denied("the user may subscribe to none of Sentinel's channels; grant it &*", now)
 
     def _confirm(self, subscribed: str, now: float) -> None:
         self.subscribed = subscribed

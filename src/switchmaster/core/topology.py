@@ -57,6 +57,8 @@ class Opinion:
     live: bool
     """Whether we hear this Sentinel now."""
     agrees: bool
+    others: int | None = None
+    """How many other Sentinels it knows (``num-other-sentinels``); None where it was not asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Voters:
     def opinions(self, believed: Address | None) -> tuple[Opinion, ...]:
         """Return what each Sentinel says, in order of name."""
         return tuple(
-            Opinion(name, view.address, view.epoch, view.live, view.address == believed)
+            Opinion(name, view.address, view.epoch, view.live, view.address == believed, view.others)
             for name, view in sorted(self.views.items())
             if view.address is not None
         )

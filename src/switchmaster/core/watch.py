@@ -217,6 +217,16 @@ class Watch:
         return self._first_answer is not None
 
     @property
+    def hearing(self) -> bool:
+        """Whether any Sentinel is heard, or answers, now."""
+        return any(sentinel.state is LinkState.LIVE for sentinel in self._roster)
+
+    @property
+    def idle(self) -> bool:
+        """Whether every link has failed, and waits to be dialled again."""
+        return all(sentinel.failed and sentinel.state is LinkState.DOWN for sentinel in self._roster)
+
+    @property
     def all_failed(self) -> bool:
         """Whether a connection to each Sentinel has failed."""
         return all(sentinel.failed for sentinel in self._roster)

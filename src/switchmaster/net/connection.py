@@ -47,6 +47,12 @@ class Connection(Shell):
             self.link.ask(self._now, names)
             self._pump()
 
+    def hurry(self) -> None:
+        """Dial at once where that is due later, or ask for a whole snapshot; see `Link.hurry`."""
+        if self._loop is not None:
+            self.link.hurry(self._now)
+            self._pump()
+
     def _streams_wanted(self) -> int:
         return self.link.streams_wanted
 

@@ -13,11 +13,15 @@ from typing import Any, TypeVar, cast
 
 from .feeds import Feed, Latest
 
-__all__ = ["Readers"]
+__all__ = ["Readers", "Turn"]
 
 _log = logging.getLogger("switchmaster")
 
 T = TypeVar("T")
+
+
+class Turn:
+    """What is told after every turn that may have changed the belief; it says no more than that."""
 
 
 class Readers:
@@ -95,6 +99,7 @@ class Readers:
 
     def touch(self) -> None:
         """Say that there is a newer value for the feeds of `latest`."""
+        self.tell(Turn, Turn())
         for feed in self._feeds:
             if isinstance(feed, Latest):
                 feed.touch()

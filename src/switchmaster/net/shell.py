@@ -107,6 +107,10 @@ class Shell(ABC):
         if self._leaving:
             await asyncio.wait(list(self._leaving))
 
+    def sockets(self) -> list[int]:
+        """Return the descriptors of its open connections."""
+        return [number for pipe in self._pipes.values() if (number := pipe.descriptor()) >= 0]
+
     @property
     def _now(self) -> float:
         assert self._loop is not None
@@ -257,6 +261,10 @@ class _Pipe(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         assert self._transport is not None
         self._transport.write(data)
+
+    def descriptor(self) -> int:
+        opened = self._transport.get_extra_info("socket") if self._transport is not None else None
+        return -1 if opened is None else int(opened.fileno())
 
     def abort(self) -> None:
         assert self._transport is not None

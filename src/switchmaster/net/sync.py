@@ -12,6 +12,7 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextlib
+import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
@@ -19,6 +20,7 @@ from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
 from ..core.decisions import Notice, Switch
+from ..core.facts import Probe
 from ..core.failover import Failover
 from ..core.model import Address
 from ..core.topology import MasterState, Topology
@@ -58,6 +60,19 @@ class LoopThread:
         """Whether the caller is in the loop's own thread."""
         return threading.current_thread() is self._thread
 
+    def begin(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """
+        Begin a coroutine in the loop; the future ends with it.
+
+        Raises:
+            WatcherClosed: the loop has ended.
+        """
+        with self._lock:
+            if not self._open:
+                work.close()
+                raise WatcherClosed
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """
         Run a coroutine in the loop and return what it returns.
@@ -69,11 +84,7 @@ class LoopThread:
         if self.is_current:
             work.close()
             raise RuntimeError("a callback of the Watcher runs in its loop: it must not wait for the loop")
-        with self._lock:
-            if not self._open:
-                work.close()
-                raise WatcherClosed
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = self.begin(work)
         try:
             return future.result()
         except concurrent.futures.CancelledError:
@@ -92,7 +103,13 @@ class LoopThread:
 
         return self.run(looking())
 
-    def stop(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call something in the loop, soon; nothing happens where it has ended."""
+        with self._lock:
+            if self._open:
+                self._loop.call_soon_threadsafe(callback)
+
+    def stop(self, last: Callable[[], Coroutine[Any, Any, None]], wait: bool = True) -> None:
         """
         Run one last coroutine, then end the loop and its thread, with all that still runs there.
 
@@ -101,12 +118,14 @@ class LoopThread:
 
         Args:
             last: makes the coroutine.
+            wait: False only begins the end.
         """
         with self._lock:
             if self._open:
                 self._open = False
                 self._loop.call_soon_threadsafe(self._begin_end, last)
-        self.join()
+        if wait:
+            self.join()
 
     def join(self) -> None:
         """Wait until the thread has ended; from the loop's own thread do nothing."""
@@ -265,13 +284,40 @@ class Watcher:
             self.close()
             raise
 
-    def close(self) -> None:
-        """End all links, iterators and the thread; safe to call twice, and from any thread."""
+    def close(self, wait: bool = True) -> None:
+        """
+        End all links, iterators and the thread; safe to call twice, and from any thread.
+
+        Args:
+            wait: False only begins the end, for callers that must not wait.
+        """
         with self._lock:
             self._closed = True
         _running.discard(self)
         if self._thread is not None:
-            self._thread.stop(self._watcher.close)
+            self._thread.stop(self._watcher.close, wait)
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call something in the loop's thread, soon; does not wait, and does nothing where the thread has ended."""
+        if self._thread is not None:
+            self._thread.soon(callback)
+
+    def abandon(self) -> None:
+        """
+        Let go of everything in a forked child, where the thread does not exist: the sockets are the parent's too.
+
+        Their descriptors are turned to the null device, so that no peer takes the child for the parent, and nothing
+        is taken out of the parent's selector, which the child shares.
+        """
+        _running.discard(self)
+        self._closed = True
+        _abandoned.append(self)
+        null = os.open(os.devnull, os.O_RDWR)
+        try:
+            for opened in self._watcher.sockets():
+                os.dup2(null, opened, inheritable=False)
+        finally:
+            os.close(null)
 
     def __enter__(self) -> Self:
         self.start()
@@ -327,6 +373,44 @@ class Watcher:
         return self._watcher.dialled(address)
 
     @property
+    def hearing(self) -> bool:
+        """Whether at least one Sentinel is heard, or answers, now."""
+        return self._read(lambda: self._watcher.hearing)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no Sentinel is connected to or dialled: all wait to be dialled again."""
+        return self._read(lambda: self._watcher.idle)
+
+    @property
+    def established(self) -> bool:
+        """Whether enough Sentinels have answered since the start to believe them."""
+        return self._watcher.established
+
+    def refresh(self) -> None:
+        """Ask all Sentinels anew, and dial those at once that would be dialled later; does not wait for answers."""
+        self._running().read(self._watcher.refresh)
+
+    def role(self, node: Address) -> Probe:
+        """
+        Ask a data node for its ROLE, once, over a connection of its own.
+
+        Args:
+            node: its address, as Sentinel announces it.
+
+        Returns:
+            What it answered, or the reason why it gave no answer within ``timeout``.
+
+        Raises:
+            WatcherClosed: the watcher does not run.
+        """
+        return self.begin_role(node).result()
+
+    def begin_role(self, node: Address) -> concurrent.futures.Future[Probe]:
+        """Ask as `role` does, without waiting; the future gets what it returns, or raises."""
+        return self._running().begin(self._watcher.role(node))
+
+    @property
     def counters(self) -> dict[str, int]:
         """What was counted since the start, limits that were hit included."""
         return self._read(lambda: self._watcher.counters)
@@ -369,6 +453,10 @@ class Watcher:
         """Call back with each notice, in the loop's thread; returns what ends that. Must not block."""
         return self._watcher.on_notice(callback)
 
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back after every turn that may have changed something, in the loop's thread; must not block."""
+        return self._watcher.on_change(callback)
+
     def _stream(self, make: Callable[[], Feed[T]]) -> Stream[T]:
         thread = self._running()
         return Stream(thread, thread.read(make))
@@ -386,6 +474,8 @@ class Watcher:
 
 
 _running: weakref.WeakSet[Watcher] = weakref.WeakSet()
+_abandoned: list[Watcher] = []
+"""Of a parent process: kept, because the end of a loop would touch the selector that both processes share."""
 
 
 @atexit.register

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Self
 
 from ..core.decisions import (
     Ask,
@@ -33,24 +33,18 @@ from ..core.facts import Fact, LinkChange, MasterSnapshot, Probe, SnapshotEnd
 from ..core.failover import Failover
 from ..core.link import Link
 from ..core.model import Address, Grade, SentinelName
-from ..core.nodelink import NodeLink
 from ..core.topology import MasterState, Topology
 from ..core.watch import Watch
 from ..errors import NoSentinelReachable, UnknownMaster, UsageError, WatcherClosed
+from .arguments import AddressLike, check_several, read_address, read_grade
 from .connection import Connection
 from .dial import AddressMap, DialTarget, Tls, map_address
 from .feeds import Feed
 from .node import NodeConnection
-from .readers import Readers
+from .probes import Probes
+from .readers import Readers, Turn
 
 __all__ = ["AddressLike", "Heard", "Watcher"]
-
-AddressLike: TypeAlias = str | tuple[str, int]
-"""A Sentinel as the user writes it: ``"host:port"``, ``("host", port)``, or an `Address`."""
-
-SENTINEL_PORT: Final = 26379
-PROBES: Final = 256
-"""Nodes that are asked at once; beyond, a switch has to do without the node's own word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +79,8 @@ class Watcher:
         probe: whether to ask data nodes for their ROLE; without, no switch is known before Sentinel says so.
         queue: items that wait for a slow reader of `switches`, `events`, `failovers` or `notices`.
         reconcile: seconds between two rounds of questions beside the events.
+        poll: seconds between two rounds of questions to a Sentinel that lets us subscribe to nothing of use; None
+            leaves it alone, and says why.
     """
 
     def __init__(
@@ -95,10 +91,10 @@ class Watcher:
         masters: Sequence[str] | None = None,
         username: str | None = None,
         password: str | None = None,
-        tls: Tls | None = None,
+        tls: Tls | ssl.SSLContext | None = None,
         node_username: str | None = None,
         node_password: str | None = None,
-        node_tls: Tls | None = None,
+        node_tls: Tls | ssl.SSLContext | None = None,
         address_map: AddressMap | None = None,
         timeout: float = 1.0,
         grade: Grade | str = Grade.PROMOTED,
@@ -106,33 +102,38 @@ class Watcher:
         probe: bool = True,
         queue: int = 10_000,
         reconcile: float = 10.0,
+        poll: float | None = None,
     ) -> None:
-        if not timeout > 0 or queue < 1 or not reconcile > 0:
-            raise UsageError("timeout, queue and reconcile must be more than 0")
-        self._seeds = {SentinelName(str(a)): a for a in map(_address, _several(sentinels))}
+        if not timeout > 0 or queue < 1 or not reconcile > 0 or (poll is not None and not poll > 0):
+            raise UsageError("timeout, queue, reconcile and poll must be more than 0")
+        self._seeds = {SentinelName(str(a)): a for a in map(read_address, check_several(sentinels))}
         self._credentials = (username, password)
-        self._node_credentials = (node_username, node_password)
         self._tls, self._node_tls = tls, node_tls
         self._contexts: dict[bool, ssl.SSLContext | None] = {
-            False: tls.context() if tls is not None else None,
-            True: node_tls.context() if node_tls is not None else None,
+            False: tls.context() if isinstance(tls, Tls) else tls,
+            True: node_tls.context() if isinstance(node_tls, Tls) else node_tls,
         }
         self._address_map = address_map
         self._masters = None if masters is None else tuple(masters)
-        self._timeout, self._queue, self._reconcile = timeout, queue, reconcile
+        self._timeout, self._queue, self._reconcile, self._poll = timeout, queue, reconcile, poll
         self._watch = Watch(
             self._seeds,
             deployment=deployment,
             masters=masters,
-            policy=_grade(grade),
+            policy=read_grade(grade),
             probing=probe,
             discover=discover,
             timeout=timeout,
         )
         self._connections: dict[SentinelName, Connection] = {}
-        self._probes: dict[Address, tuple[NodeConnection, set[str]]] = {}
+        self._probes = Probes(
+            lambda node: self._target(node, True),
+            (node_username, node_password),
+            timeout,
+            self._on_probes,
+            self._close_later,
+        )
         self._closing: set[asyncio.Task[None]] = set()
-        self._refused = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
@@ -209,7 +210,7 @@ class Watcher:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        shells = [*self._connections.values(), *(shell for shell, _ in self._probes.values())]
+        shells = [*self._connections.values(), *self._probes.shells()]
         self._connections.clear()
         self._probes.clear()
         await asyncio.gather(*(shell.close() for shell in shells), *self._closing)
@@ -275,6 +276,47 @@ class Watcher:
         assert state is not None
         return state
 
+    @property
+    def hearing(self) -> bool:
+        """Whether at least one Sentinel is heard, or answers, now."""
+        return self._watch.hearing
+
+    @property
+    def idle(self) -> bool:
+        """Whether no Sentinel is connected to or dialled: all wait to be dialled again."""
+        return self._watch.idle
+
+    @property
+    def established(self) -> bool:
+        """Whether enough Sentinels have answered since the start to believe them."""
+        return self._watch.established
+
+    def refresh(self) -> None:
+        """Ask all Sentinels anew, and dial those at once that would be dialled later; does not wait."""
+        for connection in list(self._connections.values()):
+            connection.hurry()
+
+    def sockets(self) -> list[int]:
+        """Return the descriptors of all connections."""
+        shells = [*self._connections.values(), *self._probes.shells()]
+        return [number for shell in shells for number in shell.sockets()]
+
+    async def role(self, node: Address) -> Probe:
+        """
+        Ask a data node for its ROLE, once, over a connection of its own.
+
+        Args:
+            node: its address, as Sentinel announces it.
+
+        Returns:
+            What it answered, or the reason why it gave no answer within ``timeout``.
+
+        Raises:
+            WatcherClosed: the watcher does not run.
+        """
+        self._check_running()
+        return await self._probes.ask_once(node)
+
     def dialled(self, address: Address) -> Address:
         """Return what to connect to for an announced address, by ``address_map``."""
         return map_address(self._address_map, address)
@@ -287,7 +329,7 @@ class Watcher:
             for name, count in asdict(connection.link.counters).items():
                 totals[f"link_{name}"] = totals.get(f"link_{name}", 0) + count
         return totals | {
-            "probes_refused": self._refused,
+            "probes_refused": self._probes.refused,
             "callback_errors": self._readers.callback_errors,
             "feeds_missed": self._readers.missed,
         }
@@ -330,6 +372,15 @@ class Watcher:
         """Call back with each notice, in the loop; returns what ends that. Must not block."""
         return self._readers.on(Notice, callback)
 
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """
+        Call back after every turn that may have changed the belief or a link, in the loop; returns what ends that.
+
+        For those who follow a few masters closely: `state` costs them a look-up where nothing has changed, while
+        `changes` makes a whole Topology. Must not block.
+        """
+        return self._readers.on(Turn, lambda _: callback())
+
     # -- facts in, decisions out --------------------------------------------------------------------
 
     def _on_facts(self, sentinel: SentinelName, facts: list[Fact], now: float) -> None:
@@ -371,9 +422,9 @@ class Watcher:
                 if sentinel in self._connections:
                     self._connections[sentinel].ask(masters or None)
             case StartProbe(node, master):
-                self._start_probe(node, master)
+                self._probes.start(node, master)
             case StopProbe(node, master):
-                self._stop_probe(node, master)
+                self._probes.stop(node, master)
             case Connect(sentinel, address):
                 self._connect(sentinel, address)
             case Disconnect(sentinel):
@@ -406,33 +457,11 @@ class Watcher:
             rng=random.random,
             timeout=self._timeout,
             reconcile_interval=self._reconcile,
+            poll_interval=self._poll,
         )
         connection = Connection(link, lambda: self._target(address, False), self._on_facts)
         self._connections[name] = connection
         connection.start()
-
-    def _start_probe(self, node: Address, master: str) -> None:
-        if node in self._probes:
-            self._probes[node][1].add(master)
-            return
-        if len(self._probes) >= PROBES:
-            self._refused += 1
-            probe = Probe(node, None, f"{PROBES} other nodes are being asked")
-            assert self._loop is not None
-            self._loop.call_soon(self._on_probes, [probe], self._loop.time())
-            return
-        username, password = self._node_credentials
-        link = NodeLink(node, username=username, password=password, rng=random.random, timeout=self._timeout)
-        shell = NodeConnection(link, lambda: self._target(node, True), self._on_probes)
-        self._probes[node] = (shell, {master})
-        shell.start()
-
-    def _stop_probe(self, node: Address, master: str) -> None:
-        shell, wanted = self._probes.get(node, (None, set()))
-        wanted.discard(master)
-        if shell is not None and not wanted:
-            del self._probes[node]
-            self._close_later(shell)
 
     def _close_later(self, shell: Connection | NodeConnection) -> None:
         assert self._loop is not None
@@ -442,32 +471,9 @@ class Watcher:
 
     def _target(self, address: Address, node: bool) -> DialTarget:
         tls = self._node_tls if node else self._tls
-        server_name = tls.server_name if tls is not None else None
+        server_name = tls.server_name if isinstance(tls, Tls) else None
         return DialTarget(map_address(self._address_map, address), self._contexts[node], server_name)
 
     def _check_running(self) -> None:
         if self._loop is None or self._closed:
             raise WatcherClosed
-
-
-def _address(given: AddressLike) -> Address:
-    if isinstance(given, str):
-        return Address.parse(given, SENTINEL_PORT)
-    host, port = given
-    return Address.parse(str(Address(host, port)))
-
-
-def _several(sentinels: Sequence[AddressLike]) -> Sequence[AddressLike]:
-    if isinstance(sentinels, str) or not sentinels:
-        raise UsageError('give the Sentinels as a list, such as ["10.0.0.1:26379", "10.0.0.2:26379"]')
-    return sentinels
-
-
-def _grade(grade: Grade | str) -> Grade:
-    if isinstance(grade, Grade):
-        return grade
-    try:
-        return Grade[grade.upper()]
-    except KeyError:
-        names = ", ".join(str(each) for each in Grade)
-        raise UsageError(f"{grade!r} is no grade; the grades are {names}") from None

@@ -1,0 +1,375 @@
+"""
+Connection, pool and Sentinel for asyncio, to be mixed into those of a client library.
+
+Only what needs a loop is here: carrying out a plan without blocking, and aborting a transport in the loop that it
+belongs to. The Watcher runs in a thread of its own, shared with all loops and threads of the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Self
+
+from ..core.gate import Limits
+from ..core.reach import Ask, Dial, Effect, HangUp, Wait
+from ..errors import SwitchmasterError
+from .connection import COMEBACKS, MARKS, FollowingConnection
+from .library import Library
+from .lines import Lines
+from .pool import FollowingPool
+from .sentinel import FollowingSentinel
+
+__all__ = ["Connection", "Pool", "Sentinel"]
+
+_Theirs: Any = object
+"""The library's own class, before which ours is mixed in."""
+
+
+class Connection(FollowingConnection, _Theirs):
+    """A connection of a loop's."""
+
+    retry: Any
+    _welcomed: Callable[[], None]
+    _loop: asyncio.AbstractEventLoop | None = None
+    """The loop in which it was dialled last."""
+    _attempt: asyncio.Timeout | None = None
+    """The attempt to connect that is under way."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._follow(self.connection_pool.lines)
+        self._turn = asyncio.Lock()
+
+    def _me(self) -> object:
+        return asyncio.current_task()
+
+    def _is_up(self) -> bool:
+        return self._writer is not None
+
+    # -- the library's verbs ------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """Connect to where commands may go, unless it is there; wait for a failover as `Options` say."""
+        if self._dials():
+            await super().connect()
+        elif not self._stays() and not self._listens:  # a listener comes back when it reads
+            self._gave_up = None
+            await self._reach()
+
+    async def connect_check_health(self, *arguments: Any, **options: Any) -> None:
+        """Connect; the library's own attempt is made from inside ours."""
+        if self._dials():
+            await super().connect_check_health(*arguments, **options)
+        else:
+            await self._reach()
+
+    async def on_connect(self) -> None:
+        """Greet, and ask the node what it is (valkey-py)."""
+        async with self._greeting():
+            await super().on_connect()
+
+    async def on_connect_check_health(self, *arguments: Any, **options: Any) -> None:
+        """Greet, and ask the node what it is (redis-py)."""
+        async with self._greeting():
+            await super().on_connect_check_health(*arguments, **options)
+
+    async def disconnect(self, *arguments: Any, **options: Any) -> None:
+        self._forget_session()
+        await super().disconnect(*arguments, **options)
+
+    async def send_command(self, *words: Any, **options: Any) -> None:
+        if words[0] not in MARKS and not self._pinned:
+            await super().send_command(*words, **options)
+            return
+        self._single = True
+        try:
+            await super().send_command(*words, **options)
+        finally:
+            self._single = False
+        if words[0] in MARKS:
+            self._mark(words[0])
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if self._seen is not self._view.current and self._must_wait():
+            await self._reach()
+        await super().send_packed_command(command, check_health)
+        if self._pinned and not self._single:
+            self._pinned = False  # a whole transaction, EXEC and all
+
+    async def read_response(self, *arguments: Any, **options: Any) -> Any:
+        if self._listens and not self._dials():
+            timeout = arguments[1] if len(arguments) > 1 else options.get("timeout")
+            return await self._listen(lambda: super(Connection, self).read_response(*arguments, **options), timeout)
+        try:
+            return await super().read_response(*arguments, **options)
+        except self._lines.library.exceptions.ConnectionError as error:
+            raise self._lost(error) from error
+
+    # -- following ----------------------------------------------------------------------------------
+
+    def cut(self) -> None:
+        """Abort the transport under whoever waits for it; from any thread."""
+        self._cut = True
+        if self._loop is not None:
+            # A loop that was closed has taken its transports along.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._abort)
+
+    def _abort(self) -> None:
+        # By the time the loop gets here the connection may have gone where it should be.
+        if not self._cut:
+            return
+        if self._attempt is not None and not self._attempt.expired():
+            self._attempt.reschedule(asyncio.get_running_loop().time())
+        elif self._writer is not None:
+            self._writer.transport.abort()
+
+    async def _reach(self, limits: Limits | None = None) -> None:
+        with self._reaching(limits) as reach:
+            plan = self._plan(reach)
+            try:
+                effect = next(plan)
+                while True:
+                    effect = plan.send(await self._do(effect))
+            except StopIteration as done:
+                self._seen = done.value
+                self._attempts = 0
+
+    async def _do(self, effect: Effect) -> Exception | None:
+        match effect:
+            case Dial(address, master):
+                return await self._dial(address, master)
+            case Wait(seen, until):
+                await self._view.wait_in_loop(seen, until)
+                self._lines.look_again()
+            case HangUp():
+                await self._hang_up()
+            case Ask():
+                return await ask(self._lines)
+        return None
+
+    async def _dial(self, address: Any, master: bool) -> Exception | None:
+        library: Library = self._lines.library
+        async with _Turn(self._turn) as turn:
+            if self.at == address:  # another task was faster: a listener, and who subscribes for it
+                return None
+            await self._hang_up()
+            retry, self._loop = self.retry, asyncio.get_running_loop()
+            self._dialler, self.retry, self._welcomed = self._me(), library.no_retry_in_loop, turn.end
+            try:
+                # The library limits the connection; that a hung server never greets is for us to end.
+                async with asyncio.timeout(self._attempt_limit(None)) as self._attempt:
+                    dialled = self._begin_dial(address, master)
+                    if dialled is not None:
+                        await self.connect_to(dialled)
+            except library.refused:
+                raise
+            except TimeoutError:
+                await self._hang_up()
+                return self._lost(library.timeout(f"Timeout connecting to server {address}"))
+            except library.passing as error:
+                await self._hang_up()
+                return error
+            finally:
+                self._dialler, self.retry, self._attempt = None, retry, None
+        return None
+
+    @contextlib.asynccontextmanager
+    async def _greeting(self) -> AsyncIterator[None]:
+        if not self._dials() or self._greets:
+            yield
+            return
+        self._greets = True
+        try:
+            yield
+            await self._prove()
+        finally:
+            self._greets = False
+        self._welcome()
+        # The library's callbacks follow, which subscribe anew; they may need a lock of somebody who waits for us.
+        self._welcomed()
+
+    async def _prove(self) -> None:
+        await self.send_command("ROLE", check_health=False)
+        try:
+            answer = await self.read_response()
+        except self._lines.library.exceptions.ResponseError as error:
+            self._unasked(error)
+        else:
+            self._judge(answer)
+
+    # -- listeners ----------------------------------------------------------------------------------
+
+    async def _listen(self, read: Callable[[], Awaitable[Any]], timeout: Any) -> Any:
+        """Read what was published; where the connection is lost, come back and read on there."""
+        for left in reversed(range(COMEBACKS)):
+            if self.at is None and not await self._come_back(timeout):
+                return None
+            try:
+                return await read()
+            except self._lines.library.exceptions.ConnectionError as error:
+                if not left or not self._comes_back(error):
+                    raise self._lost(error) from error
+                self._listens = True
+                await self._hang_up()
+        return None
+
+    async def _come_back(self, timeout: Any) -> bool:
+        """Connect anew, which subscribes anew; return whether it succeeded within the reader's time."""
+        try:
+            await self._reach(self._limits_to_come_back(timeout))
+        except self._lines.library.unreachable:
+            if not self._may_be_silent():
+                raise
+            return False
+        self._lost_at = None
+        return True
+
+    async def _hang_up(self) -> None:
+        """Disconnect without waiting for the peer, and remain a listener if it was one."""
+        listens, lost_at = self._listens, self._lost_at
+        await self.disconnect(nowait=True)
+        self._listens, self._lost_at = listens, lost_at
+
+
+class _Turn:
+    """A lock for an `async with` block, which may be released before the block ends."""
+
+    def __init__(self, lock: asyncio.Lock) -> None:
+        self._lock = lock
+        self._held = False
+
+    async def __aenter__(self) -> Self:
+        await self._lock.acquire()
+        self._held = True
+        return self
+
+    def end(self) -> None:
+        """Release the lock, if it is still held."""
+        if self._held:
+            self._held = False
+            self._lock.release()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.end()
+
+
+class Pool(FollowingPool, _Theirs):
+    """A pool of a loop's connections."""
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        await super().disconnect(self._spared(inuse_connections))
+
+    async def get_master_address(self) -> tuple[str, int]:
+        return await discover(self.lines)
+
+
+class Sentinel(FollowingSentinel, _Theirs):
+    """A Sentinel for asyncio."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._kept_by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, Any]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def _kept(self) -> dict[Any, Any]:
+        # A pool belongs to the loop that uses it; outside of one nobody knows which that will be.
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return {}
+        return self._kept_by_loop.setdefault(loop, {})
+
+    def _all_kept(self) -> list[dict[Any, Any]]:
+        return list(self._kept_by_loop.values())
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """
+        Return where a master is: from memory while a Sentinel is heard, else by asking all of them at once.
+
+        Args:
+            service_name: the master's name.
+
+        Returns:
+            Host and port, as they are dialled.
+
+        Raises:
+            MasterNotFoundError: of the library; `NoSentinelReachable`, `UnknownMaster` and `StaleMaster` say which.
+        """
+        return await discover(self._lines(service_name))
+
+    async def discover_slaves(self, service_name: str) -> list[tuple[str, int]]:
+        """
+        Return the replicas that may be read from: up, in step, and not about to be promoted.
+
+        Args:
+            service_name: the master's name.
+
+        Returns:
+            Pairs of host and port, as they are dialled; none where no Sentinel tells.
+        """
+        lines = self._lines(service_name)
+        if not lines.answers and await ask(lines) is not None:
+            return []
+        return list(await super().discover_slaves(service_name)) if lines.follower.by_hand else self._replicas(lines)
+
+    async def discover_replicas(self, service_name: str) -> list[tuple[str, int]]:
+        """Return the replicas that may be read from: another name of `discover_slaves`."""
+        return await self.discover_slaves(service_name)
+
+    async def discover_as_library(self, service_name: str) -> tuple[str, int]:
+        """Return where a master is as the library finds out: SENTINEL MASTERS, one Sentinel after the other."""
+        host, port = await super().discover_master(service_name)
+        return host, port
+
+    async def aclose(self) -> None:
+        """
+        Close what belongs to this Sentinel; its clients go on, and are closed by who has them.
+
+        The Watcher ends with the last Sentinel and the last client.
+        """
+        self._let_go()
+        for client in self.sentinels:
+            await client.aclose()
+
+    async def __aenter__(self) -> Any:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+async def ask(lines: Lines) -> Exception | None:
+    """Have the Sentinels asked for a master; return None when it is known, or why it is not."""
+    plan = lines.inquire()
+    try:
+        while True:
+            await lines.shared.turns.wait_in_loop(*next(plan))
+    except StopIteration as done:
+        failure: SwitchmasterError | None = done.value
+    if failure is None or not lines.shared.refuses(failure):
+        lines.note_refusals()
+        return failure
+    manager = lines.manager()
+    try:
+        lines.take(*await getattr(manager, "discover_as_library", manager.discover_master)(lines.master))
+    except lines.library.unreachable:
+        return failure
+    return None
+
+
+async def discover(lines: Lines) -> tuple[str, int]:
+    """Return what to connect to for a master; see `Sentinel.discover_master`."""
+    lines.lease.open()
+    if not lines.answers:
+        failure = await ask(lines)
+        if isinstance(failure, SwitchmasterError):
+            raise lines.library.error(failure)
+        address = lines.follower.phases.current.address
+        if address is not None and not lines.follower.by_hand:
+            lines.proved(await asyncio.wrap_future(lines.shared.watcher.begin_role(address)))
+    return lines.found()

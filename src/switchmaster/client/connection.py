@@ -1,0 +1,262 @@
+"""
+What a connection that follows a master is, whether it belongs to a thread or to a loop.
+
+It is mixed in before the library's own ``SentinelManagedConnection``. A command may be sent while `_seen` is the newest
+value of the gate: one comparison, nothing else, is what following costs. Otherwise the plan of
+`switchmaster.core.reach` is carried out first, by `switchmaster.client.sync` or `switchmaster.client.aio`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from ..core.gate import UNKNOWN, Limits
+from ..core.model import Address
+from ..core.reach import Reach
+from ..errors import StaleMaster, SwitchmasterError
+from .lines import Lines
+from .view import View
+
+__all__ = ["COMEBACKS", "MARKS", "FollowingConnection"]
+
+FIRST_ATTEMPT: Final = 1.0
+"""Seconds for the first attempt to connect and to greet; nothing wakes a thread that waits for a TCP handshake."""
+LONGEST_ATTEMPT: Final = 2.0
+"""Seconds for any further attempt; a user's own shorter timeouts hold as they are."""
+
+
+COMEBACKS: Final = 3
+"""Connections in a row that a listener may lose before it is told."""
+
+
+def _spellings(*names: str) -> frozenset[str | bytes]:
+    return frozenset(form for name in names for text in (name, name.lower()) for form in (text, text.encode()))
+
+
+_PINS: Final = _spellings("WATCH", "MULTI")
+_UNPINS: Final = _spellings("EXEC", "DISCARD", "UNWATCH")
+_SUBSCRIBES: Final = _spellings("SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE")
+MARKS: Final = _PINS | _UNPINS | _SUBSCRIBES
+"""The commands that change what a connection means to its server, so that they must be noted."""
+
+_NOWHERE: Final[View[Any]] = View(UNKNOWN)
+_NOTHING: Final = object()
+_Theirs: Any = object
+"""The library's own class, before which ours is mixed in."""
+
+
+class FollowingConnection(_Theirs):
+    """
+    The part of a connection that needs neither thread nor loop; the `Line` of a plan and the `Member` of a pool.
+
+    A class that mixes it in sets `_lines` and calls `_follow` once.
+    """
+
+    target: Address | None = None
+    _lines: Lines
+    _view: View[Any] = _NOWHERE
+    _seen: object = _NOTHING
+    """The value of the gate under which commands may be sent here; `_NOTHING` while it is not connected."""
+    _gave_up: object = None
+    """The value of the gate in which this command waited in vain already."""
+    _cut = False
+    """Ended from outside, because commands must not go where it was."""
+    _dialler: object = None
+    """The thread or the task that connects it now; a listener's may be another than the one that subscribes."""
+    _to_master = True
+    """Whether the node that is being dialled has to be a master."""
+    _greets = False
+    """The greeting is under way."""
+    _single = False
+    """A command that is sent alone is on its way, not a whole transaction."""
+    _pinned = False
+    _listens = False
+    """It is a subscriber's: when it is lost it comes back by itself, and subscribes anew by the library's callbacks."""
+    _lost_at: float | None = None
+    """When a listener lost its connection, in monotonic seconds; None while it has one."""
+    _attempts = 0
+    """Attempts to connect since the last one that came through."""
+
+    def _follow(self, lines: Lines) -> None:
+        self._lines, self._view = lines, lines.view
+
+    # -- what a plan sees ---------------------------------------------------------------------------
+
+    @property
+    def at(self) -> Address | None:
+        """The node to which it is connected; None where it is not, or was cut."""
+        return self.target if self._is_up() and not self._cut else None
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the server keeps something for it that can't move: WATCH, or an open MULTI."""
+        return self._pinned
+
+    def order(self, usable: Sequence[Address]) -> Sequence[Address]:
+        """Return these replicas with the least used first."""
+        return self._lines.order(usable)
+
+    def crowded(self, usable: Sequence[Address]) -> bool:
+        """Whether its replica bears much more than another."""
+        return self._lines.crowded(self.target, usable)
+
+    def _is_up(self) -> bool:
+        raise NotImplementedError
+
+    def _me(self) -> object:
+        raise NotImplementedError
+
+    def _dials(self) -> bool:
+        """Whether the caller is the one that connects it now: what he sends belongs to the greeting."""
+        return self._dialler is not None and self._dialler == self._me()
+
+    # -- before and after ---------------------------------------------------------------------------
+
+    def _stays(self) -> bool:
+        """Whether it may stay where it is, whatever stands in the way of sending."""
+        return self._seen is self._view.current or (self.at is not None and self._lines.admits(self.target))
+
+    def _must_wait(self) -> bool:
+        """Whether the plan has to be carried out before anything is sent; the gate has news."""
+        if self._dials():
+            return False
+        # A listener sends next to nothing, and must not stop listening while commands are held.
+        return not (self._listens and self._stays())
+
+    @contextmanager
+    def _reaching(self, limits: Limits | None) -> Iterator[Reach]:
+        """Make a plan, keep its account, and give its errors the library's names."""
+        lines = self._lines
+        limits = limits or lines.limits
+        lines.lease.open()
+        if self.at is None:
+            lines.look_again()
+        patient = self._gave_up is not self._view.current
+        reach = Reach(self, self._view, limits, time.monotonic, lines.master, patient)
+        try:
+            yield reach
+            self._gave_up = None
+        except SwitchmasterError as error:
+            raise lines.library.error(error) from error.__cause__
+        finally:
+            if reach.ran_out:
+                self._gave_up = self._view.current
+            if reach.waited or reach.ran_out:
+                lines.account.held(lines.master, reach.waited, reach.ran_out)
+
+    def _plan(self, reach: Reach) -> Any:
+        return reach.to_master() if self._lines.to_master else reach.to_replica()
+
+    def _begin_dial(self, address: Address, master: bool) -> tuple[str, int] | None:
+        """
+        Note where it goes; None where the gate has news already.
+
+        Raises:
+            Exception: the library's MasterNotFoundError, where too few Sentinels know each other.
+        """
+        self._cut, self.target, self._to_master = False, address, master
+        self._attempts += 1
+        self._lines.add(self)
+        if not self._lines.admits(address):
+            return None
+        self._lines.check_peers()
+        host, port = self._lines.dialled(address, master)
+        return host, port
+
+    def _welcome(self) -> None:
+        """Note that the greeting is over: whoever waits for this connection may use it from now on."""
+        self._dialler = None
+        current = self._view.current
+        if not self._cut and self._lines.admits(self.target):
+            self._seen = current
+
+    def _attempt_limit(self, users: float | None) -> float | None:
+        """Return the seconds for this attempt; None for no limit but the user's own (which is for ever)."""
+        if self._lines.limits.failover_wait <= 0:
+            return users
+        ours = FIRST_ATTEMPT if self._attempts <= 1 else LONGEST_ATTEMPT
+        return ours if users is None else min(ours, users)
+
+    def _forget_session(self) -> None:
+        """Note that there is no connection any more."""
+        if self._seen is not _NOTHING:
+            # Nobody tells this connection any more what has become of the keys that it read.
+            self._lines.flush_cache()
+        self._seen = _NOTHING
+        self._pinned = self._listens = False
+        self._lost_at = None
+
+    def _mark(self, name: str | bytes) -> None:
+        """Note what a command that was sent means for the connection."""
+        if name in _SUBSCRIBES:
+            self._listens = True
+        else:
+            self._pinned = name in _PINS
+
+    def _judge(self, answer: Any) -> None:
+        """
+        Take what the node answered to ROLE.
+
+        Raises:
+            StaleMaster: it is not what it should be.
+        """
+        role = _text(answer[0]) if isinstance(answer, (list, tuple)) and answer else "nothing"
+        if self._to_master and role == "master":
+            return
+        state = _text(answer[3]) if role == "slave" and len(answer) > 3 else ""
+        if not self._to_master and state == "connected":
+            return
+        if self._to_master:
+            self._lines.account.not_master()
+            self._lines.shared.refresh()
+        said = role if not state or self._to_master else f"{role}, which is not in step with its master ({state})"
+        raise StaleMaster(self._lines.master, str(self.target), said)
+
+    def _unasked(self, reason: Exception) -> None:
+        """Take that the node refuses ROLE: it is used without that proof."""
+        self._lines.account.say_once(
+            f"the nodes of {self._lines.master!r} refuse ROLE ({reason}): whether a node is the master is taken from "
+            "the Sentinels alone; grant the user +role"
+        )
+
+    # -- listeners ----------------------------------------------------------------------------------
+
+    def _comes_back(self, error: Exception) -> bool:
+        """Whether a listener that got this error comes back by itself."""
+        return self._lines.limits.failover_wait > 0 and not isinstance(error, self._lines.library.refused)
+
+    def _limits_to_come_back(self, timeout: Any) -> Limits:
+        """
+        Return for how long a listener without a connection may wait for another now.
+
+        Args:
+            timeout: the seconds that its reader has; anything but a finite number is for ever.
+        """
+        now = time.monotonic()
+        if self._lost_at is None:
+            self._lost_at = now
+        left = max(0.0, self._lost_at + self._lines.limits.failover_wait - now)
+        if isinstance(timeout, (int, float)) and timeout < left:
+            left = max(0.0, float(timeout))
+        return Limits(hold=min(left, self._lines.limits.hold), failover_wait=left)
+
+    def _may_be_silent(self) -> bool:
+        """Whether a listener that did not come back yet says nothing of it: its time is not over."""
+        return self._lost_at is not None and time.monotonic() < self._lost_at + self._lines.limits.failover_wait
+
+    def _lost(self, error: Exception) -> Exception:
+        """Say why the connection ended, where it was we who ended it."""
+        if not self._cut:
+            return error
+        return self._lines.library.lost(
+            f"the connection to {self.target} was cut, because {self._lines.master!r} is at "
+            f"{self._lines.follower.phases.current.address} now; what was sent and not answered may have been carried "
+            "out there or not"
+        )
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,126 @@
+"""
+One master as its clients see it: the belief of the Watcher, turned into the values of the gate.
+
+`look` runs in the Watcher's thread after every turn; it sets the two views and has all pools settle: connections that
+must not be where they are any more are cut. Everything is derived from the newest belief, never from single events, so
+nothing is missed by coming late.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Protocol
+
+from ..core.decisions import Switch
+from ..core.gate import NO_REPLICAS, UNKNOWN, Phase, Replicas, phase_of, replicas_of
+from ..core.topology import MasterState
+from .view import View
+
+__all__ = ["Follower", "Settling"]
+
+
+class Settling(Protocol):
+    """What has to come to rest after news: the connections of a pool."""
+
+    def settle(self) -> None:
+        """Look at the views, and cut what is where it must not be."""
+
+    def switched(self, switch: Switch) -> None:
+        """Take a switch, when connections have been sent to the new master."""
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: what there is belongs to the parent."""
+
+
+class Follower:
+    """
+    One master.
+
+    Args:
+        master: its name.
+    """
+
+    def __init__(self, master: str) -> None:
+        self.master = master
+        self.phases: View[Phase] = View(UNKNOWN)
+        self.replicas: View[Replicas] = View(NO_REPLICAS)
+        self.by_hand = False
+        """Whether the address came from a library's own discovery, because the Sentinels refuse ours."""
+        self._state: MasterState | None = None
+        self._switches: list[Switch] = []
+        self._pools: weakref.WeakSet[Settling] = weakref.WeakSet()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        phase = self.phases.current
+        return f"<Follower of {self.master!r}: {phase.standing.value} at {phase.address}>"
+
+    @property
+    def others(self) -> int:
+        """How many other Sentinels the best connected of those knows that agree on the address."""
+        opinions = self._state.opinions if self._state is not None else ()
+        return max((opinion.others or 0 for opinion in opinions if opinion.agrees and opinion.live), default=0)
+
+    def add(self, pool: Settling) -> None:
+        """Have a pool settle after every news, for as long as it lives."""
+        with self._lock:
+            self._pools.add(pool)
+
+    def switched(self, switch: Switch) -> None:
+        """Take a switch; it is told on with the next `look`, when the views have changed."""
+        self._switches.append(switch)
+
+    def look(self, state: MasterState | None) -> None:
+        """
+        Take the newest belief.
+
+        Args:
+            state: the belief; None where there is none (yet).
+        """
+        if state is self._state and not self._switches:
+            return
+        if state is None and self.by_hand:
+            return
+        self._state, self.by_hand = state, False
+        self._set(phase_of(state), replicas_of(state, self.replicas.current))
+        switches, self._switches = self._switches, []
+        for pool in self._all():
+            for switch in switches:
+                pool.switched(switch)
+
+    def believe(self, phase: Phase) -> None:
+        """Take an address that a library found by its own means, until the Watcher knows better."""
+        self.by_hand = True
+        self._set(phase, Replicas((), frozenset(), phase.address))
+
+    def forget(self) -> None:
+        """Know nothing any more: the Watcher has ended, or what was believed by hand is to be asked anew."""
+        self._state, self.by_hand = None, False
+        self._set(UNKNOWN, NO_REPLICAS)
+
+    def renew(self) -> None:
+        """Begin anew in a forked child, where no thread of the parent's goes on."""
+        self._lock = threading.Lock()
+        for pool in self._all():
+            pool.renew()
+        self.phases.renew()
+        self.replicas.renew()
+        self._switches = []
+        self._state, self.by_hand = None, False
+        self.phases.current, self.replicas.current = UNKNOWN, NO_REPLICAS
+
+    def _set(self, phase: Phase, replicas: Replicas) -> None:
+        moved = not phase.same(self.phases.current)
+        if moved:
+            self.phases.set(phase)
+        if not replicas.same(self.replicas.current):
+            self.replicas.set(replicas)
+            moved = True
+        if moved:
+            for pool in self._all():
+                pool.settle()
+
+    def _all(self) -> list[Settling]:
+        with self._lock:
+            return list(self._pools)

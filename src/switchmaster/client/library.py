@@ -1,0 +1,132 @@
+"""
+The few names in which client libraries differ: redis-py 6 to 8, and valkey-py 6, which is a fork of an older redis-py.
+
+`bind` imports a library and gives a `Library`; all our classes take their exceptions from there, so that an
+application catches what it always caught: every error of ours is also the library's ``MasterNotFoundError`` (of
+threads and of asyncio) and its ``ConnectionError``.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from .. import errors
+
+__all__ = ["Library", "bind"]
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """One client library."""
+
+    name: str
+    """``redis`` or ``valkey``; also the extra that brings it."""
+    exceptions: Any
+    """Its module of exceptions."""
+    no_retry: Any
+    """Its `Retry` that tries once, for threads."""
+    no_retry_in_loop: Any
+    """The same for asyncio."""
+    check_hostname: bool
+    """Whether it looks at the host name of a certificate where nobody says so."""
+    url_parameters: dict[str, Any]
+    """What its URLs take, and how each value is read."""
+    master_not_found: type[Exception]
+    """Its ``MasterNotFoundError``, of threads and of asyncio, and its ``SlaveNotFoundError``."""
+    raised: dict[type[errors.SwitchmasterError], type[Exception]]
+    """Our errors as the library's: what is raised to its users."""
+
+    @property
+    def unreachable(self) -> tuple[type[Exception], ...]:
+        """What says that a connection could not be made, or was lost."""
+        return (self.exceptions.ConnectionError, self.exceptions.TimeoutError, OSError)
+
+    @property
+    def passing(self) -> tuple[type[Exception], ...]:
+        """What may be better at the next attempt to reach a master."""
+        return (*self.unreachable, errors.StaleMaster)
+
+    @property
+    def refused(self) -> tuple[type[Exception], ...]:
+        """What is a `unreachable` by inheritance alone: the server is there, and says no; trying again is no use."""
+        return (self.exceptions.AuthenticationError, self.exceptions.AuthorizationError)
+
+    def lost(self, sentence: str) -> Exception:
+        """Return the library's ConnectionError."""
+        return _made(self.exceptions.ConnectionError, sentence)
+
+    def timeout(self, sentence: str) -> Exception:
+        """Return the library's TimeoutError."""
+        return _made(self.exceptions.TimeoutError, sentence)
+
+    def not_found(self, sentence: str) -> Exception:
+        """Return the library's own MasterNotFoundError, of threads and of asyncio."""
+        return self.master_not_found(sentence)
+
+    def error(self, error: errors.SwitchmasterError) -> Exception:
+        """Return one of our errors as one of the library's too."""
+        kind = self.raised.get(type(error))
+        return error if kind is None else kind(*error.args)
+
+
+def _made(kind: type[Exception], sentence: str) -> Exception:
+    return kind(sentence)
+
+
+@functools.cache
+def bind(name: str) -> Library:
+    """
+    Import a client library.
+
+    Args:
+        name: ``redis`` or ``valkey``.
+
+    Raises:
+        MissingDependency: it is not installed.
+    """
+    try:
+        exceptions = import_module(f"{name}.exceptions")
+    except ImportError:
+        raise errors.MissingDependency(name, name) from None
+    retry, backoff = import_module(f"{name}.retry").Retry, import_module(f"{name}.backoff").NoBackoff
+    connection = import_module(f"{name}.connection")
+    parsers = getattr(connection, "URL_QUERY_ARGUMENT_PARSERS", None)
+    if parsers is None:  # valkey-py has a module for it
+        parsers = import_module(f"{name}._parsers.url_parser").URL_QUERY_ARGUMENT_PARSERS
+    return Library(
+        name=name,
+        exceptions=exceptions,
+        no_retry=retry(backoff(), 0),
+        no_retry_in_loop=import_module(f"{name}.asyncio.retry").Retry(backoff(), 0),
+        check_hostname=bool(
+            inspect.signature(connection.SSLConnection.__init__).parameters["ssl_check_hostname"].default
+        ),
+        url_parameters=dict(parsers),
+        master_not_found=type("MasterNotFoundError", tuple(_not_found(name)), {"__module__": f"switchmaster.{name}"}),
+        raised=_errors(name, exceptions),
+    )
+
+
+def _not_found(name: str) -> list[type[Exception]]:
+    modules = [import_module(f"{name}.sentinel"), import_module(f"{name}.asyncio.sentinel")]
+    return [getattr(module, kind) for kind in ("MasterNotFoundError", "SlaveNotFoundError") for module in modules]
+
+
+def _errors(name: str, exceptions: Any) -> dict[type[errors.SwitchmasterError], type[Exception]]:
+    """Make a class that is both for each error that reaches the library's users."""
+    not_found = _not_found(name)
+    bases: dict[type[errors.SwitchmasterError], list[type[Exception]]] = {
+        errors.NoSentinelReachable: not_found,
+        errors.UnknownMaster: not_found,
+        errors.NoMasterElected: not_found,
+        errors.StaleMaster: not_found,
+        errors.TransactionMoved: [exceptions.ConnectionError],
+    }
+    return {
+        ours: type(ours.__name__, (ours, *theirs), {"__doc__": ours.__doc__, "__module__": f"switchmaster.{name}"})
+        for ours, theirs in bases.items()
+    }

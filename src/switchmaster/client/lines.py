@@ -1,0 +1,254 @@
+"""
+The connections of one pool, as far as they follow a master: who they are, where they may be, when they are cut.
+
+The Watcher's thread calls `settle` after every news; connections come and go in their own threads and loops. A
+connection is added before it dials, and looks at the gate after that: so either it sees the news, or `settle` sees it.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from ..core.decisions import Switch
+from ..core.facts import Probe
+from ..core.gate import Phase, Replicas, Standing
+from ..core.model import Address
+from ..errors import StaleMaster
+from ..net.dial import map_address
+from .account import Account
+from .follower import Follower
+from .library import Library
+from .options import Options
+from .shared import Inquiry, Lease, Shared
+from .view import View
+
+__all__ = ["Lines", "Member"]
+
+
+class Member(Protocol):
+    """A connection of the pool."""
+
+    target: Address | None
+    """Where it is, or is being dialled; None where it is nowhere."""
+
+    def cut(self) -> None:
+        """End it from outside, at once, from any thread."""
+
+
+class Lines:
+    """
+    The connections of one pool.
+
+    Args:
+        pool: the pool; only looked at while it lives, for who is idle.
+        master: the name of the master.
+        to_master: whether commands are for the master; else for its replicas.
+        shared: who knows where it is.
+        options: what the user chose.
+        account: where to count.
+        library: the client library.
+        forced_host: the host to dial instead of the master's own (redis-py's ``force_master_ip``).
+        min_others: other Sentinels that one must know to be believed (redis-py's ``min_other_sentinels``).
+        counts: whether switches are counted and told here; not where no connection is.
+    """
+
+    def __init__(
+        self,
+        pool: Any,
+        master: str,
+        to_master: bool,
+        shared: Shared,
+        options: Options,
+        account: Account,
+        library: Library,
+        forced_host: str | None = None,
+        min_others: int = 0,
+        counts: bool = True,
+    ) -> None:
+        self.master, self.to_master, self.shared = master, to_master, shared
+        self.options, self.limits = options, options.limits
+        self.account, self.library = account, library
+        self.lease = Lease(shared, pool)
+        self.follower: Follower = shared.follower(master)
+        self.view: View[Phase] | View[Replicas] = self.follower.phases if to_master else self.follower.replicas
+        self._forced_host, self._min_others = forced_host, min_others
+        self._counts = counts and to_master
+        self._pool = weakref.ref(pool)
+        self._members: weakref.WeakSet[Member] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self.follower.add(self)
+
+    # -- who ----------------------------------------------------------------------------------------
+
+    def add(self, member: Member) -> None:
+        """Take a connection, before it dials."""
+        with self._lock:
+            self._members.add(member)
+
+    def members(self) -> list[Member]:
+        """Return the connections that are somewhere."""
+        with self._lock:
+            return [member for member in self._members if member.target is not None]
+
+    # -- where --------------------------------------------------------------------------------------
+
+    def admits(self, address: Address | None) -> bool:
+        """Whether a connection may be at this node."""
+        if self.to_master:
+            return address is not None and address == self.follower.phases.current.address
+        return address in self.follower.replicas.current.kept
+
+    def dialled(self, address: Address, master: bool) -> Address:
+        """Return what to connect to for an announced address."""
+        mapped = map_address(self.options.address_map, address)
+        if master and self._forced_host is not None:
+            return Address(self._forced_host, mapped.port)
+        return mapped
+
+    def order(self, usable: Sequence[Address]) -> list[Address]:
+        """Return these replicas with the least used first; among equals another one each time."""
+        load = self._load()
+        start = random.randrange(len(usable)) if usable else 0
+        turned = [*usable[start:], *usable[:start]]
+        return sorted(turned, key=lambda address: load[address])
+
+    def crowded(self, address: Address | None, usable: Iterable[Address]) -> bool:
+        """Whether a replica bears at least two connections more than the least used."""
+        load = self._load()
+        return address is not None and load[address] >= 2 + min((load[each] for each in usable), default=0)
+
+    def _load(self) -> Counter[Address]:
+        return Counter(member.target for member in self.members() if member.target is not None)
+
+    def check_peers(self) -> None:
+        """
+        Hold what is known against the least number of other Sentinels that the user wants (``min_other_sentinels``).
+
+        Raises:
+            Exception: the library's MasterNotFoundError: no Sentinel that is heard knows that many others.
+        """
+        if not self._min_others or self.follower.by_hand:
+            return
+        known = self.follower.others
+        if known < self._min_others:
+            raise self.library.not_found(
+                f"No master found for {self.master!r}: the Sentinels that name one know {known} others, of the "
+                f"{self._min_others} that min_other_sentinels asks for"
+            )
+
+    # -- questions ----------------------------------------------------------------------------------
+
+    @property
+    def answers(self) -> bool:
+        """Whether memory says where the master is, and can be trusted: a Sentinel is heard."""
+        known = self.follower.phases.current.address is not None
+        return known and self.shared.hearing and not self.follower.by_hand
+
+    def inquire(self) -> Inquiry:
+        """Ask the Sentinels where the master is; see `Shared.inquire`."""
+        self.account.asked()
+        return self.shared.inquire(self.follower)
+
+    def note_refusals(self) -> None:
+        """Say once what the Sentinels refuse, where that makes us slower."""
+        denied = self.shared.denied
+        if denied:
+            self.account.say_once(f"the Sentinels of {self.master!r} let us subscribe to nothing of use: {denied}")
+
+    def take(self, host: str, port: int) -> None:
+        """Take an address that the library found by its own means."""
+        self.account.say_once(
+            f"the Sentinels of {self.master!r} refuse our questions: they are asked as {self.library.name}-py asks, "
+            "whenever a connection is made, and no switch is heard; grant the user what docs/topics/clients.md lists"
+        )
+        self.follower.believe(Phase(Standing.OPEN, Address(host, int(port)), 0.0))
+
+    def look_again(self) -> None:
+        """Forget what the library found, so that it is asked again; what the Watcher knows stays."""
+        if self.follower.by_hand:
+            self.follower.forget()
+
+    def manager(self) -> Any:
+        """Return the Sentinel of the pool, or the Sentinel itself whose lines these are."""
+        pool = self._pool()
+        return getattr(pool, "sentinel_manager", pool)
+
+    def found(self) -> tuple[str, int]:
+        """
+        Return what to connect to for the master.
+
+        Raises:
+            Exception: the library's MasterNotFoundError.
+        """
+        address = self.follower.phases.current.address
+        if address is None:  # lost in this very moment
+            raise self.library.not_found(f"No master found for {self.master!r}")
+        self.check_peers()
+        host, port = self.dialled(address, master=True)
+        return host, port
+
+    def proved(self, probe: Probe) -> None:
+        """
+        Take what the node answered that the Sentinels have just named.
+
+        Raises:
+            Exception: `StaleMaster`, as the library's MasterNotFoundError too.
+        """
+        if probe.role is not None and probe.role != "master":
+            self.account.not_master()
+            raise self.library.error(StaleMaster(self.master, str(probe.node), probe.role))
+
+    # -- news, in the Watcher's thread --------------------------------------------------------------
+
+    def flush_cache(self) -> None:
+        """Empty the client-side cache, where redis-py has one: what it holds was read elsewhere."""
+        cache = getattr(self._pool(), "cache", None)
+        if cache is not None:
+            cache.flush()
+
+    def settle(self) -> None:
+        """Cut the connections that must not be where they are; those in use may first drain, if the user wants it."""
+        astray = [member for member in self.members() if not self.admits(member.target)]
+        if not astray:
+            return
+        self.flush_cache()
+        if not self.limits.drain:
+            return self._cut(astray)
+        idle = self._idle()
+        self._cut([member for member in astray if id(member) in idle])
+        self.shared.later(self.limits.drain, self._cut_astray)
+
+    def switched(self, switch: Switch) -> None:
+        """Count a switch and tell the hook; a pool for replicas leaves that to the others."""
+        if self._counts:
+            self.account.switched(switch)
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: its connections are the parent's."""
+        self._lock = threading.Lock()
+        self._members = weakref.WeakSet()
+        self.account.renew()
+
+    def _cut_astray(self) -> None:
+        self._cut([member for member in self.members() if not self.admits(member.target)])
+
+    def _cut(self, members: Iterable[Member]) -> None:
+        cut: Counter[Address] = Counter()
+        for member in members:
+            address = member.target
+            if address is not None:
+                member.cut()
+                cut[address] += 1
+        for address, count in cut.items():
+            self.account.cut(self.master, address, count)
+
+    def _idle(self) -> set[int]:
+        pool = self._pool()
+        waiting = list(getattr(pool, "_available_connections", ()))
+        # redis-py's client-side cache wraps the connection that is ours.
+        return {id(getattr(connection, "_conn", connection)) for connection in waiting}

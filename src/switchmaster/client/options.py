@@ -1,0 +1,91 @@
+"""What a user may choose beside the arguments of the client library, with defaults; and the hook that he may give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
+
+from ..core.decisions import Switch
+from ..core.gate import Limits
+from ..core.model import Address
+from ..errors import UsageError
+from ..net.dial import AddressMap
+
+__all__ = ["Hook", "Options", "take_options"]
+
+
+class Hook(Protocol):
+    """
+    One object that is told what happens to the clients of a `Sentinel`; every method is optional.
+
+    The methods are called in the thread in which the thing happens (a switch and a cut: the Watcher's), must be quick
+    and must not block. What they raise is logged and counted.
+    """
+
+    def on_switch(self, switch: Switch) -> None:
+        """Take a switch of a master that is followed, when the clients have been sent to the new one."""
+
+    def on_cut(self, master: str, address: Address, connections: int) -> None:
+        """Take how many connections to a node were shut down because commands must not go there any more."""
+
+    def on_held(self, master: str, seconds: float) -> None:
+        """Take for how long a command was held before it was sent."""
+
+    def on_wait_ran_out(self, master: str, seconds: float) -> None:
+        """Take that a command waited in vain, and for how long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is ours among the arguments of a `Sentinel`, of `master_for` and of `slave_for`."""
+
+    hold: float = 2.0
+    """Seconds that commands wait in a planned failover at most; 0 turns it off."""
+    failover_wait: float = 10.0
+    """Seconds that a command that has not been sent waits for a master; 0: it fails at once, as in redis-py."""
+    drain: float = 0.0
+    """Seconds that commands in flight on the old master may still take after a switch."""
+    address_map: AddressMap | None = None
+    """What Sentinel announces -> what can be dialled, for nodes and Sentinels alike."""
+    hook: Hook | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """The same, as the core takes it."""
+        return Limits(self.hold, self.failover_wait, self.drain)
+
+
+_NAMES = tuple(field.name for field in fields(Options))
+_SECONDS = ("hold", "failover_wait", "drain")
+
+
+def take_options(arguments: dict[str, Any], defaults: Options | None = None) -> Options:
+    """
+    Take what is ours out of keyword arguments.
+
+    Args:
+        arguments: of a Sentinel or a pool; ours are removed from it.
+        defaults: what holds where nothing is said.
+
+    Raises:
+        UsageError: a number of seconds is below 0 or no number; an address map is neither table nor function.
+    """
+    said = {name: arguments.pop(name) for name in _NAMES if name in arguments}
+    for name in _SECONDS:
+        if name in said:
+            said[name] = _seconds(name, said[name])
+    table = said.get("address_map")
+    if table is not None and not isinstance(table, Mapping) and not callable(table):
+        raise UsageError("address_map is a table or a function from what Sentinel announces to what can be dialled")
+    return replace(defaults or Options(), **said)
+
+
+def _seconds(name: str, value: object) -> float:
+    try:
+        seconds = float(value)  # type: ignore[arg-type]  # what is no number ends below
+    except (TypeError, ValueError):
+        raise UsageError(f"{name} is a number of seconds, not {value!r}") from None
+    if not 0 <= seconds < float("inf"):
+        raise UsageError(f"{name} is a number of seconds from 0 on, not {value!r}")
+    return seconds

@@ -1,0 +1,83 @@
+"""What a pool of connections that follow a master is, whether it belongs to threads or to a loop."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from .account import Account
+from .library import Library
+from .lines import Lines
+from .options import Options, take_options
+from .settings import settings_of
+from .shared import share
+
+__all__ = ["FollowingPool"]
+
+_Theirs: Any = object
+"""The library's own class, before which ours is mixed in."""
+
+
+class FollowingPool(_Theirs):
+    """
+    A pool, to be mixed in before the library's own ``SentinelConnectionPool``.
+
+    Args:
+        service_name: the master's name.
+        sentinel_manager: a Sentinel, ours or the library's: who builds pools of a given class by himself (Celery and
+            django-redis do) gets a pool that follows too.
+        arguments: as for the library's pool, and ours (`Options`).
+
+    Raises:
+        UsageError: one of ours is wrong.
+    """
+
+    library: ClassVar[Library]
+    plain_connection: ClassVar[type]
+    tls_connection: ClassVar[type]
+
+    shared_out = False
+    """Whether it was given to more than one caller of `master_for`: then no one of them may end all connections."""
+    lines: Lines
+
+    def __init__(self, service_name: str, sentinel_manager: Any, **arguments: Any) -> None:
+        defaults = getattr(sentinel_manager, "options", Options())
+        options = take_options(arguments, defaults)
+        connection = self.tls_connection if arguments.pop("ssl", False) else self.plain_connection
+        arguments.setdefault("connection_class", connection)
+        super().__init__(service_name, sentinel_manager, **arguments)
+        account = getattr(sentinel_manager, "account", None)
+        if account is None or account.hook is not options.hook:
+            account = Account(options.hook)
+        self.lines = Lines(
+            self,
+            service_name,
+            self.is_master,
+            share(settings_of(sentinel_manager, self, options.address_map, self.library.check_hostname)),
+            options,
+            account,
+            self.library,
+            getattr(sentinel_manager, "_force_master_ip", None),
+            getattr(sentinel_manager, "min_other_sentinels", 0),
+        )
+
+    @property
+    def master_address(self) -> tuple[str, int] | None:
+        """Where its master is, as it is dialled; None where that is not known."""
+        lines = getattr(self, "lines", None)
+        address = lines.follower.phases.current.address if lines is not None else None
+        if lines is None or address is None:
+            return None
+        host, port = lines.dialled(address, True)
+        return host, port
+
+    @master_address.setter
+    def master_address(self, value: object) -> None:
+        """Take nothing: the library keeps and resets this, we derive it."""
+
+    def _spared(self, in_use: bool) -> bool:
+        """Return whether connections in use are to be disconnected too; ends the lease where all are."""
+        if self.shared_out:
+            return False
+        if in_use and hasattr(self, "lines"):
+            self.lines.lease.close()
+        return in_use

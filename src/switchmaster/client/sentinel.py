@@ -1,0 +1,267 @@
+"""
+What a Sentinel that follows masters is, whether it belongs to threads or to loops.
+
+Everything that the library's own Sentinel does it still does; addresses come from the Watcher's memory, and a client
+that was made once is given again for the same arguments, so that `master_for` in every request costs a look-up.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Self
+
+from ..errors import UsageError
+from ..net.sync import Watcher
+from ..url import Access, Settings, parse_url
+from .account import Account
+from .library import Library
+from .lines import Lines
+from .options import take_options
+from .pool import FollowingPool
+from .settings import settings_of
+from .shared import Lease, share
+
+__all__ = ["FollowingSentinel", "client_from_url"]
+
+CLIENTS: Final = 256
+"""Different clients that one Sentinel keeps; more are made anew each time, as the library does."""
+
+_OURS: Final = {"hold": float, "failover_wait": float, "drain": float}
+_ROLES: Final = ("master", "replica")
+_Theirs: Any = object
+"""The library's own class, before which ours is mixed in."""
+_TEXTS: Final = {"client_name": str, "encoding": str}
+
+
+class FollowingSentinel(_Theirs):
+    """
+    A Sentinel, to be mixed in before the library's own.
+
+    Args:
+        sentinels: pairs of host and port.
+        min_other_sentinels: other Sentinels that one must know to be believed.
+        sentinel_kwargs: arguments for connections to Sentinels; None takes those of `connection_kwargs` that begin
+            with ``socket_``.
+        force_master_ip: a host to dial instead of the master's own.
+        connection_kwargs: arguments for connections to nodes, and ours (`Options`).
+
+    Raises:
+        UsageError: one of ours is wrong.
+    """
+
+    library: ClassVar[Library]
+    pool_class: ClassVar[type]
+    client_class: ClassVar[type]
+
+    def __init__(
+        self,
+        sentinels: Any,
+        min_other_sentinels: int = 0,
+        sentinel_kwargs: Mapping[str, Any] | None = None,
+        force_master_ip: str | None = None,
+        **connection_kwargs: Any,
+    ) -> None:
+        self.options = take_options(connection_kwargs)
+        self.account = Account(self.options.hook)
+        super().__init__(sentinels, min_other_sentinels, sentinel_kwargs, **connection_kwargs)
+        if not self.sentinels:
+            raise UsageError('a Sentinel needs at least one address, such as [("10.0.0.1", 26379)]')
+        # valkey-py has no such argument; what it means is ours to do anyway.
+        self._force_master_ip = force_master_ip
+        self._shared = share(settings_of(self, None, self.options.address_map, self.library.check_hostname))
+        self._lease = Lease(self._shared, self)
+        self._own: dict[str, Lines] = {}
+        self._clients: dict[Any, Any] = {}
+        self._made = threading.Lock()
+
+    @classmethod
+    def from_url(cls, url: str, **arguments: Any) -> Self:
+        """
+        Make a Sentinel from a URL such as ``redis+sentinel://user:pass@h1:26379,h2:26379/mymaster/0?hold=1``.
+
+        Args:
+            url: see `switchmaster.url.parse_url` for its form. Beside the parameters named there it takes ours
+                (``hold``, ``failover_wait``, ``drain``) and those that the library's own URLs take.
+            arguments: as for the class; what the URL says goes before them.
+
+        Raises:
+            UsageError: the URL is wrong; the sentence never shows what could be a password.
+        """
+        return cls(**_arguments(cls, url, arguments)[0])
+
+    # -- what can be seen ---------------------------------------------------------------------------
+
+    @property
+    def watcher(self) -> Watcher:
+        """
+        The Watcher that all in this process share who have the same Sentinels and credentials.
+
+        It runs in a thread of its own, and is the one for threads: its callbacks (`Watcher.on_switch` ...) suit
+        loops too. Do not close it.
+        """
+        self._lease.open()
+        return self._shared.watcher
+
+    @property
+    def counters(self) -> dict[str, float]:
+        """What happened to the clients of this Sentinel; see `switchmaster.client.account.Counters`."""
+        return self.account.read()
+
+    # -- clients ------------------------------------------------------------------------------------
+
+    def master_for(
+        self, service_name: str, redis_class: Any = None, connection_pool_class: Any = None, **kwargs: Any
+    ) -> Any:
+        """
+        Return a client for a master; the same one for the same arguments.
+
+        Args:
+            service_name: the master's name.
+            redis_class: the class of the client; valkey-py's users say ``valkey_class``.
+            connection_pool_class: the class of its pool; only one of ours follows by push.
+            kwargs: arguments for its connections, on top of the Sentinel's own, and ours (`Options`).
+        """
+        return self._client(True, service_name, redis_class, connection_pool_class, kwargs)
+
+    def slave_for(
+        self, service_name: str, redis_class: Any = None, connection_pool_class: Any = None, **kwargs: Any
+    ) -> Any:
+        """Return a client for a master's replicas, or for the master for want of any; see `master_for`."""
+        return self._client(False, service_name, redis_class, connection_pool_class, kwargs)
+
+    def replica_for(
+        self, service_name: str, redis_class: Any = None, connection_pool_class: Any = None, **kwargs: Any
+    ) -> Any:
+        """Return a client for a master's replicas: another name of `slave_for`."""
+        return self._client(False, service_name, redis_class, connection_pool_class, kwargs)
+
+    def filter_replicas(self, replicas: Any) -> Any:
+        """Remove replicas that are down: another name of ``filter_slaves``."""
+        return self.filter_slaves(replicas)
+
+    def _client(self, master: bool, name: str, client_class: Any, pool_class: Any, kwargs: dict[str, Any]) -> Any:
+        client_class = client_class or kwargs.pop(f"{self.library.name}_class", self.client_class)
+        pool_class = pool_class or self.pool_class
+        clients = self._kept()
+        try:
+            key = (master, name, client_class, pool_class, *sorted(kwargs.items()))
+            client = clients.get(key)
+        except TypeError:  # an argument that can't be compared: nothing to look up
+            return self._make(master, name, client_class, pool_class, kwargs)
+        if client is not None:
+            client.connection_pool.shared_out = True
+            return client
+        with self._made:
+            if (client := clients.get(key)) is None:
+                client = self._make(master, name, client_class, pool_class, kwargs)
+                if len(clients) < CLIENTS and isinstance(getattr(client, "connection_pool", None), FollowingPool):
+                    clients[key] = client
+        return client
+
+    def _kept(self) -> dict[Any, Any]:
+        """Return the clients that may be given again to this caller."""
+        return self._clients
+
+    def _all_kept(self) -> list[dict[Any, Any]]:
+        return [self._clients]
+
+    def _make(self, master: bool, name: str, client_class: Any, pool_class: Any, kwargs: dict[str, Any]) -> Any:
+        arguments = {**self.connection_kwargs, **kwargs, "is_master": master}
+        return client_class.from_pool(pool_class(name, self, **arguments))
+
+    # -- addresses ----------------------------------------------------------------------------------
+
+    def _lines(self, service_name: str) -> Lines:
+        lines = self._own.get(service_name)
+        if lines is None:
+            lines = self._own[service_name] = Lines(
+                self,
+                service_name,
+                True,
+                self._shared,
+                self.options,
+                self.account,
+                self.library,
+                self._force_master_ip,
+                self.min_other_sentinels,
+                counts=False,
+            )
+        return lines
+
+    def _let_go(self) -> None:
+        """
+        End what this Sentinel holds of the Watcher; it begins anew with the next use.
+
+        A client that it gave to several callers is no one's alone, so its hold ends here as well.
+        """
+        given = [client.connection_pool for clients in self._all_kept() for client in clients.values()]
+        held = [*self._own.values(), *(pool.lines for pool in given if pool.shared_out)]
+        for lease in (self._lease, *(lines.lease for lines in held)):
+            lease.close()
+
+    def _replicas(self, lines: Lines) -> list[tuple[str, int]]:
+        usable = lines.follower.replicas.current.usable
+        return [(host, port) for host, port in (lines.dialled(each, master=False) for each in usable)]
+
+
+def client_from_url(sentinel_class: type[FollowingSentinel], url: str, arguments: dict[str, Any]) -> Any:
+    """
+    Make a client of the master that a URL names; or of its replicas, where it says ``role=replica``.
+
+    Args:
+        sentinel_class: the Sentinel to make it with.
+        url: see `FollowingSentinel.from_url`; it must name a master.
+        arguments: as for the Sentinel.
+
+    Raises:
+        UsageError: the URL is wrong, or names no master.
+    """
+    given, said = _arguments(sentinel_class, url, arguments)
+    if not said.masters:
+        raise UsageError("the URL names no master: expected redis+sentinel://HOST:PORT,HOST:PORT/MASTER")
+    role = (said.parameters or {}).get("role", "master")
+    if role not in _ROLES:
+        raise UsageError("the URL's role must be master or replica")
+    sentinel = sentinel_class(**given)
+    return sentinel.master_for(said.masters[0]) if role == "master" else sentinel.replica_for(said.masters[0])
+
+
+def _arguments(
+    sentinel_class: type[FollowingSentinel], url: str, arguments: dict[str, Any]
+) -> tuple[dict[str, Any], Settings]:
+    """Turn a URL into arguments for the class, on top of those that were given."""
+    known = {**sentinel_class.library.url_parameters, **_OURS, **_TEXTS}
+    known.pop("timeout", None)  # ours: seconds that a Sentinel has to answer
+    said = parse_url(url, (*known, "role"))
+    given = dict(arguments)
+    for name, text in (said.parameters or {}).items():
+        if name != "role":
+            given[name] = _cast(name, text, known[name])
+    if said.db is not None:
+        given["db"] = said.db
+    given |= _opened(said.node)
+    sentinel = dict(given.pop("sentinel_kwargs", None) or {})
+    sentinel |= {name: value for name, value in given.items() if name.startswith("socket_")} | _opened(said.sentinel)
+    if said.timeout is not None:
+        sentinel |= {"socket_timeout": said.timeout, "socket_connect_timeout": said.timeout}
+    return {**given, "sentinels": list(said.sentinels or ()), "sentinel_kwargs": sentinel}, said
+
+
+def _cast(name: str, text: str, kind: Any) -> Any:
+    try:
+        return kind(text)
+    except (TypeError, ValueError):
+        raise UsageError(f"the URL's {name} has a value that can't be used") from None
+
+
+def _opened(access: Access) -> dict[str, Any]:
+    if access.server_name is not None:
+        raise UsageError(
+            "client libraries have no way to ask for another server name than the host's: give the Sentinels and nodes "
+            "certificates for their own names, or turn ssl_check_hostname off"
+        )
+    said = {"username": access.username, "password": access.password}
+    if access.uses_tls:
+        said |= {"ssl": True, "ssl_ca_certs": access.ca, "ssl_certfile": access.cert, "ssl_keyfile": access.key}  # type: ignore[dict-item]
+    return {name: value for name, value in said.items() if value is not None}

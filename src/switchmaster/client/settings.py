@@ -1,0 +1,175 @@
+"""
+From the arguments of a client library to those of a Watcher: where the Sentinels are, what opens them and the nodes.
+
+Everything is read off the library's own objects (the Sentinel's clients and the pool's connection arguments), so that
+whatever a user can say to the library is understood. Two `Settings` that are equal share one Watcher.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ..core.model import Address
+from ..errors import UsageError
+from ..net.dial import AddressMap
+from ..net.sync import Watcher
+
+__all__ = ["Settings", "settings_of"]
+
+TIMEOUT: Final = 1.0
+"""Seconds for an answer where the user names no ``socket_timeout`` for the Sentinels."""
+SHORTEST: Final = 0.5
+"""Seconds that an answer may take at least: below this a busy machine looks like a dead Sentinel."""
+POLL: Final = 1.0
+"""Seconds between two questions to a Sentinel that lets nobody subscribe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What opens one kind of server. Equal where the arguments are equal; its repr shows no secret."""
+
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    provider: Any = field(default=None, repr=False)
+    """The library's credential provider, which is asked when the Watcher starts."""
+    tls: tuple[tuple[str, Any], ...] | None = field(default=None, repr=False)
+    """The library's TLS arguments; None where no TLS is spoken."""
+
+    def credentials(self) -> tuple[str | None, str | None]:
+        """Return the user and the password, asking the provider where there is one."""
+        if self.provider is None:
+            return self.username, self.password
+        given = tuple(self.provider.get_credentials())
+        return (given[0], given[1]) if len(given) > 1 else (None, given[0] if given else None)
+
+    def context(self) -> ssl.SSLContext | None:
+        """
+        Return the context that the library's TLS arguments ask for.
+
+        Raises:
+            UsageError: a file can't be read, or holds something else.
+        """
+        return None if self.tls is None else _context(dict(self.tls))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that one Watcher is made from."""
+
+    sentinels: tuple[Address, ...]
+    sentinel: Access
+    node: Access
+    timeout: float
+    address_map: AddressMap | None = field(default=None, hash=False)
+
+    def watcher(self) -> Watcher:
+        """
+        Return a Watcher that has not been started.
+
+        Raises:
+            UsageError: the arguments are wrong.
+        """
+        username, password = self.sentinel.credentials()
+        node_username, node_password = self.node.credentials()
+        return Watcher(
+            self.sentinels,
+            username=username,
+            password=password,
+            tls=self.sentinel.context(),
+            node_username=node_username,
+            node_password=node_password,
+            node_tls=self.node.context(),
+            address_map=self.address_map,
+            timeout=self.timeout,
+            poll=POLL,
+        )
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a question to all Sentinels takes at most: connecting, answering, and a little for ourselves."""
+        return 2 * self.timeout + 0.1
+
+
+def settings_of(sentinel: Any, pool: Any, address_map: AddressMap | None, check_hostname: bool) -> Settings:
+    """
+    Read off what a Watcher needs.
+
+    Args:
+        sentinel: the library's Sentinel, or ours.
+        pool: the pool of connections to data nodes; None takes the Sentinel's own connection arguments.
+        address_map: what Sentinel announces -> what can be dialled.
+        check_hostname: whether the library looks at a certificate's host name where nobody says so.
+    """
+    clients = [client.connection_pool for client in sentinel.sentinels]
+    addresses = {Address(str(one.connection_kwargs["host"]), int(one.connection_kwargs["port"])) for one in clients}
+    first = clients[0]
+    own = dict(sentinel.connection_kwargs)
+    said, tls = (own, bool(own.get("ssl"))) if pool is None else (pool.connection_kwargs, _is_tls(pool))
+    return Settings(
+        sentinels=tuple(sorted(addresses)),
+        sentinel=_access(first.connection_kwargs, _is_tls(first), check_hostname),
+        node=_access(said, tls, check_hostname),
+        timeout=max(SHORTEST, float(sentinel.sentinel_kwargs.get("socket_timeout") or TIMEOUT)),
+        address_map=address_map,
+    )
+
+
+def _is_tls(pool: Any) -> bool:
+    # By name: the class is the library's SSLConnection, or one that inherits from it, of threads or of asyncio.
+    return any(base.__name__ == "SSLConnection" for base in pool.connection_class.__mro__)
+
+
+def _access(arguments: Mapping[str, Any], tls: bool, check_hostname: bool) -> Access:
+    said = {"ssl_check_hostname": check_hostname} | {n: v for n, v in arguments.items() if n.startswith("ssl_")}
+    return Access(
+        username=arguments.get("username") or None,
+        password=arguments.get("password") or None,
+        provider=arguments.get("credential_provider"),
+        tls=tuple((name, _hashable(value)) for name, value in sorted(said.items())) if tls else None,
+    )
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+_CHECKS: Final[Mapping[Any, ssl.VerifyMode]] = {
+    "none": ssl.CERT_NONE,
+    "optional": ssl.CERT_OPTIONAL,
+    "required": ssl.CERT_REQUIRED,
+    None: ssl.CERT_NONE,
+}
+
+
+def _context(said: Mapping[str, Any]) -> ssl.SSLContext:
+    """Build what redis-py and valkey-py build from the same arguments (SSLConnection._wrap_socket_with_ssl)."""
+    context = ssl.create_default_context()
+    required = said.get("ssl_cert_reqs", "required")
+    mode = _CHECKS[required] if required in _CHECKS else ssl.VerifyMode(required)
+    context.check_hostname = bool(said["ssl_check_hostname"]) and mode is not ssl.CERT_NONE
+    context.verify_mode = mode
+    for flag in said.get("ssl_include_verify_flags") or ():
+        context.verify_flags |= flag
+    for flag in said.get("ssl_exclude_verify_flags") or ():
+        context.verify_flags &= ~flag
+    certificate, key = said.get("ssl_certfile"), said.get("ssl_keyfile")
+    authorities = {name: said.get(f"ssl_{text}") for name, text in _AUTHORITIES.items()}
+    try:
+        if certificate or key:
+            # Without a password OpenSSL would ask on the terminal, and wait there.
+            context.load_cert_chain(str(certificate), key, password=said.get("ssl_password") or "")
+        if any(authorities.values()):
+            context.load_verify_locations(**authorities)
+    except (OSError, ssl.SSLError, ValueError) as error:
+        raise UsageError(f"the TLS certificate, key or authorities can't be used: {error}") from error
+    if said.get("ssl_min_version") is not None:
+        context.minimum_version = said["ssl_min_version"]
+    if said.get("ssl_ciphers"):
+        context.set_ciphers(said["ssl_ciphers"])
+    return context
+
+
+_AUTHORITIES: Final = {"cafile": "ca_certs", "capath": "ca_path", "cadata": "ca_data"}

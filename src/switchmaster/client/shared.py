@@ -1,0 +1,271 @@
+"""
+One Watcher for all in this process who have the same Sentinels and credentials: started lazily, closed with the last.
+
+Whoever follows a master holds a `Lease`. A forked child inherits the leases but no thread: there everything begins
+anew with the first command, and the parent's sockets are let go without a word to their peers. At the interpreter's
+exit `switchmaster.net.sync` closes what is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator
+from typing import Final, TypeAlias
+
+from ..core.decisions import Switch
+from ..core.facts import LinkState
+from ..core.gate import Standing
+from ..core.topology import MasterState
+from ..errors import NoSentinelReachable, SwitchmasterError, UnknownMaster
+from ..net.sync import Watcher
+from .follower import Follower
+from .settings import Settings
+from .view import View
+
+__all__ = ["Inquiry", "Lease", "Shared", "share"]
+
+REFRESH_EVERY: Final = 0.1
+"""Seconds between two rounds of questions that clients cause, however many they are."""
+GRACE: Final = 0.25
+"""Seconds that Sentinels which are heard have to tell of a master that they never spoke of."""
+
+Inquiry: TypeAlias = Generator[tuple[object, float], None, SwitchmasterError | None]
+"""Yields (turn seen, until when to wait for another), returns why the master is not known; None where it is."""
+
+
+class Shared:
+    """
+    One Watcher and the masters that are followed by it.
+
+    Args:
+        settings: what the Watcher is made from.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.turns: View[object] = View(object())
+        """Another object after every turn of the Watcher: who waits for anything that it knows waits for this."""
+        self.hearing = False
+        """Whether at least one Sentinel is heard now."""
+        # Reentrant: the garbage collector may end a lease while its own thread holds the lock.
+        self._lock = threading.RLock()
+        self._watcher: Watcher | None = None
+        self._followers: dict[str, Follower] = {}
+        self._leases = 0
+        self._asked_at = float("-inf")
+        self._questions = 0
+        self._asked = 0
+        self._established = self._idle = False
+
+    def __repr__(self) -> str:
+        return f"<Shared Watcher of {', '.join(map(str, self.settings.sentinels))}: {self._leases} leases>"
+
+    @property
+    def watcher(self) -> Watcher:
+        """
+        The Watcher, started if it does not run.
+
+        Raises:
+            UsageError: the arguments are wrong, a file of certificates for instance.
+        """
+        with self._lock:
+            if self._watcher is None:
+                watcher = self.settings.watcher()
+                watcher.on_switch(self._take_switch)
+                watcher.on_change(self._look)
+                watcher.start(wait=False)
+                self._watcher = watcher
+            return self._watcher
+
+    def follower(self, master: str) -> Follower:
+        """Return the one follower of a master."""
+        with self._lock:
+            follower = self._followers.get(master)
+            if follower is None:
+                follower = self._followers[master] = Follower(master)
+                if self._watcher is not None:
+                    self._watcher.soon(self._look)
+            return follower
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call something in the Watcher's thread after some seconds; not at all where it has ended by then."""
+        watcher = self._watcher
+        if watcher is not None:
+            watcher.soon(lambda: _call_later(seconds, call))
+
+    # -- questions ----------------------------------------------------------------------------------
+
+    def refresh(self) -> int:
+        """Have all Sentinels asked anew, soon, but not too often; return the number of the question."""
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._asked_at + REFRESH_EVERY:
+                self._asked_at = now
+                self._questions += 1
+                self.watcher.soon(self._ask)
+            return self._questions
+
+    def inquire(self, follower: Follower) -> Inquiry:
+        """
+        Have the Sentinels asked for a master that is not known, and wait until it is known, or why it is not.
+
+        It takes `Settings.patience` at most.
+
+        Args:
+            follower: the master.
+        """
+        began = time.monotonic()
+        heard_before = self._established and self.hearing
+        question = self.refresh()
+        until = began + (GRACE if heard_before else self.settings.patience)
+        while follower.phases.current.standing is Standing.UNKNOWN or not self.hearing:
+            turn = self.turns.current
+            over = time.monotonic() >= until or (self._asked >= question and self._idle)
+            if over or (self._established and self.hearing and not heard_before):
+                return self._failure(follower, time.monotonic() - began)
+            yield turn, until
+        return None
+
+    @property
+    def denied(self) -> str:
+        """Why a Sentinel that answers lets us subscribe to nothing of use; empty where all is well."""
+        states = self.watcher.topology.sentinels.values()
+        return next((one.reason for one in states if one.state is LinkState.LIVE and one.reason), "")
+
+    def refuses(self, failure: SwitchmasterError) -> bool:
+        """Whether a failure of `inquire` comes from what the user may not do, so that other questions might help."""
+        if isinstance(failure, NoSentinelReachable):
+            return any("grant" in reason for reason in failure.reasons.values())
+        return not self.watcher.masters()
+
+    def _failure(self, follower: Follower, waited: float) -> SwitchmasterError:
+        topology = self.watcher.topology
+        heard = [one.name for one in topology.sentinels.values() if one.state is LinkState.LIVE]
+        if heard:
+            return UnknownMaster(follower.master, self.watcher.masters(), heard)
+        silent = f"no answer within {self.settings.timeout:g} s"
+        return NoSentinelReachable({one.name: one.reason or silent for one in topology.sentinels.values()}, waited)
+
+    # -- in the Watcher's thread --------------------------------------------------------------------
+
+    def _take_switch(self, switch: Switch) -> None:
+        follower = self._followers.get(switch.master)
+        if follower is not None:
+            follower.switched(switch)
+
+    def _ask(self) -> None:
+        watcher = self._watcher
+        if watcher is not None:
+            watcher.refresh()
+            self._asked = self._questions
+            self._look()
+
+    def _look(self) -> None:
+        watcher = self._watcher
+        if watcher is None:  # the first turns come before `start` has returned
+            return
+        self.hearing, self._idle, self._established = watcher.hearing, watcher.idle, watcher.established
+        for follower in list(self._followers.values()):
+            follower.look(self._state(watcher, follower.master))
+        self.turns.set(object())
+
+    def _state(self, watcher: Watcher, master: str) -> MasterState | None:
+        if not watcher.established:
+            return None
+        try:
+            return watcher.state(master)
+        except SwitchmasterError:  # unknown, or closed meanwhile
+            return None
+
+    # -- life ---------------------------------------------------------------------------------------
+
+    def _lease(self) -> None:
+        with self._lock:
+            self._leases += 1
+
+    def _release(self) -> None:
+        with self._lock:
+            self._leases -= 1
+            if self._leases > 0 or self._watcher is None:
+                return
+            watcher, self._watcher = self._watcher, None
+            followers = list(self._followers.values())
+        watcher.close(wait=False)
+        for follower in followers:
+            follower.forget()
+
+    def _renew(self) -> None:
+        """Begin anew in a forked child."""
+        self._lock = threading.RLock()
+        self.turns.renew()
+        watcher, self._watcher = self._watcher, None
+        for follower in self._followers.values():
+            follower.renew()
+        self.hearing = self._established = self._idle = False
+        self._asked_at, self._asked, self._questions = float("-inf"), 0, 0
+        if watcher is not None:
+            watcher.abandon()
+
+
+def _call_later(seconds: float, call: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(seconds, call)
+
+
+class Lease:
+    """
+    The right to a Watcher: as long as one is open, it runs (from its first use on).
+
+    Args:
+        shared: the Watcher.
+        owner: with its end the lease ends too.
+    """
+
+    def __init__(self, shared: Shared, owner: object) -> None:
+        self.shared = shared
+        self._open = [False]
+        weakref.finalize(owner, _close, shared, self._open)
+
+    def open(self) -> None:
+        """Begin, or begin again; nothing happens where it is open."""
+        if not self._open[0]:
+            self._open[0] = True
+            self.shared._lease()
+
+    def close(self) -> None:
+        """End it; nothing happens where it is not open."""
+        _close(self.shared, self._open)
+
+
+def _close(shared: Shared, opened: list[bool]) -> None:
+    if opened[0]:
+        opened[0] = False
+        shared._release()
+
+
+def share(settings: Settings) -> Shared:
+    """Return the one `Shared` of this process for these settings."""
+    with _registry.lock:
+        found = _registry.shared.get(settings)
+        if found is None:
+            found = _registry.shared[settings] = Shared(settings)
+        return found
+
+
+class _Registry:
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.shared: weakref.WeakValueDictionary[Settings, Shared] = weakref.WeakValueDictionary()
+
+    def renew(self) -> None:
+        self.lock = threading.RLock()
+        for shared in list(self.shared.values()):
+            shared._renew()
+
+
+_registry = _Registry()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_registry.renew)

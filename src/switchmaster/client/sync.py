@@ -1,0 +1,365 @@
+"""
+Connection, pool and Sentinel for threads, to be mixed into those of a client library.
+
+Only what needs a thread is here: carrying out a plan with blocking sockets, and shutting a socket down under a thread
+that waits for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, Self
+
+from ..core.gate import Limits
+from ..core.reach import Ask, Dial, Effect, HangUp, Wait
+from ..errors import SwitchmasterError
+from .connection import COMEBACKS, MARKS, FollowingConnection
+from .library import Library
+from .lines import Lines
+from .pool import FollowingPool
+from .sentinel import FollowingSentinel
+
+__all__ = ["Connection", "Pool", "Sentinel"]
+
+_Theirs: Any = object
+"""The library's own class, before which ours is mixed in."""
+
+
+class Connection(FollowingConnection, _Theirs):
+    """A connection of a thread's."""
+
+    retry: Any
+    socket_connect_timeout: float | None
+    _welcomed: Callable[[], None]
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._follow(self.connection_pool.connection_pool_ref().lines)
+        self._turn = threading.Lock()
+
+    def _me(self) -> object:
+        return threading.get_ident()
+
+    def _is_up(self) -> bool:
+        return self._sock is not None
+
+    # -- the library's verbs ------------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Connect to where commands may go, unless it is there; wait for a failover as `Options` say."""
+        if self._dials():
+            super().connect()
+        elif not self._stays() and not self._listens:  # a listener comes back when it reads
+            self._gave_up = None
+            self._reach()
+
+    def connect_check_health(self, *arguments: Any, **options: Any) -> None:
+        """Connect; the library's own attempt is made from inside ours."""
+        if self._dials():
+            super().connect_check_health(*arguments, **options)
+        else:
+            self._reach()
+
+    def on_connect(self) -> None:
+        """Greet, and ask the node what it is (valkey-py)."""
+        with self._greeting():
+            super().on_connect()
+
+    def on_connect_check_health(self, *arguments: Any, **options: Any) -> None:
+        """Greet, and ask the node what it is (redis-py)."""
+        with self._greeting():
+            super().on_connect_check_health(*arguments, **options)
+
+    def disconnect(self, *arguments: Any, **options: Any) -> None:
+        self._forget_session()
+        super().disconnect(*arguments, **options)
+
+    def send_command(self, *words: Any, **options: Any) -> None:
+        if words[0] not in MARKS and not self._pinned:
+            super().send_command(*words, **options)
+            return
+        self._single = True
+        try:
+            super().send_command(*words, **options)
+        finally:
+            self._single = False
+        if words[0] in MARKS:
+            self._mark(words[0])
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if self._seen is not self._view.current and self._must_wait():
+            self._reach()
+        super().send_packed_command(command, check_health)
+        if self._pinned and not self._single:
+            self._pinned = False  # a whole transaction, EXEC and all
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        if self._listens and not self._dials():
+            timeout = options.get("timeout")
+            return self._listen(lambda: super(Connection, self).read_response(*arguments, **options), timeout, None)
+        try:
+            return super().read_response(*arguments, **options)
+        except self._lines.library.exceptions.ConnectionError as error:
+            raise self._lost(error) from error
+
+    def can_read(self, timeout: float = 0) -> bool:
+        if self._listens and not self._dials():
+            return bool(self._listen(lambda: super(Connection, self).can_read(timeout), timeout, False))
+        return bool(super().can_read(timeout))
+
+    def _wrap_socket_with_ssl(self, opened: Any) -> Any:
+        opened.settimeout(self._attempt_limit(self.socket_timeout))
+        wrapped = super()._wrap_socket_with_ssl(opened)
+        wrapped.settimeout(self.socket_timeout)
+        return wrapped
+
+    # -- following ----------------------------------------------------------------------------------
+
+    def cut(self) -> None:
+        """Shut the socket down under whoever waits for it; from any thread."""
+        self._cut = True
+        opened = self._sock
+        if opened is not None:
+            with contextlib.suppress(OSError):
+                # Of the plain socket: that of TLS would take its own state apart under the thread that reads.
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)
+
+    def _reach(self, limits: Limits | None = None) -> None:
+        with self._reaching(limits) as reach:
+            plan = self._plan(reach)
+            try:
+                effect = next(plan)
+                while True:
+                    effect = plan.send(self._do(effect))
+            except StopIteration as done:
+                self._seen = done.value
+                self._attempts = 0
+
+    def _do(self, effect: Effect) -> Exception | None:
+        match effect:
+            case Dial(address, master):
+                return self._dial(address, master)
+            case Wait(seen, until):
+                self._view.wait(seen, until)
+                self._lines.look_again()
+            case HangUp():
+                self._hang_up()
+            case Ask():
+                return ask(self._lines)
+        return None
+
+    def _dial(self, address: Any, master: bool) -> Exception | None:
+        library: Library = self._lines.library
+        with _Turn(self._turn) as turn:
+            if self.at == address:  # another thread was faster: a listener, and who subscribes for it
+                return None
+            self._hang_up()
+            retry, limit = self.retry, self.socket_connect_timeout
+            self._dialler, self.retry = self._me(), library.no_retry
+            self.socket_connect_timeout, self._welcomed = self._attempt_limit(limit), turn.end
+            try:
+                dialled = self._begin_dial(address, master)
+                if dialled is not None:
+                    self.connect_to(dialled)
+            except library.refused:
+                raise
+            except library.passing as error:
+                self._hang_up()
+                return error
+            finally:
+                self._dialler, self.retry, self.socket_connect_timeout = None, retry, limit
+        return None
+
+    @contextlib.contextmanager
+    def _greeting(self) -> Any:
+        if not self._dials() or self._greets:
+            yield
+            return
+        if self._cut:
+            raise self._lost(OSError())
+        # A hung server accepts connections and then says nothing: no greeting may take longer than an attempt.
+        opened, users = self._sock, self.socket_timeout
+        opened.settimeout(self._attempt_limit(users))
+        self._greets = True
+        try:
+            yield
+            self._prove()
+        finally:
+            self._greets = False
+            with contextlib.suppress(OSError):
+                opened.settimeout(users)
+        self._welcome()
+        # The library's callbacks follow, which subscribe anew; they may need a lock of somebody who waits for us.
+        self._welcomed()
+
+    def _prove(self) -> None:
+        self.send_command("ROLE", check_health=False)
+        try:
+            answer = self.read_response()
+        except self._lines.library.exceptions.ResponseError as error:
+            self._unasked(error)
+        else:
+            self._judge(answer)
+
+    # -- listeners ----------------------------------------------------------------------------------
+
+    def _listen(self, read: Callable[[], Any], timeout: Any, nothing: Any) -> Any:
+        """Read what was published; where the connection is lost, come back and read on there."""
+        for left in reversed(range(COMEBACKS)):
+            if self.at is None and not self._come_back(timeout):
+                return nothing
+            try:
+                return read()
+            except self._lines.library.exceptions.ConnectionError as error:
+                if not left or not self._comes_back(error):
+                    raise self._lost(error) from error
+                self._listens = True
+                self._hang_up()
+        return nothing
+
+    def _come_back(self, timeout: Any) -> bool:
+        """Connect anew, which subscribes anew; return whether it succeeded within the reader's time."""
+        try:
+            self._reach(self._limits_to_come_back(timeout))
+        except self._lines.library.unreachable:
+            if not self._may_be_silent():
+                raise
+            return False
+        self._lost_at = None
+        return True
+
+    def _hang_up(self) -> None:
+        """Disconnect, and remain a listener if it was one."""
+        listens, lost_at = self._listens, self._lost_at
+        self.disconnect()
+        self._listens, self._lost_at = listens, lost_at
+
+
+class _Turn:
+    """A lock for a `with` block, which may be released before the block ends."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self._held = False
+
+    def __enter__(self) -> Self:
+        self._lock.acquire()
+        self._held = True
+        return self
+
+    def end(self) -> None:
+        """Release the lock, if it is still held."""
+        if self._held:
+            self._held = False
+            self._lock.release()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+
+class Pool(FollowingPool, _Theirs):
+    """A pool of threads' connections."""
+
+    def owns_connection(self, connection: Any) -> bool:
+        """Whether it may come back into the pool: wherever it is, it moves by itself before it sends anything."""
+        return bool(connection.pid == self.pid)
+
+    def disconnect(self, inuse_connections: bool = True) -> None:
+        super().disconnect(self._spared(inuse_connections))
+
+    def get_master_address(self) -> tuple[str, int]:
+        return discover(self.lines)
+
+
+class Sentinel(FollowingSentinel, _Theirs):
+    """A Sentinel for threads."""
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        """
+        Return where a master is: from memory while a Sentinel is heard, else by asking all of them at once.
+
+        Args:
+            service_name: the master's name.
+
+        Returns:
+            Host and port, as they are dialled.
+
+        Raises:
+            MasterNotFoundError: of the library; `NoSentinelReachable`, `UnknownMaster` and `StaleMaster` say which.
+        """
+        return discover(self._lines(service_name))
+
+    def discover_slaves(self, service_name: str) -> list[tuple[str, int]]:
+        """
+        Return the replicas that may be read from: up, in step, and not about to be promoted.
+
+        Args:
+            service_name: the master's name.
+
+        Returns:
+            Pairs of host and port, as they are dialled; none where no Sentinel tells.
+        """
+        lines = self._lines(service_name)
+        if not lines.answers and ask(lines) is not None:
+            return []
+        return list(super().discover_slaves(service_name)) if lines.follower.by_hand else self._replicas(lines)
+
+    def discover_replicas(self, service_name: str) -> list[tuple[str, int]]:
+        """Return the replicas that may be read from: another name of `discover_slaves`."""
+        return self.discover_slaves(service_name)
+
+    def discover_as_library(self, service_name: str) -> tuple[str, int]:
+        """Return where a master is as the library finds out: SENTINEL MASTERS, one Sentinel after the other."""
+        host, port = super().discover_master(service_name)
+        return host, port
+
+    def close(self) -> None:
+        """
+        Close what belongs to this Sentinel; its clients go on, and are closed by who has them.
+
+        The Watcher ends with the last Sentinel and the last client.
+        """
+        self._let_go()
+        for client in self.sentinels:
+            client.close()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def ask(lines: Lines) -> Exception | None:
+    """Have the Sentinels asked for a master; return None when it is known, or why it is not."""
+    plan = lines.inquire()
+    try:
+        while True:
+            lines.shared.turns.wait(*next(plan))
+    except StopIteration as done:
+        failure: SwitchmasterError | None = done.value
+    if failure is None or not lines.shared.refuses(failure):
+        lines.note_refusals()
+        return failure
+    manager = lines.manager()
+    try:
+        lines.take(*getattr(manager, "discover_as_library", manager.discover_master)(lines.master))
+    except lines.library.unreachable:
+        return failure
+    return None
+
+
+def discover(lines: Lines) -> tuple[str, int]:
+    """Return what to connect to for a master; see `Sentinel.discover_master`."""
+    lines.lease.open()
+    if not lines.answers:
+        failure = ask(lines)
+        if isinstance(failure, SwitchmasterError):
+            raise lines.library.error(failure)
+        address = lines.follower.phases.current.address
+        if address is not None and not lines.follower.by_hand:
+            lines.proved(lines.shared.watcher.role(address))
+    return lines.found()

@@ -1,0 +1,87 @@
+"""
+The newest value of a gate, and who waits for another: threads, and tasks of any number of loops.
+
+One thread sets it (the Watcher's), any thread or loop reads `current` without a lock. A waiter names the value that
+it has seen, so no change is ever slept through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from typing import Generic, TypeVar
+
+__all__ = ["View"]
+
+V = TypeVar("V")
+
+
+class View(Generic[V]):
+    """
+    One value that others wait for.
+
+    Args:
+        current: the first value.
+    """
+
+    __slots__ = ("_changed", "_futures", "current")
+
+    def __init__(self, current: V) -> None:
+        self.current = current
+        """The newest value; compare it by identity."""
+        self._changed = threading.Condition()
+        self._futures: dict[asyncio.AbstractEventLoop, set[asyncio.Future[None]]] = {}
+
+    def set(self, value: V) -> None:
+        """Take a new value and wake all who wait for one."""
+        with self._changed:
+            self.current = value
+            self._changed.notify_all()
+            loops = list(self._futures)
+        for loop in loops:
+            # A loop that was closed meanwhile has nobody left who waits.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._wake, loop)
+
+    def wait(self, seen: V, until: float) -> None:
+        """Wait, in a thread, until the value is not `seen` any more, or until a moment (monotonic seconds)."""
+        with self._changed:
+            while self.current is seen and (left := until - time.monotonic()) > 0:
+                self._changed.wait(left)
+
+    async def wait_in_loop(self, seen: V, until: float) -> None:
+        """Wait, in a task, until the value is not `seen` any more, or until a moment (monotonic seconds)."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        with self._changed:
+            if self.current is not seen:
+                return
+            self._futures.setdefault(loop, set()).add(future)
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                await future
+        except TimeoutError:
+            pass
+        finally:
+            self._forget(loop, future)
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: nobody of the parent's waits here, and its lock may be held for ever."""
+        self._changed = threading.Condition()
+        self._futures = {}
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._changed:
+            waiting = list(self._futures.get(loop, ()))
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def _forget(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
+        with self._changed:
+            waiting = self._futures.get(loop, set())
+            waiting.discard(future)
+            if not waiting:
+                self._futures.pop(loop, None)

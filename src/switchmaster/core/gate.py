@@ -1,0 +1,159 @@
+"""
+Where a client's commands may go now: the belief about one master, as a client needs it.
+
+Two values are made from a `MasterState`, anew with each change, and compared by identity ever after: `Phase` for
+those who write to the master, `Replicas` for those who read from replicas. A connection remembers the value under
+which it was made ready; as long as that is still the newest, a command may be sent without another thought.
+
+Rules of `phase_of`:
+
+1. While a failover of the believed master is known to run, the phase is `Standing.FAILING`, from the agreement that
+   it is down (or, where we came late, from the election) to the moment when the belief moves or the attempt ends.
+2. Where nobody says that the master is down, it is alive, and the failover is planned: commands flow until a replica
+   is selected. From then on the phase is `Standing.HELD`: what is sent now could be lost.
+3. An aborted failover opens the way to the old master again; so does one of which nothing is heard any more.
+4. Without an address there is nothing to follow: `Standing.UNKNOWN`.
+
+Pure: no I/O, no clock.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from .failover import Failover, Stage
+from .model import Address
+from .topology import MasterState
+
+__all__ = ["NO_REPLICAS", "UNKNOWN", "Limits", "Phase", "Replicas", "Standing", "phase_of", "replicas_of"]
+
+
+class Standing(enum.Enum):
+    """Whether commands may be sent to a master."""
+
+    OPEN = "open"
+    HELD = "held"
+    """A replica was selected in a planned failover: what is not sent yet waits, `Limits.hold` seconds at most."""
+    FAILING = "failing"
+    """The master is agreed to be down: what is not sent yet waits, `Limits.failover_wait` seconds at most."""
+    UNKNOWN = "unknown"
+    """It is not known where the master is."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Phase:
+    """Where a master's commands may go; a new value, and so a new identity, with every change."""
+
+    standing: Standing
+    address: Address | None
+    """Where the master is believed to be; None only where it is unknown."""
+    since: float
+    """Of `Standing.HELD`: when the replica was selected; of `Standing.FAILING`: the newest stage of the failover;
+    in monotonic seconds."""
+    epoch: int | None = None
+
+    def same(self, other: Phase) -> bool:
+        """Whether both say the same, so that the newer one need not take the older one's place."""
+        mine = (self.standing, self.address, self.since, self.epoch)
+        return mine == (other.standing, other.address, other.since, other.epoch)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replicas:
+    """The replicas that may be read from, and the master for want of one."""
+
+    usable: tuple[Address, ...]
+    """In order of address: not down, link not known to be broken, not selected to become the master."""
+    kept: frozenset[Address]
+    """Where a connection may stay until its command is answered: `usable`, and who is selected but not promoted."""
+    master: Address | None
+
+    def same(self, other: Replicas) -> bool:
+        """Whether both say the same."""
+        return (self.usable, self.kept, self.master) == (other.usable, other.kept, other.master)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a command that has not been sent may wait, and one that has been sent may still be answered."""
+
+    hold: float = 2.0
+    """Seconds that commands wait in a planned failover, from the selection of the replica on; 0 holds nothing."""
+    failover_wait: float = 10.0
+    """Seconds that a command waits for a master while there is none; 0 fails at once, as redis-py does."""
+    drain: float = 0.0
+    """Seconds that commands in flight on the old master have after a switch before their connections are cut."""
+
+    def waits_until(self, phase: Phase, started: float) -> float | None:
+        """
+        Return until when a command waits in this phase.
+
+        Args:
+            phase: the newest.
+            started: when the command began to wait, in monotonic seconds.
+
+        Returns:
+            Monotonic seconds; None where it need not wait at all. A failover of which nothing was heard for
+            `failover_wait` keeps nobody waiting any more: the old master is tried again, since Sentinels that can
+            neither agree nor elect must not keep us from a master that we can reach.
+        """
+        if phase.standing is Standing.HELD and self.hold > 0:
+            return phase.since + self.hold
+        if phase.standing is Standing.FAILING and started < phase.since + self.failover_wait:
+            return started + self.failover_wait
+        return None
+
+
+UNKNOWN = Phase(Standing.UNKNOWN, None, 0.0)
+"""The phase before anything is known."""
+
+NO_REPLICAS = Replicas((), frozenset(), None)
+"""The replicas before anything is known."""
+
+
+def phase_of(state: MasterState | None) -> Phase:
+    """
+    Return where commands may go by what is believed of a master.
+
+    Args:
+        state: the belief; None where no Sentinel speaks of this master.
+    """
+    if state is None or state.address is None:
+        return UNKNOWN
+    standing, since = _standing(state.failover, state.address)
+    return Phase(standing, state.address, since, state.epoch)
+
+
+def _standing(record: Failover | None, address: Address) -> tuple[Standing, float]:
+    if record is None or record.closed or record.old != address or record.stage is Stage.ABORTED:
+        return Standing.OPEN, 0.0
+    if record.entry(Stage.AGREED_DOWN) is not None:
+        return Standing.FAILING, max(entry.at for entry in record.stages)
+    selected = record.entry(Stage.SELECTED) or record.entry(Stage.PROMOTING)
+    if selected is not None:
+        return Standing.HELD, selected.at
+    return Standing.OPEN, 0.0
+
+
+def replicas_of(state: MasterState | None, before: Replicas = NO_REPLICAS) -> Replicas:
+    """
+    Return the replicas that may be read from by what is believed of a master.
+
+    Args:
+        state: the belief; None where no Sentinel speaks of this master.
+        before: what was returned last. Between a promotion and the first ``+switch-master`` no Sentinel names any
+            replica of the new master: until then these are taken for its own.
+    """
+    if state is None or state.address is None:
+        return NO_REPLICAS
+    record = state.failover
+    chosen = record.new if record is not None and not record.closed and record.stage is not Stage.ABORTED else None
+    if any(opinion.live and opinion.agrees for opinion in state.opinions):
+        rows = [row for row in state.replicas if not row.down_by and row.link_up is not False]
+        well = [row.address for row in rows if row.address != state.address]
+    else:
+        well = [address for address in before.usable if address != state.address]
+    usable = tuple(address for address in well if address != chosen)
+    # Who reads from a replica that is selected, or from the master for want of any, may stay for the answer.
+    return Replicas(usable, frozenset((*well, state.address)), state.address)

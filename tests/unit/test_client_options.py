@@ -1,0 +1,191 @@
+"""What a user may say to the drop-in: our options, and the libraries' own arguments turned into a Watcher's."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import ssl
+from pathlib import Path
+
+import pytest
+import redis.asyncio.sentinel
+import redis.exceptions
+import redis.sentinel
+import trustme
+
+import switchmaster.redis
+import switchmaster.redis.asyncio
+import switchmaster.valkey
+from switchmaster import errors
+from switchmaster.client.account import Account
+from switchmaster.client.library import bind
+from switchmaster.client.options import Options, take_options
+from switchmaster.client.settings import settings_of
+from switchmaster.core.model import Address
+from switchmaster.errors import MissingDependency, UsageError
+
+TWO = [("127.0.0.1", 26379), ("127.0.0.1", 26380)]
+
+
+def settings(sentinel: object, pool: object = None) -> object:
+    return settings_of(sentinel, pool, None, True)
+
+
+def test_options_are_taken_out_of_the_arguments_and_the_rest_is_left() -> None:
+    arguments = {"hold": 1, "drain": "0.5", "db": 3}
+    options = take_options(arguments)
+    assert (options.hold, options.drain, options.failover_wait) == (1.0, 0.5, 10.0)
+    assert arguments == {"db": 3}
+    assert take_options({}, options) == options
+
+
+@pytest.mark.parametrize("wrong", [{"hold": -1}, {"failover_wait": "soon"}, {"drain": float("inf")}, {"hold": None}])
+def test_options_that_are_no_seconds_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="number of seconds"):
+        take_options(dict(wrong))
+
+
+def test_address_map_must_be_a_table_or_a_function() -> None:
+    with pytest.raises(UsageError, match="table or a function"):
+        take_options({"address_map": 5})
+
+
+def test_watchers_are_shared_by_those_who_say_the_same_and_by_no_others() -> None:
+    one = redis.sentinel.Sentinel(TWO, password="a", sentinel_kwargs={"password": "b"})
+    same = redis.asyncio.sentinel.Sentinel(TWO[::-1], password="a", sentinel_kwargs={"password": "b"})
+    other = redis.sentinel.Sentinel(TWO, password="c", sentinel_kwargs={"password": "b"})
+    assert settings(one) == settings(same)
+    assert hash(settings(one)) == hash(settings(same))
+    assert settings(one) != settings(other)
+    assert settings(one, one.master_for("mymaster").connection_pool) == settings(one)
+    assert settings(one, one.master_for("mymaster", password="d").connection_pool) != settings(one)
+
+
+def test_no_repr_shows_a_secret() -> None:
+    sentinel = switchmaster.redis.Sentinel(TWO, password="s3cret", sentinel_kwargs={"password": "s3cret"})
+    shown = [sentinel, settings(sentinel), sentinel._shared, sentinel.master_for("mymaster").connection_pool]
+    assert "s3cret" not in "".join(map(repr, shown))
+
+
+def test_timeout_is_the_sentinels_own_and_never_too_short() -> None:
+    assert settings(redis.sentinel.Sentinel(TWO, socket_timeout=2.5)).timeout == 2.5  # type: ignore[attr-defined]
+    assert settings(redis.sentinel.Sentinel(TWO, socket_timeout=0.01)).timeout == 0.5  # type: ignore[attr-defined]
+    assert settings(redis.sentinel.Sentinel(TWO)).timeout == 1.0  # type: ignore[attr-defined]
+
+
+def test_tls_arguments_are_read_as_the_library_reads_them(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    own = authority.issue_cert("client.test")
+    own.private_key_and_cert_chain_pem.write_to_path(tmp_path / "own.pem")
+    said = {"ssl": True, "ssl_ca_certs": str(tmp_path / "ca.pem"), "ssl_certfile": str(tmp_path / "own.pem")}
+    sentinel = redis.sentinel.Sentinel(TWO, sentinel_kwargs={**said, "ssl_check_hostname": False}, **said)
+    found = settings(sentinel)
+    node, of_sentinel = found.node.context(), found.sentinel.context()  # type: ignore[attr-defined]
+    assert node.verify_mode is ssl.CERT_REQUIRED
+    assert node.check_hostname
+    assert not of_sentinel.check_hostname
+    assert found == settings(sentinel, sentinel.master_for("mymaster").connection_pool)
+    unchecked = settings(redis.sentinel.Sentinel(TWO, ssl=True, ssl_cert_reqs="none"))
+    assert unchecked.node.context().verify_mode is ssl.CERT_NONE  # type: ignore[attr-defined]
+    assert unchecked.sentinel.context() is None  # type: ignore[attr-defined]
+
+
+def test_tls_file_that_is_missing_is_a_usage_error() -> None:
+    found = settings(redis.sentinel.Sentinel(TWO, ssl=True, ssl_ca_certs="/absent.pem"))
+    with pytest.raises(UsageError, match="TLS certificate"):
+        found.node.context()  # type: ignore[attr-defined]
+
+
+def test_credential_provider_is_asked_for_user_and_password() -> None:
+    class Provider(redis.CredentialProvider):
+        def get_credentials(self) -> tuple[str, ...]:
+            return ("user", "pw")
+
+    found = settings(redis.sentinel.Sentinel(TWO, credential_provider=Provider()))
+    assert found.node.credentials() == ("user", "pw")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("library", ["redis", "valkey"])
+def test_every_error_of_ours_is_what_the_library_s_users_catch(library: str) -> None:
+    bound = bind(library)
+    given = bound.error(errors.NoMasterElected("mymaster", 3.0, "nobody is left"))
+    assert isinstance(given, (errors.NoMasterElected, bound.exceptions.ConnectionError))
+    assert isinstance(given, __import__(f"{library}.sentinel").sentinel.MasterNotFoundError)
+    assert isinstance(given, __import__(f"{library}.asyncio.sentinel").asyncio.sentinel.MasterNotFoundError)
+    assert "waited 3 s" in str(given)
+    assert given.waited == 3.0  # type: ignore[attr-defined]
+
+
+def test_errors_survive_being_sent_to_another_process() -> None:
+    for error in (
+        switchmaster.redis.NoMasterElected("mymaster", 3.0, "nobody is left"),
+        switchmaster.redis.NoSentinelReachable({"s1:26379": "refused"}, 1.0),
+        switchmaster.redis.UnknownMaster("mymaster", ("other",), ("s1:26379",)),
+        switchmaster.redis.StaleMaster("mymaster", "a:6379", "slave"),
+        switchmaster.redis.TransactionMoved("mymaster"),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+
+
+def test_missing_library_is_named_with_its_pip_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "absent.exceptions", None)
+    with pytest.raises(MissingDependency, match=r"pip install 'switchmaster\[absent\]'"):
+        bind("absent")
+
+
+@pytest.mark.parametrize("ours", [switchmaster.redis, switchmaster.redis.asyncio, switchmaster.valkey])
+def test_classes_are_the_library_s_own_too(ours: object) -> None:
+    for name in ("Sentinel", "SentinelConnectionPool", "SentinelManagedConnection", "SentinelManagedSSLConnection"):
+        theirs = [base for base in getattr(ours, name).__mro__ if base.__module__.split(".")[0] in ("redis", "valkey")]
+        assert theirs[0].__name__ == name
+
+
+def test_nothing_is_started_before_it_is_used() -> None:
+    sentinel = switchmaster.redis.Sentinel(TWO)
+    sentinel.master_for("mymaster")
+    assert sentinel._shared._watcher is None
+
+
+def test_sentinel_without_any_address_is_refused() -> None:
+    with pytest.raises(UsageError, match="at least one address"):
+        switchmaster.redis.Sentinel([])
+
+
+class Hook:
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def on_cut(self, *what: object) -> None:
+        self.told.append(what)
+
+    def on_held(self, master: str, seconds: float) -> None:
+        raise ValueError("the user's own mistake")
+
+
+def test_account_counts_and_tells_and_bears_a_hook_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    hook = Hook()
+    account = Account(hook)  # type: ignore[arg-type]  # every method of a hook is optional
+    account.cut("mymaster", Address("a", 1), 3)
+    account.held("mymaster", 0.5, ran_out=False)
+    account.held("mymaster", 1.5, ran_out=True)
+    assert hook.told == [("mymaster", Address("a", 1), 3)]
+    counted = account.read()
+    assert (counted["connections_cut"], counted["commands_held"], counted["waits_ran_out"]) == (3, 2, 1)
+    assert (counted["held_seconds"], counted["longest_hold"], counted["hook_errors"]) == (2.0, 1.5, 2)
+    assert "on_held failed" in caplog.text
+
+
+def test_account_says_a_thing_once(caplog: pytest.LogCaptureFixture) -> None:
+    account = Account()
+    with caplog.at_level(logging.WARNING, "switchmaster.client"):
+        account.say_once("this")
+        account.say_once("this")
+        account.say_once("that")
+    assert [record.getMessage() for record in caplog.records] == ["this", "that"]
+
+
+def test_defaults_are_those_that_are_documented() -> None:
+    assert Options() == Options(hold=2.0, failover_wait=10.0, drain=0.0, address_map=None, hook=None)

@@ -1,0 +1,261 @@
+"""The plan by which a connection comes to where commands may go, carried out by a world of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from switchmaster.core.gate import Limits, Phase, Replicas, Standing
+from switchmaster.core.model import Address
+from switchmaster.core.reach import Ask, Dial, Effect, HangUp, Reach, Wait
+from switchmaster.errors import NoMasterElected, NoSentinelReachable, TransactionMoved
+
+A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
+
+
+class World:
+    """A connection, a gate and a clock; `script` says what happens at which moment."""
+
+    def __init__(self, current: Phase | Replicas, at: Address | None = None) -> None:
+        self.current = current
+        self.at = at
+        self.pinned = False
+        self.now = 100.0
+        self.up = {A, B, C}
+        self.script: list[tuple[float, Callable[[], None]]] = []
+        self.done: list[Effect] = []
+        self.load = {A: 0, B: 0, C: 0}
+        self.answers: list[Exception | Phase | Replicas] = []
+
+    def order(self, usable: Sequence[Address]) -> Sequence[Address]:
+        return sorted(usable, key=lambda address: self.load[address])
+
+    def crowded(self, usable: Sequence[Address]) -> bool:
+        return self.at is not None and self.load[self.at] >= 2 + min(self.load[each] for each in usable)
+
+    def later(self, moment: float, current: Phase | Replicas) -> None:
+        """Let the gate have another value at a moment."""
+
+        def happen() -> None:
+            self.current = current
+
+        self.script.append((moment, happen))
+
+    def run(self, limits: Limits | None = None, replicas: bool = False, patient: bool = True) -> object:
+        """Carry out the plan; return its value."""
+        self.reach = Reach(self, self, limits or Limits(), lambda: self.now, "mymaster", patient)
+        plan = self.reach.to_replica() if replicas else self.reach.to_master()
+        answer: Exception | None = None
+        try:
+            effect = next(plan)
+            while True:
+                assert len(self.done) < 1000, "the plan never ends"
+                self.done.append(effect)
+                answer = self.do(effect)
+                effect = plan.send(answer)
+        except StopIteration as done:
+            value: object = done.value
+            return value
+
+    def do(self, effect: Effect) -> Exception | None:
+        match effect:
+            case Wait(seen, until):
+                self.wait(seen, until)
+            case Dial(address, _):
+                self.now += 0.001
+                self.at = None
+                if address not in self.up:
+                    return ConnectionRefusedError(f"{address} refused")
+                self.at = address
+            case HangUp():
+                self.at, self.pinned = None, False
+            case Ask():
+                answer = self.answers.pop(0)
+                if isinstance(answer, Exception):
+                    return answer
+                self.current = answer
+        return None
+
+    def wait(self, seen: object, until: float) -> None:
+        for moment, happen in sorted(self.script, key=lambda each: each[0]):
+            if self.current is seen and self.now <= moment <= until:
+                self.now = moment
+                happen()
+        if self.current is seen:
+            self.now = max(self.now, until)
+
+
+def phase(standing: Standing, address: Address = A, since: float = 100.0) -> Phase:
+    return Phase(standing, address, since)
+
+
+OPEN_A, OPEN_B = phase(Standing.OPEN), phase(Standing.OPEN, B)
+HELD, FAILING = phase(Standing.HELD), phase(Standing.FAILING)
+ALL = Replicas((B, C), frozenset((A, B, C)), A)
+
+
+def dials(world: World) -> list[Address]:
+    return [effect.address for effect in world.done if isinstance(effect, Dial)]
+
+
+def test_connection_that_is_there_is_left_alone() -> None:
+    world = World(OPEN_A, at=A)
+    assert world.run() is OPEN_A
+    assert world.done == []
+
+
+def test_connection_elsewhere_dials_the_master() -> None:
+    world = World(OPEN_B, at=A)
+    assert world.run() is OPEN_B
+    assert world.done == [Dial(B, master=True)]
+
+
+def test_held_command_goes_on_with_the_new_master() -> None:
+    world = World(HELD, at=A)
+    world.later(100.08, OPEN_B)
+    assert world.run() is OPEN_B
+    assert dials(world) == [B]
+    assert world.reach.waited == pytest.approx(0.08)
+    assert not world.reach.ran_out
+
+
+def test_held_command_goes_on_with_the_old_master_after_an_abort() -> None:
+    world = World(HELD, at=A)
+    world.later(101.0, OPEN_A)
+    assert world.run() is OPEN_A
+    assert dials(world) == []
+
+
+def test_held_command_goes_on_with_the_old_master_when_the_hold_is_over() -> None:
+    world = World(HELD, at=A)
+    assert world.run(Limits(hold=2.0)) is HELD
+    assert world.now == 102.0
+    assert world.reach.ran_out
+
+
+def test_command_in_a_failover_waits_for_the_new_master() -> None:
+    world = World(FAILING, at=A)
+    world.up = {B}
+    world.later(100.5, phase(Standing.FAILING, since=100.5))
+    world.later(101.0, OPEN_B)
+    assert world.run() is OPEN_B
+    assert dials(world) == [B]
+    assert world.reach.waited == pytest.approx(1.0)
+
+
+def test_command_in_a_failover_without_end_fails_after_its_wait() -> None:
+    world = World(FAILING, at=A)
+    with pytest.raises(NoMasterElected) as failure:
+        world.run(Limits(failover_wait=3.0))
+    assert world.now == 103.0
+    assert failure.value.waited == 3.0
+    assert "'mymaster'" in str(failure.value)
+    assert world.reach.ran_out
+
+
+def test_command_that_waited_in_vain_already_fails_at_once() -> None:
+    world = World(OPEN_A)
+    world.up = set()
+    with pytest.raises(ConnectionRefusedError):
+        world.run(patient=False)
+    assert dials(world) == [A]
+    assert world.reach.waited == 0
+
+
+def test_master_that_refuses_is_dialled_again_until_another_is_named() -> None:
+    world = World(OPEN_A)
+    world.up = {B}
+    world.later(101.0, OPEN_B)
+    assert world.run() is OPEN_B
+    assert dials(world)[-1] == B
+    assert 3 <= dials(world).count(A) <= 10
+
+
+def test_master_that_refuses_for_ever_is_an_error_after_the_wait() -> None:
+    world = World(OPEN_A)
+    world.up = set()
+    with pytest.raises(NoMasterElected, match="refused") as failure:
+        world.run(Limits(failover_wait=3.0))
+    assert world.now == pytest.approx(103.0, abs=0.01)
+    assert isinstance(failure.value.__cause__, ConnectionRefusedError)
+    assert len(dials(world)) < 15
+
+
+def test_without_a_wait_the_first_failure_is_the_error() -> None:
+    world = World(OPEN_A)
+    world.up = set()
+    with pytest.raises(ConnectionRefusedError):
+        world.run(Limits(failover_wait=0.0))
+    assert dials(world) == [A]
+
+
+def test_transaction_ends_where_the_master_changed() -> None:
+    world = World(OPEN_B, at=A)
+    world.pinned = True
+    with pytest.raises(TransactionMoved):
+        world.run()
+    assert dials(world) == []
+    assert world.at is None
+
+
+def test_transaction_goes_on_where_the_master_is_the_same() -> None:
+    world = World(HELD, at=A)
+    world.pinned = True
+    world.later(101.0, OPEN_A)
+    assert world.run() is OPEN_A
+    assert world.pinned
+
+
+def test_unknown_master_is_asked_for() -> None:
+    world = World(Phase(Standing.UNKNOWN, None, 0.0))
+    world.answers = [OPEN_A]
+    assert world.run() is OPEN_A
+
+
+def test_answer_that_there_is_none_is_the_error() -> None:
+    world = World(Phase(Standing.UNKNOWN, None, 0.0))
+    world.answers = [NoSentinelReachable({"s1": "refused"}, 1.0)]
+    with pytest.raises(NoSentinelReachable):
+        world.run()
+
+
+def test_reader_takes_the_least_used_replica() -> None:
+    world = World(ALL)
+    world.load = {A: 0, B: 3, C: 1}
+    assert world.run(replicas=True) is ALL
+    assert dials(world) == [C]
+
+
+def test_reader_takes_the_next_replica_where_one_refuses_and_the_master_where_all_do() -> None:
+    world = World(ALL)
+    world.up = {A, C}
+    assert world.run(replicas=True) is ALL
+    assert dials(world) == [B, C]
+    world = World(ALL)
+    world.up = {A}
+    assert world.run(replicas=True) is ALL
+    assert world.done[-1] == Dial(A, master=True)
+
+
+def test_reader_moves_from_a_crowded_replica_but_not_for_ever() -> None:
+    world = World(ALL, at=B)
+    world.load = {A: 0, B: 2, C: 0}
+    world.up = {B}
+    assert world.run(replicas=True) is ALL
+    assert dials(world) == [C, B]
+
+
+def test_reader_leaves_the_master_when_there_are_replicas_again() -> None:
+    world = World(ALL, at=A)
+    assert world.run(replicas=True) is ALL
+    assert world.at in (B, C)
+
+
+def test_reader_without_anyone_to_read_from_waits_for_news() -> None:
+    nobody = Replicas((), frozenset((A,)), A)
+    world = World(nobody)
+    world.up = {B}
+    world.later(101.0, Replicas((), frozenset((B,)), B))
+    world.run(replicas=True)
+    assert world.at == B

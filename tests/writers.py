@@ -1,0 +1,117 @@
+"""
+Writers through a client, in threads and in tasks: each counts upwards in a list of its own, and keeps what was
+acknowledged.
+
+A number that failed is not written again, so that what is lost and what is written twice can be told from the lists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Self
+
+PAUSE = 0.002
+"""Seconds between two writes of one writer."""
+
+
+@dataclass
+class Log:
+    """What one writer has seen."""
+
+    key: str
+    acknowledged: list[tuple[int, float]] = field(default_factory=list)
+    """Numbers, and when they were acknowledged (monotonic seconds)."""
+    errors: list[Exception] = field(default_factory=list)
+
+    def longest_gap(self, begin: float, end: float) -> float:
+        """Return the longest time without an acknowledgement between two moments."""
+        moments = [begin, *(at for _, at in self.acknowledged if begin < at < end), end]
+        return max(later - earlier for earlier, later in pairwise(moments))
+
+
+class Writers:
+    """
+    Writers in threads of their own (`client`) and in tasks of one loop (`make_client`), while the block lasts.
+
+    Args:
+        client: for the threads.
+        threads: how many of them.
+        make_client: makes the client for the tasks, in their loop.
+        tasks: how many of them.
+        begin: the first part of each key.
+    """
+
+    def __init__(
+        self, client: Any, threads: int, make_client: Callable[[], Any] | None = None, tasks: int = 0, begin: str = "w"
+    ) -> None:
+        self._client, self._make_client = client, make_client
+        self.logs = [Log(f"{begin}-thread-{number}") for number in range(threads)]
+        self.task_logs = [Log(f"{begin}-task-{number}") for number in range(tasks)]
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._write, args=(log,)) for log in self.logs]
+        if make_client is not None:
+            self._threads.append(threading.Thread(target=lambda: asyncio.run(self._write_in_tasks())))
+
+    @property
+    def all(self) -> list[Log]:
+        """The logs of all writers."""
+        return [*self.logs, *self.task_logs]
+
+    def going_on(self, since: float) -> bool:
+        """Whether every writer had an acknowledgement since that moment."""
+        return all(log.acknowledged and log.acknowledged[-1][1] > since for log in self.all)
+
+    def errors(self) -> list[Exception]:
+        return [error for log in self.all for error in log.errors]
+
+    def lost(self, lists: Callable[[str], list[bytes]]) -> list[tuple[str, int]]:
+        """Return what was acknowledged and is not in the lists."""
+        missing = []
+        for log in self.all:
+            kept = {int(item) for item in lists(log.key)}
+            missing += [(log.key, number) for number, _ in log.acknowledged if number not in kept]
+        return missing
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+            assert not thread.is_alive(), "a writer never came back"
+
+    def _write(self, log: Log) -> None:
+        number = 0
+        while not self._stop.wait(PAUSE):
+            number += 1
+            try:
+                self._client.rpush(log.key, number)
+                log.acknowledged.append((number, time.monotonic()))
+            except Exception as error:
+                log.errors.append(error)
+
+    async def _write_in_tasks(self) -> None:
+        assert self._make_client is not None
+        client = self._make_client()
+        await asyncio.gather(*(self._write_in_task(client, log) for log in self.task_logs))
+        await client.aclose()
+
+    async def _write_in_task(self, client: Any, log: Log) -> None:
+        number = 0
+        while not self._stop.is_set():
+            # A hundred tasks at the pace of one thread are more than two cores bear.
+            await asyncio.sleep(PAUSE * 50)
+            number += 1
+            try:
+                await client.rpush(log.key, number)
+                log.acknowledged.append((number, time.monotonic()))
+            except Exception as error:
+                log.errors.append(error)
