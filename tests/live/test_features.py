@@ -235,6 +235,7 @@ def test_replicas_are_read_from_and_never_the_one_that_was_promoted(lab_factory:
             lab.crash(replica)
         assert reader.get("key") == b"value"
         eventually(lambda: set(where()) == {new.port}, LIMIT, what="the master, for want of replicas")
+        close_clients(sentinel)
 
 
 def test_client_side_cache_serves_nothing_old(lab_factory: LabFactory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,6 +254,7 @@ def test_client_side_cache_serves_nothing_old(lab_factory: LabFactory, monkeypat
         assert cached.get("key") == b"new"
         plain.set("key", "newer")
         eventually(lambda: cached.get("key") == b"newer", what="the invalidation from the new master")
+        close_clients(sentinel)
 
 
 def run(test: Callable[[Any], Coroutine[Any, Any, None]], lab: Lab, **options: Any) -> None:
@@ -354,3 +356,4 @@ def test_no_slot_of_a_small_pool_is_lost(lab: Lab) -> None:
         for connection in connections:
             pool.release(connection)
         assert time.monotonic() - began < LIMIT
+        close_clients(sentinel)
