@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-__all__ = ["Figure", "median", "percentile", "report"]
+__all__ = ["Figure", "Table", "median", "percentile", "report"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,27 @@ class Figure:
     ratio: str = ""
     goal: str = ""
 
+    def __str__(self) -> str:
+        beside = f" | beside {self.beside}" if self.beside else ""
+        ratio = f" | ratio {self.ratio}" if self.ratio else ""
+        goal = f" | goal {self.goal}" if self.goal else ""
+        return f"{self.what}: {self.ours}{beside}{ratio}{goal}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Many measured things beside each other, where ours and one other are not enough."""
+
+    title: str
+    setting: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __str__(self) -> str:
+        widths = [max(len(row[at]) for row in (self.columns, *self.rows)) for at in range(len(self.columns))]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (self.columns, *self.rows)]
+        return "\n".join([f"\n{self.title}", self.setting, "", *lines])
+
 
 def median(values: Sequence[float]) -> float:
     return statistics.median(values)
@@ -31,14 +52,11 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def report(measure: Callable[[], list[Figure]]) -> None:
+def report(measure: Callable[[], Sequence[Figure | Table]]) -> None:
     """Run a benchmark and print its figures."""
     figures = measure()
     if "--json" in sys.argv[1:]:
         print(json.dumps([asdict(figure) for figure in figures]))
         return
     for figure in figures:
-        beside = f" | beside {figure.beside}" if figure.beside else ""
-        ratio = f" | ratio {figure.ratio}" if figure.ratio else ""
-        goal = f" | goal {figure.goal}" if figure.goal else ""
-        print(f"{figure.what}: {figure.ours}{beside}{ratio}{goal}")
+        print(figure)

