@@ -259,3 +259,15 @@ def test_reader_without_anyone_to_read_from_waits_for_news() -> None:
     world.later(101.0, Replicas((), frozenset((B,)), B))
     world.run(replicas=True)
     assert world.at == B
+
+
+def test_reader_that_does_without_a_replica_says_so_since_nothing_may_be_heard_of_it_again() -> None:
+    world = World(ALL)
+    world.up = {A}
+    world.run(replicas=True)
+    assert world.at == A
+    assert world.reach.provisional
+    world.up = {A, B, C}
+    world.run(replicas=True)
+    assert world.at in (B, C)
+    assert not world.reach.provisional

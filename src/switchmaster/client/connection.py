@@ -32,6 +32,10 @@ COMEBACKS: Final = 3
 """Connections in a row that a listener may lose before it is told."""
 
 
+LOOK_AGAIN: Final = 5.0
+"""Seconds after which a reader tries anew the replicas that it had to do without."""
+
+
 def _spellings(*names: str) -> frozenset[str | bytes]:
     return frozenset(form for name in names for text in (name, name.lower()) for form in (text, text.encode()))
 
@@ -62,6 +66,8 @@ class FollowingConnection(_Theirs):
     """The value of the gate under which commands may be sent here; `_NOTHING` while it is not connected."""
     _gave_up: object = None
     """The value of the gate in which this command waited in vain already."""
+    _look_again_at: float | None = None
+    """When a reader tries anew the replicas that it had to do without; None where it had to do without none."""
     _cut = False
     """Ended from outside, because commands must not go where it was."""
     _dialler: object = None
@@ -117,7 +123,11 @@ class FollowingConnection(_Theirs):
 
     def _stays(self) -> bool:
         """Whether it may stay where it is, whatever stands in the way of sending."""
-        return self._seen is self._view.current or (self.at is not None and self._lines.admits(self.target))
+        if self._seen is self._view.current:
+            return self._look_again_at is None or time.monotonic() < self._look_again_at
+        # A reader is admitted to more nodes than it should be content with: after news it chooses anew.
+        content = self._lines.to_master or self._listens
+        return content and self.at is not None and self._lines.admits(self.target)
 
     def _must_wait(self) -> bool:
         """Whether the plan has to be carried out before anything is sent; the gate has news."""
@@ -139,6 +149,7 @@ class FollowingConnection(_Theirs):
         try:
             yield reach
             self._gave_up = None
+            self._look_again_at = time.monotonic() + LOOK_AGAIN if reach.provisional else None
         except SwitchmasterError as error:
             raise lines.library.error(error) from error.__cause__
         finally:

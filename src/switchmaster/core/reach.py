@@ -111,6 +111,9 @@ class Reach:
         """Seconds that the command waited for the gate."""
         self.ran_out = False
         """Whether a wait ended by its limit."""
+        self.provisional = False
+        """Whether a reader had to do without a replica that may be used: it was not in step yet, or did not answer.
+        Nothing may ever be heard of it again, so this is worth another look after a while."""
 
     def to_master(self) -> Generator[Effect, Exception | None, Phase]:
         """
@@ -202,10 +205,12 @@ class Reach:
 
     def _dial_one_of(self, replicas: Replicas) -> Generator[Effect, Exception | None, Exception | None]:
         failure: Exception | None = None
+        self.provisional = False
         for address in self._line.order(replicas.usable):
             failure = yield Dial(address, master=False)
             if failure is None or self._news(replicas):
                 return None
+            self.provisional = True
         if replicas.master is not None:
             failure = yield Dial(replicas.master, master=True)
         return failure

@@ -1,0 +1,68 @@
+"""When a connection that is there may stay, by what its gate says and by what it had to do without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from switchmaster.client import connection as module
+from switchmaster.client.connection import LOOK_AGAIN, FollowingConnection
+from switchmaster.client.view import View
+from switchmaster.core.gate import Replicas
+from switchmaster.core.model import Address
+
+MASTER, REPLICA = Address("127.0.0.1", 27001), Address("127.0.0.1", 27002)
+
+
+class Lines:
+    """A pool that admits everybody."""
+
+    to_master = False
+
+    def __init__(self) -> None:
+        self.view: View[Any] = View(replicas())
+
+    def admits(self, address: Address | None) -> bool:
+        return address is not None
+
+
+class Connection(FollowingConnection):
+    def _is_up(self) -> bool:
+        return True
+
+
+def replicas() -> Replicas:
+    return Replicas((REPLICA,), frozenset((MASTER, REPLICA)), MASTER)
+
+
+def reader() -> Connection:
+    connection = Connection()
+    connection._follow(Lines())  # type: ignore[arg-type]
+    connection.target, connection._seen = MASTER, connection._view.current
+    return connection
+
+
+def test_reader_chooses_anew_after_news_though_it_is_admitted_where_it_is() -> None:
+    connection = reader()
+    assert connection._stays()
+    connection._view.set(replicas())
+    assert not connection._stays()
+
+
+def test_listener_stays_where_it_is_admitted() -> None:
+    connection = reader()
+    connection._listens = True
+    connection._view.set(replicas())
+    assert connection._stays()
+
+
+def test_reader_that_did_without_a_replica_looks_again_though_there_are_no_news(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connection, now = reader(), 100.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    connection._look_again_at = now + LOOK_AGAIN
+    assert connection._stays()
+    now += LOOK_AGAIN
+    assert not connection._stays()
