@@ -51,7 +51,7 @@ class Account:
     def __init__(self, hook: Hook | None = None) -> None:
         self.hook = hook
         self._counters = Counters()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # see `Shared`: garbage is collected under it too
         self._said: set[str] = set()
         self._switches: dict[str, Switch] = {}
         """The last switch of each master."""
@@ -104,7 +104,7 @@ class Account:
 
     def renew(self) -> None:
         """Begin anew in a forked child: the lock may be held for ever by a thread of the parent's."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def _add(self, name: str, count: int = 1) -> None:
         with self._lock:

@@ -50,7 +50,7 @@ class Follower:
         self._state: MasterState | None = None
         self._switches: list[Switch] = []
         self._pools: weakref.WeakSet[Settling] = weakref.WeakSet()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # see `Shared`: garbage is collected under it too
 
     def __repr__(self) -> str:
         phase = self.phases.current
@@ -101,7 +101,7 @@ class Follower:
 
     def renew(self) -> None:
         """Begin anew in a forked child, where no thread of the parent's goes on."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for pool in self._all():
             pool.renew()
         self.phases.renew()

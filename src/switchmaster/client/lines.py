@@ -80,7 +80,7 @@ class Lines:
         self._counts = counts and to_master
         self._pool = weakref.ref(pool)
         self._members: weakref.WeakSet[Member] = weakref.WeakSet()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # see `Shared`: garbage is collected under it too
         self.follower.add(self)
 
     # -- who ----------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ class Lines:
 
     def renew(self) -> None:
         """Begin anew in a forked child: its connections are the parent's."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._members = weakref.WeakSet()
         self.account.renew()
 

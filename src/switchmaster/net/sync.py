@@ -49,7 +49,8 @@ class LoopThread:
         self._loop = asyncio.new_event_loop()
         self._executor = concurrent.futures.ThreadPoolExecutor(4, f"{name}: names")
         self._loop.set_default_executor(self._executor)
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may end the last lease of a client, and so this loop, under the lock.
+        self._lock = threading.RLock()
         # Between the question whether the loop still runs and the work that is given to it.
         self._open = True
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)

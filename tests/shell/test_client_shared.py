@@ -1,0 +1,77 @@
+"""What all clients of a process share: its locks, its leases, and what becomes of connections when it ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import switchmaster.redis
+from faulty import closed_port
+from switchmaster.core.gate import Phase, Standing
+from switchmaster.core.model import Address
+
+LIMIT = 10.0
+ELSEWHERE = Address("127.0.0.1", 1)
+
+
+@pytest.fixture
+def sentinel() -> Iterator[switchmaster.redis.Sentinel]:
+    sentinel = switchmaster.redis.Sentinel([("127.0.0.1", closed_port())], socket_timeout=0.5)
+    yield sentinel
+    watcher = sentinel._shared._watcher
+    sentinel.close()
+    if watcher is not None:
+        watcher.close()
+
+
+def under(lock: Any, work: Callable[[], object]) -> bool:
+    """Whether some work comes to its end in a thread that holds a lock already, as under a garbage collection."""
+
+    def run() -> None:
+        with lock:
+            work()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(LIMIT)
+    return not thread.is_alive()
+
+
+@pytest.mark.parametrize("which", ["loop", "lines", "follower", "account"])
+def test_last_lease_may_end_in_a_garbage_collection_under_any_lock(
+    sentinel: switchmaster.redis.Sentinel, which: str
+) -> None:
+    lines = sentinel.master_for("mymaster").connection_pool.lines
+    lines.lease.open()
+    watcher = sentinel.watcher
+    follower = lines.follower
+    follower.believe(Phase(Standing.OPEN, ELSEWHERE, 0.0))
+    member = Member()
+    lines.add(member)
+    locks = {"loop": watcher._thread._lock, "lines": lines._lock, "follower": follower._lock}
+
+    def end() -> None:
+        lines.lease.close()
+        sentinel.close()
+        follower.forget()
+        lines._cut([member])
+
+    try:
+        assert under(locks.get(which, sentinel.account._lock), end)
+    finally:
+        watcher.close()
+
+
+class Member:
+    """A connection, as far as a pool sees it."""
+
+    target = ELSEWHERE
+
+    def __init__(self) -> None:
+        self.cuts = 0
+
+    def cut(self) -> None:
+        self.cuts += 1
