@@ -75,3 +75,29 @@ class Member:
 
     def cut(self) -> None:
         self.cuts += 1
+
+
+@pytest.mark.parametrize("kind", ["master_for", "slave_for"])
+def test_connections_are_left_alone_where_nobody_knows_where_the_master_is(
+    sentinel: switchmaster.redis.Sentinel, kind: str
+) -> None:
+    lines = getattr(sentinel, kind)("mymaster").connection_pool.lines
+    member = Member()
+    lines.add(member)
+    lines.follower.believe(Phase(Standing.OPEN, ELSEWHERE, 0.0))
+    cut_before = member.cuts
+    lines.follower.forget()
+    assert member.cuts == cut_before
+    lines.follower.believe(Phase(Standing.OPEN, Address("127.0.0.1", 2), 0.0))
+    assert member.cuts > cut_before
+
+
+def test_end_of_the_last_lease_leaves_nothing_that_looks_known(sentinel: switchmaster.redis.Sentinel) -> None:
+    shared = sentinel._shared
+    watcher = sentinel.watcher
+    follower = shared.follower("mymaster")
+    follower.believe(Phase(Standing.OPEN, ELSEWHERE, 0.0))
+    sentinel.close()
+    watcher.close()
+    assert follower.phases.current.standing is Standing.UNKNOWN
+    assert (shared.hearing, shared._watcher) == (False, None)

@@ -213,7 +213,7 @@ class Lines:
 
     def settle(self) -> None:
         """Cut the connections that must not be where they are; those in use may first drain, if the user wants it."""
-        astray = [member for member in self.members() if not self.admits(member.target)]
+        astray = self._astray()
         if not astray:
             return
         self.flush_cache()
@@ -234,8 +234,17 @@ class Lines:
         self._members = weakref.WeakSet()
         self.account.renew()
 
+    def _astray(self) -> list[Member]:
+        # Where nobody knows where the master is, no connection is known to be wrong: the Watcher has ended with the
+        # last lease, or what the library found is to be asked anew. What is sent next waits for the answer anyway.
+        follower = self.follower
+        known = follower.phases.current.address if self.to_master else follower.replicas.current.master
+        if known is None:
+            return []
+        return [member for member in self.members() if not self.admits(member.target)]
+
     def _cut_astray(self) -> None:
-        self._cut([member for member in self.members() if not self.admits(member.target)])
+        self._cut(self._astray())
 
     def _cut(self, members: Iterable[Member]) -> None:
         cut: Counter[Address] = Counter()

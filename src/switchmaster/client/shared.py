@@ -9,11 +9,13 @@ exit `switchmaster.net.sync` closes what is left.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from typing import Final, TypeAlias
 
 from ..core.decisions import Switch
@@ -51,15 +53,19 @@ class Shared:
         """Another object after every turn of the Watcher: who waits for anything that it knows waits for this."""
         self.hearing = False
         """Whether at least one Sentinel is heard now."""
-        # Reentrant: the garbage collector may end a lease while its own thread holds the lock.
+        # Reentrant: the garbage collector may end a lease while its own thread holds the lock; see `_release` too.
         self._lock = threading.RLock()
         self._watcher: Watcher | None = None
         self._followers: dict[str, Follower] = {}
         self._leases = 0
+        self._given_back: deque[None] = deque()
+        """Leases that have ended and are not counted yet."""
         self._asked_at = float("-inf")
         self._questions = 0
         self._asked = 0
         self._established = self._idle = False
+        self._reasons: dict[str, str] = {}
+        """Why no Sentinel was heard when all had failed last: somebody's question may have dialled them again since."""
 
     def __repr__(self) -> str:
         return f"<Shared Watcher of {', '.join(map(str, self.settings.sentinels))}: {self._leases} leases>"
@@ -72,7 +78,7 @@ class Shared:
         Raises:
             UsageError: the arguments are wrong, a file of certificates for instance.
         """
-        with self._lock:
+        with self._holding():
             if self._watcher is None:
                 watcher = self.settings.watcher()
                 watcher.on_switch(self._take_switch)
@@ -83,7 +89,7 @@ class Shared:
 
     def follower(self, master: str) -> Follower:
         """Return the one follower of a master."""
-        with self._lock:
+        with self._holding():
             follower = self._followers.get(master)
             if follower is None:
                 follower = self._followers[master] = Follower(master)
@@ -101,7 +107,7 @@ class Shared:
 
     def refresh(self) -> int:
         """Have all Sentinels asked anew, soon, but not too often; return the number of the question."""
-        with self._lock:
+        with self._holding():
             now = time.monotonic()
             if now >= self._asked_at + REFRESH_EVERY:
                 self._asked_at = now
@@ -148,7 +154,9 @@ class Shared:
         if heard:
             return UnknownMaster(follower.master, self.watcher.masters(), heard)
         silent = f"no answer within {self.settings.timeout:g} s"
-        return NoSentinelReachable({one.name: one.reason or silent for one in topology.sentinels.values()}, waited)
+        states = topology.sentinels.values()
+        reasons: dict[str, str] = {one.name: one.reason or self._reasons.get(one.name) or silent for one in states}
+        return NoSentinelReachable(reasons, waited)
 
     # -- in the Watcher's thread --------------------------------------------------------------------
 
@@ -168,6 +176,8 @@ class Shared:
         watcher = self._watcher
         if watcher is None:  # the first turns come before `start` has returned
             return
+        if watcher.idle:
+            self._reasons = {one.name: one.reason for one in watcher.topology.sentinels.values() if one.reason}
         self.hearing, self._idle, self._established = watcher.hearing, watcher.idle, watcher.established
         for follower in list(self._followers.values()):
             follower.look(self._state(watcher, follower.master))
@@ -184,19 +194,59 @@ class Shared:
     # -- life ---------------------------------------------------------------------------------------
 
     def _lease(self) -> None:
-        with self._lock:
+        with self._holding():
             self._leases += 1
 
     def _release(self) -> None:
-        with self._lock:
-            self._leases -= 1
-            if self._leases > 0 or self._watcher is None:
-                return
-            watcher, self._watcher = self._watcher, None
-            followers = list(self._followers.values())
-        watcher.close(wait=False)
-        for follower in followers:
-            follower.forget()
+        # The garbage collector calls this in any thread, also in the Watcher's own while another holds the lock and
+        # waits for that thread: it must not wait. Who holds the lock does it instead, afterwards.
+        self._given_back.append(None)
+        self._count_leases()
+
+    @contextlib.contextmanager
+    def _holding(self) -> Iterator[None]:
+        """Hold the lock, and then do what others had to leave undone meanwhile."""
+        try:
+            with self._lock:
+                yield
+        finally:
+            self._count_leases()
+
+    def _count_leases(self) -> None:
+        while self._given_back and self._lock.acquire(blocking=False):
+            try:
+                ended = self._end_leases()
+            finally:
+                self._lock.release()
+            if ended is not None:
+                # Again in its thread: a turn that is under way there may have told the followers meanwhile.
+                ended.soon(self._forget_if_ended)
+                ended.close(wait=False)
+                self._forget_if_ended()
+
+    def _end_leases(self) -> Watcher | None:
+        """Take back the leases that have ended; return the Watcher where it was the last."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._given_back.popleft()
+                self._leases -= 1
+        if self._leases > 0 or self._watcher is None:
+            return None
+        watcher, self._watcher = self._watcher, None
+        self._know_nothing()
+        return watcher
+
+    def _forget_if_ended(self) -> None:
+        if self._watcher is None:
+            self._know_nothing()
+            for follower in list(self._followers.values()):
+                follower.forget()
+
+    def _know_nothing(self) -> None:
+        """Forget what the Watcher said of itself; the next question starts another, however soon it comes."""
+        self.hearing = self._established = self._idle = False
+        self._reasons = {}
+        self._asked_at, self._asked, self._questions = float("-inf"), 0, 0
 
     def _renew(self) -> None:
         """Begin anew in a forked child."""
@@ -205,8 +255,7 @@ class Shared:
         watcher, self._watcher = self._watcher, None
         for follower in self._followers.values():
             follower.renew()
-        self.hearing = self._established = self._idle = False
-        self._asked_at, self._asked, self._questions = float("-inf"), 0, 0
+        self._know_nothing()
         if watcher is not None:
             watcher.abandon()
 
@@ -226,24 +275,34 @@ class Lease:
 
     def __init__(self, shared: Shared, owner: object) -> None:
         self.shared = shared
-        self._open = [False]
-        weakref.finalize(owner, _close, shared, self._open)
+        # One token, in one of two lists: threads that open and close at once can't both take it.
+        self._shut: list[None] = [None]
+        self._opened: list[None] = []
+        weakref.finalize(owner, _close, shared, self._opened, self._shut)
 
     def open(self) -> None:
         """Begin, or begin again; nothing happens where it is open."""
-        if not self._open[0]:
-            self._open[0] = True
+        if self._shut and _take(self._shut):
             self.shared._lease()
+            self._opened.append(None)
 
     def close(self) -> None:
         """End it; nothing happens where it is not open."""
-        _close(self.shared, self._open)
+        _close(self.shared, self._opened, self._shut)
 
 
-def _close(shared: Shared, opened: list[bool]) -> None:
-    if opened[0]:
-        opened[0] = False
+def _take(tokens: list[None]) -> bool:
+    try:
+        tokens.pop()
+    except IndexError:
+        return False
+    return True
+
+
+def _close(shared: Shared, opened: list[None], shut: list[None]) -> None:
+    if _take(opened):
         shared._release()
+        shut.append(None)
 
 
 def share(settings: Settings) -> Shared:
