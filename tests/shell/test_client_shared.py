@@ -10,7 +10,7 @@ import pytest
 
 import switchmaster.redis
 from faulty import closed_port
-from switchmaster.core.gate import Phase, Standing
+from switchmaster.core.gate import Phase, Replicas, Standing
 from switchmaster.core.model import Address
 
 LIMIT = 10.0
@@ -25,6 +25,11 @@ def sentinel() -> Iterator[switchmaster.redis.Sentinel]:
     sentinel.close()
     if watcher is not None:
         watcher.close()
+
+
+def at(address: Address) -> tuple[Phase, Replicas]:
+    """Return what is believed of a master without replicas."""
+    return Phase(Standing.OPEN, address, 0.0), Replicas((), frozenset((address,)), address)
 
 
 def under(lock: Any, work: Callable[[], object]) -> bool:
@@ -48,7 +53,7 @@ def test_last_lease_may_end_in_a_garbage_collection_under_any_lock(
     lines.lease.open()
     watcher = sentinel.watcher
     follower = lines.follower
-    follower.believe(Phase(Standing.OPEN, ELSEWHERE, 0.0))
+    follower.believe(*at(ELSEWHERE))
     member = Member()
     lines.add(member)
     locks = {"loop": watcher._thread._lock, "lines": lines._lock, "follower": follower._lock}
@@ -84,11 +89,11 @@ def test_connections_are_left_alone_where_nobody_knows_where_the_master_is(
     lines = getattr(sentinel, kind)("mymaster").connection_pool.lines
     member = Member()
     lines.add(member)
-    lines.follower.believe(Phase(Standing.OPEN, ELSEWHERE, 0.0))
+    lines.follower.believe(*at(ELSEWHERE))
     cut_before = member.cuts
     lines.follower.forget()
     assert member.cuts == cut_before
-    lines.follower.believe(Phase(Standing.OPEN, Address("127.0.0.1", 2), 0.0))
+    lines.follower.believe(*at(Address("127.0.0.1", 2)))
     assert member.cuts > cut_before
 
 
@@ -96,7 +101,7 @@ def test_end_of_the_last_lease_leaves_nothing_that_looks_known(sentinel: switchm
     shared = sentinel._shared
     watcher = sentinel.watcher
     follower = shared.follower("mymaster")
-    follower.believe(Phase(Standing.OPEN, ELSEWHERE, 0.0))
+    follower.believe(*at(ELSEWHERE))
     sentinel.close()
     watcher.close()
     assert follower.phases.current.standing is Standing.UNKNOWN

@@ -81,6 +81,8 @@ class Connection(FollowingConnection, _Theirs):
         await super().disconnect(*arguments, **options)
 
     async def send_command(self, *words: Any, **options: Any) -> None:
+        if self._listens and words[0] == "PING" and not self._dials():
+            return await self._ping(words, options)
         if words[0] not in MARKS and not self._pinned:
             await super().send_command(*words, **options)
             return
@@ -217,6 +219,17 @@ class Connection(FollowingConnection, _Theirs):
                 await self._hang_up()
         return None
 
+    async def _ping(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """Ask a listener's server whether it is there; where there is none, its next read finds out, and comes back."""
+        if self.at is None:
+            return
+        try:
+            await super().send_command(*words, **options)
+        except self._lines.library.exceptions.ConnectionError as error:
+            if not self._comes_back(error):
+                raise
+            self._listens = True
+
     async def _come_back(self, timeout: Any) -> bool:
         """Connect anew, which subscribes anew; return whether it succeeded within the reader's time."""
         try:
@@ -321,10 +334,10 @@ class Sentinel(FollowingSentinel, _Theirs):
         """Return the replicas that may be read from: another name of `discover_slaves`."""
         return await self.discover_slaves(service_name)
 
-    async def discover_as_library(self, service_name: str) -> tuple[str, int]:
-        """Return where a master is as the library finds out: SENTINEL MASTERS, one Sentinel after the other."""
-        host, port = await super().discover_master(service_name)
-        return host, port
+    async def discover_as_library(self, service_name: str, replicas: bool) -> tuple[Any, Any]:
+        """Return a master and, if asked for, its replicas as the library finds them, one Sentinel after the other."""
+        found = await super().discover_master(service_name)
+        return found, await super().discover_slaves(service_name) if replicas else None
 
     async def aclose(self) -> None:
         """
@@ -354,12 +367,17 @@ async def ask(lines: Lines) -> Exception | None:
     if failure is None or not lines.shared.refuses(failure):
         lines.note_refusals()
         return failure
-    manager = lines.manager()
     try:
-        lines.take(*await getattr(manager, "discover_as_library", manager.discover_master)(lines.master))
+        lines.take(*await _ask_as_library(lines.manager(), lines.master, not lines.to_master))
     except lines.library.unreachable:
         return failure
     return None
+
+
+async def _ask_as_library(manager: Any, master: str, replicas: bool) -> tuple[Any, Any]:
+    if isinstance(manager, FollowingSentinel):
+        return await manager.discover_as_library(master, replicas)  # type: ignore[no-any-return]
+    return await manager.discover_master(master), await manager.discover_slaves(master) if replicas else None
 
 
 async def discover(lines: Lines) -> tuple[str, int]:

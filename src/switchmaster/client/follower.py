@@ -89,10 +89,10 @@ class Follower:
             for switch in switches:
                 pool.switched(switch)
 
-    def believe(self, phase: Phase) -> None:
-        """Take an address that a library found by its own means, until the Watcher knows better."""
+    def believe(self, phase: Phase, replicas: Replicas) -> None:
+        """Take addresses that a library found by its own means, until the Watcher knows better."""
         self.by_hand = True
-        self._set(phase, Replicas((), frozenset(), phase.address))
+        self._set(phase, replicas)
 
     def forget(self) -> None:
         """Know nothing any more: the Watcher has ended, or what was believed by hand is to be asked anew."""

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from ..core.decisions import Switch
 from ..core.facts import Probe
-from ..core.gate import Phase, Replicas, Standing
+from ..core.gate import NO_REPLICAS, Phase, Replicas, Standing
 from ..core.model import Address
 from ..errors import StaleMaster
 from ..net.dial import map_address
@@ -157,16 +157,21 @@ class Lines:
     def note_refusals(self) -> None:
         """Say once what the Sentinels refuse, where that makes us slower."""
         denied = self.shared.denied
-        if denied:
+        if denied and not self.follower.by_hand:
             self.account.say_once(f"the Sentinels of {self.master!r} let us subscribe to nothing of use: {denied}")
 
-    def take(self, host: str, port: int) -> None:
-        """Take an address that the library found by its own means."""
+    def take(self, master: tuple[str, int], replicas: Iterable[tuple[str, int]] | None) -> None:
+        """Take addresses that the library found by its own means; None for replicas that it was not asked for."""
         self.account.say_once(
             f"the Sentinels of {self.master!r} refuse our questions: they are asked as {self.library.name}-py asks, "
             "whenever a connection is made, and no switch is heard; grant the user what docs/topics/clients.md lists"
         )
-        self.follower.believe(Phase(Standing.OPEN, Address(host, int(port)), 0.0))
+        address = Address(master[0], int(master[1]))
+        found = NO_REPLICAS
+        if replicas is not None:
+            usable = tuple(sorted(Address(host, int(port)) for host, port in replicas))
+            found = Replicas(usable, frozenset((*usable, address)), address)
+        self.follower.believe(Phase(Standing.OPEN, address, 0.0), found)
 
     def look_again(self) -> None:
         """Forget what the library found, so that it is asked again; what the Watcher knows stays."""

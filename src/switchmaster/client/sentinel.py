@@ -7,7 +7,6 @@ that was made once is given again for the same arguments, so that `master_for` i
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Self
 
@@ -73,7 +72,6 @@ class FollowingSentinel(_Theirs):
         self._lease = Lease(self._shared, self)
         self._own: dict[str, Lines] = {}
         self._clients: dict[Any, Any] = {}
-        self._made = threading.Lock()
 
     @classmethod
     def from_url(cls, url: str, **arguments: Any) -> Self:
@@ -149,14 +147,15 @@ class FollowingSentinel(_Theirs):
             client = clients.get(key)
         except TypeError:  # an argument that can't be compared: nothing to look up
             return self._make(master, name, client_class, pool_class, kwargs)
-        if client is not None:
-            client.connection_pool.shared_out = True
-            return client
-        with self._made:
-            if (client := clients.get(key)) is None:
-                client = self._make(master, name, client_class, pool_class, kwargs)
-                if len(clients) < CLIENTS and isinstance(getattr(client, "connection_pool", None), FollowingPool):
-                    clients[key] = client
+        if client is None:
+            made = self._make(master, name, client_class, pool_class, kwargs)
+            if len(clients) >= CLIENTS or not isinstance(getattr(made, "connection_pool", None), FollowingPool):
+                return made
+            # Without a lock, which a fork in another thread would leave held for ever: the first one counts.
+            client = clients.setdefault(key, made)
+            if client is made:
+                return client
+        client.connection_pool.shared_out = True
         return client
 
     def _kept(self) -> dict[Any, Any]:
