@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 import switchmaster.redis
 from faulty import closed_port
@@ -106,3 +108,29 @@ def test_end_of_the_last_lease_leaves_nothing_that_looks_known(sentinel: switchm
     watcher.close()
     assert follower.phases.current.standing is Standing.UNKNOWN
     assert (shared.hearing, shared._watcher) == (False, None)
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.3])
+def test_caller_s_retry_is_used_to_connect_where_we_do_not_wait_ourselves(wait: float) -> None:
+    tried: list[Exception] = []
+
+    class Counting(Retry):
+        def __deepcopy__(self, memo: object) -> Counting:
+            return self
+
+        def call_with_retry(self, do: Any, fail: Any, *more: Any, **options: Any) -> Any:
+            def note(error: Exception, *count: int) -> None:
+                tried.append(error)
+                fail(error, *count)
+
+            return super().call_with_retry(do, note, *more, **options)
+
+    sentinel = switchmaster.redis.Sentinel([("127.0.0.1", closed_port())], socket_timeout=0.5, failover_wait=wait)
+    client = sentinel.master_for("mymaster", retry=Counting(NoBackoff(), 2))
+    watcher = sentinel.watcher
+    with pytest.raises(switchmaster.redis.NoSentinelReachable):
+        client.connection_pool.get_connection()
+    assert len(tried) == (3 if wait == 0 else 0)
+    client.close()
+    sentinel.close()
+    watcher.close()

@@ -11,6 +11,7 @@ from switchmaster.client.connection import LOOK_AGAIN, FollowingConnection
 from switchmaster.client.view import View
 from switchmaster.core.gate import Replicas
 from switchmaster.core.model import Address
+from switchmaster.errors import StaleMaster
 
 MASTER, REPLICA = Address("127.0.0.1", 27001), Address("127.0.0.1", 27002)
 
@@ -66,3 +67,22 @@ def test_reader_that_did_without_a_replica_looks_again_though_there_are_no_news(
     assert connection._stays()
     now += LOOK_AGAIN
     assert not connection._stays()
+
+
+@pytest.mark.parametrize("answer", [[b"\x1b[2J" + b"x" * 5000, b"", 0], [], b"slave", None, [[b"master"]]])
+def test_what_a_hostile_node_answers_to_role_is_an_error_of_harmless_words(answer: object) -> None:
+    connection = reader()
+    connection._lines.shared = connection._lines.account = Anything()  # type: ignore[assignment]
+    connection._lines.master = "mymaster"
+    connection._to_master = True
+    with pytest.raises(StaleMaster) as failure:
+        connection._judge(answer)
+    assert str(failure.value).isprintable()
+    assert len(str(failure.value)) < 500
+
+
+class Anything:
+    """Takes any call."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None

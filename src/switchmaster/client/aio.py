@@ -57,7 +57,10 @@ class Connection(FollowingConnection, _Theirs):
             await super().connect()
         elif not self._stays() and not self._listens:  # a listener comes back when it reads
             self._gave_up = None
-            await self._reach()
+            if self._lines.limits.failover_wait > 0:
+                await self._reach()
+            else:  # nothing waits but the caller's own Retry, as in the library
+                await self.retry.call_with_retry(self._reach, lambda error: asyncio.sleep(0))
 
     async def connect_check_health(self, *arguments: Any, **options: Any) -> None:
         """Connect; the library's own attempt is made from inside ours."""

@@ -16,6 +16,7 @@ from typing import Any, Final
 from ..core.gate import UNKNOWN, Limits
 from ..core.model import Address
 from ..core.reach import Reach
+from ..core.resp import plain
 from ..errors import StaleMaster, SwitchmasterError
 from .lines import Lines
 from .view import View
@@ -31,6 +32,9 @@ LONGEST_ATTEMPT: Final = 2.0
 COMEBACKS: Final = 3
 """Connections in a row that a listener may lose before it is told."""
 
+
+_SHOWN: Final = 100
+"""Characters of a peer's words that are shown."""
 
 LOOK_AGAIN: Final = 5.0
 """Seconds after which a reader tries anew the replicas that it had to do without."""
@@ -229,8 +233,8 @@ class FollowingConnection(_Theirs):
     def _unasked(self, reason: Exception) -> None:
         """Take that the node refuses ROLE: it is used without that proof."""
         self._lines.account.say_once(
-            f"the nodes of {self._lines.master!r} refuse ROLE ({reason}): whether a node is the master is taken from "
-            "the Sentinels alone; grant the user +role"
+            f"the nodes of {self._lines.master!r} refuse ROLE ({_text(reason)}): whether a node is the master is taken "
+            "from the Sentinels alone; grant the user +role"
         )
 
     # -- listeners ----------------------------------------------------------------------------------
@@ -270,4 +274,5 @@ class FollowingConnection(_Theirs):
 
 
 def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    """Return a word of a peer's, made harmless: it reaches sentences of errors and the log."""
+    return plain(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value), _SHOWN)

@@ -54,7 +54,10 @@ class Connection(FollowingConnection, _Theirs):
             super().connect()
         elif not self._stays() and not self._listens:  # a listener comes back when it reads
             self._gave_up = None
-            self._reach()
+            if self._lines.limits.failover_wait > 0:
+                self._reach()
+            else:  # nothing waits but the caller's own Retry, as in the library
+                self.retry.call_with_retry(self._reach, lambda error: None)
 
     def connect_check_health(self, *arguments: Any, **options: Any) -> None:
         """Connect; the library's own attempt is made from inside ours."""
