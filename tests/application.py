@@ -1,0 +1,111 @@
+"""
+An application that uses our Sentinels: one for its threads, one for its tasks, of either client library.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from conditions import eventually
+from switchmaster.core.decisions import Switch
+from switchmaster.lab import Steering
+from traffic import TASKS
+from witness import NAME
+
+MASTER = "mymaster"
+LIMIT = 60.0
+"""Seconds for a failover: a split vote is followed by a pause of twice the failover timeout."""
+
+
+class Application:
+    """
+    One application: a client for its threads, one for its tasks, and what both Sentinels have counted.
+
+    Args:
+        lab: where the servers are.
+        library: which client library it uses.
+        retries: how often it sends a command again; never if 0.
+        options: for both Sentinels.
+    """
+
+    def __init__(self, lab: Steering, library: str, retries: int = 0, **options: Any) -> None:
+        errors = importlib.import_module(f"{library}.exceptions")
+        self._lost = errors.ConnectionError
+        pause = importlib.import_module(f"{library}.backoff").NoBackoff()
+        blocking, self._asyncio = (importlib.import_module(f"switchmaster.{library}{end}") for end in ("", ".asyncio"))
+        retry, retry_in_loop = (
+            importlib.import_module(f"{library}.{part}").Retry(pause, retries) for part in ("retry", "asyncio.retry")
+        )
+        # valkey-py sends nothing again unless it is told for which errors, whatever `retry` says.
+        again = {"retry_on_error": [self._lost, errors.TimeoutError]} if retries and library == "valkey" else {}
+        self._addresses = lab.sentinel_addresses
+        # Without a timeout: who waits for an answer is woken by us, or never.
+        options |= {"socket_timeout": None, **again}
+        self._options = {**options, "retry": retry_in_loop}
+        self.sentinel = blocking.Sentinel(self._addresses, **options, retry=retry)
+        self.client = self.sentinel.master_for(MASTER, client_name=NAME)
+        self._sentinels = [self.sentinel]
+
+    @asynccontextmanager
+    async def in_loop(self) -> AsyncIterator[Any]:
+        sentinel = self._asyncio.Sentinel(self._addresses, **self._options)
+        self._sentinels.append(sentinel)
+        client = sentinel.master_for(MASTER, client_name=NAME, max_connections=2 * TASKS)
+        try:
+            yield client
+        finally:
+            await client.aclose()
+            await sentinel.aclose()
+
+    def counted(self, name: str) -> float:
+        """Return the sum of one counter over all its Sentinels."""
+        return sum(sentinel.counters[name] for sentinel in self._sentinels)
+
+    def is_loss(self, error: object) -> bool:
+        """Whether an outcome is the library's error for a connection that was lost."""
+        return isinstance(error, self._lost)
+
+    def close(self) -> None:
+        self.client.close()
+        self.sentinel.close()
+
+
+class Switches:
+    """What the Watcher of an application tells of failovers from now on."""
+
+    def __init__(self, application: Application, sentinels: int = 3) -> None:
+        self.heard: list[tuple[float, Switch]] = []
+        """Switches, and when they were told (monotonic seconds)."""
+        self.channels: list[str] = []
+        """Of all events, in order."""
+        watcher = application.sentinel.watcher
+
+        def hears_all() -> bool:
+            return sum(one.live for one in watcher.state(MASTER).opinions) == sentinels
+
+        # A majority is enough to start; a failover that begins before the rest is heard may be told late.
+        eventually(hears_all, what="every Sentinel to be heard")
+        watcher.on_switch(lambda switch: self.heard.append((time.monotonic(), switch)))
+        watcher.on_event(lambda heard: self.channels.append(heard.event.channel))
+
+    def wait_for_one(self) -> float:
+        """Wait for a switch; return when it was told."""
+        eventually(lambda: self.heard, LIMIT, what="a switch")
+        return self.heard[0][0]
+
+    def wait_for_event(self, channel: str) -> None:
+        eventually(lambda: channel in self.channels, LIMIT, what=f"{channel}, beside {self.channels}")
+
+
+@contextmanager
+def application(lab: Steering, library: str, **options: Any) -> Iterator[Application]:
+    """Run an application for a block; arguments as for the class."""
+    made = Application(lab, library, **options)
+    try:
+        yield made
+    finally:
+        made.close()

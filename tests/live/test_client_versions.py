@@ -1,0 +1,81 @@
+"""
+The drop-in under other versions of the client libraries: one lab, one walk through everything in a process for each.
+
+The version that is installed here is what all other tests run under. The others are fetched by pip, without what they
+depend on, into a folder that is gone after the session.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from client_lab import make_ready
+from fix_lab import find_or_skip
+from switchmaster.lab import Lab
+
+pytestmark = pytest.mark.live
+
+VERSIONS = {"redis": ("6.0.0", "6.4.0", "7.0.1", "7.4.1", "8.0.1"), "valkey": ("6.0.0", "6.1.0")}
+OTHERS = [(library, version) for library, versions in VERSIONS.items() for version in versions]
+ALL = [*OTHERS, *((library, metadata.version(library)) for library in VERSIONS)]
+WALK = Path(__file__).parent.parent / "library_walk.py"
+FETCH_LIMIT, WALK_LIMIT = 60.0, 60.0
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path | str]:
+    """Fetch all other versions at once; a folder for each, or the reason why it can't be had."""
+    base = tmp_path_factory.mktemp("versions")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--only-binary=:all:"]
+    running = {
+        (library, version): subprocess.Popen(
+            [*pip, "--target", str(base / f"{library}-{version}"), f"{library}=={version}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for library, version in OTHERS
+    }
+    found: dict[tuple[str, str], Path | str] = {}
+    for (library, version), fetching in running.items():
+        try:
+            said = fetching.communicate(timeout=FETCH_LIMIT)[0]
+        except subprocess.TimeoutExpired:
+            fetching.kill()
+            said = f"no answer within {FETCH_LIMIT:g} s: {fetching.communicate()[0]}"
+        words = said.strip().splitlines()[-1:] or ["it says nothing"]
+        found[library, version] = words[0] if fetching.returncode else base / f"{library}-{version}"
+    return found
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab(binary=str(find_or_skip("redis-7.0").path), down_after_ms=2000, failover_timeout_ms=5000) as lab:
+        yield lab
+
+
+@pytest.mark.parametrize(("library", "version"), ALL, ids=[f"{library}-{version}" for library, version in ALL])
+def test_everything_goes_on_through_a_planned_failover(
+    lab: Lab, folders: dict[tuple[str, str], Path | str], library: str, version: str
+) -> None:
+    folder = folders.get((library, version), WALK.parent)
+    if isinstance(folder, str):
+        pytest.skip(f"pip can't get {library} {version}: {folder}")
+    old = lab.master()
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(WALK), library, version, *(f"{h}:{p}" for h, p in lab.sentinel_addresses)],
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True, text=True, timeout=WALK_LIMIT, check=False,
+    )  # fmt: skip
+    make_ready(lab, old)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{library} {version} from ")
+    assert (library, version) not in folders or str(folder) in done.stdout
+    assert lab.master() is not old

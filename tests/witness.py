@@ -1,0 +1,63 @@
+"""
+What others than the client have seen of an application: the kernel its connections, a server its commands.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+from switchmaster.lab import Client
+from switchmaster.lab.truth import read_info
+
+NAME = "application"
+"""What an application's connections call themselves (CLIENT SETNAME)."""
+COMMANDS = ("blpop", "rpush", "set")
+ESTABLISHED = "01"
+"""In /proc/net/tcp."""
+
+
+def connections_to(address: tuple[str, int]) -> int:
+    """Count this process's established IPv4 connections to an address, as the calling thread's network sees them."""
+    own = set()
+    for entry in os.listdir("/proc/self/fd"):
+        try:
+            own.add(os.readlink(f"/proc/self/fd/{entry}"))
+        except FileNotFoundError:
+            continue
+    wanted = f"{struct.unpack('=I', socket.inet_aton(address[0]))[0]:08X}:{address[1]:04X}"
+    # Not /proc/net: that is the network of the main thread.
+    rows = [row.split() for row in Path("/proc/thread-self/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    return sum(row[2] == wanted and row[3] == ESTABLISHED and f"socket:[{row[9]}]" in own for row in rows)
+
+
+def clients_of(server: Client, command: str = "") -> list[str]:
+    """Return the application's connections as a server lists them; those whose last command was this one, if any."""
+    lines = [line.split() for line in server.call("CLIENT", "LIST").splitlines()]
+    return [
+        " ".join(words) for words in lines if f"name={NAME}" in words and (not command or f"cmd={command}" in words)
+    ]
+
+
+def commands_at(server: Client, commands: Iterable[str] = COMMANDS) -> int:
+    """Count what a server has carried out of an application's commands since its start."""
+    counts = read_info(server.call("INFO", "commandstats"))
+    return sum(_field(counts.get(f"cmdstat_{command}", ""), "calls") for command in commands)
+
+
+def refusals_at(server: Client) -> int:
+    """Count the writes that a server has refused because it is a replica."""
+    return _field(read_info(server.call("INFO", "errorstats")).get("errorstat_READONLY", ""), "count")
+
+
+def lists_at(server: Client, keys: Iterable[str]) -> dict[str, list[int]]:
+    """Return a server's lists of numbers."""
+    return {key: [int(item) for item in server.call("LRANGE", key, 0, -1)] for key in keys}
+
+
+def _field(counts: str, name: str) -> int:
+    fields = dict(part.split("=") for part in counts.split(",") if part)
+    return int(fields.get(name, 0))
