@@ -11,8 +11,11 @@ Rules of `phase_of`:
    it is down (or, where we came late, from the election) to the moment when the belief moves or the attempt ends.
 2. Where nobody says that the master is down, it is alive, and the failover is planned: commands flow until a replica
    is selected. From then on the phase is `Standing.HELD`: what is sent now could be lost.
-3. An aborted failover opens the way to the old master again; so does one of which nothing is heard any more.
-4. Without an address there is nothing to follow: `Standing.UNKNOWN`.
+3. In a coordinated failover it stays held, at the new address, until its leader has seen the promotion too. Valkey's
+   Sentinel ends all connections of the new master at that moment, up to a second after the promotion, with whatever
+   is in flight (9.1.2; a plain failover ends them within the promotion).
+4. An aborted failover opens the way to the old master again; so does one of which nothing is heard any more.
+5. Without an address there is nothing to follow: `Standing.UNKNOWN`.
 
 Pure: no I/O, no clock.
 """
@@ -22,7 +25,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from .failover import Failover, Stage
+from .failover import Failover, FailoverKind, Stage
 from .model import Address
 from .topology import MasterState
 
@@ -34,7 +37,8 @@ class Standing(enum.Enum):
 
     OPEN = "open"
     HELD = "held"
-    """A replica was selected in a planned failover: what is not sent yet waits, `Limits.hold` seconds at most."""
+    """A replica was selected in a planned failover, and its leader may yet end connections or lose what is written:
+    what is not sent yet waits, `Limits.hold` seconds at most."""
     FAILING = "failing"
     """The master is agreed to be down: what is not sent yet waits, `Limits.failover_wait` seconds at most."""
     UNKNOWN = "unknown"
@@ -126,7 +130,9 @@ def phase_of(state: MasterState | None) -> Phase:
 
 
 def _standing(record: Failover | None, address: Address) -> tuple[Standing, float]:
-    if record is None or record.closed or record.old != address or record.stage is Stage.ABORTED:
+    if record is None or record.closed or record.stage is Stage.ABORTED:
+        return Standing.OPEN, 0.0
+    if record.old != address and not _about_to_end_connections(record, address):
         return Standing.OPEN, 0.0
     if record.entry(Stage.AGREED_DOWN) is not None:
         return Standing.FAILING, max(entry.at for entry in record.stages)
@@ -134,6 +140,12 @@ def _standing(record: Failover | None, address: Address) -> tuple[Standing, floa
     if selected is not None:
         return Standing.HELD, selected.at
     return Standing.OPEN, 0.0
+
+
+def _about_to_end_connections(record: Failover, address: Address) -> bool:
+    # The leader goes on to the replicas, or to the switch, in the turn after the one that ends the connections.
+    coordinated = record.kind is FailoverKind.COORDINATED and record.entry(Stage.AGREED_DOWN) is None
+    return coordinated and record.new == address and record.stage is Stage.PROMOTED
 
 
 def replicas_of(state: MasterState | None, before: Replicas = NO_REPLICAS) -> Replicas:
