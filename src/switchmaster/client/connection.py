@@ -63,6 +63,9 @@ class FollowingConnection(_Theirs):
     A class that mixes it in sets `_lines` and calls `_follow` once.
     """
 
+    read_plainly: Any
+    """How the library's connections read that know of no Sentinel. What its own class for Sentinel adds to that, to
+    take READONLY for a lost connection, is done here: a layer less for each answer."""
     target: Address | None = None
     _lines: Lines
     _view: View[Any] = _NOWHERE
@@ -229,6 +232,12 @@ class FollowingConnection(_Theirs):
             self._lines.shared.refresh()
         said = role if not state or self._to_master else f"{role}, which is not in step with its master ({state})"
         raise StaleMaster(self._lines.master, str(self.target), said)
+
+    def _demoted(self) -> Exception:
+        """Say that the node takes no writes (any more), whatever it said when it was dialled."""
+        self._lines.account.not_master()
+        self._lines.shared.refresh()
+        return self._lines.library.lost(f"The previous master is now a slave: {self.target} takes no writes")
 
     def _unasked(self, reason: Exception) -> None:
         """Take that the node refuses ROLE: it is used without that proof."""

@@ -81,11 +81,11 @@ class Connection(FollowingConnection, _Theirs):
         super().disconnect(*arguments, **options)
 
     def send_command(self, *words: Any, **options: Any) -> None:
-        if self._listens and words[0] == "PING" and not self._dials():
-            return self._ping(words, options)
-        if words[0] not in MARKS and not self._pinned:
+        if not (self._pinned or self._listens or words[0] in MARKS):
             super().send_command(*words, **options)
             return
+        if self._listens and words[0] == "PING" and not self._dials():
+            return self._ping(words, options)
         self._single = True
         try:
             super().send_command(*words, **options)
@@ -104,9 +104,14 @@ class Connection(FollowingConnection, _Theirs):
     def read_response(self, *arguments: Any, **options: Any) -> Any:
         if self._listens and not self._dials():
             timeout = options.get("timeout")
-            return self._listen(lambda: super(Connection, self).read_response(*arguments, **options), timeout, None)
+            return self._listen(lambda: self.read_plainly(*arguments, **options), timeout, None)
         try:
-            return super().read_response(*arguments, **options)
+            return self.read_plainly(*arguments, **options)
+        except self._lines.library.exceptions.ReadOnlyError as error:
+            if not self._lines.to_master:
+                raise
+            self.disconnect()
+            raise self._demoted() from error
         except self._lines.library.exceptions.ConnectionError as error:
             raise self._lost(error) from error
 

@@ -51,9 +51,13 @@ UnknownMaster = LIBRARY.raised[errors.UnknownMaster]
 class SentinelManagedConnection(sync.Connection, redis.sentinel.SentinelManagedConnection):
     """A connection that is where commands may go."""
 
+    read_plainly = redis.connection.AbstractConnection.read_response
+
 
 class SentinelManagedSSLConnection(sync.Connection, redis.sentinel.SentinelManagedSSLConnection):
     """The same over TLS."""
+
+    read_plainly = redis.connection.AbstractConnection.read_response
 
 
 class SentinelConnectionPool(sync.Pool, redis.sentinel.SentinelConnectionPool):

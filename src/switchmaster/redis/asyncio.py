@@ -40,9 +40,13 @@ __all__ = [
 class SentinelManagedConnection(aio.Connection, redis.asyncio.sentinel.SentinelManagedConnection):
     """A connection that is where commands may go."""
 
+    read_plainly = redis.asyncio.connection.AbstractConnection.read_response
+
 
 class SentinelManagedSSLConnection(aio.Connection, redis.asyncio.sentinel.SentinelManagedSSLConnection):
     """The same over TLS."""
+
+    read_plainly = redis.asyncio.connection.AbstractConnection.read_response
 
 
 class SentinelConnectionPool(aio.Pool, redis.asyncio.sentinel.SentinelConnectionPool):

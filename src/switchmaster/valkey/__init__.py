@@ -51,9 +51,13 @@ UnknownMaster = LIBRARY.raised[errors.UnknownMaster]
 class SentinelManagedConnection(sync.Connection, valkey.sentinel.SentinelManagedConnection):
     """A connection that is where commands may go."""
 
+    read_plainly = valkey.connection.AbstractConnection.read_response
+
 
 class SentinelManagedSSLConnection(sync.Connection, valkey.sentinel.SentinelManagedSSLConnection):
     """The same over TLS."""
+
+    read_plainly = valkey.connection.AbstractConnection.read_response
 
 
 class SentinelConnectionPool(sync.Pool, valkey.sentinel.SentinelConnectionPool):

@@ -40,9 +40,13 @@ __all__ = [
 class SentinelManagedConnection(aio.Connection, valkey.asyncio.sentinel.SentinelManagedConnection):
     """A connection that is where commands may go."""
 
+    read_plainly = valkey.asyncio.connection.AbstractConnection.read_response
+
 
 class SentinelManagedSSLConnection(aio.Connection, valkey.asyncio.sentinel.SentinelManagedSSLConnection):
     """The same over TLS."""
+
+    read_plainly = valkey.asyncio.connection.AbstractConnection.read_response
 
 
 class SentinelConnectionPool(aio.Pool, valkey.asyncio.sentinel.SentinelConnectionPool):
