@@ -108,6 +108,8 @@ class Limits(NamedTuple):
 
     payload_shown: int = 200
     """Characters of an unrecognised payload that are kept."""
+    text: int = 1023
+    """Characters of a name, a host, or another word of a reply: sentinelEvent() publishes no more (LOG_MAX_LEN)."""
     reply_bytes: int = 16 * 1024 * 1024
     """Bytes of one reply or event before the peer is taken for broken: 10,000 names in ROLE are 0.5 MB."""
     sentinels: int = 64
