@@ -54,13 +54,17 @@ class Address(NamedTuple):
         Raises:
             UsageError: the text is not an address; the sentence says what one looks like.
         """
+        if "@" in text:
+            # What stands before it may be a password, so nothing of it is shown.
+            raise UsageError("an address has no user and no '@': expected HOST:PORT, or a URL: redis+sentinel://…")
         host, colon, port = text.strip().rpartition(":")
         if not colon or (port.endswith("]") and text.strip().startswith("[")):
             host, port = text.strip(), "" if default_port is None else str(default_port)
         elif ":" in host and not host.startswith("["):
             raise UsageError(f"{text!r} is not an address: write an IPv6 address as [::1]:26379")
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or any(c.isspace() or not c.isprintable() for c in host):
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        if not host or any(c.isspace() or c in "[]" or not c.isprintable() for c in host):
             raise UsageError(f"{text!r} is not an address: expected HOST:PORT, such as 10.0.0.1:26379")
         if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65535):
             raise UsageError(f"{text!r} has no valid port: expected HOST:PORT with a port from 1 to 65535")
