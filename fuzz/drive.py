@@ -1,9 +1,9 @@
 """
 Drives one target: with coverage by atheris where it is installed, else by mutating its corpus, for a stated time.
 
-``python fuzz/fuzz_grammar.py --seconds 60`` runs one target, ``python fuzz/drive.py --seconds 60`` each of them in turn.
-An input that breaks the invariant is written to a file, whose name is printed; give it as an argument to run it again.
-In CI `test_fuzz` drives the same targets by Hypothesis.
+``python fuzz/fuzz_grammar.py --seconds 60`` runs one target, ``make fuzz SECONDS=60`` each of them in turn. To get
+coverage: ``.venv/bin/pip install -e .[fuzz]``. An input that breaks an invariant is written to a file, whose name is
+printed; give it as an argument to run it again. In CI `test_fuzz` drives the same targets by Hypothesis.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _by_mutation(target: Target, name: str, seconds: float, seed: int | None) ->
 
 
 def _by_coverage(target: Target, name: str, seconds: float) -> None:
-    import atheris  # type: ignore[import-not-found]  # it is not in the extras of CI
+    import atheris
 
     corpus = HERE / ".corpus" / name
     corpus.mkdir(parents=True, exist_ok=True)

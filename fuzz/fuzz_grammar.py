@@ -42,7 +42,7 @@ def seeds() -> list[bytes]:
     return [f"{channel}\n{payload}".encode("utf-8", "surrogateescape") for channel, payload in messages()]
 
 
-TARGET = Target(check, seeds, examples=1000)
+TARGET = Target(check, seeds, examples=3000)
 
 if __name__ == "__main__":
     main(TARGET, "grammar")

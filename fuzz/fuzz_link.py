@@ -27,7 +27,9 @@ def link_for(data: bytes) -> Link:
 
 def check(data: bytes) -> None:
     """Take a script, see `script`."""
-    plays = [Play(link_for(data), cut) for cut in (0, 7 if len(data) < 4_000 else 61, 1 if len(data) < 1_500 else 1_000)]
+    plays = [
+        Play(link_for(data), cut) for cut in (0, 7 if len(data) < 4_000 else 61, 1 if len(data) < 1_500 else 1_000)
+    ]
     for play in plays:
         play.run(data)
     whole = plays[0]
@@ -44,7 +46,7 @@ def check(data: bytes) -> None:
         assert PASSWORD not in repr(fact)
 
 
-TARGET = Target(check, link_seeds, examples=300)
+TARGET = Target(check, link_seeds, examples=500)
 
 if __name__ == "__main__":
     main(TARGET, "link")

@@ -26,7 +26,9 @@ def check(data: bytes) -> None:
     for stream in play.link._streams.values():
         assert len(stream._requests) <= REQUESTS
     # A name is asked about four times, each time with at most 60 bytes around it.
-    bound = 4 * (len(data) + 60 * data.count(b"\n")) + 4_000 * play.link.counters.connects + 20 * play.link.counters.pings
+    bound = (
+        4 * (len(data) + 60 * data.count(b"\n")) + 4_000 * play.link.counters.connects + 20 * play.link.counters.pings
+    )
     assert play.sent <= bound + 1_000 * data.count(b"\x1ea"), f"{len(data)} bytes made it send {play.sent}"
 
 
@@ -56,7 +58,7 @@ def seeds() -> list[bytes]:
     return found
 
 
-TARGET = Target(check, seeds, examples=200)
+TARGET = Target(check, seeds, examples=400)
 
 if __name__ == "__main__":
     main(TARGET, "link_memory")

@@ -1,4 +1,4 @@
-"""Whatever a Sentinel has sent, a Link is never due in the past, and is down soon after the Sentinel has fallen silent."""
+"""Whatever a Sentinel has sent, a Link is never due in the past, and is down soon after the Sentinel fell silent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check(data: bytes) -> None:
     assert due > play.now
 
 
-TARGET = Target(check, link_seeds, examples=300)
+TARGET = Target(check, link_seeds, examples=500)
 
 if __name__ == "__main__":
     main(TARGET, "link_time")

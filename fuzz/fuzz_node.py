@@ -50,7 +50,7 @@ def seeds() -> list[bytes]:
     return found
 
 
-TARGET = Target(check, seeds, examples=300)
+TARGET = Target(check, seeds, examples=500)
 
 if __name__ == "__main__":
     main(TARGET, "node")

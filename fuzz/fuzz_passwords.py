@@ -12,7 +12,7 @@ SECRET = b"zQ7jW4kX"
 
 def check(data: bytes) -> None:
     """Take a master's name and host, a line feed, the password's beginning, a line feed, and its end."""
-    instance, before, after = (data.split(b"\n", 2) + [b"", b""])[:3]
+    instance, before, after = [*data.split(b"\n", 2), b"", b""][:3]
     for option in (b"auth-pass", b"AUTH-PASS"):
         event = parse_event(b"+set", b"master %s 6379 %s %s%s%s" % (instance, option, before, SECRET, after))
         assert isinstance(event, Configured | Unrecognised)
@@ -26,7 +26,7 @@ def seeds() -> list[bytes]:
     return [f"{instance}\n{password}".encode() for instance in sorted(instances) for password in passwords]
 
 
-TARGET = Target(check, seeds, examples=500)
+TARGET = Target(check, seeds, examples=1000)
 
 if __name__ == "__main__":
     main(TARGET, "passwords")

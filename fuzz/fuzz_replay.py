@@ -45,7 +45,7 @@ def seeds() -> tuple[bytes, ...]:
     return transcripts()
 
 
-TARGET = Target(check, seeds, examples=150)
+TARGET = Target(check, seeds, examples=300)
 
 if __name__ == "__main__":
     main(TARGET, "replay")

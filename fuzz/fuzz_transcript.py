@@ -37,7 +37,7 @@ def seeds() -> tuple[bytes, ...]:
     return transcripts()
 
 
-TARGET = Target(check, seeds, examples=200)
+TARGET = Target(check, seeds, examples=400)
 
 if __name__ == "__main__":
     main(TARGET, "transcript")

@@ -72,7 +72,7 @@ def seeds() -> list[bytes]:
     ]
 
 
-TARGET = Target(check, seeds, examples=1000)
+TARGET = Target(check, seeds, examples=3000)
 
 if __name__ == "__main__":
     main(TARGET, "url")

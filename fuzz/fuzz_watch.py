@@ -187,7 +187,7 @@ def line_of(number: int, fact: MasterSnapshot | SnapshotEnd) -> str:
     return f"A{number} {fact.name} {fact.address.host} {fact.address.port} {fact.config_epoch} {flags}"
 
 
-TARGET = drive.Target(check, seeds, examples=150)
+TARGET = drive.Target(check, seeds, examples=300)
 
 if __name__ == "__main__":
     drive.main(TARGET, "watch")

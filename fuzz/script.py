@@ -62,7 +62,7 @@ class Play:
 
     def pieces(self, piece: bytes) -> Iterable[bytes]:
         if not self.cut:
-            return [piece]
+            return [piece] if piece else []
         return (piece[at : at + self.cut] for at in range(0, len(piece), self.cut))
 
     def receive(self, piece: bytes, stream: int) -> None:
