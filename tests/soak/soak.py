@@ -3,7 +3,8 @@ Some hundreds of failovers of a lab, with a Watcher and clients that live throug
 
 ``make soak FAILOVERS=300``, or ``SECONDS=900`` for as many as fit. After each round, when there is peace, it takes
 memory, descriptors, threads, tasks and objects; at the end each must be flat (`flatness`), or it exits with 1 and says
-what grew. ``--leak KIND`` leaves one thing of that kind behind at each round, to see that it is found.
+what grew. ``--leak KIND`` leaves one thing of that kind behind at each round, to see that it is found; ``--trace`` says
+where the memory was asked for that came in the second half and stayed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import sys
 import threading
 import time
+import tracemalloc
 from array import array
 from collections import Counter
 from pathlib import Path
@@ -188,6 +190,7 @@ def run(options: argparse.Namespace) -> int:
     ):
         eventually(lambda: all(load.knows(n, lab.master(n).address) for n in MASTERS), LIMIT, what="a beginning")
         samples = Samples(load)
+        before: tracemalloc.Snapshot | None = None
         rounds = 0
         while going_on(options, failovers, time.monotonic() - begun):
             failovers += play_round(lab, load, rounds)
@@ -195,9 +198,13 @@ def run(options: argparse.Namespace) -> int:
             if options.leak:
                 leak(options.leak, load, kept)
             samples.take()
+            if options.trace and before is None and is_half_over(options, failovers, time.monotonic() - begun):
+                before = tracemalloc.take_snapshot()
             if rounds % 10 == 0:
                 shown = ", ".join(f"{name} {values[-1]:g}" for name, values in samples.taken.items())
                 print(f"{failovers} failovers, {time.monotonic() - begun:.0f} s: {shown}", flush=True)
+        if before is not None:
+            show_trace(before, tracemalloc.take_snapshot())
         told, errors, written, heard = load.switches, dict(load.errors), load.written, load.heard
     print(f"{binary.describe()}: {failovers} failovers in {rounds} rounds, {time.monotonic() - begun:.0f} s")
     print(f"the Watcher told {told} switches and {heard} things in all; {written} writes, errors: {errors or 'none'}")
@@ -217,6 +224,16 @@ def going_on(options: argparse.Namespace, failovers: int, elapsed: float) -> boo
     return failovers < max(options.failovers, FEWEST * len(MASTERS))
 
 
+def is_half_over(options: argparse.Namespace, failovers: int, elapsed: float) -> bool:
+    """Whether the second half begins."""
+    return 2 * elapsed >= options.seconds if options.seconds is not None else 2 * failovers >= options.failovers
+
+
+def show_trace(before: tracemalloc.Snapshot, after: tracemalloc.Snapshot) -> None:
+    for line in after.compare_to(before, "lineno")[:20]:
+        print(f"since then: {line}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--failovers", type=int, default=300)
@@ -224,7 +241,11 @@ def main() -> None:
     parser.add_argument("--binary", default=None, help="which server, as for the lab")
     parser.add_argument("--down-after", type=int, default=1000, help="milliseconds")
     parser.add_argument("--leak", choices=["descriptor", "thread", "task", "record", "bytes"], help="leave some behind")
-    sys.exit(run(parser.parse_args()))
+    parser.add_argument("--trace", action="store_true", help="say where memory was asked for that stayed")
+    options = parser.parse_args()
+    if options.trace:
+        tracemalloc.start()
+    sys.exit(run(options))
 
 
 if __name__ == "__main__":
