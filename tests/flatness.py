@@ -1,7 +1,7 @@
 """
 Whether a measure has come to rest: what a soak asserts of memory, descriptors and objects.
 
-Enters: one number for each failover. Leaves: what is wrong, in words, or nothing. The first third is left to what fills
+Enters: one number for each round of failovers. Leaves: what is wrong, in words, or nothing. The first third is left to what fills
 once and is bounded; then the median of the last third is held against that of the second. Medians, because a sample may
 fall into a reconnect.
 """
@@ -29,7 +29,7 @@ class Measure:
     why: str
     """Why not 0, as the end of a sentence."""
     each: float = 0.0
-    """How much more of it one failover may leave."""
+    """How much more of it each sample may have than the one before it."""
 
     def fault(self, samples: Sequence[float]) -> str:
         """Say in what the samples are not flat; nothing where they are."""
