@@ -1,9 +1,9 @@
 """
 Whether a measure has come to rest: what a soak asserts of memory, descriptors and objects.
 
-Enters: one number for each round of failovers. Leaves: what is wrong, in words, or nothing. The first third is left to what fills
-once and is bounded; then the median of the last third is held against that of the second. Medians, because a sample may
-fall into a reconnect.
+Enters: one number for each round of failovers. Leaves: what is wrong, in words, or nothing. The first third is left to
+what fills once and is bounded; then the median of the last third is held against that of the second. Medians, because a
+sample may fall into a reconnect.
 """
 
 from __future__ import annotations
