@@ -179,7 +179,8 @@ def text_files() -> list[Path]:
     found = [path for folder in folders for path in folder.rglob("*")]
     found += [ROOT / "Makefile", ROOT / "pyproject.toml"]
     kinds = {".py", ".sh", ".md", ".toml", ""}
-    return sorted(path for path in found if path.is_file() and path.suffix in kinds and "__pycache__" not in path.parts)
+    made = {"__pycache__", ".corpus", ".broken"}
+    return sorted(path for path in found if path.is_file() and path.suffix in kinds and not made & set(path.parts))
 
 
 @pytest.mark.parametrize("path", text_files(), ids=name_of)
