@@ -27,7 +27,10 @@ def check(data: bytes) -> None:
         assert Address.parse(str(address)) == address, f"{address!r} is written as {address}"
     assert settings.sentinels is None or len(set(settings.sentinels)) == len(settings.sentinels)
     if "://" in text:
-        assert parse_url(written(settings), MORE) == settings, written(settings)
+        again = parse_url(written(settings), MORE)
+        assert written(again) == written(settings)
+        # A byte that came as it is and one that was escaped may together be a character, once both are escaped.
+        assert again == settings or not text.isascii(), written(settings)
 
 
 def written(settings: Settings) -> str:

@@ -41,13 +41,16 @@ LIMIT = 60.0
 
 MEASURES = (
     Measure("RSS in KB", 2048, "since malloc keeps pieces of what was freed", each=2),
-    Measure("blocks", 500, "since clients reconnect at their own time, and a Watch remembers 4,096 tries", each=5),
+    Measure("blocks", 500, "since 4,096 tries are remembered, and clients reconnect at their own time", each=12),
     Measure("descriptors", 1, "since a connection may be under way"),
     Measure("threads", 0, "since nothing starts one"),
     Measure("tasks", 1, "since a probe may be under way"),
     Measure("our objects", 40, "since the last switches and failovers of each master are kept", each=0.2),
 )
-"""``blocks`` are Python's own allocations: a record of one failover that is kept for ever is more than fifty."""
+"""
+``blocks`` are Python's own allocations. A round of two failovers leaves some seven, until all tries that a Watch
+remembers are there; a master's state with its last failover, kept for ever at each round, is more than seventy.
+"""
 
 
 class Samples:
