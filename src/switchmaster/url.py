@@ -277,8 +277,9 @@ def _read_query(query: str, known: Collection[str]) -> dict[str, str]:
     for part in filter(None, query.split("&")):
         name, _, value = part.partition("=")
         if name not in known:
-            if any("password" in before for before in parameters):
-                raise UsageError("behind a password the URL has a parameter that is none; in a value write '&' as %26")
+            if "password" in query.partition(part)[0]:
+                # It may be the rest of one that holds an '&'.
+                raise UsageError("the URL has an unknown parameter behind a password; in a value write '&' as %26")
             shown = repr(name) if re.fullmatch(r"[a-z][a-z_]{0,30}", name) else "one of that name"
             raise UsageError(f"a Sentinel URL has no parameter {shown}{_nearest(name, known)}")
         if name in parameters:

@@ -136,6 +136,7 @@ def test_repr_shows_no_secret() -> None:
         ["user:letmein", "x@h1"],
         ["redis+sentinel://h1/m?sentinel_password=a&letmein"],
         ["redis+sentinel://h1/m?sentinel_password=a&letmein=b"],
+        ["redis+sentinel://h1/m?ca=?sentinel_password=a&letmein"],
     ],
 )
 def test_password_that_looks_like_a_word_is_shown_by_no_error(words: list[str]) -> None:
