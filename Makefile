@@ -5,9 +5,11 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 MADE_FROM := pyproject.toml src/switchmaster/_version.py tools/make_venv.sh
 TESTS ?=
+SECONDS ?= 60
+FAILOVERS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs clean
+.PHONY: help setup demo test check bench fuzz soak docs clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -31,12 +33,18 @@ check: $(VENV)/made-dev  ## lint, format, types, import rules, documentation
 bench: $(VENV)/made-dev  ## run the benchmarks in bench/ beside redis-py, and write bench/RESULTS.md
 	@$(PY) bench/results.py
 
+fuzz: $(VENV)/made-dev  ## run every fuzz target for SECONDS (60), by atheris where it is installed
+	@$(PY) fuzz/drive.py --seconds $(SECONDS)
+
+soak: $(VENV)/made-dev  ## live through FAILOVERS (300) of a real deployment, and see that nothing is left behind
+	@$(PY) tests/soak/soak.py --failovers $(FAILOVERS)
+
 docs: $(VENV)/made-dev  ## write the generated pages of docs/ anew
 	@for page in tools/*_page.py; do [ ! -e "$$page" ] || $(PY) "$$page" || exit 1; done
 
 clean:  ## remove .venv and everything that the tools left behind
-	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find src tests tools bench -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache fuzz/.broken fuzz/.corpus
+	find src tests tools bench fuzz -name __pycache__ -prune -exec rm -rf {} +
 
 # What `make demo` needs is less than what the tests need: it works without a compiler, git or root.
 $(VENV)/made-demo: $(MADE_FROM)

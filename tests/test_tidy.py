@@ -46,7 +46,7 @@ def name_of(path: Path) -> str:
 
 
 SOURCES = python_files(SRC)
-ALL = python_files(SRC, ROOT / "tests", ROOT / "tools", ROOT / "bench")
+ALL = python_files(SRC, ROOT / "tests", ROOT / "tools", ROOT / "bench", ROOT / "fuzz")
 
 each_source = pytest.mark.parametrize("path", SOURCES, ids=name_of)
 each_file = pytest.mark.parametrize("path", ALL, ids=name_of)
@@ -175,11 +175,12 @@ def test_core_calls_nothing_that_has_an_effect(path: Path) -> None:
 
 
 def text_files() -> list[Path]:
-    folders = [ROOT / name for name in ("src", "tests", "tools", "bench", "docs", ".ci")]
+    folders = [ROOT / name for name in ("src", "tests", "tools", "bench", "fuzz", "docs", ".ci")]
     found = [path for folder in folders for path in folder.rglob("*")]
     found += [ROOT / "Makefile", ROOT / "pyproject.toml"]
     kinds = {".py", ".sh", ".md", ".toml", ""}
-    return sorted(path for path in found if path.is_file() and path.suffix in kinds and "__pycache__" not in path.parts)
+    made = {"__pycache__", ".corpus", ".broken"}
+    return sorted(path for path in found if path.is_file() and path.suffix in kinds and not made & set(path.parts))
 
 
 @pytest.mark.parametrize("path", text_files(), ids=name_of)

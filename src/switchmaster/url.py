@@ -171,6 +171,9 @@ def parse_sentinels(words: Iterable[str]) -> Settings:
         raise UsageError("give one URL with all Sentinels in it, or HOST:PORT of each, not both")
     if urls:
         return parse_url(urls[0])
+    if any("@" in word for word in given):
+        # A password may hold a blank or a comma, and then stands in the word or part beside the '@'.
+        raise UsageError("an address has no user and no '@'; to give a password write a URL: redis+sentinel://…")
     addresses = [part for word in given for part in word.split(",") if part.strip()]
     found = tuple(dict.fromkeys(Address.parse(part, DEFAULT_PORT) for part in addresses))
     return Settings(sentinels=found or None)
@@ -231,7 +234,12 @@ def _split(rest: str) -> tuple[str, str, str, str]:
 
 def _read_userinfo(userinfo: str) -> tuple[str | None, str | None]:
     username, colon, password = userinfo.partition(":")
-    return unquote(username) or None, unquote(password) if colon and password else None
+    return _decoded(username) or None, _decoded(password) if colon and password else None
+
+
+def _decoded(text: str) -> str:
+    # A password need not be UTF-8: its bytes are sent to the server as they are.
+    return unquote(text, errors="surrogateescape")
 
 
 def _read_hosts(text: str) -> tuple[Address, ...]:
@@ -247,7 +255,7 @@ def _read_host(part: str, place: int) -> Address:
     if not colon or (part.startswith("[") and part.endswith("]")):
         host, port = part, str(DEFAULT_PORT)
     try:
-        return Address.parse(f"{unquote(host)}:{port}")
+        return Address.parse(f"{_decoded(host)}:{port}")
     except UsageError:
         raise UsageError(
             f"host number {place} of the URL is no HOST:PORT, with a port from 1 to 65535; an IPv6 "
@@ -260,7 +268,7 @@ def _read_path(path: str) -> tuple[tuple[str, ...] | None, int | None]:
     master, _, db = path.rstrip("/").partition("/")
     if db and not (db.isascii() and db.isdigit() and len(db) < 6):
         raise UsageError("the URL's path is /MASTER or /MASTER/DB, DB being a number; write '/' in a name as %2F")
-    name = unquote(master, errors="surrogateescape")
+    name = _decoded(master)
     return (name,) if name else None, int(db) if db else None
 
 
@@ -269,11 +277,14 @@ def _read_query(query: str, known: Collection[str]) -> dict[str, str]:
     for part in filter(None, query.split("&")):
         name, _, value = part.partition("=")
         if name not in known:
+            if "password" in query.partition(part)[0]:
+                # It may be the rest of one that holds an '&'.
+                raise UsageError("the URL has an unknown parameter behind a password; in a value write '&' as %26")
             shown = repr(name) if re.fullmatch(r"[a-z][a-z_]{0,30}", name) else "one of that name"
             raise UsageError(f"a Sentinel URL has no parameter {shown}{_nearest(name, known)}")
         if name in parameters:
             raise UsageError(f"the URL gives its parameter {name!r} twice")
-        parameters[name] = unquote_plus(value)
+        parameters[name] = unquote_plus(value, errors="surrogateescape")
     return parameters
 
 

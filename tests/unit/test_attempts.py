@@ -52,6 +52,17 @@ def test_attempts_open_none_for_a_late_vote_in_a_failover_that_has_ended() -> No
     assert attempts.current.epoch is None
 
 
+def test_attempts_close_what_we_came_late_to_and_of_which_nothing_more_is_heard() -> None:
+    attempts = Attempts("default", "mymaster")
+    tell(attempts, [(S1, "+slave-reconf-sent", REPLICA)])
+    attempts.tick(1.0 + SILENCE, 1.0 + SILENCE)
+    assert attempts.deadline is None
+    [record] = attempts.records()
+    assert record.closed
+    # Replicas are told to follow when the new master is one: it is not known which that was.
+    assert (record.outcome, record.new) == (Outcome.COMPLETED, None)
+
+
 def test_attempts_call_a_lost_election_without_odown_coordinated() -> None:
     attempts = Attempts("default", "mymaster")
     [record] = tell(attempts, [(S1, "+try-failover", MASTER), (S1, "-failover-abort-not-elected", MASTER)])

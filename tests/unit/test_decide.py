@@ -74,6 +74,27 @@ def test_belief_stays_when_the_node_of_a_new_incarnation_denies_being_a_master()
     assert belief.address == A
 
 
+def test_belief_waits_for_the_epoch_of_an_announcement_under_the_policy_agreed() -> None:
+    for answered, expected in ((6, [(B, 6)]), (4, [])):
+        belief = belief_at(A, 5, policy=Grade.AGREED)
+        for name in (S1, S2):
+            belief.announced(name, B, A, None, Via.SWITCH, True, 1.0, None)
+        assert switches(belief) == []
+        belief.answered(S1, B, answered, 1.1, None)
+        assert switches(belief) == expected
+
+
+def test_belief_never_shows_an_epoch_below_one_that_it_had() -> None:
+    belief = belief_at(A, 5)
+    belief.announced(S1, B, A, None, Via.SWITCH, True, 1.0, None)
+    belief.tick(2.0, None)
+    assert switches(belief) == [(B, None)]
+    belief.answered(S1, B, 4, 2.1, None)
+    assert belief.epoch is None
+    belief.answered(S2, B, 6, 2.2, None)
+    assert belief.epoch == 6
+
+
 def test_belief_waits_for_no_node_under_the_policy_announced() -> None:
     belief = belief_at(A, 0, probing=True, policy=Grade.ANNOUNCED)
     belief.named(S1, B, 1, 1.0, None)

@@ -167,6 +167,25 @@ def test_huge_array_is_refused_before_room_is_made_for_it() -> None:
         assert "million" in reader.broken
 
 
+def test_what_looks_like_a_huge_array_breaks_a_stream_alike_wherever_it_is_cut() -> None:
+    # hiredis passes over two bytes behind a bulk, whatever they are: here the array's own.
+    data = b"$6\r\nmaste\n*9999999\r\n"
+    reasons = set()
+    for cut in range(len(data) + 1):
+        reader = FrameReader()
+        assert reader.read(data[:cut]) + reader.read(data[cut:]) == []
+        reasons.add(reader.broken)
+    assert len(reasons) == 1
+
+
+def test_small_array_that_is_cut_in_its_header_is_read() -> None:
+    for header in (b"*1", b"*12", b"%0", b">999999"):
+        reader = FrameReader()
+        frames = [frame for byte in one_by_one(b"+OK\r\n" + header + b"\r\n") for frame in reader.read(byte)]
+        assert frames[0] == b"OK"
+        assert reader.broken == ""
+
+
 def test_reply_that_is_nested_without_end_is_no_danger() -> None:
     link = link_of()
     link.connect(0.0)

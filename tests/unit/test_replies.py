@@ -364,6 +364,29 @@ def test_bytes_that_are_not_utf8_are_kept() -> None:
     assert (master.name, master.address) == ("\udcff", Address("", 0))
 
 
+LONG = "x" * (LIMITS.text + 1)
+
+
+@pytest.mark.parametrize("key", ["name", "ip", "runid", "flags", "role_reported"])
+def test_text_that_no_sentinel_could_publish_is_none(key: str) -> None:
+    event = unrecognised(replies.parse_master(row(**{key: LONG})))
+    assert f"at most {LIMITS.text} characters" in event.reason
+    assert len(event.payload) == LIMITS.payload_shown
+    assert isinstance(replies.parse_master(row(**{key: LONG[1:]})), replies.MasterReply)
+
+
+def test_name_in_role_that_no_sentinel_could_publish_is_none() -> None:
+    role = decoded(resp2(["sentinel", ["mymaster", LONG]]))
+    assert "a name as text of at most" in unrecognised(replies.parse_role(role)).reason
+    assert "in row 2" in unrecognised(replies.parse_role(role)).reason
+
+
+def test_long_answer_about_the_quorum_is_cut() -> None:
+    quorum = replies.parse_ckquorum(f"OK 3 usable Sentinels. {LONG}".encode())
+    assert isinstance(quorum, replies.QuorumReply)
+    assert len(quorum.message) == LIMITS.text
+
+
 def test_flat_list_of_odd_length_is_no_map() -> None:
     unrecognised(replies.parse_master([b"name"]))
 

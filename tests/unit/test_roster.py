@@ -42,6 +42,15 @@ def test_roster_dials_no_discovered_sentinel_when_it_is_heard_or_has_no_address_
     assert (roster.decisions(), closed.decisions()) == ([], [])
 
 
+def test_roster_forgets_a_run_id_when_its_sentinel_comes_back_with_another() -> None:
+    roster = Roster([SEED], asking=True, discover=True)
+    for number in range(300):
+        live(roster, SEED, RunId(f"{number:040x}"))
+    assert roster.named(RunId(f"{299:040x}")) == SEED
+    assert roster.named(RunId(f"{0:040x}")) is None
+    assert len(roster._run_ids) == 1
+
+
 def test_roster_hears_one_run_id_once_and_goes_back_to_its_other_name_when_that_is_lost() -> None:
     roster = Roster([SEED, SentinelName("127.0.0.1:26379")], asking=True, discover=True)
     live(roster, SEED, ID)

@@ -24,6 +24,9 @@ from switchmaster.cli.terminal import neutralise
         (b"\xff\xfe".decode("utf-8", "surrogateescape"), "\\xff\\xfe"),
         ("\ud800", "\\ud800"),
         ("\U000e0041", "\\U000e0041"),
+        ("a\u3164\u1160\uffa0b", "a\\u3164\\u1160\\uffa0b"),
+        ("a\U0001d173\U0001bca0\U00013430b", "a\\U0001d173\\U0001bca0\\U00013430b"),
+        ("\u0600١", "\u0600١"),
         ("[bold]x[/]", "[bold]x[/]"),
     ],
 )

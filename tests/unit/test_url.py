@@ -127,6 +127,36 @@ def test_repr_shows_no_secret() -> None:
     assert SECRET not in repr(settings)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["user:letmein@h1:26379"],
+        ["letmein@h1"],
+        ["user:letmein,x@h1"],
+        ["user:letmein", "x@h1"],
+        ["redis+sentinel://h1/m?sentinel_password=a&letmein"],
+        ["redis+sentinel://h1/m?sentinel_password=a&letmein=b"],
+        ["redis+sentinel://h1/m?ca=?sentinel_password=a&letmein"],
+    ],
+)
+def test_password_that_looks_like_a_word_is_shown_by_no_error(words: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_sentinels(words)
+    assert "letmein" not in str(caught.value)
+
+
+def test_bytes_that_are_not_utf8_are_kept_everywhere() -> None:
+    settings = parse_url("redis+sentinel://%ff:%fe@h1/%fd?sentinel_password=%fc")
+    assert (settings.node.username, settings.node.password) == ("\udcff", "\udcfe")
+    assert (settings.masters, settings.sentinel.password) == (("\udcfd",), "\udcfc")
+
+
+@pytest.mark.parametrize("text", ["[[a]]:1", "[::1:2", "a]:1", "[a:1", "a[b]:1"])
+def test_brackets_that_are_no_pair_around_a_host_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        Address.parse(text)
+
+
 def test_sentinels_are_addresses_apart_by_commas_or_a_url() -> None:
     expected = (Address("a", 1), Address("b", 26379))
     assert parse_sentinels(["a:1,b", "a:1"]).sentinels == expected

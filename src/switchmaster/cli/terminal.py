@@ -19,6 +19,8 @@ _UNSAFE: Final = re.compile(
     "\xad\u034f\u061c\u180e"  # invisible, or a mark of direction
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero width, line ends, bidi overrides and isolates
     "\ud800-\udfff\ufeff\ufff9-\ufffb"  # surrogates: bytes that were not UTF-8
+    "\u115f\u1160\u3164\uffa0"  # letters without a shape
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # marks that lay out other signs
     "\U000e0000-\U000e0fff"  # tags and other invisible marks
     "]"
 )

@@ -307,13 +307,11 @@ class Belief:
 
     def _earned(self, candidate: Candidate, now: float) -> Grade | None:
         """Return the grade with which the candidate is decided now, or None while it has to wait."""
-        if self.voters.support(candidate.node) >= self.voters.majority and self.policy is Grade.AGREED:
-            return Grade.AGREED
-        if self.policy is Grade.AGREED:
-            return None
         late = candidate.announced_at is not None and now >= candidate.announced_at + self.timeout
         if candidate.announced and candidate.epoch is None and candidate.asked and not late:
             return None
+        if self.policy is Grade.AGREED:
+            return Grade.AGREED if self.voters.support(candidate.node) >= self.voters.majority else None
         if candidate.role == "master":
             return Grade.PROMOTED
         if not candidate.announced or (candidate.anew and candidate.role == "slave"):
@@ -438,7 +436,7 @@ class Belief:
             self.epoch = self._floor = epoch
             if self.switch is not None and self.switch.epoch is None and self.switch.new == self.address:
                 self.switch = replace(self.switch, epoch=epoch)
-        elif self.epoch is None:
+        elif self.epoch is None and epoch == self._floor:
             self.epoch = epoch
         if epoch == self.epoch:
             self._witness(view)

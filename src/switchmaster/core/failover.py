@@ -118,6 +118,9 @@ FOLLOWS: Final[Mapping[Stage, frozenset[Stage]]] = {
 """Which stage may come after which: any later one, but nothing aborts after the promotion, and nothing is
 settled before a Sentinel has switched."""
 
+_AFTER_PROMOTION: Final = (Stage.PROMOTED, Stage.SWITCHED, Stage.RECONFIGURING)
+"""Each alone proves the promotion, to who came late: replicas are told to follow when there is whom to follow."""
+
 _NO_ATTEMPT: Final = (Stage.SUSPECTED, Stage.AGREED_DOWN, Stage.ABORTED)
 
 ABORT_REASONS: Final[Mapping[str, str]] = {
@@ -274,7 +277,7 @@ class Attempt:
     @property
     def promoted(self) -> bool:
         """Whether the replica is known to be a master, by whichever news."""
-        return any(entry.stage in (Stage.PROMOTED, Stage.SWITCHED) for entry in self.stages)
+        return any(entry.stage in _AFTER_PROMOTION for entry in self.stages)
 
     @property
     def switched(self) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .events import Unrecognised
-from .model import Address
+from .model import LIMITS, Address
 from .reply_parts import Misfit, address_of, number_of, text_of, total
 
 __all__ = ["InfoMaster", "InfoReply", "parse_info"]
@@ -94,7 +94,7 @@ def parse_info(reply: object) -> InfoReply | Unrecognised:
 
 
 def _info(value: object) -> InfoReply:
-    sections = _sections(text_of(value, "the reply"))
+    sections = _sections(text_of(value, "the reply", LIMITS.reply_bytes))
     server = sections.get("server", {})
     sentinel = sections.get("sentinel", {})
     tilt = _info_number(sentinel, "sentinel_tilt")

@@ -54,13 +54,17 @@ class Address(NamedTuple):
         Raises:
             UsageError: the text is not an address; the sentence says what one looks like.
         """
+        if "@" in text:
+            # What stands before it may be a password, so nothing of it is shown.
+            raise UsageError("an address has no user and no '@': expected HOST:PORT, or a URL: redis+sentinel://…")
         host, colon, port = text.strip().rpartition(":")
         if not colon or (port.endswith("]") and text.strip().startswith("[")):
             host, port = text.strip(), "" if default_port is None else str(default_port)
         elif ":" in host and not host.startswith("["):
             raise UsageError(f"{text!r} is not an address: write an IPv6 address as [::1]:26379")
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or any(c.isspace() or not c.isprintable() for c in host):
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        if not host or any(c.isspace() or c in "[]" or not c.isprintable() for c in host):
             raise UsageError(f"{text!r} is not an address: expected HOST:PORT, such as 10.0.0.1:26379")
         if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65535):
             raise UsageError(f"{text!r} has no valid port: expected HOST:PORT with a port from 1 to 65535")
@@ -108,6 +112,8 @@ class Limits(NamedTuple):
 
     payload_shown: int = 200
     """Characters of an unrecognised payload that are kept."""
+    text: int = 1023
+    """Characters of a name, a host, or another word of a reply: sentinelEvent() publishes no more (LOG_MAX_LEN)."""
     reply_bytes: int = 16 * 1024 * 1024
     """Bytes of one reply or event before the peer is taken for broken: 10,000 names in ROLE are 0.5 MB."""
     sentinels: int = 64

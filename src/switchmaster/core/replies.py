@@ -8,8 +8,8 @@ would pass for a smaller deployment.
 
 Fields that are missing or of no interest are no error: each optional field documents its default.
 Missing names, ips or ports, and numbers that are none, are. Keys that are twice count once, the
-last time; unknown ones are ignored. Text is UTF-8 with surrogateescape. Source: PROTOCOL 3, Redis
-6.2 to 8.2 and Valkey 8.1 to 9.1.
+last time; unknown ones are ignored. Text is UTF-8 with surrogateescape, and no longer than
+``LIMITS.text``, but for INFO's whole. Source: PROTOCOL 3, Redis 6.2 to 8.2 and Valkey 8.1 to 9.1.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from typing import Final
 
 from .events import Kind, Unrecognised
 from .info import InfoMaster, InfoReply, parse_info
-from .model import Address, RunId
+from .model import LIMITS, Address, RunId
 from .reply_parts import (
     Misfit,
     address_of,
+    decoded,
     list_of,
     map_of,
     number_of,
@@ -386,8 +387,10 @@ def parse_ckquorum(reply: object) -> QuorumReply | Unrecognised:
 
 def _shown_error(reply: object) -> str | None:
     if isinstance(reply, Exception):
-        return " ".join(str(item) for item in reply.args if isinstance(item, str))
-    return text_of(reply, "") if isinstance(reply, bytes | str) else None
+        return " ".join(str(item) for item in reply.args if isinstance(item, str))[: LIMITS.text]
+    if isinstance(reply, bytes | str):
+        return (decoded(reply) if isinstance(reply, bytes) else reply)[: LIMITS.text]
+    return None
 
 
 _RUN_ID: Final = re.compile(r"[0-9a-f]{40}")

@@ -104,13 +104,21 @@ def decoded(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape")
 
 
-def text_of(value: object, what: str) -> str:
-    """Read a text; `what` names it in the Misfit."""
-    if isinstance(value, bytes):
-        return decoded(value)
-    if isinstance(value, str):
-        return value
-    raise Misfit(f"{what} as text")
+def text_of(value: object, what: str, most: int = LIMITS.text) -> str:
+    """
+    Read a text.
+
+    Args:
+        value: a part of a reply.
+        what: names it in the Misfit.
+        most: characters that it may have. Names are kept for ever, so whoever sends them must not choose the room.
+    """
+    if not isinstance(value, bytes | str):
+        raise Misfit(f"{what} as text")
+    text = decoded(value) if isinstance(value, bytes) else value
+    if len(text) > most:
+        raise Misfit(f"{what} as text of at most {most} characters", text)
+    return text
 
 
 def number_of(value: object, what: str) -> int:

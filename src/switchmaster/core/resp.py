@@ -32,8 +32,10 @@ hiredis allocates room for all elements that a header announces, 8 bytes each, b
 So a header of a million elements and more is refused unread; a ROLE with `LIMITS.masters` names has
 six digits.
 """
-_HEADER_BYTES: Final = 8
-"""The longest piece of such a header that the next chunk can complete."""
+_OPEN_HEADER: Final = re.compile(rb"\n[*%~>|][0-9]{0,6}\Z")
+"""What the next chunk may make such a header of: held back, so that a cut in a header changes nothing."""
+_OPEN_BYTES: Final = 8
+"""The longest of these."""
 
 
 def encode(args: Sequence[str | bytes]) -> bytes:
@@ -74,14 +76,15 @@ class FrameReader:
         frame_bytes: how large one frame may be before the peer is taken for broken.
     """
 
-    __slots__ = ("_first", "_frame_bytes", "_pending", "_reader", "_tail", "broken")
+    __slots__ = ("_before", "_first", "_frame_bytes", "_held", "_pending", "_reader", "broken")
 
     def __init__(self, frame_bytes: int = LIMITS.reply_bytes) -> None:
         self._reader = hiredis.Reader(notEnoughData=_NOT_ENOUGH)
         self._frame_bytes = frame_bytes
         self._pending = 0
         self._first = b""
-        self._tail = b"\n"
+        self._before = b"\n"
+        self._held = b""
         self.broken = ""
         """Why nothing more is read, as the end of a sentence; empty while the stream is whole."""
 
@@ -107,12 +110,17 @@ class FrameReader:
         frames: list[Reply] = []
         if self.broken:
             return frames
-        scanned = self._tail + data
+        # Begins with the last byte that was parsed, which may be the line feed before a header.
+        scanned = self._before + self._held + data
         huge = _HUGE_AGGREGATE.search(scanned)
         if huge is not None:
             # What comes before it is still good, and whole or torn input must give the same.
-            data = data[: max(0, huge.start() + 1 - len(self._tail))]
-        self._tail = scanned[-_HEADER_BYTES:]
+            data, self._held = scanned[1 : huge.start() + 1], b""
+        else:
+            opened = _OPEN_HEADER.search(scanned, max(0, len(scanned) - _OPEN_BYTES))
+            end = len(scanned) if opened is None else opened.start() + 1
+            data, self._held = scanned[1:end], scanned[end:]
+            self._before = scanned[end - 1 : end]
         gets = self._reader.gets
         try:
             self._reader.feed(data)

@@ -132,6 +132,9 @@ class Roster:
         if change.run_id is None:
             return False, []
         renewed = sentinel.run_id not in (None, change.run_id)
+        if renewed and sentinel.run_id is not None and self._run_ids.get(sentinel.run_id) == sentinel.name:
+            # Whoever makes up a new one for each connection must not fill our memory.
+            del self._run_ids[sentinel.run_id]
         sentinel.run_id = change.run_id
         same = self._same(sentinel, change.run_id)
         self._run_ids[change.run_id] = sentinel.name

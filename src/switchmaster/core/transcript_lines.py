@@ -8,7 +8,6 @@ Nothing here remembers a line before, and nothing raises, whatever stands there.
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass
 from itertools import pairwise
@@ -61,6 +60,10 @@ _TIME: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?"
     r"(?:Z|([+-])([0-9]{2}):?([0-9]{2}))"
 )
+
+_EARLIEST: Final = -62_135_596_800
+_LATEST: Final = 253_402_300_799
+"""The years 1 to 9999, in seconds since 1970: what a time may be that is written as a date again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +167,8 @@ def read_time(text: str) -> float | None:
     Read an ISO 8601 time with its zone, such as ``2026-11-23T03:00:00.123456Z``.
 
     Returns:
-        Seconds since 1970, or None where the text is no such time. A leap second counts as the next
-        one.
+        Seconds since 1970, or None where the text is no such time of the years 1 to 9999. A leap second counts as
+        the next one.
     """
     match = _TIME.fullmatch(text)
     if match is None:
@@ -175,7 +178,7 @@ def read_time(text: str) -> float | None:
         return None
     zone = (int(match[9]) * 3600 + int(match[10]) * 60) if match[8] else 0
     seconds = _days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
-    return seconds + float(match[7] or 0) - (zone if match[8] == "+" else -zone)
+    return _dated(seconds + float(match[7] or 0) - (zone if match[8] == "+" else -zone))
 
 
 def encoded(text: str) -> bytes:
@@ -221,7 +224,11 @@ def _seconds(value: Any) -> float | None:
         seconds = float(value)
     except OverflowError:
         return None
-    return seconds if math.isfinite(seconds) else None
+    return _dated(seconds)
+
+
+def _dated(seconds: float) -> float | None:
+    return seconds if _EARLIEST <= seconds <= _LATEST else None
 
 
 def _days(year: int, month: int, day: int) -> int:

@@ -1,0 +1,56 @@
+"""Whatever a data node sends and however it is cut, a NodeLink raises nothing, tells the same, and is never late."""
+
+from __future__ import annotations
+
+import zlib
+
+from drive import Target, main
+from script import MARK, PASSWORD, Play
+from seeds import node_answers
+from switchmaster.core.facts import Probe
+from switchmaster.core.model import Address
+from switchmaster.core.nodelink import NodeLink
+
+
+def node_for(data: bytes) -> NodeLink:
+    """Return a link to a node whose options are drawn from the input."""
+    password = PASSWORD if zlib.crc32(data) & 1 else None
+    return NodeLink(Address("10.0.0.1", 6379), password=password, rng=lambda: 0.5)
+
+
+def check(data: bytes) -> None:
+    """Take a script, see `script`; after it nothing comes any more."""
+    plays = [Play(node_for(data), cut) for cut in (0, 1, 7)]
+    for play in plays:
+        play.run(data)
+    whole = plays[0]
+    for play in plays[1:]:
+        assert play.heard == whole.heard, "the cut of the bytes changed the answers"
+        assert (play.sent, repr(play.link)) == (whole.sent, repr(whole.link))
+    for _, probe in whole.heard:
+        assert isinstance(probe, Probe)
+        assert probe.reason.isprintable()
+        assert len(probe.reason) < 400
+        assert PASSWORD not in repr(probe)
+    for (_, one), (_, next_one) in zip(whole.heard, whole.heard[1:], strict=False):
+        assert one != next_one, "an answer was told twice"
+    if not whole.link.refused:
+        whole.pass_time(3.0)
+        assert whole.link.deadline is not None, "it waits for nothing, and nobody speaks"
+
+
+def seeds() -> list[bytes]:
+    """Return recorded answers as scripts: one after the other, with pauses, and with an end of the connection."""
+    answers = node_answers()
+    found = [b"0" + answer for answer in answers]
+    pause, end = MARK + b"t" + bytes(1), MARK + b"e"
+    for first in answers:
+        for then in answers:
+            found.append(b"0" + first + pause + MARK + b"0" + then + end + MARK + b"0" + then)
+    return found
+
+
+TARGET = Target(check, seeds, examples=500)
+
+if __name__ == "__main__":
+    main(TARGET, "node")

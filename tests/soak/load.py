@@ -1,0 +1,118 @@
+"""
+What runs while a soak lasts: a Watcher with its readers, and clients in threads and in a loop.
+
+Nothing here keeps anything of what it hears or writes, so whatever grows is not ours. Errors are counted by their type.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Self
+
+from switchmaster import Watcher
+from switchmaster.redis import Sentinel
+from switchmaster.redis.asyncio import Sentinel as AsyncSentinel
+
+__all__ = ["Load"]
+
+PAUSE = 0.01
+"""Seconds between two commands of one writer."""
+
+
+class Load:
+    """
+    Everything that follows the masters.
+
+    Args:
+        sentinels: addresses of the Sentinels.
+        masters: the names of the masters.
+        threads: how many write to each.
+    """
+
+    def __init__(self, sentinels: Sequence[tuple[str, int]], masters: Sequence[str], threads: int = 2) -> None:
+        self.errors: Counter[str] = Counter()
+        self.written = 0
+        self.heard = 0
+        self.switches = 0
+        self.loop = asyncio.new_event_loop()
+        self._sentinels, self._masters = list(sentinels), tuple(masters)
+        self._stop = threading.Event()
+        self._watcher: Watcher | None = None
+        self._client = Sentinel(self._sentinels, socket_timeout=1.0)
+        work = [(self._write, name) for name in masters for _ in range(threads)] + [(self._read, n) for n in masters]
+        self._threads = [threading.Thread(target=target, args=(name,)) for target, name in work]
+        self._threads.append(threading.Thread(target=self.loop.run_until_complete, args=(self._run_in_loop(),)))
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+        self.loop.close()
+
+    def knows(self, name: str, address: tuple[str, int]) -> bool:
+        """Whether the Watcher and the client both believe that the master is there."""
+        watcher = self._watcher
+        return watcher is not None and watcher.master(name) == address == self._client.discover_master(name)
+
+    def tasks(self) -> int:
+        """How many tasks the loop has."""
+        return asyncio.run_coroutine_threadsafe(_count(), self.loop).result(10)
+
+    def _write(self, name: str) -> None:
+        master = self._client.master_for(name)
+        while not self._stop.wait(PAUSE):
+            self.written += self._tried(lambda: master.set("soak", 1))
+
+    def _read(self, name: str) -> None:
+        replica = self._client.replica_for(name)
+        while not self._stop.wait(PAUSE):
+            self._tried(lambda: replica.get("soak"))
+
+    def _tried(self, work: Any) -> bool:
+        try:
+            work()
+        except Exception as error:
+            self.errors[type(error).__name__] += 1
+            return False
+        return True
+
+    async def _run_in_loop(self) -> None:
+        client = AsyncSentinel(self._sentinels, socket_timeout=1.0)
+        async with Watcher(self._sentinels) as self._watcher, client:
+            watcher = self._watcher
+            readers = [watcher.switches(), watcher.events(), watcher.failovers(), watcher.changes()]
+            work = [asyncio.create_task(self._follow(feed)) for feed in readers]
+            work += [asyncio.create_task(self._write_in_loop(client, name)) for name in self._masters * 2]
+            while not self._stop.is_set():
+                await asyncio.sleep(0.1)
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+        self._watcher = None
+
+    async def _follow(self, feed: Any) -> None:
+        async for told in feed:
+            self.heard += 1
+            self.switches += type(told).__name__ == "Switch"
+
+    async def _write_in_loop(self, client: Any, name: str) -> None:
+        master = client.master_for(name)
+        while True:
+            await asyncio.sleep(PAUSE)
+            try:
+                await master.set("soak", 2)
+                self.written += 1
+            except Exception as error:
+                self.errors[type(error).__name__] += 1
+
+
+async def _count() -> int:
+    return len(asyncio.all_tasks())
