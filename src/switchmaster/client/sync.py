@@ -105,6 +105,9 @@ class Connection(FollowingConnection, _Theirs):
         if self._listens and not self._dials():
             timeout = options.get("timeout")
             return self._listen(lambda: super(Connection, self).read_response(*arguments, **options), timeout, None)
+        # The libraries' own managed connection would stay open where a signal or the like ends the reading, and give
+        # the answer to the next command.
+        options.setdefault("disconnect_on_error", True)
         try:
             return super().read_response(*arguments, **options)
         except self._lines.library.exceptions.ConnectionError as error:
@@ -339,8 +342,9 @@ class Sentinel(FollowingSentinel, _Theirs):
         The Watcher ends with the last Sentinel and the last client.
         """
         self._let_go()
-        for client in self.sentinels:
-            client.close()
+        with contextlib.ExitStack() as all_of_them:  # though one fails
+            for client in self.sentinels:
+                all_of_them.callback(client.close)
 
     def __enter__(self) -> Any:
         return self
