@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -278,6 +280,26 @@ def test_end_of_the_last_lease_leaves_a_command_in_flight_alone(lab: Lab) -> Non
     waiting.join(20)
     assert came == [(b"pushed", b"through")]
     end(mine)
+
+
+def test_command_that_is_interrupted_leaves_no_answer_to_the_next(lab: Lab) -> None:
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    sentinel = Sentinel(lab.sentinel_addresses, socket_timeout=10)
+    client = sentinel.master_for("mymaster")
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        in_thread(lambda: (blocked(lab), os.kill(os.getpid(), signal.SIGUSR1)))
+        with pytest.raises(Interrupted):
+            client.blpop("nothing", timeout=5)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert client.ping() is True
+    end(client)
 
 
 def test_no_holder_in_a_loop_ends_the_commands_of_another(lab: Lab) -> None:

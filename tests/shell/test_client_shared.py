@@ -12,8 +12,10 @@ from redis.retry import Retry
 
 import switchmaster.redis
 from faulty import closed_port
+from switchmaster.core.facts import LinkState
 from switchmaster.core.gate import Phase, Replicas, Standing
 from switchmaster.core.model import Address
+from switchmaster.core.topology import SentinelState, Topology
 
 LIMIT = 10.0
 ELSEWHERE = Address("127.0.0.1", 1)
@@ -108,6 +110,42 @@ def test_end_of_the_last_lease_leaves_nothing_that_looks_known(sentinel: switchm
     watcher.close()
     assert follower.phases.current.standing is Standing.UNKNOWN
     assert (shared.hearing, shared._watcher) == (False, None)
+
+
+class InTheMidstOfATurn:
+    """A Watcher that has just heard of every master; whoever looks at it comes after the turn's end."""
+
+    def __init__(self, end_turn: Callable[[], None]) -> None:
+        self._end_turn = end_turn
+
+    @property
+    def topology(self) -> Topology:
+        self._end_turn()
+        heard = SentinelState("127.0.0.1:1", None, "", LinkState.LIVE, "", True, False)
+        return Topology("default", {}, {heard.name: heard}, 1)
+
+    def masters(self) -> tuple[str, ...]:
+        return ("mymaster",)
+
+    def soon(self, call: object) -> None:
+        """Never come to it."""
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+
+def test_question_that_comes_between_a_sentinel_s_answer_and_the_followers_finds_the_master(
+    sentinel: switchmaster.redis.Sentinel,
+) -> None:
+    shared = sentinel._shared
+    follower = shared.follower("mymaster")
+    shared._watcher = InTheMidstOfATurn(lambda: follower.believe(*at(ELSEWHERE)))  # type: ignore[assignment]
+    question = shared.inquire(follower)
+    next(question)
+    shared.hearing = shared._established = True
+    with pytest.raises(StopIteration) as done:
+        next(question)
+    assert done.value.value is None
 
 
 @pytest.mark.parametrize("wait", [0.0, 0.3])

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import pickle
 import ssl
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import redis.asyncio.sentinel
 import redis.exceptions
 import redis.sentinel
 import trustme
+import valkey.asyncio.sentinel
+import valkey.sentinel
 
 import switchmaster.redis
 import switchmaster.redis.asyncio
 import switchmaster.valkey
+import switchmaster.valkey.asyncio
 from switchmaster import errors
 from switchmaster.client.account import Account
 from switchmaster.client.library import bind
@@ -147,6 +152,48 @@ def test_nothing_is_started_before_it_is_used() -> None:
     sentinel = switchmaster.redis.Sentinel(TWO)
     sentinel.master_for("mymaster")
     assert sentinel._shared._watcher is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (switchmaster.redis, redis.sentinel),
+        (switchmaster.redis.asyncio, redis.asyncio.sentinel),
+        (switchmaster.valkey, valkey.sentinel),
+        (switchmaster.valkey.asyncio, valkey.asyncio.sentinel),
+    ],
+)
+def test_both_names_of_replica_not_found_can_be_imported(ours: ModuleType, theirs: ModuleType) -> None:
+    assert ours.SlaveNotFoundError is ours.ReplicaNotFoundError is theirs.SlaveNotFoundError
+
+
+class Client:
+    """Of a Sentinel; can't be closed."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+        raise OSError("closed already")
+
+    async def aclose(self) -> None:
+        self.close()
+
+
+def test_close_closes_every_client_though_one_fails() -> None:
+    sentinel, clients = switchmaster.redis.Sentinel(TWO), [Client(), Client()]
+    sentinel.sentinels = clients
+    with pytest.raises(OSError, match="closed already"):
+        sentinel.close()
+    assert [client.closed for client in clients] == [1, 1]
+
+
+def test_close_in_a_loop_closes_every_client_though_one_fails() -> None:
+    sentinel, clients = switchmaster.redis.asyncio.Sentinel(TWO), [Client(), Client()]
+    sentinel.sentinels = clients
+    with pytest.raises(OSError, match="closed already"):
+        asyncio.run(sentinel.aclose())
+    assert [client.closed for client in clients] == [1, 1]
 
 
 def test_sentinel_without_any_address_is_refused() -> None:

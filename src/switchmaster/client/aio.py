@@ -363,8 +363,9 @@ class Sentinel(FollowingSentinel, _Theirs):
         The Watcher ends with the last Sentinel and the last client.
         """
         self._let_go()
-        for client in self.sentinels:
-            await client.aclose()
+        async with contextlib.AsyncExitStack() as all_of_them:  # though one fails
+            for client in self.sentinels:
+                all_of_them.push_async_callback(client.aclose)
 
     async def __aenter__(self) -> Any:
         return self

@@ -65,7 +65,8 @@ class FollowingConnection(_Theirs):
 
     read_plainly: Any
     """How the library's connections read that know of no Sentinel. What its own class for Sentinel adds to that, to
-    take READONLY for a lost connection, is done here: a layer less for each answer."""
+    take READONLY for a lost connection, is done here: a layer less for each answer. Nor does it stay open, as that one
+    does, where a signal or the like ends the reading: the next command would get this one's answer."""
     target: Address | None = None
     _lines: Lines
     _view: View[Any] = _NOWHERE

@@ -128,11 +128,13 @@ class Shared:
         heard_before = self._established and self.hearing
         question = self.refresh()
         until = began + (GRACE if heard_before else self.settings.patience)
-        while follower.phases.current.standing is Standing.UNKNOWN or not self.hearing:
+        while not self._is_known(follower):
             turn = self.turns.current
             over = time.monotonic() >= until or (self._asked >= question and self._idle)
             if over or (self._established and self.hearing and not heard_before):
-                return self._failure(follower, time.monotonic() - began)
+                failure = self._failure(follower, time.monotonic() - began)
+                # It has looked between two turns of the Watcher. In the midst of one, followers are told last.
+                return None if self._is_known(follower) else failure
             yield turn, until
         return None
 
@@ -147,6 +149,9 @@ class Shared:
         if isinstance(failure, NoSentinelReachable):
             return any("grant" in reason for reason in failure.reasons.values())
         return not self.watcher.masters()
+
+    def _is_known(self, follower: Follower) -> bool:
+        return follower.phases.current.standing is not Standing.UNKNOWN and self.hearing
 
     def _failure(self, follower: Follower, waited: float) -> SwitchmasterError:
         topology = self.watcher.topology

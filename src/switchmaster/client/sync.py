@@ -344,8 +344,9 @@ class Sentinel(FollowingSentinel, _Theirs):
         The Watcher ends with the last Sentinel and the last client.
         """
         self._let_go()
-        for client in self.sentinels:
-            client.close()
+        with contextlib.ExitStack() as all_of_them:  # though one fails
+            for client in self.sentinels:
+                all_of_them.callback(client.close)
 
     def __enter__(self) -> Any:
         return self

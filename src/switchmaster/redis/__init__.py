@@ -30,6 +30,7 @@ __all__ = [
     "NoMasterElected",
     "NoSentinelReachable",
     "Options",
+    "ReplicaNotFoundError",
     "Sentinel",
     "SentinelConnectionPool",
     "SentinelManagedConnection",
@@ -46,6 +47,7 @@ NoSentinelReachable = LIBRARY.raised[errors.NoSentinelReachable]
 StaleMaster = LIBRARY.raised[errors.StaleMaster]
 TransactionMoved = LIBRARY.raised[errors.TransactionMoved]
 UnknownMaster = LIBRARY.raised[errors.UnknownMaster]
+ReplicaNotFoundError = SlaveNotFoundError
 
 
 class SentinelManagedConnection(sync.Connection, redis.sentinel.SentinelManagedConnection):

@@ -25,6 +25,7 @@ __all__ = [
     "NoMasterElected",
     "NoSentinelReachable",
     "Options",
+    "ReplicaNotFoundError",
     "Sentinel",
     "SentinelConnectionPool",
     "SentinelManagedConnection",
@@ -35,6 +36,8 @@ __all__ = [
     "UnknownMaster",
     "from_url",
 ]
+
+ReplicaNotFoundError = SlaveNotFoundError
 
 
 class SentinelManagedConnection(aio.Connection, redis.asyncio.sentinel.SentinelManagedConnection):

@@ -1,0 +1,97 @@
+"""
+Run some of redis-py's test files through a Sentinel, in a pytest of their own, over a lab.
+
+Enters: the folder with redis-py's tests, the lab, and what is to be run. Leaves: the report, and what pytest said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from switchmaster.lab import Lab
+
+from .exclusions import exclusions_for
+from .through_sentinel import Report, Setup
+
+OURS, THEIRS = "switchmaster.redis", "redis"
+PACKAGES = {
+    OURS: ("switchmaster.redis", "switchmaster.redis.asyncio"),
+    THEIRS: ("redis.sentinel", "redis.asyncio.sentinel"),
+}
+"""Where `Sentinel` is, for threads and for loops."""
+PLUGINS = ("pytest_asyncio.plugin", "pytest_timeout", "upstream.through_sentinel", "no:cacheprovider")
+LIMIT = 300.0
+
+
+@dataclass(frozen=True)
+class Combination:
+    """What is run, and how."""
+
+    files: tuple[str, ...]
+    protocol: int
+    hiredis: bool
+    failover_wait: float | None = None
+    """Of our Sentinel; None for what it is without a word."""
+
+
+def run(folder: Path, lab: Lab, package: str, what: Combination, output: Path) -> tuple[Report, str]:
+    """
+    Run; return the report and the words of pytest.
+
+    Args:
+        folder: where redis-py's ``tests`` are.
+        lab: with one master and one replica, for no one else meanwhile.
+        package: `OURS` or `THEIRS`: whose Sentinel it is.
+        what: see `Combination`.
+        output: a folder for what is written.
+
+    Raises:
+        AssertionError: it did not end within the limit, or before any test.
+    """
+    said, report = output / "pytest.out", output / "report.json"
+    setup = Setup(
+        packages=PACKAGES[package],
+        sentinels=[tuple(address) for address in lab.sentinel_addresses],
+        ports={6379: lab.master().port, 6380: lab.replicas()[0].port},
+        options={} if package == THEIRS or what.failover_wait is None else {"failover_wait": what.failover_wait},
+        hiredis=what.hiredis,
+        excluded=exclusions_for(package == OURS, what.failover_wait != 0),
+        report=str(report),
+    )
+    with said.open("w") as written:
+        try:
+            done = subprocess.run(
+                _command(lab, what), cwd=folder, env=_environment(setup), timeout=LIMIT,
+                stdin=subprocess.DEVNULL, stdout=written, stderr=subprocess.STDOUT, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"not done within {LIMIT:g} s; the end is:\n{_end(said)}") from None
+    assert report.exists(), f"pytest ended with {done.returncode} before any test:\n{_end(said)}"
+    return Report(**json.loads(report.read_text(encoding="utf-8"))), said.read_text(encoding="utf-8")
+
+
+def _command(lab: Lab, what: Combination) -> list[str]:
+    server = "redis://{}:{}".format(*lab.master().address)
+    sentinels = ",".join(f"{host}:{port}" for host, port in lab.sentinel_addresses)
+    return [
+        *(sys.executable, "-m", "pytest", "-c", "pyproject.toml", "--rootdir", ".", "-m", "not onlycluster"),
+        *(word for plugin in PLUGINS for word in ("-p", plugin)),
+        *("-v", "--tb=native", "--show-capture=no", "--disable-warnings", "-rfE"),
+        *("--redis-url", f"{server}/0", "--redis-mod-url", server, "--sentinels", sentinels),
+        *("--protocol", str(what.protocol), *what.files),
+    ]
+
+
+def _environment(setup: Setup) -> dict[str, str]:
+    ours = str(Path(__file__).parent.parent)
+    path = os.pathsep.join([ours, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, **setup.to_environment(), "PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+
+
+def _end(said: Path) -> str:
+    return said.read_text(encoding="utf-8")[-4000:]
