@@ -123,7 +123,8 @@ def main(name: str, version: str, *sentinels: str) -> None:
     threads, asynchronous = import_module(f"switchmaster.{name}"), import_module(f"switchmaster.{name}.asyncio")
     with threads.Sentinel(addresses) as sentinel:
         master = sentinel.discover_master("mymaster")
-        assert sentinel.discover_slaves("mymaster")
+        # After the last failover Sentinel takes up to ten seconds to see that a replica is in step again.
+        eventually(lambda: sentinel.discover_slaves("mymaster"), LIMIT, what="a replica in step")
         client, replica = sentinel.master_for("mymaster"), sentinel.slave_for("mymaster")
         use(client, replica, library.WatchError)
         replica.close()

@@ -75,7 +75,8 @@ def test_everything_goes_on_through_a_planned_failover(
         capture_output=True, text=True, timeout=WALK_LIMIT, check=False,
     )  # fmt: skip
     make_ready(lab, old)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert not done.returncode, done.stderr
+    assert not done.stderr, done.stderr
     assert done.stdout.startswith(f"{library} {version} from ")
     assert (library, version) not in folders or str(folder) in done.stdout
     assert lab.master() is not old
