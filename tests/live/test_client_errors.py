@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 import redis.exceptions
 import redis.sentinel
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 import switchmaster.redis
 import switchmaster.redis.asyncio
@@ -22,7 +25,7 @@ from client_lab import end, make_ready
 from conditions import eventually
 from fix_lab import LabFactory, find_or_skip
 from switchmaster import errors
-from switchmaster.lab import Lab
+from switchmaster.lab import Lab, LabServer
 
 pytestmark = pytest.mark.live
 
@@ -33,6 +36,7 @@ ATTEMPT = 2.0
 """Seconds that an attempt to connect may take that began within the bound."""
 Sentinel, AsyncSentinel = switchmaster.redis.Sentinel, switchmaster.redis.asyncio.Sentinel
 ConnectionError = redis.exceptions.ConnectionError
+NO_RETRY, NO_RETRY_IN_LOOP = Retry(NoBackoff(), 0), AsyncRetry(NoBackoff(), 0)
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +191,61 @@ def test_stale_master(lab_factory: LabFactory) -> None:
         end(client, hasty)
     caught_in_loop(lambda at: at.discover_master("mymaster"), lab.sentinel_addresses, kind)
     caught_in_loop(lambda at: at.master_for("mymaster").ping(), lab.sentinel_addresses, kind, failover_wait=0)
+
+
+@pytest.fixture
+def demote(lab: Lab) -> Iterator[Callable[[], LabServer]]:
+    """Make a replica of the master behind the Sentinels' backs, and a master again at the end."""
+    master = lab.master()
+
+    def now() -> LabServer:
+        master.call("REPLICAOF", "127.0.0.1", 1)
+        return master
+
+    yield now
+    master.call("REPLICAOF", "NO", "ONE")
+    make_ready(lab)
+
+
+def check_demoted(error: Exception, old: LabServer, counters: Any) -> None:
+    assert type(error) is ConnectionError
+    assert f"a slave: 127.0.0.1:{old.port} takes no writes for 'mymaster'" in str(error)
+    assert counters["not_master"] >= 1
+
+
+def test_master_that_takes_no_writes_is_a_lost_connection(lab: Lab, demote: Callable[[], LabServer]) -> None:
+    with Sentinel(lab.sentinel_addresses) as sentinel:
+        client = sentinel.master_for("mymaster", retry=NO_RETRY)
+        assert client.set("before", 1)
+        old = demote()
+        with pytest.raises(ConnectionError) as info:
+            client.set("after", 1)
+        check_demoted(info.value, old, sentinel.counters)
+        end(client)
+
+
+def test_master_that_takes_no_writes_is_a_lost_connection_in_a_loop_too(
+    lab: Lab, demote: Callable[[], LabServer]
+) -> None:
+    async def within() -> None:
+        async with AsyncSentinel(lab.sentinel_addresses) as sentinel:
+            client = sentinel.master_for("mymaster", retry=NO_RETRY_IN_LOOP)
+            assert await client.set("before", 1)
+            old = await asyncio.to_thread(demote)
+            with pytest.raises(ConnectionError) as info:
+                await client.set("after", 1)
+            check_demoted(info.value, old, sentinel.counters)
+            await client.aclose()
+
+    asyncio.run(within())
+
+
+def test_replica_that_takes_no_writes_says_so_as_it_does_to_redis_py(lab: Lab) -> None:
+    with Sentinel(lab.sentinel_addresses) as sentinel:
+        client = sentinel.slave_for("mymaster", retry=NO_RETRY)
+        # A replica that Sentinel has not yet seen in step is not used.
+        eventually(lambda: client.role()[0] in (b"slave", "slave"), LIMIT, what="a replica to read from")
+        with pytest.raises(redis.exceptions.ReadOnlyError):
+            client.set("after", 1)
+        assert client.get("after") is None
+        end(client)

@@ -238,7 +238,10 @@ class FollowingConnection(_Theirs):
         """Say that the node takes no writes (any more), whatever it said when it was dialled."""
         self._lines.account.not_master()
         self._lines.shared.refresh()
-        return self._lines.library.lost(f"The previous master is now a slave: {self.target} takes no writes")
+        return self._lines.library.lost(
+            f"The previous master is now a slave: {self.target} takes no writes for {self._lines.master!r}. This one "
+            "was not carried out; the Sentinels are asked anew, and the next command goes where they say"
+        )
 
     def _unasked(self, reason: Exception) -> None:
         """Take that the node refuses ROLE: it is used without that proof."""

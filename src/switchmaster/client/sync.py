@@ -82,11 +82,7 @@ class Connection(FollowingConnection, _Theirs):
 
     def send_command(self, *words: Any, **options: Any) -> None:
         if not (self._pinned or self._listens or words[0] in MARKS):
-            # As `send_packed_command`, without that layer: every command comes through here.
-            packed, check_health = self.pack_command(*words), options.get("check_health", True)
-            if self._seen is not self._view.current and self._must_wait():
-                self._reach()
-            return super().send_packed_command(packed, check_health)  # type: ignore[no-any-return]
+            return self.send_packed_command(self.pack_command(*words), options.get("check_health", True))
         if self._listens and words[0] == "PING" and not self._dials():
             return self._ping(words, options)
         self._single = True
