@@ -70,6 +70,52 @@ def test_attempts_call_a_lost_election_without_odown_coordinated() -> None:
     assert record.reason == "no Sentinel won the election in time"
 
 
+def test_attempts_lend_no_epoch_to_what_a_leader_learned_from_another() -> None:
+    attempts = Attempts("default", "mymaster")
+    first = [(S2, "+try-failover", MASTER), (S2, "+elected-leader", MASTER), (S2, "+promoted-slave", REPLICA)]
+    tell(attempts, [*first, (S2, "+failover-end", MASTER), (S2, "+switch-master", SWITCH)], epoch=7)
+    tell(attempts, [(S1, "+try-failover", MASTER), (S1, "+elected-leader", MASTER)], epoch=9)
+    switched = parse_event("+switch-master", SWITCH)
+    assert attempts.observe(S1, switched, 9, 1.0, 1.0) is None
+    assert attempts.led_by(S1) is None
+    assert attempts.current is None
+
+
+def test_attempts_open_another_for_what_a_leader_learned_of_an_attempt_that_nobody_heard_of() -> None:
+    attempts = Attempts("default", "mymaster")
+    tell(attempts, [(S1, "+try-failover", MASTER), (S1, "+elected-leader", MASTER)], epoch=9)
+    attempt = attempts.observe(S1, parse_event("+switch-master", SWITCH), 9, 1.0, 1.0)
+    assert attempt is not None
+    assert (attempt.number, attempt.epoch) == (2, None)
+    assert attempts.open == (attempt,)
+
+
+def test_attempts_begin_anew_when_a_leader_selects_another_replica() -> None:
+    attempts = Attempts("default", "mymaster")
+    tell(attempts, [(S1, "+try-failover", MASTER), (S1, "+selected-slave", REPLICA)], epoch=1)
+    other = REPLICA.replace("27002", "27003")
+    attempt = attempts.observe(S1, parse_event("+promoted-slave", other), 2, 1.0, 1.0)
+    assert attempt is not None
+    assert (attempt.number, attempt.epoch, attempt.new) == (2, None, Address("127.0.0.1", 27003))
+
+
+def test_attempts_join_no_leader_to_an_election_that_it_did_not_stand_in() -> None:
+    attempts = Attempts("default", "mymaster")
+    tell(attempts, [(S1, "+try-failover", MASTER)], epoch=4)
+    attempt = attempts.observe(S2, parse_event("+elected-leader", MASTER), 3, 1.0, 1.0)
+    assert attempt is not None
+    assert (attempt.number, attempt.epoch) == (2, None)
+
+
+def test_attempts_forget_the_epoch_of_a_leader_that_was_not_heard_for_a_while() -> None:
+    attempts = Attempts("default", "mymaster")
+    tell(attempts, [(S1, "+try-failover", MASTER), (S1, "+elected-leader", MASTER)], epoch=1)
+    attempts.lost(S1, 2.0, None)
+    attempt = attempts.observe(S1, parse_event("+selected-slave", REPLICA), 1, 3.0, 3.0)
+    assert attempt is not None
+    assert (attempt.number, attempt.epoch) == (1, None)
+
+
 def test_attempts_end_a_suspicion_when_every_sentinel_took_it_back() -> None:
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+sdown", MASTER), (S2, "+sdown", MASTER), (S1, "-sdown", MASTER)])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from switchmaster.core.decide import SETTLE, Belief
+from switchmaster.core.decide import Belief
 from switchmaster.core.decisions import StartProbe, Switch
 from switchmaster.core.facts import Probe
 from switchmaster.core.model import LIMITS, Address, Cause, Grade, SentinelName, Via
+from switchmaster.core.standing import SETTLE, UNSEEN
 
 S1, S2, S3 = SENTINELS = [SentinelName(f"127.0.0.1:2701{number}") for number in (1, 2, 3)]
 A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
@@ -93,6 +94,91 @@ def test_belief_never_shows_an_epoch_below_one_that_it_had() -> None:
     assert belief.epoch is None
     belief.answered(S2, B, 6, 2.2, None)
     assert belief.epoch == 6
+
+
+def test_belief_learns_its_epoch_from_no_answer_of_an_earlier_one() -> None:
+    belief = belief_at(A, 2)
+    belief.announced(S1, B, A, None, Via.SWITCH, True, 3.0, None)
+    belief.tick(4.0, None)
+    assert switches(belief) == [(B, None)]
+    belief.answered(S2, B, 1, 5.0, None)
+    assert belief.epoch is None
+    belief.answered(S1, B, 3, 6.0, None)
+    assert belief.epoch == 3
+
+
+def remove_and_monitor(belief: Belief, names: list[SentinelName], address: Address) -> None:
+    for name in SENTINELS:
+        belief.forgotten(name, 2.0, None)
+    for name in names:
+        belief.monitored(name, address, True, 3.0, None)
+        belief.answered(name, address, 0, 3.0, None)
+
+
+def test_belief_takes_the_first_of_three_sentinels_that_monitors_anew_for_no_majority() -> None:
+    belief = belief_at(A, 5, policy=Grade.AGREED)
+    remove_and_monitor(belief, [S1], C)
+    assert belief.voters.count == 3
+    assert switches(belief) == []
+    belief.monitored(S2, C, True, 4.0, None)
+    belief.answered(S2, C, 0, 4.0, None)
+    assert switches(belief) == [(C, 0)]
+
+
+def test_belief_counts_who_never_left_the_incarnation_before_when_it_has_not_caught_up_for_long() -> None:
+    belief = belief_at(A, 0)
+    for name in (S1, S2):
+        belief.forgotten(name, 2.0, None)
+        belief.monitored(name, C, True, 3.0, None)
+        belief.answered(name, C, 0, 3.0, None)
+    assert switches(belief) == [(C, 0)]
+    belief.forgotten(S2, 4.0, None)
+    belief.monitored(S2, A, True, 5.0, None)
+    belief.answered(S2, A, 0, 5.0, None)
+    belief.answered(S3, A, 0, 5.0, None)
+    assert switches(belief) == []
+    belief.tick(3.0 + SETTLE, None)
+    belief.answered(S3, A, 0, 3.0 + SETTLE, None)
+    assert belief.deadline == 4.0 + SETTLE, "S2 has come back, and counts once"
+    belief.tick(4.0 + SETTLE, None)
+    assert switches(belief) == []
+    belief.tick(5.0 + SETTLE, None)
+    assert switches(belief) == [(A, 0)]
+
+
+def test_belief_counts_who_was_told_to_monitor_no_more_for_a_while_only() -> None:
+    belief = belief_at(A, 5)
+    remove_and_monitor(belief, [S1], C)
+    assert belief.deadline == 2.0 + SETTLE
+    belief.tick(2.0 + SETTLE, None)
+    assert belief.voters.count == 1
+    assert switches(belief) == [(C, 0)]
+
+
+def promoted_and_announced_by_nobody() -> Belief:
+    belief = belief_at(A, 1, probing=True)
+    belief.named(S1, B, 2, 1.0, None)
+    belief.probed(Probe(B, "master"), 1.1, None)
+    assert switches(belief) == [(B, 2)]
+    return belief
+
+
+def test_belief_in_a_promotion_that_nobody_announces_gives_way_to_a_majority_that_is_well_elsewhere() -> None:
+    belief = promoted_and_announced_by_nobody()
+    belief.tick(1.1 + UNSEEN - 0.1, None)
+    assert belief.address == B
+    assert belief.deadline == 1.1 + UNSEEN
+    belief.tick(1.1 + UNSEEN, None)
+    belief.probed(Probe(A, "master"), 1.2 + UNSEEN, None)
+    assert switches(belief) == [(A, 1)]
+
+
+def test_belief_in_a_promotion_stands_while_the_majority_finds_its_own_master_down() -> None:
+    belief = promoted_and_announced_by_nobody()
+    for name in SENTINELS:
+        belief.view(name).sdown = True
+    belief.tick(1.1 + 2 * UNSEEN, None)
+    assert belief.address == B
 
 
 def test_belief_waits_for_no_node_under_the_policy_announced() -> None:

@@ -65,6 +65,17 @@ def test_roster_hears_one_run_id_once_and_goes_back_to_its_other_name_when_that_
     assert again.sentinel == left.sentinel
 
 
+def test_roster_lets_no_seed_count_twice_that_has_moved() -> None:
+    roster = Roster([SEED], asking=True, discover=True)
+    live(roster, SEED, ID)
+    down(roster, SEED, 1.0)
+    roster.discovered(ID, FOUND, SentinelName("another"))
+    moved = roster.sentinel(SentinelName(str(FOUND)))
+    moved.state = LinkState.LIVE
+    assert roster.live(moved, LinkChange(LinkState.LIVE, run_id=ID)) == (False, [SEED])
+    assert [sentinel.name for sentinel in roster] == [SEED, moved.name]
+
+
 def test_roster_forgets_a_discovered_sentinel_that_is_down_and_unlisted_but_never_a_seed() -> None:
     roster = Roster([SEED], asking=True, discover=True)
     roster.discovered(ID, FOUND, SEED)

@@ -17,6 +17,8 @@ S1, S2, S3 = SENTINELS = [SentinelName(f"127.0.0.1:2701{number}") for number in 
 A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
 IDS = {name: RunId(f"{number:040x}") for number, name in enumerate(SENTINELS)}
 
+AT_A = "mymaster 127.0.0.1 27001"
+
 
 class Told:
     """A Watch and everything that it decided."""
@@ -224,6 +226,54 @@ def test_watch_goes_back_when_a_promotion_that_nobody_announced_is_undone() -> N
         (B, 0, Cause.FAILOVER),
         (A, 1, Cause.FAILOVER),
     ]
+
+
+def test_watch_undoes_no_promotion_when_a_connection_to_the_node_is_lost() -> None:
+    told = Told()
+    told.fail_over()
+    told.tell(None, Probe(B, "master"), Probe(B, None, "the node closed the connection"))
+    for name in (S2, S3):
+        told.say(name, "-sdown master mymaster 127.0.0.1 27001")
+    told.wait(9.0)
+    told.tell(None, Probe(B, "master"))
+    told.wait(5.0)
+    assert [s.new for s in told.switches] == [B]
+
+
+def test_watch_goes_back_when_the_node_stays_silent_that_nobody_announced() -> None:
+    told = Told()
+    told.fail_over()
+    told.say(S1, "-sdown master mymaster 127.0.0.1 27001")
+    told.tell(None, Probe(B, "master"), Probe(B, None, "the node closed the connection"))
+    told.wait(10.1)
+    told.tell(None, Probe(A, "master"))
+    assert [s.new for s in told.switches] == [B, A]
+
+
+def test_watch_takes_no_epoch_from_before_a_try_whose_own_it_missed() -> None:
+    told = Told()
+    told.say(S1, "+new-epoch 1", "+sdown master mymaster 127.0.0.1 27001")
+    told.say(S1, "+try-failover master mymaster 127.0.0.1 27001", f"+selected-slave slave {B} 127.0.0.1 27002 @ {AT_A}")
+    told.tell(None, Probe(B, "master"))
+    assert [(s.new, s.epoch) for s in told.switches] == [(B, None)]
+
+
+def test_watch_learns_the_epoch_of_a_try_from_the_vote_that_follows_on_it() -> None:
+    told = Told()
+    told.say(S1, "+new-epoch 2", "+try-failover master mymaster 127.0.0.1 27001", f"+vote-for-leader {IDS[S1]} 3")
+    told.say(S1, f"+elected-leader master {AT_A}", f"+selected-slave slave {B} 127.0.0.1 27002 @ {AT_A}")
+    told.tell(None, Probe(B, "master"))
+    assert [(s.new, s.epoch) for s in told.switches] == [(B, 3)]
+
+
+def test_watch_lends_no_epoch_of_an_attempt_to_who_announces_what_it_did_not_select() -> None:
+    told = Told()
+    told.say(S1, "+new-epoch 5", "+try-failover master mymaster 127.0.0.1 27001")
+    told.switch(S2)
+    assert told.switches == []
+    told.tell(S2, snapshot(B, 4))
+    told.tell(None, Probe(B, "master"))
+    assert [(s.new, s.epoch) for s in told.switches] == [(B, 4)]
 
 
 def test_watch_begins_a_new_incarnation_when_all_sentinels_monitor_another_address() -> None:

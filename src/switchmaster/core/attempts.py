@@ -9,7 +9,7 @@ Rules, since events name neither an attempt nor (but for two) an epoch:
 3. ``+sdown`` and ``+odown`` belong to the open attempt on that address that is not promoted yet; from a
    Sentinel that has not heard of the promotion, to the promoted one; else they open one.
 4. ``+switch-master`` belongs to the oldest open attempt that ends at that address and that this Sentinel has
-   not announced yet.
+   not announced yet; else to an ended one; else to an open one of which nothing more is known.
 5. ``+new-epoch`` and ``+vote-for-leader`` name no master: they are matched by epoch and run id.
 """
 
@@ -148,6 +148,8 @@ class Attempts:
 
     def lost(self, sentinel: SentinelName, now: float, wall: Wall) -> None:
         """Drop the suspicions of a Sentinel that is not heard any more: it could not take them back."""
+        if (led := self._leading.get(sentinel)) is not None:
+            led.interrupted.add(sentinel)
         self._odown.discard(sentinel)
         if self._down.pop(sentinel, None) is None or self._down:
             return
@@ -230,17 +232,26 @@ class Attempts:
         if not isinstance(event, InstanceEvent):
             return None
         stage, instance = TRIGGERS[event.channel], event.instance
+        replica = instance.address if instance.kind is Kind.REPLICA else None
+        chosen = replica if stage in (Stage.SELECTED, Stage.PROMOTING, Stage.PROMOTED) else None
         attempt = self._leading.get(sentinel)
+        if attempt is not None and chosen is not None and attempt.new not in (None, chosen):
+            # A leader selects once: we missed how this attempt ended and another began.
+            self._abandon(attempt, "the same Sentinel tries again", now, wall)
+            attempt = None
         if attempt is None:
             # We came in the middle: the one that selects, promotes or reconfigures is the leader.
-            attempt = self._on_address(sentinel, instance.master_address) or self._begin(instance.master_address, now)
+            attempt = self._joined(sentinel, instance.master_address, chosen) or self._begin(
+                instance.master_address, now
+            )
             self._leading[sentinel] = attempt
+        if sentinel in attempt.interrupted and attempt.new is None:
+            # It may have given up unheard, and tried again at an epoch that we have not heard either.
+            attempt.epoch = attempt.candidates[sentinel] = None
         attempt.leader = sentinel
         if attempt.candidates.get(sentinel) is not None:
             attempt.epoch = attempt.candidates[sentinel]
-        replica = instance.address if instance.kind is Kind.REPLICA else None
-        if stage in (Stage.SELECTED, Stage.PROMOTING, Stage.PROMOTED) and replica is not None:
-            attempt.new = replica
+        attempt.new = chosen or attempt.new
         replica = replica or (attempt.new if stage is Stage.PROMOTED else None)
         attempt.reach(StageEntry(stage, now, wall, sentinel, event.channel, replica))
         return attempt
@@ -257,17 +268,20 @@ class Attempts:
     ) -> Attempt | None:
         if not isinstance(event, SwitchedMaster):
             return None
-        attempt = self._announced_by(sentinel, event)
+        led = self._leading.get(sentinel)
+        attempt = led if led is not None and led.new == event.new else self._ending_unheard(sentinel, event.new)
         if attempt is None and (late := self._ended_at(sentinel, event.new)):
             late.switched_by.add(sentinel)
-            self._trust(sentinel)
-            return None
-        attempt = attempt or self._begin(event.old, now)
-        attempt.new = attempt.new or event.new
-        led = self._leading.get(sentinel)
+        else:
+            attempt = attempt or self._starting_unheard(sentinel, event.old) or self._begin(event.old, now)
+            attempt.guessed = attempt.guessed or attempt.new is None
+            attempt.new = attempt.new or event.new
         if led is not None and led is not attempt:
             # It tried too, and learned that another was faster: its own attempt ends without a word.
             self._leave(led, sentinel, event.channel, "another failover took its place", now, wall)
+        if attempt is None:
+            self._trust(sentinel)
+            return None
         self._announce(attempt, sentinel, event.new, event.channel, now, wall)
         self._trust(sentinel)
         return attempt
@@ -314,6 +328,14 @@ class Attempts:
             command = "RESET" if event.channel == "+reset-master" else "REMOVE"
             self._abandon(attempt, f"SENTINEL {command} on its leader stopped it", now, wall, event.channel)
         return attempt
+
+    def stood(self, sentinel: SentinelName, epoch: int) -> None:
+        """Take at which epoch a Sentinel tries, where that was not known or missed."""
+        attempt = self._leading.get(sentinel)
+        if attempt is not None and sentinel in attempt.candidates:
+            attempt.candidates[sentinel] = epoch
+            if len(attempt.candidates) == 1:
+                attempt.epoch = epoch
 
     def vote(
         self,
@@ -365,6 +387,15 @@ class Attempts:
         fresh = [a for a in same if not a.promoted]
         return fresh[-1] if fresh else (behind[0] if behind else None)
 
+    def _joined(self, sentinel: SentinelName, address: Address, chosen: Address | None) -> Attempt | None:
+        """Return the attempt that a leader is in whose beginning was missed: one that nobody else leads or tries."""
+        attempt = self._on_address(sentinel, address)
+        if attempt is None or attempt.closed or attempt.leader not in (None, sentinel):
+            return None
+        if attempt.epoch is not None and attempt.candidates and sentinel not in attempt.candidates:
+            return None
+        return attempt if chosen is None or attempt.new in (None, chosen) else None
+
     def _electing(self, address: Address, epoch: int | None) -> Attempt | None:
         """Return the attempt that a ``+try-failover`` joins: candidates of one election share its epoch."""
         before = (None, Stage.SUSPECTED, Stage.AGREED_DOWN, Stage.ELECTING)
@@ -373,14 +404,13 @@ class Attempts:
         waiting = [a for a in same if a.stage in before and None in (a.epoch, epoch)]
         return next(iter([*joined, *waiting]), None)
 
-    def _announced_by(self, sentinel: SentinelName, event: SwitchedMaster) -> Attempt | None:
-        led = self._leading.get(sentinel)
-        if led is not None and led.new == event.new:
-            return led
-        unheard = [a for a in self._open if sentinel not in a.switched_by]
-        ending = [a for a in unheard if a.new == event.new]
-        starting = [a for a in unheard if a.new is None and a.old == event.old]
-        return next(iter([*ending, *starting]), None)
+    def _ending_unheard(self, sentinel: SentinelName, new: Address) -> Attempt | None:
+        return next((a for a in self._open if a.new == new and sentinel not in a.switched_by), None)
+
+    def _starting_unheard(self, sentinel: SentinelName, old: Address) -> Attempt | None:
+        unheard = [a for a in self._open if a.new is None and a.old == old and sentinel not in a.switched_by]
+        # What a leader announces that has selected nobody it learned from another, at another epoch.
+        return next((a for a in unheard if a.leader != sentinel or a.ended), None)
 
     def _ended_at(self, sentinel: SentinelName, new: Address) -> Attempt | None:
         return next((a for a in self._past if a.new == new and a.late(sentinel)), None)

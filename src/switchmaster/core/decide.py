@@ -17,7 +17,6 @@ Nothing here has a clock: everywhere `now` is monotonic seconds, `wall` seconds 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 from .candidate import Candidate, Candidates, unproved, why
 from .decisions import Ask, Decision, Switch
@@ -25,14 +24,11 @@ from .facts import Probe
 from .history import History, Transition
 from .model import LIMITS, Address, Cause, Grade, SentinelName, Via, Wall
 from .notices import Notices
+from .standing import SETTLE, Standing
 from .topology import View
 from .voters import Voters
 
-__all__ = ["SETTLE", "Belief"]
-
-SETTLE: Final = 10.0
-"""Seconds for which a majority must hold to an address of no higher epoch before it counts as a new
-incarnation: five hello periods, in each of which a stale Sentinel would have caught up."""
+__all__ = ["Belief"]
 
 
 class Belief:
@@ -66,13 +62,10 @@ class Belief:
         """Answers of an older epoch that were not followed."""
         self._floor = -1
         """The highest epoch known to belong to the belief or to an earlier one."""
-        self._since = 0.0
+        self._standing = Standing()
         self._ticked = -1.0
+        """The moment of the last `tick`."""
         self._history = History()
-        self._confirming: Address | None = None
-        """The node that was believed by its ROLE alone and is asked on."""
-        self._undone = False
-        self._removed_from: set[SentinelName] = set()
         self._out: list[Decision] = []
         self._notices = Notices(deployment, master, lambda notice: self._out.append(notice))
         self._candidates = Candidates(master, probing, lambda decision: self._out.append(decision))
@@ -94,13 +87,12 @@ class Belief:
     @property
     def deadline(self) -> float | None:
         """When `tick` is due, in monotonic seconds; what an earlier tick has seen is not due again."""
-        group = self._otherwise()
-        if not group and not self._candidates:
+        group, due = self._otherwise(), self.voters.deadlines
+        if not (group or self._candidates or due):
             return None  # asked after every event, and nearly always so
-        due = [c.announced_at + self.timeout for c in self._candidates if c.announced_at is not None]
+        due += [c.announced_at + self.timeout for c in self._candidates if c.announced_at is not None]
         due += [c.withdrawn_at + SETTLE for c in self._candidates if c.withdrawn_at is not None]
-        if group:
-            due.append(max(self._held_since(view) for view in group) + SETTLE)
+        due += self._standing.deadlines(group)
         return min((moment for moment in due if moment > self._ticked), default=None)
 
     def decisions(self) -> list[Decision]:
@@ -120,12 +112,18 @@ class Belief:
 
         It is the first word of a transcript; later it is no more than a hint, since the leader names the old
         address until its own ``+switch-master``.
+
+        Args:
+            sentinel: whose event it is.
+            address: the address that it names.
+            can_ask: whether this Sentinel answers questions.
+            now: the moment, in monotonic seconds.
         """
         view = self.view(sentinel)
         if view.address is None:
             view.address, view.since, view.index = address, now, self._place(address)
         if self.address is None:
-            self.address, self._since = address, now
+            self.address, self._standing.since = address, now
             self.established = self.established or not can_ask
         elif can_ask and address not in (view.address, self.address) and not self._history.was_at(address):
             self._out.append(Ask(sentinel, (self.master,), f"it names {address}, which is not the belief"))
@@ -167,6 +165,8 @@ class Belief:
             epoch: the epoch of the failover that selected this node; None where none is known.
             via: the event.
             can_ask: whether this Sentinel answers questions.
+            now: the moment, in monotonic seconds.
+            wall: the same, in seconds since 1970; None where there is no clock.
         """
         self.established = True
         view = self.view(sentinel)
@@ -197,11 +197,12 @@ class Belief:
         view = self.view(sentinel)
         returned = not view.live or view.address is None
         self._answer(view, address, epoch, now)
-        if view.incarnation < self.incarnation and address != self.address:
+        late = epoch > self._floor or now < self._standing.since + SETTLE
+        if view.incarnation < self.incarnation and address != self.address and late:
             return
         view.incarnation = self.incarnation
         if self.address is None or (not self.established and epoch > self._floor):
-            self.address, self.epoch, self._floor, self._since = address, epoch, epoch, now
+            self.address, self.epoch, self._floor, self._standing.since = address, epoch, epoch, now
         elif address == self.address:
             self._agree(view, epoch, now, wall)
         elif epoch > self._floor or self._candidates.asked(address):
@@ -216,24 +217,22 @@ class Belief:
         self._move(view, address, 0, now)
         view.fresh, view.incarnation = True, self.incarnation
         if self.address is None:
-            self.address, self.epoch, self._since = address, 0, now
+            self.address, self.epoch, self._standing.since = address, 0, now
         if can_ask:
             self._out.append(Ask(sentinel, (self.master,), "it was told to monitor this master"))
         self._anew(now, wall)
 
     def forgotten(self, sentinel: SentinelName, now: float, wall: Wall) -> None:
         """Take ``-monitor``, or an answer without this master: this Sentinel monitors it no more."""
-        if self.views.pop(sentinel, None) is None:
+        if not self.voters.leave(sentinel, now + SETTLE):
             return
-        self._removed_from.add(sentinel)
         if not self.views:
             self._notices.removed(sentinel, now, wall)
         self._anew(now, wall)
 
     def renewed(self, sentinel: SentinelName) -> None:
         """Take a new run id under a known name: that Sentinel has lost its memory."""
-        if sentinel in self.views:
-            self._removed_from.add(sentinel)
+        self.voters.renew(sentinel)
 
     def lost(self, sentinel: SentinelName) -> None:
         """Take the loss of a link: what that Sentinel said is kept, but does not count as heard."""
@@ -248,8 +247,8 @@ class Belief:
 
     def probed(self, probe: Probe, now: float, wall: Wall) -> None:
         """Take a node's ROLE, or why it gave none."""
-        if probe.node == self._confirming and probe.node == self.address:
-            self._undone = probe.role != "master"
+        if probe.node == self._standing.confirming and probe.node == self.address:
+            self._standing.answered(probe.role)
             return self._anew(now, wall)
         candidate = self._candidates.get(probe.node)
         if candidate is None:
@@ -269,8 +268,8 @@ class Belief:
 
     def demoted(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
         """Take ``+convert-to-slave``: a Sentinel makes this node a replica."""
-        if node == self.address and node == self._confirming:
-            self._undone = True
+        if node == self.address and node == self._standing.confirming:
+            self._standing.demoted()
             self._anew(now, wall)
 
     # -- time ---------------------------------------------------------------------------------------
@@ -278,11 +277,12 @@ class Belief:
     def establish(self, now: float) -> None:
         """End the first phase: from now on a change of address is a switch."""
         if self.address is not None:
-            self.established, self._since = True, now
+            self.established, self._standing.since = True, now
 
     def tick(self, now: float, wall: Wall) -> None:
         """Decide what has waited long enough, and drop what was withdrawn long ago."""
         self._ticked = now
+        self.voters.expire(now)
         for candidate in self._candidates:
             if candidate.withdrawn_at is not None and now >= candidate.withdrawn_at + SETTLE:
                 self._candidates.drop(candidate)
@@ -340,22 +340,20 @@ class Belief:
             time=wall,
         )
         self._out.append(self.switch)
-        self._remember(candidate, now)
-        if via is Via.ROLE:
-            self._confirming = candidate.node
+        self._remember(candidate, via, now)
         for other in self._candidates:
             if other is candidate or candidate.epoch is None or self._outdated(other.epoch):
                 self._candidates.drop(other, keep_probe=other is candidate and via is Via.ROLE)
 
-    def _remember(self, candidate: Candidate, now: float) -> None:
+    def _remember(self, candidate: Candidate, via: Via, now: float) -> None:
         self._history.add(Transition(candidate.epoch, self.address, candidate.node))
         for view in self.views.values():
             # Who held to the address that is left will follow: it was told to monitor this very incarnation.
             view.fresh = view.fresh and view.address != self.address
-        self.address, self.epoch, self._since = candidate.node, candidate.epoch, now
-        self._floor = max(self._floor, -1 if candidate.epoch is None else candidate.epoch)
         self._stop_confirming()
-        self._undone = False
+        self.address, self.epoch = candidate.node, candidate.epoch
+        self._floor = max(self._floor, -1 if candidate.epoch is None else candidate.epoch)
+        self._standing.begin(now, candidate.node if via is Via.ROLE else None)
         self._notices.occasion = (self.incarnation, self.epoch)
         for view in self.views.values():
             # Another may hold to this address from before an A-B-A, and has made none of it yet.
@@ -372,15 +370,12 @@ class Belief:
     def _otherwise(self) -> list[View]:
         return self.voters.otherwise(self.address, self.incarnation, self._floor) if self.established else []
 
-    def _held_since(self, view: View) -> float:
-        return max(view.since, self._since)
-
     def _anew(self, now: float, wall: Wall) -> None:
         group = self._otherwise()
         stale = [c for c in self._candidates if c.anew and not any(v.address == c.node for v in group)]
         for candidate in stale:
             self._candidates.drop(candidate)
-        cause = self._cause_anew(group, now)
+        cause = self._standing.cause_anew(group, now)
         if cause is None or group[0].address is None:
             return
         candidate = self._candidates.open(group[0].address, "a majority gives it anew")
@@ -389,18 +384,6 @@ class Belief:
             self._announce(candidate, view, Via.SNAPSHOT, None, now)
         candidate.epoch = max(view.epoch or 0 for view in group)
         self._judge(candidate, now, wall)
-
-    def _cause_anew(self, group: list[View], now: float) -> Cause | None:
-        """Return why the group's address begins anew, or None while it does not."""
-        if not group:
-            return None
-        if all(view.fresh for view in group):
-            return Cause.RECONFIGURED
-        if self._confirming is not None:
-            # Promoted, seen by us, and announced by nobody: it stands until the node itself falls.
-            return Cause.FAILOVER if self._undone and not any(view.sdown for view in group) else None
-        held = all(now >= self._held_since(view) + SETTLE for view in group)
-        return Cause.UNKNOWN if held and not any(view.sdown for view in group) else None
 
     def _begin_anew(self, candidate: Candidate) -> None:
         self.incarnation += 1
@@ -414,8 +397,7 @@ class Belief:
     # -- the parts of an answer ---------------------------------------------------------------------
 
     def _answer(self, view: View, address: Address, epoch: int, now: float) -> None:
-        if view.sentinel in self._removed_from:
-            self._removed_from.discard(view.sentinel)
+        if self.voters.returns(view.sentinel):
             view.fresh = True
         if (address, epoch) != (view.address, view.epoch):
             view.since = now
@@ -493,6 +475,6 @@ class Belief:
         return epoch is not None and epoch <= self._floor
 
     def _stop_confirming(self) -> None:
-        if self._confirming is not None:
-            self._candidates.leave(self._confirming)
-            self._confirming = None
+        if self._standing.confirming is not None:
+            self._candidates.leave(self._standing.confirming)
+            self._standing.confirmed()

@@ -259,9 +259,13 @@ class Attempt:
     stages: list[StageEntry] = field(default_factory=list)
     candidates: dict[SentinelName, int | None] = field(default_factory=dict)
     """Who tried to lead it, and at which epoch."""
+    interrupted: set[SentinelName] = field(default_factory=set)
+    """Candidates that were not heard for a while since they began."""
     given_up: set[SentinelName] = field(default_factory=set)
     votes: list[tuple[SentinelName, str, int]] = field(default_factory=list)
     switched_by: set[SentinelName] = field(default_factory=set)
+    guessed: bool = False
+    """Its new address was taken from a ``+switch-master`` that may belong to another."""
     ended: bool = False
     """The leader said ``+failover-end``, and the switch is still to be heard."""
     closed: bool = False

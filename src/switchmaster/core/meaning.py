@@ -39,8 +39,9 @@ def _switched(
     belief: Belief, sentinel: Sentinel, event: Event, attempt: Attempt | None, now: float, wall: Wall
 ) -> None:
     if isinstance(event, SwitchedMaster):
-        # Only an attempt that ends at this very address tells the epoch of the announcement.
-        epoch = attempt.epoch if attempt is not None and attempt.new == event.new else None
+        # Only an attempt that ends at this very address tells the epoch of the announcement; who can be asked knows it.
+        known = attempt is not None and attempt.new == event.new and not (attempt.guessed and sentinel.can_ask)
+        epoch = attempt.epoch if attempt is not None and known else None
         belief.announced(sentinel.name, event.new, event.old, epoch, Via.SWITCH, sentinel.can_ask, now, wall)
 
 

@@ -42,7 +42,9 @@ class Sentinel:
     failed: bool = False
     """A connection to it has failed."""
     epoch: int | None = None
-    """The last ``+new-epoch`` it published."""
+    """The last ``+new-epoch`` it published; None where we may have missed one."""
+    raised: bool = False
+    """Its last event was ``+new-epoch``."""
     tried: bool = False
     """Its last event was ``+try-failover``: the vote that follows is for itself."""
     down_since: float | None = None
@@ -144,8 +146,9 @@ class Roster:
         gone = []
         for other in [s for s in self if s is not sentinel and s.run_id == run_id and not s.parked]:
             if other.state is not LinkState.LIVE:
-                if not other.seed:
-                    gone.append(self._remove(other, f"it is {sentinel.name} now"))
+                # A seed is dialled for ever, but it must not count twice where it has moved.
+                moved = f"it is {sentinel.name} now"
+                gone.append(other.name if other.seed else self._remove(other, moved))
                 continue
             extra = sentinel if other.seed and not sentinel.seed else other
             kept = other if extra is sentinel else sentinel

@@ -17,6 +17,10 @@ class Voters:
 
     def __init__(self) -> None:
         self.views: dict[SentinelName, View] = {}
+        self._left: dict[SentinelName, float] = {}
+        """Who was told to monitor this master no more, and until when it counts all the same."""
+        self._forgot: set[SentinelName] = set()
+        """Who forgot this master, by ``-monitor`` or with all its memory, and has not answered about it since."""
 
     def view(self, sentinel: SentinelName, incarnation: int) -> View:
         """Return this Sentinel's account, new if need be."""
@@ -25,11 +29,48 @@ class Voters:
             view = self.views[sentinel] = View(sentinel, incarnation=incarnation)
         return view
 
+    def leave(self, sentinel: SentinelName, until: float) -> bool:
+        """
+        Drop the account of a Sentinel that was told to monitor this master no more.
+
+        It counts for a while: an operator who moves a master tells one Sentinel after the other, and the first that
+        monitors it anew is no majority.
+
+        Returns:
+            Whether there was one.
+        """
+        if self.views.pop(sentinel, None) is None:
+            return False
+        self._left[sentinel] = until
+        self._forgot.add(sentinel)
+        return True
+
+    def renew(self, sentinel: SentinelName) -> None:
+        """Take that a Sentinel has lost its memory."""
+        if sentinel in self.views:
+            self._forgot.add(sentinel)
+
+    def returns(self, sentinel: SentinelName) -> bool:
+        """Return whether this answer is the first since the Sentinel forgot this master: it monitors it anew."""
+        if sentinel not in self._forgot:
+            return False
+        self._forgot.discard(sentinel)
+        return True
+
+    def expire(self, now: float) -> None:
+        """Count those no more that have left long ago."""
+        self._left = {name: until for name, until in self._left.items() if until > now}
+
+    @property
+    def deadlines(self) -> list[float]:
+        """When those that have left count no more."""
+        return list(self._left.values())
+
     @property
     def count(self) -> int:
         """How many Sentinels are known to monitor this master, by those that we hear or by our own count."""
         told = (view.others + 1 for view in self.views.values() if view.live and view.others is not None)
-        return max(len(self.views), *told, 1)
+        return max(len(self.views) + len(self._left.keys() - self.views.keys()), *told, 1)
 
     @property
     def majority(self) -> int:

@@ -333,6 +333,10 @@ class Watch:
     def _event(self, sentinel: Sentinel, event: Event, now: float, wall: Wall) -> None:
         self.counters.events += 1
         tried, sentinel.tried = sentinel.tried, event.channel == "+try-failover"
+        raised, sentinel.raised = sentinel.raised, isinstance(event, NewEpoch)
+        if sentinel.tried and not raised:
+            # A try follows on its own +new-epoch at once (sentinelStartFailover()): that one we have missed.
+            sentinel.epoch = None
         if isinstance(event, (InstanceEvent, SwitchedMaster)):
             self._master_event(sentinel, event, now, wall)
         elif isinstance(event, NewEpoch):
@@ -353,6 +357,7 @@ class Watch:
     def _vote(self, sentinel: Sentinel, event: Voted, tried: bool, now: float, wall: Wall) -> None:
         if tried:
             self._roster.learn(event.run_id, sentinel.name)
+            self._correct_try(sentinel, event.epoch)
         voted_for = self._roster.named(event.run_id)
         tried_for = None if voted_for is None else self._tries.get((voted_for, event.epoch))
         names = sorted(self._open) if tried_for is None else [tried_for]
@@ -389,6 +394,14 @@ class Watch:
         while len(self._tries) >= _TRIES:
             del self._tries[next(iter(self._tries))]
         self._tries[sentinel.name, sentinel.epoch] = name
+
+    def _correct_try(self, sentinel: Sentinel, epoch: int) -> None:
+        """Take the epoch of a try from the vote for itself that follows on it: its +new-epoch may have been missed."""
+        name = self._tries.get((sentinel.name, sentinel.epoch))
+        if name is not None and epoch != sentinel.epoch:
+            sentinel.epoch = epoch
+            self._remember_try(sentinel, name)
+            self._masters[name].attempts.stood(sentinel.name, epoch)
 
     def _hear_of(self, sentinel: Sentinel, event: InstanceEvent) -> None:
         if isinstance(event, AddressSwitched):

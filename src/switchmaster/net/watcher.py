@@ -13,6 +13,7 @@ import asyncio
 import random
 import ssl
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
@@ -133,6 +134,8 @@ class Watcher:
             self._on_probes,
             self._close_later,
         )
+        self._counted: Counter[str] = Counter()
+        """What was counted by links that have ended."""
         self._closing: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -324,10 +327,10 @@ class Watcher:
     @property
     def counters(self) -> dict[str, int]:
         """What was counted since the start, limits that were hit included."""
-        totals = asdict(self._watch.counters)
+        links = self._counted.copy()
         for connection in self._connections.values():
-            for name, count in asdict(connection.link.counters).items():
-                totals[f"link_{name}"] = totals.get(f"link_{name}", 0) + count
+            links.update(asdict(connection.link.counters))
+        totals = asdict(self._watch.counters) | {f"link_{name}": count for name, count in links.items()}
         return totals | {
             "probes_refused": self._probes.refused,
             "callback_errors": self._readers.callback_errors,
@@ -430,6 +433,7 @@ class Watcher:
             case Disconnect(sentinel):
                 connection = self._connections.pop(sentinel, None)
                 if connection is not None:
+                    self._counted.update(asdict(connection.link.counters))
                     self._close_later(connection)
 
     def _arm(self) -> None:

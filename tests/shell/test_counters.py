@@ -1,0 +1,27 @@
+"""What a Watcher counts: it only grows, whoever is left."""
+
+from __future__ import annotations
+
+import asyncio
+
+from faulty import until
+from switchmaster.core.decisions import Disconnect
+from switchmaster.core.model import SentinelName
+from switchmaster.net.watcher import Watcher
+
+NOBODY = SentinelName("127.0.0.1:1")
+
+
+def test_watcher_keeps_what_a_link_has_counted_that_was_left() -> None:
+    async def leave() -> None:
+        watcher = Watcher([NOBODY])
+        await watcher.start(wait=False)
+        try:
+            await until(lambda: watcher.counters["link_failures"] > 0)
+            before = watcher.counters["link_failures"]
+            watcher._do(Disconnect(NOBODY, "it is another one now"))
+            assert watcher.counters["link_failures"] == before
+        finally:
+            await watcher.close()
+
+    asyncio.run(leave())
