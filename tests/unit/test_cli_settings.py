@@ -116,6 +116,12 @@ def test_no_sentinel_at_all_is_a_usage_error() -> None:
         settings()
 
 
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/secret", "a\0b"])
+def test_password_file_that_no_path_can_be_is_a_usage_error(path: str) -> None:
+    with pytest.raises(UsageError, match="password file"):
+        settings("h:1", sentinel_password_file=path)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])
 def test_password_file_that_gives_none_is_a_usage_error(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "secret"
@@ -160,6 +166,8 @@ def test_several_deployments_need_a_name(tmp_path: Path) -> None:
         ("[deployments.a]\naddress_map = { 'a:1' = 'b' }", "address_map"),
         ("[deployments.a.node]\ntls = { cafile = 'x' }", "node.tls.cafile is not known"),
         ("[deployments.a.node]\nusername = ''", "a string that is not empty"),
+        (f"a = {'[' * 5000}", "nested too deeply"),
+        (f"[deployments.a]\ntimeout = {'9' * 5000}", "no valid TOML"),
     ],
 )
 def test_wrong_file_is_a_sentence_with_line_and_key(tmp_path: Path, text: str, sentence: str) -> None:

@@ -21,6 +21,7 @@ only files.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -84,8 +85,10 @@ class _File:
         self.text = text
         try:
             self.tables: dict[str, Any] = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except ValueError as error:  # TOMLDecodeError is one; a number of 5,000 digits is another
             raise UsageError(f"{path} is no valid TOML: {error}") from None
+        except RecursionError:
+            raise UsageError(f"{path} can't be read: its tables or arrays are nested too deeply") from None
 
     def wrong(self, where: str, key: str, what: str) -> NoReturn:
         """Raise the sentence about one key."""
@@ -119,7 +122,7 @@ class _File:
     def file_of(self, table: Mapping[str, Any], key: str, where: str) -> str | None:
         """Return a path, relative to this file's folder, None where there is none."""
         value = self.text_of(table, key, where)
-        return None if value is None else str(self.path.parent / Path(value).expanduser())
+        return None if value is None else str(self.path.parent / os.path.expanduser(value))
 
     def texts_of(self, table: Mapping[str, Any], key: str, where: str) -> tuple[str, ...] | None:
         """Return an array of strings, or one string as an array; None where there is none."""

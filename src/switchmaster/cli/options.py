@@ -154,7 +154,7 @@ def read_settings(
     if file:
         from .deployment_file import read_deployment
 
-        settings = settings.over(read_deployment(Path(file).expanduser(), given.get("deployment")))
+        settings = settings.over(read_deployment(Path(os.path.expanduser(file)), given.get("deployment")))
     if not settings.sentinels:
         raise UsageError(
             "no Sentinel was named: give HOST:PORT..., a URL such as "
@@ -200,12 +200,14 @@ def _with_secret(access: Access, whose: str) -> Access:
 
 def _read_secret(path: Path, whose: str) -> str:
     try:
-        with path.expanduser().open("rb") as file:
+        with open(os.path.expanduser(path), "rb") as file:
             secret = file.read(SECRET_SIZE).decode("utf-8").rstrip("\r\n")
     except OSError as error:
         raise UsageError(f"can't read the {whose}' password file {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"can't read the {whose}' password file {path}: it is not UTF-8") from None
+    except ValueError as error:  # a NUL in its name
+        raise UsageError(f"can't read the {whose}' password file {str(path)!r}: {error}") from None
     if not secret:
         raise UsageError(f"the {whose}' password file {path} is empty")
     return secret

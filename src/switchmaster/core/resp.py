@@ -165,7 +165,7 @@ class Refusal(enum.Enum):
 
 
 _REFUSALS: Final[tuple[tuple[str, Refusal, str], ...]] = (
-    # Prefixes only: the wording after them differs between versions (PROTOCOL.md, section 3.3).
+    # Prefixes only: the wording after them differs between versions (docs/topics/protocol.md, 3.3).
     (
         "NOAUTH",
         Refusal.PASSWORD,

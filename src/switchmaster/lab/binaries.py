@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -78,7 +79,7 @@ def _begins_with(version: tuple[int, ...], wanted: str) -> bool:
 
 
 def _at_path(which: str) -> ServerBinary:
-    path = Path(which).expanduser()
+    path = Path(os.path.expanduser(which))
     binary = _ask_version(path)
     if binary is None:
         raise LabError(f"{which} is no redis-server or valkey-server that runs here; {ADVICE}")
