@@ -1,9 +1,9 @@
 """
 What a recorded Sentinel would have answered at each moment of its recording, worked out from what it published.
 
-Address: its own chain of ``+switch-master``, on the leader already from ``+promoted-slave`` on (PROTOCOL.md 2.2), and
-where a Sentinel lost its announcement (a crash), the first event that names the new address. Epoch: that of the
-failover that selected the address. `test_resume` holds this against the recorded hello messages.
+Address: its own chain of ``+switch-master``, on the leader already from ``+promoted-slave`` on (protocol.md,
+section 2.2), and where a Sentinel lost its announcement (a crash), the first event that names the new address. Epoch:
+that of the failover that selected the address. `test_resume` holds this against the recorded hello messages.
 """
 
 from __future__ import annotations
