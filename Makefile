@@ -7,12 +7,13 @@ MADE_FROM := pyproject.toml src/switchmaster/_version.py tools/make_venv.sh
 TESTS ?=
 SECONDS ?= 60
 FAILOVERS ?= 300
+SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz soak docs clean
+.PHONY: help setup demo test check sim mutants bench fuzz soak docs clean
 
 help:  ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/made-dev  ## make .venv with the project and its tools installed, editable
 
@@ -29,6 +30,12 @@ check: $(VENV)/made-dev  ## lint, format, types, import rules, documentation
 	@$(VENV)/bin/lint-imports --no-cache --no-logo
 	@for page in tools/*_page.py; do [ ! -e "$$page" ] || $(PY) "$$page" --check || exit 1; done
 	@$(PY) -m pytest -q tests/test_tidy.py tests/test_packaging.py
+
+sim: $(VENV)/made-dev  ## run the simulation on all cores; SEEDS=10000 for more stories than 2000
+	@PYTHONPATH=tests $(PY) -m sim --seeds $(SEEDS)
+
+mutants: $(VENV)/made-dev  ## show that the simulation catches faults that are put into the product
+	@$(PY) tests/sim/mutants.py
 
 bench: $(VENV)/made-dev  ## run the benchmarks in bench/ beside redis-py, and write bench/RESULTS.md
 	@$(PY) bench/results.py

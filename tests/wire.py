@@ -1,4 +1,4 @@
-"""Recorded events, and the formatter that writes an event as PROTOCOL's shapes say."""
+"""Recorded events, and the formatter that writes an event as the protocol's shapes say."""
 
 from __future__ import annotations
 

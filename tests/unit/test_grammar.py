@@ -1,4 +1,4 @@
-"""Published messages to typed events: recordings, PROTOCOL's odd tokens, and hostile input."""
+"""Published messages to typed events: recordings, the protocol's odd tokens, and hostile input."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_events_of_oddly_named_masters_are_read_as_they_were_recorded() -> None:
         assert event.instance.address.host == "127.0.0.1"
 
 
-# PROTOCOL 1.4 -------------------------------------------------------------------------------------
+# protocol.md 1.4 ------------------------------------------------------------------------------------
 
 
 def test_empty_ip_survives_since_spaces_are_not_collapsed() -> None:

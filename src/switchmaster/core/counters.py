@@ -19,7 +19,7 @@ class LinkCounters:
     events: int = 0
     """Messages that were published to us, recognised or not."""
     unrecognised: int = 0
-    """Messages and replies of another shape than PROTOCOL knows."""
+    """Messages and replies of another shape than protocol.md knows."""
     requests: int = 0
     """Commands that were written."""
     asked: int = 0

@@ -196,7 +196,7 @@ class ScriptEnded(Published):
 @dataclass(frozen=True, slots=True)
 class Unrecognised:
     """
-    Something that a peer sent and that is none of what PROTOCOL knows; never an exception.
+    Something that a peer sent and that is none of what protocol.md knows; never an exception.
 
     An event of a newer server, a payload cut at 1023 bytes, a reply of another shape.
     """

@@ -9,7 +9,7 @@ would pass for a smaller deployment.
 Fields that are missing or of no interest are no error: each optional field documents its default.
 Missing names, ips or ports, and numbers that are none, are. Keys that are twice count once, the
 last time; unknown ones are ignored. Text is UTF-8 with surrogateescape, and no longer than
-``LIMITS.text``, but for INFO's whole. Source: PROTOCOL 3, Redis 6.2 to 8.2 and Valkey 8.1 to 9.1.
+``LIMITS.text``, but for INFO's whole. Source: docs/topics/protocol.md, 3; Redis 6.2 to 8.2 and Valkey 8.1 to 9.1.
 """
 
 from __future__ import annotations

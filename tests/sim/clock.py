@@ -1,0 +1,115 @@
+"""
+The virtual clock: everything of the world that happens later, and an asyncio loop that lives by it.
+
+Enters: what is due, and when. Leaves: the same, in order of time (and of asking, where the time is the same). No real
+time passes. The loop lets the world go on only when none of its callbacks is ready, as a process that waits in select.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Clock", "VirtualLoop"]
+
+START = 1_000.0
+"""Monotonic seconds at the beginning of every run."""
+
+
+class Timer:
+    """Something that is due; `cancel` takes it back."""
+
+    __slots__ = ("act",)
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self.act: Callable[[], None] | None = act
+
+    def cancel(self) -> None:
+        self.act = None
+
+
+class Clock:
+    """What is due in the world."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self._due: list[tuple[float, int, Timer]] = []
+        self._asked = 0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the beginning of the run."""
+        return self.now - START
+
+    def after(self, seconds: float, act: Callable[[], None]) -> Timer:
+        return self.at(self.now + seconds, act)
+
+    def at(self, when: float, act: Callable[[], None]) -> Timer:
+        timer = Timer(act)
+        self._asked += 1
+        heapq.heappush(self._due, (when, self._asked, timer))
+        return timer
+
+    def step(self, until: float) -> bool:
+        """Do the next thing that is due until then; where there is none, let that time come and return False."""
+        due = self._due
+        while due and due[0][2].act is None:
+            heapq.heappop(due)
+        if not due or due[0][0] > until:
+            self.now = max(self.now, until)
+            return False
+        when, _, timer = heapq.heappop(due)
+        self.now = max(self.now, when)
+        if timer.act is not None:
+            timer.act()
+        return True
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """
+    An asyncio loop whose time is the clock's and whose sockets are the network's.
+
+    Args:
+        clock: the time.
+        after_turn: is called after each turn of the loop in which anything was done.
+        open: opens a stream, as `create_connection` does.
+    """
+
+    def __init__(self, clock: Clock, after_turn: Callable[[], None], open: Callable[..., Any]) -> None:
+        super().__init__()
+        self._clock, self._after_turn, self._open = clock, after_turn, open
+        self._clock_resolution = 1e-9
+        self._selector = self
+
+    def quiet(self) -> None:
+        """Call nobody after a turn any more."""
+        self._after_turn = lambda: None
+
+    def time(self) -> float:
+        return self._clock.now
+
+    def select(self, timeout: float | None) -> list[Any]:
+        """Stand in for the selector: nothing comes from outside, but time passes."""
+        self._after_turn()
+        if timeout == 0:
+            return []
+        until = math.inf if timeout is None else self._clock.now + timeout
+        while not self._ready and self._clock.step(until):
+            pass
+        if until is math.inf and not self._ready:
+            raise RuntimeError("nothing will ever happen again")
+        return []
+
+    async def create_connection(  # type: ignore[override]
+        self, factory: Callable[[], asyncio.Protocol], host: str, port: int, **_: Any
+    ) -> tuple[Any, asyncio.Protocol]:
+        return await self._open(factory, host, port)
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        pass
+
+    def _write_to_self(self) -> None:
+        pass

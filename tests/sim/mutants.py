@@ -1,0 +1,243 @@
+"""
+Deliberate faults, put into the product one at a time; the simulation, or else the replay, must catch each.
+
+``python tests/sim/mutants.py`` makes a copy of the sources for each, and fails where one survives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+SRC, TESTS = ROOT / "src", ROOT / "tests"
+
+
+class Mutant(NamedTuple):
+    """One fault: what it is, in which file, and how."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    more: tuple[tuple[str, str], ...] = ()
+    """What else has to be changed in that file."""
+    first: int = 0
+    """The first story that may catch it; for those that few do."""
+
+    @property
+    def path(self) -> Path:
+        return SRC / "switchmaster" / self.file
+
+
+MUTANTS = [
+    Mutant(
+        "ignore epochs",
+        "core/decide.py",
+        "elif epoch > self._floor or self._candidates",
+        "elif True or self._candidates",
+        (("return epoch is not None and epoch <= self._floor", "return False"),),
+    ),
+    Mutant(
+        "accept the first answer after a reconnect",
+        "core/decide.py",
+        "if self.address is None or (not self.established",
+        "if self.address is None or returned or (not self.established",
+    ),
+    Mutant(
+        "drop witnesses",
+        "core/decide.py",
+        "if view.sentinel not in switch.witnesses and len(",
+        "if False and len(",
+    ),
+    Mutant("forget incarnations", "core/decide.py", "        self.incarnation += 1\n", ""),
+    Mutant(
+        "listen to one Sentinel",
+        "net/watcher.py",
+        "        if name in self._connections:\n            return\n",
+        "        if self._connections:\n            return\n",
+    ),
+    Mutant("trust SENTINEL MASTER's address", "core/snapshot.py", "address=announced,", "address=master.address,"),
+    Mutant("never time out a hold", "core/gate.py", "return phase.since + self.hold", "return phase.since + 1e6"),
+    Mutant(
+        "hold nothing in a planned failover",
+        "core/gate.py",
+        "return Standing.HELD, selected.at",
+        "return Standing.OPEN, 0.0",
+    ),
+    Mutant(
+        "never let a command give up",
+        "core/reach.py",
+        "left = self._started + self._patience",
+        "left = 1e6 + self._patience",
+    ),
+    Mutant(
+        "never ask again beside the events",
+        "core/link.py",
+        "self._reconcile_at = now + interval * max(1.0, masters / _LARGE) * jitter",
+        "self._reconcile_at = None",
+    ),
+    Mutant(
+        "ask nothing after a subscription",
+        "core/link.py",
+        "        self._inquiry.want()\n        self._inquiry.pump()\n\n    def _revoke",
+        "        self._end_round(self._now, 0)\n\n    def _revoke",
+    ),
+    Mutant("never ping", "core/stream.py", "return not self._requests and now >=", "return False and now >="),
+    Mutant("wait for ever for a reply", "core/stream.py", "if not self._requests or now < self.deadline:", "if True:"),
+    Mutant(
+        "wait ever longer to dial again",
+        "core/backoff.py",
+        "cap: float = 2.0, factor: float = 2.0",
+        "cap: float = 500.0, factor: float = 9.0",
+    ),
+    Mutant("dial one stream where RESP2 needs two", "core/link.py", "self._wanted = 2", "self._wanted = 1"),
+    Mutant("take one Sentinel for a majority", "core/voters.py", "return self.count // 2 + 1", "return 1"),
+    Mutant(
+        "count nobody who has left",
+        "core/voters.py",
+        "len(self.views) + len(self._left.keys() - self.views.keys())",
+        "len(self.views)",
+        first=290,
+    ),
+    Mutant(
+        "take any answer to ROLE for a promotion",
+        "core/decide.py",
+        'if candidate.role == "master":\n            return Grade',
+        "if candidate.role is not None:\n            return Grade",
+    ),
+    Mutant(
+        "call a switch promoted that is only announced",
+        "core/decide.py",
+        "return Grade.ANNOUNCED if unasked or late else None",
+        "return Grade.PROMOTED if unasked or late else None",
+    ),
+    Mutant(
+        "decide what is outdated", "core/decide.py", "return epoch is not None and epoch <= self._floor", "return False"
+    ),
+    Mutant(
+        "follow a promotion whose failover was aborted",
+        "core/decide.py",
+        "            candidate.withdrawn_at = now\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "never settle a new incarnation",
+        "core/standing.py",
+        "all(now >= self.held_since(view) + patience for view in group)",
+        "False",
+        first=180,
+    ),
+    Mutant("settle a new incarnation at once", "core/standing.py", "SETTLE: Final = 10.0", "SETTLE: Final = 0.0"),
+    Mutant(
+        "believe an unannounced promotion for ever",
+        "core/standing.py",
+        "UNSEEN: Final = 30.0",
+        "UNSEEN: Final = 1e6",
+        first=460,
+    ),
+    Mutant(
+        "learn the epoch from any answer",
+        "core/decide.py",
+        "                self.switch = replace(self.switch, epoch=epoch)\n",
+        "                self.switch = replace(self.switch, epoch=epoch)\n"
+        "        elif self.epoch is None:\n            self.epoch = epoch\n",
+        first=2590,
+    ),
+    Mutant(
+        "decide nothing by time",
+        "core/watch.py",
+        "        self._establish(now)\n        for name",
+        "        return self._establish(now)\n        for name",
+    ),
+    Mutant(
+        "ask no node for its ROLE",
+        "net/probes.py",
+        "        if node in self._asked:\n",
+        "        if len(node) > 0:\n            return\n        if node in self._asked:\n",
+    ),
+    Mutant(
+        "dial a node again only after a pause",
+        "core/nodelink.py",
+        "if not self._answered or recent:",
+        "if True:",
+    ),
+    Mutant(
+        "never stop asking a node",
+        "core/candidate.py",
+        "            self._out(StopProbe(node, self._master))",
+        "            pass",
+    ),
+    Mutant("do not count what a feed drops", "net/feeds.py", "            self.missed += 1\n", ""),
+    Mutant("let a feed grow", "net/feeds.py", "if len(self._items) >= self._limit:", "if False:"),
+    Mutant(
+        "leave a task behind",
+        "net/shell.py",
+        "self._attempts.pop(stream).cancel()",
+        "self._attempts.pop(stream)",
+        (("await asyncio.wait(list(self._leaving))", "return"),),
+    ),
+]
+
+
+def mutate(mutant: Mutant) -> str:
+    """Return the text of the file with that fault in it."""
+    text = mutant.path.read_text(encoding="utf-8")
+    for old, new in ((mutant.old, mutant.new), *mutant.more):
+        if text.count(old) != 1:
+            raise ValueError(f"{mutant.name!r}: {mutant.file} has {text.count(old)} times {old!r}")
+        text = text.replace(old, new)
+    return text
+
+
+def hunt(mutant: Mutant, seeds: int) -> str:
+    """Return what catches a fault, or nothing."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as name:
+        folder = Path(name)
+        shutil.copytree(SRC, folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "src" / "switchmaster" / mutant.file).write_text(mutate(mutant), encoding="utf-8")
+        simulation = ["sim", "--first", str(mutant.first), "--seeds", str(seeds), "--jobs", "1", "--stop"]
+        replay = ["pytest", "-q", "-x", "-p", "no:cacheprovider", str(TESTS / "replay")]
+        return _caught(folder, simulation, "seed ") or _caught(folder, replay, "FAILED")
+
+
+def _caught(folder: Path, words: list[str], sign: str) -> str:
+    """Return the line that begins with `sign` of what a module prints that fails with the sources in a folder."""
+    paths = os.pathsep.join(map(str, (folder / "src", TESTS)))
+    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+    ran = subprocess.run([sys.executable, "-m", *words], env=environment, capture_output=True, text=True)
+    if not ran.returncode:
+        return ""
+    found = next((line for line in ran.stdout.splitlines() if line.startswith(sign)), None)
+    if found is None:  # a fault that does not even run proves nothing
+        raise SystemExit(f"{words[0]} did not run: {(ran.stdout + ran.stderr)[-500:]}")
+    return f"{words[0]}, {found}"
+
+
+def main() -> int:
+    """Hunt every mutant; return 1 where one survives."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=150, help="how many stories may try to catch one")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--only", help="those whose name has this in it")
+    options = parser.parse_args()
+    chosen = [mutant for mutant in MUTANTS if not options.only or options.only in mutant.name]
+    began, survivors = time.perf_counter(), 0
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for mutant, caught in zip(chosen, pool.map(lambda each: hunt(each, options.seeds), chosen), strict=True):
+            survivors += not caught
+            print(f"{'caught  ' if caught else 'SURVIVES'}  {mutant.name}: {caught[:150]}", flush=True)
+    print(f"{len(chosen)} mutants in {time.perf_counter() - began:.0f} s, {survivors} survive")
+    return int(bool(survivors))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""
+A process on a host of its own: it lives, hangs, dies and comes back, and answers streams of RESP.
+
+While it hangs (SIGSTOP), what comes to it waits and is done when it goes on. A process that dies with its host tells
+nobody; one that is killed alone has a kernel that resets what comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import hiredis
+
+from switchmaster.core.model import Address
+
+from .network import Peer, Stream
+from .world import World
+
+__all__ = ["Conversation", "Process"]
+
+
+class Conversation:
+    """A server's end of one stream: RESP in, answers out."""
+
+    def __init__(self, process: Process, stream: Stream) -> None:
+        self.stream = stream
+        self.resp3 = False
+        self.patterns: list[str] = []
+        """What it has subscribed to, as patterns or channels."""
+        self._process = process
+        self._reader = hiredis.Reader()
+
+    def receive(self, data: bytes) -> None:
+        self._process.take(self._process.life, lambda: self._read(data))
+
+    def _read(self, data: bytes) -> None:
+        self._reader.feed(data)
+        while (words := self._reader.gets()) is not False:
+            answer = self._process.answer(self, [word.decode("utf-8", "surrogateescape") for word in words])
+            self.stream.answer(answer)
+
+    def ended(self) -> None:
+        self._process.conversations.pop(self, None)
+
+
+class Process:
+    """
+    Base of data nodes and Sentinels.
+
+    Args:
+        world: where it lives.
+        name: what it is called in the transcript.
+        address: where it listens; its host is its own.
+    """
+
+    def __init__(self, world: World, name: str, address: Address) -> None:
+        self.world, self.name, self.address = world, name, address
+        self.host = address.host
+        self.alive, self.hung, self.dark = True, False, False
+        """`dark`: its host is gone too."""
+        self.life = 0
+        """Counts its starts; what was meant for an earlier life does not reach it."""
+        self.conversations: dict[Conversation, None] = {}
+        self._inbox: list[Callable[[], None]] = []
+        world.processes[address] = self
+        world.network.listen(address, self)
+
+    def say(self, text: str) -> None:
+        self.world.say(self.name, text)
+
+    # -- what comes ---------------------------------------------------------------------------------
+
+    def accept(self, stream: Stream) -> Peer:
+        conversation = Conversation(self, stream)
+        self.conversations[conversation] = None
+        return conversation
+
+    def answer(self, conversation: Conversation, words: list[str]) -> bytes:
+        """Carry out one command of a client's, and return the reply."""
+        raise NotImplementedError
+
+    def take(self, life: int, act: Callable[[], None]) -> None:
+        """Do what came for this life of it, now or when it goes on."""
+        if life != self.life or not self.alive:
+            return
+        if self.hung:
+            self._inbox.append(act)
+        else:
+            act()
+
+    def send(self, target: Process, act: Callable[[], None], refused: Callable[[], None]) -> None:
+        """
+        Let another process do something.
+
+        Args:
+            target: who.
+            act: what.
+            refused: is called here where it does not live, or not the life that it lived when this was sent.
+        """
+        life, mine, network = target.life, self.life, self.world.network
+
+        def arrive() -> None:
+            if target.alive and life == target.life:
+                target.take(life, act)
+            elif not target.dark:
+                network.post(target.host, self.host, lambda: self.take(mine, refused))
+
+        network.post(self.host, target.host, arrive)
+
+    def reply(self, target: Process, life: int, act: Callable[[], None]) -> None:
+        """Answer another process, if it still lives that life."""
+        self.world.network.post(self.host, target.host, lambda: target.take(life, act))
+
+    # -- life and death -----------------------------------------------------------------------------
+
+    def crash(self, dark: bool = False, unsent: bool = False) -> None:
+        """End it; with its host, if it is dark; before what it has written is sent, if that is unsent."""
+        if not self.alive:
+            return
+        self.say("its host dies" if dark else "dies")
+        self.alive, self.hung, self.dark = False, False, dark
+        self._inbox.clear()
+        self._kill_conversations(dark, unsent)
+        if not dark:
+            for other in self.world.sentinels.values():
+                life = other.life
+                self.world.network.post(
+                    self.host, other.host, lambda other=other, life=life: other.take(life, self._lost_by(other))
+                )
+        self.world.links_may_have_changed()
+
+    def _lost_by(self, other: Process) -> Callable[[], None]:
+        return lambda: other.link_lost(self.address)
+
+    def link_lost(self, address: Address) -> None:
+        """Take that a connection to another process was reset."""
+
+    def _kill_conversations(self, dark: bool = False, unsent: bool = False) -> None:
+        for conversation in list(self.conversations):
+            if dark:
+                conversation.stream.half_open()
+            elif unsent:
+                conversation.stream.reset()
+            else:
+                conversation.stream.close()
+        self.conversations.clear()
+
+    def start(self) -> None:
+        """Bring it back."""
+        self.life += 1
+        self.alive, self.hung, self.dark = True, False, False
+
+    def hang(self) -> None:
+        """Stop it (SIGSTOP)."""
+        if self.alive and not self.hung:
+            self.say("hangs")
+            self.hung = True
+
+    def resume(self) -> None:
+        """Let it go on (SIGCONT), with all that came meanwhile."""
+        if not self.hung:
+            return
+        self.say("goes on")
+        self.hung = False
+        inbox, self._inbox = self._inbox, []
+        for act in inbox:
+            if self.alive and not self.hung:
+                act()

@@ -1,0 +1,187 @@
+"""
+The watcher process: the product's own `Watcher` under the virtual loop, its readers and its clients.
+
+Nothing of the product is copied here. Its three sources of what is not pure (time.time, time.monotonic and
+random.random) are given the world's by `virtual`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import switchmaster.client.view
+import switchmaster.net.probes
+import switchmaster.net.watcher
+from switchmaster.client.follower import Follower
+from switchmaster.core.decisions import Notice, Switch
+from switchmaster.core.failover import Failover
+from switchmaster.core.model import Address, Grade
+from switchmaster.net.watcher import Watcher
+
+from .client import Client
+from .world import World
+
+__all__ = ["Settings", "WatcherProcess", "virtual"]
+
+WALL = 1_700_000_000.0
+
+
+class _Time:
+    """Stands in for the module `time`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.offset = 0.0
+
+    def time(self) -> float:
+        return WALL + self._world.clock.now + self.offset
+
+    def monotonic(self) -> float:
+        return self._world.clock.now
+
+
+@contextlib.contextmanager
+def virtual(world: World) -> Iterator[_Time]:
+    """Give the product the world's time and chance."""
+    time = _Time(world)
+    replaced: list[tuple[Any, str, Any]] = [
+        (switchmaster.net.watcher, "time", time),
+        (switchmaster.client.view, "time", time),
+        (switchmaster.net.watcher, "random", world.chance),
+        (switchmaster.net.probes, "random", world.chance),
+    ]
+    before = [(module, name, getattr(module, name)) for module, name, _ in replaced]
+    try:
+        for module, name, value in replaced:
+            setattr(module, name, value)
+        yield time
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
+
+
+class Settings:
+    """How a Watcher is set up."""
+
+    def __init__(self, seeds: list[Address], grade: Grade, probe: bool) -> None:
+        self.seeds, self.grade, self.probe = seeds, grade, probe
+        self.queue = 20
+        self.clients = True
+
+
+class Reader:
+    """A reader of one feed, sometimes a slow one; it counts what it gets."""
+
+    def __init__(self, feed: Any) -> None:
+        self.feed = feed
+        self.told = self.taken = 0
+        self.sleeps_until = 0.0
+
+    def tell(self, _: object) -> None:
+        """Take note that an item was told."""
+        self.told += 1
+
+    async def run(self) -> None:
+        """Read for ever."""
+        loop = asyncio.get_running_loop()
+        async for _ in self.feed:
+            self.taken += 1
+            if self.sleeps_until > loop.time():
+                await asyncio.sleep(self.sleeps_until - loop.time())
+
+    @property
+    def unaccounted(self) -> int:
+        """Items that were neither taken, nor counted as missed, nor wait."""
+        return self.told - self.taken - self.feed.missed - len(self.feed._items)
+
+
+class WatcherProcess:
+    """
+    One life of the watcher process.
+
+    Args:
+        world: where it lives.
+        settings: how it is set up.
+        masters: the names of the masters that its clients use.
+        on_switch: takes each switch.
+        broken: takes what must not be.
+        too_late: whether a write must not be sent to a node any more.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        settings: Settings,
+        masters: tuple[str, ...],
+        on_switch: Callable[[Switch], None],
+        broken: Callable[[str], None],
+        too_late: Callable[[Address], bool] = lambda address: False,
+    ) -> None:
+        self.world, self.settings = world, settings
+        self.watcher = watcher = Watcher(
+            settings.seeds, grade=settings.grade, probe=settings.probe, queue=settings.queue
+        )
+        self.started_at = world.clock.now
+        self.switches: list[Switch] = []
+        self.followers = {name: Follower(name) for name in masters}
+        watcher.on_switch(self.switches.append)
+        watcher.on_switch(on_switch)
+        watcher.on_switch(self._say_switch)
+        watcher.on_notice(self._say_notice)
+        watcher.on_failover(self._say_failover)
+        watcher.on_change(self._look)
+        self.events = Reader(watcher.events())
+        watcher.on_event(self.events.tell)
+        self.records = Reader(watcher.failovers())
+        watcher.on_failover(self.records.tell)
+        self.clients = [
+            Client(world, follower, writes, watcher.refresh, broken, too_late)
+            for follower in self.followers.values()
+            for writes in (True, False)
+            if settings.clients
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self.world.say("watcher", "starts")
+        await self.watcher.start(wait=False)
+        loop = asyncio.get_running_loop()
+        runs = [self.events.run(), self.records.run(), *(client.run() for client in self.clients)]
+        self._tasks = [loop.create_task(run) for run in runs]
+
+    async def stop(self) -> None:
+        """End it, and everything that it has begun."""
+        self.world.say("watcher", "stops")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.watcher.close()
+
+    def failed_tasks(self) -> list[BaseException]:
+        """Return what ended its tasks, which should run for ever."""
+        ended = [task for task in self._tasks if task.done() and not task.cancelled()]
+        return [task.exception() or RuntimeError(f"{task} ended") for task in ended]
+
+    def _look(self) -> None:
+        if not self.watcher.established:
+            return
+        for name, follower in self.followers.items():
+            known = name in self.watcher.masters()
+            follower.look(self.watcher.state(name) if known else None)
+
+    def _say_switch(self, switch: Switch) -> None:
+        self.world.say(
+            "watcher",
+            f"SWITCH {switch.master} {switch.old} -> {switch.new} epoch {switch.epoch} incarnation "
+            f"{switch.incarnation} {switch.grade} {switch.cause} via {switch.via}: {switch.why}",
+        )
+
+    def _say_notice(self, notice: Notice) -> None:
+        self.world.say("watcher", f"notice {notice.kind}: {notice.text}")
+
+    def _say_failover(self, record: Failover) -> None:
+        closed = f" ({record.outcome}, closed)" if record.closed else ""
+        self.world.say("watcher", f"failover #{record.number} {record.stage}{closed}")
