@@ -3,9 +3,8 @@ What must hold whatever happens, looked at after every step of the run.
 
 1. At most one Switch for each (master, incarnation, epoch, address) in one life of the watcher.
 2. Within an incarnation neither the decided nor the believed epoch goes down; no incarnation does.
-3. Nothing is decided that no Sentinel named, at no epoch at which none did, and nothing with the grade ``promoted`` of
-   which the node was not a master
-   at some moment since; nothing ``agreed`` or begun anew that too few Sentinels ever held.
+3. Nothing is decided that no Sentinel named, nor at an epoch at which none did; nothing with the grade ``promoted`` of
+   which the node was not a master at some moment since; nothing ``agreed`` or begun anew that too few Sentinels held.
 4. When all is healed, the belief is what the majority of the Sentinels says, within the stated bound.
    Every Sentinel that can be reached is heard within its own.
 5. No queue exceeds its limit, what is dropped is counted, and no count goes down.
