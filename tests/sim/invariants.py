@@ -283,8 +283,14 @@ class Invariants:
         name = next(name for name, nodes in self._deployment.groups.items() if node in nodes)
 
         def look() -> None:
-            believed = process.watcher._watch.address(name)
-            if self._process() is process and node.is_master and node.alive and believed != node.address:
+            belief = process.watcher._watch._masters[name].belief
+            believed, epoch = belief.address, max(self._world.epochs[name, node.address])
+            if self._process() is not process or not node.is_master or not node.alive or believed == node.address:
+                return
+            if epoch == belief.epoch:
+                # SENTINEL FAILOVER takes an epoch without a vote, others may elect at the same: no order is in them.
+                self._world.counts["one epoch for two masters"] += 1
+            else:
                 self.broken(f"{AT_ONCE} s after the promotion of {node.address} {name} is believed at {believed}")
 
         self._world.clock.after(AT_ONCE, look)
