@@ -76,8 +76,8 @@ MUTANTS = [
     Mutant(
         "never let a command give up",
         "core/reach.py",
-        "left = self._started + self._patience",
-        "left = 1e6 + self._patience",
+        "return self._started + self._patience",
+        "return 1e6 + self._patience",
     ),
     Mutant(
         "never ask again beside the events",

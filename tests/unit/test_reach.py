@@ -26,6 +26,8 @@ class World:
         self.script: list[tuple[float, Callable[[], None]]] = []
         self.done: list[Effect] = []
         self.load = {A: 0, B: 0, C: 0}
+        self.silence = 0.0
+        """Seconds until who is not up is given up."""
         self.answers: list[Exception | Phase | Replicas] = []
 
     def order(self, usable: Sequence[Address]) -> Sequence[Address]:
@@ -66,6 +68,9 @@ class World:
                 self.now += 0.001
                 self.at = None
                 if address not in self.up:
+                    given_up_at = self.now + self.silence
+                    while self.now < given_up_at:
+                        self.wait(self.current, given_up_at)
                     return ConnectionRefusedError(f"{address} refused")
                 self.at = address
             case HangUp():
@@ -271,3 +276,42 @@ def test_reader_that_does_without_a_replica_says_so_since_nothing_may_be_heard_o
     world.run(replicas=True)
     assert world.at in (B, C)
     assert not world.reach.provisional
+
+
+def test_news_after_the_wait_are_worth_one_attempt_more_and_no_other() -> None:
+    world = World(OPEN_A)
+    world.up, world.silence = set(), 1.0
+    for moment in range(8):
+        world.later(100.5 + moment, OPEN_B if moment % 2 == 0 else phase(Standing.OPEN))
+    with pytest.raises(NoMasterElected):
+        world.run(Limits(failover_wait=2.0))
+    assert dials(world) == [A, B, A]
+    assert world.now == pytest.approx(103, abs=0.1)
+
+
+def test_reader_among_silent_replicas_goes_to_the_master_when_its_wait_is_over() -> None:
+    many = tuple(Address("127.0.0.1", 28000 + number) for number in range(20))
+    world = World(Replicas(many, frozenset((*many, A)), A))
+    world.load = dict.fromkeys((*many, A), 0)
+    world.silence = 1.0
+    world.run(Limits(failover_wait=3.0), replicas=True)
+    assert (world.at, world.reach.provisional) == (A, True)
+    assert world.now == pytest.approx(103, abs=0.1)
+
+
+def test_reader_that_waits_for_nothing_tries_every_replica() -> None:
+    world = World(ALL)
+    world.up, world.silence = {A}, 1.0
+    world.run(Limits(failover_wait=0.0), replicas=True)
+    assert dials(world) == [B, C, A]
+
+
+def test_reader_heeds_no_news_for_ever() -> None:
+    other = Replicas((C, B), frozenset((A, B, C)), A)
+    world = World(ALL)
+    world.up, world.silence = set(), 1.0
+    for moment in range(12):
+        world.later(100.5 + moment, other if moment % 2 == 0 else Replicas((B, C), frozenset((A, B, C)), A))
+    with pytest.raises(NoMasterElected):
+        world.run(Limits(failover_wait=3.0), replicas=True)
+    assert world.now == pytest.approx(104, abs=0.1)

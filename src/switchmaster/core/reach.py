@@ -6,7 +6,8 @@ or the error that is a failure), and returns the value of the gate under which t
 asyncio drive the same plan, each with its own sockets and clocks, and so does a simulation.
 
 What holds for every plan: nothing is dialled but what the newest value names; nothing waits longer than `Limits`
-allow; a connection in a transaction never moves, it ends; every failure has a reason that a person can act on.
+allow, and when that is over, one node more is dialled where there are news, and the master where no replica answers; a
+connection in a transaction never moves, it ends; every failure has a reason that a person can act on.
 """
 
 from __future__ import annotations
@@ -107,6 +108,8 @@ class Reach:
         self._patient = patient
         self._pause = FIRST_PAUSE
         self._started = 0.0
+        self._late = False
+        """News have led to a last attempt after the time was up."""
         self.waited = 0.0
         """Seconds that the command waited for the gate."""
         self.ran_out = False
@@ -209,17 +212,25 @@ class Reach:
         for address in self._line.order(replicas.usable):
             failure = yield Dial(address, master=False)
             if failure is None or self._news(replicas):
-                return None
+                return failure
             self.provisional = True
+            if self._patience > 0 and self._left <= 0:
+                break  # each may take a whole timeout, and the master is still to be dialled
         if replicas.master is not None:
             failure = yield Dial(replicas.master, master=True)
         return failure
 
+    @property
+    def _left(self) -> float:
+        """Seconds until the command has waited long enough."""
+        return self._started + self._patience - self._clock()
+
     def _fail(self, seen: Phase | Replicas, failure: Exception, what: str) -> Step:
         """Pause before the next attempt, unless there are news or the time is up."""
-        if self._news(seen):
+        left = self._left
+        if self._news(seen) and not self._late:
+            self._late = left <= 0
             return
-        left = self._started + self._patience - self._clock()
         if left <= 0:
             if self._patience > 0:
                 self.ran_out = True
