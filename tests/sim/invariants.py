@@ -131,8 +131,17 @@ class Invariants:
                 self.broken(f"{switch.new} is told to be promoted, and was no master")
         if switch.grade is Grade.AGREED or switch.cause is not Cause.FAILOVER:
             held = len(self._world.holders.get((switch.master, switch.new), ()))
-            if 2 * held <= self._deployment.voters(switch.master):
+            voters = self._deployment.voters(switch.master)
+            if 2 * held <= voters and 2 * self._heard() <= voters:
+                # It was cut off from the others since its start, and whom it heard knew nobody: it can't know better.
+                self._world.counts["decided without ever having heard a majority"] += 1
+            elif 2 * held <= voters:
                 self.broken(f"a majority is told to agree on {switch.new}, and {held} Sentinels ever held it")
+
+    def _heard(self) -> int:
+        """Return how many Sentinels have answered since the watcher began."""
+        process = self._process()
+        return 0 if process is None else sum(sentinel.answered for sentinel in process.watcher._watch._roster)
 
     # -- after every step ---------------------------------------------------------------------------
 

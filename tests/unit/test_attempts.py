@@ -116,6 +116,18 @@ def test_attempts_forget_the_epoch_of_a_leader_that_was_not_heard_for_a_while() 
     assert (attempt.number, attempt.epoch) == (1, None)
 
 
+def test_attempts_lend_no_epoch_of_votes_to_a_leader_that_was_lost_since() -> None:
+    attempts = Attempts("default", "mymaster")
+    tell(attempts, [(S1, "+sdown", MASTER), (S2, "+sdown", MASTER)])
+    vote = parse_event("+vote-for-leader", f"{'2' * 40} 1")
+    assert isinstance(vote, Voted)
+    assert attempts.vote(S1, vote, None, True, 1.0, None) is attempts.current
+    attempts.lost(S2, 2.0, None)
+    attempt = attempts.observe(S2, parse_event("+elected-leader", MASTER), None, 3.0, 3.0)
+    assert attempt is not None
+    assert (attempt.number, attempt.epoch, attempt.leader) == (1, None, S2)
+
+
 def test_attempts_end_a_suspicion_when_every_sentinel_took_it_back() -> None:
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+sdown", MASTER), (S2, "+sdown", MASTER), (S1, "-sdown", MASTER)])

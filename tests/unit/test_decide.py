@@ -146,6 +146,17 @@ def test_belief_counts_who_never_left_the_incarnation_before_when_it_has_not_cau
     assert switches(belief) == [(A, 0)]
 
 
+def test_belief_counts_whom_a_sentinel_knew_before_it_was_told_to_monitor_no_more() -> None:
+    belief = Belief("default", "mymaster", Grade.AGREED, False, 1.0)
+    belief.answered(S1, A, 5, 1.0, None)
+    belief.view(S1).others = 4
+    belief.establish(1.0)
+    belief.forgotten(S1, 2.0, None)
+    belief.monitored(S1, C, True, 3.0, None)
+    belief.answered(S1, C, 0, 3.0, None)
+    assert (belief.voters.count, switches(belief)) == (5, [])
+
+
 def test_belief_counts_who_was_told_to_monitor_no_more_for_a_while_only() -> None:
     belief = belief_at(A, 5)
     remove_and_monitor(belief, [S1], C)

@@ -276,6 +276,17 @@ def test_watch_lends_no_epoch_of_an_attempt_to_who_announces_what_it_did_not_sel
     assert [(s.new, s.epoch) for s in told.switches] == [(B, 4)]
 
 
+def test_watch_follows_a_majority_elsewhere_also_of_a_master_that_it_first_heard_of_by_an_event() -> None:
+    told = Told(probing=False)
+    told.say(S3, "+monitor master another 127.0.0.1 27001 quorum 2")
+    for name in SENTINELS:
+        told.tell(name, snapshot(A, 0, name="another"), SnapshotEnd(("mymaster", "another")))
+    for name in SENTINELS[:2]:
+        told.tell(name, snapshot(B, 0, name="another"))
+    told.wait(10.1)
+    assert [(s.master, s.new, s.cause) for s in told.switches] == [("another", B, Cause.UNKNOWN)]
+
+
 def test_watch_begins_a_new_incarnation_when_all_sentinels_monitor_another_address() -> None:
     told = Told(probing=False)
     told.fail_over()

@@ -148,8 +148,9 @@ class Attempts:
 
     def lost(self, sentinel: SentinelName, now: float, wall: Wall) -> None:
         """Drop the suspicions of a Sentinel that is not heard any more: it could not take them back."""
-        if (led := self._leading.get(sentinel)) is not None:
-            led.interrupted.add(sentinel)
+        for attempt in self._open:
+            if attempt.leader in (None, sentinel):
+                attempt.interrupted.add(sentinel)
         self._odown.discard(sentinel)
         if self._down.pop(sentinel, None) is None or self._down:
             return
@@ -222,6 +223,7 @@ class Attempts:
         address = event.instance.address
         attempt = self._electing(address, epoch) or self._begin(address, now)
         self._leading[sentinel] = attempt
+        attempt.interrupted.discard(sentinel)
         attempt.candidates[sentinel] = epoch
         attempt.epoch = epoch if attempt.epoch is None else attempt.epoch
         attempt.kind = FailoverKind.AUTOMATIC if sentinel in self._odown else FailoverKind.MANUAL

@@ -260,7 +260,7 @@ class Attempt:
     candidates: dict[SentinelName, int | None] = field(default_factory=dict)
     """Who tried to lead it, and at which epoch."""
     interrupted: set[SentinelName] = field(default_factory=set)
-    """Candidates that were not heard for a while since they began."""
+    """Who may lead it, and was not heard for a while since it began."""
     given_up: set[SentinelName] = field(default_factory=set)
     votes: list[tuple[SentinelName, str, int]] = field(default_factory=list)
     switched_by: set[SentinelName] = field(default_factory=set)

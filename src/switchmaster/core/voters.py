@@ -17,8 +17,8 @@ class Voters:
 
     def __init__(self) -> None:
         self.views: dict[SentinelName, View] = {}
-        self._left: dict[SentinelName, float] = {}
-        """Who was told to monitor this master no more, and until when it counts all the same."""
+        self._left: dict[SentinelName, tuple[float, int]] = {}
+        """Who was told to monitor this master no more: until when it counts all the same, and how many it knew of."""
         self._forgot: set[SentinelName] = set()
         """Who forgot this master, by ``-monitor`` or with all its memory, and has not answered about it since."""
 
@@ -33,15 +33,16 @@ class Voters:
         """
         Drop the account of a Sentinel that was told to monitor this master no more.
 
-        It counts for a while: an operator who moves a master tells one Sentinel after the other, and the first that
-        monitors it anew is no majority.
+        It counts for a while, with the others that it knew of: an operator who moves a master tells one Sentinel after
+        the other, and the first that monitors it anew is no majority.
 
         Returns:
             Whether there was one.
         """
-        if self.views.pop(sentinel, None) is None:
+        view = self.views.pop(sentinel, None)
+        if view is None:
             return False
-        self._left[sentinel] = until
+        self._left[sentinel] = until, (view.others or 0) + 1
         self._forgot.add(sentinel)
         return True
 
@@ -59,17 +60,18 @@ class Voters:
 
     def expire(self, now: float) -> None:
         """Count those no more that have left long ago."""
-        self._left = {name: until for name, until in self._left.items() if until > now}
+        self._left = {name: left for name, left in self._left.items() if left[0] > now}
 
     @property
     def deadlines(self) -> list[float]:
         """When those that have left count no more."""
-        return list(self._left.values())
+        return [until for until, _ in self._left.values()]
 
     @property
     def count(self) -> int:
         """How many Sentinels are known to monitor this master, by those that we hear or by our own count."""
-        told = (view.others + 1 for view in self.views.values() if view.live and view.others is not None)
+        told = [view.others + 1 for view in self.views.values() if view.live and view.others is not None]
+        told += [known for _, known in self._left.values()]
         return max(len(self.views) + len(self._left.keys() - self.views.keys()), *told, 1)
 
     @property

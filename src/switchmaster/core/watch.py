@@ -288,11 +288,10 @@ class Watch:
         master = self._master(fact.name, now, wall)
         if master is None:
             return
-        new = master.belief.address is None
         view = master.belief.view(sentinel.name)
         master.belief.answered(sentinel.name, fact.address, fact.config_epoch, now, wall)
         view.snapshot(fact)
-        if new and self.established:
+        if self.established and not master.belief.established:
             master.belief.establish(now)
         self._catch_up(sentinel, fact, master.attempts, now, wall)
         for row in fact.sentinels or ():
