@@ -184,6 +184,34 @@ def test_belief_in_a_promotion_that_nobody_announces_gives_way_to_a_majority_tha
     assert switches(belief) == [(A, 1)]
 
 
+def test_belief_leaves_a_promotion_at_once_when_its_own_leader_follows_another_that_the_majority_holds() -> None:
+    # Two Sentinels led a failover of one dead master, 0.8 s apart (seen in chaos): the one of the higher epoch took the
+    # other's outcome, and the node that it had promoted itself went on as a master until it was demoted, 10 s later.
+    belief = promoted_and_announced_by_nobody()
+    belief.named(S2, C, 3, 1.2, None)
+    belief.probed(Probe(C, "master"), 1.3, None)
+    assert switches(belief) == [(C, 3)]
+    for name in (S1, S2, S3):
+        belief.announced(name, B, A, 2, Via.SWITCH, True, 1.4, None)
+        belief.answered(name, B, 2, 1.4, None)
+    belief.probed(Probe(C, "master"), 1.5, None)
+    belief.probed(Probe(B, "master"), 1.6, None)
+    assert switches(belief) == [(B, 2)]
+    assert (belief.incarnation, belief.switch and belief.switch.cause) == (1, Cause.FAILOVER)
+
+
+def test_belief_in_a_promotion_stands_when_another_than_its_leader_follows_another() -> None:
+    belief = promoted_and_announced_by_nobody()
+    belief.named(S2, C, 3, 1.2, None)
+    belief.probed(Probe(C, "master"), 1.3, None)
+    assert switches(belief) == [(C, 3)]
+    for name in (S1, S3):
+        belief.announced(name, B, A, 2, Via.SWITCH, True, 1.4, None)
+        belief.answered(name, B, 2, 1.4, None)
+    belief.probed(Probe(B, "master"), 1.6, None)
+    assert switches(belief) == []
+
+
 def test_belief_in_a_promotion_stands_while_the_majority_finds_its_own_master_down() -> None:
     belief = promoted_and_announced_by_nobody()
     for name in SENTINELS:

@@ -9,7 +9,7 @@ Who is master: one `Belief` for each master, moved only by the rules below.
    transcript, an ACL), it counts by its place: `View.index` tells which switches that Sentinel has made.
 4. Epochs begin anew (an incarnation) when a majority that was told to monitor the master anew agrees, or when
    a majority holds another address for `SETTLE` and finds it well. The node must not deny being master.
-5. A node that was decided on by its ROLE alone is asked on, until a Sentinel confirms it.
+5. A node that was decided on by its ROLE alone is asked on, until a Sentinel confirms it; its leader may leave it.
 
 Nothing here has a clock: everywhere `now` is monotonic seconds, `wall` seconds since 1970 or None.
 """
@@ -170,6 +170,8 @@ class Belief:
         """
         self.established = True
         view = self.view(sentinel)
+        if self.switch is not None and node != self.address and sentinel in self.switch.witnesses:
+            self._standing.left()
         if self.address is None:
             self.address = old
         if view.address is None and old is not None:

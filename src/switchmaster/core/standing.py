@@ -35,6 +35,8 @@ class Standing:
         """The node to be confirmed is a replica again."""
         self._silent = False
         """The node to be confirmed gave no answer when it was last asked."""
+        self._left = False
+        """The leader that promoted the node to be confirmed follows another."""
 
     def begin(self, now: float, confirming: Address | None) -> None:
         """
@@ -45,7 +47,7 @@ class Standing:
             confirming: the node, where only its own ROLE speaks for it; else None.
         """
         self.since, self.confirming = now, confirming
-        self._undone = self._silent = False
+        self._undone = self._silent = self._left = False
 
     def confirmed(self) -> None:
         """Take that a Sentinel announced the belief."""
@@ -60,6 +62,10 @@ class Standing:
     def demoted(self) -> None:
         """Take that a Sentinel makes the node to be confirmed a replica."""
         self._undone = True
+
+    def left(self) -> None:
+        """Take that the leader announces another: that ended its failover (sentinelResetMasterAndChangeAddress)."""
+        self._left = True
 
     def held_since(self, view: View) -> float:
         """Return since when a Sentinel says otherwise: not before there was a belief to say it against."""
@@ -89,7 +95,7 @@ class Standing:
             return Cause.RECONFIGURED
         if any(view.sdown for view in group):
             return None
-        if self._undone and self.confirming is not None:
+        if (self._undone or self._left) and self.confirming is not None:
             return Cause.FAILOVER
         # What was promoted and announced by nobody stands until the node itself falls, but not for ever.
         patience = SETTLE if self.confirming is None or self._silent else UNSEEN
