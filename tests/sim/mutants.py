@@ -104,9 +104,8 @@ MUTANTS = [
     Mutant(
         "count nobody who has left",
         "core/voters.py",
-        "len(self.views) + len(self._left.keys() - self.views.keys())",
-        "len(self.views)",
-        (("told += [known for _, known in self._left.values()]", "pass"),),
+        "if self._left:  # hardly",
+        "if False:  # hardly",
         first=290,
     ),
     Mutant(

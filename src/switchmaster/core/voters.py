@@ -70,9 +70,14 @@ class Voters:
     @property
     def count(self) -> int:
         """How many Sentinels are known to monitor this master, by those that we hear or by our own count."""
-        told = [view.others + 1 for view in self.views.values() if view.live and view.others is not None]
-        told += [known for _, known in self._left.values()]
-        return max(len(self.views) + len(self._left.keys() - self.views.keys()), *told, 1)
+        count = len(self.views)
+        if self._left:  # hardly ever, and this is asked after every event
+            count += len(self._left.keys() - self.views.keys())
+            count = max(count, *(known for _, known in self._left.values()))
+        for view in self.views.values():
+            if view.live and view.others is not None and view.others >= count:
+                count = view.others + 1
+        return max(count, 1)
 
     @property
     def majority(self) -> int:
@@ -106,5 +111,7 @@ class Voters:
                 continue
             if view.incarnation == incarnation and (view.fresh or view.epoch <= floor):
                 groups.setdefault(view.address, []).append(view)
-        group = max(groups.values(), key=len, default=[])
+        if not groups:
+            return []
+        group = max(groups.values(), key=len)
         return group if len(group) >= self.majority else []
