@@ -17,7 +17,7 @@ import redis.sentinel
 
 import switchmaster.redis
 import switchmaster.redis.asyncio
-from client_lab import end, go_through_failover, in_thread, make_ready
+from client_lab import end, go_through_failover, in_thread, make_ready, wait_for_subscribers
 from conditions import eventually
 from fix_lab import LabFactory, find_or_skip
 from switchmaster.core.decisions import Switch
@@ -300,6 +300,7 @@ def test_all_goes_on_while_every_sentinel_is_down(lab: Lab) -> None:
         for each in lab.sentinels:
             lab.restart(each)
     eventually(lambda: sentinel.discover_master("mymaster") == lab.master().address, LIMIT, what="recovery")
+    wait_for_subscribers(lab, 1)  # the one that leads the failover must be heard
     make_ready(lab)
     go_through_failover(lab, client, begin="again")
     end(client)

@@ -244,6 +244,8 @@ class Shared:
             return
         if watcher.idle:
             self._reasons = {one.name: one.reason for one in watcher.topology.sentinels.values() if one.reason}
+        if self.hearing and not watcher.hearing:
+            self._directly.clear()  # what was said before this silence answers no question any more
         self.hearing, self.idle, self._established = watcher.hearing, watcher.idle, watcher.established
         for follower in list(self._followers.values()):
             if self._established or follower.early is None:
@@ -255,6 +257,9 @@ class Shared:
         ended = done.cancelled() or done.exception() is not None  # with its Watcher
         location = Location() if ended else done.result()
         found, left = location.found, asked.settled_at - time.monotonic()
+        watcher = self._watcher
+        if location.answers and not self.hearing and watcher is not None:
+            watcher.refresh()  # who answers can be listened to: its link need not wait to be dialled again
         if found is not None and left > 0:
             return _call_later(left, lambda: self._take_location(follower, asked, done))
         newest = self._directly.get(follower.master) is asked
