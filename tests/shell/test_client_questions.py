@@ -11,7 +11,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import hiredis
@@ -51,6 +51,15 @@ class Peers:
         asyncio.run_coroutine_threadsafe(peer.__aenter__(), self._loop).result(10)
         self._peers.append(peer)
         return peer.address.host, peer.address.port
+
+    @property
+    def last(self) -> FaultyPeer:
+        """The one that was started last."""
+        return self._peers[-1]
+
+    def call(self, work: Callable[[], None]) -> None:
+        """Have something done in the peers' loop."""
+        self._loop.call_soon_threadsafe(work)
 
     def close(self) -> None:
         for peer in self._peers:
@@ -269,6 +278,20 @@ def test_first_command_goes_to_what_the_first_sentinel_names_and_moves_when_enou
         eventually(lambda: follower.early is None, 2 * LONG, what="the Watcher's own word")
         assert sentinel.discover_master("mymaster") == master
         client.close()
+
+
+def test_memory_is_not_overruled_by_an_answer_without_a_link(peers: Peers) -> None:
+    old, new = peers.add(MASTER), peers.add(MASTER)
+    with switchmaster.redis.Sentinel([peers.add(node=old)], socket_timeout=0.3) as sentinel:
+        eventually(lambda: sentinel.discover_master("mymaster") == old and sentinel.watcher.hearing, what="the master")
+        peer = peers.last
+        name_master(peer.sentinel.replies, new)
+        peer.behaviour = only_asked
+        peers.call(peer.cut)
+        eventually(lambda: not sentinel.watcher.hearing, what="the silence to be noticed")
+        # Without an epoch's order nobody knows which of the two is newer.
+        with pytest.raises(switchmaster.redis.NoSentinelReachable, match=f"it names {new[0]}:{new[1]}"):
+            sentinel.discover_master("mymaster")
 
 
 def test_questions_of_many_at_once_are_one_to_each_sentinel(peers: Peers) -> None:

@@ -415,7 +415,7 @@ async def discover(lines: Lines) -> tuple[str, int]:
         stale = lines.judge(await _role(lines, address, left)) if address is not None and left > 0 else None
         if stale is None:
             break
-        if not lines.refute():
+        if not lines.refute() and lines.unproved == address:
             raise lines.library.error(stale)
     return lines.found()
 

@@ -217,12 +217,16 @@ class Shared:
     def _failure(self, follower: Follower, waited: float, asked: _Asked | None) -> SwitchmasterError:
         topology, location = self.watcher.topology, (asked and asked.location) or Location()
         states = topology.sentinels.values()
-        heard = {one.name for one in states if one.state is LinkState.LIVE} | set(location.answers)
+        heard = {one.name for one in states if one.state is LinkState.LIVE}
+        heard |= {name for name, answer in location.answers.items() if answer.address is None}
         if heard:
             return UnknownMaster(follower.master, self.watcher.masters(), sorted(heard))
-        told = location.reasons | self._reasons
+        named = {name: f"it names {answer.address}, and is not heard" for name, answer in location.answers.items()}
+        told = location.reasons | self._reasons | named
         silent = f"no answer within {waited:.3g} s"
-        return NoSentinelReachable({one.name: one.reason or told.get(one.name) or silent for one in states}, waited)
+        return NoSentinelReachable(
+            {one.name: named.get(one.name) or one.reason or told.get(one.name) or silent for one in states}, waited
+        )
 
     # -- in the Watcher's thread --------------------------------------------------------------------
 
