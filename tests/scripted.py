@@ -9,6 +9,8 @@ bytes.
 from __future__ import annotations
 
 import ast
+import copy
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -28,7 +30,12 @@ Refuse = dict[str, bytes]
 
 
 def recorded(version: str) -> dict[str, object]:
-    """The replies of one server, by command; those that the recording shortened are left out."""
+    """The replies of one server, by command; those that the recording shortened are left out. They may be changed."""
+    return copy.deepcopy(_recorded(version))
+
+
+@functools.cache
+def _recorded(version: str) -> dict[str, object]:
     found: dict[str, object] = {}
     for line in (REPLIES / f"{version}.txt").read_text(encoding="utf-8").splitlines():
         command, arrow, reply = line.partition(" => ")

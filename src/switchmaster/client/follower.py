@@ -13,7 +13,8 @@ import weakref
 from typing import Protocol
 
 from ..core.decisions import Switch
-from ..core.gate import NO_REPLICAS, UNKNOWN, Phase, Replicas, phase_of, replicas_of
+from ..core.gate import NO_REPLICAS, UNKNOWN, Phase, Replicas, Standing, phase_of, replicas_of
+from ..core.location import Located
 from ..core.topology import MasterState
 from .view import View
 
@@ -47,6 +48,8 @@ class Follower:
         self.replicas: View[Replicas] = View(NO_REPLICAS)
         self.by_hand = False
         """Whether the address came from a library's own discovery, because the Sentinels refuse ours."""
+        self.early: Located | None = None
+        """What the first Sentinels said that were asked, while the Watcher has not heard enough of them yet."""
         self._state: MasterState | None = None
         self._switches: list[Switch] = []
         self._pools: weakref.WeakSet[Settling] = weakref.WeakSet()
@@ -59,6 +62,8 @@ class Follower:
     @property
     def others(self) -> int:
         """How many other Sentinels the best connected of those knows that agree on the address."""
+        if self.early is not None:
+            return self.early.others
         opinions = self._state.opinions if self._state is not None else ()
         return max((opinion.others or 0 for opinion in opinions if opinion.agrees and opinion.live), default=0)
 
@@ -78,11 +83,11 @@ class Follower:
         Args:
             state: the belief; None where there is none (yet).
         """
-        if state is self._state and not self._switches:
+        if state is self._state and not self._switches and self.early is None:
             return
         if state is None and self.by_hand:
             return
-        self._state, self.by_hand = state, False
+        self._state, self.by_hand, self.early = state, False, None
         self._set(phase_of(state), replicas_of(state, self.replicas.current))
         switches, self._switches = self._switches, []
         for pool in self._all():
@@ -91,12 +96,19 @@ class Follower:
 
     def believe(self, phase: Phase, replicas: Replicas) -> None:
         """Take addresses that a library found by its own means, until the Watcher knows better."""
-        self.by_hand = True
+        self.by_hand, self.early = True, None
         self._set(phase, replicas)
 
+    def expect(self, located: Located) -> None:
+        """Take what the first Sentinels said, until the Watcher has heard enough of them; nodes are proved anyway."""
+        assert located.address is not None
+        self.by_hand, self.early = False, located
+        kept = frozenset((*located.replicas, located.address))
+        self._set(Phase(Standing.OPEN, located.address, 0.0), Replicas(located.replicas, kept, located.address))
+
     def forget(self) -> None:
-        """Know nothing any more: the Watcher has ended, or what was believed by hand is to be asked anew."""
-        self._state, self.by_hand = None, False
+        """Know nothing any more: the Watcher has ended, or what others said is to be asked anew."""
+        self._state, self.by_hand, self.early = None, False, None
         self._set(UNKNOWN, NO_REPLICAS)
 
     def renew(self) -> None:
@@ -107,7 +119,7 @@ class Follower:
         self.phases.renew()
         self.replicas.renew()
         self._switches = []
-        self._state, self.by_hand = None, False
+        self._state, self.by_hand, self.early = None, False, None
         self.phases.current, self.replicas.current = UNKNOWN, NO_REPLICAS
 
     def _set(self, phase: Phase, replicas: Replicas) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,6 +25,7 @@ from .account import Account
 from .follower import Follower
 from .library import Library
 from .options import Options
+from .settings import TIMEOUT
 from .shared import Inquiry, Lease, Shared
 from .view import View
 
@@ -54,6 +56,7 @@ class Lines:
         library: the client library.
         forced_host: the host to dial instead of the master's own (redis-py's ``force_master_ip``).
         min_others: other Sentinels that one must know to be believed (redis-py's ``min_other_sentinels``).
+        question_limit: seconds that a question to the Sentinels may take, where the user asks it himself.
         counts: whether switches are counted and told here; not where no connection is.
     """
 
@@ -68,6 +71,7 @@ class Lines:
         library: Library,
         forced_host: str | None = None,
         min_others: int = 0,
+        question_limit: float = TIMEOUT,
         counts: bool = True,
     ) -> None:
         self.master, self.to_master, self.shared = master, to_master, shared
@@ -76,7 +80,7 @@ class Lines:
         self.lease = Lease(shared, pool)
         self.follower: Follower = shared.follower(master)
         self.view: View[Phase] | View[Replicas] = self.follower.phases if to_master else self.follower.replicas
-        self._forced_host, self._min_others = forced_host, min_others
+        self._forced_host, self._min_others, self.question_limit = forced_host, min_others, question_limit
         self._counts = counts and to_master
         self._pool = weakref.ref(pool)
         self._members: weakref.WeakSet[Member] = weakref.WeakSet()
@@ -146,13 +150,24 @@ class Lines:
     @property
     def answers(self) -> bool:
         """Whether memory says where the master is, and can be trusted: a Sentinel is heard."""
-        known = self.follower.phases.current.address is not None
-        return known and self.shared.hearing and not self.follower.by_hand
+        follower = self.follower
+        known = follower.phases.current.address is not None
+        return known and self.shared.hearing and not follower.by_hand and follower.early is None
 
-    def inquire(self) -> Inquiry:
+    @property
+    def question_until(self) -> float:
+        """When a question that the user asks now is over, in monotonic seconds."""
+        return time.monotonic() + self.question_limit
+
+    @property
+    def patient_until(self) -> float:
+        """When a question is over that a command waits for: no sooner, and never before a link has had its time."""
+        return time.monotonic() + max(self.question_limit, self.shared.settings.patience)
+
+    def inquire(self, until: float) -> Inquiry:
         """Ask the Sentinels where the master is; see `Shared.inquire`."""
         self.account.asked()
-        return self.shared.inquire(self.follower)
+        return self.shared.inquire(self.follower, until)
 
     def note_refusals(self) -> None:
         """Say once what the Sentinels refuse, where that makes us slower."""
@@ -174,9 +189,10 @@ class Lines:
         self.follower.believe(Phase(Standing.OPEN, address, 0.0), found)
 
     def look_again(self) -> None:
-        """Forget what the library found, so that it is asked again; what the Watcher knows stays."""
-        if self.follower.by_hand:
-            self.follower.forget()
+        """Forget what nobody will correct, so that it is asked again; what the Watcher knows stays."""
+        follower = self.follower
+        if follower.by_hand or (follower.early is not None and self.shared.idle):
+            follower.forget()
 
     def manager(self) -> Any:
         """Return the Sentinel of the pool, or the Sentinel itself whose lines these are."""
@@ -197,16 +213,29 @@ class Lines:
         host, port = self.dialled(address, master=True)
         return host, port
 
-    def proved(self, probe: Probe) -> None:
+    @property
+    def unproved(self) -> Address | None:
+        """The node that the Sentinels have just named, to be asked for its ROLE; None where the library found it."""
+        return None if self.follower.by_hand else self.follower.phases.current.address
+
+    def judge(self, probe: Probe) -> StaleMaster | None:
         """
         Take what the node answered that the Sentinels have just named.
 
-        Raises:
-            Exception: `StaleMaster`, as the library's MasterNotFoundError too.
+        Args:
+            probe: its answer; without a role it proves nothing, and the Sentinels' word must do.
+
+        Returns:
+            The error where it is no master.
         """
-        if probe.role is not None and probe.role != "master":
-            self.account.not_master()
-            raise self.library.error(StaleMaster(self.master, str(probe.node), probe.role))
+        if probe.role is None or probe.role == "master":
+            return None
+        self.account.not_master()
+        return StaleMaster(self.master, str(probe.node), probe.role)
+
+    def refute(self) -> bool:
+        """Forget what the first Sentinels said; return whether it was they, so that others may know better."""
+        return self.shared.refute(self.follower)
 
     # -- news, in the Watcher's thread --------------------------------------------------------------
 

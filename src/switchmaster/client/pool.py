@@ -8,7 +8,7 @@ from .account import Account
 from .library import Library
 from .lines import Lines
 from .options import Options, take_options
-from .settings import settings_of
+from .settings import question_limit_of, settings_of
 from .shared import share
 
 __all__ = ["FollowingPool"]
@@ -58,6 +58,7 @@ class FollowingPool(_Theirs):
             self.library,
             getattr(sentinel_manager, "_force_master_ip", None),
             getattr(sentinel_manager, "min_other_sentinels", 0),
+            question_limit_of(sentinel_manager),
         )
 
     @property

@@ -18,7 +18,7 @@ from .library import Library
 from .lines import Lines
 from .options import take_options
 from .pool import FollowingPool
-from .settings import settings_of
+from .settings import question_limit_of, settings_of
 from .shared import Lease, share
 
 __all__ = ["FollowingSentinel", "client_from_url"]
@@ -184,6 +184,7 @@ class FollowingSentinel(_Theirs):
                 self.library,
                 self._force_master_ip,
                 self.min_other_sentinels,
+                question_limit_of(self),
                 counts=False,
             )
         return lines

@@ -17,12 +17,13 @@ from ..errors import UsageError
 from ..net.dial import AddressMap
 from ..net.sync import Watcher
 
-__all__ = ["Settings", "settings_of"]
+__all__ = ["TIMEOUT", "Settings", "question_limit_of", "settings_of"]
 
 TIMEOUT: Final = 1.0
-"""Seconds for an answer where the user names no ``socket_timeout`` for the Sentinels."""
+"""Seconds for a question where the user names no ``socket_timeout``."""
 SHORTEST: Final = 0.5
-"""Seconds that an answer may take at least: below this a busy machine looks like a dead Sentinel."""
+"""Seconds that the Watcher's own links give a Sentinel at least, however short the user's questions may be: they stay
+open, and below this a busy machine looks like a dead Sentinel."""
 POLL: Final = 1.0
 """Seconds between two questions to a Sentinel that lets nobody subscribe."""
 
@@ -89,7 +90,7 @@ class Settings:
 
     @property
     def patience(self) -> float:
-        """Seconds that a question to all Sentinels takes at most: connecting, answering, and a little for ourselves."""
+        """Seconds that a command waits for the Sentinels' answer: for a link to connect, to answer, and a little."""
         return 2 * self.timeout + 0.1
 
 
@@ -112,9 +113,20 @@ def settings_of(sentinel: Any, pool: Any, address_map: AddressMap | None, check_
         sentinels=tuple(sorted(addresses)),
         sentinel=_access(first.connection_kwargs, _is_tls(first), check_hostname),
         node=_access(said, tls, check_hostname),
-        timeout=max(SHORTEST, float(sentinel.sentinel_kwargs.get("socket_timeout") or TIMEOUT)),
+        timeout=max(SHORTEST, question_limit_of(sentinel)),
         address_map=address_map,
     )
+
+
+def question_limit_of(sentinel: Any) -> float:
+    """
+    Return the seconds that a question to the Sentinels may take as a whole: the user's ``socket_timeout``.
+
+    Args:
+        sentinel: the library's Sentinel, or ours; what its ``sentinel_kwargs`` say goes before its own argument.
+    """
+    said = (arguments.get("socket_timeout") for arguments in (sentinel.sentinel_kwargs, sentinel.connection_kwargs))
+    return float(next((seconds for seconds in said if seconds), TIMEOUT))
 
 
 def _is_tls(pool: Any) -> bool:

@@ -16,13 +16,16 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from ..core.decisions import Switch
 from ..core.facts import LinkState
-from ..core.gate import Standing
+from ..core.gate import UNKNOWN, Standing
 from ..core.topology import MasterState
-from ..errors import NoSentinelReachable, SwitchmasterError, UnknownMaster
+from ..errors import NoSentinelReachable, SwitchmasterError, UnknownMaster, WatcherClosed
+from ..net.locate import Location
 from ..net.sync import Watcher
 from .follower import Follower
 from .settings import Settings
@@ -34,9 +37,22 @@ REFRESH_EVERY: Final = 0.1
 """Seconds between two rounds of questions that clients cause, however many they are."""
 GRACE: Final = 0.25
 """Seconds that Sentinels which are heard have to tell of a master that they never spoke of."""
+SETTLE: Final = 0.05
+"""Seconds until what the first Sentinels say counts, while the Watcher has not heard enough of them: it knows more."""
 
 Inquiry: TypeAlias = Generator[tuple[object, float], None, SwitchmasterError | None]
 """Yields (turn seen, until when to wait for another), returns why the master is not known; None where it is."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """All Sentinels, asked directly for one master because none is heard."""
+
+    began: float
+    settled_at: float
+    """When what the first of them say counts, in monotonic seconds."""
+    location: Location | None = None
+    """None while the answers are waited for."""
 
 
 class Shared:
@@ -63,7 +79,9 @@ class Shared:
         self._asked_at = float("-inf")
         self._questions = 0
         self._asked = 0
-        self._established = self._idle = False
+        self._established = self.idle = False
+        self._directly: dict[str, _Asked] = {}
+        """The last question for each master that was asked without waiting for a link."""
         self._reasons: dict[str, str] = {}
         """Why no Sentinel was heard when all had failed last: somebody's question may have dialled them again since."""
 
@@ -115,28 +133,45 @@ class Shared:
                 self.watcher.soon(self._ask)
             return self._questions
 
-    def inquire(self, follower: Follower) -> Inquiry:
+    def inquire(self, follower: Follower, until: float) -> Inquiry:
         """
         Have the Sentinels asked for a master that is not known, and wait until it is known, or why it is not.
 
-        It takes `Settings.patience` at most.
+        Where none is heard, all are also asked directly, at once: what the first of them say counts after `SETTLE`,
+        unless the Watcher has heard enough of them before. So neither a silent Sentinel nor a link that takes longer
+        than the caller has, nor thousands of masters, stand between him and an answer.
 
         Args:
             follower: the master.
+            until: when it is over, in monotonic seconds.
         """
         began = time.monotonic()
         heard_before = self._established and self.hearing
         question = self.refresh()
-        until = began + (GRACE if heard_before else self.settings.patience)
-        while not self._is_known(follower):
+        if heard_before:
+            until = min(until, began + GRACE)
+        while True:
             turn = self.turns.current
-            over = time.monotonic() >= until or (self._asked >= question and self._idle)
+            asked = None if heard_before else self._ask_directly(follower, began, until)
+            if self._is_known(follower, asked):
+                return None
+            failed = self._asked >= question and self.idle and (asked is None or asked.location is not None)
+            over = failed or time.monotonic() >= until
             if over or (self._established and self.hearing and not heard_before):
-                failure = self._failure(follower, time.monotonic() - began)
+                failure = self._failure(follower, time.monotonic() - began, asked)
                 # It has looked between two turns of the Watcher. In the midst of one, followers are told last.
-                return None if self._is_known(follower) else failure
+                return None if self._is_known(follower, asked) else failure
             yield turn, until
-        return None
+
+    def refute(self, follower: Follower) -> bool:
+        """Forget what the first Sentinels said of a master; return whether that was all that was known of it."""
+        if follower.early is None:
+            return False
+        with self._holding():
+            now = time.monotonic()
+            self._directly[follower.master] = _Asked(now, now, Location())
+        follower.forget()
+        return True
 
     @property
     def denied(self) -> str:
@@ -150,18 +185,48 @@ class Shared:
             return any("grant" in reason for reason in failure.reasons.values())
         return not self.watcher.masters()
 
-    def _is_known(self, follower: Follower) -> bool:
-        return follower.phases.current.standing is not Standing.UNKNOWN and self.hearing
+    def _ask_directly(self, follower: Follower, began: float, until: float) -> _Asked:
+        """Return the newest question for a master that went to all Sentinels at once; a new one where that is older."""
+        with self._holding():
+            asked = self._directly.get(follower.master)
+            if asked is None or (asked.location is not None and asked.began < began - REFRESH_EVERY):
+                now = time.monotonic()
+                asked = self._directly[follower.master] = _Asked(now, now + min(SETTLE, max(0.0, until - now) / 2))
+                self._begin_to_ask(follower, asked, asked.settled_at - now)
+            return asked
 
-    def _failure(self, follower: Follower, waited: float) -> SwitchmasterError:
-        topology = self.watcher.topology
-        heard = [one.name for one in topology.sentinels.values() if one.state is LinkState.LIVE]
-        if heard:
-            return UnknownMaster(follower.master, self.watcher.masters(), heard)
-        silent = f"no answer within {self.settings.timeout:g} s"
+    def _begin_to_ask(self, follower: Follower, asked: _Asked, settle: float) -> None:
+        watcher = self._watcher
+        if watcher is None:  # it has ended meanwhile, and so has the question
+            asked.location = Location()
+            return
+        try:
+            answers = watcher.begin_locate(follower.master, settle)
+        except WatcherClosed:
+            asked.location = Location()
+        else:
+            answers.add_done_callback(lambda done: watcher.soon(lambda: self._take_location(follower, asked, done)))
+
+    def _is_known(self, follower: Follower, asked: _Asked | None) -> bool:
+        phase = follower.phases.current
+        if phase.standing is Standing.UNKNOWN:
+            return False
+        found = asked.location.found if asked is not None and asked.location is not None else None
+        return self.hearing or (found is not None and found.address == phase.address)
+
+    def _failure(self, follower: Follower, waited: float, asked: _Asked | None) -> SwitchmasterError:
+        topology, location = self.watcher.topology, (asked and asked.location) or Location()
         states = topology.sentinels.values()
-        reasons: dict[str, str] = {one.name: one.reason or self._reasons.get(one.name) or silent for one in states}
-        return NoSentinelReachable(reasons, waited)
+        heard = {one.name for one in states if one.state is LinkState.LIVE}
+        heard |= {name for name, answer in location.answers.items() if answer.address is None}
+        if heard:
+            return UnknownMaster(follower.master, self.watcher.masters(), sorted(heard))
+        named = {name: f"it names {answer.address}, and is not heard" for name, answer in location.answers.items()}
+        told = location.reasons | self._reasons | named
+        silent = f"no answer within {waited:.3g} s"
+        return NoSentinelReachable(
+            {one.name: named.get(one.name) or one.reason or told.get(one.name) or silent for one in states}, waited
+        )
 
     # -- in the Watcher's thread --------------------------------------------------------------------
 
@@ -183,9 +248,28 @@ class Shared:
             return
         if watcher.idle:
             self._reasons = {one.name: one.reason for one in watcher.topology.sentinels.values() if one.reason}
-        self.hearing, self._idle, self._established = watcher.hearing, watcher.idle, watcher.established
+        if self.hearing and not watcher.hearing:
+            self._directly.clear()  # what was said before this silence answers no question any more
+        self.hearing, self.idle, self._established = watcher.hearing, watcher.idle, watcher.established
         for follower in list(self._followers.values()):
-            follower.look(self._state(watcher, follower.master))
+            if self._established or follower.early is None:
+                follower.look(self._state(watcher, follower.master))
+        self.turns.set(object())
+
+    def _take_location(self, follower: Follower, asked: _Asked, done: Future[Location]) -> None:
+        """Take what the Sentinels answered directly; the Watcher has the word until they have settled."""
+        ended = done.cancelled() or done.exception() is not None  # with its Watcher
+        location = Location() if ended else done.result()
+        found, left = location.found, asked.settled_at - time.monotonic()
+        watcher = self._watcher
+        if location.answers and not self.hearing and watcher is not None:
+            watcher.refresh()  # who answers can be listened to: its link need not wait to be dialled again
+        if found is not None and left > 0:
+            return _call_later(left, lambda: self._take_location(follower, asked, done))
+        newest = self._directly.get(follower.master) is asked
+        if found is not None and newest and not self._established and follower.phases.current is UNKNOWN:
+            follower.expect(found)
+        asked.location = location
         self.turns.set(object())
 
     def _state(self, watcher: Watcher, master: str) -> MasterState | None:
@@ -249,8 +333,8 @@ class Shared:
 
     def _know_nothing(self) -> None:
         """Forget what the Watcher said of itself; the next question starts another, however soon it comes."""
-        self.hearing = self._established = self._idle = False
-        self._reasons = {}
+        self.hearing = self._established = self.idle = False
+        self._reasons, self._directly = {}, {}
         self._asked_at, self._asked, self._questions = float("-inf"), 0, 0
 
     def _renew(self) -> None:

@@ -10,10 +10,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Self
 
+from ..core.facts import Probe
 from ..core.gate import Limits
+from ..core.model import Address
 from ..core.reach import Ask, Dial, Effect, HangUp, Wait
 from ..errors import SwitchmasterError
 from .connection import COMEBACKS, MARKS, FollowingConnection
@@ -157,7 +160,7 @@ class Connection(FollowingConnection, _Theirs):
             case HangUp():
                 self._hang_up()
             case Ask():
-                return ask(self._lines)
+                return ask(self._lines, self._lines.patient_until)
         return None
 
     def _dial(self, address: Any, master: bool) -> Exception | None:
@@ -323,7 +326,7 @@ class Sentinel(FollowingSentinel, _Theirs):
             Pairs of host and port, as they are dialled; none where no Sentinel tells.
         """
         lines = self._lines(service_name)
-        if not lines.answers and ask(lines) is not None:
+        if not lines.answers and ask(lines, lines.question_until) is not None:
             return []
         return list(super().discover_slaves(service_name)) if lines.follower.by_hand else self._replicas(lines)
 
@@ -354,9 +357,9 @@ class Sentinel(FollowingSentinel, _Theirs):
         self.close()
 
 
-def ask(lines: Lines) -> Exception | None:
+def ask(lines: Lines, until: float) -> Exception | None:
     """Have the Sentinels asked for a master; return None when it is known, or why it is not."""
-    plan = lines.inquire()
+    plan = lines.inquire(until)
     try:
         while True:
             lines.shared.turns.wait(*next(plan))
@@ -381,11 +384,25 @@ def _ask_as_library(manager: Any, master: str, replicas: bool) -> tuple[Any, Any
 def discover(lines: Lines) -> tuple[str, int]:
     """Return what to connect to for a master; see `Sentinel.discover_master`."""
     lines.lease.open()
-    if not lines.answers:
-        failure = ask(lines)
+    stale: SwitchmasterError | None = None
+    until = lines.question_until
+    while not lines.answers:
+        failure = ask(lines, until)
         if isinstance(failure, SwitchmasterError):
-            raise lines.library.error(failure)
-        address = lines.follower.phases.current.address
-        if address is not None and not lines.follower.by_hand:
-            lines.proved(lines.shared.watcher.role(address))
+            raise lines.library.error(stale or failure)
+        address, left = lines.unproved, until - time.monotonic()
+        stale = lines.judge(_role(lines, address, left)) if address is not None and left > 0 else None
+        if stale is None:
+            break
+        if not lines.refute() and lines.unproved == address:
+            raise lines.library.error(stale)
     return lines.found()
+
+
+def _role(lines: Lines, node: Address, seconds: float) -> Probe:
+    asked = lines.shared.watcher.begin_role(node)
+    try:
+        return asked.result(seconds)
+    except TimeoutError:
+        asked.cancel()
+        return Probe(node, None, f"no answer within {seconds:.3g} s")

@@ -21,7 +21,7 @@ from typing import Any, cast
 from ..core.resp import plain
 from .dial import DialTarget, describe_error
 
-__all__ = ["Shell"]
+__all__ = ["Shell", "connect_options"]
 
 _log = logging.getLogger("switchmaster")
 
@@ -175,9 +175,7 @@ class Shell(ABC):
                     lambda: _Pipe(self, stream, attempt),
                     target.address.host,
                     target.address.port,
-                    ssl=target.context,
-                    server_hostname=_server_name(target),
-                    **_eyeballs(self._loop, target.address.host),
+                    **connect_options(self._loop, target),
                 )
         except Exception as error:
             # Whatever it is, also from the caller's dial: it is this attempt that failed, not the
@@ -271,17 +269,15 @@ class _Pipe(asyncio.Protocol):
         self._transport.abort()
 
 
-def _server_name(target: DialTarget) -> str | None:
-    if target.context is None:
-        return None
-    return target.server_name or target.address.host
-
-
-def _eyeballs(loop: asyncio.AbstractEventLoop, host: str) -> dict[str, Any]:
-    """Return the option that tries a name's addresses side by side; uvloop has none, and tries them in turn."""
-    if _is_ip(host) or not isinstance(loop, asyncio.BaseEventLoop):
-        return {}
-    return {"happy_eyeballs_delay": _HAPPY_EYEBALLS}
+def connect_options(loop: asyncio.AbstractEventLoop, target: DialTarget) -> dict[str, Any]:
+    """Return the options of ``create_connection`` for a target: TLS, and a name's addresses tried side by side."""
+    options: dict[str, Any] = {"ssl": target.context}
+    if target.context is not None:
+        options["server_hostname"] = target.server_name or target.address.host
+    # uvloop has no such option, and tries the addresses in turn.
+    if not _is_ip(target.address.host) and isinstance(loop, asyncio.BaseEventLoop):
+        options["happy_eyeballs_delay"] = _HAPPY_EYEBALLS
+    return options
 
 
 def _is_ip(host: str) -> bool:

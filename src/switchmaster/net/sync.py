@@ -27,6 +27,7 @@ from ..core.topology import MasterState, Topology
 from ..errors import WaitTimeout, WatcherClosed
 from . import watcher as asynchronous
 from .feeds import Feed
+from .locate import Location
 from .watcher import AddressLike, Heard
 
 __all__ = ["Stream", "Watcher"]
@@ -410,6 +411,10 @@ class Watcher:
     def begin_role(self, node: Address) -> concurrent.futures.Future[Probe]:
         """Ask as `role` does, without waiting; the future gets what it returns, or raises."""
         return self._running().begin(self._watcher.role(node))
+
+    def begin_locate(self, name: str, settle: float) -> concurrent.futures.Future[Location]:
+        """Ask the Sentinels for one master without waiting for any link, nor for the answer; see `locate`."""
+        return self._running().begin(self._watcher.locate(name, settle))
 
     @property
     def counters(self) -> dict[str, int]:

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -41,6 +42,7 @@ from .arguments import AddressLike, check_several, read_address, read_grade
 from .connection import Connection
 from .dial import AddressMap, DialTarget, Tls, map_address
 from .feeds import Feed
+from .locate import Location, locate
 from .node import NodeConnection
 from .probes import Probes
 from .readers import Readers, Turn
@@ -319,6 +321,12 @@ class Watcher:
         """
         self._check_running()
         return await self._probes.ask_once(node)
+
+    async def locate(self, name: str, settle: float) -> Location:
+        """Ask the Sentinels that the user named for one master, without waiting for any link; see `locate`."""
+        self._check_running()
+        asked = {sentinel: partial(self._target, address, False) for sentinel, address in self._seeds.items()}
+        return await locate(name, asked, self._credentials, self._timeout, settle)
 
     def dialled(self, address: Address) -> Address:
         """Return what to connect to for an announced address, by ``address_map``."""
