@@ -5,6 +5,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 MADE_FROM := pyproject.toml src/switchmaster/_version.py tools/make_venv.sh
 TESTS ?=
+PURE := tests/unit tests/replay tests/sim tests/test_tidy.py tests/test_packaging.py
 SECONDS ?= 60
 FAILOVERS ?= 300
 SEEDS ?= 2000
@@ -20,8 +21,14 @@ setup: $(VENV)/made-dev  ## make .venv with the project and its tools installed,
 demo: $(VENV)/made-demo  ## crash a real master and hear the failover live, in under two minutes
 	@$(VENV)/bin/switchmaster demo
 
+# Those that take nothing but time of a processor share all of them; the others measure, and run one after the other.
 test: $(VENV)/made-dev  ## run every test that this machine can; TESTS='tests/unit -k name' for some
+ifeq ($(TESTS),)
+	@$(PY) -m pytest -n auto $(PURE)
+	@$(PY) -m pytest tests $(PURE:%=--ignore=%)
+else
 	@$(PY) -m pytest $(TESTS)
+endif
 
 check: $(VENV)/made-dev  ## lint, format, types, import rules, documentation
 	@$(PY) -m ruff check .
