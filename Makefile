@@ -6,12 +6,13 @@ PY := $(VENV)/bin/python
 MADE_FROM := pyproject.toml src/switchmaster/_version.py tools/make_venv.sh
 TESTS ?=
 PURE := tests/unit tests/replay tests/sim tests/test_tidy.py tests/test_packaging.py
-SECONDS ?= 60
 FAILOVERS ?= 300
+SEED ?=
+SERVER ?=
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check sim mutants bench fuzz soak docs clean
+.PHONY: help setup demo test check sim mutants chaos bench fuzz soak docs clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -44,9 +45,14 @@ sim: $(VENV)/made-dev  ## run the simulation on all cores; SEEDS=10000 for more 
 mutants: $(VENV)/made-dev  ## show that the simulation catches faults that are put into the product
 	@$(PY) tests/sim/mutants.py
 
+chaos: SECONDS ?= 120
+chaos: $(VENV)/made-dev  ## break real servers for SECONDS (120) by SEED, on SERVER, and hold what was told against the truth
+	@PYTHONPATH=tests $(PY) -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(SERVER),--server $(SERVER))
+
 bench: $(VENV)/made-dev  ## run the benchmarks in bench/ beside redis-py, and write bench/RESULTS.md
 	@$(PY) bench/results.py
 
+fuzz: SECONDS ?= 60
 fuzz: $(VENV)/made-dev  ## run every fuzz target for SECONDS (60), by atheris where it is installed
 	@$(PY) fuzz/drive.py --seconds $(SECONDS)
 

@@ -1,0 +1,235 @@
+"""
+The application: clients of ours with one Watcher, and writers by threads and by tasks.
+
+Nothing is kept in memory of what was written: each writer has a ledger, a file, so that what grows is not ours. (That
+is why these are not the writers of `traffic`.) A number is sent once; what failed is noted, and the next one follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import struct
+import sys
+import threading
+import time
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from flatness import Measure
+from switchmaster.core import grammar
+from switchmaster.core.decisions import Notice, Switch
+from switchmaster.redis import Sentinel
+from switchmaster.redis.asyncio import Sentinel as AsyncSentinel
+
+__all__ = ["MEASURES", "Entry", "Following", "Ledger"]
+
+Where: TypeAlias = tuple[str, int]
+
+THREAD_PACE, TASK_PACE = 0.01, 0.04
+"""Seconds between two writes of one thread, of one task."""
+TASKS = 4
+"""Tasks for each master; beside one thread."""
+HOLD = 5.0
+"""What the documentation says where COORDINATED is used."""
+SOCKET_TIMEOUT = 1.0
+JOIN_LIMIT = 40.0
+"""Seconds: a command waits ten for a master, and may then be sent to one that does not answer."""
+ENTRY = struct.Struct("<ddIB")
+
+MEASURES = (
+    Measure("RSS in KB", 3072, "since malloc keeps pieces of what was freed", each=8),
+    Measure("blocks", 1500, "since 4,096 tries are remembered, and clients reconnect at their own time", each=20),
+    Measure("descriptors", 12, "since connections are cut and dialled again all the time"),
+    Measure("threads", 0, "since nothing starts one"),
+    Measure("tasks", 4, "since probes and dials are under way all the time"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command, as its writer saw it."""
+
+    sent: float
+    ended: float
+    number: int
+    error: str
+    """The type of the error; empty for an acknowledgement."""
+
+
+class Ledger:
+    """
+    What one writer did, in a file.
+
+    Args:
+        master: whose it is.
+        key: the list that it writes to.
+        path: the file.
+    """
+
+    def __init__(self, master: str, key: str, path: Path) -> None:
+        self.master, self.key = master, key
+        self._path, self._file = path, path.open("wb")
+        self._errors = [""]
+
+    def note(self, sent: float, number: int, error: Exception | None = None) -> None:
+        """Write down what came of one command, now."""
+        name = "" if error is None else type(error).__name__
+        if name not in self._errors:
+            self._errors.append(name)
+        self._file.write(ENTRY.pack(sent, time.monotonic(), number, self._errors.index(name)))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def entries(self) -> Iterator[Entry]:
+        """Read it again."""
+        for sent, ended, number, error in ENTRY.iter_unpack(self._path.read_bytes()):
+            yield Entry(sent, ended, number, self._errors[error])
+
+
+class Following:
+    """
+    All that follows the masters, while the block lasts.
+
+    Args:
+        sentinels: their addresses, as they are announced.
+        masters: names.
+        table: what is announced -> what is dialled.
+        folder: for the ledgers.
+    """
+
+    def __init__(
+        self, sentinels: Sequence[Where], masters: Sequence[str], table: Mapping[Where, Where], folder: Path
+    ) -> None:
+        self.switches: list[tuple[float, Switch]] = []
+        """With when each was told (monotonic seconds)."""
+        self.notices: list[tuple[float, Notice]] = []
+        self.ledgers: list[Ledger] = []
+        self.samples = {measure.name: array("d") for measure in MEASURES}
+        self._masters, self._folder = tuple(masters), folder
+        self._options = {"hold": HOLD, "address_map": dict(table), "socket_timeout": SOCKET_TIMEOUT}
+        self._sentinels = list(sentinels)
+        self._stop = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self.sentinel = Sentinel(self._sentinels, **self._options, retry=Retry(NoBackoff(), 0))
+        self._clients: dict[str, Any] = {name: self.sentinel.master_for(name) for name in masters}
+        by_tasks = [self._ledger(name, f"task-{number}") for name in masters for number in range(TASKS)]
+        self._threads = [
+            *(threading.Thread(target=self._write, args=(self._ledger(name, "thread"),)) for name in masters),
+            threading.Thread(target=self._loop.run_until_complete, args=(self._write_in_loop(by_tasks),)),
+        ]
+
+    def __enter__(self) -> Self:
+        watcher = self.sentinel.watcher
+        watcher.on_switch(lambda switch: self.switches.append((time.monotonic(), switch)))
+        watcher.on_notice(lambda notice: self.notices.append((time.monotonic(), notice)))
+        # Each sample collects garbage: that must not take long, or it would be seen in how soon switches are known.
+        gc.collect()
+        gc.freeze()
+        for thread in self._threads:
+            thread.daemon = True  # one that never comes back must fail the run, not keep the interpreter
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_writing()
+        gc.unfreeze()
+        for client in self._clients.values():
+            client.close()
+        self.sentinel.close()
+        self._loop.close()
+
+    def stop_writing(self) -> None:
+        """End the writers; a second time does nothing."""
+        self._stop.set()
+        deadline = time.monotonic() + JOIN_LIMIT
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        assert not any(thread.is_alive() for thread in self._threads), "a command never came back"
+        for ledger in self.ledgers:
+            ledger.close()
+
+    def believed(self) -> dict[str, Where]:
+        """Return where the Watcher believes each master to be."""
+        return {name: self.sentinel.watcher.master(name) for name in self._masters}
+
+    def hears_all(self) -> bool:
+        """Whether the Watcher hears every Sentinel about every master."""
+        states = [self.sentinel.watcher.state(name) for name in self._masters]
+        return all(sum(one.live for one in state.opinions) == len(self._sentinels) for state in states)
+
+    def sample(self) -> None:
+        """Take each measure."""
+        # It is bounded, and goes on filling with epochs.
+        grammar._parse_cached.cache_clear()
+        gc.collect()
+        tasks = asyncio.run_coroutine_threadsafe(_count(), self._loop).result(10)
+        counted: list[int] = []
+        done = threading.Event()
+        self.sentinel.watcher.soon(lambda: (counted.append(len(asyncio.all_tasks())), done.set()))
+        assert done.wait(10), "the Watcher's loop stands still"
+        found = (
+            _rss(),
+            sys.getallocatedblocks(),
+            len(os.listdir("/proc/self/fd")),
+            threading.active_count(),
+            tasks + counted[0],
+        )
+        for measure, value in zip(MEASURES, found, strict=True):
+            self.samples[measure.name].append(value)
+
+    # -- writers ------------------------------------------------------------------------------------
+
+    def _ledger(self, master: str, writer: str) -> Ledger:
+        ledger = Ledger(master, f"{master}-{writer}", self._folder / f"{master}-{writer}.ledger")
+        self.ledgers.append(ledger)
+        return ledger
+
+    def _write(self, ledger: Ledger) -> None:
+        client = self._clients[ledger.master]
+        number = 0
+        while not self._stop.wait(THREAD_PACE):
+            number, sent = number + 1, time.monotonic()
+            try:
+                client.rpush(ledger.key, number)
+            except Exception as error:
+                ledger.note(sent, number, error)
+            else:
+                ledger.note(sent, number)
+
+    async def _write_in_loop(self, ledgers: Sequence[Ledger]) -> None:
+        sentinel = AsyncSentinel(self._sentinels, **self._options, retry=AsyncRetry(NoBackoff(), 0))
+        clients: dict[str, Any] = {name: sentinel.master_for(name) for name in self._masters}
+        await asyncio.gather(*(self._write_in_task(clients[ledger.master], ledger) for ledger in ledgers))
+        for client in clients.values():
+            await client.aclose()
+        await sentinel.aclose()
+
+    async def _write_in_task(self, client: Any, ledger: Ledger) -> None:
+        number = 0
+        while not self._stop.is_set():
+            number, sent = number + 1, time.monotonic()
+            try:
+                await client.rpush(ledger.key, number)
+            except Exception as error:
+                ledger.note(sent, number, error)
+            else:
+                ledger.note(sent, number)
+            await asyncio.sleep(TASK_PACE)
+
+
+async def _count() -> int:
+    return len(asyncio.all_tasks())
+
+
+def _rss() -> float:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024

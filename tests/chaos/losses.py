@@ -1,0 +1,145 @@
+"""
+Hold what was acknowledged against what is there: writes lost, writes carried out twice, and errors, by what was wrong.
+
+Pure. A master that is killed or stopped may have acknowledged what no replica has; so may a node that was promoted and
+that the Sentinels did not keep. Nothing else may be lost, and in a planned failover no command may fail.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from .faults import Deed
+from .following import Entry
+from .schedule import Kind
+from .verdict import UNASKED, Astray, Told, Verdict
+
+__all__ = ["Account", "Written", "account"]
+
+BEFORE = 1.0
+"""Seconds before a fault in which what is acknowledged may not have come to a replica yet."""
+UNDER_WAY = 0.1
+"""Seconds by which an acknowledgement may come after the way back was told."""
+COSTLY = {Kind.CRASH, Kind.HANG}
+"""These may lose what was acknowledged before the promotion."""
+FREE = {Kind.PLANNED, Kind.COORDINATED}
+ASTRAY = "astray"
+"""The kind of a loss, where a node was promoted that the Sentinels let go, and no leader of ours died."""
+NONE = "no fault"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one writer did, and what the master has of it at the end."""
+
+    master: str
+    key: str
+    entries: Iterable[Entry]
+    kept: Sequence[int]
+
+
+@dataclass
+class Account:
+    """What came of all writes, by the kind of failover or fault that was at work."""
+
+    acknowledged: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    errors: dict[str, Counter[str]] = field(default_factory=dict)
+    twice: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    """Losses and errors that must not be."""
+
+    def findings(self) -> list[str]:
+        """Say everything that must not be."""
+        return [*self.wrong, *(f"carried out twice: {each}" for each in self.twice)]
+
+
+def account(written: Iterable[Written], verdict: Verdict, deeds: Sequence[Deed]) -> Account:
+    """
+    Count what was lost, and what failed.
+
+    Args:
+        written: by each writer.
+        verdict: the switches that happened, and when the application went astray.
+        deeds: what was done meanwhile.
+    """
+    came = Account()
+    for each in written:
+        told = [one for one in verdict.told if one.kept.master == each.master]
+        astray = [one for one in verdict.astray if one.master == each.master]
+        _count(came, each, told, astray, [one for one in deeds if _hits(one, each.master)])
+    return came
+
+
+def _count(
+    came: Account, written: Written, told: Sequence[Told], astray: Sequence[Astray], deeds: Sequence[Deed]
+) -> None:
+    there = Counter(written.kept)
+    came.twice += [f"{written.key} has {number} {times} times" for number, times in there.items() if times > 1]
+    lost: Counter[tuple[str, str]] = Counter()
+    failed: Counter[tuple[str, str]] = Counter()
+    first: dict[tuple[str, str], Entry] = {}
+    for entry in written.entries:
+        if entry.error:
+            kind, wrong = _blame_error(entry, told, deeds)
+            came.errors.setdefault(kind, Counter())[entry.error] += 1
+            if wrong:
+                failed[kind, entry.error] += 1
+                first.setdefault((kind, entry.error), entry)
+            continue
+        came.acknowledged += 1
+        if entry.number not in there:
+            kind, wrong = _blame_loss(entry, told, astray, deeds)
+            came.lost[kind] += 1
+            if wrong:
+                lost[kind, wrong] += 1
+                first.setdefault((kind, wrong), entry)
+    for (kind, wrong), many in lost.items():
+        entry = first[kind, wrong]
+        came.wrong.append(
+            f"lost {many} acknowledged writes of {written.key} in {kind} ({wrong}), "
+            f"the first {entry.number}, acknowledged at {entry.ended:.3f}"
+        )
+    for (kind, error), many in failed.items():
+        entry = first[kind, error]
+        came.wrong.append(
+            f"{many} x {error} of {written.key} in {kind}, the first {entry.number}, "
+            f"sent at {entry.sent:.3f}, failed at {entry.ended:.3f}"
+        )
+
+
+def _blame_loss(entry: Entry, told: Sequence[Told], astray: Iterable[Astray], deeds: Sequence[Deed]) -> tuple[str, str]:
+    """Say which failover has lost a write, and why it must not have; empty where it may."""
+    if any(one.begin <= entry.ended <= one.end + UNDER_WAY for one in astray):
+        died = any(one.fault.kind is Kind.LEADER_DIES and one.touches(entry.ended, entry.ended) for one in deeds)
+        return (Kind.LEADER_DIES if died else ASTRAY), ""
+    following = next((one for one in told if one.promotion and one.promotion.at >= entry.ended), None)
+    if following is None:
+        return NONE, "no failover followed"
+    # What the new master has acknowledged must be kept; what the old one has, may have come to no replica.
+    deed = following.deed
+    if deed is not None and deed.fault.kind in COSTLY and deed.touches(entry.ended, entry.ended + BEFORE):
+        return following.kind, ""
+    return following.kind, f"{following.kind} may lose none"
+
+
+def _blame_error(entry: Entry, told: Sequence[Told], deeds: Iterable[Deed]) -> tuple[str, bool]:
+    """Say under what a command has failed, and whether it must not have."""
+    at_work = [each.fault.kind for each in deeds if each.touches(entry.sent, entry.ended)]
+    costly = [kind for kind in at_work if kind not in FREE]
+    if costly:
+        return costly[0], False
+    if any(one.deed is None and one.promotion and _is_near(entry, one.promotion.at) for one in told):
+        return UNASKED, False
+    return (at_work[0] if at_work else NONE), True
+
+
+def _hits(deed: Deed, master: str) -> bool:
+    """Whether a fault can make a command fail."""
+    return deed.fault.master == master or deed.fault.kind is Kind.DEAF
+
+
+def _is_near(entry: Entry, at: float) -> bool:
+    return entry.sent - BEFORE <= at <= entry.ended + BEFORE

@@ -1,0 +1,234 @@
+"""
+One run: a deployment, faults, the application, the observer; then peace, and the verdict.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from client_lab import sockets, watcher_threads
+from conditions import eventually
+from switchmaster.lab import Lab, ServerBinary
+
+from . import observer, truth
+from .faults import Deed, Faults
+from .following import MEASURES, Following
+from .links import Links
+from .losses import Account, Written, account
+from .schedule import MASTERS, SENTINELS, Fault, Kind, draw
+from .verdict import Report, Verdict, judge
+
+__all__ = ["Outcome", "tell"]
+
+Where = tuple[str, int]
+
+REPLICAS = 2
+FAILOVER_TIMEOUT_MS = 4000
+PEACE_LIMIT = 60.0
+CALM = 2.0
+"""Seconds of peace at both ends, in which nothing may happen."""
+SAMPLES = 60
+LATER = 6.0
+"""Seconds after peace by which the last news is there: what was decided is told again to nobody."""
+
+
+@dataclass
+class Outcome:
+    """What came of one run."""
+
+    server: str
+    seed: int
+    seconds: float
+    begun: float = 0.0
+    """Monotonic seconds."""
+    deeds: list[Deed] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    written: list[Written] = field(default_factory=list)
+    lines: list[tuple[float, str]] = field(default_factory=list)
+    """What happened: seconds after the beginning, and a sentence."""
+    verdict: Verdict = field(default_factory=Verdict)
+    account: Account = field(default_factory=Account)
+    samples: Mapping[str, list[float]] = field(default_factory=dict)
+    pace: Mapping[str, float] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+    """Findings that are neither about switches nor about writes."""
+    counters: Mapping[str, float] = field(default_factory=dict)
+
+    def findings(self) -> list[str]:
+        """Say everything that must not be."""
+        return [*self.verdict.findings(), *self.account.findings(), *self.others]
+
+    def transcript(self) -> str:
+        """Tell the whole story in order, and how to hear it again."""
+        head = [*self.findings(), f"again: python -m chaos --seed {self.seed} --seconds {self.seconds:g}"]
+        head.append(f"monotonic times begin at {self.begun:.3f}")
+        return "\n".join([*head, *(f"{at:8.3f}  {line}" for at, line in sorted(self.lines))])
+
+
+def tell(binary: ServerBinary, seed: int, seconds: float) -> Outcome:
+    """
+    Run one schedule for real.
+
+    Args:
+        binary: the server.
+        seed: of the schedule.
+        seconds: of faults; start, peace and the end come on top.
+    """
+    outcome = Outcome(binary.describe(), seed, seconds)
+    options = {
+        "masters": MASTERS,
+        "replicas": REPLICAS,
+        "sentinels": SENTINELS,
+        # Valkey 9.1 keeps old opinions, which may start a second failover where this is short.
+        "down_after_ms": 3000 if binary.kind == "valkey" else 1000,
+        "failover_timeout_ms": FAILOVER_TIMEOUT_MS,
+    }
+    before = sockets()
+    with (
+        tempfile.TemporaryDirectory(prefix="switchmaster-chaos-") as folder,
+        Lab(binary=str(binary.path), **options) as lab,
+        Links({server.name: server.address for server in lab.servers}) as links,
+    ):
+        seen = Path(folder, "seen.jsonl")
+        try:
+            with observed(lab, seen):
+                _live_through(outcome, lab, links, Path(folder), draw(seed, seconds, kinds_of(binary)))
+        finally:
+            _judge(outcome, lab, seen)
+    _check_nothing_left(outcome, before)
+    return outcome
+
+
+def kinds_of(binary: ServerBinary) -> list[Kind]:
+    """Return what a server can go through."""
+    lacking = set[Kind]()
+    if binary.kind != "valkey" or binary.version < (9,):
+        lacking.add(Kind.COORDINATED)
+    if binary.kind == "redis" and binary.version < (7,):
+        # Redis 6.2 keeps a Sentinel that came back as another for ever, as one that is down and has a vote.
+        lacking |= {Kind.SENTINEL_FORGETS, Kind.SENTINEL_ANEW}
+    return [kind for kind in Kind if kind not in lacking]
+
+
+@contextmanager
+def observed(lab: Lab, seen: Path) -> Iterator[None]:
+    """Let the observer look while the block lasts."""
+    plan = {
+        "nodes": {node.name: node.address for name in MASTERS for node in lab.nodes(name)},
+        "sentinels": {sentinel.name: sentinel.address for sentinel in lab.sentinels},
+        "masters": MASTERS,
+    }
+    process = subprocess.Popen([sys.executable, "-P", observer.__file__, str(seen)], stdin=subprocess.PIPE, text=True)
+    assert process.stdin is not None  # we asked for a pipe
+    try:
+        process.stdin.write(json.dumps(plan) + "\n")
+        process.stdin.flush()
+        yield
+    finally:
+        process.stdin.close()
+        assert process.wait(10) == 0, "the observer failed"
+
+
+def _live_through(outcome: Outcome, lab: Lab, links: Links, folder: Path, schedule: Sequence[Fault]) -> None:
+    with Following(lab.sentinel_addresses, MASTERS, links.table, folder) as following:
+        eventually(following.hears_all, what="the Watcher to hear every Sentinel")
+        outcome.begun = time.monotonic()
+        faults = Faults(lab, links, schedule, lambda line: _say(outcome, time.monotonic(), line))
+        outcome.deeds = faults.deeds
+        time.sleep(CALM)
+        with sampled(following, outcome):
+            faults.run()
+        _come_right(outcome, lab, following)
+        following.stop_writing()
+        outcome.counters = {**following.sentinel.watcher.counters, **following.sentinel.counters}
+        _write_down(outcome, lab, following)
+
+
+@contextmanager
+def sampled(following: Following, outcome: Outcome) -> Iterator[None]:
+    """Take samples while the block lasts."""
+    over = threading.Event()
+    every = outcome.seconds / SAMPLES
+
+    def take() -> None:
+        while not over.wait(every):
+            following.sample()
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(30)
+
+
+def _come_right(outcome: Outcome, lab: Lab, following: Following) -> None:
+    """Wait for peace, and see that the application knows the truth then."""
+    try:
+        lab.wait_until_settled(PEACE_LIMIT)
+        eventually(following.hears_all, PEACE_LIMIT, what="the Watcher to hear every Sentinel again")
+        eventually(lambda: _wrong_about(lab, following) == "", LATER, what="the truth")
+    except Exception as error:
+        outcome.others.append(f"after the repair: {error}; {_wrong_about(lab, following)}")
+    time.sleep(CALM)
+
+
+def _wrong_about(lab: Lab, following: Following) -> str:
+    true = {name: lab.master(name).address for name in MASTERS}
+    believed = following.believed()
+    wrong = [name for name in MASTERS if true[name] != believed[name]]
+    return "; ".join(f"{name} is at {true[name]}, and is believed at {believed[name]}" for name in wrong)
+
+
+def _write_down(outcome: Outcome, lab: Lab, following: Following) -> None:
+    outcome.samples = {name: list(values) for name, values in following.samples.items()}
+    outcome.others += [fault for measure in MEASURES if (fault := measure.fault(outcome.samples[measure.name]))]
+    for at, switch in following.switches:
+        _say(outcome, at, f"SWITCH {switch.master} to {switch.new}, epoch {switch.epoch}, {switch.cause}: {switch.why}")
+    for at, notice in following.notices:
+        _say(outcome, at, f"notice {notice.kind} of {notice.master}: {notice.text}")
+    outcome.reports = [
+        Report(at, one.master, one.old, one.new, one.epoch, one.incarnation) for at, one in following.switches
+    ]
+    for ledger in following.ledgers:
+        with lab.master(ledger.master).client(5.0) as client:
+            kept = [int(item) for item in client.call("LRANGE", ledger.key, 0, -1)]
+        outcome.written.append(Written(ledger.master, ledger.key, list(ledger.entries()), kept))
+
+
+def _judge(outcome: Outcome, lab: Lab, seen: Path) -> None:
+    groups = {name: {node.name: node.address for node in lab.nodes(name)} for name in MASTERS}
+    with seen.open(encoding="utf-8") as lines:
+        true = truth.read(lines, groups, SENTINELS)
+    outcome.pace = true.pace
+    for role in true.roles:
+        _say(outcome, role.at, f"node {role.node[1]} says {role.role}")
+    for held in true.held:
+        leads = ", leads a failover" if held.leading else ""
+        _say(outcome, held.at, f"{held.sentinel} holds {held.address} of {held.master}, epoch {held.epoch}{leads}")
+    outcome.verdict = judge(true, outcome.reports, outcome.deeds)
+    outcome.account = account(outcome.written, outcome.verdict, outcome.deeds)
+    if not outcome.verdict.told:
+        outcome.others.append("nothing happened: there was no switch")
+
+
+def _check_nothing_left(outcome: Outcome, before: set[str]) -> None:
+    try:
+        eventually(lambda: not watcher_threads(), what="the end of the Watcher's thread")
+        eventually(lambda: sockets() <= before, what="the end of every socket")
+    except AssertionError as error:
+        outcome.others.append(str(error))
+
+
+def _say(outcome: Outcome, at: float, line: str) -> None:
+    outcome.lines.append((at - outcome.begun, line))

@@ -1,0 +1,256 @@
+"""The verdict finds what is put into it: a switch missed, doubled, invented or late, a write lost, a command failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from chaos.faults import Deed
+from chaos.following import Entry
+from chaos.losses import Account, Written, account
+from chaos.schedule import Fault, Kind
+from chaos.truth import Held, Role, Truth
+from chaos.verdict import LATE, LATE_WHEN_HAMPERED, Report, Verdict, judge
+
+A, B, C = ("127.0.0.1", 1), ("127.0.0.1", 2), ("127.0.0.1", 3)
+SENTINELS = ("s1", "s2", "s3", "s4", "s5")
+LEADER = 2
+"""s3."""
+
+
+def hold(at: float, address: tuple[str, int], epoch: int, leader: str = "s3") -> list[Held]:
+    """All Sentinels hold a master, first the one that led."""
+    rest = [name for name in SENTINELS if name != leader]
+    return [
+        Held(at - 0.1, leader, "first", address, epoch, leading=True),
+        *(Held(at, name, "first", address, epoch) for name in rest),
+    ]
+
+
+def truth_of(roles: Sequence[Role], held: Sequence[Held]) -> Truth:
+    begin = [Role(0.0, A, "master"), Role(0.0, B, "slave"), Role(0.0, C, "slave")]
+    return Truth({"first": (A, B, C)}, len(SENTINELS), [*begin, *roles], [*hold(0.0, A, 1), *held])
+
+
+def deed_of(kind: Kind, begun: float = 9.9, over: float = 20.0, sentinel: int | None = LEADER) -> Deed:
+    master = None if kind.value.startswith(("Sentinel", "link", "deaf")) else "first"
+    return Deed(Fault(begun, kind, 1.0, 1.0, master=master, sentinel=sentinel), begun, over)
+
+
+PLANNED = deed_of(Kind.PLANNED)
+CRASH = deed_of(Kind.CRASH, sentinel=None)
+SWITCHED = truth_of([Role(10.0, B, "master"), Role(15.0, A, "slave")], hold(11.0, B, 2))
+"""A planned failover from A to B."""
+TOLD = Report(10.003, "first", A, B, 2)
+
+
+def of_switches(
+    reports: Sequence[Report], truth: Truth = SWITCHED, deeds: Sequence[Deed] = (PLANNED,)
+) -> tuple[Verdict, list[str]]:
+    verdict = judge(truth, reports, deeds)
+    return verdict, verdict.findings()
+
+
+def test_switch_that_was_told_once_is_no_finding() -> None:
+    verdict, findings = of_switches([TOLD])
+    assert findings == []
+    [told] = verdict.told
+    assert (told.kind, told.clear, told.kept.leader) == (Kind.PLANNED, True, "s3")
+    assert told.knew == pytest.approx(0.003)
+
+
+def test_switch_that_was_not_told_is_missed() -> None:
+    verdict, findings = of_switches([])
+    assert findings == ["missed: first at 127.0.0.1:2, epoch 2, kept at 11.000"]
+    assert verdict.told[0].knew is None
+
+
+@pytest.mark.parametrize("again", [TOLD, replace(TOLD, at=12.0)])
+def test_switch_that_was_told_again_is_found(again: Report) -> None:
+    assert of_switches([TOLD, again])[1] == [
+        f"told twice: first at 127.0.0.1:2, epoch 2, incarnation 0 at {again.at:.3f}"
+    ]
+
+
+def test_switch_to_a_replica_is_invented() -> None:
+    wrong = Report(12.0, "first", B, C, 3)
+    assert of_switches([TOLD, wrong])[1] == ["invented: first at 127.0.0.1:3, epoch 3, incarnation 0 at 12.000"]
+
+
+def test_switch_back_to_an_old_master_that_only_runs_again_is_invented() -> None:
+    roles = [Role(9.95, A, "gone"), Role(10.0, B, "master"), Role(13.0, A, "master"), Role(15.0, A, "slave")]
+    truth = truth_of(roles, hold(11.0, B, 2))
+    back = Report(13.1, "first", B, A, 2, 1)
+    assert of_switches([TOLD, back], truth, [CRASH])[1] == [
+        "invented: first at 127.0.0.1:1, epoch 2, incarnation 1 at 13.100"
+    ]
+
+
+def test_switch_told_at_an_epoch_that_its_failover_did_not_have_is_missed() -> None:
+    assert [each[:6] for each in of_switches([replace(TOLD, epoch=7)])[1]] == ["missed"]
+
+
+def test_switch_told_without_an_epoch_is_told() -> None:
+    assert of_switches([replace(TOLD, epoch=None)])[1] == []
+
+
+def test_promotion_that_the_sentinels_let_go_may_be_told_with_the_way_back() -> None:
+    truth = truth_of([Role(10.0, B, "master"), Role(18.0, B, "slave")], [])
+    deeds = [deed_of(Kind.LEADER_DIES)]
+    there, back = replace(TOLD, epoch=2), Report(18.1, "first", B, A, 1, 1)
+    verdict, findings = of_switches([there, back], truth, deeds)
+    assert findings == []
+    assert verdict.undone == [there, back]
+    assert of_switches([there, back, replace(back, at=19.0)], truth, deeds)[1] != []
+    assert of_switches([there, replace(there, at=19.0, epoch=3)], truth, deeds)[1] != []
+
+
+def test_promotion_that_was_let_go_is_not_that_of_a_later_switch_to_the_same_node() -> None:
+    roles = [Role(10.0, B, "master"), Role(18.0, B, "slave"), Role(30.0, B, "master")]
+    truth = truth_of(roles, hold(31.0, B, 3))
+    there, back = replace(TOLD, epoch=2), Report(18.1, "first", B, A, 1, 1)
+    again = Report(30.0, "first", A, B, 3, 1)
+    deeds = [deed_of(Kind.LEADER_DIES), deed_of(Kind.PLANNED, 29.9, 40.0)]
+    verdict, findings = of_switches([there, back, again], truth, deeds)
+    assert (findings, verdict.undone) == ([], [there, back])
+
+
+def test_node_that_is_chosen_again_by_a_later_epoch_needs_no_second_telling() -> None:
+    truth = truth_of([Role(10.0, B, "master")], hold(14.0, B, 3))
+    assert of_switches([TOLD], truth, [deed_of(Kind.LEADER_DIES)])[1] == []
+
+
+def test_way_back_after_a_switch_does_not_count_as_its_repetition() -> None:
+    roles = [Role(10.0, B, "master"), Role(15.0, A, "slave"), Role(20.0, A, "master"), Role(28.0, A, "slave")]
+    there, back = Report(20.1, "first", B, A, 3), Report(28.1, "first", A, B, 2, 1)
+    deeds = [PLANNED, deed_of(Kind.LEADER_DIES, 19.9, 40.0)]
+    verdict, findings = of_switches([TOLD, there, back], truth_of(roles, hold(11.0, B, 2)), deeds)
+    assert findings == []
+    assert verdict.undone == [there, back]
+
+
+def test_clear_switch_that_was_told_late_is_found() -> None:
+    late = replace(TOLD, at=10.0 + LATE + 0.5)
+    assert of_switches([late])[1] == [
+        "told after 1.500 s, with nothing in the way: first at 127.0.0.1:2, epoch 2, kept at 11.000"
+    ]
+
+
+@pytest.mark.parametrize("kind", [Kind.LINK_SILENT, Kind.LINK_CUT, Kind.SENTINEL_KILLED, Kind.DEAF, Kind.NODE_SILENT])
+def test_hampered_switch_may_be_told_later_but_not_never(kind: Kind) -> None:
+    deeds = [CRASH, deed_of(kind, 9.5, 14.0)]
+    verdict, findings = of_switches([replace(TOLD, at=15.0)], deeds=deeds)
+    assert findings == []
+    assert not verdict.told[0].clear
+    much = replace(TOLD, at=14.0 + LATE_WHEN_HAMPERED + 0.5)
+    assert [each[:10] for each in of_switches([much], deeds=deeds)[1]] == ["told after"]
+
+
+def test_link_to_another_sentinel_than_the_leader_excuses_nothing() -> None:
+    verdict, _ = of_switches([TOLD], deeds=[CRASH, deed_of(Kind.LINK_SILENT, sentinel=0)])
+    assert verdict.told[0].clear
+
+
+def test_who_was_deaf_may_miss_only_what_was_over_before_he_heard_again() -> None:
+    held = [*hold(11.0, B, 2), *hold(13.0, A, 3)]
+    truth = truth_of([Role(10.0, B, "master"), Role(11.5, A, "slave"), Role(12.0, A, "master")], held)
+    deeds = [CRASH, deed_of(Kind.DEAF, 9.0, 16.0, None)]
+    assert of_switches([], truth, deeds)[1] == []
+    assert of_switches([], truth, [CRASH])[1] == ["missed: first at 127.0.0.1:2, epoch 2, kept at 11.000"]
+    once_more = truth_of([*truth.roles[3:], Role(20.0, C, "master")], [*held, *hold(20.5, C, 4)])
+    assert of_switches([], once_more, deeds)[1] == ["missed: first at 127.0.0.1:3, epoch 4, kept at 20.500"]
+
+
+def test_switch_whose_promotion_the_observer_did_not_see_is_found() -> None:
+    assert of_switches([TOLD], truth_of([], hold(11.0, B, 2)))[1] == [
+        "the observer saw no promotion: first at 127.0.0.1:2, epoch 2, kept at 11.000"
+    ]
+
+
+def test_what_a_minority_holds_is_not_kept() -> None:
+    few = [Held(11.0, name, "first", B, 2) for name in ("s1", "s2")]
+    assert [each.address for each in truth_of([], few).kept("first")] == [A]
+    third = [*few, Held(11.1, "s4", "first", B, 2)]
+    assert [each.address for each in truth_of([], third).kept("first")] == [A, B]
+
+
+def test_sentinels_that_forget_make_no_switch() -> None:
+    forgot = [Held(12.0, name, "first", A, 0) for name in ("s1", "s2")]
+    assert [each.epoch for each in truth_of([], [*hold(11.0, B, 2), *forgot]).kept("first")] == [1, 2]
+
+
+# -- writes -----------------------------------------------------------------------------------------
+
+
+def entry(at: float, number: int, error: str = "") -> Entry:
+    return Entry(at - 0.001, at, number, error)
+
+
+def of_writes(
+    entries: Sequence[Entry],
+    kept: Sequence[int],
+    deeds: Sequence[Deed],
+    truth: Truth = SWITCHED,
+    reports: Sequence[Report] = (TOLD,),
+) -> Account:
+    return account([Written("first", "first-thread", entries, kept)], judge(truth, reports, deeds), deeds)
+
+
+ENTRIES = [entry(9.0, 1), entry(9.99, 2), entry(10.1, 3), entry(14.0, 4)]
+
+
+def test_writes_that_are_there_are_no_finding() -> None:
+    came = of_writes(ENTRIES, [1, 2, 3, 4], [PLANNED])
+    assert (came.findings(), came.acknowledged, came.lost.total()) == ([], 4, 0)
+
+
+@pytest.mark.parametrize("kept", [[1, 3, 4], [1, 2, 4]], ids=["before", "after"])
+def test_write_that_a_planned_failover_lost_is_found(kept: list[int]) -> None:
+    [finding] = of_writes(ENTRIES, kept, [PLANNED]).findings()
+    assert finding.startswith("lost 1 acknowledged writes of first-thread in ")
+
+
+def test_crash_may_lose_what_was_acknowledged_just_before() -> None:
+    came = of_writes(ENTRIES, [1, 3, 4], [CRASH])
+    assert (came.findings(), came.lost) == ([], {"crash": 1})
+
+
+def test_write_that_was_lost_long_before_a_crash_is_found() -> None:
+    early = [entry(5.0, 1), *ENTRIES[1:]]
+    assert len(of_writes(early, [2, 3, 4], [CRASH]).findings()) == 1
+
+
+def test_write_that_was_lost_after_the_promotion_that_followed_a_crash_is_found() -> None:
+    assert len(of_writes(ENTRIES, [1, 2, 4], [CRASH]).findings()) == 1
+
+
+@pytest.mark.parametrize("kind", [Kind.LEADER_DIES, Kind.CRASH])
+def test_promotion_that_was_let_go_may_lose_what_it_was_given(kind: Kind) -> None:
+    truth = truth_of([Role(10.0, B, "master"), Role(18.0, B, "slave")], [])
+    reports = [TOLD, Report(18.1, "first", B, A, 1, 1)]
+    came = of_writes(ENTRIES, [1, 2], [deed_of(kind)], truth, reports)
+    assert (came.findings(), came.lost) == ([], {"leader dies" if kind is Kind.LEADER_DIES else "astray": 2})
+    after = [*ENTRIES, entry(19.5, 5)]
+    assert len(of_writes(after, [1, 2, 3, 4], [deed_of(kind)], truth, reports).findings()) == 1
+
+
+def test_write_that_is_lost_without_any_failover_is_found() -> None:
+    [finding] = of_writes(ENTRIES, [1, 2, 3], [], truth_of([], []), []).findings()
+    assert "in no fault" in finding
+
+
+def test_write_that_was_carried_out_twice_is_found() -> None:
+    assert of_writes(ENTRIES, [1, 2, 3, 3, 4], [PLANNED]).findings() == [
+        "carried out twice: first-thread has 3 2 times"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("deeds", "found"), [([PLANNED], 1), ([], 1), ([CRASH], 0), ([deed_of(Kind.NODE_CUT, sentinel=None)], 0)]
+)
+def test_error_is_found_where_there_must_be_none(deeds: list[Deed], found: int) -> None:
+    came = of_writes([entry(13.0, 1, "ConnectionError")], [], deeds, truth_of([], []), [])
+    assert len(came.findings()) == found
+    assert sum(errors.total() for errors in came.errors.values()) == 1

@@ -1,0 +1,140 @@
+"""
+The truth, read from what the observer wrote: which node became a master when, and which masters the Sentinels kept.
+
+Pure. Addresses are pairs of host and port; times are monotonic seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+__all__ = ["Held", "Kept", "Promotion", "Role", "Truth", "read"]
+
+Where: TypeAlias = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """From this moment on a node answered so; ``gone`` and ``silent`` are answers too."""
+
+    at: float
+    node: Where
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """From this moment on a Sentinel held this of a master; None where it did not answer, or does not monitor it."""
+
+    at: float
+    sentinel: str
+    master: str
+    address: Where | None
+    epoch: int | None = None
+    leading: bool = False
+    """Whether a failover of its own was under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A replica became a master, by its own word."""
+
+    at: float
+    master: str
+    address: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A majority of the Sentinels held another address than before, at a higher epoch."""
+
+    at: float
+    master: str
+    address: Where
+    epoch: int
+    leader: str = ""
+    """The Sentinel that led the failover; empty where nobody was seen to."""
+
+
+@dataclass
+class Truth:
+    """All that the observer has seen."""
+
+    groups: Mapping[str, tuple[Where, ...]]
+    """The nodes of each master."""
+    sentinels: int
+    roles: list[Role] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    pace: Mapping[str, float] = field(default_factory=dict)
+    """How far apart its looks at a node were, in ms."""
+
+    def promotions(self, master: str) -> list[Promotion]:
+        """Return when nodes of a master that had called themselves replicas called themselves masters."""
+        found, before = list[Promotion](), dict[Where, str]()
+        for each in self.roles:
+            if each.node not in self.groups[master] or each.role not in ("master", "slave"):
+                continue
+            if each.role == "master" and before.get(each.node) == "slave":
+                found.append(Promotion(each.at, master, each.node))
+            before[each.node] = each.role
+        return found
+
+    def kept(self, master: str) -> list[Kept]:
+        """Return, in order, the masters that a majority held, beginning with the first."""
+        found: list[Kept] = []
+        now: dict[str, Held] = {}
+        led: dict[str, float] = {}
+        newest = -1
+        for each in self.held:
+            if each.master != master:
+                continue
+            now[each.sentinel] = each
+            if each.leading:
+                led[each.sentinel] = each.at
+            pairs = [(one.epoch, one.address) for one in now.values() if one.epoch is not None and one.address]
+            epoch, address = max(pairs, key=pairs.count, default=(-1, None))
+            if address is None or epoch <= newest or 2 * pairs.count((epoch, address)) <= self.sentinels:
+                continue
+            # The same address again, by a later failover, is no switch; but what follows must be newer still.
+            newest = epoch
+            if not found or address != found[-1].address:
+                holders = [one for one in now.values() if (one.epoch, one.address) == (epoch, address)]
+                found.append(Kept(each.at, master, address, epoch, _leader(holders, led)))
+        return found
+
+
+def _leader(holders: Iterable[Held], led: Mapping[str, float]) -> str:
+    """Return who led a failover, of those that hold its outcome: who still does, or did last."""
+    known = [one for one in holders if one.sentinel in led]
+    return max(known, key=lambda one: (one.leading, led[one.sentinel])).sentinel if known else ""
+
+
+def read(lines: Iterable[str], groups: Mapping[str, Mapping[str, Where]], sentinels: int) -> Truth:
+    """
+    Read what the observer wrote.
+
+    Args:
+        lines: of its file.
+        groups: name and address of each node, by master.
+        sentinels: how many there are.
+    """
+    nodes = {name: address for group in groups.values() for name, address in group.items()}
+    truth = Truth({name: tuple(group.values()) for name, group in groups.items()}, sentinels)
+    for told in _lines(lines):
+        if "pace" in told:
+            truth.pace = told["pace"]
+        elif "node" in told:
+            truth.roles.append(Role(told["at"], nodes[told["node"]], told["role"]))
+        else:
+            address = (told["address"][0], told["address"][1]) if told["address"] else None
+            truth.held.append(
+                Held(told["at"], told["sentinel"], told["master"], address, told["epoch"], told["leading"])
+            )
+    return truth
+
+
+def _lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    return (json.loads(line) for line in lines)

@@ -1,0 +1,270 @@
+"""
+Hold what was told against the truth: switches that were missed, doubled or invented, and how long each took to know.
+
+Pure. A switch that happened is one that a majority of the Sentinels kept (`truth.Kept`); exactly one `Report` must tell
+of it. A report of anything else is allowed only where a replica did become a master and the Sentinels let it go again
+(their leader died before it announced it), and for the way back from that. Everything else is a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .faults import Deed
+from .schedule import FAILOVERS, TRAITS, Kind
+from .truth import Kept, Promotion, Truth, Where
+
+__all__ = ["LATE", "LATE_WHEN_HAMPERED", "Report", "Told", "Verdict", "judge"]
+
+LATE = 1.0
+"""Seconds from a promotion until it must be known, where nothing is in the way. Sentinel takes 0.9 s."""
+LATE_WHEN_HAMPERED = 20.0
+"""The same, where the leader, or the links to it or to the node, were at fault: after the repair all is dialled again
+within 3.5 s, and asked anew within 12."""
+EARLY = 0.5
+"""Seconds by which the observer may be later than the Watcher: it looks every 5 ms, on a machine that is busy."""
+UNANNOUNCED = 60.0
+"""Seconds that a promotion may go unannounced and still be what a report tells of."""
+BEFORE = 8.0
+"""Seconds before a promotion in which a fault may have hidden its beginning."""
+HINDRANCES = {*Kind} - FAILOVERS | {Kind.LEADER_DIES}
+"""What may keep news of a failover from the application."""
+UNASKED = "unasked"
+"""The kind of a failover that none of our faults began: Valkey 9.1 may let one follow another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One Switch, as it was told."""
+
+    at: float
+    master: str
+    old: Where | None
+    new: Where
+    epoch: int | None
+    incarnation: int = 0
+
+    def describe(self) -> str:
+        """Say it in one line."""
+        return f"{self.master} at {self.new[0]}:{self.new[1]}, epoch {self.epoch}, incarnation {self.incarnation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A switch that happened, and what was told of it."""
+
+    kept: Kept
+    promotion: Promotion | None
+    """The node's own word; None where the observer did not see it."""
+    report: Report | None
+    deed: Deed | None
+    """The fault that began it."""
+    clear: bool
+    """Whether nothing stood between the application and who had the news."""
+
+    @property
+    def kind(self) -> str:
+        """What began it."""
+        return self.deed.fault.kind if self.deed else UNASKED
+
+    @property
+    def begun(self) -> float:
+        """Since when it was true, as far as was seen."""
+        return self.promotion.at if self.promotion else self.kept.at
+
+    @property
+    def knew(self) -> float | None:
+        """Seconds from the promotion to the report."""
+        return self.report.at - self.promotion.at if self.report and self.promotion else None
+
+
+@dataclass(slots=True)
+class Astray:
+    """A time in which the application followed a promotion that the Sentinels let go: the price of early news."""
+
+    master: str
+    begin: float
+    end: float = float("inf")
+
+
+@dataclass
+class Verdict:
+    """What came of it."""
+
+    told: list[Told] = field(default_factory=list)
+    missed: list[Kept] = field(default_factory=list)
+    doubled: list[Report] = field(default_factory=list)
+    invented: list[Report] = field(default_factory=list)
+    undone: list[Report] = field(default_factory=list)
+    """Of promotions that did happen, and that the Sentinels let go; and of the way back."""
+    astray: list[Astray] = field(default_factory=list)
+    late: list[Told] = field(default_factory=list)
+    unseen: list[Kept] = field(default_factory=list)
+    """Switches whose promotion the observer did not see."""
+
+    def findings(self) -> list[str]:
+        """Say everything that must not be."""
+        found = [f"missed: {_describe(kept)}" for kept in self.missed]
+        found += [f"told twice: {report.describe()} at {report.at:.3f}" for report in self.doubled]
+        found += [f"invented: {report.describe()} at {report.at:.3f}" for report in self.invented]
+        found += [f"the observer saw no promotion: {_describe(kept)}" for kept in self.unseen]
+        for told in self.late:
+            way = "nothing in the way" if told.clear else "the way hampered"
+            found.append(f"told after {told.knew:.3f} s, with {way}: {_describe(told.kept)}")
+        return found
+
+
+def judge(truth: Truth, reports: Sequence[Report], deeds: Sequence[Deed]) -> Verdict:
+    """
+    Hold reports against the truth.
+
+    Args:
+        truth: what the observer saw.
+        reports: what was told, in order.
+        deeds: what was done meanwhile.
+    """
+    verdict = Verdict()
+    for master in truth.groups:
+        _judge_master(verdict, truth, master, [each for each in reports if each.master == master], deeds)
+    verdict.told.sort(key=lambda each: each.kept.at)
+    return verdict
+
+
+def _judge_master(
+    verdict: Verdict, truth: Truth, master: str, reports: Sequence[Report], deeds: Sequence[Deed]
+) -> None:
+    kept, promotions = truth.kept(master), truth.promotions(master)
+    used: set[int] = set()
+    believed = kept[0].address if kept else None
+    for before, now, after in zip(kept, kept[1:], [*kept[2:], None], strict=False):
+        ends = after.at if after else float("inf")
+        fits = [n for n, each in enumerate(reports) if n not in used and _tells(each, before, now, ends)]
+        fits = [n for n in fits if reports[n].epoch == now.epoch] or fits[-1:]
+        report = reports[fits[0]] if fits else None
+        # Another incarnation is no repetition: it may be the way back from a promotion that was let go.
+        same = [n for n in fits if report is not None and reports[n].incarnation == report.incarnation]
+        verdict.doubled += [reports[n] for n in same[1:]]
+        used |= set(same)
+        promotion = _behind(report, promotions) if report else _promotion(promotions, now, before.at)
+        deed = _cause(deeds, master, promotion.at if promotion else now.at)
+        told = Told(now, promotion, report, deed, _is_clear(now, promotion, deeds))
+        verdict.told.append(told)
+        # Who missed the way there needs no telling of the way back.
+        if report is None and now.address != believed and not _was_deaf(deeds, told.begun, ends):
+            verdict.missed.append(now)
+        believed = report.new if report else believed
+        if promotion is None:
+            verdict.unseen.append(now)
+        if told.knew is not None and told.knew > _allowed(told, deeds):
+            verdict.late.append(told)
+    _judge_rest(verdict, kept, promotions, reports, used)
+
+
+def _tells(report: Report, before: Kept, now: Kept, ends: float) -> bool:
+    """Whether a report may be of a switch."""
+    if report.new != now.address or report.at < before.at - UNANNOUNCED:
+        return False
+    if report.epoch is None:
+        return before.at < report.at < ends
+    # Lower than what was kept: the node was promoted at that epoch, and chosen again at this one.
+    return before.epoch < report.epoch <= now.epoch
+
+
+def _judge_rest(
+    verdict: Verdict, kept: Sequence[Kept], promotions: Sequence[Promotion], reports: Sequence[Report], used: set[int]
+) -> None:
+    """Judge the reports of what was not kept."""
+    spent = {_behind(reports[number], promotions) for number in used}
+    seen = {(reports[n].incarnation, reports[n].epoch, reports[n].new) for n in used}
+    astray: Astray | None = None
+    for number, report in enumerate(reports):
+        if astray is not None:
+            astray.end = min(astray.end, report.at)
+        if number in used:
+            astray = None
+            continue
+        key, promotion = (report.incarnation, report.epoch, report.new), _behind(report, promotions)
+        held = [each.address for each in kept if each.at <= report.at]
+        if key in seen:
+            verdict.doubled += [report] * (report not in verdict.doubled)
+        elif astray is not None and held and report.new == held[-1]:
+            verdict.undone.append(report)
+            astray = None
+        elif promotion is not None and promotion not in spent:
+            spent.add(promotion)
+            verdict.undone.append(report)
+            astray = Astray(report.master, report.at)
+            verdict.astray.append(astray)
+        else:
+            verdict.invented.append(report)
+        seen.add(key)
+
+
+def _behind(report: Report, promotions: Iterable[Promotion]) -> Promotion | None:
+    """Return the promotion that a report can be of: the last of its node before it was told."""
+    before = [each for each in promotions if each.address == report.new and each.at <= report.at + EARLY]
+    return before[-1] if before and before[-1].at >= report.at - UNANNOUNCED else None
+
+
+def _promotion(promotions: Iterable[Promotion], now: Kept, begin: float) -> Promotion | None:
+    """Return the promotion that an untold switch was about: the last of its node before the Sentinels held it."""
+    before = [each for each in promotions if each.address == now.address and begin - EARLY <= each.at <= now.at + EARLY]
+    return before[-1] if before else None
+
+
+def _cause(deeds: Iterable[Deed], master: str, at: float) -> Deed | None:
+    """Return the fault that began a failover."""
+    for deed in deeds:
+        if deed.fault.master == master and deed.fault.kind in FAILOVERS and deed.touches(at, at):
+            return deed
+    return None
+
+
+def _is_clear(now: Kept, promotion: Promotion | None, deeds: Iterable[Deed]) -> bool:
+    """Whether the leader and the links to it and to the group worked while a failover was under way."""
+    if promotion is None or not now.leader:
+        return False
+    leader = int(now.leader.removeprefix("s")) - 1
+    for deed in deeds:
+        fault = deed.fault
+        if not deed.touches(promotion.at - BEFORE, max(now.at, promotion.at)):
+            continue
+        by_order = fault.kind in (Kind.PLANNED, Kind.COORDINATED)
+        if fault.kind is Kind.DEAF or (fault.sentinel == leader and not by_order):
+            return False
+        if fault.master == now.master and fault.kind in (Kind.NODE_CUT, Kind.NODE_SILENT):
+            return False
+    return True
+
+
+def _allowed(told: Told, deeds: Iterable[Deed]) -> float:
+    """Return how long a switch may take to be known."""
+    if told.clear:
+        return LATE
+    assert told.promotion is not None  # else nobody knows how long it took
+    begin, longest = told.promotion.at, 0.0
+    for deed in deeds:
+        if deed.fault.kind in HINDRANCES and deed.touches(begin - BEFORE, begin) and deed.over is not None:
+            longest = max(longest, deed.over - begin)
+    return LATE_WHEN_HAMPERED + longest
+
+
+def _was_deaf(deeds: Iterable[Deed], begin: float, end: float) -> bool:
+    """Whether nobody was heard as long as something was true."""
+    return any(
+        deed.fault.kind is Kind.DEAF and deed.begun is not None and deed.begun <= begin and (deed.over or end) >= end
+        for deed in deeds
+    )
+
+
+def _describe(kept: Kept) -> str:
+    return f"{kept.master} at {kept.address[0]}:{kept.address[1]}, epoch {kept.epoch}, kept at {kept.at:.3f}"
+
+
+def happened(deeds: Iterable[Deed]) -> Mapping[Kind, tuple[int, int]]:
+    """Count, by kind, what was done and what was skipped."""
+    counts = {kind: [0, 0] for kind in TRAITS}
+    for deed in deeds:
+        counts[deed.fault.kind][deed.begun is None] += 1
+    return {kind: (done, skipped) for kind, (done, skipped) in counts.items()}
