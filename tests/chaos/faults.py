@@ -182,12 +182,12 @@ class Faults:
     def _leader_dies(self, deed: Deed) -> Steps:
         old, leader = self._master(deed), self._sentinel(deed)
         with leader.client(PROMOTION_LIMIT) as client:
-            client.call("SUBSCRIBE", "+failover-state-wait-promotion")
+            client.call("SUBSCRIBE", "+promoted-slave" if deed.fault.late else "+failover-state-wait-promotion")
             yield from self._accepted(deed)
             while f" @ {old.master} " not in client.receive()[2]:
                 pass
             self.lab.crash(leader)
-        self.say(f"{leader.describe()} is dead: it had ordered the promotion")
+        self.say(f"{leader.describe()} is dead: it had {'seen' if deed.fault.late else 'ordered'} the promotion")
         yield deed.fault.length
         self.lab.restart(leader)
         self.say(f"{leader.describe()} runs again")

@@ -55,7 +55,7 @@ class Asked:
         selector: selectors.BaseSelector,
     ) -> None:
         self.address, self.question, self.replies, self.every = address, question, replies, every
-        self.next_at = 0.0
+        self.next_at = self._due = 0.0
         self.gaps: Counter[int] = Counter()
         """Tenths of milliseconds between two answers, while it answered."""
         self._tell, self._selector = tell, selector
@@ -74,6 +74,8 @@ class Asked:
                 self._tell(self._asked_at, SILENT)
             self.next_at = now + SILENT_AFTER
         elif now >= self.next_at:
+            # From when it was due: who counts from when it was done gets later each time.
+            self._due = self.next_at if now - self.next_at < self.every else now
             self._ask(now)
 
     def read(self) -> None:
@@ -110,8 +112,7 @@ class Asked:
         assert self._asked_at is not None  # there was a question
         if self._answered_at is not None:
             self.gaps[round((now - self._answered_at) * 10_000)] += 1
-        # Not now plus a period: an answer takes time too.
-        self.next_at = max(now, self._asked_at + self.every)
+        self.next_at = max(now, self._due + self.every)
         got, self._got, self._asked_at, self._answered_at, self._is_silent = self._got, [], None, now, False
         self._tell(now, got)
 

@@ -38,6 +38,8 @@ PAUSE = 0.7
 """Seconds between two draws, on average; most draws find no room."""
 BY_HAND = 0.6
 """How often an operator demotes an old master; else Sentinel does, 11 to 20 s later."""
+LATE = 0.5
+"""How often a leader that dies has seen the promotion."""
 HEALED_BY_HAND, HEALED_BY_SENTINEL = 4.0, 18.0
 
 
@@ -51,7 +53,7 @@ class Kind(StrEnum):
     PLANNED = "planned"
     COORDINATED = "coordinated"
     LEADER_DIES = "leader dies"
-    """A planned failover whose leader is killed when it waits for the promotion."""
+    """A planned failover whose leader is killed when it waits for the promotion, or has just seen it."""
     REPLICA_CRASHES = "replica crashes"
     REPLICA_HANGS = "replica hangs"
     SENTINEL_KILLED = "Sentinel killed"
@@ -130,6 +132,9 @@ class Fault:
     node: int = 0
     """Which node of a group, where it is not the master: 0 or 1, of its replicas in their order."""
 
+    late: bool = False
+    """Whether a leader dies when it has seen the promotion: then its configuration has the new epoch, if it returns."""
+
     @property
     def until(self) -> float:
         """When it should be healed."""
@@ -139,7 +144,8 @@ class Fault:
         """Say it in one line."""
         whom = [f"of {self.master}"] if self.master else []
         whom += [f"s{self.sentinel + 1}"] if self.sentinel is not None else []
-        return f"{self.kind} {' '.join(whom)} for {self.length:.1f} s{', demoted by hand' * self.by_hand}"
+        how = ", demoted by hand" * self.by_hand + ", late" * self.late
+        return f"{' '.join([self.kind, *whom])} for {self.length:.1f} s{how}"
 
 
 def impairs(kind: Kind) -> bool:
@@ -205,4 +211,5 @@ def _fault(chance: random.Random, at: float, kind: Kind) -> Fault:
         sentinel=chance.randrange(SENTINELS) if trait.sentinel else None,
         by_hand=by_hand,
         node=chance.randrange(2),
+        late=kind is Kind.LEADER_DIES and chance.random() < LATE,
     )
