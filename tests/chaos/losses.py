@@ -77,11 +77,15 @@ def _count(
     came: Account, written: Written, told: Sequence[Told], astray: Sequence[Astray], deeds: Sequence[Deed]
 ) -> None:
     there = Counter(written.kept)
-    came.twice += [f"{written.key} has {number} {times} times" for number, times in there.items() if times > 1]
+    twice = {number: times for number, times in there.items() if times > 1}
     lost: Counter[tuple[str, str]] = Counter()
     failed: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], Entry] = {}
     for entry in written.entries:
+        if entry.number in twice:
+            how = entry.error or "acknowledged"
+            span = f"sent at {entry.sent:.3f}, {how} at {entry.ended:.3f}"
+            came.twice.append(f"{written.key} has {entry.number} {twice[entry.number]} times, {span}")
         if entry.error:
             kind, wrong = _blame_error(entry, told, deeds)
             came.errors.setdefault(kind, Counter())[entry.error] += 1

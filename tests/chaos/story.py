@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,8 +103,10 @@ def tell(binary: ServerBinary, seed: int, seconds: float) -> Outcome:
         try:
             with observed(lab, seen):
                 _live_through(outcome, lab, links, Path(folder), draw(seed, seconds, kinds_of(binary)))
-        finally:
-            _judge(outcome, lab, seen)
+        except Exception as error:
+            # Of the harness or of the product: either way its story must be told.
+            outcome.others.append("the run broke off: " + "".join(traceback.format_exception(error)))
+        _judge(outcome, lab, seen)
     _check_nothing_left(outcome, before)
     return outcome
 

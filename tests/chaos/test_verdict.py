@@ -243,7 +243,7 @@ def test_write_that_is_lost_without_any_failover_is_found() -> None:
 
 def test_write_that_was_carried_out_twice_is_found() -> None:
     assert of_writes(ENTRIES, [1, 2, 3, 3, 4], [PLANNED]).findings() == [
-        "carried out twice: first-thread has 3 2 times"
+        "carried out twice: first-thread has 3 2 times, sent at 10.099, acknowledged at 10.100"
     ]
 
 
