@@ -69,7 +69,8 @@ def account(written: Iterable[Written], verdict: Verdict, deeds: Sequence[Deed])
     for each in written:
         told = [one for one in verdict.told if one.kept.master == each.master]
         astray = [one for one in verdict.astray if one.master == each.master]
-        _count(came, each, told, astray, [one for one in deeds if _hits(one, each.master)])
+        # Who hears no Sentinel goes on as before: only what befalls the nodes can make a command fail.
+        _count(came, each, told, astray, [one for one in deeds if one.fault.master == each.master])
     return came
 
 
@@ -138,11 +139,6 @@ def _blame_error(entry: Entry, told: Sequence[Told], deeds: Iterable[Deed]) -> t
     if any(one.deed is None and one.promotion and _is_near(entry, one.promotion.at) for one in told):
         return UNASKED, False
     return (at_work[0] if at_work else NONE), True
-
-
-def _hits(deed: Deed, master: str) -> bool:
-    """Whether a fault can make a command fail."""
-    return deed.fault.master == master or deed.fault.kind is Kind.DEAF
 
 
 def _is_near(entry: Entry, at: float) -> bool:

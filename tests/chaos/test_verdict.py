@@ -248,7 +248,14 @@ def test_write_that_was_carried_out_twice_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("deeds", "found"), [([PLANNED], 1), ([], 1), ([CRASH], 0), ([deed_of(Kind.NODE_CUT, sentinel=None)], 0)]
+    ("deeds", "found"),
+    [
+        ([PLANNED], 1),
+        ([], 1),
+        ([deed_of(Kind.DEAF, sentinel=None)], 1),
+        ([CRASH], 0),
+        ([deed_of(Kind.NODE_CUT, sentinel=None)], 0),
+    ],
 )
 def test_error_is_found_where_there_must_be_none(deeds: list[Deed], found: int) -> None:
     came = of_writes([entry(13.0, 1, "ConnectionError")], [], deeds, truth_of([], []), [])
