@@ -107,6 +107,22 @@ def test_promotion_that_the_sentinels_let_go_may_be_told_with_the_way_back() -> 
     assert of_switches([there, replace(there, at=19.0, epoch=3)], truth, deeds)[1] != []
 
 
+def test_promotion_that_is_kept_after_the_way_back_is_told_again() -> None:
+    # The leader came back after ten seconds, and its word to the others half a second after we had gone back.
+    truth = truth_of([Role(10.0, B, "master"), Role(20.4, B, "slave"), Role(20.6, A, "slave")], hold(20.5, B, 2))
+    deeds = [deed_of(Kind.LEADER_DIES, over=40.0)]
+    back, again = Report(20.1, "first", B, A, 1, 1), Report(21.5, "first", A, B, 2, 1)
+    verdict, findings = of_switches([TOLD, back, again], truth, deeds)
+    assert (findings, verdict.undone) == ([], [back, again])
+    assert [(one.begin, one.end) for one in verdict.astray] == [(TOLD.at, back.at)]
+    assert of_switches([TOLD, back, again, replace(again, at=22.0, epoch=3)], truth, deeds)[1] != []
+
+
+def test_way_back_without_a_reason_is_invented() -> None:
+    back = Report(10.4, "first", B, A, 1, 1)
+    assert [each[:8] for each in of_switches([TOLD, back])[1]] == ["invented"]
+
+
 def test_promotion_that_was_let_go_is_not_that_of_a_later_switch_to_the_same_node() -> None:
     roles = [Role(10.0, B, "master"), Role(18.0, B, "slave"), Role(30.0, B, "master")]
     truth = truth_of(roles, hold(31.0, B, 3))

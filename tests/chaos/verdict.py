@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from .faults import Deed
 from .schedule import FAILOVERS, TRAITS, Kind
@@ -26,8 +27,11 @@ EARLY = 0.5
 """Seconds by which the observer may be later than the Watcher: it looks every 5 ms, on a machine that is busy."""
 UNANNOUNCED = 60.0
 """Seconds that a promotion may go unannounced and still be what a report tells of."""
+PATIENCE = 9.0
+"""Seconds after which a majority that holds to another address may be believed, whatever the node says (`SETTLE`)."""
 BEFORE = 8.0
 """Seconds before a promotion in which a fault may have hidden its beginning."""
+FOREVER = float("inf")
 HINDRANCES = {*Kind} - FAILOVERS | {Kind.LEADER_DIES}
 """What may keep news of a failover from the application."""
 UNASKED = "unasked"
@@ -79,13 +83,13 @@ class Told:
         return self.report.at - self.promotion.at if self.report and self.promotion else None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Astray:
     """A time in which the application followed a promotion that the Sentinels let go: the price of early news."""
 
     master: str
     begin: float
-    end: float = float("inf")
+    end: float
 
 
 @dataclass
@@ -138,7 +142,7 @@ def _judge_master(
     used: set[int] = set()
     believed = kept[0].address if kept else None
     for before, now, after in zip(kept, kept[1:], [*kept[2:], None], strict=False):
-        ends = after.at if after else float("inf")
+        ends = after.at if after else FOREVER
         fits = [n for n, each in enumerate(reports) if n not in used and _tells(each, before, now, ends)]
         fits = [n for n in fits if reports[n].epoch == now.epoch] or fits[-1:]
         report = reports[fits[0]] if fits else None
@@ -158,7 +162,7 @@ def _judge_master(
             verdict.unseen.append(now)
         if told.knew is not None and told.knew > _allowed(told, deeds):
             verdict.late.append(told)
-    _judge_rest(verdict, kept, promotions, reports, used)
+    _judge_rest(verdict, truth, kept, promotions, reports, used)
 
 
 def _tells(report: Report, before: Kept, now: Kept, ends: float) -> bool:
@@ -172,33 +176,55 @@ def _tells(report: Report, before: Kept, now: Kept, ends: float) -> bool:
 
 
 def _judge_rest(
-    verdict: Verdict, kept: Sequence[Kept], promotions: Sequence[Promotion], reports: Sequence[Report], used: set[int]
+    verdict: Verdict,
+    truth: Truth,
+    kept: Sequence[Kept],
+    promotions: Sequence[Promotion],
+    reports: Sequence[Report],
+    used: set[int],
 ) -> None:
-    """Judge the reports of what was not kept."""
+    """Judge the reports of what was not kept, or not yet."""
     spent = {_behind(reports[number], promotions) for number in used}
     seen = {(reports[n].incarnation, reports[n].epoch, reports[n].new) for n in used}
-    astray: Astray | None = None
     for number, report in enumerate(reports):
-        if astray is not None:
-            astray.end = min(astray.end, report.at)
         if number in used:
-            astray = None
             continue
+        before = reports[number - 1] if number else None
         key, promotion = (report.incarnation, report.epoch, report.new), _behind(report, promotions)
-        held = [each.address for each in kept if each.at <= report.at]
-        if key in seen:
+        if key in seen or (before is not None and report.new == before.new):
             verdict.doubled += [report] * (report not in verdict.doubled)
-        elif astray is not None and held and report.new == held[-1]:
+        elif before is not None and _leads_back(truth, kept, before, report):
             verdict.undone.append(report)
-            astray = None
         elif promotion is not None and promotion not in spent:
             spent.add(promotion)
             verdict.undone.append(report)
-            astray = Astray(report.master, report.at)
-            verdict.astray.append(astray)
         else:
             verdict.invented.append(report)
         seen.add(key)
+    verdict.astray += _astray(kept, reports)
+
+
+def _leads_back(truth: Truth, kept: Sequence[Kept], before: Report, report: Report) -> bool:
+    """Whether a report goes back to what a majority holds, with reason to leave what was told before."""
+    held = [each for each in kept if each.at <= report.at]
+    if not held or held[-1].address != report.new:
+        return False
+    fell = any(
+        role.node == before.new and role.role != "master" and before.at < role.at <= report.at + EARLY
+        for role in truth.roles
+    )
+    return fell or held[-1].at >= before.at or report.at - before.at >= PATIENCE
+
+
+def _astray(kept: Sequence[Kept], reports: Sequence[Report]) -> list[Astray]:
+    """Return when what was told was never what a majority held before something else was told."""
+    held = [(each.address, each.at, then.at if then else FOREVER) for each, then in zip_longest(kept, kept[1:])]
+    told = [(each, then.at if then else FOREVER) for each, then in zip_longest(reports, reports[1:])]
+    return [
+        Astray(report.master, report.at, end)
+        for report, end in told
+        if not any(address == report.new and begin < end and report.at < until for address, begin, until in held)
+    ]
 
 
 def _behind(report: Report, promotions: Iterable[Promotion]) -> Promotion | None:
