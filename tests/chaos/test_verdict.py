@@ -114,7 +114,7 @@ def test_promotion_that_is_kept_after_the_way_back_is_told_again() -> None:
     back, again = Report(20.1, "first", B, A, 1, 1), Report(21.5, "first", A, B, 2, 1)
     verdict, findings = of_switches([TOLD, back, again], truth, deeds)
     assert (findings, verdict.undone) == ([], [back, again])
-    assert [(one.begin, one.end) for one in verdict.astray] == [(TOLD.at, back.at)]
+    assert [(one.begin, one.end) for one in verdict.astray] == [(TOLD.at, back.at), (back.at, again.at)]
     assert of_switches([TOLD, back, again, replace(again, at=22.0, epoch=3)], truth, deeds)[1] != []
 
 

@@ -201,30 +201,41 @@ def _judge_rest(
         else:
             verdict.invented.append(report)
         seen.add(key)
-    verdict.astray += _astray(kept, reports)
+    verdict.astray += _astray(kept, promotions, reports)
 
 
 def _leads_back(truth: Truth, kept: Sequence[Kept], before: Report, report: Report) -> bool:
     """Whether a report goes back to what a majority holds, with reason to leave what was told before."""
-    held = [each for each in kept if each.at <= report.at]
-    if not held or held[-1].address != report.new:
-        return False
+    held = _held(kept, report.new, report.at - EARLY, report.at + EARLY)
     fell = any(
         role.node == before.new and role.role != "master" and before.at < role.at <= report.at + EARLY
         for role in truth.roles
     )
-    return fell or held[-1].at >= before.at or report.at - before.at >= PATIENCE
+    return held is not None and (fell or held.at >= before.at or report.at - before.at >= PATIENCE)
 
 
-def _astray(kept: Sequence[Kept], reports: Sequence[Report]) -> list[Astray]:
-    """Return when what was told was never what a majority held before something else was told."""
-    held = [(each.address, each.at, then.at if then else FOREVER) for each, then in zip_longest(kept, kept[1:])]
-    told = [(each, then.at if then else FOREVER) for each, then in zip_longest(reports, reports[1:])]
-    return [
-        Astray(report.master, report.at, end)
-        for report, end in told
-        if not any(address == report.new and begin < end and report.at < until for address, begin, until in held)
-    ]
+def _held(kept: Sequence[Kept], address: Where, begin: float, end: float) -> Kept | None:
+    """Return how a majority came to hold an address that it held at some moment of a span; None where it did not."""
+    for now, after in zip_longest(kept, kept[1:]):
+        if now.address == address and now.at < end and (after is None or begin < after.at):
+            return now
+    return None
+
+
+def _astray(kept: Sequence[Kept], promotions: Sequence[Promotion], reports: Sequence[Report]) -> list[Astray]:
+    """
+    Return when what was told was not the truth that came of it.
+
+    That is: when no majority held it before something else was told; or what was told next is a promotion of before,
+    as when we had gone back from it, and its leader came back after that.
+    """
+    found = []
+    for report, then in zip_longest(reports, reports[1:]):
+        end = then.at if then else FOREVER
+        promotion = _behind(then, promotions) if then else None
+        if _held(kept, report.new, report.at, end) is None or (promotion is not None and promotion.at < report.at):
+            found.append(Astray(report.master, report.at, end))
+    return found
 
 
 def _behind(report: Report, promotions: Iterable[Promotion]) -> Promotion | None:
