@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from .faults import Deed
 from .following import Entry
 from .schedule import Kind
-from .verdict import UNASKED, Astray, Told, Verdict
+from .verdict import Astray, Told, Verdict
 
 __all__ = ["Account", "Written", "account"]
 
@@ -25,6 +25,10 @@ UNDER_WAY = 0.1
 COSTLY = {Kind.CRASH, Kind.HANG}
 """These may lose what was acknowledged before the promotion."""
 FREE = {Kind.PLANNED, Kind.COORDINATED}
+BUSY = 0.03
+"""Seconds from a promotion to its telling above which the application was too busy to hold its commands in time: in a
+coordinated failover the old master takes no more writes a tick of Sentinel (50 to 100 ms) after the selection, and ends
+the connections of those that it keeps waiting."""
 ASTRAY = "astray"
 """The kind of a loss, where a node was promoted that the Sentinels let go, and no leader of ours died."""
 NONE = "no fault"
@@ -136,8 +140,11 @@ def _blame_error(entry: Entry, told: Sequence[Told], deeds: Iterable[Deed]) -> t
     costly = [kind for kind in at_work if kind not in FREE]
     if costly:
         return costly[0], False
-    if any(one.deed is None and one.promotion and _is_near(entry, one.promotion.at) for one in told):
-        return UNASKED, False
+    for one in told:
+        if one.promotion is None or not _is_near(entry, one.promotion.at):
+            continue
+        if one.deed is None or (one.kind == Kind.COORDINATED and one.knew is not None and one.knew > BUSY):
+            return one.kind, False
     return (at_work[0] if at_work else NONE), True
 
 

@@ -277,3 +277,14 @@ def test_error_is_found_where_there_must_be_none(deeds: list[Deed], found: int) 
     came = of_writes([entry(13.0, 1, "ConnectionError")], [], deeds, truth_of([], []), [])
     assert len(came.findings()) == found
     assert sum(errors.total() for errors in came.errors.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "late", "found"), [("coordinated", 0.0, 1), ("coordinated", 0.06, 0), ("planned", 0.06, 1)]
+)
+def test_command_in_flight_of_a_coordinated_failover_may_fail_where_its_application_was_late(
+    kind: str, late: float, found: int
+) -> None:
+    entries = [Entry(9.95, 10.02, 1, "ConnectionError")]
+    came = of_writes(entries, [], [deed_of(Kind(kind))], reports=[replace(TOLD, at=TOLD.at + late)])
+    assert len(came.findings()) == found
