@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from .faults import Deed
 from .following import Entry
 from .schedule import Kind
+from .truth import Truth
 from .verdict import Astray, Told, Verdict
 
 __all__ = ["Account", "Written", "account"]
@@ -31,6 +32,8 @@ coordinated failover the old master takes no more writes a tick of Sentinel (50 
 the connections of those that it keeps waiting."""
 ASTRAY = "astray"
 """The kind of a loss, where a node was promoted that the Sentinels let go, and no leader of ours died."""
+STANDSTILL = "standstill"
+"""The kind of an error where the observer had no answer of a node either, and it was none of our faults."""
 NONE = "no fault"
 
 
@@ -60,7 +63,7 @@ class Account:
         return [*self.wrong, *(f"carried out twice: {each}" for each in self.twice)]
 
 
-def account(written: Iterable[Written], verdict: Verdict, deeds: Sequence[Deed]) -> Account:
+def account(written: Iterable[Written], verdict: Verdict, deeds: Sequence[Deed], truth: Truth) -> Account:
     """
     Count what was lost, and what failed.
 
@@ -68,18 +71,24 @@ def account(written: Iterable[Written], verdict: Verdict, deeds: Sequence[Deed])
         written: by each writer.
         verdict: the switches that happened, and when the application went astray.
         deeds: what was done meanwhile.
+        truth: what the observer saw.
     """
     came = Account()
     for each in written:
         told = [one for one in verdict.told if one.kept.master == each.master]
         astray = [one for one in verdict.astray if one.master == each.master]
         # Who hears no Sentinel goes on as before: only what befalls the nodes can make a command fail.
-        _count(came, each, told, astray, [one for one in deeds if one.fault.master == each.master])
+        _count(came, each, told, astray, [one for one in deeds if one.fault.master == each.master], truth)
     return came
 
 
 def _count(
-    came: Account, written: Written, told: Sequence[Told], astray: Sequence[Astray], deeds: Sequence[Deed]
+    came: Account,
+    written: Written,
+    told: Sequence[Told],
+    astray: Sequence[Astray],
+    deeds: Sequence[Deed],
+    truth: Truth,
 ) -> None:
     there = Counter(written.kept)
     twice = {number: times for number, times in there.items() if times > 1}
@@ -93,6 +102,8 @@ def _count(
             came.twice.append(f"{written.key} has {entry.number} {twice[entry.number]} times, {span}")
         if entry.error:
             kind, wrong = _blame_error(entry, told, deeds)
+            if wrong and truth.stood_still(written.master, entry.sent, entry.ended):
+                kind, wrong = STANDSTILL, False
             came.errors.setdefault(kind, Counter())[entry.error] += 1
             if wrong:
                 failed[kind, entry.error] += 1
@@ -129,6 +140,8 @@ def _blame_loss(entry: Entry, told: Sequence[Told], astray: Iterable[Astray], de
         return NONE, "no failover followed"
     # What the new master has acknowledged must be kept; what the old one has, may have come to no replica.
     deed = following.deed
+    if deed is None and not following.clear:
+        return following.kind, ""  # nobody asked for it, and its leader could not be heard
     if deed is not None and deed.fault.kind in COSTLY and deed.touches(entry.ended, entry.ended + BEFORE):
         return following.kind, ""
     return following.kind, f"{following.kind} may lose none"

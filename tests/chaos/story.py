@@ -220,7 +220,7 @@ def _judge(outcome: Outcome, lab: Lab, seen: Path) -> None:
         leads = ", leads a failover" if held.leading else ""
         _say(outcome, held.at, f"{held.sentinel} holds {held.address} of {held.master}, epoch {held.epoch}{leads}")
     outcome.verdict = judge(true, outcome.reports, outcome.deeds)
-    outcome.account = account(outcome.written, outcome.verdict, outcome.deeds)
+    outcome.account = account(outcome.written, outcome.verdict, outcome.deeds, true)
     if not outcome.verdict.told:
         outcome.others.append("nothing happened: there was no switch")
 

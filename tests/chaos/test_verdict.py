@@ -211,7 +211,7 @@ def of_writes(
     truth: Truth = SWITCHED,
     reports: Sequence[Report] = (TOLD,),
 ) -> Account:
-    return account([Written("first", "first-thread", entries, kept)], judge(truth, reports, deeds), deeds)
+    return account([Written("first", "first-thread", entries, kept)], judge(truth, reports, deeds), deeds, truth)
 
 
 ENTRIES = [entry(9.0, 1), entry(9.99, 2), entry(10.1, 3), entry(14.0, 4)]
@@ -288,3 +288,25 @@ def test_command_in_flight_of_a_coordinated_failover_may_fail_where_its_applicat
     entries = [Entry(9.95, 10.02, 1, "ConnectionError")]
     came = of_writes(entries, [], [deed_of(Kind(kind))], reports=[replace(TOLD, at=TOLD.at + late)])
     assert len(came.findings()) == found
+
+
+def test_error_while_a_node_stood_still_by_itself_is_counted_and_no_finding() -> None:
+    entries = [Entry(13.0, 14.0, 1, "TimeoutError")]
+    silent = truth_of([Role(13.2, A, "silent"), Role(13.8, A, "master")], [])
+    came = of_writes(entries, [], [PLANNED], silent, [])
+    assert (came.findings(), came.errors) == ([], {"standstill": {"TimeoutError": 1}})
+    before = truth_of([Role(11.2, A, "silent"), Role(12.8, A, "master")], [])
+    assert len(of_writes(entries, [], [PLANNED], before, []).findings()) == 1
+
+
+@pytest.mark.parametrize(("leader", "found"), [("s4", 1), ("s5", 0)])
+def test_failover_that_follows_by_itself_is_nobodys_and_may_lose_writes_where_its_leader_was_not_heard(
+    leader: str, found: int
+) -> None:
+    roles = [Role(10.0, B, "master"), Role(11.5, C, "master")]
+    truth = truth_of(roles, [*hold(11.0, B, 2), *hold(12.0, C, 3, leader)])
+    reports = [TOLD, Report(11.51, "first", B, C, 3)]
+    deeds = [PLANNED, deed_of(Kind.SENTINEL_HANGS, 9.0, 20.0, sentinel=4)]
+    assert [each.kind for each in judge(truth, reports, deeds).told] == [Kind.PLANNED, "unasked"]
+    assert len(of_writes([entry(11.505, 1)], [], deeds, truth, reports).findings()) == 1
+    assert len(of_writes([entry(11.45, 1)], [], deeds, truth, reports).findings()) == found

@@ -82,6 +82,18 @@ class Truth:
             before[each.node] = each.role
         return found
 
+    def stood_still(self, master: str, begin: float, end: float) -> bool:
+        """Whether a node of a master gave no answer at some moment of a span."""
+        since: dict[Where, float] = {}
+        for each in self.roles:
+            if each.node not in self.groups[master]:
+                continue
+            if each.role in ("silent", "gone"):
+                since.setdefault(each.node, each.at)
+            elif since.pop(each.node, end) < end and each.at > begin:
+                return True
+        return any(at < end for at in since.values())
+
     def kept(self, master: str) -> list[Kept]:
         """Return, in order, the masters that a majority held, beginning with the first."""
         found: list[Kept] = []

@@ -35,7 +35,7 @@ FOREVER = float("inf")
 HINDRANCES = {*Kind} - FAILOVERS | {Kind.LEADER_DIES}
 """What may keep news of a failover from the application."""
 UNASKED = "unasked"
-"""The kind of a failover that none of our faults began: Valkey 9.1 may let one follow another."""
+"""The kind of a failover that none of our faults began: a Sentinel's stale opinions may let one follow another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,8 @@ def _judge_master(
         used |= set(same)
         promotion = _behind(report, promotions) if report else _promotion(promotions, now, before.at)
         deed = _cause(deeds, master, promotion.at if promotion else now.at)
+        if deed in [each.deed for each in verdict.told]:
+            deed = None  # another failover has followed by itself
         told = Told(now, promotion, report, deed, _is_clear(now, promotion, deeds))
         verdict.told.append(told)
         # Who missed the way there needs no telling of the way back.
