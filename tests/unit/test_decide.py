@@ -6,7 +6,7 @@ from switchmaster.core.decide import Belief
 from switchmaster.core.decisions import StartProbe, Switch
 from switchmaster.core.facts import Probe
 from switchmaster.core.model import LIMITS, Address, Cause, Grade, SentinelName, Via
-from switchmaster.core.standing import SETTLE, UNSEEN
+from switchmaster.core.standing import ABANDONED, SETTLE, UNSEEN
 
 S1, S2, S3 = SENTINELS = [SentinelName(f"127.0.0.1:2701{number}") for number in (1, 2, 3)]
 A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
@@ -174,11 +174,35 @@ def promoted_and_announced_by_nobody() -> Belief:
     return belief
 
 
+def test_belief_in_a_promotion_is_given_up_soon_when_its_leader_fell_silent_before_it_said_so() -> None:
+    belief = promoted_and_announced_by_nobody()
+    belief.lost(S1)
+    belief.tick(1.1 + ABANDONED, None)
+    assert belief.deadline is not None
+    assert switches(belief) == [], "the other is to prove that it is a master"
+    belief.tick(1.1 + UNSEEN - 1.0, None)
+    assert switches(belief) == []
+    belief.probed(Probe(A, "master"), 1.2 + UNSEEN - 1.0, None)
+    assert switches(belief) == [(A, 1)]
+
+
+def test_belief_in_a_promotion_stands_longer_when_its_leader_fell_silent_after_it_said_so() -> None:
+    belief = promoted_and_announced_by_nobody()
+    belief.announced(S1, B, A, 2, Via.PROMOTED, True, 1.2, None)
+    belief.lost(S1)
+    belief.tick(1.1 + UNSEEN - 1.0, None)
+    belief.probed(Probe(A, "master"), 1.1 + UNSEEN - 0.5, None)
+    assert switches(belief) == []
+    belief.tick(1.1 + UNSEEN, None)
+    belief.probed(Probe(A, "master"), 1.2 + UNSEEN, None)
+    assert switches(belief) == [(A, 1)]
+
+
 def test_belief_in_a_promotion_that_nobody_announces_gives_way_to_a_majority_that_is_well_elsewhere() -> None:
     belief = promoted_and_announced_by_nobody()
     belief.tick(1.1 + UNSEEN - 0.1, None)
     assert belief.address == B
-    assert belief.deadline == 1.1 + UNSEEN
+    assert belief.deadline == 1.1 + UNSEEN, "its leader is heard, and may be about to say so"
     belief.tick(1.1 + UNSEEN, None)
     belief.probed(Probe(A, "master"), 1.2 + UNSEEN, None)
     assert switches(belief) == [(A, 1)]

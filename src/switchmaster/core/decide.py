@@ -318,6 +318,8 @@ class Belief:
             return Grade.PROMOTED
         if not candidate.announced or (candidate.anew and candidate.role == "slave"):
             return None
+        if candidate.anew is Cause.UNKNOWN and self._standing.firm(now):
+            return None
         unasked = self.policy is Grade.ANNOUNCED or not self.probing or bool(candidate.reason)
         return Grade.ANNOUNCED if unasked or late else None
 
@@ -377,7 +379,7 @@ class Belief:
         stale = [c for c in self._candidates if c.anew and not any(v.address == c.node for v in group)]
         for candidate in stale:
             self._candidates.drop(candidate)
-        cause = self._standing.cause_anew(group, now)
+        cause = self._standing.cause_anew(group, self._abandoned, now)
         if cause is None or group[0].address is None:
             return
         candidate = self._candidates.open(group[0].address, "a majority gives it anew")
@@ -386,6 +388,13 @@ class Belief:
             self._announce(candidate, view, Via.SNAPSHOT, None, now)
         candidate.epoch = max(view.epoch or 0 for view in group)
         self._judge(candidate, now, wall)
+
+    @property
+    def _abandoned(self) -> bool:
+        """Whether who chose the believed node neither is heard nor has announced it."""
+        chosen_by = self.switch.witnesses if self.switch is not None else ()
+        views = [view for name in chosen_by if (view := self.views.get(name)) is not None]
+        return not any(view.live or view.address == self.address for view in views)
 
     def _begin_anew(self, candidate: Candidate) -> None:
         self.incarnation += 1
@@ -469,7 +478,8 @@ class Belief:
         switch = self.switch
         if switch is None or view.address != switch.new or view.address != self.address:
             return
-        self._stop_confirming()
+        if view.sentinel not in switch.witnesses or self.voters.support(self.address) >= self.voters.majority:
+            self._stop_confirming()  # the leader's word alone may be all that ever comes of it
         if view.sentinel not in switch.witnesses and len(switch.witnesses) < LIMITS.witnesses:
             self.switch = replace(switch, witnesses=(*switch.witnesses, view.sentinel))
 

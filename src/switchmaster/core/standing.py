@@ -13,7 +13,7 @@ from typing import Final
 from .model import Address, Cause
 from .topology import View
 
-__all__ = ["SETTLE", "UNSEEN", "Standing"]
+__all__ = ["ABANDONED", "SETTLE", "UNSEEN", "Standing"]
 
 SETTLE: Final = 10.0
 """Seconds for which a majority must hold to an address of no higher epoch before it counts as a new
@@ -21,6 +21,10 @@ incarnation: five hello periods, in each of which a stale Sentinel would have ca
 
 UNSEEN: Final = 30.0
 """The same where nobody announced the belief: Sentinels that know the node demote it within two INFO periods."""
+
+ABANDONED: Final = 5.0
+"""The same where the leader fell silent before it announced the belief: had it seen the promotion (by INFO, every
+second), the others would know of it by its hello (at once, and every 2 s). Otherwise nobody ever will."""
 
 
 class Standing:
@@ -76,14 +80,19 @@ class Standing:
         if not group:
             return []
         held = max(self.held_since(view) for view in group)
-        return [held + SETTLE, held + UNSEEN]
+        return [held + SETTLE] if self.confirming is None else [held + ABANDONED, held + SETTLE, held + UNSEEN]
 
-    def cause_anew(self, group: list[View], now: float) -> Cause | None:
+    def firm(self, now: float) -> bool:
+        """Return whether the node to be confirmed answers as a master, so that only proof of another moves us."""
+        return self.confirming is not None and not self._silent and not self._undone and now < self.since + UNSEEN
+
+    def cause_anew(self, group: list[View], abandoned: bool, now: float) -> Cause | None:
         """
         Return why epochs begin anew at a group's address.
 
         Args:
             group: a majority that gives one address, which is not the belief; empty where there is none.
+            abandoned: whether the leader that chose the node to be confirmed is not heard, and has not announced it.
             now: the moment, in monotonic seconds.
 
         Returns:
@@ -98,5 +107,5 @@ class Standing:
         if (self._undone or self._left) and self.confirming is not None:
             return Cause.FAILOVER
         # What was promoted and announced by nobody stands until the node itself falls, but not for ever.
-        patience = SETTLE if self.confirming is None or self._silent else UNSEEN
+        patience = SETTLE if self.confirming is None or self._silent else ABANDONED if abandoned else UNSEEN
         return Cause.UNKNOWN if all(now >= self.held_since(view) + patience for view in group) else None
