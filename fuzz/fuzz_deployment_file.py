@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 from drive import Target, main
-from switchmaster.cli.deployment_file import read_deployment
 from switchmaster.errors import UsageError
+from switchmaster.server.file import read_deployment
 
 
 def check(data: bytes) -> None:

@@ -59,10 +59,13 @@ def _fail_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, object, object]:
-    """Turn a skipped test into a failed one where everything is required."""
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skipped test into a failed one where everything is required, and hostile text into what can be sent."""
     report = yield
     _fail_skip(report)
+    # Lone surrogates, which hostile names hold, would end a worker of xdist that sends what was captured.
+    sendable = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    report.sections = sendable
     return report
 
 

@@ -75,6 +75,37 @@ def test_missing_click_is_a_sentence_with_the_pip_line() -> None:
     assert done.stderr == ("switchmaster: click is not installed; install it with: pip install 'switchmaster[cli]'\n")
 
 
+@pytest.mark.parametrize(
+    ("package", "words", "extra"),
+    [
+        ("sqlalchemy", ["serve", "h:1"], "server"),
+        ("alembic", ["serve", "h:1", "--journal", "sqlite:////nowhere/j.db"], "server"),
+        ("sqlalchemy", ["history"], "server"),
+        ("pydantic", ["masters", "--config", "x.toml"], "cli"),
+    ],
+)
+def test_missing_package_of_an_extra_is_a_sentence_with_the_pip_line(
+    package: str, words: list[str], extra: str
+) -> None:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None; sys.argv = ['switchmaster', *{words!r}]; "
+        "from switchmaster.cli import main; main()"
+    )
+    done = run(code=code)
+    sentence = f"{package} is not installed; install it with: pip install 'switchmaster[{extra}]'"
+    assert (done.returncode, done.stderr) == (2, f"switchmaster: {sentence}\n")
+
+
+def test_verbs_that_watch_import_nothing_of_the_daemon() -> None:
+    code = (
+        "import sys; sys.argv = ['switchmaster', 'watch', '--help']\n"
+        "from switchmaster.cli import main\n"
+        "try: main()\n"
+        "finally: sys.stderr.write(str({'sqlalchemy', 'pydantic', 'alembic', 'psycopg'} & set(sys.modules)))"
+    )
+    assert run(code=code).stderr == "set()"
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb: str) -> None:
     result = CliRunner().invoke(cli, [verb, "--help"])

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from switchmaster.cli.deployment_file import read_deployment
 from switchmaster.cli.options import Deployment, read_settings
 from switchmaster.core.model import Address
 from switchmaster.errors import UsageError
+from switchmaster.server.file import read_deployment
 from switchmaster.url import Access
 
 FULL = """

@@ -21,7 +21,11 @@ from .output import complain
 
 __all__ = ["VERBS", "cli"]
 
-VERBS: Final = ("watch", "masters", "master", "topology", "replay", "lab", "demo", "version")
+VERBS: Final = (
+    *("watch", "masters", "master", "topology", "replay"),
+    *("serve", "history", "show", "ack", "comment", "config"),
+    *("lab", "demo", "version"),
+)
 """
 The verbs, in the order of ``--help``; each is the click command of that name in the module of that
 name.

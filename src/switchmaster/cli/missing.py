@@ -1,13 +1,20 @@
-"""What is said when a package of the extra ``cli`` is not there; imports none of them."""
+"""What is said when a package of an extra is not there; imports none of them."""
 
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from collections.abc import Mapping
+from typing import Final, NoReturn
 
 from ..errors import MissingDependency
 
 __all__ = ["explain", "missing"]
+
+_EXTRAS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("click", "pydantic", "pydantic_core", "rich"), "cli"),
+    **dict.fromkeys(("alembic", "fastapi", "prometheus_client", "psycopg", "sqlalchemy", "uvicorn"), "server"),
+}
+"""Which extra brings which package."""
 
 
 def missing(error: ModuleNotFoundError) -> MissingDependency:
@@ -18,9 +25,9 @@ def missing(error: ModuleNotFoundError) -> MissingDependency:
         ModuleNotFoundError: the one given, where no package of an extra is missing: a bug of ours.
     """
     package = (error.name or "").partition(".")[0]
-    if package not in ("click", "rich"):
+    if package not in _EXTRAS:
         raise error
-    return MissingDependency(package, "cli")
+    return MissingDependency(package.replace("_", "-"), _EXTRAS[package])
 
 
 def explain(error: ModuleNotFoundError) -> NoReturn:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
 from ..errors import UsageError
+from ..server.access import ANSWER_TIMEOUT, watcher_arguments, with_secrets
 from ..url import (
     Access,
     Settings,
@@ -28,13 +29,7 @@ from ..url import (
     settings_from_environment,
 )
 
-if TYPE_CHECKING:
-    from ..net.dial import Tls
-
 __all__ = ["Deployment", "deployment_options", "read_settings", "sentinels_argument", "to_seconds"]
-
-ANSWER_TIMEOUT: Final = 1.0
-SECRET_SIZE: Final = 64 * 1024
 
 
 def to_seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
@@ -93,20 +88,7 @@ class Deployment:
         Args:
             masters: those that the verb was given; none for those of the URL or the file.
         """
-        settings = self.settings
-        return {
-            "sentinels": settings.sentinels or (),
-            "deployment": settings.deployment or "default",
-            "masters": tuple(masters) or settings.masters,
-            "username": settings.sentinel.username,
-            "password": settings.sentinel.password,
-            "tls": _tls(settings.sentinel),
-            "node_username": settings.node.username,
-            "node_password": settings.node.password,
-            "node_tls": _tls(settings.node),
-            "address_map": settings.address_map,
-            "timeout": self.timeout,
-        }
+        return watcher_arguments(self.settings, masters)
 
 
 def deployment_options(
@@ -152,7 +134,7 @@ def read_settings(
     settings = _from_flags(sentinels, given).over(settings_from_environment(environ))
     file = given.get("config") or environ.get("SWITCHMASTER_CONFIG")
     if file:
-        from .deployment_file import read_deployment
+        from ..server.file import read_deployment
 
         settings = settings.over(read_deployment(Path(os.path.expanduser(file)), given.get("deployment")))
     if not settings.sentinels:
@@ -161,13 +143,7 @@ def read_settings(
             "redis+sentinel://10.0.0.1:26379/mymaster, "
             "--config FILE, or set SWITCHMASTER_SENTINELS"
         )
-    return Deployment(
-        replace(
-            settings,
-            sentinel=_with_secret(settings.sentinel, "Sentinels"),
-            node=_with_secret(settings.node, "data nodes"),
-        )
-    )
+    return Deployment(with_secrets(settings))
 
 
 def _from_flags(sentinels: Iterable[str], given: Mapping[str, Any]) -> Settings:
@@ -189,38 +165,4 @@ def _access_from(given: Mapping[str, Any], who: str, tls: str) -> Access:
         password_file=given.get(f"{who}password_file"),
         tls=True if wanted else None,
         **parts,
-    )
-
-
-def _with_secret(access: Access, whose: str) -> Access:
-    if access.password_file is None:
-        return access
-    return replace(access, password=_read_secret(Path(access.password_file), whose), password_file=None)
-
-
-def _read_secret(path: Path, whose: str) -> str:
-    try:
-        with open(os.path.expanduser(path), "rb") as file:
-            secret = file.read(SECRET_SIZE).decode("utf-8").rstrip("\r\n")
-    except OSError as error:
-        raise UsageError(f"can't read the {whose}' password file {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"can't read the {whose}' password file {path}: it is not UTF-8") from None
-    except ValueError as error:  # a NUL in its name
-        raise UsageError(f"can't read the {whose}' password file {str(path)!r}: {error}") from None
-    if not secret:
-        raise UsageError(f"the {whose}' password file {path} is empty")
-    return secret
-
-
-def _tls(access: Access) -> Tls | None:
-    if not access.uses_tls:
-        return None
-    from ..net.dial import Tls
-
-    return Tls(
-        ca_file=access.ca,
-        cert_file=access.cert,
-        key_file=access.key,
-        server_name=access.server_name,
     )

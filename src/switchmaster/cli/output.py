@@ -36,7 +36,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     for kind, columns in {
         "switch": "time deployment master old new epoch grade cause witnesses why",
         "event": "time sentinel channel payload master",
-        "failover": "time deployment master outcome kind old new epoch leader reason durations",
+        "failover": "time deployment master outcome kind old new epoch leader reason durations id",
         "notice": "time deployment master kind sentinel text",
         "master": "deployment master address epoch health grade quorum",
         "replica": "deployment master address down_by link_up offset priority",

@@ -1,0 +1,152 @@
+"""
+Connections to the journal's database: SQLite (WAL) or PostgreSQL, by URL.
+
+A writing transaction takes the journal's one lock when it begins (``BEGIN IMMEDIATE``, an advisory lock), whoever
+writes: so ids rise in the order of commits, and what was read to decide still holds when it is written. Readers take
+none. SQLite syncs each commit to the disk: what was committed survives a kill and a loss of power.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from ..errors import MissingDependency, UsageError
+from .errors import JournalUnavailable
+
+__all__ = ["connect", "make_engine", "shown", "unavailable"]
+
+LOCK: Final = 0x5377_4D61
+"""Our advisory lock in PostgreSQL; a number of our own ("SwMa")."""
+BUSY: Final = 5.0
+"""Seconds to wait for another writer, or for PostgreSQL to let us in."""
+ADVICE: Final = {
+    "readonly": "give the daemon's user the right to write it",
+    "unable to open": "make its folder, or name another in [journal] url",
+    "is full": "make room on that disk",
+    "locked": "another program holds its lock; end that one",
+    "lock timeout": "another daemon holds the journal's lock; is it hung?",
+}
+
+
+def make_engine(url: str, *, writing: bool) -> Engine:
+    """
+    Make an engine; it connects at the first question.
+
+    Args:
+        url: ``sqlite:///PATH`` (``sqlite:////ABSOLUTE/PATH``) or ``postgresql+psycopg://…``; plain
+            ``postgresql://`` means psycopg too.
+        writing: whether each transaction takes the journal's lock.
+
+    Raises:
+        UsageError: the URL is none of these; no sentence shows a password.
+        MissingDependency: the database's driver is not installed.
+    """
+    parsed = _parse(url)
+    try:
+        if parsed.get_backend_name() == "sqlite":
+            engine = create_engine(parsed, connect_args={"timeout": BUSY, "check_same_thread": False})
+            _prepare_sqlite(engine, writing)
+        else:
+            engine = create_engine(
+                parsed,
+                pool_pre_ping=True,
+                pool_size=1 if writing else 5,
+                connect_args={
+                    "connect_timeout": int(BUSY),
+                    "application_name": "switchmaster",
+                    # A server or a cable that is gone without a word, and a daemon that hangs with the lock.
+                    "tcp_user_timeout": 10_000,
+                    "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=30s",
+                },
+            )
+            if writing:
+                event.listen(engine, "begin", _take_lock)
+    except ModuleNotFoundError as error:
+        raise MissingDependency(error.name or "psycopg", "server") from None
+    return engine
+
+
+def shown(url: str) -> str:
+    """Return a URL without its password, for people."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "URL"
+
+
+@contextmanager
+def connect(engine: Engine, url: str) -> Iterator[Connection]:
+    """
+    Open a transaction, committed at the end of the block.
+
+    Raises:
+        JournalUnavailable: the database refused, or was not there.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise unavailable(url, error) from error
+
+
+def unavailable(url: str, error: SQLAlchemyError) -> JournalUnavailable:
+    """Return the sentence for what a database said."""
+    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    reason = " ".join(str(origin).split())
+    advice = next((words for key, words in ADVICE.items() if key in reason), "")
+    return JournalUnavailable(shown(url), reason, advice)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in ("postgresql", "postgres"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+            raise UsageError(
+                f"the journal can't be kept in {parsed.drivername!r}: its URL begins with sqlite:/// or "
+                "postgresql+psycopg://"
+            )
+        if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+            raise UsageError("the journal's URL names no file: write sqlite:////var/lib/switchmaster/journal.db")
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise UsageError(
+            "the journal's URL is not one: expected sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
+        ) from None
+    return parsed
+
+
+def _prepare_sqlite(engine: Engine, writing: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def connected(raw: Any, _: object) -> None:
+        # The driver shall begin no transaction by itself: BEGIN is ours, below.
+        raw.isolation_level = None
+        cursor = raw.cursor()
+        if writing:
+            cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def began(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _take_lock(connection: Connection) -> None:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of an SQLite journal; None for another database."""
+    parsed = _parse(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None

@@ -1,0 +1,400 @@
+"""
+Events and decisions of one deployment in, entries for the journal out.
+
+A core record tells the stages of an attempt; the ledger adds what lies beside them: how many Sentinels agreed, when
+each of them announced the switch, when the promotion was seen by us and by Sentinel, when the old master came back,
+and the epoch where only the switch names it. It goes on adding after the record has ended, for `KEPT` seconds.
+
+Pure: no clock, no I/O, no database. ``at`` is monotonic seconds, ``wall`` seconds since 1970. Everything that is kept
+is bounded.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from ..core.decisions import Notice, Switch
+from ..core.events import Event, InstanceEvent, Kind, ObjectivelyDown, SwitchedMaster
+from ..core.failover import ABORT_REASONS, Failover, Stage
+from ..core.model import Address, Cause, Grade, SentinelName, Via
+from ..core.topology import MasterState
+from ..lines import Line, event_line, failover_line, iso, notice_line, switch_line
+from .accounts import Account, address_line
+from .entries import Entry, Seen, Sighting, SwitchSeen
+
+__all__ = ["Ledger"]
+
+KEPT: Final = 3600.0
+"""Seconds for which news is still added to a record that has ended: an old master may come back late."""
+FOLLOWED: Final = 10_000
+"""Records that are followed at once, those that have ended included; the one heard of longest ago goes first."""
+GENERATION: Final = 1_000_000_000
+"""More than one watcher counts attempts of one master."""
+NEWS: Final = 64
+"""Pieces of news that wait, for each master, for the record that they belong to."""
+SOON: Final = 5.0
+"""Seconds that may lie between a switch and the record of its failover."""
+
+_RETURNS: Final = ("-sdown", "+convert-to-slave")
+"""An old master answers again, or is made a replica."""
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    what: str
+    """``agreed``, ``announced``, ``promoted`` or ``returned``."""
+    sentinel: SentinelName
+    node: Address
+    """Whom it is about: the old master, or the new one."""
+    at: float
+    wall: float
+    by: str
+    numbers: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class _Followed:
+    """One record, and the news beside it."""
+
+    record: Failover
+    begun: float
+    """Monotonic seconds."""
+    started: float
+    incarnation: int
+    number: int
+    switch: Switch | None = None
+    heard: float = 0.0
+    """Monotonic seconds."""
+    news: list[_News] = field(default_factory=list)
+
+    def takes(self, news: _News) -> bool:
+        """Whether a piece of news belongs to it."""
+        if not self.begun - SOON <= news.at <= self.heard + KEPT or len(self.news) >= NEWS:
+            return False
+        if news.what in ("agreed", "returned"):
+            return news.node == self.record.old and (news.what == "agreed" or self.record.new is not None)
+        return news.node == self.record.new
+
+
+class Ledger:
+    """
+    The book-keeper of one deployment.
+
+    Args:
+        deployment: the deployment's name.
+        state: gives what is believed of a master now, or None.
+        events: whether each event of each Sentinel is kept too.
+        generation: counts the ledgers of this deployment in one run: no two accounts of a run have one number.
+    """
+
+    def __init__(
+        self,
+        deployment: str,
+        state: Callable[[str], MasterState | None],
+        events: bool = True,
+        generation: int = 0,
+    ) -> None:
+        self.deployment = deployment
+        self.events = events
+        self._first = generation * GENERATION
+        self._state = state
+        self._followed: OrderedDict[tuple[str, int], _Followed] = OrderedDict()
+        self._of_master: dict[str, deque[_Followed]] = {}
+        self._waiting: dict[str, deque[_News]] = {}
+        self._switches: dict[str, Switch] = {}
+        self._sighted: dict[str, tuple[Address, int | None, int, bool]] = {}
+        self._unswitched: dict[str, _Followed] = {}
+        """Records of this turn that ended at a new address without a switch."""
+        self._beyond: dict[str, int] = {}
+        """Numbers of accounts that the core has no record of, counted down from -1."""
+
+    # -- what is heard ------------------------------------------------------------------------------
+
+    def event(self, sentinel: SentinelName, event: Event, at: float, wall: float) -> Iterator[Entry]:
+        """Take one event, before the core's decisions about it."""
+        if self.events:
+            yield Seen(wall, {**event_line(sentinel, event, wall), "deployment": self.deployment})
+        news = _news_of(sentinel, event, at, wall)
+        if news is not None:
+            yield from self._add(event.master or "", news)
+        if isinstance(event, SwitchedMaster):
+            yield from self._witness(event.name, sentinel, event.new, wall)
+        elif event.channel in ABORT_REASONS and isinstance(event, InstanceEvent):
+            yield from self._unheard_abort(sentinel, event, at, wall)
+
+    def notice(self, notice: Notice) -> Iterator[Entry]:
+        """Take a notice."""
+        yield Seen(notice.time or 0.0, notice_line(notice))
+
+    def switch(self, switch: Switch) -> Iterator[Entry]:
+        """Take a switch."""
+        self._switches[switch.master] = switch
+        # The address alone: by whom it is agreed comes later.
+        self._sighted[switch.master] = (switch.new, switch.epoch, switch.incarnation, False)
+        near = (f for f in self._recent(switch.master) if f.record.new == switch.new and _near(f, switch))
+        followed = next(near, None)
+        # The failover first: the switch is told with its id.
+        if followed is not None:
+            followed.switch = switch
+            yield self._account(followed)
+        elif switch.cause is Cause.FAILOVER and switch.via is Via.SNAPSHOT:
+            yield self._missed(switch)
+        yield self._switch_seen(switch)
+
+    def failover(self, record: Failover) -> Iterator[Entry]:
+        """Take a record, anew with every stage."""
+        if not record.stages:
+            return
+        followed = self._follow(record)
+        waiting = self._waiting.get(record.master, ())
+        taken = [news for news in waiting if followed.takes(news)]
+        followed.news += taken
+        for news in taken:
+            self._waiting[record.master].remove(news)
+        switch = self._switches.get(record.master)
+        if followed.switch is None and switch is not None and switch.new == record.new and _near(followed, switch):
+            followed.switch = switch
+        yield self._account(followed)
+        if followed.switch is None and record.new is not None and str(record.outcome) == "completed":
+            self._unswitched[record.master] = followed
+
+    def end_turn(self, wall: float) -> Iterator[Entry]:
+        """Take the end of the core's turn: all that it decides from what was heard is decided."""
+        while self._unswitched:
+            name, followed = self._unswitched.popitem()
+            if followed.switch is None:
+                # We came in the middle: the core took the new address for the first one, and decided no switch.
+                yield from self.sightings([name], wall)
+
+    def sightings(self, masters: Iterable[str], wall: float) -> Iterator[Entry]:
+        """Tell where masters are, those of which that has changed since it was told last."""
+        for name in masters:
+            state = self._state(name)
+            if state is None or state.address is None:
+                continue
+            seen = (state.address, state.epoch, state.incarnation, state.grade is Grade.AGREED)
+            if self._sighted.get(name) != seen:
+                self._sighted[name] = seen
+                yield from self._fill_epoch(state)
+                yield Sighting(wall, self.deployment, name, *seen)
+
+    def resight(self, masters: Iterable[str]) -> None:
+        """Tell again where these masters are, at the next call of `sightings`."""
+        for name in masters:
+            self._sighted.pop(name, None)
+
+    # -- records ------------------------------------------------------------------------------------
+
+    def _follow(self, record: Failover) -> _Followed:
+        key = (record.master, record.number)
+        last = max(entry.at for entry in record.stages)
+        followed = self._followed.get(key)
+        if followed is None:
+            first = min(record.stages, key=lambda entry: entry.at)
+            state = self._state(record.master)
+            incarnation = 0 if state is None else state.incarnation
+            followed = _Followed(record, first.at, first.time or 0.0, incarnation, self._first + record.number)
+            self._followed[key] = followed
+            self._of_master.setdefault(record.master, deque()).append(followed)
+        followed.record = record
+        followed.heard = max(followed.heard, last)
+        self._followed.move_to_end(key)
+        self._forget(last)
+        return followed
+
+    def _forget(self, now: float) -> None:
+        while self._followed:
+            (master, _), oldest = next(iter(self._followed.items()))
+            if len(self._followed) <= FOLLOWED and oldest.heard > now - KEPT:
+                return
+            self._followed.popitem(last=False)
+            self._of_master[master].remove(oldest)
+            if not self._of_master[master]:
+                del self._of_master[master]
+
+    def _recent(self, master: str) -> list[_Followed]:
+        return list(reversed(self._of_master.get(master, ())))
+
+    def _add(self, master: str, news: _News) -> Iterator[Entry]:
+        for followed in self._recent(master):
+            if followed.takes(news):
+                followed.news.append(news)
+                followed.heard = max(followed.heard, news.at)
+                yield self._account(followed)
+                return
+        self._waiting.setdefault(master, deque(maxlen=NEWS)).append(news)
+
+    def _account(self, followed: _Followed) -> Account:
+        record, switch = followed.record, followed.switch
+        line = failover_line(record)
+        del line["number"]
+        line["stages"] = [
+            {**stage, "elapsed": round(entry.at - followed.begun, 6)}
+            for stage, entry in zip(line["stages"], record.stages, strict=True)
+        ]
+        line["votes"] = [{"sentinel": s, "run_id": run, "epoch": epoch} for s, run, epoch in record.votes]
+        line |= _beside(followed)
+        line["durations"] |= _durations(followed)
+        times = [entry.time for entry in record.stages if entry.time is not None]
+        return Account(
+            deployment=record.deployment,
+            master=record.master,
+            number=followed.number,
+            incarnation=followed.incarnation,
+            old=record.old,
+            new=record.new,
+            epoch=self._epoch(followed) if switch is None or switch.epoch is None else switch.epoch,
+            kind=None if record.kind is None else str(record.kind),
+            outcome=str(record.outcome),
+            attempted=record.attempted,
+            closed=record.closed,
+            missed=False,
+            started=followed.started,
+            heard=max(times, default=followed.started),
+            line=line,
+        )
+
+    def _epoch(self, followed: _Followed) -> int | None:
+        """Return the record's own epoch; of one whose beginning was missed, the belief's that it led to."""
+        record = followed.record
+        state = self._state(record.master)
+        if record.epoch is not None or state is None or record.new is None or record.new != state.address:
+            return record.epoch
+        return state.epoch if str(record.outcome) == "completed" else None
+
+    # -- what the core has no record of --------------------------------------------------------------
+
+    def _unheard_abort(self, sentinel: SentinelName, event: InstanceEvent, at: float, wall: float) -> Iterator[Entry]:
+        """Tell of an abort whose attempt began before we listened: another observer, or our last run, may know it."""
+        master = event.instance.master
+        if any(not followed.record.closed or followed.heard > at - SOON for followed in self._recent(master)):
+            return
+        reason = ABORT_REASONS[event.channel]
+        stage: Line = {
+            "stage": str(Stage.ABORTED),
+            "time": iso(wall),
+            "sentinel": sentinel,
+            "by": event.channel,
+            "reason": reason,
+            "elapsed": 0.0,
+        }
+        line: Line = {"stages": [stage], "reason": reason, "leader": sentinel}
+        yield self._unrecorded(master, event.instance.master_address, None, None, "aborted", wall, line)
+
+    def _missed(self, switch: Switch) -> Account:
+        """Tell of a switch of which no event was heard, though we were there: all links to Sentinels were down."""
+        wall = switch.time or 0.0
+        line: Line = {"away": {"after": None, "before": iso(wall), "epochs": [None, switch.epoch]}}
+        account = self._unrecorded(switch.master, switch.old, switch.new, switch.epoch, "completed", wall, line)
+        return replace(account, missed=True, incarnation=switch.incarnation)
+
+    def _unrecorded(
+        self,
+        master: str,
+        old: Address | None,
+        new: Address | None,
+        epoch: int | None,
+        outcome: str,
+        wall: float,
+        line: Line,
+    ) -> Account:
+        number = self._beyond[master] = self._beyond.get(master, -self._first) - 1
+        state = self._state(master)
+        return Account(
+            self.deployment, master, number, 0 if state is None else state.incarnation, old, new, epoch, None,
+            outcome, True, True, False, wall, wall, None, line,
+        )  # fmt: skip
+
+    # -- switches -----------------------------------------------------------------------------------
+
+    def _switch_seen(self, switch: Switch) -> SwitchSeen:
+        return SwitchSeen(
+            switch.time or 0.0,
+            self.deployment,
+            switch.master,
+            switch.new,
+            switch.epoch,
+            switch.incarnation,
+            switch.witnesses,
+            switch_line(switch),
+        )
+
+    def _fill_epoch(self, state: MasterState) -> Iterator[Entry]:
+        """Tell the epoch of a switch that was decided without one, now that a Sentinel has answered with it."""
+        switch, filled = self._switches.get(state.name), state.switch
+        if switch is None or filled is None or switch.epoch is not None or filled.epoch is None:
+            return
+        if (switch.new, switch.at) == (filled.new, filled.at):
+            switch = self._switches[state.name] = replace(switch, epoch=filled.epoch)
+            for followed in self._recent(state.name):
+                if followed.switch is not None and followed.switch.at == switch.at:
+                    followed.switch = switch
+                    yield self._account(followed)
+            yield self._switch_seen(switch)
+
+    def _witness(self, master: str, sentinel: SentinelName, new: Address, wall: float) -> Iterator[Entry]:
+        switch = self._switches.get(master)
+        if switch is not None and switch.new == new and sentinel not in switch.witnesses:
+            switch = self._switches[master] = replace(switch, witnesses=(*switch.witnesses, sentinel))
+            yield self._switch_seen(switch)
+
+
+def _near(followed: _Followed, switch: Switch) -> bool:
+    return followed.begun - SOON <= switch.at <= followed.heard + SOON
+
+
+def _news_of(sentinel: SentinelName, event: Event, at: float, wall: float) -> _News | None:
+    channel = event.channel
+    if isinstance(event, SwitchedMaster):
+        return _News("announced", sentinel, event.new, at, wall, channel)
+    if isinstance(event, ObjectivelyDown):
+        return _News("agreed", sentinel, event.instance.address, at, wall, channel, (event.agreeing, event.quorum))
+    if not isinstance(event, InstanceEvent) or event.instance.kind is not Kind.REPLICA:
+        return None
+    if channel == "+promoted-slave":
+        return _News("promoted", sentinel, event.instance.address, at, wall, channel)
+    return _News("returned", sentinel, event.instance.address, at, wall, channel) if channel in _RETURNS else None
+
+
+def _said(followed: _Followed, news: _News) -> Line:
+    return {"time": iso(news.wall), "elapsed": round(news.at - followed.begun, 6), "sentinel": news.sentinel}
+
+
+def _beside(followed: _Followed) -> Line:
+    by = {
+        what: [n for n in followed.news if n.what == what] for what in ("agreed", "announced", "promoted", "returned")
+    }
+    line: Line = {"old": address_line(followed.record.old), "new": address_line(followed.record.new)}
+    if by["agreed"]:
+        most = max(by["agreed"], key=lambda news: news.numbers[0])
+        line["agreement"] = {"agreeing": most.numbers[0], "quorum": most.numbers[1], **_said(followed, most)}
+    announced: dict[str, Line] = {}
+    for news in by["announced"]:
+        announced.setdefault(news.sentinel, _said(followed, news))
+    line["announcements"] = list(announced.values())
+    promoted = followed.record.entry(Stage.PROMOTED)
+    line["promotion"] = {
+        "node": iso(promoted.time) if promoted is not None and promoted.by == "ROLE" else None,
+        "sentinel": iso(by["promoted"][0].wall) if by["promoted"] else None,
+    }
+    if by["returned"] and followed.record.outcome == "completed":
+        line["returned"] = {**_said(followed, by["returned"][0]), "by": by["returned"][0].by}
+    return line
+
+
+def _durations(followed: _Followed) -> dict[str, float]:
+    """Return what the record alone can't tell: the spread of the announcements, the replicas, the return."""
+    announced = [news.at for news in followed.news if news.what == "announced"]
+    steps = [entry.at for entry in followed.record.stages if entry.stage is Stage.RECONFIGURING]
+    returned = [news.at for news in followed.news if news.what == "returned"]
+    found = {}
+    if len(announced) > 1:
+        found["spread"] = max(announced) - min(announced)
+    if len(steps) > 1:
+        found["reconfiguration"] = max(steps) - min(steps)
+    if returned and followed.record.outcome == "completed":
+        found["return"] = returned[0] - followed.begun
+    return {name: round(seconds, 6) for name, seconds in found.items()}

@@ -1,0 +1,343 @@
+"""
+What the journal holds, for whoever asks: history with filters and pages, one failover, the stream.
+
+Pages go on from a place, not from a count: what is added meanwhile moves nothing. All methods block, and may be called
+from several threads.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Engine, Table, and_, func, insert, or_, select, update
+
+from ..errors import UsageError
+from ..lines import Line, iso
+from .engine import connect, make_engine, shown, sqlite_file
+from .errors import JournalUnavailable
+from .schema import comments, entries, failovers, masters, observers, plain, stored, switches
+
+__all__ = ["FailoverFilter", "Page", "Reader", "open_reader"]
+
+LIMIT: Final = 1_000
+"""Items of one page at most."""
+TEXT: Final = 10_000
+"""Characters of one comment at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailoverFilter:
+    """Which failovers; None everywhere means: all."""
+
+    deployment: str | None = None
+    master: str | None = None
+    outcome: str | None = None
+    """``completed``, ``aborted`` or ``in-progress``."""
+    kind: str | None = None
+    """``automatic``, ``manual`` or ``coordinated``."""
+    since: float | None = None
+    """Seconds since 1970: those that began then or later."""
+    until: float | None = None
+    """Seconds since 1970: those that began before."""
+    suspicions: bool = False
+    """Also those where a master was suspected and nobody tried a failover."""
+    missed: bool | None = None
+    acknowledged: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list, newest first."""
+
+    items: list[Line]
+    next: str | None
+    """The cursor of the next page; None where this is the last."""
+
+
+def open_reader(url: str) -> Reader:
+    """
+    Make a reader; it connects at the first question.
+
+    Args:
+        url: ``sqlite:///FILE`` or ``postgresql+psycopg://…``.
+
+    Raises:
+        UsageError: the URL is wrong.
+        MissingDependency: the database's driver is not installed.
+    """
+    return Reader(url)
+
+
+class Reader:
+    """
+    Questions to one journal.
+
+    Args:
+        url: where it is.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._file = sqlite_file(url)
+        self._engine = make_engine(url, writing=False)
+        self._writing: Engine | None = None
+
+    def __repr__(self) -> str:
+        return f"<Reader of {shown(self._url)}>"
+
+    def close(self) -> None:
+        """Close all connections."""
+        for engine in (self._engine, self._writing):
+            if engine is not None:
+                engine.dispose()
+
+    # -- failovers ----------------------------------------------------------------------------------
+
+    def failovers(self, wanted: FailoverFilter, cursor: str | None = None, limit: int = 50) -> Page:
+        """
+        Return failovers, newest first.
+
+        Args:
+            wanted: which.
+            cursor: `Page.next` of the page before; None for the first.
+            limit: items, at most 1,000.
+
+        Raises:
+            UsageError: the cursor is none of ours.
+            JournalUnavailable: the database can't be asked.
+        """
+        where = _conditions(wanted)
+        rows = self._page(failovers, failovers.c.started, failovers.c.id, where, cursor, limit)
+        items = [_line_of(row) for row in rows[:limit]]
+        return Page(items, _next(rows, limit, "started"))
+
+    def failover(self, id: str) -> Line | None:
+        """
+        Return one failover with its comments, or None.
+
+        Raises:
+            JournalUnavailable: the database can't be asked.
+        """
+        self._check_there()
+        with connect(self._engine, self._url) as connection:
+            row = connection.execute(select(failovers).where(failovers.c.id == id)).first()
+            if row is None:
+                return None
+            said = connection.execute(select(comments).where(comments.c.failover == id).order_by(comments.c.id)).all()
+        return _line_of(row) | {
+            "comments": [
+                {"time": iso(one.time), "by": plain(one.by), "text": plain(one.text), "acknowledges": one.acknowledges}
+                for one in said
+            ]
+        }
+
+    def acknowledge(self, id: str, by: str, comment: str = "") -> bool:
+        """
+        Note that somebody has seen to a failover.
+
+        Args:
+            id: the failover's.
+            by: who.
+            comment: in words; may be empty.
+
+        Returns:
+            False where there is no such failover.
+
+        Raises:
+            UsageError: the text is too long.
+            JournalUnavailable: the database can't be written.
+        """
+        return self._comment(id, by, comment, True)
+
+    def comment(self, id: str, by: str, text: str) -> bool:
+        """Add a comment; arguments, result and errors as of `acknowledge`, but that an empty one is refused."""
+        if not text.strip():
+            raise UsageError("a comment has some text")
+        return self._comment(id, by, text, False)
+
+    # -- switches, masters, the stream ----------------------------------------------------------------
+
+    def switches(
+        self,
+        deployment: str | None = None,
+        master: str | None = None,
+        since: float | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page:
+        """Return switches, newest first; arguments and errors as of `failovers`."""
+        where = []
+        if deployment is not None:
+            where.append(switches.c.deployment == stored(deployment))
+        if master is not None:
+            where.append(switches.c.master == stored(master))
+        if since is not None:
+            where.append(switches.c.time >= since)
+        rows = self._page(switches, switches.c.time, switches.c.id, where, cursor, limit)
+        return Page([json.loads(row.line) for row in rows[:limit]], _next(rows, limit, "time"))
+
+    def entries(
+        self, after: int = 0, limit: int = 100, types: Sequence[str] = (), failover: str | None = None
+    ) -> list[tuple[int, Line]]:
+        """
+        Return the stream, oldest first.
+
+        Args:
+            after: the last id that is known.
+            limit: items, at most 1,000.
+            types: of the lines, such as ``switch``; none for all.
+            failover: only what tells of that failover.
+
+        Raises:
+            JournalUnavailable: the database can't be asked.
+        """
+        self._check_there()
+        where: list[ColumnElement[bool]] = [entries.c.id > after]
+        if types:
+            where.append(entries.c.type.in_(types))
+        if failover is not None:
+            where.append(entries.c.failover == failover)
+        asked = select(entries.c.id, entries.c.line).where(*where).order_by(entries.c.id).limit(_check(limit))
+        with connect(self._engine, self._url) as connection:
+            return [(row.id, json.loads(row.line)) for row in connection.execute(asked)]
+
+    def last_entry(self) -> int:
+        """Return the newest id of the stream, 0 where there is none."""
+        self._check_there()
+        with connect(self._engine, self._url) as connection:
+            return connection.scalar(select(func.max(entries.c.id))) or 0
+
+    def masters(self) -> list[Line]:
+        """Return where each master was last known to be."""
+        self._check_there()
+        with connect(self._engine, self._url) as connection:
+            rows = connection.execute(select(masters).order_by(masters.c.deployment, masters.c.master)).all()
+        return [
+            {
+                "deployment": plain(row.deployment),
+                "master": plain(row.master),
+                "address": {"host": plain(row.host), "port": row.port},
+                "epoch": row.epoch,
+                "incarnation": row.incarnation,
+                "since": iso(row.since),
+            }
+            for row in rows
+        ]
+
+    def observers(self) -> list[Line]:
+        """Return the runs of daemons that have written, newest first, the last 1,000."""
+        self._check_there()
+        with connect(self._engine, self._url) as connection:
+            rows = connection.execute(select(observers).order_by(observers.c.started.desc()).limit(LIMIT)).all()
+        return [
+            {
+                "observer": plain(row.name),
+                "run": row.id,
+                "started": iso(row.started),
+                "seen": iso(row.seen),
+                "ended": iso(row.ended),
+            }
+            for row in rows
+        ]
+
+    # -- within -------------------------------------------------------------------------------------
+
+    def _page(
+        self,
+        table: Table,
+        moment: Any,
+        id: Any,
+        where: Iterable[ColumnElement[bool]],
+        cursor: str | None,
+        limit: int,
+    ) -> Sequence[Any]:
+        asked = select(table).where(*where).order_by(moment.desc(), id.desc()).limit(_check(limit) + 1)
+        if cursor is not None:
+            time, place = _read_cursor(cursor)
+            last = int(place) if id.type.python_type is int and place.isdigit() else place
+            asked = asked.where(or_(moment < time, and_(moment == time, id < last)))
+        self._check_there()
+        with connect(self._engine, self._url) as connection:
+            return connection.execute(asked).all()
+
+    def _check_there(self) -> None:
+        # Asking would make an empty file.
+        if self._file is not None and not self._file.exists():
+            raise JournalUnavailable(shown(self._url), "there is no such file", "has `switchmaster serve` run yet?")
+
+    def _comment(self, id: str, by: str, text: str, acknowledges: bool) -> bool:
+        if len(text) > TEXT or len(by) > TEXT:
+            raise UsageError(f"a comment has at most {TEXT} characters")
+        self._check_there()
+        if self._writing is None:
+            self._writing = make_engine(self._url, writing=True)
+        now = time.time()
+        row = {"time": now, "by": stored(by), "acknowledges": acknowledges, "text": stored(text)}
+        with connect(self._writing, self._url) as connection:
+            if connection.execute(select(failovers.c.id).where(failovers.c.id == id)).first() is None:
+                return False
+            connection.execute(insert(comments).values(failover=id, **row))
+            if acknowledges:
+                connection.execute(
+                    update(failovers)
+                    .where(failovers.c.id == id, failovers.c.acknowledged.is_(None))
+                    .values(acknowledged=now)
+                )
+        return True
+
+
+def _conditions(wanted: FailoverFilter) -> list[ColumnElement[bool]]:
+    columns = failovers.c
+    where: list[ColumnElement[bool]] = []
+    for name in ("deployment", "master", "outcome", "kind"):
+        value = getattr(wanted, name)
+        if value is not None:
+            where.append(columns[name] == stored(value))
+    if wanted.since is not None:
+        where.append(columns.started >= wanted.since)
+    if wanted.until is not None:
+        where.append(columns.started < wanted.until)
+    if not wanted.suspicions:
+        where.append(columns.attempted.is_(True))
+    if wanted.missed is not None:
+        where.append(columns.missed.is_(wanted.missed))
+    if wanted.acknowledged is not None:
+        where.append(columns.acknowledged.is_not(None) if wanted.acknowledged else columns.acknowledged.is_(None))
+    return where
+
+
+def _line_of(row: Any) -> Line:
+    line: Line = json.loads(row.line)
+    line["acknowledged"] = iso(row.acknowledged)
+    return line
+
+
+def _check(limit: int) -> int:
+    if not 1 <= limit <= LIMIT:
+        raise UsageError(f"a page has 1 to {LIMIT} items")
+    return limit
+
+
+def _next(rows: Sequence[Any], limit: int, moment: str) -> str | None:
+    if len(rows) <= limit:
+        return None
+    last = rows[limit - 1]
+    place = f"{float(getattr(last, moment)).hex()}~{last.id}"
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[float, str]:
+    try:
+        place = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        time, tilde, id = place.partition("~")
+        if not tilde or not id:
+            raise ValueError
+        return float.fromhex(time), id
+    except (ValueError, OverflowError, binascii.Error):
+        raise UsageError("that is no cursor of a list: take `next` of the page before") from None

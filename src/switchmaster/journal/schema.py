@@ -1,0 +1,191 @@
+"""
+The tables, for SQLAlchemy Core; the migrations make them, this module only names them.
+
+Times are seconds since 1970. Columns are what is searched by; what a reader gets is the JSON of ``line`` or
+``record``, ASCII only, so that text from the network (NUL, bytes that were not UTF-8) passes through any database.
+`stored` does the same for names in columns.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+__all__ = [
+    "ANY_EPOCH",
+    "METADATA",
+    "comments",
+    "deployments",
+    "entries",
+    "failovers",
+    "masters",
+    "observations",
+    "observers",
+    "plain",
+    "stored",
+    "switches",
+]
+
+METADATA: Final = MetaData()
+
+ANY_EPOCH: Final = -1
+"""In ``switches.epoch``: the input named none."""
+
+_id = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite gives numbers by itself to INTEGER alone."""
+
+observers = Table(
+    "observers",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("seen", Double, nullable=False),
+    Column("ended", Double),
+)
+"""One row for each run of a daemon; ``seen`` is moved while it lives, ``ended`` is set when it ends in peace."""
+
+deployments = Table(
+    "deployments",
+    METADATA,
+    Column("deployment", Text, primary_key=True),
+    Column("heard", Double, nullable=False),
+)
+"""When any daemon last heard a Sentinel of it: from then on, what happened was missed."""
+
+masters = Table(
+    "masters",
+    METADATA,
+    Column("deployment", Text, primary_key=True),
+    Column("master", Text, primary_key=True),
+    Column("incarnation", Integer, nullable=False),
+    Column("epoch", BigInteger),
+    Column("host", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("since", Double, nullable=False),
+)
+"""Where each master was last known to be: what a daemon compares with when it starts."""
+
+entries = Table(
+    "entries",
+    METADATA,
+    Column("id", _id, primary_key=True, autoincrement=True),
+    Column("time", Double, nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("deployment", Text),
+    Column("master", Text),
+    Column("failover", String(32)),
+    Column("observer", String(64), nullable=False),
+    Column("line", Text, nullable=False),
+    Index("entries_time", "time"),
+    Index("entries_failover", "failover"),
+    sqlite_autoincrement=True,
+)
+"""The stream: everything in the order of its commit."""
+
+switches = Table(
+    "switches",
+    METADATA,
+    Column("id", _id, primary_key=True, autoincrement=True),
+    Column("deployment", Text, nullable=False),
+    Column("master", Text, nullable=False),
+    Column("incarnation", Integer, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("line", Text, nullable=False),
+    UniqueConstraint("deployment", "master", "incarnation", "epoch", "host", "port", name="switches_once"),
+    Index("switches_time", "time"),
+    sqlite_autoincrement=True,
+)
+
+failovers = Table(
+    "failovers",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("deployment", Text, nullable=False),
+    Column("master", Text, nullable=False),
+    Column("incarnation", Integer, nullable=False),
+    Column("epoch", BigInteger),
+    Column("old_host", Text),
+    Column("old_port", Integer),
+    Column("new_host", Text),
+    Column("new_port", Integer),
+    Column("outcome", String(16), nullable=False),
+    Column("kind", String(16)),
+    Column("attempted", Boolean, nullable=False),
+    Column("missed", Boolean, nullable=False),
+    Column("closed", Boolean, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("ended", Double),
+    Column("updated", Double, nullable=False),
+    Column("acknowledged", Double),
+    Column("line", Text, nullable=False),
+    UniqueConstraint("deployment", "master", "incarnation", "epoch", "new_host", "new_port", name="failovers_once"),
+    Index("failovers_started", "started", "id"),
+    Index("failovers_master", "deployment", "master", "started"),
+)
+"""One row for each attempt, merged from all its observations."""
+
+observations = Table(
+    "observations",
+    METADATA,
+    Column("observer", String(64), primary_key=True),
+    Column("deployment", Text, primary_key=True),
+    Column("master", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("failover", String(32), ForeignKey("failovers.id", ondelete="CASCADE"), nullable=False),
+    Column("record", Text, nullable=False),
+    Index("observations_failover", "failover"),
+)
+"""What one run of one daemon saw of one attempt."""
+
+comments = Table(
+    "comments",
+    METADATA,
+    Column("id", _id, primary_key=True, autoincrement=True),
+    Column("failover", String(32), ForeignKey("failovers.id", ondelete="CASCADE"), nullable=False),
+    Column("time", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("acknowledges", Boolean, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("comments_failover", "failover"),
+)
+
+
+def stored(name: str) -> str:
+    """
+    Write a name so that any database keeps it.
+
+    Args:
+        name: a name from the network.
+
+    Returns:
+        The name itself; as JSON where it holds NUL or bytes that were not UTF-8, or begins like JSON.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return json.dumps(name)
+    return json.dumps(name) if "\0" in name or name.startswith('"') else name
+
+
+def plain(name: str) -> str:
+    """Read what `stored` wrote."""
+    return str(json.loads(name)) if name.startswith('"') else name

@@ -1,0 +1,402 @@
+"""
+Entries to rows, inside one writing transaction.
+
+`Store.apply` takes entries in their order, under the journal's lock: what it reads still holds when it
+writes. An entry that is applied twice changes nothing the second time, and entries of several observers meet in one row
+for each switch and each failover. What the store remembers between transactions is taken on `commit` alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, insert, select, update
+
+from ..core.model import Address
+from ..lines import Line, to_json
+from .accounts import OPEN, Account, from_iso, merged, same_failover
+from .entries import Alive, Entry, Seen, Sighting, SwitchSeen, Watched
+from .heads import Heads
+from .missed import missed_failover, missed_switch
+from .schema import comments, deployments, entries, failovers, observations, observers, plain, stored
+from .switches import record_switch
+
+__all__ = ["Store", "Written"]
+
+CANDIDATES: Final = 20
+"""Rows that an account without an epoch is compared with, newest first."""
+UNSEEN: Final = "its end was not seen: no daemon heard it"
+
+# What is asked for every account is put together once: that costs as much as asking.
+_OWN: Final = and_(
+    observations.c.observer == bindparam("our"),
+    observations.c.deployment == bindparam("our_deployment"),
+    observations.c.master == bindparam("our_master"),
+    observations.c.number == bindparam("our_number"),
+)
+_OWN_ROW: Final = select(observations.c.failover).where(_OWN)
+_CHANGE_OWN: Final = update(observations).where(_OWN)
+_ROW: Final = select(failovers).where(failovers.c.id == bindparam("row"))
+_CHANGE_ROW: Final = update(failovers).where(failovers.c.id == bindparam("row"))
+_BY_EPOCH: Final = select(failovers).where(
+    failovers.c.deployment == bindparam("of"),
+    failovers.c.master == bindparam("name"),
+    failovers.c.incarnation == bindparam("count"),
+    failovers.c.epoch == bindparam("at"),
+)
+_ALL: Final = (
+    select(observers.c.name, observations.c.record)
+    .join(observers, observers.c.id == observations.c.observer)
+    .where(observations.c.failover == bindparam("row"))
+)
+_OTHERS: Final = _ALL.where(~_OWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a commit has added to the stream."""
+
+    id: int
+    line: Line
+    failover: str | None = None
+    """The id of the failover that it tells of."""
+
+
+class Store:
+    """
+    What one run of one daemon writes.
+
+    Args:
+        observer: the run's id, never used before.
+        name: what people know the daemon by.
+    """
+
+    def __init__(self, observer: str, name: str) -> None:
+        self.observer = observer
+        self.name = name
+        self._heads = Heads()
+
+    # -- transactions -------------------------------------------------------------------------------
+
+    def begin(self, connection: Connection, now: float) -> None:
+        """Enter this run; a second time does nothing."""
+        known = connection.execute(select(observers.c.id).where(observers.c.id == self.observer)).first()
+        if known is None:
+            row = {"id": self.observer, "name": stored(self.name), "started": now, "seen": now, "ended": None}
+            connection.execute(insert(observers).values(row))
+
+    def end(self, connection: Connection, now: float) -> None:
+        """Note that this run ends in peace."""
+        connection.execute(update(observers).where(observers.c.id == self.observer).values(seen=now, ended=now))
+
+    def commit(self) -> None:
+        """Keep what was learned: the transaction is on the disk."""
+        self._heads.commit()
+
+    def rollback(self) -> None:
+        """Forget what was learned: the transaction is gone."""
+        self._heads.rollback()
+
+    def apply(self, connection: Connection, batch: Iterable[Entry]) -> list[Written]:
+        """
+        Write entries, in their order.
+
+        Args:
+            connection: in a transaction of a writing engine.
+            batch: what to write.
+
+        Returns:
+            What they added to the stream; nothing of what the journal had already.
+        """
+        written: list[Written] = []
+        for only_told, some in groupby(batch, key=lambda entry: isinstance(entry, Seen)):
+            if only_told:
+                written += self._tell_all(connection, [entry for entry in some if isinstance(entry, Seen)])
+            else:
+                for entry in some:
+                    written += self._apply(connection, entry)
+        return written
+
+    def _apply(self, connection: Connection, entry: Entry) -> list[Written]:
+        match entry:
+            case Seen():
+                return self._tell_all(connection, [entry])
+            case Alive():
+                self._alive(connection, entry)
+                return []
+            case Watched():
+                self._heads.restart(entry.deployment)
+                return []
+            case SwitchSeen():
+                return self._switch(connection, entry)
+            case Sighting():
+                return self._sighting(connection, entry)
+            case Account():
+                incarnation = self._heads.incarnation(connection, entry.deployment, entry.master, entry.incarnation)
+                return self._account(connection, replace(entry, incarnation=incarnation))
+
+    def doubted(self) -> set[tuple[str, str]]:
+        """Return the masters (deployment, name) of which it is to be told again where they are, and forget them."""
+        return self._heads.doubted()
+
+    def close_unseen(self, connection: Connection, now: float) -> list[Written]:
+        """Close the failovers that nobody has told of for so long that nobody will."""
+        limit = now - OPEN - 60
+        rows = connection.execute(
+            select(failovers).where(failovers.c.closed.is_(False), failovers.c.updated < limit).limit(1_000)
+        ).all()
+        written = []
+        for row in rows:
+            account = _account_of(row)
+            aborted = account.outcome == "in-progress"
+            line: Line = {"reason": UNSEEN} if aborted else {}
+            number = -int.from_bytes(hashlib.sha256(row.id.encode()).digest()[:6])
+            end = replace(
+                account, number=number, closed=True, outcome="aborted" if aborted else account.outcome, line=line
+            )
+            written += self._put(connection, end, row.id)
+        return written
+
+    # -- the stream ---------------------------------------------------------------------------------
+
+    def _tell(self, connection: Connection, time: float, line: Line, failover: str | None = None) -> Written:
+        key = connection.execute(insert(entries), self._row(time, line, failover)).inserted_primary_key
+        assert key is not None
+        return Written(key[0], line, failover)
+
+    def _tell_all(self, connection: Connection, some: Sequence[Seen]) -> list[Written]:
+        """Write many at once: events come by the thousand."""
+        rows = [self._row(one.time, one.line, None) for one in some]
+        asked = insert(entries).returning(entries.c.id, sort_by_parameter_order=True)
+        ids = connection.execute(asked, rows).scalars()
+        return [Written(id, one.line) for id, one in zip(ids, some, strict=True)]
+
+    def _row(self, time: float, line: Line, failover: str | None) -> dict[str, Any]:
+        return {
+            "time": time,
+            "type": line["type"],
+            "deployment": None if line.get("deployment") is None else stored(line["deployment"]),
+            "master": None if line.get("master") is None else stored(line["master"]),
+            "failover": failover,
+            "observer": self.observer,
+            "line": to_json(line),
+        }
+
+    def _alive(self, connection: Connection, entry: Alive) -> None:
+        connection.execute(update(observers).where(observers.c.id == self.observer).values(seen=entry.time))
+        for name in map(stored, entry.deployments):
+            changed = connection.execute(
+                update(deployments).where(deployments.c.deployment == name).values(heard=entry.time)
+            )
+            if not changed.rowcount:
+                connection.execute(insert(deployments).values(deployment=name, heard=entry.time))
+
+    # -- switches and heads -------------------------------------------------------------------------
+
+    def _switch(self, connection: Connection, entry: SwitchSeen) -> list[Written]:
+        incarnation = self._heads.incarnation(connection, entry.deployment, entry.master, entry.incarnation)
+        line, first = record_switch(connection, replace(entry, incarnation=incarnation), self.name)
+        self._heads.move(connection, entry.deployment, entry.master, incarnation, entry.epoch, entry.new, entry.time)
+        if line is None:
+            return []
+        # Told once as a switch: whoever follows the stream need not sort out the same one with more witnesses.
+        told = line if first else {**line, "type": "witness"}
+        return [self._tell(connection, entry.time, told, _failover_of(connection, line))]
+
+    def _sighting(self, connection: Connection, entry: Sighting) -> list[Written]:
+        missed = self._heads.sight(connection, entry)
+        if missed is None:
+            return []
+        written = self._account(connection, missed_failover(entry, missed))
+        if missed.old == entry.address:
+            return written
+        seen = missed_switch(entry, missed)
+        told, first = record_switch(connection, seen, self.name)
+        if told is None or not first:
+            return written
+        return [*written, self._tell(connection, entry.time, told, _failover_of(connection, told))]
+
+    # -- failovers ----------------------------------------------------------------------------------
+
+    def _account(self, connection: Connection, account: Account) -> list[Written]:
+        own = self._own_row(connection, account)
+        target = self._by_epoch(connection, account)
+        if target is None and own is not None and self._still_fits(connection, account, own):
+            target = own
+        target = target or self._by_time(connection, account, own) or _new_id(account, self.observer, own)
+        written = self._put(connection, account, target)
+        if own not in (None, target):
+            self._leave(connection, str(own), target)
+        return written
+
+    def _own_row(self, connection: Connection, account: Account) -> str | None:
+        found: str | None = connection.scalar(_OWN_ROW, self._key(account))
+        return found
+
+    def _key(self, account: Account) -> dict[str, Any]:
+        """Return the parameters of `_OWN`."""
+        return {
+            "our": self.observer,
+            "our_deployment": stored(account.deployment),
+            "our_master": stored(account.master),
+            "our_number": account.number,
+        }
+
+    def _by_epoch(self, connection: Connection, account: Account) -> str | None:
+        """Return the row of that very epoch."""
+        if account.epoch is None:
+            return None
+        master = {"of": stored(account.deployment), "name": stored(account.master), "count": account.incarnation}
+        rows = connection.execute(_BY_EPOCH, {**master, "at": account.epoch}).all()
+        return next((row.id for row in rows if same_failover(account, _account_of(row))), None)
+
+    def _still_fits(self, connection: Connection, account: Account, row: str) -> bool:
+        others = _observed(connection, _OTHERS, {"row": row, **self._key(account)})
+        return all(same_failover(account, other) for _, other in others)
+
+    def _by_time(self, connection: Connection, account: Account, but: str | None) -> str | None:
+        """Return the row of an attempt that may be the same: where one of both has no epoch, time must tell."""
+        begin = account.started if account.earliest is None else account.earliest
+        unknown = [failovers.c.epoch.is_(None)] if account.epoch is not None else []
+        rows = connection.execute(
+            select(failovers)
+            .where(*_master(account), *unknown)
+            .where(failovers.c.started <= account.heard + OPEN, failovers.c.updated >= begin - OPEN)
+            .order_by(failovers.c.started.desc())
+            .limit(CANDIDATES)
+        ).all()
+        for row in rows:
+            if row.id != but and same_failover(account, _account_of(row)) and not self._is_ours(connection, row.id):
+                return str(row.id)
+        return None
+
+    def _is_ours(self, connection: Connection, row: str) -> bool:
+        ours = select(observations.c.number).where(
+            observations.c.failover == row, observations.c.observer == self.observer
+        )
+        return connection.execute(ours.limit(1)).first() is not None
+
+    def _put(self, connection: Connection, account: Account, row: str) -> list[Written]:
+        """Write the account and its row anew; returns nothing where that changed nothing."""
+        known = connection.execute(_ROW, {"row": row}).first()
+        rest = _observed(connection, _OTHERS, {"row": row, **self._key(account)})
+        whole = merged([*rest, (self.name, account)])
+        whole.line["id"] = row
+        text = to_json(whole.line)
+        values = _columns(whole, text)
+        if known is None:
+            connection.execute(insert(failovers), {"id": row, "acknowledged": None, **values})
+        elif known.line != text or known.updated != whole.heard:
+            connection.execute(_CHANGE_ROW, {"row": row, **values})
+        self._observe(connection, account, row)
+        if known is not None and known.line == text:
+            return []
+        return [self._tell(connection, whole.heard, whole.line, row)]
+
+    def _observe(self, connection: Connection, account: Account, row: str) -> None:
+        key, values = self._key(account), {"failover": row, "record": _write(account)}
+        if not connection.execute(_CHANGE_OWN, {**key, **values}).rowcount:
+            names = {name: key[f"our_{name}"] for name in ("deployment", "master", "number")}
+            connection.execute(insert(observations), {"observer": self.observer, **names, **values})
+
+    def _leave(self, connection: Connection, row: str, target: str) -> None:
+        """Write a row anew that an account has left; remove it where it was the last."""
+        rest = _observed(connection, _ALL, {"row": row})
+        if rest:
+            whole = merged(rest)
+            whole.line["id"] = row
+            connection.execute(_CHANGE_ROW, {"row": row, **_columns(whole, to_json(whole.line))})
+            return
+        for table in (comments, entries):
+            connection.execute(update(table).where(table.c.failover == row).values(failover=target))
+        connection.execute(delete(failovers).where(failovers.c.id == row))
+
+
+def _master(account: Account) -> tuple[Any, ...]:
+    return (
+        failovers.c.deployment == stored(account.deployment),
+        failovers.c.master == stored(account.master),
+        failovers.c.incarnation == account.incarnation,
+    )
+
+
+def _observed(connection: Connection, asked: Select[Any], parameters: Mapping[str, Any]) -> list[tuple[str, Account]]:
+    """Return the accounts of a row, each with its observer's name."""
+    return [(plain(name), _read(record)) for name, record in connection.execute(asked, parameters)]
+
+
+def _failover_of(connection: Connection, switch: Line) -> str | None:
+    """Return the id of the failover that a switch belongs to."""
+    if switch["epoch"] is None:
+        return None
+    found: str | None = connection.scalar(
+        select(failovers.c.id).where(
+            failovers.c.deployment == stored(switch["deployment"]),
+            failovers.c.master == stored(switch["master"]),
+            failovers.c.incarnation == switch["incarnation"],
+            failovers.c.epoch == switch["epoch"],
+            failovers.c.new_host == stored(switch["new"]["host"]),
+            failovers.c.new_port == switch["new"]["port"],
+        )
+    )
+    return found
+
+
+def _new_id(account: Account, observer: str, left: str | None) -> str:
+    """Return an id that says when, and that no other attempt has: ``20261125T030000Z-1a2b3c4d``."""
+    who = "\0".join((account.deployment, account.master, observer, str(account.number), str(left)))
+    digest = hashlib.sha256(who.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{datetime.fromtimestamp(account.started, UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}"
+
+
+def _columns(account: Account, line: str) -> dict[str, Any]:
+    old, new = account.old, account.new
+    return {
+        "deployment": stored(account.deployment),
+        "master": stored(account.master),
+        "incarnation": account.incarnation,
+        "epoch": account.epoch,
+        "old_host": None if old is None else stored(old.host),
+        "old_port": None if old is None else old.port,
+        "new_host": None if new is None else stored(new.host),
+        "new_port": None if new is None else new.port,
+        "outcome": account.outcome,
+        "kind": account.kind,
+        "attempted": account.attempted,
+        "missed": account.missed,
+        "closed": account.closed,
+        "started": account.started,
+        "ended": account.heard if account.closed else None,
+        "updated": account.heard,
+        "line": line,
+    }
+
+
+def _account_of(row: Row[Any]) -> Account:
+    line = json.loads(row.line)
+    return Account(
+        line["deployment"], line["master"], 0, row.incarnation, _address(line["old"]), _address(line["new"]), row.epoch,
+        row.kind, row.outcome, row.attempted, row.closed, row.missed, row.started, row.updated,
+        from_iso((line.get("away") or {}).get("after")), line,
+    )  # fmt: skip
+
+
+def _address(line: Line | None) -> Address | None:
+    return None if line is None else Address(line["host"], line["port"])
+
+
+def _write(account: Account) -> str:
+    return to_json(asdict(account))
+
+
+def _read(record: str) -> Account:
+    fields = json.loads(record)
+    for name in ("old", "new"):
+        fields[name] = None if fields[name] is None else Address(*fields[name])
+    return Account(**fields)

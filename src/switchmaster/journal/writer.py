@@ -1,0 +1,388 @@
+"""
+The one thread that writes: takes entries from a bounded queue, and commits them in their order.
+
+Nobody who puts an entry waits for the database. While it is away (refused, locked, full, read-only) entries wait in
+memory, accounts of one failover as one, and the thread tries again, later and later, at most `RETRY` seconds apart.
+Where the queue is full, events are dropped first, then everything that comes; both are counted, and told when it is
+back. An entry that the database will not take by itself is dropped and counted, so that it does not stop the others.
+Where a connection is lost in the middle of a commit it is not known whether that was done: it is done again, which
+changes no switch and no failover, but may keep an event twice.
+
+Callbacks come in this thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+
+from ..lines import iso
+from .accounts import Account
+from .engine import make_engine, shown, sqlite_file, unavailable
+from .entries import Entry, Seen, SwitchSeen
+from .errors import JournalUnavailable
+from .migrate import upgrade
+from .retention import CHUNK, Kept, prune, reclaim, size
+from .store import Store, Written
+
+__all__ = ["Counters", "Writer", "Written"]
+
+BATCH: Final = 1_000
+"""Entries of one transaction, and what belongs to the same turn."""
+RETRY: Final = 5.0
+"""Seconds between two tries at most."""
+FIRST_RETRY: Final = 0.05
+TIDY_EVERY: Final = 60.0
+EVENTS_SHARE: Final = 0.8
+"""The part of the queue that events may fill."""
+
+_log = logging.getLogger("switchmaster.journal")
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the writer has counted since its start."""
+
+    written: int = 0
+    """Entries that were committed."""
+    dropped: int = 0
+    """Entries that found the queue full."""
+    refused: int = 0
+    """Entries that the database would not take by themselves."""
+    failures: int = 0
+    """Transactions that failed."""
+    removed: int = 0
+    """Rows that retention has removed."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    entry: Entry
+    key: Hashable = None
+    tried: bool = False
+    """A try to write it, as it is now, has failed."""
+    last: bool = False
+    """It ends a turn: what was put before may be committed without what comes."""
+    done: bool = False
+    """It is committed, or refused for good."""
+
+
+def _ignore(*_: object) -> None:
+    """Tell nobody."""
+
+
+@dataclass(slots=True)
+class Callbacks:
+    """Whom the writer tells what, in its own thread; none may block."""
+
+    written: Callable[[Sequence[Written]], None] = field(default=_ignore)
+    """What a commit has added to the stream."""
+    waiting: Callable[[Sequence[Entry], JournalUnavailable], None] = field(default=_ignore)
+    """Entries that could not be written at once, each once."""
+    doubted: Callable[[set[tuple[str, str]]], None] = field(default=_ignore)
+    """Masters (deployment, name) of which it is to be told again where they are."""
+
+
+class Writer:
+    """
+    Writes what it is given.
+
+    Args:
+        url: of the journal.
+        observer: this run's id, never used before.
+        name: what people know the daemon by.
+        queue: entries that may wait.
+        kept: what retention leaves.
+        callbacks: whom to tell.
+
+    Raises:
+        UsageError: the URL is wrong.
+        MissingDependency: the database's driver is not installed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        observer: str,
+        name: str,
+        *,
+        queue: int = 100_000,
+        kept: Kept | None = None,
+        callbacks: Callbacks | None = None,
+    ) -> None:
+        self.counters = Counters()
+        self.kept = kept or Kept()
+        self.trouble: JournalUnavailable | None = None
+        """Why nothing can be written now; None while it can, or was not tried yet."""
+        self.tidy_every = TIDY_EVERY
+        """Seconds between two looks for what is too old, too much, or never ended."""
+        self.size: int | None = None
+        """Bytes that the journal takes, as of the last look; None before."""
+        self._url = url
+        self._callbacks = callbacks or Callbacks()
+        self._engine: Engine = make_engine(url, writing=True)
+        self._store = Store(observer, name)
+        self._limit = queue
+        self._slots: deque[_Slot] = deque()
+        self._keys: dict[Hashable, _Slot] = {}
+        self._came = threading.Condition()
+        self._closing: float | None = None
+        """Monotonic seconds at which to give up; None while it runs."""
+        self._ready = self._busy = False
+        self._told_drops = 0
+        self._tidied = time.monotonic()
+        self._thread: threading.Thread | None = None
+
+    def __repr__(self) -> str:
+        return f"<Writer to {shown(self._url)}, {len(self._slots)} waiting>"
+
+    # -- for everybody ------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """
+        Make the database ready, and start the thread; where it is away, that is tried again later.
+
+        Raises:
+            UsageError: it was made by a later version of switchmaster.
+        """
+        try:
+            self._write([])
+        except JournalUnavailable as error:
+            self._failed([], error)
+        self._thread = threading.Thread(target=self._run, name="switchmaster journal", daemon=True)
+        self._thread.start()
+
+    def put(self, *entries: Entry) -> None:
+        """
+        Take entries; never blocks. What a full queue has no room for is dropped, and counted.
+
+        Args:
+            entries: those of one turn are committed together: no kill comes between a switch and its failover.
+        """
+        with self._came:
+            for entry in entries:
+                self._add(entry)
+            if self._slots:
+                self._slots[-1].last = True
+                self._came.notify()
+
+    def _add(self, entry: Entry) -> None:
+        key = _key(entry)
+        waiting = None if key is None else self._keys.get(key)
+        if waiting is not None:
+            waiting.entry, waiting.tried = entry, False
+            return
+        droppable = isinstance(entry, Seen) and entry.droppable
+        if len(self._slots) >= self._limit * (EVENTS_SHARE if droppable else 1):
+            self.counters.dropped += 1
+            return
+        slot = _Slot(entry, key)
+        self._slots.append(slot)
+        if key is not None:
+            self._keys[key] = slot
+
+    @property
+    def waiting(self) -> int:
+        """Entries that are not written yet."""
+        return len(self._slots)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a transaction is under way."""
+        return self._busy
+
+    def close(self, timeout: float = 5.0) -> int:
+        """
+        Write what waits, and end.
+
+        Args:
+            timeout: seconds that this may take, if the database is away.
+
+        Returns:
+            Entries that could not be written.
+        """
+        with self._came:
+            self._closing = time.monotonic() + timeout
+            self._came.notify()
+        if self._thread is not None:
+            self._thread.join(timeout + RETRY)
+        self._engine.dispose()
+        return len(self._slots)
+
+    # -- the thread ---------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        delay = FIRST_RETRY
+        while True:
+            batch = self._take()
+            try:
+                if batch:
+                    self._write(batch)
+                    delay = FIRST_RETRY
+                elif self._closing is not None:
+                    self._end()
+                    return
+                self._tidy()
+            except JournalUnavailable as error:
+                self._failed(batch, error)
+                if self._closing is not None and time.monotonic() >= self._closing:
+                    return
+                self._rest(delay)
+                delay = min(RETRY, delay * 2)
+
+    def _take(self) -> list[_Slot]:
+        with self._came:
+            self._busy = False
+            if not self._slots and self._closing is None:
+                self._came.wait(TIDY_EVERY if self.trouble is None else RETRY)
+            batch: list[_Slot] = []
+            while self._slots and (len(batch) < BATCH or not batch[-1].last):
+                batch.append(self._slots.popleft())
+            self._busy = bool(batch)
+            for slot in batch:
+                self._keys.pop(slot.key, None)
+            return batch
+
+    def _rest(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        with self._came:
+            while (left := min(deadline, self._closing or deadline) - time.monotonic()) > 0:
+                self._came.wait(left)
+
+    def _failed(self, batch: list[_Slot], error: JournalUnavailable) -> None:
+        self.counters.failures += 1
+        if self.trouble is None:
+            _log.warning("%s; entries wait in memory until it is back", error)
+        self.trouble = error
+        self._engine.dispose()
+        left = [slot for slot in batch if not slot.done]
+        news = [slot.entry for slot in left if not slot.tried]
+        with self._came:
+            for slot in reversed(left):
+                slot.tried = True
+                if slot.key is None or slot.key not in self._keys:
+                    self._slots.appendleft(slot)
+                    if slot.key is not None:
+                        self._keys[slot.key] = slot
+        if news:
+            self._callbacks.waiting(news, error)
+
+    # -- transactions -------------------------------------------------------------------------------
+
+    def _write(self, batch: Sequence[_Slot]) -> None:
+        try:
+            self._commit(batch)
+        except SQLAlchemyError as error:
+            if not isinstance(error, (DataError, IntegrityError)):
+                raise unavailable(self._url, error) from error
+            self._write_apart(batch, error)
+        except (ValueError, OverflowError, TypeError) as error:  # what a driver makes of a value it can't keep
+            self._write_apart(batch, error)
+
+    def _write_apart(self, batch: Sequence[_Slot], error: Exception) -> None:
+        """Write each entry by itself, so that the one that the database refuses harms no other."""
+        if len(batch) > 1:
+            for slot in batch:
+                self._write([slot])
+            return
+        for slot in batch:
+            slot.done = True
+            self.counters.refused += 1
+        _log.error("the journal refused an entry, which is dropped: %s", " ".join(str(error).split()))
+
+    def _commit(self, batch: Sequence[_Slot]) -> None:
+        now = time.time()
+        if not self._ready:
+            self._make_folder()
+        try:
+            with self._engine.begin() as connection:
+                if not self._ready:
+                    upgrade(connection)
+                    self._store.begin(connection, now)
+                written = self._store.apply(connection, [*(slot.entry for slot in batch), *self._drops(now)])
+        except BaseException:
+            self._store.rollback()
+            raise
+        self._store.commit()
+        self._ready = True
+        for slot in batch:
+            slot.done = True
+        self.counters.written += len(batch)
+        self._told_drops = self.counters.dropped
+        if self.trouble is not None:
+            _log.warning("the journal %s is back", shown(self._url))
+            self.trouble = None
+        self._tell(written)
+
+    def _drops(self, now: float) -> list[Entry]:
+        drops = self.counters.dropped - self._told_drops
+        if not drops:
+            return []
+        text = f"{drops} entries were dropped: the queue of {self._limit} was full while the journal was away"
+        return [Seen(now, {"type": "daemon", "time": iso(now), "text": text})]
+
+    def _tell(self, written: Sequence[Written]) -> None:
+        doubted = self._store.doubted()
+        try:
+            if written:
+                self._callbacks.written(written)
+            if doubted:
+                self._callbacks.doubted(doubted)
+        except Exception:
+            # A listener's mistake must not end the only thread that writes. Logged.
+            _log.exception("a callback of the journal failed")
+
+    def _tidy(self) -> None:
+        now = time.monotonic()
+        if not self._ready or now < self._tidied + self.tidy_every or self._closing is not None:
+            return
+        self._tidied = now
+        wall = time.time()
+        try:
+            with self._engine.begin() as connection:
+                written = self._store.close_unseen(connection, wall)
+                removed = prune(connection, self.kept, wall)
+                reclaim(connection)
+                self.size = size(connection)
+        except SQLAlchemyError as error:
+            raise unavailable(self._url, error) from error
+        self.counters.removed += removed
+        if removed >= CHUNK:
+            self._tidied = now - self.tidy_every  # there is more
+        self._tell(written)
+
+    def _make_folder(self) -> None:
+        file = sqlite_file(self._url)
+        if file is None:
+            return
+        try:
+            os.makedirs(file.parent, mode=0o750, exist_ok=True)
+        except OSError as error:
+            reason = f"its folder {file.parent} can't be made ({error.strerror})"
+            raise JournalUnavailable(shown(self._url), reason, "make it, or name another in [journal] url") from None
+
+    def _end(self) -> None:
+        with contextlib.suppress(SQLAlchemyError), self._engine.begin() as connection:
+            if self._ready:
+                self._store.end(connection, time.time())
+
+
+def _key(entry: Entry) -> Hashable:
+    """Return what a later entry of the same key takes the place of, while both wait."""
+    match entry:
+        case Account():
+            return (Account, entry.deployment, entry.master, entry.number)
+        case SwitchSeen():
+            return (SwitchSeen, entry.deployment, entry.master, entry.incarnation, entry.epoch, entry.new)
+        case _:
+            return None

@@ -1,0 +1,261 @@
+"""
+The daemon: the only place where everything is put together.
+
+`Daemon.run` watches all deployments, keeps the journal, and ends at a signal: SIGTERM and SIGINT drain the journal and
+are then raised again, SIGHUP reads the configuration anew, SIGUSR1 prints the belief on standard output. What did not
+change in the configuration keeps its connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from ..errors import SwitchmasterError
+from ..journal.entries import Alive, Seen
+from ..journal.reader import Reader, open_reader
+from ..journal.retention import Kept
+from ..journal.writer import Callbacks, Writer, Written
+from ..lines import iso, to_json, topology_line
+from .config import Configuration, Deployment, Journal
+from .logs import set_up
+from .notify import Systemd
+from .telling import Teller
+from .watching import Watching
+
+__all__ = ["Daemon"]
+
+_log = logging.getLogger("switchmaster.daemon")
+
+ALIVE: Final = 10.0
+"""Seconds between two entries that say that the daemon hears its Sentinels."""
+LOOK: Final = 1.0
+"""Seconds between two looks at how we stand."""
+DRAIN: Final = 10.0
+"""Seconds that the journal has to take what waits, when the daemon ends."""
+
+
+class Daemon:
+    """
+    All that runs.
+
+    Args:
+        read: reads the configuration, at the start and at each reload.
+
+    Raises:
+        UsageError: the configuration is wrong.
+    """
+
+    def __init__(self, read: Callable[[], Configuration]) -> None:
+        self._read = read
+        self.configuration = read()
+        """As it was read last."""
+        self.watchings: dict[str, Watching] = {}
+        """What is watched, by the deployment's name."""
+        self.run_id = uuid.uuid4().hex
+        """This run's id in the journal."""
+        self.started = time.time()
+        """Seconds since 1970."""
+        self.reloads = 0
+        self._watched = 0
+        """How often a deployment was begun to be watched."""
+        self._teller = Teller()
+        self._listeners: list[Callable[[Sequence[Written]], None]] = [self._teller.written]
+        journal = self.configuration.journal
+        self.writer = Writer(
+            journal.url,
+            self.run_id,
+            journal.observer,
+            queue=journal.queue,
+            kept=_kept(journal),
+            callbacks=Callbacks(self._written, self._teller.waiting, self._doubted),
+        )
+        self.reader: Reader = open_reader(journal.url)
+        self._systemd = Systemd(os.environ)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Future[int] | None = None
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def on_written(self, callback: Callable[[Sequence[Written]], None]) -> Callable[[], None]:
+        """Call back with what each commit adds to the stream, in the writer's thread; returns what ends that."""
+        self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback) if callback in self._listeners else None
+
+    async def run(self) -> int:
+        """
+        Run until a signal.
+
+        Returns:
+            The signal; the caller raises it again.
+
+        Raises:
+            UsageError: the journal was made by a later version, or a deployment's arguments are wrong.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._stop = self._loop.create_future()
+        set_up(self.configuration.log.format, self.configuration.log.level)
+        await asyncio.to_thread(self.writer.open)
+        try:
+            self._tell(f"started, watching {', '.join(one.name for one in self.configuration.deployments)}")
+            for deployment in self.configuration.deployments:
+                await self._watch(deployment)
+            self._catch_signals()
+            self._spawn(self._live(), "live")
+            self._systemd.ready(self._status())
+            return await self._stop
+        finally:
+            await self._end()
+
+    # -- deployments --------------------------------------------------------------------------------
+
+    async def _watch(self, deployment: Deployment) -> None:
+        self._watched += 1
+        events = self.configuration.journal.events
+        watching = Watching(deployment, self.writer.put, events, self._watched)
+        self.watchings[deployment.name] = watching
+        await watching.start()
+
+    async def reload(self) -> None:
+        """
+        Read the configuration anew, and change what it changes.
+
+        What is wrong is logged, and the old configuration stays. A deployment that changed is watched anew before its
+        old connections are closed; one that did not keeps them.
+        """
+        async with self._reloading:
+            self._systemd.reloading()
+            try:
+                new = self._read()
+            except SwitchmasterError as error:
+                _log.error("the configuration was not reloaded: %s", error)
+            else:
+                try:
+                    await self._change(new)
+                except SwitchmasterError as error:
+                    _log.error("the configuration was reloaded in part: %s", error)
+            self._systemd.ready(self._status())
+
+    async def _change(self, new: Configuration) -> None:
+        old, self.configuration = self.configuration, new
+        set_up(new.log.format, new.log.level)
+        self.writer.kept = _kept(new.journal)
+        if (old.journal.url, old.journal.observer, old.journal.queue) != (
+            new.journal.url,
+            new.journal.observer,
+            new.journal.queue,
+        ):
+            _log.warning("journal.url, observer and queue take effect when the daemon is started anew")
+        wanted = {one.name: one for one in new.deployments}
+        for name, watching in list(self.watchings.items()):
+            if name not in wanted:
+                del self.watchings[name]
+                await watching.close()
+        changed = []
+        for name, deployment in wanted.items():
+            current = self.watchings.get(name)
+            if current is not None and current.deployment.fingerprint == deployment.fingerprint:
+                current.keep_events(new.journal.events)
+                continue
+            changed.append(name)
+            await self._watch(deployment)
+            if current is not None:
+                await current.close()
+        self.reloads += 1
+        self._tell(f"reloaded; watched anew: {', '.join(changed) or 'nothing'}")
+
+    # -- the journal's callbacks, in its thread ------------------------------------------------------
+
+    def _written(self, news: Sequence[Written]) -> None:
+        for listener in list(self._listeners):
+            listener(news)
+
+    def _doubted(self, masters: set[tuple[str, str]]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._look_again, masters)
+
+    def _look_again(self, masters: set[tuple[str, str]]) -> None:
+        for deployment, master in masters:
+            if deployment in self.watchings:
+                self.watchings[deployment].look_again([master])
+
+    # -- life ---------------------------------------------------------------------------------------
+
+    def _tell(self, text: str) -> None:
+        now = time.time()
+        self.writer.put(Seen(now, {"type": "daemon", "time": iso(now), "text": text}))
+
+    async def _live(self) -> None:
+        """Say now and then that we live: to the journal, and to systemd from this very loop."""
+        every = min(LOOK, (self._systemd.watchdog or 2 * LOOK) / 2)
+        due, status = 0.0, ""
+        told: tuple[str, ...] = ()
+        while True:
+            self._systemd.alive()
+            now = time.monotonic()
+            heard = tuple(name for name, one in self.watchings.items() if one.watcher.hearing)
+            if now >= due or heard != told:
+                due, told = now + ALIVE, heard
+                self.writer.put(Alive(time.time(), heard))
+            if (words := self._status()) != status:
+                status = words
+                self._systemd.status(status)
+            await asyncio.sleep(every)
+
+    def _status(self) -> str:
+        heard = sum(one.watcher.hearing for one in self.watchings.values())
+        masters = sum(len(one.watcher.masters()) for one in self.watchings.values())
+        words = f"hearing {heard} of {len(self.watchings)} deployments, {masters} masters"
+        return f"{words}; journal away, {self.writer.waiting} waiting" if self.writer.trouble else words
+
+    def _catch_signals(self) -> None:
+        assert self._loop is not None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop_by, number)
+        self._loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload(), "reload"))
+        self._loop.add_signal_handler(signal.SIGUSR1, self.print_belief)
+
+    def _stop_by(self, number: int) -> None:
+        assert self._loop is not None
+        assert self._stop is not None
+        # A second one ends us at once.
+        for one in (signal.SIGTERM, signal.SIGINT):
+            self._loop.remove_signal_handler(one)
+        if not self._stop.done():
+            self._stop.set_result(number)
+
+    def print_belief(self) -> None:
+        """Print what is believed, one line of JSON for each deployment, on standard output."""
+        for _, watching in sorted(self.watchings.items()):
+            sys.stdout.write(to_json(topology_line(watching.topology)) + "\n")
+        sys.stdout.flush()
+
+    def _spawn(self, coroutine: object, name: str) -> None:
+        assert self._loop is not None
+        task: asyncio.Task[None] = self._loop.create_task(coroutine, name=f"switchmaster: {name}")  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _end(self) -> None:
+        self._systemd.stopping()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for watching in self.watchings.values():
+            await watching.close()
+        self._tell("stopped")
+        left = await asyncio.to_thread(self.writer.close, DRAIN)
+        if left:
+            _log.error("%d entries are lost: the journal was away to the end: %s", left, self.writer.trouble)
+        self.reader.close()
+
+
+def _kept(journal: Journal) -> Kept:
+    return Kept(journal.keep, journal.keep_events, journal.max_size)

@@ -1,0 +1,58 @@
+"""What systemd is told: ready, reloading, stopping, alive. Nothing where it did not start us."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Mapping
+
+__all__ = ["Systemd"]
+
+
+class Systemd:
+    """
+    The other end of ``Type=notify``.
+
+    Args:
+        environ: ``NOTIFY_SOCKET`` says where to tell, ``WATCHDOG_USEC`` and ``WATCHDOG_PID`` how often that we live.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        name = environ.get("NOTIFY_SOCKET", "")
+        # "@" stands for the NUL of an abstract socket.
+        self._address = f"\0{name[1:]}" if name.startswith("@") else name
+        microseconds = environ.get("WATCHDOG_USEC", "")
+        ours = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        self.watchdog = int(microseconds) / 1e6 if ours and microseconds.isdigit() and self._address else None
+        """Seconds within which `alive` must be called; None where nobody waits for it."""
+
+    def ready(self, status: str) -> None:
+        """Say that the daemon does its work, and in words how it stands."""
+        self._tell("READY=1", f"STATUS={status}")
+
+    def reloading(self) -> None:
+        """Say that the configuration is read again; `ready` ends it."""
+        self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self) -> None:
+        """Say that the daemon ends."""
+        self._tell("STOPPING=1")
+
+    def alive(self) -> None:
+        """Say that the daemon lives."""
+        self._tell("WATCHDOG=1")
+
+    def status(self, words: str) -> None:
+        """Say in words how the daemon stands."""
+        self._tell(f"STATUS={words}")
+
+    def _tell(self, *lines: str) -> None:
+        if not self._address:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as end:
+            end.setblocking(False)
+            try:
+                end.sendto("\n".join(lines).encode("utf-8", "backslashreplace"), self._address)
+            except OSError:
+                return  # it is systemd's own business if nobody listens; a daemon that works goes on

@@ -1,0 +1,89 @@
+"""
+Where in a TOML file each key stands, for sentences about it.
+
+`tomllib` reads the file and forgets the lines. `lines_of` cuts the text into its statements (the fewest lines that are
+TOML by themselves) and lets `tomllib` say what each of them sets: no second grammar.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+__all__ = ["KeyPath", "line_of", "lines_of"]
+
+KeyPath = tuple[str, ...]
+"""``("deployments", "kvdb", "sentinels")``; indexes of arrays are left out."""
+
+STATEMENT: Final = 2_000
+"""Lines of one value at most; keys behind a longer one have no line."""
+
+
+def lines_of(text: str) -> dict[KeyPath, int]:
+    """
+    Return the line, from 1, at which each key and each table of a valid TOML text is first said.
+
+    Args:
+        text: what `tomllib.loads` accepts.
+    """
+    found: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    for number, statement, values in _statements(text.splitlines()):
+        if statement.lstrip().startswith("["):
+            table = _header(values)
+            for depth in range(1, len(table) + 1):
+                found.setdefault(table[:depth], number)
+        else:
+            for path in _paths(values):
+                found.setdefault((*table, *path), number)
+    return found
+
+
+def line_of(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
+    """Return the line of a key, or of the nearest table around it; None where neither has one."""
+    while path:
+        if path in lines:
+            return lines[path]
+        path = path[:-1]
+    return None
+
+
+def _statements(lines: list[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    number = 0
+    while number < len(lines):
+        if not lines[number].strip() or lines[number].lstrip().startswith("#"):
+            number += 1
+            continue
+        for end in range(number + 1, min(number + STATEMENT, len(lines)) + 1):
+            statement = "\n".join(lines[number:end])
+            try:
+                values = tomllib.loads(statement)
+            except tomllib.TOMLDecodeError:
+                continue
+            yield number + 1, statement, values
+            number = end
+            break
+        else:
+            return
+
+
+def _header(values: Any) -> KeyPath:
+    path: list[str] = []
+    while values:
+        values = values[0] if isinstance(values, list) else values
+        if not values:
+            break
+        [(key, values)] = values.items()
+        path.append(key)
+    return tuple(path)
+
+
+def _paths(values: Any) -> Iterator[KeyPath]:
+    if isinstance(values, list):
+        for value in values:
+            yield from _paths(value)
+    elif isinstance(values, dict):
+        for key, value in values.items():
+            yield (key,)
+            yield from ((key, *path) for path in _paths(value))

@@ -1,0 +1,69 @@
+"""`config check` and `config schema`, as a shell sees them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from switchmaster.cli.group import cli
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(cli, arguments, env={"SWITCHMASTER_CONFIG": None})
+    return done.exit_code, done.stdout, done.stderr
+
+
+def written(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "some.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_check_says_everything_that_is_wrong_and_is_code_2(tmp_path: Path) -> None:
+    code, out, err = run("config", "check", written(tmp_path, '[deployments.a]\nsentinals = ["h"]\n[jurnal]\n'))
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        f"switchmaster: {tmp_path}/some.toml, line 2: deployments.a.sentinals is not known; did you mean 'sentinels'?",
+        f"switchmaster: {tmp_path}/some.toml, line 3: jurnal is not known; did you mean 'journal'?",
+    ]
+
+
+def test_hostile_key_is_harmless_on_a_terminal(tmp_path: Path) -> None:
+    code, _, err = run("config", "check", written(tmp_path, '"\\u001b[2J" = 1\n'))
+    assert code == 2
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize("form", ["json", "pretty"])
+def test_check_of_a_good_file_shows_it_without_secrets(tmp_path: Path, form: str) -> None:
+    (tmp_path / "secret").write_text("s3cret", encoding="utf-8")
+    text = """
+    [deployments.a]
+    sentinels = ["h:1"]
+    [deployments.a.sentinel]
+    password_file = "secret"
+    [journal]
+    url = "postgresql://me@db/j"
+    password_file = "secret"
+    """
+    code, out, err = run("config", "check", written(tmp_path, text), "--format", form)
+    assert (code, err) == (0, "")
+    assert "h:1" in out
+    assert "me:***@db/j" in out
+    assert "s3cret" not in out
+
+
+def test_check_without_a_file_is_code_2() -> None:
+    code, _, err = run("config", "check")
+    assert code == 2
+    assert "name the file" in err
+
+
+def test_schema_is_json_and_knows_the_tables() -> None:
+    code, out, _ = run("config", "schema")
+    assert code == 0
+    schema = json.loads(out)
+    assert set(schema["properties"]) == {"deployments", "journal", "http", "log"}

@@ -1,0 +1,231 @@
+"""The daemon's configuration: every complaint with its line, flags before environment before file, no secret shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchmaster.core.model import Address, Grade
+from switchmaster.errors import UsageError
+from switchmaster.server.config import default_journal, journal_url, problems_of, read_configuration
+from switchmaster.server.file import read_file
+from switchmaster.server.model import File
+from switchmaster.server.toml import line_of, lines_of
+
+FULL = """\
+[deployments.kvdb]
+sentinels = ["10.209.10.30:46390", "10.209.10.31:46390"]
+grade = "agreed"
+[deployments.kvdb.sentinel]
+password_file = "sentinel.secret"
+
+[deployments.cache]
+sentinels = "redis+sentinel://h1:26379,h2:26379"
+
+[journal]
+url = "postgresql+psycopg://journal@db/switchmaster"
+password_file = "journal.secret"
+keep = "1w"
+max_size = "10MiB"
+
+[http]
+listen = "[::1]:8370"
+token_file = "token"
+
+[log]
+format = "json"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "switchmaster.toml"
+    path.write_text(FULL, encoding="utf-8")
+    for name in ("sentinel.secret", "journal.secret", "token"):
+        (tmp_path / name).write_text(f"s3cret of {name}\n", encoding="utf-8")
+    return path
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "some.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_file_gives_everything(file: Path) -> None:
+    found = read_configuration(file, environ={})
+    kvdb, cache = found.deployments
+    assert (kvdb.name, kvdb.arguments["grade"], kvdb.arguments["password"]) == (
+        "kvdb",
+        Grade.AGREED,
+        "s3cret of sentinel.secret",
+    )
+    assert cache.arguments["sentinels"] == (Address("h1", 26379), Address("h2", 26379))
+    assert (found.journal.keep, found.journal.max_size) == (7 * 86_400, 10 * 2**20)
+    assert found.journal.url == "postgresql+psycopg://journal:s3cret of journal.secret@db/switchmaster"
+    assert (found.http.listen, found.http.token) == (Address("::1", 8370), "s3cret of token")
+    assert found.log.format == "json"
+
+
+def test_no_secret_is_in_the_repr_of_a_configuration(file: Path) -> None:
+    found = read_configuration(file, environ={"SWITCHMASTER_HTTP_READ_TOKEN": "s3cret too"})
+    assert found.http.read_token == "s3cret too"
+    assert "s3cret" not in repr(found)
+    assert "s3cret" not in found.journal.shown
+
+
+def test_environment_wins_over_the_file_and_a_flag_over_both(file: Path) -> None:
+    environ = {"SWITCHMASTER_JOURNAL_URL": "sqlite:////env.db", "SWITCHMASTER_LOG_FORMAT": "text"}
+    assert read_configuration(file, environ=environ).journal.url.startswith("sqlite:////env.db")
+    assert read_configuration(file, environ=environ).log.format == "text"
+    by_flag = read_configuration(file, journal="sqlite:////flag.db", environ=environ)
+    assert by_flag.journal.url.startswith("sqlite:////flag.db")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LOG_FORMAT", "xml"),
+        ("JOURNAL_QUEUE", "many"),
+        ("JOURNAL_KEEP", "long"),
+        ("JOURNAL_URL", "mysql://h/d"),
+        ("HTTP_LISTEN", "here"),
+    ],
+)
+def test_wrong_variable_is_named(variable: str, value: str, file: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_configuration(file, environ={f"SWITCHMASTER_{variable}": value})
+    assert variable.partition("_")[2].lower() in str(caught.value).lower()
+
+
+def test_whole_numbers_and_switches_come_from_the_environment(file: Path) -> None:
+    environ = {"SWITCHMASTER_JOURNAL_QUEUE": "5000", "SWITCHMASTER_JOURNAL_EVENTS": "false"}
+    found = read_configuration(file, environ=environ).journal
+    assert (found.queue, found.events) == (5000, False)
+
+
+def test_sentinels_alone_are_a_deployment() -> None:
+    by_words = read_configuration(None, ["h:1"], environ={})
+    by_environment = read_configuration(None, environ={"SWITCHMASTER_SENTINELS": "h:1"})
+    assert [d.name for d in by_words.deployments] == [d.name for d in by_environment.deployments] == ["default"]
+    with pytest.raises(UsageError, match="nothing to watch"):
+        read_configuration(None, environ={})
+
+
+def test_variables_for_one_deployment_are_refused_where_there_are_two(file: Path) -> None:
+    with pytest.raises(UsageError, match="has 2 deployments"):
+        read_configuration(file, environ={"SWITCHMASTER_SENTINEL_PASSWORD": "x"})
+
+
+def test_fingerprint_changes_with_the_password_and_with_nothing_else(file: Path) -> None:
+    before = {d.name: d.fingerprint for d in read_configuration(file, environ={}).deployments}
+    assert before == {d.name: d.fingerprint for d in read_configuration(file, environ={}).deployments}
+    (file.parent / "sentinel.secret").write_text("another", encoding="utf-8")
+    after = {d.name: d.fingerprint for d in read_configuration(file, environ={}).deployments}
+    assert before["cache"] == after["cache"]
+    assert before["kvdb"] != after["kvdb"]
+
+
+WRONG = """\
+[deployments.a]
+sentinels = ["h:1"]
+grade = "sure"
+address_map = [
+  1,
+]
+
+[deployments."b c"]
+sentinals = ["h:2"]
+
+[journal]
+keep = 90
+queue = 1
+url = "postgresql://u:hunter2@h/d"
+
+[http]
+listen = "8370"
+token = "hunter2"
+
+[[log]]
+"""
+
+
+def test_check_tells_every_problem_with_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path, WRONG)
+    found = [sentence.removeprefix(f"{path}, line ") for sentence in problems_of(path, {})]
+    assert found == [
+        "3: deployments.a.grade must be 'announced', 'promoted' or 'agreed'",
+        "4: deployments.a.address_map must be a table",
+        "9: deployments.b c.sentinals is not known; did you mean 'sentinels'?",
+        '12: journal.keep must be a time such as "90d", in s, m, h, d or w',
+        "13: journal.queue must be at least 100",
+        "17: http.listen is wrong: '8370' has no valid port: expected HOST:PORT with a port from 1 to 65535",
+        "18: http.token has no place in the file; name a file that holds it in token_file",
+        "20: log must be a table",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "has no deployment|nothing to watch"),
+        ("[deployments.a]", "line 1: deployments.a has no Sentinel"),
+        (
+            "[deployments.a]\nsentinels=['h']\n[journal]\nurl='postgresql://u:hunter2@h/d'",
+            "line 4: journal.url holds a pass",
+        ),
+        ("[deployments.a]\nsentinels=['h']\n[deployments.a.node]\npassword_file='none'", "line 1: .*No such file"),
+        ("[deployments.a]\nsentinels=['h']\n[http]\ntls={cert='c'}", "line 4: http.tls.key is missing"),
+        ("[deployments.a]\nsentinels=['h']\n[deployments.a.node.tls]\nca='none'", "line 1: .*none"),
+    ],
+)
+def test_check_finds_what_only_the_whole_can_tell(tmp_path: Path, text: str, sentence: str) -> None:
+    [found] = problems_of(written(tmp_path, text), {})
+    assert re.search(sentence, found), found
+    assert "hunter2" not in found
+
+
+def test_journal_is_found_without_the_secrets_of_deployments(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "[deployments.a]\nsentinels=['h']\n[deployments.a.node]\npassword_file='none'\n[journal]\nurl='sqlite:////j.db'",
+    )
+    assert journal_url(path, None, {}) == "sqlite:////j.db"
+
+
+def test_default_journal_is_in_the_state_directory() -> None:
+    assert default_journal({"STATE_DIRECTORY": "/run/state:/other"}) == "sqlite:////run/state/journal.db"
+
+
+def test_schema_describes_every_key_and_takes_the_example(file: Path) -> None:
+    schema = File.model_json_schema()
+    for name, table in schema["$defs"].items():
+        assert table["additionalProperties"] is False, name
+        for key, one in table["properties"].items():
+            assert one.get("description"), f"{name}.{key}"
+    assert json.dumps(schema)
+    assert read_file(file).problems == ()
+
+
+KEY = st.from_regex(r"[a-z]{1,3}", fullmatch=True)
+VALUE: st.SearchStrategy[Any] = st.sampled_from(
+    ["1", '"x"', "'''\na = 1\n[b]\n'''", "[\n  1,\n  2,\n]", "[{a = 1}, {b = 2}]", "{ c = 3, d.e = 4 }"]
+)
+
+
+@given(st.lists(st.tuples(KEY, VALUE), max_size=6, unique_by=lambda pair: pair[0]), st.integers(0, 3))
+def test_every_key_of_a_table_has_the_line_at_which_it_stands(pairs: list[tuple[str, str]], blanks: int) -> None:
+    text, expected = "\n" * blanks + "[t.'u v']\n", {}
+    for key, value in pairs:
+        expected[key] = text.count("\n") + 1
+        text += f"{key} = {value}\n"
+    lines = lines_of(text)
+    assert {key: line_of(lines, ("t", "u v", key)) for key in expected} == expected
+    assert line_of(lines, ("t", "u v", "none")) == blanks + 1
+    assert line_of(lines, ("none",)) is None

@@ -1,0 +1,299 @@
+"""Entries to rows: which accounts are one failover, what was missed, which incarnation that is, what goes when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from keeping import Kept
+from switchmaster.core.model import Address
+from switchmaster.journal.accounts import Account, merged, same_failover
+from switchmaster.journal.engine import connect
+from switchmaster.journal.entries import Alive, Entry, Seen, Sighting, SwitchSeen, Watched
+from switchmaster.journal.reader import FailoverFilter
+from switchmaster.journal.retention import Kept as Keeping
+from switchmaster.journal.retention import prune, size
+from switchmaster.journal.store import Store
+from switchmaster.lines import Line, iso
+
+A, B, C = (Address("10.0.0.1", port) for port in (1, 2, 3))
+T = 1_700_000_000.0
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Kept]:
+    journal = Kept(tmp_path)
+    yield journal
+    journal.close()
+
+
+def account(
+    number: int = 1,
+    epoch: int | None = None,
+    old: Address | None = A,
+    new: Address | None = None,
+    at: float = 0.0,
+    until: float | None = None,
+    outcome: str = "in-progress",
+    closed: bool = False,
+    incarnation: int = 0,
+    stages: tuple[str, ...] = ("electing",),
+) -> Account:
+    end = at if until is None else until
+    said = [{"stage": name, "time": iso(T + at), "sentinel": "s1", "by": name, "elapsed": 0.0} for name in stages]
+    return Account(
+        "d", "m", number, incarnation, old, new, epoch, None, outcome, True, closed, False, T + at, T + end, None,
+        {"stages": said, "durations": {}},
+    )  # fmt: skip
+
+
+def sighting(at: float, address: Address, epoch: int | None, incarnation: int = 0, agreed: bool = True) -> Sighting:
+    return Sighting(T + at, "d", "m", address, epoch, incarnation, agreed)
+
+
+def switch(
+    at: float, new: Address, epoch: int | None, incarnation: int = 0, witnesses: tuple[str, ...] = ()
+) -> SwitchSeen:
+    line: Line = {
+        **{"type": "switch", "deployment": "d", "master": "m", "epoch": epoch, "via": "role", "time": iso(T + at)},
+        **{"witnesses": list(witnesses), "new": {"host": new.host, "port": new.port}, "old": None, "why": "x"},
+    }
+    return SwitchSeen(T + at, "d", "m", new, epoch, incarnation, (), line)
+
+
+def write(kept: Kept, run: str, *entries: Entry, store: Store | None = None) -> Store:
+    store = store or Store(run, run)
+    kept.write(store, entries)
+    return store
+
+
+def found(kept: Kept) -> list[Line]:
+    return kept.reader.failovers(FailoverFilter(suspicions=True), limit=1000).items[::-1]
+
+
+def epochs(kept: Kept) -> list[int | None]:
+    return [line["epoch"] for line in found(kept)]
+
+
+# -- which accounts are one ------------------------------------------------------------------------
+
+
+def test_one_attempt_is_one_row_however_it_grows(kept: Kept) -> None:
+    store = write(kept, "a", account())
+    write(kept, "a", account(epoch=5), store=store)
+    write(kept, "a", account(epoch=5, new=B, outcome="completed", closed=True), store=store)
+    [line] = found(kept)
+    assert (line["epoch"], line["outcome"], line["observers"]) == (5, "completed", ["a"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (account(epoch=5), account(epoch=5, at=9_999), True),
+        (account(epoch=5), account(epoch=6), False),
+        (account(epoch=5, new=B), account(epoch=5, new=C), False),
+        (account(epoch=5, incarnation=1), account(epoch=5), False),
+        (account(), account(epoch=5, at=100), True),
+        (account(), account(epoch=5, at=1_000), False),
+        (account(closed=True, until=2), account(epoch=5, at=8), False),
+        (account(closed=True, until=2), account(epoch=5, at=6), True),
+        (account(old=A), account(old=B), False),
+        (account(new=B), account(epoch=5, new=C), False),
+    ],
+)
+def test_accounts_are_one_by_epoch_or_else_by_time(one: Account, other: Account, same: bool) -> None:
+    assert same_failover(one, other) == same_failover(other, one) == same
+
+
+def test_restarted_daemon_goes_on_with_the_row_that_it_left_open(kept: Kept) -> None:
+    write(kept, "before", account(epoch=5, stages=("suspected", "electing")))
+    later = account(at=3, new=B, outcome="completed", closed=True, stages=("switched", "settled"))
+    write(kept, "after", later)
+    [line] = found(kept)
+    assert (line["epoch"], line["outcome"], line["closed"]) == (5, "completed", True)
+    assert [stage["stage"] for stage in line["stages"]] == ["suspected", "electing", "switched", "settled"]
+
+
+def test_account_that_turns_out_to_be_another_attempt_leaves_the_row(kept: Kept) -> None:
+    write(kept, "a", account(epoch=5))
+    other = write(kept, "b", account())
+    assert len(found(kept)) == 1
+    write(kept, "b", account(epoch=6), store=other)
+    assert sorted((line["epoch"], line["observers"]) for line in found(kept)) == [(5, ["a"]), (6, ["b"])]
+
+
+def test_account_that_turns_out_to_be_the_same_attempt_joins_and_brings_its_comments(kept: Kept) -> None:
+    write(kept, "a", account(epoch=5, at=0, closed=True, outcome="aborted"))
+    other = write(kept, "b", account(at=50))
+    assert len(found(kept)) == 2
+    kept.reader.comment(found(kept)[1]["id"], "ann", "hello")
+    write(kept, "b", account(epoch=5, at=50), store=other)
+    [line] = found(kept)
+    shown = kept.reader.failover(line["id"])
+    assert shown is not None
+    assert [comment["text"] for comment in shown["comments"]] == ["hello"]
+
+
+def test_two_attempts_of_one_observer_are_never_one_row(kept: Kept) -> None:
+    write(kept, "a", account(1, closed=True, outcome="aborted"), account(2, at=1))
+    assert len(found(kept)) == 2
+
+
+def test_who_saw_the_switch_is_believed_over_who_gave_up(kept: Kept) -> None:
+    write(kept, "a", account(epoch=5, outcome="aborted", closed=True, stages=("electing", "aborted")))
+    write(kept, "b", account(epoch=5, new=B, outcome="completed", closed=True, stages=("switched",)))
+    [line] = found(kept)
+    assert (line["outcome"], line["reason"]) == ("completed", None)
+    assert [stage["stage"] for stage in line["stages"]] == ["electing", "switched"]
+
+
+def test_merging_does_not_depend_on_the_order() -> None:
+    one = account(epoch=5, stages=("suspected", "electing"))
+    other = account(at=1, new=B, outcome="completed", closed=True, stages=("electing", "switched"))
+    assert merged([("a", one), ("b", other)]).line == merged([("b", other), ("a", one)]).line
+
+
+# -- what was missed -------------------------------------------------------------------------------
+
+
+def test_higher_epoch_at_the_start_is_a_missed_failover(kept: Kept) -> None:
+    write(kept, "before", sighting(0, A, 5), Alive(T + 50, ("d",)))
+    write(kept, "after", sighting(100, B, 9))
+    [line] = found(kept)
+    assert (line["missed"], line["epoch"], line["away"]["epochs"]) == (True, 9, [5, 9])
+    assert (line["away"]["after"], line["away"]["before"]) == (iso(T + 50), iso(T + 100))
+    assert (line["old"]["port"], line["new"]["port"]) == (1, 2)
+    [switched] = kept.reader.switches().items
+    assert (switched["epoch"], switched["via"]) == (9, "missed")
+
+
+def test_way_there_and_back_is_missed_but_no_switch(kept: Kept) -> None:
+    write(kept, "before", sighting(0, A, 5))
+    write(kept, "after", sighting(100, A, 7))
+    [line] = found(kept)
+    assert (line["missed"], line["old"]["port"], line["new"]["port"]) == (True, 1, 1)
+    assert kept.reader.switches().items == []
+
+
+def test_missed_end_completes_the_row_that_a_killed_daemon_left(kept: Kept) -> None:
+    write(kept, "before", sighting(0, A, 5), account(at=10), Alive(T + 10, ("d",)))
+    write(kept, "after", sighting(20, B, 6))
+    [line] = found(kept)
+    assert (line["missed"], line["outcome"], line["epoch"], line["closed"]) == (False, "completed", 6, True)
+    assert [stage["stage"] for stage in line["stages"]] == ["electing"]
+
+
+def test_what_another_daemon_recorded_is_not_missed(kept: Kept) -> None:
+    write(kept, "a", sighting(0, A, 5), account(epoch=6, new=B, outcome="completed", closed=True), switch(1, B, 6))
+    write(kept, "b", sighting(100, B, 6))
+    [line] = found(kept)
+    assert (line["missed"], line["observers"]) == (False, ["a"])
+
+
+def test_switch_without_an_epoch_gets_it_and_nothing_is_missed(kept: Kept) -> None:
+    completed = account(at=10, new=B, outcome="completed", stages=("promoted",))
+    write(kept, "a", sighting(0, A, 5), completed, switch(10, B, None))
+    write(kept, "b", sighting(12, B, 6))
+    [line] = found(kept)
+    assert (line["missed"], line["epoch"]) == (False, 6)
+    assert [one["epoch"] for one in kept.reader.switches().items] == [6]
+
+
+def test_switch_back_to_an_address_is_another_though_it_has_no_epoch(kept: Kept) -> None:
+    write(kept, "a", switch(1, B, 6), switch(10, A, 7), switch(20, B, None), switch(21, B, None))
+    assert [one["epoch"] for one in kept.reader.switches().items] == [None, 7, 6]
+    write(kept, "b", switch(22, B, 8))
+    assert [one["epoch"] for one in kept.reader.switches().items] == [8, 7, 6]
+
+
+def test_sighting_without_an_epoch_hides_nothing(kept: Kept) -> None:
+    write(kept, "a", sighting(0, A, 5))
+    write(kept, "b", sighting(10, B, None), sighting(11, B, 6))
+    assert epochs(kept) == [6]
+
+
+def test_switch_is_one_row_with_everybodys_witnesses(kept: Kept) -> None:
+    write(kept, "a", switch(1, B, 6, witnesses=("s1",)))
+    write(kept, "b", switch(2, B, 6, witnesses=("s2", "s1")))
+    [line] = kept.reader.switches().items
+    assert (line["witnesses"], line["observers"], line["time"]) == (["s1", "s2"], ["a", "b"], iso(T + 1))
+    assert [one["type"] for _, one in kept.reader.entries()] == ["switch", "witness"]
+
+
+# -- incarnations ----------------------------------------------------------------------------------
+
+
+def test_lower_epoch_begins_an_incarnation_only_when_all_agree_and_all_is_settled(kept: Kept) -> None:
+    store = write(kept, "a", sighting(0, A, 50))
+    write(kept, "a", sighting(10, B, 1), store=store)
+    assert store.doubted() == {("d", "m")}
+    write(kept, "a", sighting(100, B, 1, agreed=False), store=store)
+    assert store.doubted() == {("d", "m")}
+    assert kept.reader.masters()[0]["epoch"] == 50
+    write(kept, "a", sighting(100, B, 1), account(epoch=2, old=B, new=C, outcome="completed"), store=store)
+    [head] = kept.reader.masters()
+    assert (head["epoch"], head["incarnation"]) == (1, 1)
+    assert [line["incarnation"] for line in found(kept)] == [1]
+
+
+def test_another_address_at_the_same_epoch_is_no_missed_failover(kept: Kept) -> None:
+    store = write(kept, "a", sighting(0, A, 5), sighting(100, B, 5, agreed=False))
+    assert store.doubted() == {("d", "m")}
+    assert kept.reader.masters()[0]["address"]["port"] == 1
+    write(kept, "a", sighting(101, B, 5), store=store)
+    [head] = kept.reader.masters()
+    assert (head["address"]["port"], head["incarnation"]) == (2, 1)
+    assert found(kept) == []
+
+
+def test_observers_that_count_from_zero_meet_in_one_incarnation(kept: Kept) -> None:
+    write(kept, "a", sighting(0, A, 1), sighting(1, A, 1, incarnation=1), switch(2, B, 2, incarnation=1))
+    write(kept, "b", sighting(50, B, 2), switch(60, C, 3))
+    assert [line["incarnation"] for line in kept.reader.switches().items] == [1, 1]
+
+
+def test_deployment_that_is_watched_anew_counts_its_incarnations_from_zero_again(kept: Kept) -> None:
+    store = write(kept, "a", sighting(0, A, 1), sighting(1, A, 1, incarnation=1), switch(2, B, 2, incarnation=1))
+    write(kept, "a", Watched("d"), sighting(3, B, 2), switch(4, C, 3), store=store)
+    assert [line["incarnation"] for line in kept.reader.switches().items] == [1, 1]
+    write(kept, "a", switch(5, A, 4), store=store)
+    assert [line["incarnation"] for line in kept.reader.switches().items] == [1, 1, 1]
+
+
+# -- what goes -------------------------------------------------------------------------------------
+
+
+def test_attempt_that_nobody_tells_of_any_more_is_closed(kept: Kept) -> None:
+    store = write(kept, "a", account(1), account(2, epoch=9, new=B, outcome="completed", at=500))
+    with connect(kept.engine, kept.url) as connection:
+        assert len(store.close_unseen(connection, T + 300)) == 1
+        assert len(store.close_unseen(connection, T + 900)) == 1
+        assert store.close_unseen(connection, T + 900) == []
+    first, second = found(kept)
+    assert (first["outcome"], first["closed"], first["reason"]) == (
+        "aborted",
+        True,
+        "its end was not seen: no daemon heard it",
+    )
+    assert (second["outcome"], second["closed"]) == ("completed", True)
+
+
+def test_old_rows_go_by_age_and_events_by_size(kept: Kept) -> None:
+    events = [Seen(T + n, {"type": "event", "number": n, "text": "x" * 200}) for n in range(2_000)]
+    write(kept, "a", *events, account(epoch=1), account(2, epoch=2, at=5_000), switch(0, B, 1), switch(5_000, C, 2))
+    with connect(kept.engine, kept.url) as connection:
+        before = size(connection)
+        assert prune(connection, Keeping(), T + 5_000) == 0
+        prune(connection, Keeping(events_seconds=4_000), T + 5_000)
+    numbers = [line["number"] for _, line in kept.reader.entries(types=("event",), limit=1000)]
+    assert numbers == list(range(1_000, 2_000))
+    with connect(kept.engine, kept.url) as connection:
+        prune(connection, Keeping(seconds=1_000), T + 5_500)
+        assert size(connection) < before
+    assert epochs(kept) == [2]
+    assert [line["epoch"] for line in kept.reader.switches().items] == [2]
+    with connect(kept.engine, kept.url) as connection:
+        prune(connection, Keeping(bytes=1), T + 5_500)
+    assert {line["type"] for _, line in kept.reader.entries(limit=1000)} <= {"failover", "switch"}
