@@ -57,6 +57,7 @@ class Daemon:
             "PYTHONPATH": os.pathsep.join([SRC, kept.get("PYTHONPATH", "")]),
             "NOTIFY_SOCKET": str(self._notify),
             "SWITCHMASTER_LOG_FORMAT": "json",
+            "SWITCHMASTER_HTTP_LISTEN": "127.0.0.1:0",
             **self._more,
         }
         as_user: dict[str, Any] = {} if self._user is None else {"user": self._user}
@@ -94,6 +95,12 @@ class Daemon:
             LIMIT,
             what=f"the daemon to say {text!r}",
         )
+
+    @property
+    def url(self) -> str:
+        """Where it serves HTTP, since its last start."""
+        said = [line["message"] for line in self.lines() if line["message"].startswith("serving on ")]
+        return str(said[-1]).removeprefix("serving on ")
 
     def signal(self, number: int) -> None:
         assert self.process is not None

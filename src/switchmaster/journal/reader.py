@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ LIMIT: Final = 1_000
 """Items of one page at most."""
 TEXT: Final = 10_000
 """Characters of one comment at most."""
+NO_CURSOR: Final = "that is no cursor of a list: take `next` of the page before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,42 @@ class Reader:
         with connect(self._engine, self._url) as connection:
             return [(row.id, json.loads(row.line)) for row in connection.execute(asked)]
 
+    def told(
+        self,
+        types: Sequence[str] = (),
+        deployment: str | None = None,
+        master: str | None = None,
+        failover: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> Page:
+        """
+        Return the stream newest first; each line has its id there as ``entry``.
+
+        Args:
+            since: seconds since 1970: what was heard then or later.
+            until: the same: what was heard before.
+
+        The others, and the errors, as of `entries` and `failovers`.
+        """
+        where: list[ColumnElement[bool]] = []
+        if types:
+            where.append(entries.c.type.in_(types))
+        if deployment is not None:
+            where.append(entries.c.deployment == stored(deployment))
+        if master is not None:
+            where.append(entries.c.master == stored(master))
+        if failover is not None:
+            where.append(entries.c.failover == failover)
+        if since is not None:
+            where.append(entries.c.time >= since)
+        if until is not None:
+            where.append(entries.c.time < until)
+        rows = self._page(entries, entries.c.id, entries.c.id, where, cursor, limit)
+        return Page([json.loads(row.line) | {"entry": row.id} for row in rows[:limit]], _next(rows, limit, "id"))
+
     def last_entry(self) -> int:
         """Return the newest id of the stream, 0 where there is none."""
         self._check_there()
@@ -260,7 +298,7 @@ class Reader:
         asked = select(table).where(*where).order_by(moment.desc(), id.desc()).limit(_check(limit) + 1)
         if cursor is not None:
             time, place = _read_cursor(cursor)
-            last = int(place) if id.type.python_type is int and place.isdigit() else place
+            last = _read_id(place) if id.type.python_type is int else place
             asked = asked.where(or_(moment < time, and_(moment == time, id < last)))
         self._check_there()
         with connect(self._engine, self._url) as connection:
@@ -335,9 +373,16 @@ def _next(rows: Sequence[Any], limit: int, moment: str) -> str | None:
 def _read_cursor(cursor: str) -> tuple[float, str]:
     try:
         place = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        time, tilde, id = place.partition("~")
-        if not tilde or not id:
+        moment, tilde, id = place.partition("~")
+        time = float.fromhex(moment)
+        if not tilde or not id or not math.isfinite(time):
             raise ValueError
-        return float.fromhex(time), id
+        return time, id
     except (ValueError, OverflowError, binascii.Error):
-        raise UsageError("that is no cursor of a list: take `next` of the page before") from None
+        raise UsageError(NO_CURSOR) from None
+
+
+def _read_id(place: str) -> int:
+    if not place.isdigit() or len(place) > 18:
+        raise UsageError(NO_CURSOR)
+    return int(place)

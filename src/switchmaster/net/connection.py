@@ -36,6 +36,12 @@ class Connection(Shell):
     def __repr__(self) -> str:
         return f"<Connection of {self.link!r}>"
 
+    @property
+    def silence(self) -> float | None:
+        """Seconds since the last byte of this Sentinel; None before the first."""
+        heard = self.link.last_heard
+        return None if heard is None or self._loop is None else max(0.0, self._now - heard)
+
     def ask(self, names: Iterable[str] | None = None) -> None:
         """
         Ask for masters as soon as possible; see `Link.ask`.

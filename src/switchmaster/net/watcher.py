@@ -20,6 +20,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
+from ..core.counters import LinkCounters
 from ..core.decisions import (
     Ask,
     Connect,
@@ -344,6 +345,10 @@ class Watcher:
             "callback_errors": self._readers.callback_errors,
             "feeds_missed": self._readers.missed,
         }
+
+    def links(self) -> dict[SentinelName, tuple[float | None, LinkCounters]]:
+        """Return the seconds since each Sentinel's last byte (None before the first), and what its link has counted."""
+        return {name: (shell.silence, shell.link.counters) for name, shell in self._connections.items()}
 
     # -- readers ------------------------------------------------------------------------------------
 

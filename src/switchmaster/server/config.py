@@ -21,11 +21,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from ..core.model import Address, Grade
+from ..core.model import Grade
 from ..errors import UsageError
 from ..journal.engine import make_engine, shown
 from ..url import PREFIX, Settings, parse_sentinels, settings_from_environment
 from .access import fingerprint, read_secret, watcher_arguments, with_secrets
+from .exposure import Http, read_listen
 from .file import ConfigFile, deployment_settings, read_file
 from .model import DeploymentTable, File, HttpTable, JournalTable, LogTable
 
@@ -75,19 +76,6 @@ class Journal:
     def shown(self) -> str:
         """The URL without its password."""
         return shown(self.url)
-
-
-@dataclass(frozen=True, slots=True)
-class Http:
-    """What is served, and to whom."""
-
-    listen: Address
-    token: str | None = field(default=None, repr=False)
-    """Lets somebody act; None where nobody may."""
-    read_token: str | None = field(default=None, repr=False)
-    """Lets somebody look; None where everybody may who gets there."""
-    cert: str | None = None
-    key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +228,7 @@ def _http(table: HttpTable, folder: Path, environ: Mapping[str, str]) -> Http:
             tokens[name] = read_secret(folder / os.path.expanduser(file), f"HTTP {name.replace('_', ' ')}")
     tls = {} if table.tls is None else {"cert": table.tls.cert, "key": table.tls.key}
     files = {name: str(folder / os.path.expanduser(value)) for name, value in tls.items()}
-    return Http(listen=Address.parse(table.listen), **tokens, **files)
+    return Http(listen=read_listen(table.listen), hosts=table.hosts, **tokens, **files)
 
 
 # -- deployments -----------------------------------------------------------------------------------

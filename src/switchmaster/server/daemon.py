@@ -24,6 +24,8 @@ from ..journal.reader import Reader, open_reader
 from ..journal.retention import Kept
 from ..journal.writer import Callbacks, Writer, Written
 from ..lines import iso, to_json, topology_line
+from ..net.watcher import Watcher
+from .api import HttpServer, Metrics, State, create_app
 from .config import Configuration, Deployment, Journal
 from .logs import set_up
 from .notify import Systemd
@@ -78,6 +80,13 @@ class Daemon:
             callbacks=Callbacks(self._written, self._teller.waiting, self._doubted),
         )
         self.reader: Reader = open_reader(journal.url)
+        self.served = State(self._watchers, self.reader, self.writer)
+        """What is served over HTTP."""
+        self.metrics = Metrics(self.served)
+        http = self.configuration.http
+        self.http = HttpServer(create_app(self.served, http, self.metrics), http, self.served.cut)
+        self.on_written(lambda _: self.served.stream.wake())
+        self.on_written(self.metrics.committed)
         self._systemd = Systemd(os.environ)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Future[int] | None = None
@@ -102,8 +111,9 @@ class Daemon:
         self._loop = asyncio.get_running_loop()
         self._stop = self._loop.create_future()
         set_up(self.configuration.log.format, self.configuration.log.level)
-        await asyncio.to_thread(self.writer.open)
+        await self._serve()
         try:
+            await asyncio.to_thread(self.writer.open)
             self._tell(f"started, watching {', '.join(one.name for one in self.configuration.deployments)}")
             for deployment in self.configuration.deployments:
                 await self._watch(deployment)
@@ -114,6 +124,15 @@ class Daemon:
         finally:
             await self._end()
 
+    async def _serve(self) -> None:
+        await self.http.start()
+        _log.info("serving on %s", self.http.url)
+        for warning in self.configuration.http.warnings():
+            _log.warning("%s", warning)
+
+    def _watchers(self) -> dict[str, Watcher]:
+        return {name: one.watcher for name, one in self.watchings.items()}
+
     # -- deployments --------------------------------------------------------------------------------
 
     async def _watch(self, deployment: Deployment) -> None:
@@ -121,6 +140,7 @@ class Daemon:
         events = self.configuration.journal.events
         watching = Watching(deployment, self.writer.put, events, self._watched)
         self.watchings[deployment.name] = watching
+        self.metrics.follow(watching.watcher)
         await watching.start()
 
     async def reload(self) -> None:
@@ -153,6 +173,9 @@ class Daemon:
             new.journal.queue,
         ):
             _log.warning("journal.url, observer and queue take effect when the daemon is started anew")
+        if old.http != new.http:
+            _log.warning("what [http] says takes effect when the daemon is started anew")
+        self.http.renew_certificate()
         wanted = {one.name: one for one in new.deployments}
         for name, watching in list(self.watchings.items()):
             if name not in wanted:
@@ -248,6 +271,8 @@ class Daemon:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.served.close()
+        await self.http.close()
         for watching in self.watchings.values():
             await watching.close()
         self._tell("stopped")

@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from ..core.model import Address
 from ..errors import UsageError
 from ..url import parse_sentinels
+from .exposure import read_listen
 
 __all__ = ["AccessTable", "DeploymentTable", "File", "HttpTable", "JournalTable", "LogTable", "TlsTable"]
 
@@ -87,7 +88,7 @@ def _size(value: Any) -> Any:
 
 def _listen(value: Any) -> Any:
     try:
-        Address.parse(_text(value))
+        read_listen(_text(value))
     except UsageError as error:
         raise _wrong(f"is wrong: {error}") from None
     return value
@@ -204,6 +205,9 @@ class HttpTable(Table):
     token_file: Text | None = Field(default=None, description="A file that holds the token to act with.")
     read_token_file: Text | None = Field(default=None, description="A file that holds the token to look with.")
     tls: HttpTlsTable | None = Field(default=None, description="Certificate and key, to serve HTTPS.")
+    hosts: Texts = Field(
+        default=(), description="Names to be called by, besides `localhost`, IP addresses and the host of `listen`."
+    )
 
 
 class LogTable(Table):

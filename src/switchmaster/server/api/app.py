@@ -1,0 +1,112 @@
+"""
+The application: routes, errors, guard and dashboard put together. No I/O happens here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+
+from ...errors import UsageError
+from ..exposure import Http
+from .answers import ProblemError, problem
+from .dashboard import WEB, Dashboard
+from .guard import GUARDED, Guard
+from .health_routes import make_health_routes
+from .journal_routes import make_journal_routes
+from .live_routes import make_live_routes
+from .metrics import Metrics
+from .state import State
+
+__all__ = ["WEB", "create_app"]
+
+ABOUT: Final = """\
+What switchmaster knows of Redis and Valkey masters behind Sentinel: now, and what happened.
+
+A list is `{"items": [...], "next": cursor or null}`. An error is `{"status", "title", "detail"}`, its `detail` a
+sentence. Under `/api/v1/` every answer but the stream's has an `ETag` and heeds `If-None-Match`. POST always needs the
+token; GET needs one where the daemon listens beyond loopback, or has a read token."""
+
+
+def create_app(state: State, settings: Http, metrics: Metrics | None = None, web: Path = WEB) -> FastAPI:
+    """
+    Make the application.
+
+    Args:
+        state: what is served.
+        settings: to whom.
+        metrics: what `/metrics` gives; None makes one that has counted nothing.
+        web: the dashboard's folder; where there is none, `/` answers 404.
+
+    Returns:
+        The ASGI application; it needs no lifespan.
+    """
+    app = FastAPI(
+        title="switchmaster",
+        version=state.version,
+        description=ABOUT,
+        docs_url=None,  # they load their scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.switchmaster = state
+    app.include_router(make_live_routes(settings))
+    app.include_router(make_journal_routes())
+    app.include_router(make_health_routes(settings, metrics or Metrics(state)))
+    # Not a mount at "/": that would answer for routes of the API that were asked by another method.
+    app.router.default = Dashboard(web)
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(UsageError, _on_usage)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_mistake)
+    app.add_middleware(Guard, settings=settings, refused=state.refused, responses=state.responses)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+async def _on_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return problem(error.status, error.detail, error.retry)
+
+
+async def _on_usage(_: Request, error: Exception) -> Response:
+    return problem(400, str(error))
+
+
+async def _on_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:5]]
+    return problem(422, "; ".join(wrong))
+
+
+async def _on_http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    answer = problem(error.status_code, "there is nothing of that name" if error.status_code == 404 else error.detail)
+    for name, value in (error.headers or {}).items():
+        answer.headers[name] = value
+    return answer
+
+
+async def _on_mistake(_: Request, error: Exception) -> Response:
+    return problem(500, "a mistake in switchmaster; its log says more")
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """Return the document, with who may call what said at every operation."""
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                if method == "post":
+                    operation["security"] = [{"token": []}]
+                elif path.startswith(GUARDED):
+                    operation["security"] = [{}, {"token": []}]
+        app.openapi_schema = document
+    return app.openapi_schema

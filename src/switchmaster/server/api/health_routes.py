@@ -1,0 +1,76 @@
+"""
+For programs: health, metrics, and whether a node is the master.
+
+What is believed stays believed while no Sentinel is heard: a balancer that is told 503 by all nodes at once would cut
+off a master that works.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from ...core.model import Address
+from ..exposure import Http
+from . import shapes
+from .answers import rendered
+from .asked import ERRORS, Deployment, StateOf
+from .beliefs import same_address
+from .metrics import CONTENT_TYPE, Metrics
+
+__all__ = ["make_health_routes"]
+
+
+def make_health_routes(settings: Http, metrics: Metrics) -> APIRouter:
+    """Return the routes; by `settings` `/readyz` names deployments, or only counts them."""
+    router = APIRouter(responses=ERRORS)
+
+    @router.get("/livez", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def livez() -> Response:
+        """Whether the daemon's loop turns."""
+        return Response("ok\n", media_type="text/plain")
+
+    @router.get("/readyz", response_model=shapes.Ready, responses={503: {"model": shapes.Ready}})
+    async def readyz(state: StateOf) -> Response:
+        """Whether enough Sentinels of every deployment have answered since the start to know where its masters are."""
+        waiting = [name for name, watched in state.chosen(None).items() if not watched.established]
+        told = waiting if settings.reading_is_open else [f"deployments: {len(waiting)}"] * bool(waiting)
+        return _health({"ready": not waiting, "waiting_for": told}, not waiting)
+
+    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def metrics_text() -> Response:
+        """Everything that is measured, for Prometheus."""
+        return Response(await metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+    @router.get(
+        "/masters/{name:path}/is-master",
+        response_model=shapes.IsMaster,
+        responses={503: {"model": shapes.IsMaster, "description": "It is not."}},
+    )
+    async def is_master(
+        state: StateOf,
+        name: str,
+        addr: Annotated[str, Query(max_length=300, description="`HOST:PORT`, as announced or as it is dialled.")],
+        deployment: Deployment = None,
+    ) -> Response:
+        """For balancers: 200 where the node is the master that is believed, 503 where it is not."""
+        asked = Address.parse(addr)
+        of, watched = state.the_one(name, deployment)
+        address = watched.state(name).address
+        known = () if address is None else (address, watched.dialled(address))
+        found = any(same_address(asked, one) for one in known)
+        body = {
+            "is_master": found,
+            "deployment": of,
+            "master": name,
+            "address": None if address is None else {"host": address.host, "port": address.port},
+            "hearing": watched.hearing,
+        }
+        return _health(body, found)
+
+    return router
+
+
+def _health(body: object, well: bool) -> Response:
+    return Response(rendered(body), 200 if well else 503, media_type="application/json")

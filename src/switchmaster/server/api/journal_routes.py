@@ -1,0 +1,159 @@
+"""
+Routes that ask the journal: failovers, switches, events, the runs of daemons, and the stream.
+
+Where it can't be asked they answer 503 with a sentence. Lists are newest first and go on from a place, not from a
+count: what is added meanwhile moves nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from ...journal import FailoverFilter, Page
+from ...lines import Line
+from . import shapes
+from .answers import ProblemError, answer, page
+from .asked import ERRORS, Cursor, Deployment, Entry, Id, Limit, Master, OfFailover, Since, StateOf, Types, Until
+from .state import State
+from .stream import Wanted
+
+__all__ = ["make_journal_routes"]
+
+
+def make_journal_routes() -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(responses=ERRORS)
+    _add_failovers(router)
+    _add_lists(router)
+    _add_stream(router)
+    return router
+
+
+def _add_failovers(router: APIRouter) -> None:
+    @router.get("/api/v1/failovers", response_model=shapes.FailoverPage)
+    async def failovers(
+        request: Request,
+        state: StateOf,
+        deployment: Deployment = None,
+        master: Master = None,
+        outcome: Annotated[Literal["completed", "aborted", "in-progress"] | None, Query()] = None,
+        kind: Annotated[Literal["automatic", "manual", "coordinated"] | None, Query()] = None,
+        since: Since = None,
+        until: Until = None,
+        suspicions: Annotated[bool, Query(description="Also where nobody tried a failover.")] = False,
+        missed: Annotated[bool | None, Query(description="Only those missed while away, or none of them.")] = None,
+        acknowledged: Annotated[bool | None, Query(description="Only those seen to, or none of them.")] = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Response:
+        """Failovers, newest first."""
+        wanted = FailoverFilter(
+            deployment, master, outcome, kind, _seconds(since), _seconds(until), suspicions, missed, acknowledged
+        )
+        return _listed(request, await state.history.ask(lambda reader: reader.failovers(wanted, cursor, limit)))
+
+    @router.get("/api/v1/failovers/{id}", response_model=shapes.FailoverLine)
+    async def failover(request: Request, state: StateOf, id: Id) -> Response:
+        """One failover, with its comments."""
+        return answer(request, await _failover(state, id))
+
+    @router.post("/api/v1/failovers/{id}/acknowledge", response_model=shapes.FailoverLine)
+    async def acknowledge(request: Request, state: StateOf, id: Id, body: shapes.Acknowledgement) -> Response:
+        """Note that somebody has seen to a failover; answers with the failover."""
+        found = await state.history.ask(lambda reader: reader.acknowledge(id, body.by, body.comment))
+        return answer(request, await _failover(state, id) if found else _no_failover(id))
+
+    @router.post("/api/v1/failovers/{id}/comments", response_model=shapes.FailoverLine)
+    async def comment(request: Request, state: StateOf, id: Id, body: shapes.Comment) -> Response:
+        """Add a comment; answers with the failover."""
+        found = await state.history.ask(lambda reader: reader.comment(id, body.by, body.text))
+        return answer(request, await _failover(state, id) if found else _no_failover(id))
+
+
+def _add_lists(router: APIRouter) -> None:
+    @router.get("/api/v1/switches", response_model=shapes.SwitchPage)
+    async def switches(
+        request: Request,
+        state: StateOf,
+        deployment: Deployment = None,
+        master: Master = None,
+        since: Since = None,
+        cursor: Cursor = None,
+        limit: Limit = 50,
+    ) -> Response:
+        """Switches, newest first."""
+        began = _seconds(since)
+        return _listed(
+            request,
+            await state.history.ask(lambda reader: reader.switches(deployment, master, began, cursor, limit)),
+        )
+
+    @router.get("/api/v1/events", response_model=shapes.LinePage)
+    async def events(
+        request: Request,
+        state: StateOf,
+        type: Types = None,
+        deployment: Deployment = None,
+        master: Master = None,
+        failover: OfFailover = None,
+        since: Since = None,
+        until: Until = None,
+        cursor: Cursor = None,
+        limit: Limit = 100,
+    ) -> Response:
+        """Everything that was told, newest first: the stream, backwards."""
+        begin, end = _seconds(since), _seconds(until)
+        return _listed(
+            request,
+            await state.history.ask(
+                lambda reader: reader.told(type or (), deployment, master, failover, cursor, limit, begin, end)
+            ),
+        )
+
+    @router.get("/api/v1/observers", response_model=shapes.ObserverPage)
+    async def observers(request: Request, state: StateOf) -> Response:
+        """The last 1,000 runs of daemons that have written to the journal, newest first."""
+        return answer(request, page(await state.history.ask(lambda reader: reader.observers())))
+
+
+def _add_stream(router: APIRouter) -> None:
+    @router.get(
+        "/api/v1/stream",
+        response_class=Response,
+        responses={200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}},
+    )
+    async def stream(
+        request: Request,
+        state: StateOf,
+        type: Types = None,
+        deployment: Deployment = None,
+        master: Master = None,
+        after: Entry = None,
+        last_event_id: Annotated[
+            str | None, Header(pattern=r"^[0-9]{1,18}$", description="Go on behind this entry.")
+        ] = None,
+    ) -> Response:
+        """Every line as it is committed, as server-sent events."""
+        place = after if last_event_id is None else int(last_event_id)
+        wanted = Wanted(frozenset(type or ()), deployment, master)
+        return await state.stream.open(place, wanted, head="switchmaster.head" in request.scope)
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+
+
+def _listed(request: Request, found: Page) -> Response:
+    return answer(request, page(found.items, found.next))
+
+
+async def _failover(state: State, id: str) -> Line:
+    line = await state.history.ask(lambda reader: reader.failover(id))
+    return _no_failover(id) if line is None else line
+
+
+def _no_failover(id: str) -> Line:
+    raise ProblemError(404, f"the journal has no failover {id}")

@@ -1,0 +1,98 @@
+"""Routes that answer from memory: this daemon, deployments, masters, topology, Sentinels."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from ...core.topology import Topology
+from ..exposure import Http
+from . import shapes
+from .answers import answer, etag_of, page
+from .asked import ERRORS, Cursor, Deployment, Limit, StateOf
+from .beliefs import deployment_line, master_page, sentinel_lines, status_body, told_master, topology_body
+
+__all__ = ["make_live_routes"]
+
+
+def make_live_routes(settings: Http) -> APIRouter:
+    """Return the routes; `settings` are told by `/api/v1/status`."""
+    router = APIRouter(responses=ERRORS)
+
+    @router.get("/api/v1/status", response_model=shapes.Status)
+    async def status(request: Request, state: StateOf) -> Response:
+        """What this daemon is, and how it stands."""
+        return answer(request, status_body(state, settings, time.time()))
+
+    @router.get("/api/v1/deployments", response_model=shapes.DeploymentPage)
+    async def deployments(request: Request, state: StateOf) -> Response:
+        """The deployments that are watched."""
+        lines = [deployment_line(t, w.hearing, w.established) for w, t in await state.looks(None)]
+        return answer(request, page(lines))
+
+    @router.get("/api/v1/sentinels", response_model=shapes.SentinelPage)
+    async def sentinels(request: Request, state: StateOf, deployment: Deployment = None) -> Response:
+        """Each Sentinel: the link to it, when its last byte came, and of which masters it gives another address."""
+        now = time.time()
+        asked = [(topology, watched.links()) for watched, topology in await state.looks(deployment)]
+        lines = await asyncio.to_thread(lambda: [line for t, links in asked for line in sentinel_lines(t, links, now)])
+        return answer(request, page(lines))
+
+    _add_masters(router)
+    return router
+
+
+def _add_masters(router: APIRouter) -> None:
+    renderings = _Renderings()
+
+    @router.get("/api/v1/topology", response_model=shapes.TopologyPage)
+    async def topology(request: Request, state: StateOf, deployment: Deployment = None) -> Response:
+        """Everything that is believed; poll it with `If-None-Match`."""
+        made = [await renderings.topology(topology) for _, topology in await state.looks(deployment)]
+        body = b'{"items":[' + b",".join(body for body, _ in made) + b'],"next":null}'
+        return answer(request, body, etag_of("".join(etag for _, etag in made).encode("ascii")))
+
+    @router.get("/api/v1/masters", response_model=shapes.MasterPage)
+    async def masters(
+        request: Request,
+        state: StateOf,
+        deployment: Deployment = None,
+        health: Annotated[shapes.Health | None, Query(description="Only those that stand so.")] = None,
+        cursor: Cursor = None,
+        limit: Limit = 100,
+    ) -> Response:
+        """What is believed of each master, in order of deployment and name."""
+        topologies = [topology for _, topology in await state.looks(deployment)]
+        lines, following = await asyncio.to_thread(master_page, topologies, cursor, limit, health)
+        return answer(request, page(lines, following))
+
+    @router.get("/api/v1/masters/{name:path}", response_model=shapes.MasterLine)
+    async def master(request: Request, state: StateOf, name: str, deployment: Deployment = None) -> Response:
+        """What is believed of one master; name the deployment where several have one of that name."""
+        of, watched = state.the_one(name, deployment)
+        return answer(request, told_master(of, watched.state(name)))
+
+
+class _Renderings:
+    """Topologies as JSON, made in a thread, and kept as long as nothing has changed: one for each deployment."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[Topology, bytes, str]] = {}
+        self._making = asyncio.Lock()
+
+    async def topology(self, topology: Topology) -> tuple[bytes, str]:
+        """Return the JSON and its ETag."""
+        async with self._making:
+            made = self._made.get(topology.deployment)
+            if made is None or made[0] is not topology:
+                body, etag = await asyncio.to_thread(_render, topology)
+                made = self._made[topology.deployment] = (topology, body, etag)
+            return made[1:]
+
+
+def _render(topology: Topology) -> tuple[bytes, str]:
+    body = topology_body(topology)
+    return body, etag_of(body)

@@ -1,0 +1,291 @@
+"""
+The exposition for Prometheus: what happened is counted as it happens, how things stand is read when it is asked.
+
+`Metrics.follow` counts what a Watcher decides. `Metrics.exposition` looks at the belief in the loop, and writes the
+text in a thread: for 10,000 masters that takes a while.
+
+Names from the network are labels: `stored` makes of each one that fits into UTF-8, and no two the same. At most
+`MASTERS` names are counted by; a Sentinel that makes up more is counted under ``(others)``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from ...core.counters import LinkCounters
+from ...core.decisions import Notice, NoticeKind, Switch
+from ...core.facts import LinkState
+from ...core.failover import Failover
+from ...core.model import SentinelName, Via
+from ...core.topology import Topology
+from ...journal.schema import stored
+from ...journal.writer import Written
+from .families import FAMILIES, PREFIX
+from .state import State
+
+__all__ = ["CONTENT_TYPE", "Decisions", "Metrics"]
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+MASTERS: Final = 10_000
+OTHERS: Final = "(others)"
+COUNTED: Final = 10_000
+"""Failovers that are remembered, so that none is counted twice; the oldest go first."""
+BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0)
+
+Links = dict[SentinelName, tuple[float | None, LinkCounters]]
+Sample = tuple[tuple[str, ...], float]
+"""Values of the labels, and the value."""
+
+
+class Decisions(Protocol):
+    """Who tells what is decided (`switchmaster.Watcher`)."""
+
+    def on_switch(self, callback: Callable[[Switch], None]) -> Callable[[], None]:
+        """Call back with each switch."""
+
+    def on_failover(self, callback: Callable[[Failover], None]) -> Callable[[], None]:
+        """Call back with each failover's record as it grows."""
+
+    def on_notice(self, callback: Callable[[Notice], None]) -> Callable[[], None]:
+        """Call back with each notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How one deployment stood when it was asked."""
+
+    topology: Topology
+    links: Links
+    hearing: bool
+    established: bool
+    counters: dict[str, int]
+
+
+class Metrics:
+    """
+    All that is measured of one daemon.
+
+    Args:
+        state: what is looked at when it is asked.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        # They double the series, for what Prometheus does not read from text.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._switches = self._counter("switches")
+        self._failovers = self._counter("failovers")
+        self._suspicions = self._counter("suspicions")
+        self._missed = self._counter("missed")
+        self._notices = self._counter("notices")
+        self._beyond = self._counter("metrics_masters_beyond")
+        phases = FAMILIES["failover_phase_seconds"]
+        self._phases = Histogram(
+            PREFIX + phases.name, phases.text, phases.labels, registry=self._registry, buckets=BUCKETS
+        )
+        self._masters: set[tuple[str, str]] = set()
+        self._writing = asyncio.Lock()
+        self._away: OrderedDict[str, None] = OrderedDict()
+        """Failovers that were missed while away, by id."""
+
+    def _counter(self, name: str) -> Counter:
+        family = FAMILIES[name]
+        return Counter(PREFIX + name, family.text, family.labels, registry=self._registry)
+
+    # -- what happens -------------------------------------------------------------------------------
+
+    def follow(self, watcher: Decisions) -> None:
+        """Count what a Watcher decides, as long as it lives."""
+        counted: OrderedDict[tuple[str, int], None] = OrderedDict()
+
+        def on_failover(record: Failover) -> None:
+            key = (record.master, record.number)
+            if record.closed and key not in counted:
+                counted[key] = None
+                if len(counted) > COUNTED:
+                    counted.popitem(last=False)
+                self._ended(record)
+
+        watcher.on_switch(self._switched)
+        watcher.on_failover(on_failover)
+        watcher.on_notice(self._noticed)
+
+    def committed(self, news: Sequence[Written]) -> None:
+        """Count what a commit tells of the time when no daemon heard; is called in the writer's thread."""
+        for one in news:
+            if one.failover is None or one.line["type"] != "failover" or not one.line.get("missed"):
+                continue
+            if one.failover not in self._away:
+                self._away[one.failover] = None
+                if len(self._away) > COUNTED:
+                    self._away.popitem(last=False)
+                self._missed.labels(stored(one.line["deployment"]), "away").inc()
+
+    def _switched(self, switch: Switch) -> None:
+        of = self._of(switch.deployment, switch.master)
+        self._switches.labels(*of, str(switch.grade), str(switch.cause)).inc()
+        if switch.via is Via.SNAPSHOT:
+            self._missed.labels(of[0], "switch").inc()
+
+    def _ended(self, record: Failover) -> None:
+        of = self._of(record.deployment, record.master)
+        if not record.attempted:
+            self._suspicions.labels(*of).inc()
+            return
+        self._failovers.labels(*of, str(record.outcome), "unknown" if record.kind is None else str(record.kind)).inc()
+        for phase, seconds in record.durations.items():
+            self._phases.labels(of[0], phase).observe(seconds)
+
+    def _noticed(self, notice: Notice) -> None:
+        self._notices.labels(stored(notice.deployment), str(notice.kind)).inc()
+        if notice.kind is NoticeKind.MISSED:
+            self._missed.labels(stored(notice.deployment), "epoch").inc()
+
+    def _of(self, deployment: str, master: str) -> tuple[str, str]:
+        of = (stored(deployment), stored(master))
+        if of not in self._masters:
+            if len(self._masters) >= MASTERS:
+                self._beyond.inc()
+                return of[0], OTHERS
+            self._masters.add(of)
+        return of
+
+    # -- how things stand ---------------------------------------------------------------------------
+
+    async def exposition(self) -> bytes:
+        """Return everything, in Prometheus's text format."""
+        now = time.time()
+        looks = [
+            _Look(topology, one.links(), one.hearing, one.established, one.counters)
+            for one, topology in await self._state.looks(None)
+        ]
+        scrape = _Scrape(self._registry, looks, self._state, now)
+        async with self._writing:
+            return await asyncio.to_thread(lambda: generate_latest(scrape))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scrape:
+    """What one question finds; to prometheus_client it is a registry."""
+
+    registry: CollectorRegistry
+    looks: list[_Look]
+    state: State
+    now: float
+
+    def collect(self) -> Iterator[Metric]:
+        """Give all families."""
+        yield from self.registry.collect()
+        samples: dict[str, list[Sample]] = {"build_info": [((self.state.version,), 1)]}
+        for look in self.looks:
+            for name, labels, value in (*_deployment(look), *_masters(look), *_sentinels(look, self.now)):
+                samples.setdefault(name, []).append((labels, value))
+        for name, labels, value in (*_journal(self.state), *_served(self.state)):
+            samples.setdefault(name, []).append((labels, value))
+        for name, found in samples.items():
+            yield _family(name, found)
+
+
+def _family(name: str, samples: Iterable[Sample]) -> Metric:
+    family = FAMILIES[name]
+    make: Any = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+    metric: Metric = make(PREFIX + name, family.text, labels=family.labels)
+    for labels, value in samples:
+        metric.add_metric(labels, value)  # type: ignore[attr-defined]
+    return metric
+
+
+Found = Iterator[tuple[str, tuple[str, ...], float]]
+"""Family, values of the labels, value."""
+
+
+def _deployment(look: _Look) -> Found:
+    of = stored(look.topology.deployment)
+    yield "deployment_hearing", (of,), look.hearing
+    yield "deployment_established", (of,), look.established
+    for what, count in look.counters.items():
+        yield "watcher", (of, what), count
+
+
+def _masters(look: _Look) -> Found:
+    deployment = stored(look.topology.deployment)
+    for name, state in look.topology.masters.items():
+        of = (deployment, stored(name))
+        if state.address is not None:
+            yield "master_info", (*of, stored(str(state.address))), 1
+        yield "master_health", (*of, str(state.health)), 1
+        if state.epoch is not None:
+            yield "master_config_epoch", of, state.epoch
+        yield "master_grade", of, state.grade
+        yield "master_replicas", of, len(state.replicas)
+        yield "master_replicas_down", of, sum(bool(replica.down_by) for replica in state.replicas)
+        yield "master_disagreeing_sentinels", of, len(state.disagreeing)
+        yield "master_failover_in_progress", of, state.failover is not None
+        if state.switch is not None and state.switch.time is not None:
+            yield "master_last_switch_timestamp_seconds", of, state.switch.time
+
+
+def _sentinels(look: _Look, now: float) -> Found:
+    deployment = stored(look.topology.deployment)
+    disagreeing: dict[SentinelName, int] = {}
+    for state in look.topology.masters.values():
+        for opinion in state.disagreeing:
+            disagreeing[opinion.sentinel] = disagreeing.get(opinion.sentinel, 0) + 1
+    for name, sentinel in look.topology.sentinels.items():
+        of = (deployment, stored(name))
+        silence, counters = look.links.get(name, (None, LinkCounters()))
+        yield "sentinel_connected", of, sentinel.state is LinkState.LIVE
+        yield "sentinel_tilt", of, sentinel.tilt
+        yield "sentinel_messages", of, counters.events
+        yield "sentinel_disagreeing_masters", of, disagreeing.get(name, 0)
+        if silence is not None:
+            yield "sentinel_last_message_timestamp_seconds", of, now - silence
+
+
+def _journal(state: State) -> Found:
+    writer = state.writer
+    if writer is None:
+        return
+    yield "journal_available", (), writer.trouble is None
+    yield "journal_waiting", (), writer.waiting
+    yield "journal_written", (), writer.counters.written
+    yield "journal_dropped", (), writer.counters.dropped
+    yield "journal_refused", (), writer.counters.refused
+    yield "journal_failures", (), writer.counters.failures
+    yield "journal_removed", (), writer.counters.removed
+    if writer.size is not None:
+        yield "journal_size_bytes", (), writer.size
+
+
+def _served(state: State) -> Found:
+    yield "history_failed", (), state.history.failed
+    yield "history_refused", (), state.history.refused
+    yield "stream_clients", (), state.stream.clients
+    yield "stream_refused", (), state.stream.refused
+    yield "stream_sent", (), state.stream.sent
+    for status, count in state.responses.items():
+        yield "http_responses", (str(status),), count
+    for reason in ("header", "host", "origin", "token", "body"):
+        yield "http_refused", (reason,), state.refused[reason]
+    for reason in ("header", "stalled"):
+        yield "http_cut", (reason,), state.cut[reason]

@@ -1,0 +1,301 @@
+"""
+The shapes of the answers, for the OpenAPI document: what `switchmaster.lines` and `beliefs` make, named.
+
+Answers are not put through them: that would copy each of 10,000 masters once more. Tests do.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "Acknowledgement",
+    "Comment",
+    "DeploymentPage",
+    "FailoverLine",
+    "FailoverPage",
+    "Health",
+    "IsMaster",
+    "LinePage",
+    "MasterLine",
+    "MasterPage",
+    "ObserverPage",
+    "Ready",
+    "SentinelPage",
+    "Status",
+    "SwitchPage",
+    "TopologyPage",
+]
+
+Health: TypeAlias = Literal["ok", "suspected", "down", "failing-over", "unknown"]
+
+TIME = "UTC, such as `2026-11-23T03:00:00.123456Z`"
+
+
+class Node(BaseModel):
+    """A host and a port, as Sentinel announces them."""
+
+    host: str
+    port: int
+
+
+class Row(BaseModel):
+    """A line; there may be more fields than are named here."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class DeploymentLine(Row):
+    """How a deployment stands."""
+
+    type: Literal["deployment"]
+    deployment: str
+    hearing: bool = Field(description="Whether a Sentinel is heard now.")
+    established: bool = Field(description="Whether enough Sentinels have answered since the start to believe them.")
+    masters: int
+    health: dict[str, int] = Field(description="Masters by health.")
+    failovers: int = Field(description="Masters of which a failover is under way.")
+    disagreements: int = Field(description="Masters of which some Sentinel gives another address.")
+    sentinels: int
+    connected: int = Field(description="Sentinels that are heard.")
+
+
+class ReplicaRow(Node):
+    """A replica, as the Sentinels see it."""
+
+    down_by: list[str] = Field(description="The Sentinels that say SDOWN.")
+    link_up: bool | None
+    offset: int | None
+    priority: int | None
+
+
+class OpinionRow(Node):
+    """What one Sentinel says of a master's address."""
+
+    sentinel: str
+    epoch: int | None
+    live: bool = Field(description="Whether this Sentinel is heard now.")
+    agrees: bool
+
+
+class StageRow(Row):
+    """A stage of a failover, as it was first heard."""
+
+    stage: str
+    time: str | None = Field(description=TIME)
+    sentinel: str | None = Field(description="Who said so first; null where the node itself did.")
+    by: str = Field(description="The channel, or `ROLE`.")
+
+
+class FailoverLine(Row):
+    """The record of one attempt, as far as it has come; the journal's has `id`, `acknowledged`, `comments` and more."""
+
+    type: Literal["failover"]
+    time: str | None = Field(description=TIME)
+    deployment: str
+    master: str
+    outcome: Literal["in-progress", "completed", "aborted"]
+    kind: Literal["automatic", "manual", "coordinated"] | None
+    old: Node | None
+    new: Node | None
+    epoch: int | None
+    leader: str | None
+    reason: str | None
+    stages: list[StageRow]
+    durations: dict[str, float] = Field(description="Seconds.")
+
+
+class SwitchLine(Row):
+    """The decision that a master's address changed."""
+
+    type: Literal["switch"]
+    time: str | None = Field(description=TIME)
+    deployment: str
+    master: str
+    old: Node | None
+    new: Node
+    epoch: int | None
+    grade: Literal["announced", "promoted", "agreed"]
+    cause: Literal["failover", "reconfigured", "unknown"]
+    witnesses: list[str]
+    why: str
+
+
+class MasterLine(Row):
+    """What is believed of one master."""
+
+    type: Literal["master"]
+    deployment: str
+    master: str
+    address: Node | None
+    epoch: int | None
+    incarnation: int
+    grade: Literal["announced", "promoted", "agreed"]
+    health: Health
+    quorum: int | None
+    down_by: list[str] = Field(description="The Sentinels that say SDOWN.")
+    replicas: list[ReplicaRow]
+    opinions: list[OpinionRow]
+    disagreeing: list[str] = Field(description="The Sentinels that are heard and give another address.")
+    failover: FailoverLine | None = Field(description="The failover under way.")
+    switch: SwitchLine | None = Field(description="The last switch that this daemon saw.")
+
+
+class SentinelRow(Row):
+    """One Sentinel and our link to it."""
+
+    type: Literal["sentinel"]
+    deployment: str
+    sentinel: str
+    run_id: str | None
+    version: str | None
+    state: Literal["down", "connecting", "greeting", "live"]
+    reason: str | None = Field(description="Why there is no connection.")
+    seed: bool = Field(description="Whether the user named it; the others were discovered.")
+    tilt: bool
+
+
+class SentinelLine(SentinelRow):
+    """One Sentinel, our link to it, and where it disagrees."""
+
+    connected: bool
+    last_heard: str | None = Field(description=f"When the last byte came: {TIME}")
+    events: int = Field(description="Messages that it published to us since this link was made.")
+    failures: int = Field(description="Connections that ended, and attempts that failed.")
+    disagrees_on: list[str] = Field(description="The masters of which it gives another address than we believe.")
+
+
+class TopologyLine(BaseModel):
+    """Everything that is believed of one deployment."""
+
+    type: Literal["topology"]
+    deployment: str
+    masters: list[MasterLine]
+    sentinels: list[SentinelRow]
+
+
+class ObserverLine(BaseModel):
+    """One run of one daemon."""
+
+    observer: str
+    run: str
+    started: str | None
+    seen: str | None = Field(description="When it last wrote that it lives.")
+    ended: str | None = Field(description="When it ended in peace; null while it runs, and where it was killed.")
+
+
+class _Page(BaseModel):
+    next: str | None = Field(description="The cursor of the next page; null where this is the last.")
+
+
+class DeploymentPage(_Page):
+    """Deployments."""
+
+    items: list[DeploymentLine]
+
+
+class TopologyPage(_Page):
+    """Topologies."""
+
+    items: list[TopologyLine]
+
+
+class MasterPage(_Page):
+    """Masters, in order of deployment and name."""
+
+    items: list[MasterLine]
+
+
+class SentinelPage(_Page):
+    """Sentinels, in order of deployment and name."""
+
+    items: list[SentinelLine]
+
+
+class FailoverPage(_Page):
+    """Failovers, newest first."""
+
+    items: list[FailoverLine]
+
+
+class SwitchPage(_Page):
+    """Switches, newest first."""
+
+    items: list[SwitchLine]
+
+
+class LinePage(_Page):
+    """Lines of any type, each with its place in the stream as `entry`."""
+
+    items: list[dict[str, Any]]
+
+
+class ObserverPage(_Page):
+    """Runs of daemons, newest first."""
+
+    items: list[ObserverLine]
+
+
+class Journal(BaseModel):
+    """How the journal stands."""
+
+    kept: bool = Field(description="Whether this daemon keeps one.")
+    available: bool = Field(description="Whether the last commit succeeded.")
+    reason: str | None = Field(description="Why it did not.")
+    waiting: int = Field(description="Entries that are not written yet.")
+    dropped: int = Field(description="Entries that were dropped because too many waited.")
+
+
+class Access(BaseModel):
+    """Who may do what here."""
+
+    read: Literal["open", "token"]
+    act: Literal["nobody", "token"]
+
+
+class Status(BaseModel):
+    """What this daemon is."""
+
+    version: str
+    started: str = Field(description=TIME)
+    time: str = Field(description=f"The daemon's clock: {TIME}")
+    deployments: list[str]
+    journal: Journal
+    access: Access
+
+
+class Ready(BaseModel):
+    """Whether the daemon can answer."""
+
+    ready: bool
+    waiting_for: list[str] = Field(description="Deployments; their number alone where not all may look.")
+
+
+class IsMaster(BaseModel):
+    """Whether a node is the master that is believed."""
+
+    is_master: bool
+    deployment: str
+    master: str
+    address: Node | None = Field(description="The master's address.")
+    hearing: bool = Field(description="Whether a Sentinel is heard now; where none is, this is the last belief.")
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    by: str = Field(min_length=1, max_length=200, description="Who says so.")
+
+
+class Acknowledgement(_Body):
+    """That somebody has seen to a failover."""
+
+    comment: str = Field("", max_length=10_000)
+
+
+class Comment(_Body):
+    """A comment on a failover."""
+
+    text: str = Field(min_length=1, max_length=10_000, pattern=r"\S")

@@ -1,0 +1,162 @@
+"""
+What the composition root hands over: watchers, the journal's reader, and what else there is to tell of the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from ... import __version__
+from ...core.counters import LinkCounters
+from ...core.model import Address, SentinelName
+from ...core.topology import MasterState, Topology
+from ...errors import SwitchmasterError, UnknownMaster, WatcherClosed
+from ...journal import Reader
+from ...journal.writer import Writer
+from .answers import ProblemError
+from .history import History
+from .stream import Stream
+
+__all__ = ["State", "Watched"]
+
+TURN: Final = 100
+"""Masters that are looked at in one turn of the loop."""
+
+
+class Watched(Protocol):
+    """What the API asks of a deployment's Watcher (`switchmaster.Watcher` is one)."""
+
+    @property
+    def topology(self) -> Topology:
+        """All that is believed."""
+
+    @property
+    def hearing(self) -> bool:
+        """Whether a Sentinel is heard now."""
+
+    @property
+    def established(self) -> bool:
+        """Whether enough Sentinels have answered since the start."""
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What was counted."""
+
+    def masters(self) -> tuple[str, ...]:
+        """Return the names of the masters that are known."""
+
+    def state(self, name: str) -> MasterState:
+        """Return what is believed of one master, or raise `UnknownMaster`."""
+
+    def links(self) -> dict[SentinelName, tuple[float | None, LinkCounters]]:
+        """Return each Sentinel's silence in seconds, and what its link has counted."""
+
+    def dialled(self, address: Address) -> Address:
+        """Return what to connect to for an announced address."""
+
+
+@dataclass(slots=True)
+class State:
+    """Everything that is served."""
+
+    deployments: Callable[[], Mapping[str, Watched]]
+    """Gives what is watched, by the deployment's name; asked at each request, because a reload changes it."""
+    reader: Reader | None = None
+    """The journal's; None where there is none."""
+    writer: Writer | None = None
+    """The journal's."""
+    started: float = field(default_factory=time.time)
+    """Seconds since 1970."""
+    version: str = __version__
+    history: History = field(init=False)
+    stream: Stream = field(init=False)
+    """The composition root calls its ``wake`` after each commit."""
+    refused: Counter[str] = field(default_factory=Counter, init=False)
+    """Requests that the guard refused, by reason."""
+    responses: Counter[int] = field(default_factory=Counter, init=False)
+    """Answers, by status."""
+    cut: Counter[str] = field(default_factory=Counter, init=False)
+    """Connections that the server cut off, by reason."""
+
+    def __post_init__(self) -> None:
+        self.history = History(self.reader)
+        self.stream = Stream(self.history)
+
+    def chosen(self, deployment: str | None) -> dict[str, Watched]:
+        """
+        Return the deployments that a request means, in order of name.
+
+        Args:
+            deployment: the one that it names; None for all.
+
+        Raises:
+            ProblemError: there is none of that name.
+        """
+        watched = self.deployments()
+        if deployment is None:
+            return dict(sorted(watched.items()))
+        if deployment not in watched:
+            known = ", ".join(map(repr, sorted(watched))) or "none"
+            raise ProblemError(404, f"there is no deployment {deployment!r} here; there is {known}")
+        return {deployment: watched[deployment]}
+
+    async def looks(self, deployment: str | None) -> list[tuple[Watched, Topology]]:
+        """
+        Look at the deployments that a request means, without holding up the loop.
+
+        A Topology of 10,000 masters that all have changed takes a second to make; made of states that are known
+        already it takes a moment.
+
+        Args:
+            deployment: as for `chosen`.
+
+        Raises:
+            ProblemError: there is none of that name.
+        """
+        found = []
+        for watched in self.chosen(deployment).values():
+            for number, name in enumerate(watched.masters(), 1):
+                with contextlib.suppress(UnknownMaster, WatcherClosed):  # it was removed a turn ago
+                    watched.state(name)
+                if number % TURN == 0:
+                    await asyncio.sleep(0)
+            found.append((watched, watched.topology))
+        return found
+
+    def the_one(self, name: str, deployment: str | None) -> tuple[str, Watched]:
+        """
+        Return the deployment that has a master of that name, with its own name.
+
+        Args:
+            name: the master's.
+            deployment: the one that the request names; None for whichever has it.
+
+        Raises:
+            ProblemError: none has it, or several have.
+        """
+        found: list[tuple[str, Watched]] = []
+        error: SwitchmasterError | None = None
+        for of, watched in self.chosen(deployment).items():
+            try:
+                watched.state(name)
+            except (UnknownMaster, WatcherClosed) as why:
+                error = why
+            else:
+                found.append((of, watched))
+        if len(found) > 1:
+            names = ", ".join(repr(of) for of, _ in found)
+            raise ProblemError(409, f"several deployments have a master named {name!r}: {names}; add ?deployment=NAME")
+        if not found:
+            raise ProblemError(404, "no deployment is watched" if error is None else str(error))
+        return found[0]
+
+    def close(self) -> None:
+        """End all streams and questions."""
+        self.stream.close()
+        self.history.close()

@@ -1,0 +1,273 @@
+"""
+The stream: every line as it is committed to the journal, for any number of clients, as server-sent events.
+
+The journal is the queue. One task reads what is new, once for all clients, into a tail of bounded length; each client
+takes from the tail at its own speed, or from the journal where it is behind it. So a slow client costs no memory and
+loses nothing, and a client that comes back with the last id goes on behind it, here or at another daemon. Who takes
+nothing at all is cut off by `serving`, and comes back likewise.
+
+`Stream.wake` says that something was committed; what other daemons commit is found within `POLL` seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from bisect import bisect_right
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from ...lines import Line, to_json
+from .answers import ProblemError
+from .history import History
+
+__all__ = ["EventStream", "Stream", "Wanted"]
+
+_log = logging.getLogger("switchmaster.api")
+
+CLIENTS: Final = 64
+"""Streams at once; more are refused with 503 and counted."""
+TAIL: Final = 5_000
+"""Entries that are kept in memory for all clients together."""
+BATCH: Final = 500
+"""Entries that are read, and sent, at once."""
+POLL: Final = 1.0
+"""Seconds between two questions to the journal where nobody says that there is news."""
+KEEP_ALIVE: Final = 15.0
+"""Seconds of silence after which a comment is sent: so that what lies between does not take the connection for dead."""
+RETRY: Final = 2_000
+"""Milliseconds after which a client that lost the stream should come back."""
+
+
+class Told(NamedTuple):
+    """One entry of the journal, as it is sent to every client."""
+
+    id: int
+    line: Line
+    block: bytes
+
+    @classmethod
+    def of(cls, id: int, line: Line) -> Told:
+        """Write an entry as a server-sent event."""
+        return cls(id, line, f"id: {id}\nevent: {line['type']}\n".encode("ascii") + _data(line))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines a client wants; empty and None everywhere for all."""
+
+    types: frozenset[str] = frozenset()
+    deployment: str | None = None
+    master: str | None = None
+
+    def takes(self, line: Line) -> bool:
+        """Return whether the client wants this line."""
+        return (
+            (not self.types or line["type"] in self.types)
+            and self.deployment in (None, line.get("deployment"))
+            and self.master in (None, line.get("master"))
+        )
+
+
+class Stream:
+    """
+    What is told to the clients of the stream.
+
+    Args:
+        history: the journal.
+        clients: streams at once at most.
+        tail: entries that are kept in memory.
+        poll: seconds between two questions to the journal.
+        keep_alive: seconds of silence until a comment is sent.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        clients: int = CLIENTS,
+        tail: int = TAIL,
+        poll: float = POLL,
+        keep_alive: float = KEEP_ALIVE,
+    ) -> None:
+        self._history = history
+        self._limit, self._length, self._poll, self._keep_alive = clients, tail, poll, keep_alive
+        self._tail: list[Told] = []
+        self._floor = self._last = 0
+        """The tail holds all entries behind `_floor`, up to `_last`."""
+        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._committed = asyncio.Event()
+        self._news = asyncio.Event()
+        self._closed = False
+        self.clients = 0
+        """Streams that are open."""
+        self.refused = 0
+        """Clients that were one too many."""
+        self.sent = 0
+        """Lines that were sent, to all clients together."""
+
+    def wake(self) -> None:
+        """Say that something was committed; may be called from any thread."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it all clients
+                loop.call_soon_threadsafe(self._committed.set)
+
+    def close(self) -> None:
+        """End all streams."""
+        self._closed = True
+        self._tell()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def open(self, after: int | None, wanted: Wanted, head: bool = False) -> EventStream:
+        """
+        Begin a stream.
+
+        Args:
+            after: the last id that the client knows; None for what comes from now on.
+            wanted: which lines.
+            head: whether the headers alone are asked for.
+
+        Raises:
+            ProblemError: there are too many already, or the journal can't be asked.
+        """
+        if self._closed:
+            raise ProblemError(503, "this daemon ends", 5)
+        if self.clients >= self._limit:
+            self.refused += 1
+            raise ProblemError(503, f"{self._limit} clients follow the stream already", 30)
+        self.clients += 1
+        try:
+            newest = await self._history.ask(lambda reader: reader.last_entry())
+            self._begin(newest)
+        except BaseException:
+            self.leave()
+            raise
+        return EventStream(self, self._follow(after, newest, wanted), head)
+
+    def leave(self) -> None:
+        """One client less."""
+        self.clients -= 1
+        if not self.clients and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    # -- one client ---------------------------------------------------------------------------------
+
+    async def _follow(self, after: int | None, newest: int, wanted: Wanted) -> AsyncIterator[bytes]:
+        place = newest if after is None else after
+        yield b"retry: %d\nid: %d\n\n" % (RETRY, min(place, newest))
+        if place > newest:
+            place = newest
+            why = f"entry {after} is none of this journal, whose newest is {newest}: load everything anew"
+            yield b"event: reset\n" + _data({"type": "reset", "why": why})
+        while not self._closed:
+            news = self._news
+            found = await self._behind(place)
+            blocks = [told.block for told in found if wanted.takes(told.line)]
+            if found:
+                place = found[-1].id
+            if blocks:
+                self.sent += len(blocks)
+                yield b"".join(blocks)
+            elif not found and not await _set_within(news, self._keep_alive):
+                # The id moves on past what this client does not want, so that it need not be read again.
+                yield b": nothing new\nid: %d\n\n" % place
+
+    async def _behind(self, place: int) -> list[Told]:
+        """Return the next entries behind a place, none where there are none yet."""
+        if place >= self._floor:
+            first = bisect_right(self._tail, place, key=lambda told: told.id)
+            return self._tail[first : first + BATCH]
+        try:
+            return await self._entries(place)
+        except ProblemError:
+            # The journal is away; the client waits for it as for news.
+            await asyncio.sleep(self._poll)
+            return []
+
+    async def _entries(self, after: int) -> list[Told]:
+        return await self._history.ask(lambda reader: [Told.of(*entry) for entry in reader.entries(after, BATCH)])
+
+    # -- the tail -----------------------------------------------------------------------------------
+
+    def _begin(self, newest: int) -> None:
+        if self._task is None or self._task.done():
+            self._loop = asyncio.get_running_loop()
+            self._tail, self._floor, self._last = [], newest, newest
+            self._task = self._loop.create_task(self._read(), name="switchmaster: read the stream")
+
+    async def _read(self) -> None:
+        while True:
+            self._committed.clear()
+            try:
+                found = await self._entries(self._last)
+            except ProblemError:
+                found = []  # counted where it was asked; what was missed meanwhile is read afterwards
+            except Exception:
+                # A mistake of ours must not end the stream of all clients for good. Logged.
+                _log.exception("the stream's next entries could not be read")
+                found = []
+            if found:
+                self._keep(found)
+                self._tell()
+            if len(found) < BATCH:
+                await _set_within(self._committed, self._poll)
+
+    def _keep(self, found: list[Told]) -> None:
+        self._tail += found
+        self._last = found[-1].id
+        surplus = len(self._tail) - self._length
+        if surplus > 0:
+            self._floor = self._tail[surplus - 1].id
+            del self._tail[:surplus]
+
+    def _tell(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+
+class EventStream(StreamingResponse):
+    """
+    The answer to one client of the stream.
+
+    Args:
+        stream: whose client it is, until it ends.
+        blocks: what is sent.
+        head: whether the headers alone are sent.
+    """
+
+    def __init__(self, stream: Stream, blocks: AsyncIterator[bytes], head: bool) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(_nothing() if head else blocks, headers=headers, media_type="text/event-stream")
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the client leaves, or the stream ends."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._stream.leave()
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for block in list[bytes]():
+        yield block
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
+def _data(line: Line) -> bytes:
+    return f"data: {to_json(line)}\n\n".encode("ascii")

@@ -1,0 +1,56 @@
+"""
+Requests that schemathesis makes up from the OpenAPI document, allowed ones and others; it judges every answer.
+
+Run by `tests/unit/test_api_document.py` in a pytest of its own: schemathesis's plugin would slow down all other starts.
+The stream has no end, so it is not asked here; `tests/shell/test_api_stream.py` does.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+import schemathesis
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+
+from served import LOOPBACK, Kept, Told, served
+from switchmaster.server.api import Http
+
+TOKEN = "act-1234"
+EXAMPLES = int(os.environ.get("SWITCHMASTER_TEST_EXAMPLES", "20"))
+"""Of each operation."""
+UNTOLD = {"cursor", "addr"}
+"""Parameters of which no schema can say what they look like, so that what it allows may be refused."""
+
+FOLDER = tempfile.TemporaryDirectory()
+KEPT = Kept(Path(FOLDER.name))
+TOLD = Told()
+TOLD.fail_over()
+KEPT.write(TOLD.entries)
+APP, STATE = served(TOLD, Told("other"), kept=KEPT, settings=Http(LOOPBACK, token=TOKEN))
+DOCUMENT = schemathesis.openapi.from_asgi("/openapi.json", APP, headers={"Host": "127.0.0.1"})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    STATE.close()
+    KEPT.close()
+    FOLDER.cleanup()
+
+
+@DOCUMENT.exclude(path="/api/v1/stream").parametrize()
+@hypothesis.settings(max_examples=EXAMPLES, suppress_health_check=list(hypothesis.HealthCheck))
+def test_every_answer_is_as_the_document_says(case: schemathesis.Case) -> None:
+    headers = {"Host": "127.0.0.1"} | ({"Authorization": f"Bearer {TOKEN}"} if case.method == "POST" else {})
+    answer = case.call(headers=headers)
+    excluded = []
+    if answer.status_code == 400 and set(case.query or {}) & UNTOLD:
+        excluded.append(positive_data_acceptance)
+    if answer.status_code in (413, 431):  # refusals too, of the longest that it makes up, but none that it knows
+        excluded.append(negative_data_rejection)
+    case.validate_response(answer, excluded_checks=excluded)

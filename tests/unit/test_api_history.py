@@ -1,0 +1,119 @@
+"""Questions to the journal: bounded in time and number, whatever the database does."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from switchmaster.errors import UsageError
+from switchmaster.journal import JournalUnavailable
+from switchmaster.server.api import history
+from switchmaster.server.api.answers import ProblemError
+from switchmaster.server.api.history import History
+
+READER: Any = object()
+
+
+@pytest.fixture
+def hanging() -> Iterator[threading.Event]:
+    """A database that answers when it is set."""
+    answered = threading.Event()
+    yield answered
+    answered.set()
+
+
+def test_question_that_hangs_is_given_up_and_live_work_goes_on(hanging: threading.Event) -> None:
+    async def go() -> None:
+        asked = History(READER, time=0.1)
+        questions = [asyncio.create_task(asked.ask(lambda _: hanging.wait(30))) for _ in range(10)]
+        begun = time.monotonic()
+        assert await asyncio.to_thread(lambda: 7) == 7
+        assert time.monotonic() - begun < 5
+        answers = await asyncio.gather(*questions, return_exceptions=True)
+        assert {type(one) for one in answers} == {ProblemError}
+        assert {(one.status, one.retry) for one in answers if isinstance(one, ProblemError)} == {(503, history.RETRY)}
+        assert "no answer within 0.1 s" in str(answers[0].args[1])
+        assert asked.failed == 10
+        hanging.set()
+        asked.close()
+
+    asyncio.run(go())
+
+
+def test_one_question_too_many_is_refused_until_a_thread_is_free(
+    hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "WAITING", 2)
+
+    async def go() -> None:
+        asked = History(READER, time=0.05)
+        held = [asyncio.create_task(asked.ask(lambda _: hanging.wait(30))) for _ in range(2)]
+        await asyncio.gather(*held, return_exceptions=True)
+        # Nobody waits for them any more, but the database still does not let their threads go.
+        with pytest.raises(ProblemError) as refused:
+            await asked.ask(lambda _: 1)
+        assert refused.value.status == 503
+        assert asked.refused == 1
+        hanging.set()
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    assert await asked.ask(lambda _: 1) == 1
+                    break
+                except ProblemError:
+                    await asyncio.sleep(0.01)
+        asked.close()
+
+    asyncio.run(go())
+
+
+def test_journal_that_is_away_or_not_there_is_a_sentence() -> None:
+    def away(_: object) -> None:
+        raise JournalUnavailable("sqlite:///j.db", "it is locked", "end that one")
+
+    def wrong(_: object) -> None:
+        raise UsageError("that is no cursor")
+
+    async def go() -> None:
+        asked = History(READER)
+        with pytest.raises(ProblemError, match="it is locked"):
+            await asked.ask(away)
+        with pytest.raises(UsageError, match="no cursor"):
+            await asked.ask(wrong)
+        none = History(None)
+        with pytest.raises(ProblemError, match="keeps no journal"):
+            await none.ask(lambda _: 1)
+        asked.close()
+        none.close()
+
+    asyncio.run(go())
+
+
+def test_question_to_a_daemon_that_ends_is_refused_with_a_sentence(
+    hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "THREADS", 1)
+
+    async def go() -> None:
+        asked = History(READER)
+        under_way = asyncio.create_task(asked.ask(lambda _: hanging.wait(30)))
+        waiting = asyncio.create_task(asked.ask(lambda _: 1))
+        left = asyncio.create_task(asked.ask(lambda _: 1))
+        await asyncio.sleep(0)
+        left.cancel()
+        asked.close()
+        for late in (waiting, asked.ask(lambda _: 1)):
+            with pytest.raises(ProblemError, match="this daemon ends") as refused:
+                await late
+            assert refused.value.status == 503
+        with pytest.raises(asyncio.CancelledError):
+            await left
+        hanging.set()
+        assert await under_way is True
+
+    asyncio.run(go())

@@ -1,0 +1,240 @@
+"""The exposition: what is measured, under which names and labels, and that no name from the network breaks it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from served import LOOPBACK, NOW, S1, S2, SENTINELS, A, B, C, Kept, Told, asking, served
+from switchmaster.core.decisions import Notice, NoticeKind, Switch
+from switchmaster.core.facts import LinkChange, LinkState
+from switchmaster.core.failover import Failover
+from switchmaster.core.model import Cause, Grade, Via
+from switchmaster.journal.schema import stored
+from switchmaster.journal.writer import Written
+from switchmaster.server.api import Http, Metrics, State, create_app, metrics
+from switchmaster.server.api.families import FAMILIES, PREFIX
+
+HOSTILE = 'evil"} 1\nswitchmaster_up{x="\udcff\\\x00'
+
+
+class Measured:
+    """Deployments and what is measured of them."""
+
+    def __init__(self, *told: Told) -> None:
+        self.told = {one.watch.deployment: one for one in told}
+        self.state = State(lambda: self.told)
+        self.metrics = Metrics(self.state)
+        for one in told:
+            self.metrics.follow(one)
+
+    def text(self) -> str:
+        return asyncio.run(self.metrics.exposition()).decode("utf-8")
+
+    def families(self) -> dict[str, Metric]:
+        return {family.name.removeprefix(PREFIX): family for family in text_string_to_metric_families(self.text())}
+
+    def values(self, name: str) -> dict[tuple[str, ...], float]:
+        """Return the samples of a family, by the values of its labels in the table's order."""
+        family = self.families().get(name)
+        samples = () if family is None else family.samples
+        return {
+            tuple(sample.labels[label] for label in FAMILIES[name].labels): sample.value
+            for sample in samples
+            if sample.name in (PREFIX + name, f"{PREFIX}{name}_total", f"{PREFIX}{name}_count")
+            and set(FAMILIES[name].labels) == set(sample.labels)
+        }
+
+
+@pytest.fixture
+def measured() -> Iterator[Measured]:
+    measured = Measured(Told())
+    yield measured
+    measured.state.close()
+
+
+@pytest.fixture
+def told(measured: Measured) -> Told:
+    return measured.told["kvdb"]
+
+
+def writer() -> SimpleNamespace:
+    counters = SimpleNamespace(written=7, dropped=1, refused=2, failures=3, removed=4)
+    return SimpleNamespace(trouble=None, waiting=5, size=4096, counters=counters)
+
+
+def test_every_family_of_the_table_is_exposed_with_its_labels_and_no_other(measured: Measured, told: Told) -> None:
+    told.fail_over()
+    told.say(S2, f"+sdown master mymaster1 {B.host} {B.port}", f"-sdown master mymaster1 {B.host} {B.port}")
+    measured.metrics._noticed(Notice(NoticeKind.MISSED, "kvdb", "mymaster1", S1, "x", 1.0, NOW))
+    measured.state.writer = writer()  # type: ignore[assignment]
+    measured.state.responses[200] += 1
+    found = {
+        name: family for name, family in measured.families().items() if not name.startswith(("process_", "python_"))
+    }
+    assert set(found) == set(FAMILIES)
+    for name, family in found.items():
+        assert family.type == FAMILIES[name].kind, name
+        assert family.documentation == FAMILIES[name].text
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == set(FAMILIES[name].labels), sample
+
+
+def test_failover_is_counted_once_with_its_phases(measured: Measured, told: Told) -> None:
+    told.fail_over()
+    told.fail_over(old=B, new=A, epoch=2)
+    of = ("kvdb", "mymaster1")
+    assert measured.values("failovers") == {(*of, "completed", "automatic"): 2}
+    assert measured.values("switches") == {(*of, "announced", "failover"): 2}
+    phases = measured.values("failover_phase_seconds")
+    assert phases["kvdb", "detection"] == phases["kvdb", "outage"] == phases["kvdb", "total"] == 2
+    assert measured.values("master_config_epoch") == {of: 2}
+    assert measured.values("master_last_switch_timestamp_seconds")[of] == pytest.approx(NOW, abs=10)
+    assert measured.values("suspicions") == {}
+
+
+def test_record_that_comes_again_after_its_end_is_counted_once(measured: Measured, told: Told) -> None:
+    told.fail_over()
+    record = next(one for one in reversed(told.decisions) if isinstance(one, Failover))
+    assert record.closed
+    for callback in told._callbacks[type(record)]:
+        callback(record)
+    assert list(measured.values("failovers").values()) == [1]
+
+
+def test_suspicion_that_is_taken_back_is_no_failover(measured: Measured, told: Told) -> None:
+    told.say(S2, f"+sdown master mymaster1 {A.host} {A.port}")
+    assert measured.values("master_health") == {("kvdb", "mymaster1", "suspected"): 1}
+    told.say(S2, f"-sdown master mymaster1 {A.host} {A.port}")
+    assert measured.values("suspicions") == {("kvdb", "mymaster1"): 1}
+    assert measured.values("failovers") == {}
+    assert measured.values("master_health") == {("kvdb", "mymaster1", "ok"): 1}
+
+
+def test_aborted_failover_is_counted_as_such(measured: Measured, told: Told) -> None:
+    of = f"mymaster1 {A.host} {A.port}"
+    told.say(S1, f"+sdown master {of}", f"+odown master {of} #quorum 2/2", "+new-epoch 1", f"+try-failover master {of}")
+    assert measured.values("master_failover_in_progress") == {("kvdb", "mymaster1"): 1}
+    told.say(S1, f"-failover-abort-not-elected master {of}")
+    assert measured.values("failovers") == {("kvdb", "mymaster1", "aborted", "automatic"): 1}
+    assert measured.values("failover_phase_seconds")["kvdb", "total"] == 1
+
+
+def test_switch_that_only_a_reconcile_found_is_counted_as_missed(measured: Measured) -> None:
+    switch = Switch(
+        "kvdb", "mymaster1", A, B, 1, 0, Grade.AGREED, Cause.FAILOVER, Via.SNAPSHOT, (S1,), "asked", 1.0, NOW
+    )
+    measured.metrics._switched(switch)
+    assert measured.values("missed") == {("kvdb", "switch"): 1}
+
+
+def test_failover_that_was_missed_while_away_is_counted_once(measured: Measured) -> None:
+    line = {"type": "failover", "deployment": "kvdb", "missed": True}
+    news = [Written(1, line, "a"), Written(2, line, "a"), Written(3, {**line, "missed": False}, "b")]
+    news += [Written(4, {**line, "type": "switch"}, "c"), Written(5, {"type": "daemon"})]
+    measured.metrics.committed(news)
+    assert measured.values("missed") == {("kvdb", "away"): 1}
+
+
+def test_links_and_disagreement_are_told_for_each_sentinel(measured: Measured, told: Told) -> None:
+    told.fail_over()
+    told.answer(S2, C, epoch=1)
+    told.tell(S1, LinkChange(LinkState.DOWN, "refused"))
+    assert measured.values("sentinel_connected") == {("kvdb", name): name != S1 for name in SENTINELS}
+    assert measured.values("sentinel_disagreeing_masters")["kvdb", S2] == 1
+    assert measured.values("master_disagreeing_sentinels") == {("kvdb", "mymaster1"): 1}
+    ages = measured.values("sentinel_last_message_timestamp_seconds")
+    assert all(value > 0 for value in ages.values())
+    assert set(ages) == {("kvdb", name) for name in SENTINELS}
+
+
+def test_address_of_a_master_stands_in_its_info_alone(measured: Measured, told: Told) -> None:
+    told.fail_over()
+    assert measured.values("master_info") == {("kvdb", "mymaster1", str(B)): 1}
+    holding = [line for line in measured.text().splitlines() if str(B) in line]
+    assert len(holding) == 1
+
+
+def test_name_from_the_network_is_one_label_whatever_is_in_it() -> None:
+    names = [HOSTILE, stored(HOSTILE), "x\udc80", "x\\udc80", "", "\u2028\r"]
+    told = Told("kvdb", names)
+    measured = Measured(told)
+    told.fail_over(HOSTILE)
+    found = {labels[1] for labels in measured.values("master_health")}
+    assert found == {stored(name) for name in names}
+    assert len(found) == len(names)
+    assert "up" not in measured.families()
+    measured.state.close()
+
+
+def test_names_beyond_the_limit_are_counted_together(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "MASTERS", 2)
+    for number in range(5):
+        switch = Switch(
+            "kvdb", f"m{number}", A, B, 1, 0, Grade.AGREED, Cause.UNKNOWN, Via.SWITCH, (S1,), "said", 1.0, NOW
+        )
+        measured.metrics._switched(switch)
+        measured.metrics._switched(switch)
+    assert {labels[1]: value for labels, value in measured.values("switches").items()} == {
+        "m0": 2,
+        "m1": 2,
+        metrics.OTHERS: 6,
+    }
+    assert measured.values("metrics_masters_beyond") == {(): 6}
+
+
+def test_journal_and_what_was_refused_are_told(measured: Measured) -> None:
+    assert measured.values("journal_available") == {}
+    measured.state.writer = writer()  # type: ignore[assignment]
+    measured.state.refused["host"] += 2
+    assert measured.values("journal_waiting") == {(): 5}
+    assert measured.values("journal_dropped") == {(): 1}
+    assert measured.values("http_refused")[("host",)] == 2
+    measured.state.writer.trouble = OSError("away")  # type: ignore[union-attr]
+    assert measured.values("journal_available") == {(): 0}
+
+
+def test_metrics_are_served_as_text(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    app, state = served(Told(), kept=kept)
+
+    async def go() -> None:
+        async with asking(app) as client:
+            answer = await client.get("/metrics")
+            assert answer.headers["content-type"].startswith("text/plain; version=")
+            assert (
+                'switchmaster_master_health{deployment="kvdb",health="ok",master_name="mymaster1"} 1.0' in answer.text
+            )
+            again = await client.get("/metrics")
+            assert 'switchmaster_http_responses_total{status="200"} 1.0' in again.text
+
+    asyncio.run(go())
+    state.close()
+    kept.close()
+
+
+def test_promtool_finds_nothing_to_say_of_the_exposition(measured: Measured, told: Told) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian: prometheus)")
+    told.fail_over()
+    measured.state.writer = writer()  # type: ignore[assignment]
+    ours = [line for line in measured.text().splitlines(keepends=True) if PREFIX in line]
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input="".join(ours), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_application_without_metrics_of_its_own_makes_some() -> None:
+    state = State(dict)
+    assert create_app(state, Http(LOOPBACK)) is not None
+    state.close()
