@@ -1,0 +1,91 @@
+// Questions to the daemon: JSON, with the token where there is one, each with a limit.
+
+const LIMIT = 15_000; // ms
+const STORED = "switchmaster.token";
+
+export class ApiError extends Error {
+  constructor(status, detail, retry = null) {
+    super(detail);
+    this.status = status; // 0 where there was no answer
+    this.retry = retry; // seconds
+  }
+
+  get wantsToken() {
+    return this.status === 401;
+  }
+}
+
+export class Api {
+  /** Kept as long as the tab is. */
+  get token() {
+    return sessionStorage.getItem(STORED);
+  }
+
+  set token(value) {
+    if (value) sessionStorage.setItem(STORED, value);
+    else sessionStorage.removeItem(STORED);
+  }
+
+  headers(more = {}) {
+    return this.token ? { ...more, Authorization: `Bearer ${this.token}` } : more;
+  }
+
+  /**
+   * Ask for JSON.
+   *
+   * Returns {body, etag}, or null where `etag` says that nothing has changed.
+   */
+  async get(path, etag = null) {
+    const answer = await this.#send(path, { headers: this.headers(etag ? { "If-None-Match": etag } : {}) });
+    if (answer.status === 304) return null;
+    return { body: await answered(() => answer.json()), etag: answer.headers.get("ETag") };
+  }
+
+  async post(path, body) {
+    const headers = this.headers({ "Content-Type": "application/json" });
+    const answer = await this.#send(path, { method: "POST", headers, body: JSON.stringify(body) });
+    return answered(() => answer.json());
+  }
+
+  async #send(path, options) {
+    // no-store: the ETag is ours to send, and nothing of a deployment stays in the browser's cache.
+    const limit = AbortSignal.timeout(LIMIT);
+    const answer = await answered(() => fetch(`api/v1/${path}`, { ...options, signal: limit, cache: "no-store" }));
+    if (!answer.ok && answer.status !== 304) throw await problemOf(answer);
+    return answer;
+  }
+}
+
+/** Wait for a step of an answer; what the browser throws becomes an ApiError. */
+async function answered(step) {
+  try {
+    return await step();
+  } catch (error) {
+    const slow = error.name === "TimeoutError";
+    throw new ApiError(
+      0,
+      slow ? `the daemon gave no answer within ${LIMIT / 1000} s` : "the daemon can't be reached",
+    );
+  }
+}
+
+/** The error that an answer tells of, in the daemon's words. */
+export async function problemOf(answer) {
+  const retry = Number(answer.headers.get("Retry-After"));
+  let detail = `the daemon answered ${answer.status}`;
+  try {
+    detail = (await answer.json()).detail ?? detail;
+  } catch {
+    // What stands between answers in its own words, not in JSON.
+  }
+  return new ApiError(answer.status, String(detail), Number.isFinite(retry) && retry > 0 ? retry : null);
+}
+
+/** A path with its parameters; those that are null or empty are left out. */
+export function path(base, parameters = {}) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters))
+    for (const one of Array.isArray(value) ? value : [value])
+      if (one !== null && one !== undefined && one !== "") query.append(name, one);
+  return query.size ? `${base}?${query}` : base;
+}

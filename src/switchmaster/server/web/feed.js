@@ -1,0 +1,142 @@
+// What was told of one master or of all, newest first: from the journal, and from the stream as it comes.
+
+import { path } from "./api.js";
+import { h, update } from "./dom.js";
+import { empty, icon, name, timeOfDay } from "./parts.js";
+import { addressable, toFailover } from "./routes.js";
+import { shown } from "./text.js";
+import { lineWords } from "./words.js";
+
+const PAGE = 60;
+const MOST = 600; // lines that are kept; the oldest go first
+const DECISIONS = new Set(["switch", "failover", "notice", "action"]);
+
+export class Feed {
+  #api;
+  #lines = new Map(); // by the entry in the journal
+  #next = null; // the next page's cursor
+  #error = "";
+  #loaded = false;
+  #all = true;
+
+  /** Of one master; `changed` is called where there is something new to draw. */
+  constructor(api, deployment, master, changed) {
+    this.#api = api;
+    this.deployment = deployment;
+    this.master = master;
+    this.changed = changed;
+    this.element = h("div", { class: "feed" });
+    this.element.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (button?.dataset.act === "older") void this.load(this.#next);
+      if (button?.dataset.act === "which") {
+        this.#all = button.dataset.which === "all";
+        this.render();
+      }
+    });
+  }
+
+  /** Load a page: the newest where there is no cursor. */
+  async load(cursor = null) {
+    const master = addressable(this.master) ? this.master : null;
+    try {
+      const { body } = await this.#api.get(
+        path("events", { deployment: this.deployment, master, cursor, limit: PAGE }),
+      );
+      for (const line of body.items) this.#take(line, line.entry);
+      if (cursor !== null || !this.#loaded) this.#next = body.next;
+      [this.#loaded, this.#error] = [true, ""];
+    } catch (error) {
+      this.#error = error.message;
+    }
+    this.render();
+  }
+
+  told(line, entry) {
+    if (this.#take(line, entry)) this.render();
+  }
+
+  #take(line, entry) {
+    if (line.deployment !== this.deployment || line.master !== this.master || this.#lines.has(entry)) return false;
+    this.#lines.set(entry, line);
+    if (this.#lines.size > MOST) {
+      this.#lines.delete(Math.min(...this.#lines.keys()));
+      this.#next = null;
+    }
+    return true;
+  }
+
+  render() {
+    const drawn = newsOf([...this.#lines.entries()].sort(([a], [b]) => a - b))
+      .filter(([, line]) => this.#all || DECISIONS.has(line.type))
+      .reverse();
+    const button = (which, words) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "chip",
+          "data-act": "which",
+          "data-which": which,
+          "aria-pressed": String(this.#all === (which === "all")),
+        },
+        words,
+      );
+    update(
+      this.element,
+      h(
+        "div",
+        { class: "chips", role: "group", "aria-label": "What is listed" },
+        button("all", "Everything"),
+        button("decisions", "Decisions"),
+      ),
+      this.#error
+        ? empty(`The journal can't be read: ${shown(this.#error)}. What comes now is listed all the same.`)
+        : null,
+      drawn.length
+        ? h(
+            "div",
+            { role: "log", "aria-live": "off", "aria-label": "Events, newest first" },
+            h(
+              "ol",
+              { class: "lines" },
+              drawn.map(([entry, line]) => drawLine(entry, line)),
+            ),
+          )
+        : null,
+      drawn.length
+        ? null
+        : empty(this.#loaded ? "Nothing was told of this master yet." : this.#error ? "" : "Loading the events."),
+      this.#next ? h("button", { type: "button", class: "more", "data-act": "older" }, "Show older") : null,
+    );
+    this.changed();
+  }
+}
+
+/** Without what says the same again: a failover is told anew with each witness, and is news with each stage. */
+function newsOf(oldestFirst) {
+  const stages = new Map();
+  return oldestFirst.filter(([, line]) => {
+    if (line.type !== "failover") return true;
+    const stage = `${line.outcome} ${line.stages.length}`;
+    const news = stages.get(line.id) !== stage;
+    stages.set(line.id, stage);
+    return news;
+  });
+}
+
+function drawLine(entry, line) {
+  const level = { switch: "failing-over", notice: "suspected", failover: "failing-over" }[line.type];
+  const told =
+    line.type === "failover" && line.id ? h("a", { href: toFailover(line.id) }, lineWords(line)) : lineWords(line);
+  // A failover's line is told at each stage: the stage's own time is what counts.
+  const at = line.type === "failover" ? (line.stages.at(-1)?.time ?? line.time) : line.time;
+  return h(
+    "li",
+    { key: entry, class: `line line-${DECISIONS.has(line.type) ? "decision" : "event"}` },
+    timeOfDay(at ?? null),
+    h("span", { class: "who" }, level ? icon(level) : null, line.sentinel ? name(line.sentinel) : "switchmaster"),
+    h("span", { class: "what" }, told),
+    line.channel ? h("code", {}, shown(line.channel)) : h("code", {}, shown(line.type)),
+  );
+}

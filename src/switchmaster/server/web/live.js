@@ -1,0 +1,227 @@
+// What the page knows, and how old it is.
+//
+// A view names the resources that it shows; they are asked for every `POLL`, and soon after the stream has told
+// something, with their ETags. Lines of the stream go to the view as they come. Without the stream the page goes on by
+// asking; without answers it says how old its picture is. Nothing old is shown as live.
+//
+// A tab that nobody sees asks nothing and gives its connection back (a browser has six for each host); it goes on where
+// it was when it is seen again.
+
+import { ApiError } from "./api.js";
+import { duration } from "./text.js";
+import { Stream } from "./stream.js";
+
+const POLL = 2_000; // ms between two questions for the same
+const KEPT_POLL = 15_000; // the same for what the journal keeps
+const SOON = 60; // ms from a line of the stream to the question that it is a reason for
+const GAP = 200; // ms between two questions for the same at least, and
+const BUSY = 4; // times as long as the last one took
+export const OLD = 8_000; // ms after which a picture is called old
+const HIDDEN = 5_000; // ms out of sight until the stream is closed
+const FORGET = 60_000; // ms out of sight after which all is loaded anew
+
+class Resource {
+  value = null;
+  etag = null;
+  at = 0; // ms since 1970: the last answer, a 304 included
+  asked = 0;
+  soon = 0; // ms since 1970: there is a reason to ask by then
+  took = 0; // ms
+  under = false;
+  error = null;
+
+  constructor(path) {
+    // What the journal keeps is news only where the stream says so.
+    this.kept = /^(failovers|events|switches|observers)/.test(path);
+    this.poll = this.kept ? KEPT_POLL : POLL;
+  }
+
+  get due() {
+    const rested = this.asked + Math.max(GAP, BUSY * this.took);
+    return Math.max(rested, Math.min(this.asked + this.poll, this.soon));
+  }
+}
+
+export class Live {
+  #api;
+  #resources = new Map();
+  #visible = true;
+  #hidden = 0; // the timer that runs when nobody sees the page
+  #since = 0; // ms since 1970: since when nobody sees it
+  #timer = 0;
+  #listener = null;
+  #skew = 0; // ms that the daemon's clock is ahead of ours
+  wantsToken = null; // why, where the daemon wants one
+
+  constructor(api) {
+    this.#api = api;
+    this.stream = new Stream(api, {
+      told: (event) => this.#told(event),
+      opened: () => {
+        this.refresh();
+        this.#listener.opened();
+      },
+      changed: () => this.#listener?.freshened(),
+    });
+  }
+
+  /** Begin; `listener` has changed(), told(line, entry), opened(), reset() and freshened(). */
+  start(listener) {
+    this.#listener = listener;
+    this.stream.start();
+    this.show(["status"]);
+    setInterval(() => this.#check(), 1_000);
+    document.addEventListener("visibilitychange", () => this.#seen(!document.hidden));
+  }
+
+  /** Show these resources from now on: paths below api/v1. */
+  show(paths) {
+    const wanted = new Set(["status", ...paths]);
+    for (const path of this.#resources.keys()) if (!wanted.has(path)) this.#resources.delete(path);
+    for (const path of wanted) if (!this.#resources.has(path)) this.#resources.set(path, new Resource(path));
+    this.#check();
+  }
+
+  /** What was answered last: {value, at, error}; value is null before the first answer. */
+  get(path) {
+    return this.#resources.get(path) ?? new Resource(path);
+  }
+
+  /** Put what another request has answered (a POST does). */
+  put(path, value) {
+    const resource = this.#resources.get(path);
+    if (resource) Object.assign(resource, { value, etag: null, at: Date.now(), error: null });
+    this.#listener.changed();
+  }
+
+  /** Ask for everything now; `anew` also for the stream, from its end. */
+  refresh(anew = false) {
+    if (anew) {
+      for (const resource of this.#resources.values()) resource.etag = null;
+      this.stream.stop();
+      this.stream.start(true);
+    }
+    for (const resource of this.#resources.values()) resource.soon = 0;
+    this.#check();
+  }
+
+  /** Seconds since 1970 by the daemon's clock. */
+  now() {
+    return (Date.now() + this.#skew) / 1000;
+  }
+
+  /** ms since the oldest answer of what is believed; null before the first. What is kept the stream keeps fresh. */
+  age() {
+    const believed = [...this.#resources.values()].filter((r) => r.value !== null && !r.kept);
+    const times = believed.map((r) => r.at);
+    return times.length ? Date.now() - Math.min(...times) : null;
+  }
+
+  /** How fresh the picture is: {kind, text}; kind is live, polling, old, starting or token. */
+  freshness() {
+    const age = this.age();
+    if (this.wantsToken) return { kind: "token", text: "A token is needed" };
+    if (age === null) return { kind: "starting", text: this.#error()?.message ?? "Loading" };
+    if (age > OLD) return { kind: "old", text: `Not live: ${duration(Math.floor(age / 1000))} old` };
+    if (this.stream.state === "open") return { kind: "live", text: "Live" };
+    return { kind: "polling", text: "Without stream" };
+  }
+
+  /**
+   * What is wrong with the connection, in sentences; empty where nothing is.
+   *
+   * Without numbers that run: a screen reader reads it anew whenever it changes.
+   */
+  trouble() {
+    const { kind } = this.freshness();
+    const error = this.#error();
+    const again = `It is asked again every ${POLL / 1000} s.`;
+    if (kind === "token") return `Nothing is asked any more: ${this.wantsToken}. The button for it is at the end.`;
+    if (kind === "old") return `This is what was, not what is: ${error?.message ?? "no answer has come"}. ${again}`;
+    if (kind === "starting" && error) return `Nothing is known yet: ${error.message}. ${again}`;
+    if (kind !== "polling" || !this.stream.reason) return "";
+    const meanwhile = `What is believed is asked every ${POLL / 1000} s; what happens comes when the stream is back.`;
+    return `The stream is away: ${this.stream.reason}. ${meanwhile}`;
+  }
+
+  #error() {
+    const believed = [...this.#resources.values()].filter((resource) => !resource.kept);
+    return believed.map((resource) => resource.error).find((error) => error && error.status !== 404) ?? null;
+  }
+
+  #told({ type, data, id }) {
+    const line = JSON.parse(data);
+    const entry = Number(id);
+    if (type === "reset") {
+      this.refresh(true);
+      this.#listener.reset();
+      return;
+    }
+    this.#listener.told(line, entry);
+    for (const resource of this.#resources.values())
+      if (!resource.kept || line.type === "failover") resource.soon = Math.min(resource.soon, Date.now() + SOON);
+    this.#arm();
+  }
+
+  #check() {
+    this.#listener?.freshened();
+    if (!this.#visible || this.wantsToken) return;
+    for (const [path, resource] of this.#resources)
+      if (!resource.under && resource.due <= Date.now()) void this.#ask(path, resource);
+    this.#arm();
+  }
+
+  #arm() {
+    clearTimeout(this.#timer);
+    const waiting = [...this.#resources.values()].filter((r) => !r.under).map((r) => r.due);
+    if (waiting.length)
+      this.#timer = setTimeout(() => this.#check(), Math.max(20, Math.min(...waiting) - Date.now()));
+  }
+
+  async #ask(path, resource) {
+    const began = Date.now();
+    Object.assign(resource, { asked: began, soon: Infinity, under: true });
+    try {
+      const answer = await this.#api.get(path, resource.etag);
+      Object.assign(resource, { at: Date.now(), error: null, took: Date.now() - began });
+      if (answer) Object.assign(resource, { value: answer.body, etag: answer.etag });
+      if (answer && path === "status") this.#skew = Date.parse(answer.body.time) - (began + Date.now()) / 2;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      resource.error = error;
+      // It is gone: that is an answer, and what was there before is no picture of it.
+      if (error.status === 404) Object.assign(resource, { value: null, etag: null, at: Date.now() });
+      if (error.wantsToken) {
+        this.wantsToken = error.message;
+        this.stream.stop();
+      }
+    } finally {
+      resource.under = false;
+      this.#listener.changed();
+      this.#arm();
+    }
+  }
+
+  /** The token has changed. */
+  admitted() {
+    this.wantsToken = null;
+    this.refresh(true);
+  }
+
+  #seen(visible) {
+    clearTimeout(this.#hidden);
+    if (!visible) {
+      this.#hidden = setTimeout(() => {
+        this.#visible = false;
+        this.#since = Date.now();
+        this.stream.stop();
+      }, HIDDEN);
+    } else if (!this.#visible) {
+      this.#visible = true;
+      const long = Date.now() - this.#since > FORGET;
+      if (long) this.#listener.reset();
+      this.stream.start(long);
+      this.refresh();
+    }
+  }
+}

@@ -1,0 +1,178 @@
+// The dashboard: one page, drawn from the daemon's API, moved by its stream.
+//
+// In order: `routes` (places), `api` and `stream` (what is asked and heard), `live` (what is known, and how old it is),
+// `text` and `words` (how it reads), `dom` and `parts` (how it is shown), `drawing/` (pictures), `feed`, `views/`.
+
+import { Api } from "./api.js";
+import { h, update } from "./dom.js";
+import { Live } from "./live.js";
+import { empty } from "./parts.js";
+import { parse } from "./routes.js";
+import { shown } from "./text.js";
+import { TokenDialog } from "./token.js";
+import { makeFailover } from "./views/failover.js";
+import { makeHistory } from "./views/history.js";
+import { makeMaster } from "./views/master.js";
+import { makeOverview } from "./views/overview.js";
+
+const VIEWS = { overview: makeOverview, master: makeMaster, history: makeHistory, failover: makeFailover };
+const TICK = 1_000; // ms between two drawings where nothing has changed: ages go on
+const FRAME = 100; // ms between two drawings of what moves by itself
+
+const main = document.getElementById("main");
+const freshness = document.getElementById("freshness");
+const trouble = document.getElementById("trouble");
+const about = document.getElementById("about");
+const api = new Api();
+const live = new Live(api);
+const dialog = new TokenDialog(api);
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+let view = null;
+let hash = null;
+let drawn = 0;
+let frame = 0;
+
+/** Show the view that the address means. */
+function show() {
+  const route = parse(location.hash);
+  const moved = hash !== null;
+  hash = location.hash;
+  const make = VIEWS[route.page] ?? makeNowhere;
+  view = make({ ...route, live, api, act, go, soon, place: replaceHash });
+  for (const link of document.querySelectorAll("nav a"))
+    if (link.dataset.page === route.page) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  document.title = `${view.title} – switchmaster`;
+  main.replaceChildren(h("div", { class: `page page-${route.page}` }, view.element));
+  live.show(view.needs);
+  draw();
+  if (moved) {
+    main.focus({ preventScroll: true });
+    window.scrollTo(0, 0);
+  }
+}
+
+function go(to) {
+  location.hash = to;
+}
+
+/** Put a place into the address without going there: the view shows it already. */
+function replaceHash(to) {
+  history.replaceState(null, "", to);
+  hash = to;
+}
+
+function makeNowhere() {
+  return {
+    title: "Nowhere",
+    element: [
+      h("h1", {}, "Nothing is here"),
+      empty("This address leads to no page. ", h("a", { href: "#/" }, "All masters")),
+    ],
+    needs: [],
+    render() {},
+    told() {},
+  };
+}
+
+function draw() {
+  drawn = Date.now();
+  view.render();
+}
+
+/** Draw once, soon, however many reasons there are. */
+function soon() {
+  if (!frame)
+    frame = requestAnimationFrame(() => {
+      frame = 0;
+      draw();
+    });
+}
+
+/** Run a step that needs the token to act; asks for it where it is missing, and gives null where nobody has it. */
+async function act(step) {
+  for (;;) {
+    try {
+      return await step();
+    } catch (error) {
+      if (error.status !== 401 && !(error.status === 403 && live.get("status").value?.access.act === "token"))
+        throw error;
+      if (!(await dialog.ask(error.message))) return null;
+    }
+  }
+}
+
+async function askForToken(why) {
+  if (await dialog.ask(why)) live.admitted();
+}
+
+let refused = null; // for which reason nobody gave a token; asked again only by the button
+
+function drawFreshness() {
+  const { kind, text } = live.freshness();
+  if (freshness.dataset.kind !== kind) freshness.dataset.kind = kind;
+  document.documentElement.dataset.picture = kind;
+  const words = freshness.querySelector(".words");
+  if (words.textContent !== text) words.textContent = text;
+  const sentence = shown(live.trouble());
+  trouble.hidden = !sentence;
+  if (trouble.textContent !== sentence) trouble.textContent = sentence;
+  drawAbout();
+}
+
+function drawAbout() {
+  const status = live.get("status").value;
+  if (!status) return;
+  const { journal } = status;
+  const kept = !journal.kept
+    ? "No journal is kept."
+    : journal.available
+      ? ""
+      : `The journal is away: ${shown(journal.reason ?? "no reason was given")}.`;
+  update(about, `switchmaster ${shown(status.version)}. ${kept}`);
+}
+
+live.start({
+  changed() {
+    if (live.wantsToken && live.wantsToken !== refused && !dialog.dialog.open) {
+      refused = live.wantsToken;
+      void askForToken(live.wantsToken);
+    }
+    drawFreshness();
+    soon();
+  },
+  told(line, entry) {
+    view.told(line, entry);
+    soon();
+  },
+  opened() {
+    view.opened?.();
+    soon();
+  },
+  reset: show,
+  freshened: drawFreshness,
+});
+
+addEventListener("hashchange", () => {
+  if (location.hash.startsWith("#/") || location.hash === "") show();
+});
+document.querySelector("[data-skip]").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.matches("input, textarea, select");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && view.focus) {
+    event.preventDefault();
+    view.focus.focus();
+  }
+});
+document
+  .getElementById("token-button")
+  .addEventListener("click", () => void askForToken("Some daemons want a token to look, and all want one to act."));
+new ResizeObserver(() => view?.resized?.()).observe(main);
+setInterval(() => {
+  const moving = view?.moving?.() && !calm.matches;
+  if (!document.hidden && Date.now() - drawn >= (moving ? FRAME : TICK)) draw();
+}, FRAME);
+show();

@@ -1,0 +1,222 @@
+// One master: what is happening to it in words, its deployment as a drawing and in tables, and its feed.
+
+import { path } from "../api.js";
+import { h, update } from "../dom.js";
+import { drawTopology, layoutTopology } from "../drawing/topology.js";
+import { Feed } from "../feed.js";
+import { empty, facts, healthState, icon, missing, name, place, state, table, time, timeAgo } from "../parts.js";
+import { addressable, toFailover, toHistory } from "../routes.js";
+import { address, count, shown } from "../text.js";
+import { OUTCOME, happening, healthOf, lag, lagWords, lags, linkWords, suspects } from "../words.js";
+
+const REPLICAS = [
+  ["Replica"],
+  ["State"],
+  ["Behind the furthest", "number"],
+  ["Offset", "number"],
+  ["Priority", "number"],
+];
+const SENTINELS = [
+  ["Sentinel"],
+  ["Link"],
+  ["Says that the master is"],
+  ["Epoch", "number"],
+  ["Last heard"],
+  ["Version"],
+];
+
+export function makeMaster({ live, api, parts: [deployment, called] }) {
+  // What no path can hold is looked up among all masters of the deployment.
+  const one = addressable(called) && addressable(deployment);
+  const ofDeployment = addressable(deployment) ? { deployment } : {};
+  const source = one ? path(`masters/${encodeURIComponent(called)}`, { deployment }) : path("topology", ofDeployment);
+  const voters = path("sentinels", ofDeployment);
+  const newest = one ? path("failovers", { deployment, master: called, limit: 1 }) : null;
+  const head = h("div", { class: "head" });
+  const words = h("div", { class: "situation", "aria-live": "polite" });
+  const drawing = h("figure", { class: "drawing" });
+  const known = h("div", {});
+  const feed = new Feed(api, deployment, called, () => {});
+
+  function current() {
+    const answer = live.get(source).value;
+    if (!answer || one) return answer;
+    const topology = answer.items.find((item) => item.deployment === deployment);
+    return topology?.masters.find((master) => master.master === called) ?? null;
+  }
+
+  function render() {
+    const master = current();
+    const sentinels = (live.get(voters).value?.items ?? []).filter((sentinel) => sentinel.deployment === deployment);
+    update(
+      head,
+      h("p", { class: "crumbs" }, "Master of ", name(deployment)),
+      h("h1", {}, name(called)),
+      master ? healthState(healthOf(master)) : null,
+    );
+    if (!master) {
+      update(
+        words,
+        missing(live.get(source), "This master") ??
+          empty("No Sentinel that is heard monitors a master of that name."),
+      );
+      update(drawing);
+      update(known);
+      return;
+    }
+    const told = happening(master, sentinels);
+    update(
+      words,
+      told.map(({ level, text }, index) => h("p", { class: index ? "" : "first" }, icon(level), text)),
+      master.failover ? underWay() : null,
+    );
+    const others = `${count(sentinels.length, "Sentinel")} and ${count(master.replicas.length, "replica")}`;
+    const summary = `The master ${address(master.address)} with ${others}; the tables below say the same`;
+    const width = drawing.clientWidth;
+    update(
+      drawing,
+      width && sentinels.length ? drawTopology(layoutTopology({ master, sentinels, width }), summary) : null,
+    );
+    update(known, tables(master, sentinels, live, newestFailover()));
+  }
+
+  /** The newest failover that the journal has: of the belief's own it knows the id. */
+  function newestFailover() {
+    return newest ? (live.get(newest).value?.items[0] ?? null) : null;
+  }
+
+  function underWay() {
+    const failover = newestFailover();
+    return failover && !failover.closed
+      ? h("p", {}, h("a", { href: toFailover(failover.id) }, "See its timeline"))
+      : null;
+  }
+
+  void feed.load();
+  return {
+    title: shown(called),
+    element: [
+      head,
+      words,
+      h("section", { "aria-labelledby": "who" }, h("h2", { id: "who" }, "Who is who"), drawing, known),
+      h(
+        "section",
+        { "aria-labelledby": "feed" },
+        h("h2", { id: "feed" }, "What was told"),
+        one
+          ? h("p", {}, h("a", { href: toHistory({ deployment, master: called }) }, "All failovers of this master"))
+          : null,
+        feed.element,
+      ),
+    ],
+    needs: newest ? [source, voters, newest] : [source, voters],
+    render,
+    told: (line, entry) => feed.told(line, entry),
+    opened: () => feed.load(),
+    resized: render,
+  };
+}
+
+function tables(master, sentinels, live, failover) {
+  return [
+    facts([
+      ["Address", place(master.address)],
+      ["Epoch", master.epoch ?? "–"],
+      ["Quorum", master.quorum ?? "–"],
+      ["How sure", GRADES[master.grade] ?? shown(master.grade)],
+      [
+        "Last switch",
+        master.switch
+          ? h("span", {}, time(master.switch.time), ", from ", place(master.switch.old))
+          : "none since the daemon started",
+      ],
+      [
+        "Last failover",
+        failover
+          ? h(
+              "span",
+              {},
+              h("a", { href: toFailover(failover.id) }, time(failover.time)),
+              ", ",
+              (OUTCOME[failover.outcome] ?? shown(failover.outcome)).toLowerCase(),
+            )
+          : "none in the journal",
+      ],
+    ]),
+    h("h3", {}, "Replicas"),
+    master.replicas.length
+      ? table(
+          "Replicas",
+          REPLICAS,
+          master.replicas.map((row) => replicaRow(row, master.replicas)),
+        )
+      : empty(
+          master.failover
+            ? "No Sentinel has told of the new master's replicas yet."
+            : "No replica is known: nothing could take over.",
+        ),
+    h("h3", {}, "Sentinels"),
+    sentinels.length
+      ? table(
+          "Sentinels",
+          SENTINELS,
+          sentinels.map((one) => sentinelRow(one, master, live.now())),
+        )
+      : empty("No Sentinel is known yet."),
+  ];
+}
+
+const GRADES = {
+  announced: "announced: one Sentinel said so",
+  promoted: "promoted: the node itself says so",
+  agreed: "agreed: most Sentinels say so",
+};
+
+function replicaRow(row, all) {
+  const down = row.down_by.length;
+  const standing = down
+    ? state("down", `not answering ${count(down, "Sentinel")}`)
+    : row.link_up === false
+      ? state("suspected", "link down")
+      : row.link_up === null
+        ? state("unknown", "link not known")
+        : state("ok", "link up");
+  return {
+    key: address(row),
+    cells: [
+      place(row),
+      standing,
+      lagWords(lag(row, all)),
+      row.offset?.toLocaleString("en") ?? "–",
+      row.priority === 0 ? "0: never promoted" : (row.priority ?? "–"),
+    ],
+  };
+}
+
+function sentinelRow(sentinel, master, now) {
+  const opinion = master.opinions.find((one) => one.sentinel === sentinel.sentinel);
+  const link = sentinel.state === "live" ? state("ok", "heard") : state("down", linkWords(sentinel));
+  const why =
+    sentinel.reason && sentinel.state !== "live" ? h("span", { class: "faint" }, shown(sentinel.reason)) : null;
+  const says = !opinion
+    ? "–"
+    : opinion.agrees
+      ? place(opinion)
+      : lags(master, opinion)
+        ? [place(opinion), " still"]
+        : h("span", { class: "warn" }, icon("suspected"), place(opinion));
+  const down = suspects(master, sentinel.sentinel)
+    ? h("span", { class: "warn" }, icon("suspected"), "and gets no answer")
+    : null;
+  return {
+    key: sentinel.sentinel,
+    cells: [
+      h("span", {}, name(sentinel.sentinel), sentinel.tilt ? state("suspected", "TILT") : null),
+      [link, why],
+      [says, down],
+      opinion?.epoch ?? "–",
+      sentinel.last_heard ? timeAgo(sentinel.last_heard, now) : "never",
+      shown(sentinel.version ?? "–"),
+    ],
+  };
+}

@@ -1,0 +1,246 @@
+// All masters of all deployments: what needs a look on top, in words; then every master, to be searched and filtered.
+
+import { FILTERS, chosen, digest, remembered } from "../digest.js";
+import { h, update } from "../dom.js";
+import { empty, healthState, icon, missing, name, place, state, table, timeAgo } from "../parts.js";
+import { toFailover, toMaster, toOverview } from "../routes.js";
+import { count, seconds, shown } from "../text.js";
+import { HEALTH, disagrees, healthOf } from "../words.js";
+
+const ROWS = 100; // masters that are drawn at first; the others on demand
+const URGENT = 12; // of those that need a look, the ones that are told in words
+const NONE = [];
+const COLUMNS = [
+  ["Master"],
+  ["State"],
+  ["Address"],
+  ["Epoch", "number"],
+  ["Replicas"],
+  ["Sentinels"],
+  ["Last switch"],
+];
+
+export function makeOverview({ live, filters, place: go, soon }) {
+  const search = h("input", {
+    type: "search",
+    id: "find",
+    placeholder: "Name, deployment or address",
+    value: filters.find ?? "",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
+  const chips = h("div", { class: "chips", role: "group", "aria-label": "Filter by state" });
+  const now = h("section", { class: "now", "aria-labelledby": "now-title" });
+  const said = h("div", { "aria-live": "polite" });
+  const tables = h("div", {});
+  const found = h("p", { class: "unseen", role: "status" });
+  const running = new Map(); // the ids of failovers that were heard of, by master: the belief has none
+  let shownRows = ROWS;
+  let wanted = Object.hasOwn(FILTERS, filters.state ?? "") ? filters.state : "";
+
+  const digested = remembered(digest);
+  const choose = remembered((topologies, words, state) => chosen(topologies, words ? words.split(/\s+/) : [], state));
+
+  search.addEventListener("input", remember);
+  chips.addEventListener("click", (event) => {
+    const chip = event.target.closest("button");
+    if (!chip) return;
+    wanted = chip.dataset.state;
+    remember();
+  });
+  tables.addEventListener("click", (event) => {
+    if (!event.target.closest("button.more")) return;
+    shownRows += ROWS;
+    soon();
+  });
+  now.append(h("h2", { id: "now-title" }, "Now"), said);
+
+  function remember() {
+    shownRows = ROWS;
+    go(toOverview({ find: search.value.trim(), state: wanted }));
+    soon();
+  }
+
+  function render() {
+    const answer = live.get("topology");
+    const topologies = answer.value?.items ?? NONE;
+    const told = digested(topologies);
+    update(said, drawNow(topologies, told, running));
+    update(chips, drawChips(told, wanted));
+    const words = search.value.trim().toLowerCase();
+    const parts = choose(topologies, words, wanted);
+    const rows = parts.reduce((sum, { masters }) => sum + masters.length, 0);
+    const narrowed = Boolean(words || wanted);
+    update(found, narrowed ? `${count(rows, "master")} found` : null);
+    update(
+      tables,
+      missing(answer, "The masters"),
+      drawDeployments(parts, narrowed, shownRows, live.now()),
+      answer.value && !rows ? drawNone(told) : null,
+      rows > shownRows ? drawMore(rows - shownRows) : null,
+    );
+  }
+
+  return {
+    title: "Masters",
+    element: [
+      h("h1", {}, "Masters"),
+      now,
+      h("div", { class: "tools" }, h("label", { class: "field search" }, h("span", {}, "Search"), search), chips),
+      found,
+      tables,
+    ],
+    needs: ["topology"],
+    render,
+    told(line) {
+      if (line.type !== "failover" || !line.id) return;
+      const key = keyOf(line);
+      if (line.closed) running.delete(key);
+      else running.set(key, line.id);
+    },
+    focus: search,
+  };
+}
+
+function drawNow(topologies, { masters, urgent, deaf, voters }, running) {
+  if (!urgent.length && !deaf.length) {
+    const numbers = [
+      [masters.length, "master"],
+      [topologies.length, "deployment"],
+      [voters, "Sentinel"],
+    ].map(([number, word]) => count(number, word));
+    const quiet = `All is well: ${numbers[0]} of ${numbers[1]}, watched by ${numbers[2]}.`;
+    return masters.length ? [h("p", { class: "quiet-words" }, icon("ok"), quiet)] : [];
+  }
+  return [
+    h(
+      "ul",
+      { class: "urgent" },
+      urgent.slice(0, URGENT).map((one) => drawUrgent(one, running)),
+      deaf.map(drawDeaf),
+    ),
+    urgent.length > URGENT ? h("p", {}, `and ${count(urgent.length - URGENT, "master")} more`) : null,
+  ];
+}
+
+function drawUrgent({ master, told }, running) {
+  const failover = running.get(keyOf(master));
+  return h(
+    "li",
+    { key: keyOf(master) },
+    h("a", { href: toMaster(master.deployment, master.master) }, name(master.master)),
+    state(told[0].level, wordOf(master, told[0].level)),
+    h("span", { class: "sentence" }, told[0].text),
+    failover ? h("a", { href: toFailover(failover) }, "Timeline") : null,
+  );
+}
+
+/** What a master that needs a look is called: its health may be ok, and something else wrong. */
+function wordOf(master, level) {
+  if (level !== "suspected" || healthOf(master) === "suspected") return HEALTH[level];
+  return disagrees(master) ? FILTERS.disagree : "Degraded";
+}
+
+function drawDeaf({ topology, silent }) {
+  const all = silent.length === topology.sentinels.length;
+  const some = `${count(silent.length, "Sentinel")} of ${topology.sentinels.length} can't be heard.`;
+  return h(
+    "li",
+    { key: `\n${topology.deployment}` },
+    h("strong", {}, name(topology.deployment)),
+    state("suspected", "Sentinels away"),
+    h("span", { class: "sentence" }, all ? "No Sentinel is heard: what is shown is the last belief." : some),
+  );
+}
+
+function drawChips({ masters, numbers }, wanted) {
+  const chip = (key, words, number) =>
+    h(
+      "button",
+      {
+        type: "button",
+        key,
+        "data-state": key,
+        "aria-pressed": String(wanted === key),
+        class: `chip level-${key}${number ? "" : " none"}`,
+      },
+      Object.hasOwn(HEALTH, key) ? icon(key) : null,
+      h("span", {}, words),
+      h("span", { class: "number" }, number.toLocaleString("en")),
+    );
+  return [
+    chip("", "All", masters.length),
+    Object.entries(FILTERS).map(([key, words]) => chip(key, words, numbers[key])),
+  ];
+}
+
+function drawNone({ masters }) {
+  if (masters.length) return empty("No master fits. ", h("a", { href: "#/" }, "Show all."));
+  return empty("No master is monitored here, or no Sentinel has told of one yet.");
+}
+
+function drawMore(left) {
+  const words = `Show ${Math.min(ROWS, left)} more of ${count(left, "master")}`;
+  return h("button", { type: "button", class: "more" }, words);
+}
+
+/** The deployments with their masters, until the rows are used up; those without any only where all are shown. */
+function drawDeployments(parts, narrowed, rows, now) {
+  let room = rows;
+  return parts.map(({ topology, masters }) => {
+    if ((narrowed && !masters.length) || room <= 0) return null;
+    const drawn = masters.slice(0, room);
+    room -= masters.length;
+    return drawDeployment(topology, drawn, now);
+  });
+}
+
+const keyOf = (line) => `${line.deployment}\n${line.master}`;
+
+function drawDeployment(topology, masters, now) {
+  const heard = topology.sentinels.filter((one) => one.state === "live").length;
+  const silent = heard < topology.sentinels.length || !heard;
+  const sentinels = count(topology.sentinels.length, "Sentinel");
+  const about = `${heard} of ${sentinels} heard, ${count(topology.masters.length, "master")}`;
+  return h(
+    "section",
+    { class: "deployment", key: topology.deployment },
+    h("h2", {}, name(topology.deployment)),
+    h("p", { class: "about" }, silent ? icon("suspected") : null, about),
+    table(
+      `Masters of ${shown(topology.deployment)}`,
+      COLUMNS,
+      masters.map((master) => row(master, now)),
+    ),
+  );
+}
+
+function row(master, now) {
+  const up = master.replicas.filter((one) => !one.down_by.length && one.link_up !== false).length;
+  const heard = master.opinions.filter((one) => one.live);
+  const agree = heard.filter((one) => one.agrees).length;
+  return {
+    key: master.master,
+    class: `row-${healthOf(master)}`,
+    cells: [
+      h("a", { href: toMaster(master.deployment, master.master) }, name(master.master)),
+      healthState(healthOf(master)),
+      place(master.address),
+      master.epoch ?? "–",
+      master.replicas.length ? partly(up, master.replicas.length, "up") : partly(0, 1, "up", "none"),
+      partly(agree, master.opinions.length, "agree"),
+      lastSwitch(master, now),
+    ],
+  };
+}
+
+function partly(part, whole, words, instead = `${part} of ${whole} ${words}`) {
+  return part < whole ? h("span", { class: "warn" }, icon("suspected"), instead) : instead;
+}
+
+function lastSwitch(master, now) {
+  if (healthOf(master) === "failing-over") return "under way";
+  return seconds(master.switch?.time) === null
+    ? h("span", { class: "faint" }, "none seen")
+    : timeAgo(master.switch.time, now);
+}

@@ -1,0 +1,26 @@
+"""A browser for each module: Playwright's loop runs in this thread, and other tests want to run theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dashboard import chromium_or_skip, lacking
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Give Debian's Chromium, headless."""
+    executable = chromium_or_skip()
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        lacking("playwright is not installed (the extra dev has it)")
+    with sync_playwright() as playwright:
+        # Root has no other way than the first; containers often have too little shared memory for Chromium.
+        arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
+        browser = playwright.chromium.launch(executable_path=executable, args=arguments)
+        yield browser
+        browser.close()
