@@ -68,7 +68,7 @@ clean:  ## remove .venv and everything that the tools left behind
 
 # What `make demo` needs is less than what the tests need: it works without a compiler, git or root.
 $(VENV)/made-demo: $(MADE_FROM)
-	@sh tools/make_venv.sh $(VENV) cli,lab
+	@sh tools/make_venv.sh $(VENV) cli,lab,server
 	@touch $@
 
 $(VENV)/made-dev: $(MADE_FROM)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ import pytest
 import switchmaster
 from conditions import eventually
 from fix_lab import LabFactory, find_or_skip
+from switchmaster.cli.beside import daemon_beside
 from switchmaster.lab import Lab
 
 pytestmark = pytest.mark.live
@@ -277,9 +279,55 @@ def test_demo_tells_a_crash_and_what_it_cost() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for part in ("SWITCH", "settled", "outage", "acknowledged, then lost", "s more: an outage of"):
         assert part in done.stdout
+    assert "A daemon shows it at http://127.0.0.1:" in done.stdout
     ports = ports_in(done.stdout)
-    assert len(ports) == 6
+    assert len(ports) == 7
     assert all(refuses(port) for port in ports)
+
+
+def test_demo_that_is_kept_can_be_broken_further_and_its_daemon_tells_it() -> None:
+    find_or_skip(None)
+    with start("demo", "--keep") as process:
+        assert process.stdout is not None
+        text = ""
+        while "switchmaster history" not in text:
+            line = process.stdout.readline()
+            assert line, text
+            text += line
+        [url] = re.findall(r"shows it at (http://[^\s/]+)", text)
+        assert run("lab", "failover").returncode == 0
+        while "completed" not in text.partition("switchmaster history")[2]:
+            line = process.stdout.readline()
+            assert line, text
+            text += line
+        told = eventually(lambda: completed(f"{url}/api/v1/failovers"), LIMIT, what="two failovers in the journal")
+        assert [line["kind"] for line in told] == ["manual", "automatic"]
+        [journal] = re.findall(r"--journal (\S+)", text)
+        assert run("history", "--journal", journal, "--format", "json").stdout.count("\n") == 2
+        assert run("lab", "down").returncode == 0
+        _, err = process.communicate(timeout=LIMIT)
+    assert (process.returncode, err) == (0, "")
+    assert all(refuses(port) for port in ports_in(text))
+
+
+def completed(url: str) -> list[dict[str, object]]:
+    """Return the completed failovers that a daemon tells, newest first, once there are two."""
+    with urllib.request.urlopen(url, timeout=LIMIT) as answer:
+        lines = [line for line in json.load(answer)["items"] if line["outcome"] == "completed"]
+    return lines if len(lines) >= 2 else []
+
+
+def test_demo_without_the_daemons_libraries_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("switchmaster.cli.beside.EXTRA", ("no_such_library",))
+    with daemon_beside(["127.0.0.1:1"], tmp_path) as beside:
+        assert (beside.url, beside.pid) == ("", None)
+        assert "pip install 'switchmaster[server]'" in beside.reason
+
+
+def test_daemon_that_does_not_start_is_told_with_its_last_word(tmp_path: Path) -> None:
+    with daemon_beside(["127.0.0.1:0"], tmp_path) as beside:
+        assert beside.pid is None
+        assert "127.0.0.1:0" in beside.reason
 
 
 def test_demo_leaves_nothing_behind_after_ctrl_c() -> None:

@@ -2,8 +2,9 @@
 `switchmaster demo`: a real master is killed, and heard, followed and survived before your eyes.
 
 Enters: nothing. Leaves: the account, and in the end what the failover cost a steady writer, beside
-what it would have cost one that waits for ``+switch-master``. All servers run on loopback, and are
-gone afterwards, also after ^C.
+what it would have cost one that waits for ``+switch-master``; meanwhile a daemon shows the same in its
+dashboard. All servers run on loopback, and are gone afterwards, also after ^C; with ``--keep`` they stay
+until then, to be broken from a second terminal.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .writer import KEY, SteadyWriter
 
 if TYPE_CHECKING:
     from ..lab import Lab
+    from .beside import Beside
 
 __all__ = ["demo"]
 
@@ -31,30 +33,49 @@ MASTER: Final = "mymaster"
 DOWN_AFTER_MS: Final = 1000
 BEFORE_CRASH: Final = 3.0
 AFTER_SETTLED: Final = 1.0
+REQUESTS_EVERY: Final = 0.1
+"""Seconds between two looks for what a second terminal asks of the lab."""
 LIMIT: Final = 60.0
 """Seconds that the failover may take: a split vote costs one more round."""
 
 
 @click.command()
-def demo() -> None:
+@click.option("--keep", is_flag=True, help="Leave all running afterwards, until ^C or `switchmaster lab down`.")
+def demo(keep: bool) -> None:
     """
     Crash a real master on loopback, and hear the failover live.
 
     Starts one master, two replicas and three Sentinels with valkey-server or redis-server, or the
-    server in the wheel of switchmaster[lab]; needs no root and no network, and leaves nothing
-    behind.
+    server in the wheel of switchmaster[lab], and a daemon with its dashboard; needs no root and no
+    network, and leaves nothing behind.
     """
     from ..lab import Lab
+    from ..lab.state import check_none_up
+    from .beside import daemon_beside
+    from .lab import until_told
 
     output = Output("pretty")
+    if keep:
+        check_none_up()
     _say(output, "Starting one master, two replicas and three Sentinels on loopback ...")
     with Lab(masters=(MASTER,), down_after_ms=DOWN_AFTER_MS) as lab:
         if lab.binary is not None:
             _say(output, f"They run {lab.binary.describe()} ({lab.binary.path}).")
-        _show(output, lab)
+        assert lab.folder is not None
+        sentinels = [f"{host}:{port}" for host, port in lab.sentinel_addresses]
+        with daemon_beside(sentinels, lab.folder) as beside:
+            if beside.pid is not None:
+                lab.guard(beside.pid)
+            shown = f"A daemon shows it at {beside.url}" if beside.url else f"No daemon shows it: {beside.reason}"
+            _say(output, shown)
+            if keep:
+                with until_told():
+                    _show(output, lab, beside)
+            else:
+                _show(output, lab)
 
 
-def _show(output: Output, lab: Lab) -> None:
+def _show(output: Output, lab: Lab, kept: Beside | None = None) -> None:
     from ..core.model import Address
     from ..url import Settings
     from .asking import asked, links_settled
@@ -73,7 +94,23 @@ def _show(output: Output, lab: Lab) -> None:
             lab.crash(victim)
             record = _await_end(account)
             account.follow(time.monotonic() + AFTER_SETTLED)
-    output.all_words(_summary(record, writer, crashed, _lost(lab, writer)))
+        output.all_words(_summary(record, writer, crashed, _lost(lab, writer)))
+        if kept is not None:
+            _stay(output, lab, account, kept)
+
+
+def _stay(output: Output, lab: Lab, account: LiveAccount, kept: Beside) -> None:
+    """Go on telling, and let a second terminal steer the lab, until we are told to end."""
+    from ..lab.state import Publication
+
+    with Publication.of(lab) as publication:
+        _say(output, "", "All of it stays until ^C. In a second terminal:")
+        verbs = ["lab crash", "lab resume", "lab failover", "lab down", f"history --journal {kept.journal}"]
+        _say(output, *(f"  switchmaster {verb}" for verb in (verbs if kept.url else verbs[:-1])), "")
+        while True:
+            account.follow(time.monotonic() + REQUESTS_EVERY)
+            for name in publication.serve_requests():
+                _say(output, f"started {name} again")
 
 
 @contextmanager

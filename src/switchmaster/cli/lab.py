@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from switchmaster.lab.servers import LabServer
     from switchmaster.lab.steering import Steering
 
-__all__ = ["lab"]
+__all__ = ["lab", "until_told"]
 
 REQUEST_INTERVAL = 0.1
 
@@ -67,7 +67,7 @@ def up(names: tuple[str, ...], masters: int | None, form: str | None, **given: A
         raise UsageError("give --master NAME or --masters N, not both")
     options = _options(names or _numbered(masters), given)
     check_none_up()
-    with _until_told(), Lab(options) as running, Publication.of(running) as publication:
+    with until_told(), Lab(options) as running, Publication.of(running) as publication:
         _describe_up(running, form)
         while True:
             time.sleep(REQUEST_INTERVAL)
@@ -192,7 +192,8 @@ def _secret(file: str | None) -> str | None:
 
 
 @contextmanager
-def _until_told() -> Iterator[None]:
+def until_told() -> Iterator[None]:
+    """Run a block until ^C, which ends it without an error."""
     # `lab down` sends SIGTERM and a closed terminal SIGHUP: both end the lab as ^C does.
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, signal.default_int_handler) for number in numbers]

@@ -126,6 +126,11 @@ class Lab(Steering):
 
     # What only the lab that started the servers can do
 
+    def guard(self, pid: int) -> None:
+        """Have a process that belongs to us killed too, should we be killed before it ends."""
+        if self._guardian is not None:
+            self._guardian.add(pid)
+
     def restart(self, server: LabServer) -> None:
         """
         Start a server again with its configuration file, and wait until it answers.
