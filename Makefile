@@ -22,11 +22,11 @@ setup: $(VENV)/made-dev  ## make .venv with the project and its tools installed,
 demo: $(VENV)/made-demo  ## crash a real master and hear the failover live, in under two minutes
 	@$(VENV)/bin/switchmaster demo
 
-# Those that take nothing but time of a processor share all of them; the others measure, and run one after the other.
+# Those that take nothing but time of a processor share all of them. The others mostly wait for servers: two at a time.
 test: $(VENV)/made-dev  ## run every test that this machine can; TESTS='tests/unit -k name' for some
 ifeq ($(TESTS),)
 	@$(PY) -m pytest -n auto $(PURE)
-	@$(PY) -m pytest tests $(PURE:%=--ignore=%)
+	@$(PY) -m pytest -n 2 --dist loadfile tests $(PURE:%=--ignore=%)
 else
 	@$(PY) -m pytest $(TESTS)
 endif

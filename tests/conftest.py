@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
@@ -19,11 +20,27 @@ if importlib.util.find_spec("fix_lab") is not None:
     pytest_plugins = ["fix_lab"]
 
 TESTS = Path(__file__).parent
+PORTS_EACH = 5000
 REQUIRE_ALL = os.environ.get("SWITCHMASTER_TEST_REQUIRE") == "all"
 
 # deadline: the two cores of a small machine are shared with servers; pytest-timeout is the limit.
 hypothesis.settings.register_profile("switchmaster", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("switchmaster")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the workers of xdist apart: each has its own ports for labs, and its own place for one that is published."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None or importlib.util.find_spec("switchmaster.lab") is None:
+        return
+    from switchmaster.lab import ports
+
+    # The port of a crashed server must not be taken by another worker's lab before it comes back.
+    lowest = ports.LOWEST + int(worker.removeprefix("gw")) % 4 * PORTS_EACH
+    ports.LOWEST, ports._outgoing = lowest, lambda: lowest + PORTS_EACH
+    runtime = tempfile.TemporaryDirectory(prefix=f"switchmaster-{worker}-")
+    os.environ["XDG_RUNTIME_DIR"] = runtime.name
+    config.add_cleanup(runtime.cleanup)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
