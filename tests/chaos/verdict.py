@@ -27,8 +27,9 @@ EARLY = 0.5
 """Seconds by which the observer may be later than the Watcher: it looks every 5 ms, on a machine that is busy."""
 UNANNOUNCED = 60.0
 """Seconds that a promotion may go unannounced and still be what a report tells of."""
-PATIENCE = 9.0
-"""Seconds after which a majority that holds to another address may be believed, whatever the node says (`SETTLE`)."""
+PATIENCE = 4.9
+"""Seconds after which a majority that holds to another address may be believed, whatever the node says: the shortest of
+all, where its leader fell silent before it announced it (`ABANDONED`)."""
 BEFORE = 8.0
 """Seconds before a promotion in which a fault may have hidden its beginning."""
 FOREVER = float("inf")

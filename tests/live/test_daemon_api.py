@@ -62,7 +62,7 @@ def value(url: str, sample: str) -> float:
 def test_clients_of_the_daemon_follow_two_failovers_and_miss_nothing_while_it_is_killed(
     lab_factory: LabFactory, tmp_path: Path
 ) -> None:
-    lab: Lab = lab_factory(masters=("mymaster",), down_after_ms=500)
+    lab: Lab = lab_factory(masters=("mymaster",), down_after_ms=1500)
     words = [f"{host}:{port}" for host, port in lab.sentinel_addresses]
     journal = f"sqlite:///{tmp_path}/journal.db"
     with Daemon(tmp_path / "d", "--journal", journal, *words) as daemon:
