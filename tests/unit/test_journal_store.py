@@ -185,6 +185,25 @@ def test_missed_end_completes_the_row_that_a_killed_daemon_left(kept: Kept) -> N
     assert [stage["stage"] for stage in line["stages"]] == ["electing"]
 
 
+@pytest.mark.parametrize("first", ["missed", "heard"])
+def test_end_that_is_heard_of_a_missed_failover_is_no_record_of_its_own(kept: Kept, first: str) -> None:
+    # The leader speaks of the old master until its own +switch-master, and does not say which node it promoted.
+    heard = account(at=101, outcome="completed", stages=("reconfiguring",))
+    news = [sighting(100, B, 9), heard] if first == "missed" else [heard, sighting(102, B, 9)]
+    write(kept, "before", sighting(0, A, 5), Alive(T + 50, ("d",)))
+    write(kept, "after", *news)
+    [line] = found(kept)
+    assert (line["missed"], line["epoch"], line["new"]["port"]) == (False, 9, 2)
+    assert [stage["stage"] for stage in line["stages"]] == ["reconfiguring"]
+
+
+def test_next_failover_of_a_run_is_another_than_the_one_that_it_missed(kept: Kept) -> None:
+    write(kept, "before", sighting(0, A, 5), Alive(T + 50, ("d",)))
+    store = write(kept, "after", sighting(100, B, 9), account(at=101, old=B))
+    write(kept, "after", account(at=101, old=B, new=A, epoch=10, outcome="completed"), store=store)
+    assert epochs(kept) == [9, 10]
+
+
 def test_what_another_daemon_recorded_is_not_missed(kept: Kept) -> None:
     write(kept, "a", sighting(0, A, 5), account(epoch=6, new=B, outcome="completed", closed=True), switch(1, B, 6))
     write(kept, "b", sighting(100, B, 6))

@@ -15,7 +15,7 @@ from ..lines import Line, iso
 from .accounts import Account, address_line
 from .entries import Sighting, SwitchSeen
 
-__all__ = ["Missed", "missed_failover", "missed_switch"]
+__all__ = ["NUMBERS", "Missed", "missed_failover", "missed_switch"]
 
 NUMBERS: Final = -(2**61)
 """Accounts of missed failovers are numbered from here down by their epoch, so that each is told once."""

@@ -23,7 +23,7 @@ from ..lines import Line, to_json
 from .accounts import OPEN, Account, from_iso, merged, same_failover
 from .entries import Alive, Entry, Seen, Sighting, SwitchSeen, Watched
 from .heads import Heads
-from .missed import missed_failover, missed_switch
+from .missed import NUMBERS, missed_failover, missed_switch
 from .schema import comments, deployments, entries, failovers, observations, observers, plain, stored
 from .switches import record_switch
 
@@ -272,13 +272,17 @@ class Store:
             .limit(CANDIDATES)
         ).all()
         for row in rows:
-            if row.id != but and same_failover(account, _account_of(row)) and not self._is_ours(connection, row.id):
+            if row.id == but or not same_failover(account, _account_of(row)):
+                continue
+            if account.missed or not self._is_ours(connection, row.id):
                 return str(row.id)
         return None
 
     def _is_ours(self, connection: Connection, row: str) -> bool:
+        """Return whether we have heard an attempt that is in this row: another that we hear is none of it."""
+        # One that we told as missed may be the one whose end we hear now.
         ours = select(observations.c.number).where(
-            observations.c.failover == row, observations.c.observer == self.observer
+            observations.c.failover == row, observations.c.observer == self.observer, observations.c.number > NUMBERS
         )
         return connection.execute(ours.limit(1)).first() is not None
 
