@@ -7,17 +7,15 @@ code is 1 where the page is not what the commands say, and 0 otherwise.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
+from pages import write_or_check
 from switchmaster.cli.group import cli
 from switchmaster.cli.output import COLUMNS
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference" / "cli.md"
 WIDTH = 96
 
 HEAD = """\
@@ -97,18 +95,5 @@ def helps(command: click.Command, name: str, parent: click.Context | None = None
             yield from helps(found, below, context)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Write docs/reference/cli.md.")
-    parser.add_argument("--check", action="store_true", help="only say whether it is up to date")
-    text = page()
-    if not parser.parse_args().check:
-        PAGE.write_text(text, encoding="utf-8")
-        return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    print(f"{PAGE.name} is not what the commands say; run: make docs", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check({"cli.md": page()}))

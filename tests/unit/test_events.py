@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import types
 from pathlib import Path
@@ -25,13 +25,11 @@ def recorded_channels() -> set[str]:
     return channels
 
 
-def events_page() -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location("events_page", ROOT / "tools" / "events_page.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(name: str) -> types.ModuleType:
+    """Load a script of tools/, which find each other when they are run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "tools")
+        return importlib.import_module(name)
 
 
 def test_recordings_hold_every_row_of_the_table_and_no_other_channel() -> None:
@@ -60,13 +58,13 @@ def test_only_one_channel_is_not_in_all_servers() -> None:
 
 
 def test_page_is_what_the_table_says() -> None:
-    tool = events_page()
-    assert tool.PAGE.read_text(encoding="utf-8") == tool.page()
-    assert 0 == tool.main(["--check"])
+    pages, text = tool("pages"), tool("events_page").page()
+    assert (pages.REFERENCE / "events.md").read_text(encoding="utf-8") == text
+    assert 0 == pages.write_or_check({"events.md": text}, ["--check"])
 
 
 def test_page_has_one_row_for_each_channel_and_one_line_for_each_form() -> None:
-    lines = events_page().page().splitlines()
+    lines = tool("events_page").page().splitlines()
     for spec in EVENTS:
         assert 1 == sum(line.startswith(f"| `{spec.channel}` |") for line in lines)
     for form in Form:
@@ -74,14 +72,14 @@ def test_page_has_one_row_for_each_channel_and_one_line_for_each_form() -> None:
 
 
 def test_check_fails_when_the_page_is_stale_or_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tool = events_page()
+    pages, text = tool("pages"), tool("events_page").page()
     path = tmp_path / "events.md"
-    assert 1 == tool.main(["--check"], path)
+    assert 1 == pages.write_or_check({"events.md": text}, ["--check"], tmp_path)
     assert not path.exists()
-    assert 0 == tool.main([], path)
-    assert 0 == tool.main(["--check"], path)
-    stale = tool.page().replace("+switch-master", "+switch-main")
+    assert 0 == pages.write_or_check({"events.md": text}, [], tmp_path)
+    assert 0 == pages.write_or_check({"events.md": text}, ["--check"], tmp_path)
+    stale = text.replace("+switch-master", "+switch-main")
     path.write_text(stale, encoding="utf-8")
-    assert 1 == tool.main(["--check"], path)
+    assert 1 == pages.write_or_check({"events.md": text}, ["--check"], tmp_path)
     assert path.read_text(encoding="utf-8") == stale
     assert "events.md is stale" in capsys.readouterr().err
