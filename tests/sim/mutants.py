@@ -142,7 +142,8 @@ MUTANTS = [
         "core/standing.py",
         "UNSEEN: Final = 30.0",
         "UNSEEN: Final = 1e6",
-        first=460,
+        (("ABANDONED: Final = 5.0", "ABANDONED: Final = 1e6"),),
+        first=150,
     ),
     Mutant(
         "learn the epoch from any answer",
@@ -150,7 +151,7 @@ MUTANTS = [
         "                self.switch = replace(self.switch, epoch=epoch)\n",
         "                self.switch = replace(self.switch, epoch=epoch)\n"
         "        elif self.epoch is None:\n            self.epoch = epoch\n",
-        first=2590,
+        first=1130,
     ),
     Mutant(
         "decide nothing by time",
