@@ -174,6 +174,20 @@ def test_entry_that_the_database_refuses_harms_no_other(make: Make, url: str, tm
     assert one.counters.refused == 2
 
 
+def test_entry_that_is_a_mistake_of_ours_does_not_end_the_writer(
+    make: Make, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = SwitchSeen(1.0, "d", "m", Address("h", 1), 7, 0, (), {"type": "switch"})
+    one = make()
+    one.open()
+    one.put(notice(1), wrong, notice(2))
+    one.put(notice(3))
+    assert one.close() == 0
+    assert kept(url) == [1, 2, 3]
+    assert one.counters.refused == 1
+    assert "refused an entry, which is dropped: KeyError: " in caplog.text
+
+
 def test_callback_that_fails_does_not_end_the_writer(make: Make, url: str) -> None:
     def fails(_: Sequence[Written]) -> None:
         raise RuntimeError("a listener's mistake")

@@ -26,6 +26,7 @@ from typing import Final
 from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
+from ..errors import SwitchmasterError
 from ..lines import iso
 from .accounts import Account
 from .engine import make_engine, shown, sqlite_file, unavailable
@@ -286,7 +287,12 @@ class Writer:
             if not isinstance(error, (DataError, IntegrityError)):
                 raise unavailable(self._url, error) from error
             self._write_apart(batch, error)
-        except (ValueError, OverflowError, TypeError) as error:  # what a driver makes of a value it can't keep
+        except SwitchmasterError:
+            raise
+        except Exception as error:
+            # A value that the driver can't keep, or a mistake of ours: the only thread that writes must go on. Logged.
+            if not batch:
+                raise
             self._write_apart(batch, error)
 
     def _write_apart(self, batch: Sequence[_Slot], error: Exception) -> None:
@@ -298,7 +304,8 @@ class Writer:
         for slot in batch:
             slot.done = True
             self.counters.refused += 1
-        _log.error("the journal refused an entry, which is dropped: %s", " ".join(str(error).split()))
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        _log.error("the journal refused an entry, which is dropped: %s", what)
 
     def _commit(self, batch: Sequence[_Slot]) -> None:
         now = time.time()
