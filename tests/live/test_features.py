@@ -146,6 +146,32 @@ def test_all_that_is_not_pub_sub_goes_on(lab: Lab, sentinel: switchmaster.redis.
     assert client.client_getname() in (b"tester", "tester")
 
 
+def test_connection_introduces_itself_and_each_command_gets_its_own_reply(lab_factory: LabFactory) -> None:
+    lab = lab_factory()
+
+    def check(info: dict[str, Any]) -> None:
+        assert info["db"] == 3
+        if "redis" not in lab.binary.describe():  # CLIENT SETINFO is of Redis 7.2 and of Valkey; an error before
+            assert info["lib-name"] == "redis-py"
+            assert info["lib-ver"]
+
+    async def in_loop() -> None:
+        async with switchmaster.redis.asyncio.Sentinel(lab.sentinel_addresses) as sentinel:
+            client = sentinel.master_for("mymaster", db=3)
+            assert await client.set("key", "loop")
+            assert await client.get("key") == b"loop"
+            check(await client.client_info())
+            await client.aclose()
+
+    with switchmaster.redis.Sentinel(lab.sentinel_addresses) as sentinel:
+        client = sentinel.master_for("mymaster", db=3)
+        assert client.set("key", "thread")
+        assert client.get("key") == b"thread"
+        check(client.client_info())
+        close_clients(sentinel)
+    asyncio.run(in_loop())
+
+
 def test_pipeline_that_is_held_goes_whole_to_the_new_master(lab: Lab, sentinel: switchmaster.redis.Sentinel) -> None:
     client = sentinel.master_for("mymaster")
     client.delete("one", "two")

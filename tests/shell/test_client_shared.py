@@ -104,6 +104,25 @@ def test_connections_are_left_alone_where_nobody_knows_where_the_master_is(
     assert member.cuts > cut_before
 
 
+def test_one_connection_goes_ahead_and_is_cut_where_the_master_does_not_follow(
+    sentinel: switchmaster.redis.Sentinel,
+) -> None:
+    lines = sentinel.master_for("mymaster").connection_pool.lines
+    here, there = ELSEWHERE, Address("127.0.0.1", 2)
+    member = Member()
+    member.target = there
+    lines.add(member)
+    held = Phase(Standing.HELD, here, 0.0, next=there)
+    replicas = Replicas((there,), frozenset((here, there)), here)
+    lines.follower.believe(held, replicas)
+    assert member.cuts == 0
+    assert (lines.admits(there), lines.serves(there), lines.serves(here)) == (True, False, True)
+    assert [lines.goes_ahead(held) for _ in range(3)] == [True, False, False]
+    lines.follower.believe(Phase(Standing.OPEN, here, 0.0), replicas)
+    assert member.cuts == 1
+    assert lines.goes_ahead(Phase(Standing.HELD, here, 0.0, next=there))
+
+
 def test_end_of_the_last_lease_leaves_nothing_that_looks_known(sentinel: switchmaster.redis.Sentinel) -> None:
     shared = sentinel._shared
     watcher = sentinel.watcher

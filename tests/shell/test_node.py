@@ -33,7 +33,8 @@ def test_node_is_asked_again_the_moment_it_hangs_up() -> None:
             link = NodeLink(Address("10.9.9.9", 6379), rng=lambda: 0.5)
             shell = NodeConnection(link, lambda: DialTarget(peer.address), lambda found, now: probes.extend(found))
             shell.start()
-            await until(lambda: [probe.role for probe in probes] == ["slave", "master"])
+            await until(lambda: [probe.role for probe in probes] == ["slave", None, "master"])
+            assert [probe.ended for probe in probes] == [False, True, False]
             assert probes[0].node == Address("10.9.9.9", 6379)
             await shell.close()
             assert not shell._pipes

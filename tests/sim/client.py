@@ -15,7 +15,7 @@ import hiredis
 
 from switchmaster.client.follower import Follower
 from switchmaster.core.decisions import Switch
-from switchmaster.core.gate import Limits, Standing
+from switchmaster.core.gate import Limits, Phase, Standing
 from switchmaster.core.model import Address
 from switchmaster.core.reach import Ask, Dial, Effect, HangUp, Reach, Wait
 from switchmaster.core.resp import encode
@@ -108,6 +108,9 @@ class Client:
     def at(self) -> Address | None:
         return self._target if self._connection is not None and self._connection.up else None
 
+    def goes_ahead(self, phase: Phase) -> bool:
+        return True
+
     def order(self, usable: Sequence[Address]) -> Sequence[Address]:
         return self._world.chance.sample(list(usable), len(usable))
 
@@ -116,7 +119,7 @@ class Client:
 
     def settle(self) -> None:
         current = self.view.current
-        kept = {current.address} if self._writes else current.kept
+        kept = {current.address, current.next} if self._writes else current.kept
         known = current.address if self._writes else current.master
         if known is not None and self._target not in kept:
             self._hang_up()

@@ -9,7 +9,7 @@ import pytest
 from switchmaster.client import connection as module
 from switchmaster.client.connection import LOOK_AGAIN, FollowingConnection
 from switchmaster.client.view import View
-from switchmaster.core.gate import Replicas
+from switchmaster.core.gate import Phase, Replicas, Standing
 from switchmaster.core.model import Address
 from switchmaster.errors import StaleMaster
 
@@ -27,6 +27,12 @@ class Lines:
     def admits(self, address: Address | None) -> bool:
         return address is not None
 
+    def serves(self, address: Address | None) -> bool:
+        return address == MASTER
+
+    def goes_ahead(self, phase: Phase) -> bool:
+        return True
+
 
 class Connection(FollowingConnection):
     def _is_up(self) -> bool:
@@ -41,6 +47,12 @@ def reader() -> Connection:
     connection = Connection()
     connection._follow(Lines())  # type: ignore[arg-type]
     connection.target, connection._seen = MASTER, connection._view.current
+    return connection
+
+
+def writer() -> Connection:
+    connection = reader()
+    connection._connect_callbacks = []
     return connection
 
 
@@ -67,6 +79,26 @@ def test_reader_that_did_without_a_replica_looks_again_though_there_are_no_news(
     assert connection._stays()
     now += LOOK_AGAIN
     assert not connection._stays()
+
+
+def test_connection_that_went_ahead_is_greeted_and_yet_not_ready_for_commands() -> None:
+    connection = reader()
+    for target, ready in ((MASTER, True), (REPLICA, False)):
+        connection._seen, connection.target = None, target
+        connection._welcome()
+        assert (connection._seen is connection._view.current) is ready
+
+
+def test_connection_of_which_its_server_keeps_something_does_not_go_ahead() -> None:
+    phase = Phase(Standing.HELD, MASTER, 0.0, next=REPLICA)
+    assert writer().goes_ahead(phase)
+    for name in ("_pinned", "_listens", "redis_connect_func"):
+        connection = writer()
+        setattr(connection, name, True)
+        assert not connection.goes_ahead(phase)
+    connection = writer()
+    connection._connect_callbacks.append(print)
+    assert not connection.goes_ahead(phase)
 
 
 @pytest.mark.parametrize("answer", [[b"\x1b[2J" + b"x" * 5000, b"", 0], [], b"slave", None, [[b"master"]]])

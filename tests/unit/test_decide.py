@@ -174,6 +174,16 @@ def promoted_and_announced_by_nobody() -> Belief:
     return belief
 
 
+def test_connection_that_the_believed_node_ends_undoes_nothing() -> None:
+    belief = promoted_and_announced_by_nobody()
+    belief.probed(Probe(B, None, "the node closed the connection", ended=True), 1.2, None)
+    for name in (S2, S3):
+        belief.answered(name, A, 1, 1.2, None)
+    belief.tick(1.2 + SETTLE, None)
+    assert belief.address == B
+    assert belief.imminent is None
+
+
 def test_belief_in_a_promotion_is_given_up_soon_when_its_leader_fell_silent_before_it_said_so() -> None:
     belief = promoted_and_announced_by_nobody()
     belief.lost(S1)

@@ -48,3 +48,4 @@ def test_phases_that_say_the_same_are_told_from_others() -> None:
     assert phase(Standing.HELD).same(phase(Standing.HELD))
     assert not phase(Standing.HELD).same(phase(Standing.HELD, since=101.0))
     assert not phase(Standing.HELD).same(phase(Standing.OPEN))
+    assert not phase(Standing.HELD).same(Phase(Standing.HELD, A, 100.0, next=Address("127.0.0.1", 27002)))

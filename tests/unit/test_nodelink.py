@@ -56,6 +56,7 @@ def test_end_of_file_after_an_answer_is_followed_by_a_new_connection_at_once() -
     node.receive_eof(0.4)
     assert node.wants_connection
     assert node.deadline is None
+    assert node.events_received() == [Probe(NODE, None, "the node closed the connection", ended=True)]
     node.connect(0.401)
     assert asking(node, MASTER, 0.402) == [Probe(NODE, "master")]
 

@@ -21,6 +21,7 @@ class World:
         self.current = current
         self.at = at
         self.pinned = False
+        self.ahead = True
         self.now = 100.0
         self.up = {A, B, C}
         self.script: list[tuple[float, Callable[[], None]]] = []
@@ -35,6 +36,9 @@ class World:
 
     def crowded(self, usable: Sequence[Address]) -> bool:
         return self.at is not None and self.load[self.at] >= 2 + min(self.load[each] for each in usable)
+
+    def goes_ahead(self, phase: Phase) -> bool:
+        return self.ahead
 
     def later(self, moment: float, current: Phase | Replicas) -> None:
         """Let the gate have another value at a moment."""
@@ -147,6 +151,52 @@ def test_command_in_a_failover_waits_for_the_new_master() -> None:
     assert world.run() is OPEN_B
     assert dials(world) == [B]
     assert world.reach.waited == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("standing", [Standing.HELD, Standing.FAILING])
+def test_held_command_goes_ahead_to_the_next_master_and_is_ready_when_the_belief_moves(standing: Standing) -> None:
+    world = World(phase(standing), at=A)
+    world.later(100.05, Phase(standing, A, 100.0, next=B))
+    world.later(100.08, OPEN_B)
+    assert world.run() is OPEN_B
+    assert world.now == pytest.approx(100.08)
+    assert dials(world) == [B]
+    assert world.reach.waited == pytest.approx(0.08)
+
+
+def test_held_command_that_went_ahead_comes_back_when_the_failover_is_aborted() -> None:
+    world = World(Phase(Standing.HELD, A, 100.0, next=B), at=A)
+    world.later(100.5, OPEN_A)
+    assert world.run() is OPEN_A
+    assert dials(world) == [B, A]
+
+
+def test_held_command_that_went_ahead_comes_back_when_the_hold_is_over() -> None:
+    world = World(Phase(Standing.HELD, A, 100.0, next=B), at=A)
+    world.run(Limits(hold=2.0))
+    assert world.now == pytest.approx(102.0, abs=0.01)
+    assert (dials(world), world.at) == ([B, A], A)
+
+
+def test_held_command_tries_once_to_go_ahead_and_dials_again_when_the_belief_moves() -> None:
+    world = World(Phase(Standing.HELD, A, 100.0, next=B), at=A)
+    world.up = {A}
+
+    def happen() -> None:
+        world.up, world.current = {A, B}, OPEN_B
+
+    world.script.append((100.5, happen))
+    assert world.run() is OPEN_B
+    assert dials(world) == [B, B]
+
+
+def test_held_command_waits_where_its_connection_may_not_go_ahead() -> None:
+    world = World(Phase(Standing.HELD, A, 100.0, next=B), at=A)
+    world.ahead = False
+    world.later(100.5, OPEN_B)
+    assert world.run() is OPEN_B
+    assert dials(world) == [B]
+    assert [type(effect) for effect in world.done] == [Wait, Dial]
 
 
 def test_command_in_a_failover_without_end_fails_after_its_wait() -> None:

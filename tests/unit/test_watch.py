@@ -8,6 +8,7 @@ from answers import snapshot
 from switchmaster.core.decisions import Ask, Connect, Disconnect, Notice, NoticeKind, StartProbe, StopProbe, Switch
 from switchmaster.core.facts import Fact, LinkChange, LinkState, Probe, SnapshotEnd
 from switchmaster.core.failover import Failover, Outcome, Stage
+from switchmaster.core.gate import Standing, phase_of
 from switchmaster.core.grammar import parse_event
 from switchmaster.core.model import Address, Cause, Grade, RunId, SentinelName, Via
 from switchmaster.core.topology import Health
@@ -109,6 +110,40 @@ def test_watch_switches_when_the_selected_replica_answers_master_and_counts_late
     assert final is not None
     assert final.witnesses == (S1, S2, S3)
     assert StopProbe(B, "mymaster") in told.decisions
+
+
+def test_watch_says_that_a_switch_is_imminent_when_the_selected_replica_ends_its_connections() -> None:
+    told = Told()
+
+    def seen() -> tuple[Address | None, Address | None, Standing]:
+        state = told.watch.topology.masters["mymaster"]
+        phase = phase_of(state)
+        assert phase.address == state.address
+        return state.imminent, phase.next, phase.standing
+
+    told.fail_over()
+    told.tell(None, Probe(B, "slave", following=A))
+    assert seen() == (None, None, Standing.FAILING)
+    told.tell(None, Probe(B, None, "the node closed the connection", ended=True))
+    assert seen() == (B, B, Standing.FAILING)
+    assert told.switches == []
+    told.tell(None, Probe(B, "slave", following=A))
+    assert seen() == (None, None, Standing.FAILING)
+    told.tell(None, Probe(B, None, "the node closed the connection", ended=True))
+    told.tell(None, Probe(B, "master"))
+    assert seen() == (None, None, Standing.OPEN)
+    assert [switch.new for switch in told.switches] == [B]
+
+
+def test_lost_connection_is_no_reason_to_believe_a_leader_without_asking_the_node() -> None:
+    told = Told()
+    told.fail_over()
+    told.tell(None, Probe(B, "slave", following=A))
+    told.tell(None, Probe(B, None, "the node closed the connection", ended=True))
+    told.promote()
+    assert told.switches == []
+    told.tell(None, Probe(B, "master"))
+    assert [switch.grade for switch in told.switches] == [Grade.PROMOTED]
 
 
 def test_watch_switches_at_once_when_the_node_cannot_be_reached_and_the_leader_says_promoted() -> None:

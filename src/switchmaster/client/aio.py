@@ -100,10 +100,14 @@ class Connection(FollowingConnection, _Theirs):
         return super().send_packed_command(command, check_health)  # type: ignore[no-any-return]
 
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
+        if self._introduced:
+            return self._postpone()
         if self._listens and not self._dials():
             timeout = arguments[1] if len(arguments) > 1 else options.get("timeout")
             return await self._listen(lambda: self.read_plainly(*arguments, **options), timeout)
         try:
+            if self._owed:
+                await self._read_owed(*arguments, **options)
             return await self.read_plainly(*arguments, **options)
         except self._lines.library.exceptions.ReadOnlyError as error:
             if not self._lines.to_master:
@@ -124,7 +128,7 @@ class Connection(FollowingConnection, _Theirs):
         finally:
             self._single = False
         if words[0] in MARKS:
-            self._mark(words[0])
+            self._mark(words)
 
     async def _send_in_time(self, command: Any, check_health: bool) -> None:
         if self._seen is not self._view.current and self._must_wait():
@@ -214,6 +218,12 @@ class Connection(FollowingConnection, _Theirs):
         self._welcome()
         # The library's callbacks follow, which subscribe anew; they may need a lock of somebody who waits for us.
         self._welcomed()
+
+    async def _read_owed(self, *arguments: Any, **options: Any) -> None:
+        while self._owed:
+            self._owed -= 1
+            with contextlib.suppress(self._lines.library.exceptions.ResponseError):
+                await self.read_plainly(*arguments, **options)
 
     async def _prove(self) -> None:
         await self.send_command("ROLE", check_health=False)

@@ -84,6 +84,8 @@ class Lines:
         self._counts = counts and to_master
         self._pool = weakref.ref(pool)
         self._members: weakref.WeakSet[Member] = weakref.WeakSet()
+        self._ahead_in: Phase | None = None
+        """The phase in which a connection has gone ahead."""
         self._lock = threading.RLock()  # see `Shared`: garbage is collected under it too
         self.follower.add(self)
 
@@ -102,10 +104,26 @@ class Lines:
     # -- where --------------------------------------------------------------------------------------
 
     def admits(self, address: Address | None) -> bool:
-        """Whether a connection may be at this node."""
+        """Whether a connection may be at this node, or go ahead to it."""
+        ahead = self.to_master and address is not None and address == self.follower.phases.current.next
+        return ahead or self.serves(address)
+
+    def serves(self, address: Address | None) -> bool:
+        """Whether commands may go to this node."""
         if self.to_master:
             return address is not None and address == self.follower.phases.current.address
         return address in self.follower.replicas.current.kept
+
+    def goes_ahead(self, phase: Phase) -> bool:
+        """
+        Whether a connection that asks may go to `Phase.next`: the first one may.
+
+        One is enough for the first command to lose no time; more would take the processor from the Watcher's thread,
+        which is about to decide.
+        """
+        with self._lock:
+            first, self._ahead_in = self._ahead_in is not phase, phase
+        return first
 
     def dialled(self, address: Address, master: bool) -> Address:
         """Return what to connect to for an announced address."""

@@ -94,7 +94,7 @@ class Connection(FollowingConnection, _Theirs):
         finally:
             self._single = False
         if words[0] in MARKS:
-            self._mark(words[0])
+            self._mark(words)
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         if self._seen is not self._view.current and self._must_wait():
@@ -104,10 +104,14 @@ class Connection(FollowingConnection, _Theirs):
             self._pinned = False  # a whole transaction, EXEC and all
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
+        if self._introduced:
+            return self._postpone()
         if self._listens and not self._dials():
             timeout = options.get("timeout")
             return self._listen(lambda: self.read_plainly(*arguments, **options), timeout, None)
         try:
+            if self._owed:
+                self._read_owed(*arguments, **options)
             return self.read_plainly(*arguments, **options)
         except self._lines.library.exceptions.ReadOnlyError as error:
             if not self._lines.to_master:
@@ -206,6 +210,12 @@ class Connection(FollowingConnection, _Theirs):
         self._welcome()
         # The library's callbacks follow, which subscribe anew; they may need a lock of somebody who waits for us.
         self._welcomed()
+
+    def _read_owed(self, *arguments: Any, **options: Any) -> None:
+        while self._owed:
+            self._owed -= 1
+            with contextlib.suppress(self._lines.library.exceptions.ResponseError):
+                self.read_plainly(*arguments, **options)
 
     def _prove(self) -> None:
         self.send_command("ROLE", check_health=False)

@@ -31,9 +31,16 @@ class Candidate:
     role: str | None = None
     reason: str = ""
     """Why the node gave no ROLE; empty while it has not been asked or has answered."""
+    ended: bool = False
+    """The node has just ended the connection over which it had answered, as a promotion does."""
     anew: Cause | None = None
     """Set where the epochs begin anew with it, to the cause of that."""
     withdrawn_at: float | None = None
+
+    @property
+    def imminent(self) -> bool:
+        """Whether all that is left to do is to decide it, or to hear what the node says of itself."""
+        return self.withdrawn_at is None and (self.ended or self.role == "master")
 
     @property
     def witnesses(self) -> tuple[SentinelName, ...]:
@@ -64,6 +71,17 @@ class Candidates:
     def get(self, node: Address) -> Candidate | None:
         """Return the candidate at this address, or None."""
         return self._candidates.get(node)
+
+    @property
+    def imminent(self) -> Address | None:
+        """The node that is about to be decided; None where there is none, or more than one."""
+        found = [candidate.node for candidate in self._candidates.values() if candidate.imminent]
+        return found[0] if len(found) == 1 else None
+
+    def ended(self, node: Address) -> None:
+        """Take that a node ended the connection over which it had answered."""
+        if node in self._candidates:
+            self._candidates[node].ended = True
 
     def asked(self, node: Address) -> bool:
         """Whether a Sentinel was asked for the epoch of the candidate at this address."""

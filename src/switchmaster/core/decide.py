@@ -245,17 +245,24 @@ class Belief:
         """Drop a Sentinel for good: it does not count as a voter any more."""
         self.views.pop(sentinel, None)
 
+    @property
+    def imminent(self) -> Address | None:
+        """The candidate that has just behaved as a promotion makes a node behave, or says that it is a master."""
+        return self._candidates.imminent
+
     # -- what nodes say -----------------------------------------------------------------------------
 
     def probed(self, probe: Probe, now: float, wall: Wall) -> None:
         """Take a node's ROLE, or why it gave none."""
+        if probe.ended:
+            return self._candidates.ended(probe.node)
         if probe.node == self._standing.confirming and probe.node == self.address:
             self._standing.answered(probe.role)
             return self._anew(now, wall)
         candidate = self._candidates.get(probe.node)
         if candidate is None:
             return
-        candidate.role, candidate.reason = probe.role, probe.reason
+        candidate.role, candidate.reason, candidate.ended = probe.role, probe.reason, False
         self._judge(candidate, now, wall)
 
     def claims(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:

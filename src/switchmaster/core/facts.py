@@ -92,6 +92,9 @@ class Probe:
     """For a replica: the master that it follows."""
     link_up: bool | None = None
     """For a replica: whether its link to that master is ``connected``."""
+    ended: bool = False
+    """It had answered, and has ended the connection: a Sentinel has that done to all clients in the transaction that
+    promotes a replica (``CLIENT KILL TYPE normal`` in sentinelSendSlaveOf()). It is asked again at once."""
 
 
 Fact: TypeAlias = Event | MasterSnapshot | SnapshotEnd | LinkChange | Probe

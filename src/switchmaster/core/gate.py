@@ -56,11 +56,14 @@ class Phase:
     """Of `Standing.HELD`: when the replica was selected; of `Standing.FAILING`: the newest stage of the failover;
     in monotonic seconds."""
     epoch: int | None = None
+    next: Address | None = None
+    """Where it is about to be, by the node's own behaviour: one connection may go ahead and greet there, so that the
+    first command need not wait for that when the belief moves. Nothing else is sent."""
 
     def same(self, other: Phase) -> bool:
         """Whether both say the same, so that the newer one need not take the older one's place."""
-        mine = (self.standing, self.address, self.since, self.epoch)
-        return mine == (other.standing, other.address, other.since, other.epoch)
+        mine = (self.standing, self.address, self.since, self.epoch, self.next)
+        return mine == (other.standing, other.address, other.since, other.epoch, other.next)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +129,9 @@ def phase_of(state: MasterState | None) -> Phase:
     if state is None or state.address is None:
         return UNKNOWN
     standing, since = _standing(state.failover, state.address)
-    return Phase(standing, state.address, since, state.epoch)
+    chosen = state.failover.new if state.failover is not None and standing is not Standing.OPEN else None
+    ahead = chosen if chosen == state.imminent != state.address else None
+    return Phase(standing, state.address, since, state.epoch, ahead)
 
 
 def _standing(record: Failover | None, address: Address) -> tuple[Standing, float]:

@@ -176,6 +176,7 @@ class NodeLink:
             return
         self._last_at_once = now
         self._drop()
+        self._report(Probe(self.node, None, reason, ended=True))
 
     def tick(self, now: float) -> None:
         """Do what is due by now; harmless when nothing is."""

@@ -5,7 +5,8 @@ A plan is a generator. It yields what is to be done (`Dial`, `Wait`, `Ask`, `Han
 or the error that is a failure), and returns the value of the gate under which the connection is ready. Threads and
 asyncio drive the same plan, each with its own sockets and clocks, and so does a simulation.
 
-What holds for every plan: nothing is dialled but what the newest value names; nothing waits longer than `Limits`
+What holds for every plan: nothing is dialled but what the newest value names, and nothing is ready for commands before
+that value says so; nothing waits longer than `Limits`
 allow, and when that is over, one node more is dialled where there are news, and the master where no replica answers; a
 connection in a transaction never moves, it ends; every failure has a reason that a person can act on.
 """
@@ -46,6 +47,9 @@ class Line(Protocol):
     @property
     def pinned(self) -> bool:
         """Whether the server keeps something for it that can't move: WATCH, or an open MULTI."""
+
+    def goes_ahead(self, phase: Phase) -> bool:
+        """Whether this connection is the one that may go to `Phase.next` before the belief has moved."""
 
     def order(self, usable: Sequence[Address]) -> Sequence[Address]:
         """Return these replicas with the least used first."""
@@ -108,6 +112,8 @@ class Reach:
         self._patient = patient
         self._pause = FIRST_PAUSE
         self._started = 0.0
+        self._gone_ahead: Address | None = None
+        """Where it has gone, or tried to go, before the belief."""
         self._late = False
         """News have led to a last attempt after the time was up."""
         self.waited = 0.0
@@ -180,13 +186,28 @@ class Reach:
         if until is None:
             return False
         if self._clock() < until:
-            yield from self._wait(phase, until)
+            if self._may_go_ahead(phase):
+                yield from self._go_ahead(phase)
+            else:
+                yield from self._wait(phase, until)
             return True
         if not self.ran_out:
             self.ran_out = True
             if phase.standing is Standing.FAILING:
                 raise NoMasterElected(self._master, self._clock() - self._started, "the failover is not over yet")
         return False
+
+    def _may_go_ahead(self, phase: Phase) -> bool:
+        if phase.next is None or phase.next in (self._line.at, self._gone_ahead):
+            return False
+        return self._line.goes_ahead(phase)
+
+    def _go_ahead(self, phase: Phase) -> Step:
+        """Greet where the master is about to be; where that fails, it is dialled again once it is the master."""
+        assert phase.next is not None
+        began, self._gone_ahead = self._clock(), phase.next
+        yield Dial(phase.next, master=True)
+        self.waited += self._clock() - began
 
     def _wait(self, seen: Phase | Replicas, until: float) -> Step:
         began = self._clock()

@@ -40,6 +40,7 @@ def master_state(belief: Belief, attempts: Attempts) -> MasterState:
         opinions=belief.voters.opinions(belief.address),
         failover=attempt.record() if attempt is not None else None,
         switch=belief.switch,
+        imminent=belief.imminent,
     )
 
 

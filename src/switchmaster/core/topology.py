@@ -98,6 +98,9 @@ class MasterState:
     """The failover under way."""
     switch: Switch | None
     """The last switch, with all the witnesses that have come since."""
+    imminent: Address | None = None
+    """The replica that has just ended our connection, as its promotion does, or says that it is a master, while that
+    is not decided: within milliseconds it is the master, or it was something else."""
 
     @property
     def disagreeing(self) -> tuple[Opinion, ...]:
