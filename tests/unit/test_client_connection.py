@@ -30,6 +30,9 @@ class Lines:
     def serves(self, address: Address | None) -> bool:
         return address == MASTER
 
+    def flush_cache(self) -> None:
+        """Have none."""
+
     def goes_ahead(self, phase: Phase) -> bool:
         return True
 
@@ -99,6 +102,23 @@ def test_connection_of_which_its_server_keeps_something_does_not_go_ahead() -> N
     connection = writer()
     connection._connect_callbacks.append(print)
     assert not connection.goes_ahead(phase)
+
+
+def test_introduction_is_sent_and_read_with_the_next_command_of_the_greeting() -> None:
+    connection = writer()
+    connection.pack_command = lambda *words: [" ".join(words).encode()]
+    said = ("CLIENT", "SETINFO", "LIB-NAME", "redis-py")
+    assert not connection._says_later(said)  # a user's own
+    connection._greets = True
+    assert not connection._says_later(("CLIENT", "ID"))
+    assert connection._says_later(said)
+    assert connection._reads_later() == b"OK"
+    assert (connection._introduced, connection._owed) == (0, 1)
+    assert connection._with_unsaid([b" RO", b"LE"]) == [b"CLIENT SETINFO LIB-NAME redis-py ROLE"]
+    assert connection._with_unsaid([b"GET"]) == [b"GET"]
+    assert connection._says_later(said)
+    connection._forget_session()
+    assert (connection._unsaid, connection._introduced, connection._owed) == ((), 0, 0)
 
 
 @pytest.mark.parametrize("answer", [[b"\x1b[2J" + b"x" * 5000, b"", 0], [], b"slave", None, [[b"master"]]])

@@ -101,7 +101,7 @@ class Connection(FollowingConnection, _Theirs):
 
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
         if self._introduced:
-            return self._postpone()
+            return self._reads_later()
         if self._listens and not self._dials():
             timeout = arguments[1] if len(arguments) > 1 else options.get("timeout")
             return await self._listen(lambda: self.read_plainly(*arguments, **options), timeout)
@@ -122,17 +122,21 @@ class Connection(FollowingConnection, _Theirs):
     async def _send_marked(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
         if self._listens and words[0] == "PING" and not self._dials():
             return await self._ping(words, options)
+        if self._says_later(words):
+            return
         self._single = True
         try:
             await super().send_command(*words, **options)
         finally:
             self._single = False
         if words[0] in MARKS:
-            self._mark(words)
+            self._mark(words[0])
 
     async def _send_in_time(self, command: Any, check_health: bool) -> None:
-        if self._seen is not self._view.current and self._must_wait():
-            await self._reach()
+        if self._seen is not self._view.current:
+            if self._must_wait():
+                await self._reach()
+            command = self._with_unsaid(command)
         await super().send_packed_command(command, check_health)
         if self._pinned and not self._single:
             self._pinned = False  # a whole transaction, EXEC and all

@@ -85,9 +85,11 @@ class FollowingConnection(_Theirs):
     """Whether the node that is being dialled has to be a master."""
     _greets = False
     """The greeting is under way."""
+    _unsaid: tuple[bytes, ...] = ()
+    """CLIENT SETINFO, which is sent with the next command of the greeting, and its reply read with that one's: the
+    library does nothing with it, and it would cost two round trips in the midst of a failover."""
     _introduced = 0
-    """Replies to CLIENT SETINFO that the library is about to read; it does nothing with them. They are read together
-    with the next one that it needs: two round trips less until a connection is ready, in the midst of a failover."""
+    """Replies to it that the library is about to read."""
     _owed = 0
     """Replies that the library believes to have read, and that are still to come."""
     _single = False
@@ -222,21 +224,33 @@ class FollowingConnection(_Theirs):
             self._lines.flush_cache()
         self._seen = _NOTHING
         self._pinned = self._listens = False
-        self._introduced = self._owed = 0
+        self._unsaid, self._introduced, self._owed = (), 0, 0
         self._lost_at = None
 
-    def _mark(self, words: Sequence[Any]) -> None:
+    def _mark(self, name: str | bytes) -> None:
         """Note what a command that was sent means for the connection."""
-        name = words[0]
         if name in _SUBSCRIBES:
             self._listens = True
         elif name not in _INTRODUCES:
             self._pinned = name in _PINS
-        elif self._greets and words[1] == "SETINFO":
-            self._introduced += 1
 
-    def _postpone(self) -> bytes:
-        """Read the reply to an introduction later; return what the library takes for it."""
+    def _says_later(self, words: Sequence[Any]) -> bool:
+        """Whether a command is one that is sent with the next one."""
+        if not (self._greets and words[0] in _INTRODUCES and words[1] == "SETINFO"):
+            return False
+        self._unsaid = (*self._unsaid, *self.pack_command(*words))
+        self._introduced += 1
+        return True
+
+    def _with_unsaid(self, command: Any) -> Any:
+        """Return what is to be sent: this command, and before it what was to be sent with it."""
+        if not self._unsaid:
+            return command
+        said, self._unsaid = self._unsaid, ()
+        return [b"".join((*said, *command))]
+
+    def _reads_later(self) -> bytes:
+        """Take that the library reads the reply to such a command; return what it makes of it."""
         self._introduced -= 1
         self._owed += 1
         return b"OK"

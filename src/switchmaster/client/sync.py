@@ -88,24 +88,28 @@ class Connection(FollowingConnection, _Theirs):
             return self.send_packed_command(self.pack_command(*words), options.get("check_health", True))
         if self._listens and words[0] == "PING" and not self._dials():
             return self._ping(words, options)
+        if self._says_later(words):
+            return None
         self._single = True
         try:
             super().send_command(*words, **options)
         finally:
             self._single = False
         if words[0] in MARKS:
-            self._mark(words)
+            self._mark(words[0])
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        if self._seen is not self._view.current and self._must_wait():
-            self._reach()
+        if self._seen is not self._view.current:
+            if self._must_wait():
+                self._reach()
+            command = self._with_unsaid(command)
         super().send_packed_command(command, check_health)
         if self._pinned and not self._single:
             self._pinned = False  # a whole transaction, EXEC and all
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
         if self._introduced:
-            return self._postpone()
+            return self._reads_later()
         if self._listens and not self._dials():
             timeout = options.get("timeout")
             return self._listen(lambda: self.read_plainly(*arguments, **options), timeout, None)
