@@ -92,6 +92,8 @@ class Probe:
     """For a replica: the master that it follows."""
     link_up: bool | None = None
     """For a replica: whether its link to that master is ``connected``."""
+    masters: frozenset[str] | None = None
+    """For whose sake it was asked, where nobody else is concerned; None for all that ask this node."""
 
 
 Fact: TypeAlias = Event | MasterSnapshot | SnapshotEnd | LinkChange | Probe
