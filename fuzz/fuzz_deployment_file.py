@@ -23,7 +23,7 @@ def check(data: bytes) -> None:
             return
         assert settings.deployment is not None
         assert settings.timeout is None or settings.timeout > 0
-        for access in (settings.node, settings.sentinel):
+        for access in (settings.node, settings.sentinel, *(settings.node_access or {}).values()):
             named = (access.password_file, access.ca, access.cert, access.key)
             assert all(Path(each).is_absolute() for each in named if each is not None)
 
@@ -44,6 +44,8 @@ tls = { ca = "ca.pem", cert = "c.pem", key = "k.pem", server_name = "kv" }
 password_file = "~/secret"
 tls = true
 """,
+        b'[deployments.kv]\nsentinels = ["h"]\nmasters = ["m", "tls"]\n[deployments.kv.nodes.m]\nusername = "u"\n'
+        b'password_file = "m.secret"\ntls = { ca = "ca.pem" }\n[deployments.kv.nodes.tls]\ntls = false\n',
         b'[deployments."a b"]\nsentinels = "redis+sentinel://u@h1:26379,h2/mymaster?timeout=2"\n',
         b"deployments.kv = {sentinels = ['h:1', '[::1]:26379'], node = {tls = {ca = '~root/ca.pem'}}}\n",
         b'[deployments]\n[deployments.a]\nsentinels = ["h"]\n[deployments.b]\nsentinels = ["h"]\n',

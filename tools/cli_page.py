@@ -28,7 +28,9 @@ Every verb, as its `--help` says it.
 What a deployment is and what opens it comes from flags, then the environment, then the file of
 `--config`; each setting by itself. No option takes a password: they come from files, from the
 environment, or in a URL, which belongs in `SWITCHMASTER_SENTINELS` then, for every user of a
-machine can read its command lines.
+machine can read its command lines. Where the file has something of its own for the data nodes of a
+master (`[deployments.NAME.nodes.MASTER]`), that holds for them, whatever flags, environment and URL
+say of data nodes.
 
 ## A URL
 

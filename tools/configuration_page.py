@@ -28,6 +28,12 @@ Precedence: flag > environment > file > default. The keys of `[journal]`, `[http
 have no key, only files; or the variables `SWITCHMASTER_JOURNAL_PASSWORD`, `SWITCHMASTER_HTTP_TOKEN` and
 `SWITCHMASTER_HTTP_READ_TOKEN`.
 
+`[deployments.NAME.nodes.MASTER]` is for the data nodes of the master of that name. It takes the place of
+`[deployments.NAME.node]` as a whole: what it leaves out is not taken from there, nor from a URL, a flag or a variable,
+and there is no flag and no variable for it. An empty table says: no user, no password, no TLS. Where the deployment
+names its `masters`, it must be one of them. Write a name that has more than letters, digits, `-` and `_` in quotes:
+`[deployments.kvdb.nodes."orders.eu"]`.
+
 ```toml
 [deployments.kvdb]
 sentinels = ["10.209.10.30:46390", "10.209.10.31:46390"]
@@ -35,6 +41,11 @@ sentinels = ["10.209.10.30:46390", "10.209.10.31:46390"]
 username = "watch"
 password_file = "/run/secrets/sentinel"
 tls = { ca = "ca.pem", server_name = "kv" }
+[deployments.kvdb.node]
+password_file = "/run/secrets/nodes"
+[deployments.kvdb.nodes.mymaster2]
+username = "watch"
+password_file = "/run/secrets/nodes-of-mymaster2"
 
 [journal]
 url = "sqlite:////var/lib/switchmaster/journal.db"

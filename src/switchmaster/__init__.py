@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .errors import UsageError as UsageError
     from .errors import WaitTimeout as WaitTimeout
     from .errors import WatcherClosed as WatcherClosed
+    from .net.access import NodeAccess as NodeAccess
     from .net.dial import Tls as Tls
     from .net.watcher import Heard as Heard
     from .net.watcher import Watcher as Watcher
@@ -63,6 +64,7 @@ _HOME = {
     "UsageError": "errors",
     "WaitTimeout": "errors",
     "WatcherClosed": "errors",
+    "NodeAccess": "net.access",
     "Tls": "net.dial",
     "Heard": "net.watcher",
     "Watcher": "net.watcher",

@@ -129,6 +129,8 @@ class Settings:
     deployment: str | None = None
     sentinel: Access = Access()
     node: Access = Access()
+    node_access: Mapping[str, Access] | None = None
+    """What opens the data nodes of one master, by its name; it takes the place of `node` as a whole."""
     address_map: Mapping[Address, Address] | None = None
     """From what Sentinel announces to what can be dialled."""
     timeout: float | None = None

@@ -336,7 +336,7 @@ class Invariants:
         told = switch is not None and self._world.clock.now > switch.at + RECONCILED
         if switch is not None and told and switch.epoch == belief.epoch and not set(agree) <= set(switch.witnesses):
             self.broken(f"{agree} say what was decided, and its witnesses are {switch.witnesses}")
-        for node, (_, wanted) in process.watcher._probes._asked.items():
+        for (node, _), (_, wanted) in process.watcher._probes._asked.items():
             if name in wanted and belief._candidates.get(node) is None and belief._standing.confirming != node:
                 self.broken(f"{node} is asked though nobody wants to know")
 

@@ -162,8 +162,8 @@ MUTANTS = [
     Mutant(
         "ask no node for its ROLE",
         "net/probes.py",
-        "        if node in self._asked:\n",
-        "        if len(node) > 0:\n            return\n        if node in self._asked:\n",
+        "        if (node, dialler) in self._asked:\n",
+        "        if len(node) > 0:\n            return\n        if (node, dialler) in self._asked:\n",
     ),
     Mutant(
         "dial a node again only after a pause",

@@ -56,6 +56,33 @@ def test_check_of_a_good_file_shows_it_without_secrets(tmp_path: Path, form: str
     assert "s3cret" not in out
 
 
+OF_MASTERS = """
+[deployments.kvdb]
+sentinels = ["h:1"]
+[deployments.kvdb.nodes.m1]
+username = "reader"
+password_file = "secret"
+tls = true
+[deployments.kvdb.nodes."\\u001b[2J"]
+"""
+
+
+def test_check_shows_what_opens_the_nodes_of_a_master_without_the_secret(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret", encoding="utf-8")
+    path = written(tmp_path, OF_MASTERS)
+    code, out, err = run("config", "check", path, "--format", "json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["deployments"][0]["nodes"] == [
+        {"master": "m1", "username": "reader", "password": True, "tls": True},
+        {"master": "\x1b[2J", "username": None, "password": False, "tls": False},
+    ]
+    code, pretty, err = run("config", "check", path, "--format", "pretty")
+    assert (code, err) == (0, "")
+    assert "kvdb, of m1: reader, a password, TLS" in pretty
+    assert "of \\x1b[2J: the default user, no password, no TLS" in pretty
+    assert "s3cret" not in out + pretty
+
+
 def test_check_without_a_file_is_code_2() -> None:
     code, _, err = run("config", "check")
     assert code == 2

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from switchmaster import NodeAccess
 from switchmaster.cli.options import Deployment, read_settings
 from switchmaster.core.model import Address
 from switchmaster.errors import UsageError
@@ -28,6 +29,10 @@ tls = { ca = "ca.pem", cert = "/etc/c.pem", key = "k.pem", server_name = "kv" }
 [deployments.kvdb.node]
 tls = true
 
+[deployments.kvdb.nodes.mymaster1]
+username = "one"
+password_file = "one.secret"
+
 [journal]
 url = "sqlite:///journal.db"
 """
@@ -38,6 +43,7 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "switchmaster.toml"
     path.write_text(FULL, encoding="utf-8")
     (tmp_path / "sentinel.secret").write_text("from the file\n", encoding="utf-8")
+    (tmp_path / "one.secret").write_text("s3cret of one\n", encoding="utf-8")
     return path
 
 
@@ -51,6 +57,7 @@ def test_file_gives_everything(file: Path) -> None:
     assert (found.masters, found.deployment, found.timeout) == (("mymaster1",), "kvdb", 0.5)
     assert found.address_map == {Address("10.209.10.30", 6390): Address("127.0.0.1", 7001)}
     assert found.node == Access(tls=True)
+    assert found.node_access == {"mymaster1": Access(username="one", password_file=str(file.parent / "one.secret"))}
     assert found.sentinel == Access(
         username="watch",
         password_file=str(file.parent / "sentinel.secret"),
@@ -84,6 +91,16 @@ def test_flag_wins_over_environment_and_environment_over_file(file: Path) -> Non
     )
     assert (by_flag.settings.sentinels, by_flag.timeout) == ((Address("flag", 1),), 3.0)
     assert by_flag.settings.sentinel.username == "watch"
+
+
+def test_nodes_of_a_master_are_opened_by_its_own_table_whatever_flags_and_environment_say(file: Path) -> None:
+    environ = {"SWITCHMASTER_NODE_PASSWORD": "env", "SWITCHMASTER_SENTINELS": "rediss+sentinel://u:url@env:1/mymaster1"}
+    found = settings(config=str(file), environ=environ, node_user="flag", node_tls=True)
+    arguments = found.watcher_arguments(["mymaster1"])
+    assert (arguments["node_username"], arguments["node_password"]) == ("flag", "env")
+    assert arguments["node_access"] == {"mymaster1": NodeAccess("one", "s3cret of one")}
+    assert "s3cret" not in repr(found)
+    assert settings("h:1").watcher_arguments()["node_access"] == {}
 
 
 def test_environment_names_the_file(file: Path) -> None:
@@ -166,6 +183,12 @@ def test_several_deployments_need_a_name(tmp_path: Path) -> None:
         ("[deployments.a]\naddress_map = { 'a:1' = 'b' }", "address_map"),
         ("[deployments.a.node]\ntls = { cafile = 'x' }", "node.tls.cafile is not known"),
         ("[deployments.a.node]\nusername = ''", "a string that is not empty"),
+        ("[deployments.a.nodes]\nm = 1", "line 2: deployments.a.nodes.m must be a table"),
+        ("[deployments.a]\nnodes = 1", "line 2: deployments.a.nodes must be a table"),
+        (
+            "[deployments.a]\nmasters = ['m']\n[deployments.a.nodes.n]",
+            "line 3: deployments.a.nodes.n is none of its masters",
+        ),
         (f"a = {'[' * 5000}", "nested too deeply"),
         (f"[deployments.a]\ntimeout = {'9' * 5000}", "no valid TOML"),
     ],

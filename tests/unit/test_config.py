@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switchmaster import NodeAccess, Tls, Watcher
 from switchmaster.core.model import Address, Grade
 from switchmaster.errors import UsageError
 from switchmaster.server.config import default_journal, journal_url, problems_of, read_configuration
@@ -132,6 +134,65 @@ def test_fingerprint_changes_with_the_password_and_with_nothing_else(file: Path)
     assert before["kvdb"] != after["kvdb"]
 
 
+NODES = """\
+[deployments.kvdb]
+sentinels = ["h:1"]
+masters = ["m1", "m2", "m3"]
+[deployments.kvdb.node]
+username = "common"
+password_file = "common.secret"
+tls = true
+[deployments.kvdb.nodes.m1]
+password_file = "one.secret"
+[deployments.kvdb.nodes.m2]
+username = "two"
+tls = { ca = "ca.pem", server_name = "kv.test" }
+"""
+
+
+@pytest.fixture
+def with_nodes(tmp_path: Path) -> Path:
+    for name in ("common", "one"):
+        (tmp_path / f"{name}.secret").write_text(f"s3cret of {name}\n", encoding="utf-8")
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    return written(tmp_path, NODES)
+
+
+def test_what_opens_the_nodes_of_a_master_takes_nothing_of_what_opens_the_others(with_nodes: Path) -> None:
+    [kvdb] = read_configuration(with_nodes, environ={"SWITCHMASTER_NODE_PASSWORD": "s3cret of all"}).deployments
+    assert (kvdb.arguments["node_username"], kvdb.arguments["node_password"]) == ("common", "s3cret of all")
+    assert kvdb.arguments["node_access"] == {
+        "m1": NodeAccess(None, "s3cret of one", None),
+        "m2": NodeAccess("two", None, Tls(ca_file=str(with_nodes.parent / "ca.pem"), server_name="kv.test")),
+    }
+    arguments = dict(kvdb.arguments)
+    assert "s3cret" not in repr(arguments["node_access"])
+    assert Watcher(arguments.pop("sentinels"), **arguments)
+
+
+def test_fingerprint_changes_with_all_that_opens_the_nodes_of_a_master(with_nodes: Path) -> None:
+    def fingerprint() -> str:
+        return read_configuration(with_nodes, environ={}).deployments[0].fingerprint
+
+    seen = [fingerprint()]
+    assert seen[0] == fingerprint()
+    (with_nodes.parent / "one.secret").write_text("another", encoding="utf-8")
+    seen.append(fingerprint())
+    trustme.CA().cert_pem.write_to_path(with_nodes.parent / "ca.pem")
+    seen.append(fingerprint())
+    own_tls = '{ ca = "ca.pem", server_name = "kv.test" }'
+    for old, new in (('"two"', '"other"'), ("nodes.m2", "nodes.m3"), ('"kv.test"', '"kv"'), (own_tls, "true")):
+        with_nodes.write_text(NODES.replace(old, new), encoding="utf-8")
+        seen.append(fingerprint())
+    assert len(set(seen)) == len(seen)
+
+
+def test_certificate_of_a_masters_nodes_that_is_missing_is_told(with_nodes: Path) -> None:
+    (with_nodes.parent / "ca.pem").unlink()
+    [found] = problems_of(with_nodes, {})
+    assert re.search(r"line 1: deployments.kvdb can't be used: the TLS CA file .*ca\.pem cannot be read", found)
+
+
 WRONG = """\
 [deployments.a]
 sentinels = ["h:1"]
@@ -183,12 +244,65 @@ def test_check_tells_every_problem_with_its_line(tmp_path: Path) -> None:
         ("[deployments.a]\nsentinels=['h']\n[deployments.a.node]\npassword_file='none'", "line 1: .*No such file"),
         ("[deployments.a]\nsentinels=['h']\n[http]\ntls={cert='c'}", "line 4: http.tls.key is missing"),
         ("[deployments.a]\nsentinels=['h']\n[deployments.a.node.tls]\nca='none'", "line 1: .*none"),
+        (
+            "[deployments.a]\nsentinels=['h']\n[deployments.a.nodes.m]\npassword_file='none'",
+            "line 1: .*can't read the password file of the data nodes of 'm' .*none: No such file",
+        ),
     ],
 )
 def test_check_finds_what_only_the_whole_can_tell(tmp_path: Path, text: str, sentence: str) -> None:
     [found] = problems_of(written(tmp_path, text), {})
     assert re.search(sentence, found), found
     assert "hunter2" not in found
+
+
+STRANGERS = """\
+[deployments.a]
+sentinels = ["h:1"]
+masters = ["orders", "carts"]
+[deployments.a.nodes]
+carts = { tls = true }
+oders = { tls = true }
+[deployments.a.nodes."x\\n]"]
+
+[deployments.b]
+sentinels = "redis+sentinel://h:1/orders"
+nodes.carts.username = "u"
+nodes.orders = {}
+
+[deployments.c]
+sentinels = ["h:1"]
+nodes.whatever = {}
+"""
+
+
+def test_table_for_a_master_that_is_not_followed_is_told_with_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path, STRANGERS)
+    found = [sentence.removeprefix(f"{path}, line ") for sentence in problems_of(path, {})]
+    assert found == [
+        "6: deployments.a.nodes.oders is none of its masters; did you mean 'orders'?",
+        "7: deployments.a.nodes.x\n] is none of its masters; add it to masters, or remove this table",
+        "11: deployments.b.nodes.carts is none of its masters; add it to masters, or remove this table",
+    ]
+
+
+NAMES = ("bool", "TlsTable", "tls", "node", "nodes", "password", "username", "deployments", "", "a.b", "'", "\x1b[2J")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("wrong", ["usernam = 'u'", "tls = { usernam = 'u' }", "tls = 1", "password = 'hunter2'"])
+def test_names_of_deployments_and_masters_are_taken_for_nothing_else(tmp_path: Path, name: str, wrong: str) -> None:
+    quoted = json.dumps(name)
+    path = written(
+        tmp_path, f"[deployments.{quoted}]\nsentinels = ['h']\n[deployments.{quoted}.nodes.{quoted}]\n{wrong}\n"
+    )
+    key, sentence = {
+        "usernam = 'u'": ("usernam", "is not known; did you mean 'username'?"),
+        "tls = { usernam = 'u' }": ("tls.usernam", "is not known; did you mean 'server_name'?"),
+        "tls = 1": ("tls", "must be true or false"),
+        "password = 'hunter2'": ("password", "has no place in the file; name a file that holds it in password_file"),
+    }[wrong]
+    assert problems_of(path, {}) == (f"{path}, line 4: deployments.{name}.nodes.{name}.{key} {sentence}",)
 
 
 def test_journal_is_found_without_the_secrets_of_deployments(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import trustme
 
 from switchmaster.core.model import Address
 from switchmaster.errors import UsageError
-from switchmaster.net.dial import Credentials, Tls, map_address
+from switchmaster.net.dial import Tls, map_address
 
 
 def test_tls_names_the_file_that_is_missing(tmp_path: Path) -> None:
@@ -51,10 +51,6 @@ def test_address_map_that_raises_is_the_callers_error() -> None:
 
     with pytest.raises(UsageError, match=r"address_map failed for 10\.0\.0\.2:1"):
         map_address(broken, Address("10.0.0.2", 1))
-
-
-def test_credentials_show_no_password() -> None:
-    assert "s3cret" not in repr(Credentials("user", "s3cret"))
 
 
 def test_address_map_may_be_a_table_or_a_function() -> None:

@@ -157,6 +157,16 @@ def test_watch_switches_at_once_when_the_node_cannot_be_reached_and_the_leader_s
     assert "it refused the connection" in switch.why
 
 
+def test_watch_gives_a_nodes_answer_to_those_masters_alone_for_whose_sake_it_was_asked() -> None:
+    told = Told()
+    told.fail_over()
+    told.promote()
+    told.tell(None, Probe(B, None, "it wants another password", masters=frozenset({"other"})))
+    assert told.switches == []
+    told.tell(None, Probe(B, "master", masters=frozenset({"other", "mymaster"})))
+    assert [switch.grade for switch in told.switches] == [Grade.PROMOTED]
+
+
 def test_watch_switches_after_the_timeout_when_the_node_stays_silent() -> None:
     told = Told()
     told.fail_over()

@@ -78,6 +78,15 @@ def _line(found: Configuration) -> Line:
                 "deployment": one.name,
                 "sentinels": [str(address) for address in one.arguments["sentinels"]],
                 "masters": None if one.arguments["masters"] is None else list(one.arguments["masters"]),
+                "nodes": [
+                    {
+                        "master": master,
+                        "username": access.username,
+                        "password": access.password is not None,
+                        "tls": access.tls is not None,
+                    }
+                    for master, access in one.arguments["node_access"].items()
+                ],
             }
             for one in found.deployments
         ],
@@ -89,11 +98,15 @@ def _line(found: Configuration) -> Line:
 
 def _rows(found: Configuration) -> list[tuple[str, str]]:
     line = _line(found)
-    rows = [
-        (
-            "deployment",
-            f"{one['deployment']}: {', '.join(one['masters'] or ['all masters'])} by {', '.join(one['sentinels'])}",
-        )
-        for one in line["deployments"]
-    ]
+    rows = []
+    for one in line["deployments"]:
+        masters, sentinels = ", ".join(one["masters"] or ["all masters"]), ", ".join(one["sentinels"])
+        rows.append(("deployment", f"{one['deployment']}: {masters} by {sentinels}"))
+        rows += [("nodes", f"{one['deployment']}, of {own['master']}: {_access(own)}") for own in one["nodes"]]
     return [*rows, *((key, str(line[key])) for key in ("journal", "http", "log"))]
+
+
+def _access(own: Line) -> str:
+    """Say what opens the nodes of a master that has an access of its own."""
+    user = own["username"] or "the default user"
+    return f"{user}, {'a' if own['password'] else 'no'} password, {'TLS' if own['tls'] else 'no TLS'}"

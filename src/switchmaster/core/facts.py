@@ -95,6 +95,8 @@ class Probe:
     ended: bool = False
     """It had answered, and has ended the connection: a Sentinel has that done to all clients in the transaction that
     promotes a replica (``CLIENT KILL TYPE normal`` in sentinelSendSlaveOf()). It is asked again at once."""
+    masters: frozenset[str] | None = None
+    """For whose sake it was asked, where nobody else is concerned; None for all that ask this node."""
 
 
 Fact: TypeAlias = Event | MasterSnapshot | SnapshotEnd | LinkChange | Probe

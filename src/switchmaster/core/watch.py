@@ -414,7 +414,8 @@ class Watch:
     # -- nodes --------------------------------------------------------------------------------------
 
     def _probe(self, probe: Probe, now: float, wall: Wall) -> None:
-        for name in sorted(self._asked.get(probe.node, ())):
+        asking = self._asked.get(probe.node, set())
+        for name in sorted(asking if probe.masters is None else asking & probe.masters):
             master = self._masters[name]
             if probe.role == "master":
                 master.attempts.promoted(probe.node, now, wall)

@@ -1,10 +1,8 @@
 """
-How to reach an address: credentials, TLS, and what stands between what is announced and what is
-dialled.
+How to reach an address: TLS, and what stands between what is announced and what is dialled.
 
-Values and pure functions, but for the files of certificates. Nothing here opens a socket. No repr
-and no sentence holds a password. Errors of the operating system become reasons that a person can
-act on.
+Values and pure functions, but for the files of certificates. Nothing here opens a socket. Errors of the operating
+system become reasons that a person can act on.
 """
 
 from __future__ import annotations
@@ -14,29 +12,19 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from ..core.model import Address
 from ..errors import UsageError
 
-__all__ = ["AddressMap", "Credentials", "DialTarget", "Tls", "describe_error", "map_address"]
+__all__ = ["AddressMap", "DialTarget", "Tls", "describe_error", "map_address"]
 
 AddressMap: TypeAlias = (
     Mapping[Address, Address] | Mapping[tuple[str, int], tuple[str, int]] | Callable[[Address], Address]
 )
 """What Sentinel announces -> what can be dialled, as a table or as a function."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Who we are to a Sentinel or a node; its repr shows no password."""
-
-    username: str | None = None
-    """The ACL user; None for ``default``."""
-    password: str | None = field(default=None, repr=False)
-    """None where none is wanted."""
 
 
 @dataclass(frozen=True, slots=True)

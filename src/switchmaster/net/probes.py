@@ -1,7 +1,11 @@
 """
-The data nodes that are asked for their ROLE: one connection each while a decision wants it, and single questions.
+The data nodes that are asked for their ROLE: a connection each while a decision wants it, and single questions.
 
-Bounded: beyond `PROBES` nodes a switch has to do without the node's own word; each refusal is counted.
+A node is asked for the sake of a master, by what opens the nodes of that master. Masters that share a node share the
+connection where one and the same access opens it. Where each has another, each has a connection of its own, and hears
+no other answers than its own: a refusal says something of one access only.
+
+Bounded: beyond `PROBES` connections a switch has to do without the node's own word; each refusal is counted.
 """
 
 from __future__ import annotations
@@ -9,18 +13,20 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from ..core.facts import Probe
 from ..core.model import Address
 from ..core.nodelink import NodeLink
-from .dial import DialTarget
+from .access import Dialler, NodeDiallers
 from .node import NodeConnection, OnProbes
 
 __all__ = ["PROBES", "Probes"]
 
 PROBES: Final = 256
-"""Nodes that are asked at once."""
+"""Connections at once; one for each node, but for nodes that several masters share with an access each."""
 
 
 class Probes:
@@ -28,8 +34,7 @@ class Probes:
     The nodes of one deployment that are asked.
 
     Args:
-        dial: says what to dial for a node.
-        credentials: user and password for nodes.
+        diallers: how the nodes of each master are dialled.
         timeout: seconds that a node has to answer.
         on_probes: takes the answers.
         leave: closes a connection that is not wanted any more.
@@ -37,50 +42,65 @@ class Probes:
 
     def __init__(
         self,
-        dial: Callable[[Address], DialTarget],
-        credentials: tuple[str | None, str | None],
+        diallers: NodeDiallers,
         timeout: float,
         on_probes: OnProbes,
         leave: Callable[[NodeConnection], None],
     ) -> None:
-        self._dial, self._credentials, self._timeout = dial, credentials, timeout
+        self._diallers, self._timeout = diallers, timeout
         self._on_probes, self._leave = on_probes, leave
-        self._asked: dict[Address, tuple[NodeConnection, set[str]]] = {}
+        self._asked: dict[tuple[Address, Dialler], tuple[NodeConnection, set[str]]] = {}
+        """The connections, each with the masters for whose sake it is open."""
         self.refused = 0
-        """Nodes that were not asked, because so many others were."""
+        """Questions that were not asked, because of so many others."""
 
     def start(self, node: Address, master: str) -> None:
         """Ask a node until `stop`, for the sake of one master."""
-        if node in self._asked:
-            self._asked[node][1].add(master)
+        dialler = self._diallers.of(master)
+        if (node, dialler) in self._asked:
+            self._asked[node, dialler][1].add(master)
             return
+        masters = {master}
+
+        def take(probes: list[Probe], now: float) -> None:
+            self._on_probes([replace(probe, masters=frozenset(masters)) for probe in probes], now)
+
         if len(self._asked) >= PROBES:
             self.refused += 1
-            probe = Probe(node, None, f"{PROBES} other nodes are being asked")
             loop = asyncio.get_running_loop()
-            loop.call_soon(self._on_probes, [probe], loop.time())
+            loop.call_soon(take, [Probe(node, None, f"{PROBES} other nodes are being asked")], loop.time())
             return
-        shell = self._connection(node, self._on_probes)
-        self._asked[node] = (shell, {master})
+        shell = self._connection(node, dialler, take)
+        self._asked[node, dialler] = (shell, masters)
         shell.start()
 
     def stop(self, node: Address, master: str) -> None:
         """Ask a node no more for that master's sake."""
-        shell, wanted = self._asked.get(node, (None, set()))
-        wanted.discard(master)
-        if shell is not None and not wanted:
-            del self._asked[node]
+        dialler = self._diallers.of(master)
+        shell, masters = self._asked.get((node, dialler), (None, set()))
+        masters.discard(master)
+        if shell is not None and not masters:
+            del self._asked[node, dialler]
             self._leave(shell)
 
-    async def ask_once(self, node: Address) -> Probe:
-        """Ask a node over a connection of its own; return its answer, or why it gave none in time."""
+    async def ask_once(self, node: Address, master: str | None) -> Probe:
+        """
+        Ask a node over a connection of its own.
+
+        Args:
+            node: its address, as Sentinel announces it.
+            master: for whose sake; None for nobody's, by the deployment's own access.
+
+        Returns:
+            Its answer, or why it gave none in time.
+        """
         answer: asyncio.Future[Probe] = asyncio.get_running_loop().create_future()
 
         def take(probes: list[Probe], now: float) -> None:
             if not answer.done():
                 answer.set_result(probes[0])
 
-        shell = self._connection(node, take)
+        shell = self._connection(node, self._diallers.of(master), take)
         shell.start()
         try:
             async with asyncio.timeout(self._timeout):
@@ -98,7 +118,8 @@ class Probes:
         """Forget all; the caller closes `shells` himself."""
         self._asked.clear()
 
-    def _connection(self, node: Address, on_probes: OnProbes) -> NodeConnection:
-        username, password = self._credentials
-        link = NodeLink(node, username=username, password=password, rng=random.random, timeout=self._timeout)
-        return NodeConnection(link, lambda: self._dial(node), on_probes)
+    def _connection(self, node: Address, dialler: Dialler, on_probes: OnProbes) -> NodeConnection:
+        link = NodeLink(
+            node, username=dialler.username, password=dialler.password, rng=random.random, timeout=self._timeout
+        )
+        return NodeConnection(link, partial(dialler.target, node), on_probes)

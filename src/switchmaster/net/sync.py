@@ -393,12 +393,13 @@ class Watcher:
         """Ask all Sentinels anew, and dial those at once that would be dialled later; does not wait for answers."""
         self._running().read(self._watcher.refresh)
 
-    def role(self, node: Address) -> Probe:
+    def role(self, node: Address, master: str | None = None) -> Probe:
         """
         Ask a data node for its ROLE, once, over a connection of its own.
 
         Args:
             node: its address, as Sentinel announces it.
+            master: whose node it is, where ``node_access`` may have something of its own for that master.
 
         Returns:
             What it answered, or the reason why it gave no answer within ``timeout``.
@@ -406,11 +407,11 @@ class Watcher:
         Raises:
             WatcherClosed: the watcher does not run.
         """
-        return self.begin_role(node).result()
+        return self.begin_role(node, master).result()
 
-    def begin_role(self, node: Address) -> concurrent.futures.Future[Probe]:
+    def begin_role(self, node: Address, master: str | None = None) -> concurrent.futures.Future[Probe]:
         """Ask as `role` does, without waiting; the future gets what it returns, or raises."""
-        return self._running().begin(self._watcher.role(node))
+        return self._running().begin(self._watcher.role(node, master))
 
     def begin_locate(self, name: str, settle: float) -> concurrent.futures.Future[Location]:
         """Ask the Sentinels for one master without waiting for any link, nor for the answer; see `locate`."""

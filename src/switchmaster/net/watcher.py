@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from types import TracebackType
@@ -39,9 +38,10 @@ from ..core.model import Address, Grade, SentinelName
 from ..core.topology import MasterState, Topology
 from ..core.watch import Watch
 from ..errors import NoSentinelReachable, UnknownMaster, UsageError, WatcherClosed
+from .access import AnyTls, Dialler, NodeAccess, NodeDiallers
 from .arguments import AddressLike, check_several, read_address, read_grade
 from .connection import Connection
-from .dial import AddressMap, DialTarget, Tls, map_address
+from .dial import AddressMap, map_address
 from .feeds import Feed
 from .locate import Location, locate
 from .node import NodeConnection
@@ -76,6 +76,9 @@ class Watcher:
         node_username: ACL user for data nodes, which needs no more than ROLE.
         node_password: password for data nodes.
         node_tls: TLS for data nodes; None for none.
+        node_access: what opens the data nodes of one master instead of these three, by the master's name. It takes
+            their place as a whole: what a `NodeAccess` leaves out is not taken from them. Names of masters that are
+            not followed do no harm.
         address_map: what Sentinel announces -> what can be dialled; identity stays the announced address.
         timeout: seconds that a Sentinel or a node has to answer.
         grade: the least that a Switch must have behind it.
@@ -95,10 +98,11 @@ class Watcher:
         masters: Sequence[str] | None = None,
         username: str | None = None,
         password: str | None = None,
-        tls: Tls | ssl.SSLContext | None = None,
+        tls: AnyTls = None,
         node_username: str | None = None,
         node_password: str | None = None,
-        node_tls: Tls | ssl.SSLContext | None = None,
+        node_tls: AnyTls = None,
+        node_access: Mapping[str, NodeAccess] | None = None,
         address_map: AddressMap | None = None,
         timeout: float = 1.0,
         grade: Grade | str = Grade.PROMOTED,
@@ -111,12 +115,8 @@ class Watcher:
         if not timeout > 0 or queue < 1 or not reconcile > 0 or (poll is not None and not poll > 0):
             raise UsageError("timeout, queue, reconcile and poll must be more than 0")
         self._seeds = {SentinelName(str(a)): a for a in map(read_address, check_several(sentinels))}
-        self._credentials = (username, password)
-        self._tls, self._node_tls = tls, node_tls
-        self._contexts: dict[bool, ssl.SSLContext | None] = {
-            False: tls.context() if isinstance(tls, Tls) else tls,
-            True: node_tls.context() if isinstance(node_tls, Tls) else node_tls,
-        }
+        self._dialler = Dialler.opened_by(username, password, tls, address_map)
+        """For the Sentinels."""
         self._address_map = address_map
         self._masters = None if masters is None else tuple(masters)
         self._timeout, self._queue, self._reconcile, self._poll = timeout, queue, reconcile, poll
@@ -131,8 +131,7 @@ class Watcher:
         )
         self._connections: dict[SentinelName, Connection] = {}
         self._probes = Probes(
-            lambda node: self._target(node, True),
-            (node_username, node_password),
+            NodeDiallers(NodeAccess(node_username, node_password, node_tls), node_access, address_map),
             timeout,
             self._on_probes,
             self._close_later,
@@ -307,12 +306,13 @@ class Watcher:
         shells = [*self._connections.values(), *self._probes.shells()]
         return [number for shell in shells for number in shell.sockets()]
 
-    async def role(self, node: Address) -> Probe:
+    async def role(self, node: Address, master: str | None = None) -> Probe:
         """
         Ask a data node for its ROLE, once, over a connection of its own.
 
         Args:
             node: its address, as Sentinel announces it.
+            master: whose node it is, where ``node_access`` may have something of its own for that master.
 
         Returns:
             What it answered, or the reason why it gave no answer within ``timeout``.
@@ -321,13 +321,14 @@ class Watcher:
             WatcherClosed: the watcher does not run.
         """
         self._check_running()
-        return await self._probes.ask_once(node)
+        return await self._probes.ask_once(node, master)
 
     async def locate(self, name: str, settle: float) -> Location:
         """Ask the Sentinels that the user named for one master, without waiting for any link; see `locate`."""
         self._check_running()
-        asked = {sentinel: partial(self._target, address, False) for sentinel, address in self._seeds.items()}
-        return await locate(name, asked, self._credentials, self._timeout, settle)
+        dialler = self._dialler
+        asked = {sentinel: partial(dialler.target, address) for sentinel, address in self._seeds.items()}
+        return await locate(name, asked, (dialler.username, dialler.password), self._timeout, settle)
 
     def dialled(self, address: Address) -> Address:
         """Return what to connect to for an announced address, by ``address_map``."""
@@ -465,18 +466,17 @@ class Watcher:
     def _connect(self, name: SentinelName, address: Address) -> None:
         if name in self._connections:
             return
-        username, password = self._credentials
         link = Link(
             name,
-            username=username,
-            password=password,
+            username=self._dialler.username,
+            password=self._dialler.password,
             masters=self._masters,
             rng=random.random,
             timeout=self._timeout,
             reconcile_interval=self._reconcile,
             poll_interval=self._poll,
         )
-        connection = Connection(link, lambda: self._target(address, False), self._on_facts)
+        connection = Connection(link, partial(self._dialler.target, address), self._on_facts)
         self._connections[name] = connection
         connection.start()
 
@@ -485,11 +485,6 @@ class Watcher:
         task = self._loop.create_task(shell.close(), name=f"switchmaster: leave {shell.name}")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-    def _target(self, address: Address, node: bool) -> DialTarget:
-        tls = self._node_tls if node else self._tls
-        server_name = tls.server_name if isinstance(tls, Tls) else None
-        return DialTarget(map_address(self._address_map, address), self._contexts[node], server_name)
 
     def _check_running(self) -> None:
         if self._loop is None or self._closed:

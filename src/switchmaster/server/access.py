@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +17,7 @@ from ..errors import UsageError
 from ..url import Access, Settings
 
 if TYPE_CHECKING:
+    from ..net.access import NodeAccess
     from ..net.dial import Tls
 
 __all__ = ["ANSWER_TIMEOUT", "fingerprint", "read_secret", "watcher_arguments", "with_secrets"]
@@ -36,6 +37,11 @@ def with_secrets(settings: Settings) -> Settings:
         settings,
         sentinel=_with_secret(settings.sentinel, "Sentinels"),
         node=_with_secret(settings.node, "data nodes"),
+        node_access={
+            master: _with_secret(access, f"data nodes of {master!r}")
+            for master, access in (settings.node_access or {}).items()
+        }
+        or None,
     )
 
 
@@ -57,6 +63,7 @@ def watcher_arguments(settings: Settings, masters: Iterable[str] = ()) -> dict[s
         "node_username": settings.node.username,
         "node_password": settings.node.password,
         "node_tls": _tls(settings.node),
+        "node_access": {master: _node_access(access) for master, access in (settings.node_access or {}).items()},
         "address_map": settings.address_map,
         "timeout": settings.timeout or ANSWER_TIMEOUT,
     }
@@ -68,12 +75,12 @@ def read_secret(path: Path, whose: str) -> str:
 
     Args:
         path: the file.
-        whose: ``Sentinels``, for the sentence.
+        whose: ``Sentinels``, say, for the sentence.
 
     Raises:
         UsageError: it can't be read, is no text, or is empty.
     """
-    what = f"the {whose}' password file" if whose.endswith("s") else f"the {whose}'s password file"
+    what = f"the password file of the {whose}"
     try:
         with open(os.path.expanduser(path), "rb") as file:
             secret = file.read(SECRET_SIZE).decode("utf-8").rstrip("\r\n")
@@ -91,13 +98,25 @@ def read_secret(path: Path, whose: str) -> str:
 def fingerprint(arguments: Mapping[str, Any]) -> str:
     """Return what changes when a Watcher's arguments do, its passwords and the contents of TLS files included."""
     digest = hashlib.sha256()
-    for name, value in sorted(arguments.items()):
+    for name, value in _single(arguments):
         digest.update(f"{name}={value!r}\n".encode("utf-8", "surrogatepass"))
         for part in ("ca_file", "cert_file", "key_file"):
             file = getattr(value, part, None)
             if file is not None:
                 digest.update(_content(Path(file)))
     return digest.hexdigest()
+
+
+def _single(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield each argument, in order; what opens the nodes of a master part by part, for its repr has no password."""
+    for name, value in sorted(arguments.items()):
+        if name != "node_access":
+            yield name, value
+            continue
+        for master, access in sorted(value.items()):
+            yield f"{name} {master!r}", access.username
+            yield "password", access.password
+            yield "tls", access.tls
 
 
 def _content(path: Path) -> bytes:
@@ -111,6 +130,12 @@ def _with_secret(access: Access, whose: str) -> Access:
     if access.password_file is None:
         return access
     return replace(access, password=read_secret(Path(access.password_file), whose), password_file=None)
+
+
+def _node_access(access: Access) -> NodeAccess:
+    from ..net.access import NodeAccess
+
+    return NodeAccess(access.username, access.password, _tls(access))
 
 
 def _tls(access: Access) -> Tls | None:

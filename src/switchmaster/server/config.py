@@ -24,6 +24,7 @@ from sqlalchemy.exc import ArgumentError
 from ..core.model import Grade
 from ..errors import UsageError
 from ..journal.engine import make_engine, shown
+from ..net.access import read_tls
 from ..url import PREFIX, Settings, parse_sentinels, settings_from_environment
 from .access import fingerprint, read_secret, watcher_arguments, with_secrets
 from .exposure import Http, read_listen
@@ -263,9 +264,9 @@ def _deployment(file: ConfigFile, name: str, table: DeploymentTable, folder: Pat
             "reconcile": table.reconcile,
             "poll": table.poll,
         }
-        for tls in (arguments["tls"], arguments["node_tls"]):
-            if tls is not None:
-                tls.context()
+        of_masters = (access.tls for access in arguments["node_access"].values())
+        for tls in dict.fromkeys((arguments["tls"], arguments["node_tls"], *of_masters)):
+            read_tls(tls)
         return Deployment(name, arguments, fingerprint(arguments))
     except UsageError as error:
         raise UsageError(file.wrong(place, f"can't be used: {error}") if file.lines else str(error)) from None

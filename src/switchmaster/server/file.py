@@ -7,6 +7,8 @@ The file of ``--config``: read, checked against `model`, and every complaint as 
     sentinels = ["10.209.10.30:46390", "10.209.10.31:46390"]     # or one URL
     [deployments.kvdb.sentinel]                                  # and [deployments.kvdb.node]
     password_file = "/run/secrets/sentinel"
+    [deployments.kvdb.nodes.mymaster1]                           # instead of [deployments.kvdb.node], for this master
+    password_file = "/run/secrets/mymaster1"
     [journal]
     url = "sqlite:////var/lib/switchmaster/journal.db"
 
@@ -19,10 +21,11 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeAlias, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -93,13 +96,15 @@ def read_file(path: Path) -> ConfigFile:
         raise UsageError(f"{path} is no valid TOML: {error}") from None
     except RecursionError:
         raise UsageError(f"{path} can't be read: its tables or arrays are nested too deeply") from None
-    lines = lines_of(text)
+    file = ConfigFile(path, File(), (), lines_of(text))
     try:
-        return ConfigFile(path, File.model_validate(values), (), lines)
+        tables = File.model_validate(values)
+        found = list(_strangers(file, tables))
     except ValidationError as error:
-        file = ConfigFile(path, File(), (), lines)
+        tables = File()
         found = [_problem(file, detail) for detail in error.errors(include_url=False, include_input=False)]
-        return ConfigFile(path, File(), tuple(sentence for _, sentence in sorted(found)), lines)
+    problems = tuple(sentence for _, sentence in sorted(found))
+    return replace(file, tables=File() if problems else tables, problems=problems)
 
 
 def read_deployment(path: Path, name: str | None) -> Settings:
@@ -135,6 +140,7 @@ def deployment_settings(name: str, table: DeploymentTable, folder: Path) -> Sett
         deployment=name,
         sentinel=_access(table.sentinel, folder),
         node=_access(table.node, folder),
+        node_access={master: _access(own, folder) for master, own in table.nodes.items()} or None,
         address_map=pairs or None,
         timeout=table.timeout,
     )
@@ -184,17 +190,34 @@ def _choose(path: Path, deployments: Mapping[str, Any], name: str | None) -> str
 # -- sentences ------------------------------------------------------------------------------------
 
 
-def _problem(file: ConfigFile, detail: ErrorDetails) -> tuple[int, str]:
-    # A model among alternatives has its own name in the place; keys of the file never do.
-    path = tuple(str(part) for part in detail["loc"] if part not in ("TlsTable", "bool"))
-    sentence = file.wrong(path, _what(path, detail))
-    return line_of(file.lines, path) or 0, sentence
+_Problem: TypeAlias = tuple[int, str]
+"""The line, 0 where none is known, and the sentence."""
 
 
-def _what(path: KeyPath, detail: ErrorDetails) -> str:
+def _problem(file: ConfigFile, detail: ErrorDetails) -> _Problem:
+    path, table = _place(detail["loc"])
+    return _at(file, path, _what(path[-1] if path else "", table, detail))
+
+
+def _strangers(file: ConfigFile, tables: File) -> Iterator[_Problem]:
+    """Yield a problem for each master that has a table, and is none of those that its deployment follows."""
+    for name, table in tables.deployments.items():
+        masters = table.masters or parse_sentinels(table.sentinels or ()).masters
+        if not masters:
+            continue
+        for master in table.nodes.keys() - masters:
+            advice = _nearest(master, masters) or "add it to masters, or remove this table"
+            yield _at(file, ("deployments", name, "nodes", master), f"is none of its masters; {advice}")
+
+
+def _at(file: ConfigFile, path: KeyPath, what: str) -> _Problem:
+    return line_of(file.lines, path) or 0, file.wrong(path, what)
+
+
+def _what(key: str, table: type[BaseModel], detail: ErrorDetails) -> str:
     kind = detail["type"]
     if kind == "extra_forbidden":
-        return _unknown(path)
+        return _unknown(key, table)
     if kind == "literal_error":
         return f"must be {detail['ctx']['expected']}"
     if kind in ("greater_than_equal", "less_than_equal"):
@@ -202,24 +225,39 @@ def _what(path: KeyPath, detail: ErrorDetails) -> str:
     return _SENTENCES.get(kind, detail["msg"])
 
 
-def _unknown(path: KeyPath) -> str:
-    *parents, key = path
+def _unknown(key: str, table: type[BaseModel]) -> str:
     if key in ("password", "token"):
         return f"has no place in the file; name a file that holds it in {key}_file"
-    known = tuple(_table_at(parents).model_fields)
-    near = difflib.get_close_matches(key, known, 1)
-    advice = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-    return f"is not known; {advice}"
+    known = ", ".join(table.model_fields)
+    return f"is not known; {_nearest(key, table.model_fields) or f'known are {known}'}"
 
 
-def _table_at(path: list[str]) -> type[BaseModel]:
-    """Return the model of the table at a place that was found in the file."""
-    model: type[BaseModel] = File
-    for key in path:
-        field = model.model_fields.get(key)
-        if field is not None:
-            model = _model_in(field.annotation) or model
-    return model
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+def _place(parts: Iterable[int | str]) -> tuple[KeyPath, type[BaseModel]]:
+    """
+    Return the keys of the file at a place in the model, and the model of the table that holds the last of them.
+
+    A deployment or a master may be called as a key or a model is: what a part is follows from where it stands.
+    """
+    path: list[str] = []
+    table: type[BaseModel] = File
+    rest = map(str, parts)
+    for part in rest:
+        path.append(part)
+        field = table.model_fields.get(part)
+        within = None if field is None else _model_in(field.annotation)
+        if field is None or within is None:
+            break
+        if get_origin(field.annotation) is dict:
+            path.extend(islice(rest, 1))  # the name that the user gave
+        elif within is TlsTable:
+            next(rest, None)  # which of the alternatives it was taken for
+        table = within
+    return tuple(path), table
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

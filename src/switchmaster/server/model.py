@@ -168,6 +168,10 @@ class DeploymentTable(Table):
     )
     sentinel: AccessTable = Field(default=AccessTable(), description="What opens the Sentinels.")
     node: AccessTable = Field(default=AccessTable(), description="What opens the data nodes.")
+    nodes: dict[str, AccessTable] = Field(
+        default_factory=dict,
+        description="What opens the data nodes of one master, by its name; it takes the place of `node` as a whole.",
+    )
 
 
 class JournalTable(Table):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from .model import File
 
 __all__ = ["Key", "json_schema", "keys"]
+
+NAMES: Final = {"deployments": "NAME", "nodes": "MASTER"}
+"""What stands for the name that the user gives to a table in one of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +45,30 @@ def keys() -> Iterator[Key]:
 def _keys(schema: dict[str, Any], table: dict[str, Any], place: str) -> Iterator[Key]:
     below = []
     for name, one in table["properties"].items():
-        inner, nested = _table_in(schema, one, f"{place}.{name}" if place else name)
+        inner = _table_in(schema, one)
         alone = inner is not None and "anyOf" not in one  # nothing but a table
         if inner is not None:
-            below.append((inner, nested))
+            named = f"{name}.{NAMES[name]}" if name in NAMES else name
+            below.append((inner, f"{place}.{named}" if place else named))
         if not alone:
             yield Key(place, name, _kind(one), _default(one), one["description"])
     for inner, nested in below:
         yield from _keys(schema, inner, nested)
 
 
-def _table_in(schema: dict[str, Any], one: dict[str, Any], place: str) -> tuple[dict[str, Any] | None, str]:
-    for option in (one, *one.get("anyOf", ()), *one.get("oneOf", ())):
+def _table_in(schema: dict[str, Any], one: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what a value may be as a table, or each value of one where the user gives the names."""
+    for option in (one, one.get("additionalProperties"), *one.get("anyOf", ()), *one.get("oneOf", ())):
+        if not isinstance(option, dict):
+            continue
         if "$ref" in option:
-            return schema["$defs"][option["$ref"].rpartition("/")[2]], place
-        if isinstance(option.get("additionalProperties"), dict) and "$ref" in option["additionalProperties"]:
-            return schema["$defs"][option["additionalProperties"]["$ref"].rpartition("/")[2]], f"{place}.NAME"
+            found: dict[str, Any] = schema["$defs"][option["$ref"].rpartition("/")[2]]
+            return found
         if ("anyOf" in option or "oneOf" in option) and option is not one:
-            found = _table_in(schema, option, place)
-            if found[0] is not None:
-                return found
-    return None, place
+            within = _table_in(schema, option)
+            if within is not None:
+                return within
+    return None
 
 
 def _kind(one: dict[str, Any]) -> str:

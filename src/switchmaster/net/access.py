@@ -1,0 +1,140 @@
+"""
+What opens the servers of a deployment: who we are to them and how they are dialled, certificates read.
+
+One `Dialler` for the Sentinels, and one for each `NodeAccess`: the deployment's own, and those of masters that have
+another. No repr holds a password. Nothing here opens a socket.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Self, TypeAlias
+
+from ..core.model import Address
+from ..errors import UsageError
+from .dial import AddressMap, DialTarget, Tls, map_address
+
+__all__ = ["AnyTls", "Dialler", "NodeAccess", "NodeDiallers", "read_tls"]
+
+
+AnyTls: TypeAlias = Tls | ssl.SSLContext | None
+"""TLS as a user gives it; None for none."""
+
+
+def read_tls(tls: AnyTls) -> ssl.SSLContext | None:
+    """
+    Return the context for connections, with the certificates read; None without TLS.
+
+    Raises:
+        UsageError: a file can't be used.
+    """
+    return tls.context() if isinstance(tls, Tls) else tls
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAccess:
+    """What opens the data nodes of one master, as a whole; its repr shows no password."""
+
+    username: str | None = None
+    """The ACL user, which needs no more than ROLE; None for ``default``."""
+    password: str | None = field(default=None, repr=False)
+    """None where none is wanted."""
+    tls: AnyTls = None
+    """None for none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dialler:
+    """Who we are to servers of one kind, and what is dialled for each. Equal to nothing but itself."""
+
+    username: str | None
+    password: str | None = field(repr=False)
+    context: ssl.SSLContext | None
+    """None without TLS."""
+    server_name: str | None
+    """The name in the servers' certificates; None for the host that is dialled."""
+    address_map: AddressMap | None = field(repr=False)
+
+    @classmethod
+    def opened_by(
+        cls,
+        username: str | None,
+        password: str | None,
+        tls: AnyTls,
+        address_map: AddressMap | None,
+        read: Callable[[AnyTls], ssl.SSLContext | None] = read_tls,
+    ) -> Self:
+        """
+        Make one from what the user gave.
+
+        Args:
+            username: the ACL user; None for ``default``.
+            password: None where none is wanted.
+            tls: None for none.
+            address_map: what Sentinel announces -> what can be dialled.
+            read: makes the context for `tls`.
+
+        Raises:
+            UsageError: a file of `tls` can't be used.
+        """
+        return cls(username, password, read(tls), tls.server_name if isinstance(tls, Tls) else None, address_map)
+
+    def target(self, address: Address) -> DialTarget:
+        """
+        Return what one attempt dials.
+
+        Args:
+            address: as Sentinel announces it.
+
+        Raises:
+            UsageError: the address map failed.
+        """
+        return DialTarget(map_address(self.address_map, address), self.context, self.server_name)
+
+
+class NodeDiallers:
+    """
+    How the data nodes of each master are dialled.
+
+    Args:
+        own: the deployment's own access, for all masters that have none in `by_master`.
+        by_master: another, by the master's name. It takes the place of `own` as a whole: what it leaves out is not
+            taken from there.
+        address_map: what Sentinel announces -> what can be dialled.
+
+    Masters with equal accesses have the same `Dialler`, and equal `Tls` are read once.
+
+    Raises:
+        UsageError: a file of TLS can't be used, or a value is no `NodeAccess`.
+    """
+
+    def __init__(
+        self, own: NodeAccess, by_master: Mapping[str, NodeAccess] | None, address_map: AddressMap | None
+    ) -> None:
+        read = cache(read_tls)
+
+        @cache
+        def dialler(access: NodeAccess) -> Dialler:
+            return Dialler.opened_by(access.username, access.password, access.tls, address_map, read)
+
+        self._own = dialler(own)
+        self._by_master = {master: dialler(_checked(master, access)) for master, access in (by_master or {}).items()}
+
+    def of(self, master: str | None) -> Dialler:
+        """
+        Return the dialler for nodes that are asked for one master's sake.
+
+        Args:
+            master: its name; None for the deployment's own access.
+        """
+        return self._own if master is None else self._by_master.get(master, self._own)
+
+
+def _checked(master: str, access: object) -> NodeAccess:
+    if not isinstance(access, NodeAccess):
+        # The value may hold a password, so only its type is shown.
+        raise UsageError(f"node_access of {master!r} must be a NodeAccess, not a {type(access).__name__}")
+    return access
