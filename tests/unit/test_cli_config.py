@@ -80,7 +80,12 @@ def test_check_shows_what_opens_the_nodes_of_a_master_without_the_secret(tmp_pat
     assert (code, err) == (0, "")
     assert "kvdb, of m1: reader, a password, TLS" in pretty
     assert "of \\x1b[2J: the default user, no password, no TLS" in pretty
-    assert "s3cret" not in out + pretty
+    code, rows, err = run("config", "check", path, "--format", "tsv")
+    assert (code, err) == (0, "")
+    assert "setting\tnodes\tkvdb, of m1: reader, a password, TLS\n" in rows
+    assert "setting\tnodes\tkvdb, of \\x1b[2J: the default user" in rows
+    assert [row.split("\t")[0] for row in rows.splitlines()] == ["setting"] * 6
+    assert "s3cret" not in out + pretty + rows
 
 
 def test_check_without_a_file_is_code_2() -> None:

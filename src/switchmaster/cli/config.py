@@ -57,6 +57,9 @@ def check(context: click.Context, file: str | None, form: str | None) -> None:
     if output.form == "pretty":
         output.words(((f"{file} is good", "green"),))
         output.all_words(((f"  {key:<12} ", "dim"), (value, "")) for key, value in _rows(found))
+    elif output.form == "tsv":
+        for key, value in _rows(found):
+            output.line({"type": "setting", "key": key, "value": value})
     else:
         output.line(_line(found))
 

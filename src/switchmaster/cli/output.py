@@ -42,6 +42,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "replica": "deployment master address down_by link_up offset priority",
         "sentinel": "deployment sentinel state version run_id reason",
         "opinion": "deployment master sentinel address epoch live agrees",
+        "setting": "key value",
     }.items()
 }
 """The columns of each kind of TSV row, after the kind itself."""
