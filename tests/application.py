@@ -12,11 +12,14 @@ from typing import Any
 
 from conditions import eventually
 from switchmaster.core.decisions import Switch
+from switchmaster.core.failover import Failover, Stage
 from switchmaster.lab import Steering
 from traffic import TASKS
 from witness import NAME
 
 MASTER = "mymaster"
+IN_FLIGHT = 0.02
+"""Seconds in which a command that was sent is answered, and its answer taken, on a busy machine too."""
 LIMIT = 60.0
 """Seconds for a failover: a split vote is followed by a pause of twice the failover timeout."""
 
@@ -82,6 +85,8 @@ class Switches:
         """Switches, and when they were told (monotonic seconds)."""
         self.channels: list[str] = []
         """Of all events, in order."""
+        self.selected: float | None = None
+        """When it was first told that a replica was selected (monotonic seconds)."""
         watcher = application.sentinel.watcher
 
         def hears_all() -> bool:
@@ -91,11 +96,26 @@ class Switches:
         eventually(hears_all, what="every Sentinel to be heard")
         watcher.on_switch(lambda switch: self.heard.append((time.monotonic(), switch)))
         watcher.on_event(lambda heard: self.channels.append(heard.event.channel))
+        watcher.on_failover(self._take)
 
     def wait_for_one(self) -> float:
         """Wait for a switch; return when it was told."""
         eventually(lambda: self.heard, LIMIT, what="a switch")
         return self.heard[0][0]
+
+    def _take(self, record: Failover) -> None:
+        if self.selected is None and record.entry(Stage.SELECTED) is not None:
+            self.selected = time.monotonic()
+
+    @property
+    def warned(self) -> bool:
+        """
+        Whether the selection was told early enough for commands to be held: commands in flight had time to finish.
+
+        Sentinel leaves 50 to 100 ms between the two; who gets no processor for so long hears of both at once,
+        and can hold nothing back.
+        """
+        return self.selected is not None and bool(self.heard) and self.heard[0][0] - self.selected > IN_FLIGHT
 
     def wait_for_event(self, channel: str) -> None:
         eventually(lambda: channel in self.channels, LIMIT, what=f"{channel}, beside {self.channels}")

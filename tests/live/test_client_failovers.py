@@ -166,7 +166,17 @@ def check_kept(new: LabServer, traffic: Traffic, stopped: tuple[float, float] = 
 
 
 def check_planned(lab: Lab, library: str) -> None:
-    old, name = lab.master(), f"planned-{library}"
+    """A planned failover costs nothing; it is done again where this process heard of it too late to hold anything."""
+    for attempt in range(3):
+        if costs_nothing(lab, library, f"planned-{library}-{attempt}"):
+            return
+        lab.wait_until_settled()
+    raise AssertionError("in three failovers the selection was never told before the promotion")
+
+
+def costs_nothing(lab: Lab, library: str, name: str) -> bool:
+    """Hold a planned failover against what it may cost; return whether it was heard of in time."""
+    old = lab.master()
     with application(lab, library) as plain, application(lab, library, retries=3) as patient:
         switches = Switches(plain)
         traffic, cut, moved = Traffic(name, plain), Waiting(f"{name}-cut", plain), Waiting(f"{name}-moved", patient)
@@ -189,11 +199,15 @@ def check_planned(lab: Lab, library: str) -> None:
         assert [outcome for _, outcome in moved.outcomes.values()] == [
             (key.encode(), b"moved") for key in moved.outcomes
         ]
+        assert plain.sentinel.counters["switches"] == len(switches.heard) == 1
+        check_kept(new, traffic)
+        if not switches.warned:
+            check_in_flight_only(traffic, plain, switches)
+            return False
         assert traffic.errors == []
         assert traffic.longest_gap(begin, end) < HOLD
         assert plain.counted("waits_ran_out") == 0 < plain.counted("commands_held")
-        assert plain.sentinel.counters["switches"] == len(switches.heard) == 1
-        check_kept(new, traffic)
+        return True
 
 
 def few_puts(name: str, patient: Application) -> Traffic:
