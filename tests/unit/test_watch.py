@@ -135,6 +135,16 @@ def test_watch_says_that_a_switch_is_imminent_when_the_selected_replica_ends_its
     assert [switch.new for switch in told.switches] == [B]
 
 
+def test_master_is_failing_over_until_its_promotion_is_believed() -> None:
+    told = Told()
+    told.fail_over()
+    told.promote()
+    assert told.switches == []
+    assert told.watch.topology.masters["mymaster"].health is Health.FAILING_OVER
+    told.tell(None, Probe(B, "master"))
+    assert told.watch.topology.masters["mymaster"].health is Health.OK
+
+
 def test_lost_connection_is_no_reason_to_believe_a_leader_without_asking_the_node() -> None:
     told = Told()
     told.fail_over()

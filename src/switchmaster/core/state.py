@@ -47,7 +47,7 @@ def master_state(belief: Belief, attempts: Attempts) -> MasterState:
 def _health(belief: Belief, attempt: Attempt | None, down_by: tuple[SentinelName, ...]) -> Health:
     if belief.address is None or not any(view.live for view in belief.views.values()):
         return Health.UNKNOWN
-    if attempt is not None and attempt.candidates and not attempt.promoted:
+    if attempt is not None and attempt.candidates and (not attempt.promoted or belief.address == attempt.old):
         return Health.FAILING_OVER
     if any(view.odown for view in belief.views.values() if view.address == belief.address):
         return Health.DOWN

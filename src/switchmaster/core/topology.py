@@ -29,7 +29,7 @@ class Health(enum.StrEnum):
     DOWN = "down"
     """Sentinels agree: ODOWN."""
     FAILING_OVER = "failing-over"
-    """A failover is under way and has not promoted a replica yet."""
+    """A failover is under way, and its promotion is not known and believed yet."""
     UNKNOWN = "unknown"
     """No Sentinel that we hear monitors it, or none has said where it is."""
 
