@@ -74,6 +74,13 @@ MUTANTS = [
         "return Standing.OPEN, 0.0",
     ),
     Mutant(
+        "send where a connection has gone ahead",
+        "core/reach.py",
+        "if (yield from self._held(phase)):",
+        "if self._line.at in (None, phase.address) and (yield from self._held(phase)):",
+        (("if self._line.at == phase.address:", "if self._line.at in (phase.address, phase.next):"),),
+    ),
+    Mutant(
         "never let a command give up",
         "core/reach.py",
         "return self._started + self._patience",

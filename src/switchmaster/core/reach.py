@@ -6,9 +6,9 @@ or the error that is a failure), and returns the value of the gate under which t
 asyncio drive the same plan, each with its own sockets and clocks, and so does a simulation.
 
 What holds for every plan: nothing is dialled but what the newest value names, and nothing is ready for commands before
-that value says so; nothing waits longer than `Limits`
-allow, and when that is over, one node more is dialled where there are news, and the master where no replica answers; a
-connection in a transaction never moves, it ends; every failure has a reason that a person can act on.
+that value says so; nothing waits longer than `Limits` allow, and when that is over, one node more is dialled where
+there are news, and the master where no replica answers; a connection in a transaction never moves, it ends; every
+failure has a reason that a person can act on.
 """
 
 from __future__ import annotations
