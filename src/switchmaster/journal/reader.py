@@ -299,7 +299,8 @@ class Reader:
         if cursor is not None:
             time, place = _read_cursor(cursor)
             last = _read_id(place) if id.type.python_type is int else place
-            asked = asked.where(or_(moment < time, and_(moment == time, id < last)))
+            # The first condition follows from the second; it is where the database begins to look.
+            asked = asked.where(id < last if moment is id else and_(moment <= time, or_(moment < time, id < last)))
         self._check_there()
         with connect(self._engine, self._url) as connection:
             return connection.execute(asked).all()

@@ -1,0 +1,21 @@
+"""Indexes that give the order of a list, whatever it is narrowed to: a page costs what is on it, not what there is."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the indexes."""
+    op.create_index("entries_master", "entries", ["master", "id"], unique=False)
+    op.create_index("entries_master_time", "entries", ["master", "time"], unique=False)
+    op.create_index("switches_deployment", "switches", ["deployment", "time", "id"], unique=False)
+    op.create_index("switches_master", "switches", ["deployment", "master", "time", "id"], unique=False)
+    op.create_index("failovers_deployment", "failovers", ["deployment", "started", "id"], unique=False)
+    op.drop_index("failovers_master", "failovers")
+    op.create_index("failovers_master", "failovers", ["deployment", "master", "started", "id"], unique=False)
