@@ -125,6 +125,9 @@ switches = Table(
     sqlite_autoincrement=True,
 )
 
+_NARROWED: Final = ("attempted", "outcome", "kind", "missed", "acknowledged", "master")
+"""By what a list of failovers is narrowed: in its index, so that rows that are left out are not read."""
+
 failovers = Table(
     "failovers",
     METADATA,
@@ -148,8 +151,8 @@ failovers = Table(
     Column("acknowledged", Double),
     Column("line", Text, nullable=False),
     UniqueConstraint("deployment", "master", "incarnation", "epoch", "new_host", "new_port", name="failovers_once"),
-    Index("failovers_started", "started", "id"),
-    Index("failovers_deployment", "deployment", "started", "id"),
+    Index("failovers_started", "started", "id", *_NARROWED),
+    Index("failovers_deployment", "deployment", "started", "id", *_NARROWED),
     Index("failovers_master", "deployment", "master", "started", "id"),
 )
 """One row for each attempt, merged from all its observations."""
