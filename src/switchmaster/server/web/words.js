@@ -263,8 +263,10 @@ export function lineWords(line) {
     return words ?? shown(line.payload);
   }
   if (line.type === "switch") return `Switch to ${address(line.new)}: ${shown(line.why)}`;
-  if (line.type === "witness")
-    return `${count(line.witnesses.length, "Sentinel")} confirm the switch to ${address(line.new)}`;
+  if (line.type === "witness") {
+    const { length } = line.witnesses;
+    return `${count(length, "Sentinel")} ${length === 1 ? "confirms" : "confirm"} the switch to ${address(line.new)}`;
+  }
   if (line.type === "failover") return `Failover: ${stageWords(line)}`;
   return shown(line.text ?? line.type);
 }
