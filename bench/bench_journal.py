@@ -1,8 +1,9 @@
 """
 The journal with a million events and ten thousand failovers in it: how fast they go in, how fast history comes out.
 
-Entries go through the Writer as a daemon puts them (each failover in 12 stages), into SQLite that syncs every commit.
-Questions are those of `history`, `show` and the API, each over a random place, by a Reader that knows nothing of it.
+Entries go through the Writer as a daemon puts them (each failover in 12 stages, and its switch), into SQLite that syncs
+every commit. Questions are each over a random place: a Reader's that knows nothing of it, the same over HTTP of a
+daemon in a process of its own, and `switchmaster history` as a whole process.
 SWITCHMASTER_BENCH_EVENTS takes another number than a million.
 """
 
@@ -12,15 +13,20 @@ import math
 import os
 import random
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlencode
 
-from figures import Figure, percentile, report
-from switchmaster.core.model import Address
+from figures import Figure, Table, median, percentile, report
+from served import Client, asked_at_once, serving
+from switchmaster.core.model import Address, SentinelName
 from switchmaster.journal import FailoverFilter, Reader, open_reader
-from switchmaster.journal.accounts import Account
-from switchmaster.journal.entries import Entry, Seen
+from switchmaster.journal.accounts import Account, from_iso
+from switchmaster.journal.entries import Entry, Seen, SwitchSeen
 from switchmaster.journal.writer import Writer
 from switchmaster.lines import iso
 
@@ -35,6 +41,10 @@ BEGIN = 1_700_000_000.0
 ROOM = MASTERS // 2
 """Entries that wait at most: no two stages of one failover wait together, and would be written as one."""
 ASKED = 300
+AT_ONCE = 8
+"""Clients, each with a connection of its own."""
+RUNS = 15
+"""Of a whole process."""
 
 
 def events() -> Iterator[Entry]:
@@ -49,11 +59,14 @@ def events() -> Iterator[Entry]:
 
 
 def failovers() -> Iterator[Entry]:
-    """Yield the stages of as many failovers at once as there are masters, then of the next."""
+    """Yield the stages of as many failovers at once as there are masters, then of the next; each with its switch."""
     for first in range(0, FAILOVERS, MASTERS):
-        for place in range(len(STAGES)):
-            for number in range(first, min(first + MASTERS, FAILOVERS)):
+        numbers = range(first, min(first + MASTERS, FAILOVERS))
+        for place, stage in enumerate(STAGES):
+            for number in numbers:
                 yield account(number, place)
+                if stage == "promoted":
+                    yield switch(number)
 
 
 def account(number: int, reached: int) -> Account:
@@ -80,6 +93,18 @@ def account(number: int, reached: int) -> Account:
         heard=begin + reached * 0.2,
         line={"stages": stages, "leader": "10.0.0.9:26379", "durations": {"total": reached * 0.2}},
     )
+
+
+def switch(number: int) -> SwitchSeen:
+    old, new = Address("10.0.0.1", 6379), Address("10.0.0.2", 6379)
+    time, name = BEGIN + number * 100 + STAGES.index("promoted") * 0.2, f"shard-{number % MASTERS:05}"
+    line = {
+        **{"type": "switch", "time": iso(time), "deployment": "default", "master": name, "epoch": number + 1},
+        **{"old": {"host": old.host, "port": old.port}, "new": {"host": new.host, "port": new.port}},
+        **{"grade": "promoted", "cause": "failover", "via": "probe", "witnesses": ["10.0.0.9:26379"]},
+        "why": f"{new} answers ROLE master, and 10.0.0.9:26379 had named it in +selected-slave",
+    }
+    return SwitchSeen(time, "default", name, new, number + 1, 0, (SentinelName("10.0.0.9:26379"),), line)
 
 
 def put_all(writer: Writer, made: Iterator[Entry]) -> float:
@@ -120,7 +145,105 @@ def asked(reader: Reader) -> dict[str, list[float]]:
     return found
 
 
-def measure() -> list[Figure]:
+def over_http(url: str, folder: Path) -> tuple[Table, list[Figure]]:
+    """Ask a daemon, as its dashboard and scripts do."""
+    with serving(url, MASTERS, folder) as daemon:
+        before = daemon.resident()
+        questions = pages(daemon.port)
+        rows = []
+        for name, question in questions.items():
+            client = Client(daemon.port)
+            size = len(client.get(question()))
+            client.close()
+            alone, _ = asked_at_once(daemon.port, question, 1, ASKED)
+            several, rate = asked_at_once(daemon.port, question, AT_ONCE, ASKED // AT_ONCE)
+            times = [f"{percentile(took, share):.1f} ms" for took in (alone, several) for share in (0.5, 0.99)]
+            rows.append([name, f"{size / 1000:.1f} kB", *times, f"{rate:.0f}"])
+        after = daemon.resident()
+    answers = len(questions) * (ASKED + ASKED // AT_ONCE * AT_ONCE)
+    columns = ["what", "an answer", "p50", "p99", f"p50 of {AT_ONCE} at once", "p99", "answers a second"]
+    setting = (
+        f"`switchmaster serve` over this journal, watching {MASTERS:,} masters by 3 Sentinels; asked on loopback, over "
+        f"kept connections, {ASKED} times by one client and {ASKED} times by {AT_ONCE} at once."
+    )
+    return Table("the API over HTTP", setting, columns, rows), [
+        Figure("memory of the daemon, before it was asked", f"{before:.0f} MB"),
+        Figure(f"memory of the daemon, after {answers:,} answers", f"{after:.0f} MB"),
+    ]
+
+
+def pages(port: int) -> dict[str, Callable[[], str]]:
+    """Return what people ask, each as what gives a path."""
+    chance = random.Random(2)
+    client = Client(port)
+    newest = client.page("/api/v1/failovers?limit=1000")["items"]
+    cursors = {name: _cursors(client, name, chance) for name in ("failovers", "events")}
+    client.close()
+
+    def of_master() -> dict[str, object]:
+        return {"deployment": "default", "master": f"shard-{chance.randrange(MASTERS):05}"}
+
+    def around() -> dict[str, object]:
+        """Return what the page of a failover asks of its events."""
+        line = chance.choice(newest)
+        until = iso(from_iso(line["ended"]) + 5)
+        return {"type": "event", "master": line["master"], "since": line["time"], "until": until, "limit": 1000}
+
+    return {
+        "the newest 50 failovers": lambda: _path("failovers", limit=50),
+        "50 failovers in the middle": lambda: _path("failovers", cursor=chance.choice(cursors["failovers"]), limit=50),
+        "the failovers of one master": lambda: _path("failovers", **of_master(), limit=50),
+        "the newest 50 failovers of a deployment": lambda: _path("failovers", deployment="default", limit=50),
+        "the newest 50 that were aborted (none)": lambda: _path("failovers", outcome="aborted", limit=50),
+        "one failover": lambda: _path(f"failovers/{chance.choice(newest)['id']}"),
+        "its events": lambda: _path("events", deployment="default", **around()),
+        "the newest 50 switches": lambda: _path("switches", limit=50),
+        "the newest 50 switches of a deployment": lambda: _path("switches", deployment="default", limit=50),
+        "the newest 50 lines of the stream": lambda: _path("events", limit=50),
+        "50 lines of the stream in the middle": lambda: _path(
+            "events", cursor=chance.choice(cursors["events"]), limit=50
+        ),
+        "the newest 60 lines of one master": lambda: _path("events", **of_master(), limit=60),
+        "the lines of a master that has none": lambda: _path("events", deployment="default", master="none", limit=60),
+        "one master": lambda: _path(f"masters/shard-{chance.randrange(MASTERS):05}"),
+        f"the topology of {MASTERS:,} masters": lambda: _path("topology"),
+    }
+
+
+def _path(base: str, **parameters: object) -> str:
+    query = urlencode(parameters)
+    return f"/api/v1/{base}?{query}" if query else f"/api/v1/{base}"
+
+
+def _cursors(client: Client, name: str, chance: random.Random) -> list[str]:
+    """Return cursors of pages anywhere in a list."""
+    moments = [iso(BEGIN + chance.random() * FAILOVERS * 100) for _ in range(50)]
+    found = [client.page(_path(name, until=moment, limit=50))["next"] for moment in moments]
+    return [cursor for cursor in found if cursor is not None]
+
+
+def processes(url: str) -> list[Figure]:
+    """Time whole processes, one after the other in turn."""
+    history = [sys.executable, "-m", "switchmaster", "history", "--journal", url]
+    commands = {
+        "": [sys.executable, "-c", "pass"],
+        "switchmaster history, the newest 50": history,
+        "switchmaster history --master": [*history, "--master", "shard-00007"],
+    }
+    took: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(RUNS):
+        for name, command in commands.items():
+            begun = time.perf_counter()
+            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+            took[name].append(time.perf_counter() - begun)
+    base = median(took.pop(""))
+    return [
+        Figure(name, f"{median(spent):.2f} s", f"python -c pass: {base * 1000:.0f} ms", f"{median(spent) / base:.1f}")
+        for name, spent in took.items()
+    ]
+
+
+def measure() -> list[Figure | Table]:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/journal.db"
         writer = Writer(url, "bench", "bench")
@@ -135,15 +258,20 @@ def measure() -> list[Figure]:
         assert reader.last_entry() >= EVENTS + FAILOVERS
         latencies = asked(reader)
         reader.close()
+        whole = processes(url)
+        table, of_daemon = over_http(url, Path(folder))
     return [
         Figure(f"{EVENTS:,} events", f"{of_events:,.0f} a second"),
-        Figure(f"{FAILOVERS:,} failovers of 12 stages", f"{of_accounts / 12:,.0f} a second"),
+        Figure(f"{FAILOVERS:,} failovers of 12 stages, each with its switch", f"{of_accounts / 13:,.0f} a second"),
         *(
             Figure(name, f"p50 {percentile(times, 0.5):.2f} ms, p99 {percentile(times, 0.99):.2f} ms")
             for name, times in latencies.items()
         ),
+        *whole,
         Figure("memory of the process that writes", f"{memory:.0f} MB"),
+        *of_daemon,
         Figure("on the disk", f"{size:.0f} MB"),
+        table,
     ]
 
 

@@ -1,8 +1,9 @@
 """
 A peer that speaks as Sentinel by script: in memory, or as a process of its own that publishes on order.
 
-As a process: prints its port, then for each line ``<count> <pause>`` on its input publishes so many
-``+switch-master`` to all subscribers, and prints the moments of writing (monotonic ns) as JSON.
+As a process, ``peer.py [MASTERS]``: prints its port, then for each line ``<count> <pause>`` on its input publishes so
+many ``+switch-master`` of ``mymaster`` to all subscribers, and prints the moments of writing (monotonic ns) as JSON. It
+monitors ``mymaster`` alone, or so many masters ``shard-00000``, ``shard-00001`` and so on instead.
 """
 
 from __future__ import annotations
@@ -94,8 +95,8 @@ class Script:
 class Publisher:
     """The process: one thread for each connection, and publications from the main thread."""
 
-    def __init__(self) -> None:
-        self._masters = {"mymaster": ("127.0.0.1", 6379)}
+    def __init__(self, masters: dict[str, tuple[str, int]]) -> None:
+        self._masters = masters
         self._open: dict[socket.socket, Script] = {}
         self._listener = socket.create_server(("127.0.0.1", 0))
 
@@ -110,7 +111,7 @@ class Publisher:
         while True:
             client, _ = self._listener.accept()
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._open[client] = Script("peer", self._masters)
+            self._open[client] = Script(f"peer {self._listener.getsockname()[1]}", self._masters)
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
@@ -133,5 +134,12 @@ class Publisher:
         return moment
 
 
+def monitored(count: int) -> dict[str, tuple[str, int]]:
+    """Return so many masters; none means ``mymaster``."""
+    if not count:
+        return {"mymaster": ("127.0.0.1", 6379)}
+    return {f"shard-{number:05}": ("10.0.0.1", 6379) for number in range(count)}
+
+
 if __name__ == "__main__":
-    Publisher().run()
+    Publisher(monitored(int((sys.argv[1:] or ["0"])[0]))).run()

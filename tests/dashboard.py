@@ -40,6 +40,27 @@ window.alert = (text) => window.violations.push(`alert(${text})`);
 """
 
 
+_OVERLAPS = """() => {
+    // What is there for screen readers alone is cut down to a pixel.
+    const tiny = ({width, height}) => width <= 1 || height <= 1;
+    const unseen = (one) => one !== document.body && (tiny(one.getBoundingClientRect()) || unseen(one.parentElement));
+    const texts = [];
+    const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const {data, parentElement} = walker.currentNode;
+        if (!data.trim() || unseen(parentElement) || !parentElement.checkVisibility()) continue;
+        const range = document.createRange();
+        range.selectNodeContents(walker.currentNode);
+        for (const box of range.getClientRects()) texts.push([data.trim(), box]);
+    }
+    const upon = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+        && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4;
+    return texts.flatMap(([text, box], index) => texts.slice(0, index)
+        .filter(([, other]) => upon(box, other)).map(([other]) => `${other} / ${text}`));
+}"""
+"""Lines are as high as their letters' ascent and descent, so neighbours share some pixels."""
+
+
 def chromium_or_skip() -> str:
     """Find Chromium; skip the test where there is none, or fail it where all is required."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -101,6 +122,10 @@ class Watched:
     def overflow(self) -> int:
         """Return by how many pixels the page is wider than its window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+    def overlaps(self) -> list[str]:
+        """Return the texts that lie upon each other, in pairs."""
+        return [str(one) for one in self.page.evaluate(_OVERLAPS)]
 
     def check(self) -> None:
         """Fail where the browser has complained."""

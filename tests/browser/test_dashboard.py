@@ -142,9 +142,9 @@ def test_what_is_empty_is_said_in_words(browser: Any, kept: Kept) -> None:
         page.wait("The journal has no such failover.")
         page.go("#/none")
         page.wait("This address leads to no page.")
-        page.ignored.append("404")
         page.go("#/masters/kvdb/gone")
-        page.wait("the Sentinels monitor no master named 'gone'")
+        page.wait("No Sentinel that is heard monitors a master of that name.")
+        page.ignored.append("404")
         page.go("#/failovers/20261125T030000Z-1a2b3c4d")
         page.wait("the journal has no failover")
 
@@ -162,7 +162,6 @@ def test_hostile_names_are_only_text(browser: Any, kept: Kept) -> None:
     [line] = failovers(kept)
     kept.reader.comment(line["id"], IMAGE, "<script>alert(8)</script>\u202e")
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
-        page.ignored.append("404")
         page.go()
         page.wait(IMAGE)
         for name in ("turned\\u202earound", "not\\udcfftext", "m" * 300, "<script>alert(2)</script>"):
@@ -182,6 +181,31 @@ def test_hostile_names_are_only_text(browser: Any, kept: Kept) -> None:
         page.go("#/failovers")
         page.wait(said)
         assert page.page.locator("main img, main script").count() == 0
+
+
+def test_history_of_a_master_is_found_whatever_its_name(browser: Any, kept: Kept) -> None:
+    names = ["..", "a/../b?c#d&amp;%41", "not\udcfftext", "plain"]
+    told = Told("kvdb", names)
+    for name in names:
+        told.fail_over(name)
+        told.now += 60
+    kept.write(told.entries)
+    with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
+        page.go()
+        page.wait("plain", "tbody")
+        places = page.page.locator("tbody tr th a").evaluate_all("all => all.map(one => one.getAttribute('href'))")
+        for place, name in zip(places, rows(page), strict=True):
+            page.go(place)
+            page.wait(name, "h1")
+            page.wait("completed", ".facts")
+            page.wait("announces the switch", ".lines")
+            page.page.get_by_role("link", name="All failovers of this master").click()
+            page.wait("Completed", "tbody")
+            assert page.page.locator("tbody tr").count() == 1
+            page.page.locator("tbody a").first.click()
+            page.wait(name, ".crumbs")
+            # Of two Sentinels: the record names the second one's suspicion alone, the first one's is an event.
+            eventually(lambda: page.page.locator(".timeline .mark-suspicion").count() == 2, what="the events")
 
 
 # -- live, and what is not live ----------------------------------------------------------------------

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -106,6 +107,14 @@ def test_place_of_a_master_leads_back_to_its_name(call: Call, master: str) -> No
         "parts": ["kv db", master],
         "filters": {},
     }
+
+
+@pytest.mark.parametrize("master", HOSTILE)
+def test_path_holds_any_name_in_its_query(call: Call, master: str) -> None:
+    path = call("api.js", "m.path('events', {deployment: 'kv db', master: values[0], cursor: null})", master)
+    query = parse_qs(path.removeprefix("events?"), keep_blank_values=True, errors="surrogateescape")
+    assert path.isascii()
+    assert query == {"deployment": ["kv db"], "master": [master]}
 
 
 def test_filters_lead_back_and_nonsense_leads_nowhere(call: Call) -> None:
@@ -342,6 +351,22 @@ def test_topology_shows_who_disagrees_and_what_the_failover_left(call: Call) -> 
     }
 
 
+# -- the feed ----------------------------------------------------------------------------------------
+
+
+def test_event_that_several_daemons_heard_is_listed_as_often_as_it_was_said(call: Call) -> None:
+    def heard(run: str, offset: float, channel: str = "+sdown") -> dict[str, Any]:
+        return {"type": "event", "sentinel": S[0], "channel": channel, "payload": "m", "time": at(offset), "run": run}
+
+    lines = [
+        *(heard("a", 0), heard("b", 0.1), heard("a", 0.2, "-sdown"), heard("b", 0.3, "-sdown")),
+        # Said again, heard by the second first; then by one alone, long after and again.
+        *(heard("b", 1), heard("a", 0.9), heard("a", 20), heard("b", 30), heard("b", 31), heard("a", 32)),
+    ]
+    news = call("feed.js", "m.newsOf(values[0])", list(enumerate(lines)))
+    assert [entry for entry, _ in news] == [0, 2, 4, 6, 7, 8]
+
+
 # -- words -------------------------------------------------------------------------------------------
 
 
@@ -359,6 +384,11 @@ def test_what_happens_is_said_the_gravest_first(call: Call) -> None:
         ("suspected", "s1 gets no answer from the master; 2 Sentinels must say so before anything is done."),
         ("suspected", "s0 can't be heard."),
         ("suspected", "The replica 10.0.2.1:6000 has no link to the master."),
+    ]
+    tilted = [{"sentinel": f"s{n}", "state": "live" if n else "down", "tilt": True} for n in range(3)]
+    assert [text for _, text in happening(call, a_master(1, 3), tilted)] == [
+        "s0 can't be heard.",
+        "s1 and s2 are in TILT: they do not trust their clocks and start no failover.",
     ]
     [quiet] = happening(call, a_master(2, 3), voters[1:])
     assert quiet == ("ok", "All is well: 10.0.1.1:6379 is the master. 2 replicas follow, and 3 Sentinels agree.")

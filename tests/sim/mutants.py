@@ -78,7 +78,7 @@ MUTANTS = [
         "core/reach.py",
         "if (yield from self._held(phase)):",
         "if self._line.at in (None, phase.address) and (yield from self._held(phase)):",
-        (("if self._line.at == phase.address:", "if self._line.at in (phase.address, phase.next):"),),
+        (("if self._line.at == phase.address:", "if self._line.at in {phase.address, phase.next} - {None}:"),),
     ),
     Mutant(
         "never let a command give up",

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -114,6 +115,45 @@ def test_masters_come_in_pages_in_order_over_all_deployments() -> None:
         assert (await client.get("/api/v1/masters", params={"health": "down"})).json()["items"] == []
 
     ask(go, first, second)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/../b?c#d&e=f+g%41", "not\udcfftext", "\ufffd", "caf\xe9"])
+def test_query_holds_any_name_and_finds_that_alone(kept: Kept, name: str) -> None:
+    told = Told("kvdb", [name, "other", "not\ufffdtext"])
+    for each in told.names:
+        told.fail_over(each)
+        told.now += 60
+    kept.write(told.entries)
+
+    async def go(client: httpx.AsyncClient) -> None:
+        asked = quote(name, safe="", errors="surrogateescape")
+        for what in ("masters", "failovers", "switches", "events"):
+            answer = await client.get(f"/api/v1/{what}?deployment=kvdb&master={asked}")
+            assert {line["master"] for line in answer.json()["items"]} == {name}, what
+
+    ask(go, told, kept=kept)
+
+
+def test_master_is_found_in_each_deployment_that_has_it_and_in_pages() -> None:
+    deployments = [Told(of, ["mymaster1", of]) for of in "abc"]
+
+    async def go(client: httpx.AsyncClient) -> None:
+        async def asked(**more: str) -> tuple[list[str], str | None]:
+            body = (await client.get("/api/v1/masters", params={"master": "mymaster1", **more})).json()
+            assert {line["master"] for line in body["items"]} <= {"mymaster1"}
+            return [line["deployment"] for line in body["items"]], body["next"]
+
+        assert await asked() == (["a", "b", "c"], None)
+        first, cursor = await asked(limit="2")
+        assert first == ["a", "b"]
+        assert await asked(limit="2", cursor=str(cursor)) == (["c"], None)
+        assert await asked(deployment="b", health="ok") == (["b"], None)
+        assert await asked(health="down") == ([], None)
+        assert (await client.get("/api/v1/masters?master=none")).json()["items"] == []
+        answer = await client.get("/api/v1/masters?deployment=not%FFhere&master=m")
+        assert (answer.status_code, "'not\\udcffhere'" in answer.json()["detail"]) == (404, True)
+
+    ask(go, *deployments)
 
 
 def test_cursor_that_is_none_is_refused_with_a_sentence(kept: Kept) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import insert, select, text
 
 from switchmaster.errors import UsageError
 from switchmaster.journal.engine import connect, make_engine, shown
 from switchmaster.journal.errors import JournalUnavailable
 from switchmaster.journal.migrate import is_current, upgrade
 from switchmaster.journal.reader import open_reader
-from switchmaster.journal.schema import METADATA, plain, stored
+from switchmaster.journal.schema import METADATA, entries, plain, stored
 
 
 @pytest.fixture
@@ -39,6 +39,20 @@ def test_migration_that_is_cut_off_leaves_nothing(url: str) -> None:
         upgrade(connection)
         connection.rollback()
         assert not connection.execute(text("SELECT name FROM sqlite_master WHERE name = 'failovers'")).all()
+    engine.dispose()
+
+
+def test_journal_of_the_first_version_keeps_what_it_has(url: str) -> None:
+    engine = make_engine(url, writing=True)
+    told = {"time": 1.0, "type": "event", "master": "m", "observer": "0" * 32, "line": "{}"}
+    with connect(engine, url) as connection:
+        upgrade(connection, "0001")
+        assert not is_current(connection)
+        connection.execute(insert(entries).values(told))
+    with connect(engine, url) as connection:
+        upgrade(connection)
+        assert is_current(connection)
+        assert [row.master for row in connection.execute(select(entries))] == ["m"]
     engine.dispose()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,22 @@ def test_merging_does_not_depend_on_the_order() -> None:
     one = account(epoch=5, stages=("suspected", "electing"))
     other = account(at=1, new=B, outcome="completed", closed=True, stages=("electing", "switched"))
     assert merged([("a", one), ("b", other)]).line == merged([("b", other), ("a", one)]).line
+
+
+def test_whole_that_nobody_saw_from_end_to_end_is_told_by_wall_clocks() -> None:
+    def part(at: float, *stages: tuple[str, float]) -> Account:
+        said = [
+            {"stage": name, "time": iso(T + time), "sentinel": "s1", "by": name, "elapsed": time - at}
+            for name, time in stages
+        ]
+        return replace(account(epoch=5, at=at), line={"stages": said, "durations": {"total": stages[-1][1] - at}})
+
+    first, second = part(0, ("suspected", 0), ("electing", 1)), part(2, ("switched", 2), ("settled", 5))
+    line = merged([("a", first), ("b", second)]).line
+    assert (line["durations"]["total"], line["estimated"]) == (5, ["total"])
+    everything = part(0.5, ("suspected", 0.5), ("settled", 4))
+    line = merged([("a", first), ("b", second), ("c", everything)]).line
+    assert (line["durations"]["total"], line["estimated"]) == (3.5, [])
 
 
 # -- what was missed -------------------------------------------------------------------------------

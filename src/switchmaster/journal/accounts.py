@@ -5,8 +5,8 @@ Rules, all of them in this file:
 
 1. Two accounts are of one failover (`same_failover`) where their epochs are equal and their new addresses do not
    contradict; or, where one has no epoch, where they left the same master and overlap in time.
-2. Merged (`merged`), the fullest account leads. A stage keeps the earliest time and everybody who said so; what one
-   has not seen is taken from the others.
+2. Merged (`merged`), the fullest account leads: a stage keeps the time that it has there, for clocks differ, and
+   everybody who said so. What it has not seen is taken from the others.
 3. Durations are measured by one observer's monotonic clock. Where no single one saw both ends, they are taken from
    the wall clock and named in ``estimated``.
 
@@ -279,13 +279,21 @@ def _replicas(stages: Sequence[Line]) -> list[Line]:
 
 def _durations(whole: Line, lines: Sequence[Line]) -> Line:
     durations: dict[str, float] = {}
+    ordered = sorted(whole["stages"], key=lambda stage: stage["time"] or "")
+    ends = {_key(stage) for stage in (*ordered[:1], *ordered[-1:])}
     for line in lines:
+        saw_both = ends <= {_key(stage) for stage in line.get("stages", ())}
         for name, seconds in line.get("durations", {}).items():
-            # The whole is the longest that one of them saw.
-            durations[name] = (
-                max(seconds, durations.get(name, 0.0)) if name == "total" else durations.get(name, seconds)
-            )
+            if name != "total":
+                durations.setdefault(name, seconds)
+            elif saw_both:
+                durations[name] = max(seconds, durations.get(name, 0.0))
     estimated = []
+    if ordered and "total" not in durations:
+        begun, done = from_iso(ordered[0]["time"]), from_iso(ordered[-1]["time"])
+        if begun is not None and done is not None:
+            durations["total"] = round(done - begun, 6)
+            estimated.append("total")
     moments = {stage["stage"]: from_iso(stage["time"]) for stage in reversed(whole["stages"])}
     for name, (start, end) in _SPANS.items():
         begun, done = moments.get(start), moments.get(end)

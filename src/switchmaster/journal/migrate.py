@@ -30,12 +30,13 @@ def is_current(connection: Connection) -> bool:
     return MigrationContext.configure(connection).get_current_revision() == head
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str = "head") -> None:
     """
     Run what is missing, inside the caller's transaction: it is all there afterwards, or nothing.
 
     Args:
         connection: of a writing engine, so that two daemons that start together don't both do it.
+        revision: up to which; this version's unless told otherwise.
 
     Raises:
         UsageError: the database was made by a later version of switchmaster.
@@ -45,7 +46,7 @@ def upgrade(connection: Connection) -> None:
     config = _config()
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except CommandError as error:
         raise UsageError(
             f"the journal was made by a later version of switchmaster than this one ({error}); install that version, "

@@ -188,7 +188,7 @@ class Reader:
         self, after: int = 0, limit: int = 100, types: Sequence[str] = (), failover: str | None = None
     ) -> list[tuple[int, Line]]:
         """
-        Return the stream, oldest first.
+        Return the stream, oldest first; each line has the run of a daemon that told it as ``run`` (see `observers`).
 
         Args:
             after: the last id that is known.
@@ -205,9 +205,10 @@ class Reader:
             where.append(entries.c.type.in_(types))
         if failover is not None:
             where.append(entries.c.failover == failover)
-        asked = select(entries.c.id, entries.c.line).where(*where).order_by(entries.c.id).limit(_check(limit))
+        columns = (entries.c.id, entries.c.observer, entries.c.line)
+        asked = select(*columns).where(*where).order_by(entries.c.id).limit(_check(limit))
         with connect(self._engine, self._url) as connection:
-            return [(row.id, json.loads(row.line)) for row in connection.execute(asked)]
+            return [(row.id, json.loads(row.line) | {"run": row.observer}) for row in connection.execute(asked)]
 
     def told(
         self,
@@ -221,7 +222,7 @@ class Reader:
         until: float | None = None,
     ) -> Page:
         """
-        Return the stream newest first; each line has its id there as ``entry``.
+        Return the stream newest first; each line has its id there as ``entry``, and its ``run`` as of `entries`.
 
         Args:
             since: seconds since 1970: what was heard then or later.
@@ -243,7 +244,8 @@ class Reader:
         if until is not None:
             where.append(entries.c.time < until)
         rows = self._page(entries, entries.c.id, entries.c.id, where, cursor, limit)
-        return Page([json.loads(row.line) | {"entry": row.id} for row in rows[:limit]], _next(rows, limit, "id"))
+        items = [json.loads(row.line) | {"entry": row.id, "run": row.observer} for row in rows[:limit]]
+        return Page(items, _next(rows, limit, "id"))
 
     def last_entry(self) -> int:
         """Return the newest id of the stream, 0 where there is none."""
@@ -299,7 +301,8 @@ class Reader:
         if cursor is not None:
             time, place = _read_cursor(cursor)
             last = _read_id(place) if id.type.python_type is int else place
-            asked = asked.where(or_(moment < time, and_(moment == time, id < last)))
+            # The first condition follows from the second; it is where the database begins to look.
+            asked = asked.where(id < last if moment is id else and_(moment <= time, or_(moment < time, id < last)))
         self._check_there()
         with connect(self._engine, self._url) as connection:
             return connection.execute(asked).all()

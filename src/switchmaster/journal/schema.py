@@ -4,6 +4,8 @@ The tables, for SQLAlchemy Core; the migrations make them, this module only name
 Times are seconds since 1970. Columns are what is searched by; what a reader gets is the JSON of ``line`` or
 ``record``, ASCII only, so that text from the network (NUL, bytes that were not UTF-8) passes through any database.
 `stored` does the same for names in columns.
+
+Each list of the API has an index that gives its order too, so that a page costs what is on it.
 """
 
 from __future__ import annotations
@@ -94,9 +96,15 @@ entries = Table(
     Column("line", Text, nullable=False),
     Index("entries_time", "time"),
     Index("entries_failover", "failover"),
+    Index("entries_master", "master", "id"),
+    Index("entries_master_time", "master", "time"),
     sqlite_autoincrement=True,
 )
-"""The stream: everything in the order of its commit."""
+"""
+The stream: everything in the order of its commit.
+
+No index begins with the deployment: SQLite would take it where only that is asked for, and sort all that there is.
+"""
 
 switches = Table(
     "switches",
@@ -112,8 +120,13 @@ switches = Table(
     Column("line", Text, nullable=False),
     UniqueConstraint("deployment", "master", "incarnation", "epoch", "host", "port", name="switches_once"),
     Index("switches_time", "time"),
+    Index("switches_deployment", "deployment", "time", "id"),
+    Index("switches_master", "deployment", "master", "time", "id"),
     sqlite_autoincrement=True,
 )
+
+_NARROWED: Final = ("attempted", "outcome", "kind", "missed", "acknowledged", "master")
+"""By what a list of failovers is narrowed: in its index, so that rows that are left out are not read."""
 
 failovers = Table(
     "failovers",
@@ -138,8 +151,9 @@ failovers = Table(
     Column("acknowledged", Double),
     Column("line", Text, nullable=False),
     UniqueConstraint("deployment", "master", "incarnation", "epoch", "new_host", "new_port", name="failovers_once"),
-    Index("failovers_started", "started", "id"),
-    Index("failovers_master", "deployment", "master", "started"),
+    Index("failovers_started", "started", "id", *_NARROWED),
+    Index("failovers_deployment", "deployment", "started", "id", *_NARROWED),
+    Index("failovers_master", "deployment", "master", "started", "id"),
 )
 """One row for each attempt, merged from all its observations."""
 

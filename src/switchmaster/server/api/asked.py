@@ -1,9 +1,15 @@
-"""What requests may say, in the terms of FastAPI: parameters that several routes share."""
+"""
+What requests may say, in the terms of FastAPI: parameters that several routes share.
+
+A name may hold any bytes. In a query it is percent-encoded; bytes that are not UTF-8 (``%FF``) become lone surrogates
+(``surrogateescape``), which is how answers spell them (``"\\udcff"``).
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Final, Literal, TypeAlias
+from urllib.parse import parse_qs
 
 from fastapi import Depends, Path, Query, Request
 from pydantic import AwareDatetime, BeforeValidator
@@ -46,9 +52,35 @@ def rfc3339(value: Any) -> Any:
     return value
 
 
+def deployment_of(
+    request: Request,
+    deployment: Annotated[str | None, Query(max_length=1_000, description="Only of this deployment.")] = None,
+) -> str | None:
+    """Return the deployment that is meant."""
+    return _exact(request, "deployment", deployment)
+
+
+def master_of(
+    request: Request,
+    master: Annotated[
+        str | None, Query(max_length=2_000, description="Only of this master; bytes that are not UTF-8 as `%FF`.")
+    ] = None,
+) -> str | None:
+    """Return the master that is meant."""
+    return _exact(request, "master", master)
+
+
+def _exact(request: Request, parameter: str, read: str | None) -> str | None:
+    """Return a parameter's text as it was sent: the framework puts U+FFFD in place of bytes that are not UTF-8."""
+    if read is None or "\ufffd" not in read:
+        return read
+    query: str = request.scope["query_string"].decode("latin-1")
+    return parse_qs(query, keep_blank_values=True, errors="surrogateescape")[parameter][-1]
+
+
 StateOf: TypeAlias = Annotated[State, Depends(state_of)]
-Deployment: TypeAlias = Annotated[str | None, Query(max_length=1_000, description="Only of this deployment.")]
-Master: TypeAlias = Annotated[str | None, Query(max_length=2_000, description="Only of this master.")]
+Deployment: TypeAlias = Annotated[str | None, Depends(deployment_of)]
+Master: TypeAlias = Annotated[str | None, Depends(master_of)]
 Limit: TypeAlias = Annotated[int, Query(ge=1, le=1_000, description="Items of the page at most.")]
 Cursor: TypeAlias = Annotated[str | None, Query(max_length=10_000, description="`next` of the page before.")]
 Moment: TypeAlias = Annotated[AwareDatetime, BeforeValidator(rfc3339)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 
 from ...core.counters import LinkCounters
@@ -23,6 +23,7 @@ from .answers import rendered
 from .state import State
 
 __all__ = [
+    "all_masters",
     "deployment_line",
     "master_page",
     "same_address",
@@ -139,14 +140,21 @@ def sentinel_lines(
     return lines
 
 
+def all_masters(topologies: Iterable[Topology]) -> Iterator[tuple[str, MasterState]]:
+    """Yield all masters, each with its deployment, in order of name in each deployment."""
+    for topology in topologies:
+        for _, state in sorted(topology.masters.items()):
+            yield topology.deployment, state
+
+
 def master_page(
-    topologies: Iterable[Topology], cursor: str | None, limit: int, health: str | None = None
+    masters: Iterable[tuple[str, MasterState]], cursor: str | None, limit: int, health: str | None = None
 ) -> tuple[list[Line], str | None]:
     """
-    Return a page of masters, in order of deployment and name.
+    Return a page of masters.
 
     Args:
-        topologies: in order of deployment.
+        masters: each with its deployment, in order of deployment and name.
         cursor: of the page; None for the first.
         limit: masters at most.
         health: only those that stand so; None for all.
@@ -158,16 +166,15 @@ def master_page(
         UsageError: the cursor is none of ours.
     """
     after = None if cursor is None else _read_cursor(cursor)
-    found: list[tuple[Place, MasterState]] = []
-    for topology in topologies:
-        for name, state in sorted(topology.masters.items()):
-            place = (topology.deployment, name)
-            if (after is not None and place <= after) or (health is not None and state.health != health):
-                continue
-            if len(found) == limit:
-                return [told_master(at[0], one) for at, one in found], _cursor(found[-1][0])
-            found.append((place, state))
-    return [told_master(at[0], one) for at, one in found], None
+    found: list[tuple[str, MasterState]] = []
+    for of, state in masters:
+        if (after is not None and (of, state.name) <= after) or (health is not None and state.health != health):
+            continue
+        if len(found) == limit:
+            last, one = found[-1]
+            return [told_master(*each) for each in found], _cursor((last, one.name))
+        found.append((of, state))
+    return [told_master(*each) for each in found], None
 
 
 def same_address(one: Address, other: Address) -> bool:

@@ -12,8 +12,8 @@ from ...core.topology import Topology
 from ..exposure import Http
 from . import shapes
 from .answers import answer, etag_of, page
-from .asked import ERRORS, Cursor, Deployment, Limit, StateOf
-from .beliefs import deployment_line, master_page, sentinel_lines, status_body, told_master, topology_body
+from .asked import ERRORS, Cursor, Deployment, Limit, Master, StateOf
+from .beliefs import all_masters, deployment_line, master_page, sentinel_lines, status_body, told_master, topology_body
 
 __all__ = ["make_live_routes"]
 
@@ -60,13 +60,17 @@ def _add_masters(router: APIRouter) -> None:
         request: Request,
         state: StateOf,
         deployment: Deployment = None,
+        master: Master = None,
         health: Annotated[shapes.Health | None, Query(description="Only those that stand so.")] = None,
         cursor: Cursor = None,
         limit: Limit = 100,
     ) -> Response:
         """What is believed of each master, in order of deployment and name."""
-        topologies = [topology for _, topology in await state.looks(deployment)]
-        lines, following = await asyncio.to_thread(master_page, topologies, cursor, limit, health)
+        if master is None:
+            found = all_masters([topology for _, topology in await state.looks(deployment)])
+        else:
+            found = iter(state.having(master, deployment))
+        lines, following = await asyncio.to_thread(master_page, found, cursor, limit, health)
         return answer(request, page(lines, following))
 
     @router.get("/api/v1/masters/{name:path}", response_model=shapes.MasterLine)

@@ -227,7 +227,7 @@ class SwitchPage(_Page):
 
 
 class LinePage(_Page):
-    """Lines of any type, each with its place in the stream as `entry`."""
+    """Lines of any type, each with its place in the stream as `entry`, and who told it as `run` (of `/observers`)."""
 
     items: list[dict[str, Any]]
 

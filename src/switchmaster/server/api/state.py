@@ -129,6 +129,20 @@ class State:
             found.append((watched, watched.topology))
         return found
 
+    def having(self, name: str, deployment: str | None) -> list[tuple[str, MasterState]]:
+        """
+        Return what is believed of the masters of a name, each with its deployment, in the order of these.
+
+        Args:
+            name: the masters'.
+            deployment: the one that the request names; None for all.
+
+        Raises:
+            ProblemError: there is no deployment of that name.
+        """
+        found, _ = self._look_up(name, deployment)
+        return [(of, state) for of, _, state in found]
+
     def the_one(self, name: str, deployment: str | None) -> tuple[str, Watched]:
         """
         Return the deployment that has a master of that name, with its own name.
@@ -140,21 +154,26 @@ class State:
         Raises:
             ProblemError: none has it, or several have.
         """
-        found: list[tuple[str, Watched]] = []
-        error: SwitchmasterError | None = None
-        for of, watched in self.chosen(deployment).items():
-            try:
-                watched.state(name)
-            except (UnknownMaster, WatcherClosed) as why:
-                error = why
-            else:
-                found.append((of, watched))
+        found, error = self._look_up(name, deployment)
         if len(found) > 1:
-            names = ", ".join(repr(of) for of, _ in found)
+            names = ", ".join(repr(of) for of, *_ in found)
             raise ProblemError(409, f"several deployments have a master named {name!r}: {names}; add ?deployment=NAME")
         if not found:
             raise ProblemError(404, "no deployment is watched" if error is None else str(error))
-        return found[0]
+        return found[0][:2]
+
+    def _look_up(
+        self, name: str, deployment: str | None
+    ) -> tuple[list[tuple[str, Watched, MasterState]], SwitchmasterError | None]:
+        """Return who has a master of that name, and why one has it not."""
+        found: list[tuple[str, Watched, MasterState]] = []
+        error: SwitchmasterError | None = None
+        for of, watched in self.chosen(deployment).items():
+            try:
+                found.append((of, watched, watched.state(name)))
+            except (UnknownMaster, WatcherClosed) as why:
+                error = why
+        return found, error
 
     def close(self) -> None:
         """End all streams and questions."""

@@ -2,6 +2,7 @@
 
 const LIMIT = 15_000; // ms
 const STORED = "switchmaster.token";
+const BYTE = /^[\udc80-\udcff]$/;
 
 export class ApiError extends Error {
   constructor(status, detail, retry = null) {
@@ -81,11 +82,18 @@ export async function problemOf(answer) {
   return new ApiError(answer.status, String(detail), Number.isFinite(retry) && retry > 0 ? retry : null);
 }
 
-/** A path with its parameters; those that are null or empty are left out. */
+/** A path with its parameters; those that are null are left out. */
 export function path(base, parameters = {}) {
-  const query = new URLSearchParams();
+  const query = [];
   for (const [name, value] of Object.entries(parameters))
     for (const one of Array.isArray(value) ? value : [value])
-      if (one !== null && one !== undefined && one !== "") query.append(name, one);
-  return query.size ? `${base}?${query}` : base;
+      if (one !== null && one !== undefined) query.push(`${name}=${encode(String(one))}`);
+  return query.length ? `${base}?${query.join("&")}` : base;
+}
+
+/** A text as a query has it: a byte that was not UTF-8, which JSON has as a lone surrogate, is that byte again. */
+function encode(text) {
+  const one = (c) =>
+    BYTE.test(c) ? `%${(c.charCodeAt(0) - 0xdc00).toString(16)}` : encodeURIComponent(c.toWellFormed());
+  return [...text].map(one).join("");
 }

@@ -1,6 +1,6 @@
 // What the overview needs of a whole topology, worked out once for each answer: pure, and quick for 10,000 masters.
 
-import { HEALTH, disagrees, healthOf, troubles } from "./words.js";
+import { HEALTH, disagrees, healthOf, inTilt, troubles } from "./words.js";
 
 /** By what masters can be filtered: key and words. */
 export const FILTERS = { ...HEALTH, disagree: "Disagreement" };
@@ -8,8 +8,8 @@ export const FILTERS = { ...HEALTH, disagree: "Disagreement" };
 /**
  * Digest the topologies of all deployments.
  *
- * Returns {masters, numbers (by key of FILTERS), urgent ([{master, told}], the gravest first), deaf (deployments with
- * Sentinels that are not heard: [{topology, silent}]), voters (how many Sentinels)}.
+ * Returns {masters, numbers (by key of FILTERS), urgent ([{master, told}], the gravest first), ailing (deployments with
+ * Sentinels that are not heard or in TILT: [{topology, silent, tilted}]), voters (how many Sentinels)}.
  */
 export function digest(topologies) {
   const masters = topologies.flatMap((topology) => topology.masters);
@@ -22,11 +22,15 @@ export function digest(topologies) {
     .map((master) => ({ master, told: troubles(master, []) }))
     .filter(({ told }) => told.length)
     .sort((a, b) => rank(a.master) - rank(b.master));
-  const deaf = topologies
-    .map((topology) => ({ topology, silent: topology.sentinels.filter((one) => one.state !== "live") }))
-    .filter(({ silent }) => silent.length);
+  const ailing = topologies
+    .map((topology) => ({
+      topology,
+      silent: topology.sentinels.filter((one) => one.state !== "live").length,
+      tilted: topology.sentinels.filter(inTilt).length,
+    }))
+    .filter(({ silent, tilted }) => silent || tilted);
   const voters = topologies.reduce((sum, topology) => sum + topology.sentinels.length, 0);
-  return { masters, numbers, urgent, deaf, voters };
+  return { masters, numbers, urgent, ailing, voters };
 }
 
 /** Those masters, in their order, that stand as `wanted` says (a key of FILTERS, or empty) and have all words. */

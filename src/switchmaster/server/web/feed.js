@@ -3,12 +3,13 @@
 import { path } from "./api.js";
 import { h, update } from "./dom.js";
 import { empty, icon, name, timeOfDay } from "./parts.js";
-import { addressable, toFailover } from "./routes.js";
-import { shown } from "./text.js";
+import { toFailover } from "./routes.js";
+import { seconds, shown } from "./text.js";
 import { lineWords } from "./words.js";
 
 const PAGE = 60;
 const MOST = 600; // lines that are kept; the oldest go first
+const APART = 5; // seconds by which daemons' clocks, and the moments at which they hear, may differ
 const DECISIONS = new Set(["switch", "failover", "notice", "action"]);
 
 export class Feed {
@@ -38,11 +39,9 @@ export class Feed {
 
   /** Load a page: the newest where there is no cursor. */
   async load(cursor = null) {
-    const master = addressable(this.master) ? this.master : null;
+    const { deployment, master } = this;
     try {
-      const { body } = await this.#api.get(
-        path("events", { deployment: this.deployment, master, cursor, limit: PAGE }),
-      );
+      const { body } = await this.#api.get(path("events", { deployment, master, cursor, limit: PAGE }));
       for (const line of body.items) this.#take(line, line.entry);
       if (cursor !== null || !this.#loaded) this.#next = body.next;
       [this.#loaded, this.#error] = [true, ""];
@@ -113,16 +112,34 @@ export class Feed {
   }
 }
 
-/** Without what says the same again: a failover is told anew with each witness, and is news with each stage. */
-function newsOf(oldestFirst) {
+/** Without what says the same again: a failover is told anew with each witness, an event by each daemon. */
+export function newsOf(oldestFirst) {
   const stages = new Map();
+  const isFirst = firstOfDaemons();
   return oldestFirst.filter(([, line]) => {
+    if (line.type === "event") return isFirst(line);
     if (line.type !== "failover") return true;
     const stage = `${line.outcome} ${line.stages.length}`;
     const news = stages.get(line.id) !== stage;
     stages.set(line.id, stage);
     return news;
   });
+}
+
+/** Give what says whether no other daemon has told that event already: a Sentinel may say the same several times. */
+function firstOfDaemons() {
+  const said = new Map(); // by what was said: when, how often, and how often each daemon has told it
+  return ({ sentinel, channel, payload, time, run }) => {
+    const key = [sentinel, channel, payload].join("\n");
+    const at = seconds(time);
+    const last = said.get(key);
+    const same = last && Math.abs(at - last.at) <= APART ? last : { times: 0, by: new Map() };
+    const told = (same.by.get(run) ?? 0) + 1;
+    same.by.set(run, told);
+    const first = told > same.times;
+    said.set(key, { ...same, at: first ? at : same.at, times: Math.max(told, same.times) });
+    return first;
+  };
 }
 
 function drawLine(entry, line) {

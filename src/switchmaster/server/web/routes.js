@@ -24,11 +24,6 @@ export function decode(text) {
   );
 }
 
-/** Whether a name can stand in a request's path and query, and comes back as it was. */
-export function addressable(name) {
-  return name.isWellFormed() && !["", ".", ".."].includes(name);
-}
-
 export const toOverview = (filters = {}) => withFilters("#/", filters);
 export const toMaster = (deployment, master) => `#/masters/${encode(deployment)}/${encode(master)}`;
 export const toHistory = (filters = {}) => withFilters("#/failovers", filters);
@@ -46,9 +41,9 @@ export function parse(hash) {
     const parts = before.split("/").slice(1).map(decode);
     const pairs = query
       .split("&")
-      .filter(Boolean)
-      .map((pair) => pair.split("="));
-    const filters = Object.fromEntries(pairs.map(([name, value = ""]) => [name, decode(value)]));
+      .map((pair) => pair.split("=", 2))
+      .filter(([, value]) => value);
+    const filters = Object.fromEntries(pairs.map(([name, value]) => [name, decode(value)]));
     if (before === "" || before === "/") return { page: "overview", parts: [], filters };
     if (parts[0] === "masters" && parts.length === 3) return { page: "master", parts: parts.slice(1), filters };
     if (parts[0] === "failovers" && parts.length === 1) return { page: "history", parts: [], filters };

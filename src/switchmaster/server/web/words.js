@@ -1,6 +1,6 @@
 // What the daemon's lines mean, in words. Pure functions: lines in, text out; names in the text are `shown`.
 
-import { address, bytes, count, day, duration, list, shown } from "./text.js";
+import { address, bytes, count, day, duration, list, sameAddress, shown } from "./text.js";
 
 export const HEALTH = {
   "failing-over": "Failing over",
@@ -62,6 +62,9 @@ export function suspects(master, sentinel) {
   return !promoted(master) && master.down_by.includes(sentinel);
 }
 
+/** Whether a Sentinel is in TILT, as far as it is heard. */
+export const inTilt = (sentinel) => sentinel.tilt && sentinel.state === "live";
+
 /** Whether Sentinels disagree and no failover explains it: after one, some give the old address for a while. */
 export function disagrees(master) {
   return !promoted(master) && (master.disagreeing ?? []).length > 0;
@@ -103,13 +106,24 @@ export function failoverNow(failover) {
 export function failoverTold(failover) {
   const { outage } = failover.durations ?? {};
   const took = outage === undefined ? "" : `, ${duration(outage)} after the first suspicion`;
-  if (failover.missed) return `This daemon was away: the master moved to ${address(failover.new)} meanwhile.`;
+  if (failover.missed) return missedTold(failover);
   if (failover.outcome === "completed")
     return `${address(failover.new)} took over from ${address(failover.old)}${took}.`;
   if (failover.outcome === "aborted")
     return `No replica took over from ${address(failover.old)}${failover.reason ? `: ${shown(failover.reason)}` : ""}.`;
   return failoverNow(failover);
 }
+
+/** What the epochs and addresses before and after tell of a failover that nobody heard. */
+function missedTold({ old, new: now, away }) {
+  const moved = sameAddress(old, now)
+    ? `the epoch rose from ${epochs(away)}, and the master is ${address(now)} as before`
+    : `the master moved ${old ? `from ${address(old)} ` : ""}to ${address(now)} meanwhile`;
+  return `No daemon heard it: ${moved}.`;
+}
+
+/** The epochs between which something was missed. */
+export const epochs = (away) => (away?.epochs ?? []).map((epoch) => epoch ?? "unknown").join(" to ");
 
 /**
  * What is happening to a master now: sentences, the gravest first, each {level, text}; one, if all is well.
@@ -159,9 +173,11 @@ function sayOfSentinels(master, sentinels, say) {
   if (silent.length && silent.length === sentinels.length)
     say("unknown", "No Sentinel is heard: this is the last belief.");
   else if (silent.length) say("suspected", `${names(silent)} can't be heard.`);
-  const tilted = sentinels.filter((sentinel) => sentinel.tilt).map((sentinel) => sentinel.sentinel);
-  if (tilted.length)
+  const tilted = sentinels.filter(inTilt).map((sentinel) => sentinel.sentinel);
+  if (tilted.length === 1)
     say("suspected", `${names(tilted)} is in TILT: it does not trust its clock and starts no failover.`);
+  else if (tilted.length)
+    say("suspected", `${names(tilted)} are in TILT: they do not trust their clocks and start no failover.`);
 }
 
 function sayOfReplicas(master, say) {
@@ -247,8 +263,10 @@ export function lineWords(line) {
     return words ?? shown(line.payload);
   }
   if (line.type === "switch") return `Switch to ${address(line.new)}: ${shown(line.why)}`;
-  if (line.type === "witness")
-    return `${count(line.witnesses.length, "Sentinel")} confirm the switch to ${address(line.new)}`;
+  if (line.type === "witness") {
+    const { length } = line.witnesses;
+    return `${count(length, "Sentinel")} ${length === 1 ? "confirms" : "confirm"} the switch to ${address(line.new)}`;
+  }
   if (line.type === "failover") return `Failover: ${stageWords(line)}`;
   return shown(line.text ?? line.type);
 }

@@ -6,7 +6,7 @@
 import { s } from "../dom.js";
 import { icon } from "../parts.js";
 import { address, middle, sameAddress, shown } from "../text.js";
-import { healthOf, lag, lagWords, lags, linkWords, promoted, suspects } from "../words.js";
+import { healthOf, inTilt, lag, lagWords, lags, linkWords, promoted, suspects } from "../words.js";
 
 const NARROW = 640; // px; below it there are two columns
 const BOX = { height: 58, gap: 16 };
@@ -93,7 +93,7 @@ function sentinelBox(master, sentinel) {
   else if (lags(master, opinion)) [level, words] = ["failing-over", "gives the old one"];
   else if (!opinion.agrees) [level, words] = ["suspected", "disagrees"];
   else if (suspects(master, sentinel.sentinel)) [level, words] = ["suspected", "says it is down"];
-  if (sentinel.tilt) [level, words] = ["suspected", "in TILT"];
+  if (inTilt(sentinel)) [level, words] = ["suspected", "in TILT"];
   return { id: sentinel.sentinel, kind: "sentinel", level, words: `Sentinel, ${words}`, live, opinion, leads };
 }
 

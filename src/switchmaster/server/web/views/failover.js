@@ -17,9 +17,9 @@ import {
   timeOfDay,
   took,
 } from "../parts.js";
-import { addressable, toMaster } from "../routes.js";
+import { toMaster } from "../routes.js";
 import { count, duration, seconds, shown } from "../text.js";
-import { DURATIONS, STAGES, failoverTold } from "../words.js";
+import { DURATIONS, STAGES, epochs, failoverTold } from "../words.js";
 
 const STEPS = [["Stage"], ["After", "number"], ["At"], ["Said first by"], ["And by"]];
 const EVENTS = 1_000; // of one failover at most
@@ -59,12 +59,11 @@ export function makeFailover({ live, api, parts: [id], act }) {
     const begin = seconds(failover.time);
     const last = Math.max(...failover.stages.map((stage) => seconds(stage.time) ?? 0), seconds(failover.ended) ?? 0);
     const until = failover.closed ? iso(last + AFTER) : null;
-    const { deployment } = failover;
-    const master = addressable(failover.master) ? failover.master : null;
+    const { deployment, master } = failover;
     try {
       const wanted = { type: "event", deployment, master, since: iso(begin - BEFORE), until, limit: EVENTS };
       const { body } = await api.get(path("events", wanted));
-      for (const line of body.items) if (line.master === failover.master) events.set(line.entry, line);
+      for (const line of body.items) events.set(line.entry, line);
       problem = "";
     } catch (error) {
       problem = error.message;
@@ -99,17 +98,20 @@ export function makeFailover({ live, api, parts: [id], act }) {
     renderTimeline(failover);
     update(
       steps,
-      table(
-        "Stages",
-        STEPS,
-        failover.stages.map((stage, index) => stepRow(stage, index, failover)),
-      ),
+      failover.stages.length
+        ? table(
+            "Stages",
+            STEPS,
+            failover.stages.map((stage, index) => stepRow(stage, index, failover)),
+          )
+        : empty("No stage of it was heard."),
     );
     update(said, comments(failover));
     form.render();
   }
 
   function renderDurations(failover) {
+    const { away } = failover;
     const known = DURATIONS.filter(([key]) => failover.durations[key] !== undefined);
     const estimated = new Set(failover.estimated ?? []);
     update(
@@ -129,9 +131,11 @@ export function makeFailover({ live, api, parts: [id], act }) {
           )
         : empty("Nothing of it could be timed."),
       facts([
-        ["Began", time(failover.time)],
+        ["Began", failover.missed ? null : time(failover.time)],
+        ["Not before", away ? time(away.after) : null],
+        ["Not after", away ? time(away.before) : null],
         ["Kind", failover.kind ? shown(failover.kind) : "not known"],
-        ["Epoch", failover.epoch ?? "not known"],
+        ["Epoch", away ? epochs(away) : (failover.epoch ?? "not known")],
         ["Led by", failover.leader ? name(failover.leader) : "not known"],
         [
           "Agreed",
@@ -156,7 +160,7 @@ export function makeFailover({ live, api, parts: [id], act }) {
     const offered = Object.entries(SPANS).filter(([key]) => layout && seen.has(key));
     update(spans, offered.length > 1 ? offered.map(([key, words]) => spanButton(key, words, key === span)) : null);
     if (!layout) {
-      update(drawing, failover.missed ? empty("Nothing of it was heard: this daemon was away.") : null);
+      update(drawing, failover.missed ? empty("Nothing of it was heard: no daemon was there.") : null);
       update(legend);
       return;
     }
@@ -252,7 +256,10 @@ function newer(line, answer) {
 const iso = (at) => new Date(at * 1000).toISOString();
 
 function stepRow(stage, index, failover) {
-  const after = stage.elapsed ?? seconds(stage.time) - seconds(failover.stages[0].time);
+  // Each daemon's own clock begins at the first stage that it heard: several have only their wall clocks in common.
+  const alone = (failover.observers ?? []).length < 2;
+  const begin = Math.min(...failover.stages.map((one) => seconds(one.time)));
+  const after = (alone ? stage.elapsed : null) ?? seconds(stage.time) - begin;
   const who = stage.sentinel ? name(stage.sentinel) : stage.by === "ROLE" ? "the node itself" : "–";
   const what = [
     STAGES[stage.stage] ?? shown(stage.stage),

@@ -121,7 +121,7 @@ function row(line) {
   return {
     key: line.id,
     cells: [
-      h("a", { href: toFailover(line.id) }, time(line.time)),
+      [line.missed ? "before " : null, h("a", { href: toFailover(line.id) }, time(line.time))],
       h(
         "span",
         {},

@@ -5,9 +5,9 @@ import { h, update } from "../dom.js";
 import { drawTopology, layoutTopology } from "../drawing/topology.js";
 import { Feed } from "../feed.js";
 import { empty, facts, healthState, icon, missing, name, place, state, table, time, timeAgo } from "../parts.js";
-import { addressable, toFailover, toHistory } from "../routes.js";
+import { toFailover, toHistory } from "../routes.js";
 import { address, count, shown } from "../text.js";
-import { OUTCOME, happening, healthOf, lag, lagWords, lags, linkWords, suspects } from "../words.js";
+import { OUTCOME, happening, healthOf, inTilt, lag, lagWords, lags, linkWords, suspects } from "../words.js";
 
 const REPLICAS = [
   ["Replica"],
@@ -26,28 +26,21 @@ const SENTINELS = [
 ];
 
 export function makeMaster({ live, api, parts: [deployment, called] }) {
-  // What no path can hold is looked up among all masters of the deployment.
-  const one = addressable(called) && addressable(deployment);
-  const ofDeployment = addressable(deployment) ? { deployment } : {};
-  const source = one ? path(`masters/${encodeURIComponent(called)}`, { deployment }) : path("topology", ofDeployment);
-  const voters = path("sentinels", ofDeployment);
-  const newest = one ? path("failovers", { deployment, master: called, limit: 1 }) : null;
+  // In a query, for no path can hold every name: "..", or bytes that are no text.
+  const source = path("masters", { deployment, master: called });
+  const voters = path("sentinels", { deployment });
+  const newest = path("failovers", { deployment, master: called, limit: 1 });
   const head = h("div", { class: "head" });
   const words = h("div", { class: "situation", "aria-live": "polite" });
   const drawing = h("figure", { class: "drawing" });
   const known = h("div", {});
   const feed = new Feed(api, deployment, called, () => {});
 
-  function current() {
-    const answer = live.get(source).value;
-    if (!answer || one) return answer;
-    const topology = answer.items.find((item) => item.deployment === deployment);
-    return topology?.masters.find((master) => master.master === called) ?? null;
-  }
+  const current = () => live.get(source).value?.items[0] ?? null;
 
   function render() {
     const master = current();
-    const sentinels = (live.get(voters).value?.items ?? []).filter((sentinel) => sentinel.deployment === deployment);
+    const sentinels = live.get(voters).value?.items ?? [];
     update(
       head,
       h("p", { class: "crumbs" }, "Master of ", name(deployment)),
@@ -82,7 +75,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
 
   /** The newest failover that the journal has: of the belief's own it knows the id. */
   function newestFailover() {
-    return newest ? (live.get(newest).value?.items[0] ?? null) : null;
+    return live.get(newest).value?.items[0] ?? null;
   }
 
   function underWay() {
@@ -103,13 +96,11 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
         "section",
         { "aria-labelledby": "feed" },
         h("h2", { id: "feed" }, "What was told"),
-        one
-          ? h("p", {}, h("a", { href: toHistory({ deployment, master: called }) }, "All failovers of this master"))
-          : null,
+        h("p", {}, h("a", { href: toHistory({ deployment, master: called }) }, "All failovers of this master")),
         feed.element,
       ),
     ],
-    needs: newest ? [source, voters, newest] : [source, voters],
+    needs: [source, voters, newest],
     render,
     told: (line, entry) => feed.told(line, entry),
     opened: () => feed.load(),
@@ -211,7 +202,7 @@ function sentinelRow(sentinel, master, now) {
   return {
     key: sentinel.sentinel,
     cells: [
-      h("span", {}, name(sentinel.sentinel), sentinel.tilt ? state("suspected", "TILT") : null),
+      h("span", {}, name(sentinel.sentinel), inTilt(sentinel) ? [" ", state("suspected", "TILT")] : null),
       [link, why],
       [says, down],
       opinion?.epoch ?? "–",

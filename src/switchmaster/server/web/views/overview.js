@@ -102,8 +102,8 @@ export function makeOverview({ live, filters, place: go, soon }) {
   };
 }
 
-function drawNow(topologies, { masters, urgent, deaf, voters }, running) {
-  if (!urgent.length && !deaf.length) {
+function drawNow(topologies, { masters, urgent, ailing, voters }, running) {
+  if (!urgent.length && !ailing.length) {
     const numbers = [
       [masters.length, "master"],
       [topologies.length, "deployment"],
@@ -117,7 +117,7 @@ function drawNow(topologies, { masters, urgent, deaf, voters }, running) {
       "ul",
       { class: "urgent" },
       urgent.slice(0, URGENT).map((one) => drawUrgent(one, running)),
-      deaf.map(drawDeaf),
+      ailing.map(drawAiling),
     ),
     urgent.length > URGENT ? h("p", {}, `and ${count(urgent.length - URGENT, "master")} more`) : null,
   ];
@@ -141,15 +141,20 @@ function wordOf(master, level) {
   return disagrees(master) ? FILTERS.disagree : "Degraded";
 }
 
-function drawDeaf({ topology, silent }) {
-  const all = silent.length === topology.sentinels.length;
-  const some = `${count(silent.length, "Sentinel")} of ${topology.sentinels.length} can't be heard.`;
+function drawAiling({ topology, silent, tilted }) {
+  const all = topology.sentinels.length;
+  const sentences = [
+    silent === all ? "No Sentinel is heard: what is shown is the last belief." : null,
+    silent && silent < all ? `${count(silent, "Sentinel")} of ${all} can't be heard.` : null,
+    tilted === 1 ? `1 Sentinel of ${all} is in TILT and starts no failover.` : null,
+    tilted > 1 ? `${tilted} Sentinels of ${all} are in TILT and start no failover.` : null,
+  ];
   return h(
     "li",
     { key: `\n${topology.deployment}` },
     h("strong", {}, name(topology.deployment)),
-    state("suspected", "Sentinels away"),
-    h("span", { class: "sentence" }, all ? "No Sentinel is heard: what is shown is the last belief." : some),
+    state("suspected", silent ? "Sentinels away" : "TILT"),
+    h("span", { class: "sentence" }, sentences.filter(Boolean).join(" ")),
   );
 }
 

@@ -1,0 +1,254 @@
+"""
+The dashboard over what was recorded: a failover of which several daemons heard a part each, one that none heard, and
+Sentinels in TILT. No text lies upon another there, and no page says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import keeping
+from conditions import eventually
+from dashboard import DESKTOP, PHONE, Serving, Watched, watched
+from recordings import said_in
+from served import SENTINELS, A, B, Kept, Told, served
+from switchmaster.core.transcript import Said
+from switchmaster.journal import FailoverFilter
+from switchmaster.journal.reader import Reader
+from switchmaster.journal.store import Store
+
+pytestmark = pytest.mark.browser
+
+SIZES = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+NAMELESS = ("+new-epoch", "+vote-for-leader")
+"""Channels that name no master, so that no master's feed has them."""
+CRASH, TILT = "redis-7.0.15-crash500-run0", "redis-7.0.15-tilt"
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Kept]:
+    kept = Kept(tmp_path)
+    yield kept
+    kept.close()
+
+
+@contextmanager
+def shown(browser: Any, kept: Any, size: dict[str, int], *told: Told) -> Iterator[Watched]:
+    """Give a page of a daemon with that journal and those deployments; nothing on it may be out of place at the end."""
+    serving = Serving(lambda http: served(*told, kept=kept, settings=http))
+    with serving as daemon, watched(browser, daemon.url, size) as page:
+        yield page
+        page.wait("Live", "#freshness")
+        assert page.overflow() <= 0
+        assert page.overlaps() == []
+
+
+def only_failover(reader: Reader) -> dict[str, Any]:
+    [line] = reader.failovers(FailoverFilter()).items
+    return line
+
+
+def facts(page: Watched) -> dict[str, str]:
+    """Return the facts of a page, by their terms."""
+    pairs = page.page.locator(".facts > div").evaluate_all(
+        "all => all.map(one => [one.querySelector('dt').innerText, one.querySelector('dd').innerText])"
+    )
+    return dict(pairs)
+
+
+# -- accounts of several daemons -----------------------------------------------------------------------
+
+
+def write_parts(folder: Path, *parts: tuple[str, Sequence[Said]]) -> keeping.Kept:
+    """Keep what daemons of these names heard, each its part of a recording."""
+    folder.mkdir(exist_ok=True)
+    journal = keeping.Kept(folder)
+    for number, (name, heard) in enumerate(parts):
+        journal.write(Store(f"{number:032x}", name), keeping.entries_of(heard, events=True))
+    return journal
+
+
+@SIZES
+def test_failover_that_two_daemons_heard_in_part_is_told_as_one(
+    browser: Any, tmp_path: Path, size: dict[str, int]
+) -> None:
+    said = said_in([CRASH])
+    [promoting] = [at for at, line in enumerate(said) if line.channel == "+failover-state-wait-promotion"]
+    journal = write_parts(tmp_path, ("watch-1.example.org", said[:promoting]), ("watch-2", said[promoting:]))
+    line = only_failover(journal.reader)
+    assert {"promotion", "outage"} <= set(line["estimated"])
+    with shown(browser, journal, size) as page:
+        page.go(f"#/failovers/{line['id']}")
+        page.wait("Completed", ".head")
+        assert sorted(facts(page)["Recorded by"].split()) == ["watch-1.example.org", "watch-2"]
+        assert "about 1.1" in page.text(".lasted-outage")
+        assert "about" not in page.text(".lasted-detection")
+        # Each daemon's own clock began at the first stage that it heard.
+        shown_after = page.page.locator("tbody tr td:nth-child(2)").all_inner_texts()
+        began = datetime.fromisoformat(line["time"])
+        after = [datetime.fromisoformat(stage["time"]) - began for stage in line["stages"]]
+        assert [milliseconds(text) for text in shown_after] == pytest.approx(
+            [one.total_seconds() * 1000 for one in after], abs=10
+        )
+        wait_for_events(page)
+        assert page.page.locator(".lane .mark-announcement").count() == page.page.locator(".lane").count() == 3
+    journal.close()
+
+
+def milliseconds(text: str) -> float:
+    """Read a duration as the page writes it."""
+    found = re.search(r"([\d.]+) (ms|s)\b", text)
+    assert found, text
+    return float(found[1]) * (1 if found[2] == "ms" else 1000)
+
+
+@SIZES
+def test_daemons_that_heard_the_same_are_all_named_and_nothing_is_drawn_twice(
+    browser: Any, tmp_path: Path, size: dict[str, int]
+) -> None:
+    said = said_in([CRASH])
+    names = ["watch-1", "watch-2", "<img src=x onerror=alert(1)>"]
+    drawn = []
+    for folder, who in (("one", names[:1]), ("three", names)):
+        journal = write_parts(tmp_path / folder, *((name, said) for name in who))
+        with shown(browser, journal, size) as page:
+            page.go(f"#/failovers/{only_failover(journal.reader)['id']}")
+            page.wait("Settled", "table")
+            wait_for_events(page)
+            assert sorted(facts(page)["Recorded by"].splitlines()) == sorted(who)
+            drawn.append((page.text("table"), page.page.locator(".timeline .mark").count()))
+        journal.close()
+    assert drawn[0] == drawn[1]
+
+
+def wait_for_events(page: Watched) -> None:
+    """Wait for what comes after the record: it names one Sentinel's suspicion, the others' are events."""
+    suspicions = page.page.locator(".timeline .mark-suspicion")
+    eventually(lambda: suspicions.count() == 3, what="three Sentinels' suspicions")
+
+
+@SIZES
+def test_what_two_daemons_heard_stands_once_in_the_feed_of_its_master(
+    browser: Any, tmp_path: Path, size: dict[str, int]
+) -> None:
+    said = said_in([CRASH])
+    journal = write_parts(tmp_path, ("watch-1", said), ("watch-2", said))
+    with shown(browser, journal, size, Told("default", ["mymaster"])) as page:
+        page.go("#/masters/default/mymaster")
+        events = page.page.locator(".feed .line code").filter(has_text=re.compile(r"^[+-]"))
+        wanted = [line.channel for line in said if line.channel not in NAMELESS]
+        older = page.page.get_by_role("button", name="Show older")
+        while events.count() < len(wanted):
+            older.click()
+        eventually(lambda: events.count() == len(wanted), what="each event once")
+        assert sorted(events.all_inner_texts()) == sorted(wanted)
+    journal.close()
+
+
+# -- missed while away -----------------------------------------------------------------------------------
+
+
+def away(kept: Kept, new: Any, epoch: int) -> Told:
+    """Keep where a master was; then, an hour later, a daemon that was away meanwhile finds it there."""
+    before = Told("kvdb", ["orders"])
+    kept.write(before.ledger.sightings(before.watch.names, before.now))
+    after = Told("kvdb", ["orders"], up=False)
+    after.now += 3600
+    for name in SENTINELS:
+        after.answer(name, new, epoch)
+    kept.write(after.ledger.sightings(after.watch.names, after.now))
+    return after
+
+
+@SIZES
+def test_failover_that_was_missed_while_away_says_what_is_known_of_it(
+    browser: Any, kept: Kept, size: dict[str, int]
+) -> None:
+    told = away(kept, B, 2)
+    line = only_failover(kept.reader)
+    assert line["missed"]
+    with shown(browser, kept, size, told) as page:
+        page.go("#/failovers")
+        page.wait("missed while away", "tbody")
+        assert page.text("tbody th").startswith("before ")
+        assert page.overlaps() == []
+        page.page.locator("tbody a").first.click()
+        page.wait("No daemon heard it: the master moved from 10.0.1.1:6379 to 10.0.1.2:6379 meanwhile.", ".situation")
+        page.wait("Nothing of it was heard: no daemon was there.")
+        page.wait("No stage of it was heard.")
+        page.wait("Nothing of it could be timed.")
+        known = facts(page)
+        assert "Began" not in known
+        assert known["Epoch"] == "0 to 2"
+        between = page.page.locator(".facts time").evaluate_all("all => all.map(one => one.dateTime)")
+        assert between == [line["away"]["after"], line["away"]["before"]]
+        assert page.page.locator("main table").count() == 0
+
+
+def test_way_there_and_back_that_was_missed_is_no_move(browser: Any, kept: Kept) -> None:
+    told = away(kept, A, 2)
+    with shown(browser, kept, DESKTOP, told) as page:
+        page.go(f"#/failovers/{only_failover(kept.reader)['id']}")
+        page.wait("No daemon heard it: the epoch rose from 0 to 2, and the master is 10.0.1.1:6379 as before.")
+
+
+# -- TILT ------------------------------------------------------------------------------------------------
+
+
+def tilts() -> Iterator[tuple[Any, str]]:
+    """Yield who said what of TILT in the recording: one Sentinel twice, and its end; then all three."""
+    said = [line for line in said_in([TILT]) if line.channel in ("+tilt", "-tilt")]
+    names = dict(zip(sorted({line.sentinel for line in said}), SENTINELS, strict=True))
+    for line in said:
+        yield names[line.sentinel], f"{line.channel} {line.payload}"
+
+
+@SIZES
+def test_sentinel_in_tilt_is_told_on_the_masters_page(browser: Any, kept: Kept, size: dict[str, int]) -> None:
+    told = Told("kvdb", ["orders"])
+    said = tilts()
+    with shown(browser, kept, size, told) as page:
+        page.go("#/masters/kvdb/orders")
+        page.wait("All is well", ".situation")
+
+        for _ in range(2):
+            told.say(*next(said))
+        page.wait("10.0.0.1:26379 is in TILT: it does not trust its clock and starts no failover.", ".situation")
+        row = page.page.get_by_role("table", name="Sentinels").get_by_role("row").filter(has_text="TILT")
+        assert row.count() == 1
+        assert row.get_by_role("rowheader").inner_text().split() == ["10.0.0.1:26379", "TILT"]
+        box = page.page.locator(".topology .box").filter(has_text="in TILT")
+        assert box.count() == 1
+        assert page.overflow() <= 0
+        assert page.overlaps() == []
+
+        told.say(*next(said))
+        page.wait("All is well", ".situation")
+        assert page.page.get_by_text("TILT").count() == 0
+
+        for _ in range(3):
+            told.say(*next(said))
+        page.wait("10.0.0.1:26379, 10.0.0.2:26379 and 10.0.0.3:26379 are in TILT: they do not trust", ".situation")
+        assert page.page.locator(".topology .box").filter(has_text="in TILT").count() == 3
+
+
+@SIZES
+def test_overview_tells_of_sentinels_in_tilt(browser: Any, kept: Kept, size: dict[str, int]) -> None:
+    told = Told("kvdb", ["orders", "sessions"])
+    said = list(tilts())
+    with shown(browser, kept, size, told) as page:
+        page.go()
+        page.wait("All is well", ".now")
+        told.say(*said[0])
+        page.wait("1 Sentinel of 3 is in TILT and starts no failover.", ".urgent")
+        assert page.page.locator(".urgent li").count() == 1
+        for line in said[2:6]:
+            told.say(*line)
+        page.wait("3 Sentinels of 3 are in TILT and start no failover.", ".urgent")
