@@ -26,6 +26,7 @@ from ..lines import event_line, failover_line, notice_line, switch_line
 from .account import Narrator
 from .asking import asked, links_settled, report_unreached
 from .feed import Feed
+from .interrupt import Interrupt
 from .options import deployment_options, read_settings, sentinels_argument, to_seconds
 from .output import Output, complain, format_option
 from .tree import master_rows
@@ -123,6 +124,7 @@ class LiveAccount:
         self._feed: Feed[News] = Feed()
         self._patterns = [re.compile(_translate(pattern), re.DOTALL) for pattern in patterns]
         self._narrator = Narrator()
+        self._interrupt = Interrupt()
         self._links: dict[SentinelName, tuple[bool, bool]] = {}
         """Whether each Sentinel is heard, and whether it is in TILT."""
         self._version = -1
@@ -151,26 +153,32 @@ class LiveAccount:
 
         Returns:
             Whether that one came.
+
+        Raises:
+            KeyboardInterrupt: ^C was pressed; what has not ended has been written.
         """
-        try:
-            while deadline is None or time.monotonic() < deadline:
-                left = POLL if deadline is None else min(POLL, deadline - time.monotonic())
-                item = self._feed.take(max(0.0, left))
-                if item is not None and self._is_last(item, until):
+        with self._interrupt:
+            try:
+                while deadline is None or time.monotonic() < deadline:
+                    self._interrupt.check()
+                    left = POLL if deadline is None else min(POLL, deadline - time.monotonic())
+                    item = self._feed.take(max(0.0, left))
+                    if item is not None and self._is_last(item, until):
+                        return True
+                    self._look_around()
+                # What came before the deadline is told, however slow the reader is.
+                if any(self._is_last(item, until) for item in self._feed.drain()):
                     return True
                 self._look_around()
-            # What came before the deadline is told, however slow the reader is.
-            if any(self._is_last(item, until) for item in self._feed.drain()):
-                return True
-            self._look_around()
-        except KeyboardInterrupt:
+            except KeyboardInterrupt:
+                self._end()
+                raise
             self._end()
-            raise
-        self._end()
-        return False
+            return False
 
     def _is_last(self, item: News, until: Callable[[News], bool] | None) -> bool:
-        self._tell(item)
+        with self._interrupt.writing():
+            self._tell(item)
         return until is not None and until(item)
 
     def _take(self, watcher: Watcher, events: bool) -> None:
