@@ -41,7 +41,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def start(*arguments: str, **more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "switchmaster", *arguments],
+        [sys.executable, "-X", "faulthandler", "-m", "switchmaster", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -89,6 +89,17 @@ def watching(*arguments: str, **more: str) -> Iterator[tuple[subprocess.Popen[st
         process.stderr.close()
 
 
+def check_ended(process: subprocess.Popen[str]) -> None:
+    """Wait for the end of a watch; where it does not come, show where each of its threads is."""
+    try:
+        code = process.wait(LIMIT)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        assert process.stderr is not None
+        pytest.fail(f"^C did not end it:\n{process.stderr.read()}")
+    assert code == 0, STOPPED
+
+
 def listening(lab: Lab, lines: list[str]) -> None:
     """Wait until a watch prints events: SENTINEL SET makes each Sentinel publish one."""
 
@@ -130,7 +141,7 @@ def test_pretty_watch_tells_a_failover_and_a_lost_sentinel(lab: Lab) -> None:
         lab.failover(MASTER)
         eventually(lambda: any("completed" in line for line in lines), LIMIT)
         process.send_signal(signal.SIGINT)
-        assert process.wait(LIMIT) == 0, STOPPED
+        check_ended(process)
     text = "".join(lines)
     stages = ["electing", "elected", "selected", "promoting", "promoted", "SWITCH", "settled"]
     places = [text.index(f"  {stage} ") for stage in stages]
