@@ -141,7 +141,7 @@ MUTANTS = [
         "core/standing.py",
         "all(now >= self.held_since(view) + patience for view in group)",
         "False",
-        first=180,
+        first=370,
     ),
     Mutant("settle a new incarnation at once", "core/standing.py", "SETTLE: Final = 10.0", "SETTLE: Final = 0.0"),
     Mutant(
@@ -158,7 +158,7 @@ MUTANTS = [
         "                self.switch = replace(self.switch, epoch=epoch)\n",
         "                self.switch = replace(self.switch, epoch=epoch)\n"
         "        elif self.epoch is None:\n            self.epoch = epoch\n",
-        first=1130,
+        first=1700,
     ),
     Mutant(
         "decide nothing by time",
