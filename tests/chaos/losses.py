@@ -2,20 +2,21 @@
 Hold what was acknowledged against what is there: writes lost, writes carried out twice, and errors, by what was wrong.
 
 Pure. A master that is killed or stopped may have acknowledged what no replica has; so may a node that was promoted and
-that the Sentinels did not keep. Nothing else may be lost, and in a planned failover no command may fail.
+that the Sentinels did not keep, and one that Sentinels replaced by themselves while an application heard none of them.
+Nothing else may be lost, and in a planned failover no command may fail.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .faults import Deed
 from .following import Entry
 from .schedule import Kind
 from .truth import Truth
-from .verdict import Astray, Told, Verdict
+from .verdict import UNASKED, Astray, Told, Verdict
 
 __all__ = ["Account", "Written", "account"]
 
@@ -77,9 +78,21 @@ def account(written: Iterable[Written], verdict: Verdict, deeds: Sequence[Deed],
     for each in written:
         told = [one for one in verdict.told if one.kept.master == each.master]
         astray = [one for one in verdict.astray if one.master == each.master]
+        unheard = list(_unheard(told, deeds))
         # Who hears no Sentinel goes on as before: only what befalls the nodes can make a command fail.
-        _count(came, each, told, astray, [one for one in deeds if one.fault.master == each.master], truth)
+        own = [one for one in deeds if one.fault.master == each.master]
+        _count(came, each, told, astray, unheard, own, truth)
     return came
+
+
+def _unheard(told: Iterable[Told], deeds: Sequence[Deed]) -> Iterator[tuple[float, float]]:
+    """Return from when to when a master that Sentinels replaced by themselves was followed, because none was heard."""
+    deaf = [one for one in deeds if one.fault.kind is Kind.DEAF]
+    for one in told:
+        if one.deed is None and one.promotion and one.report:
+            begin, end = one.promotion.at, one.report.at
+            if any(each.touches(begin, begin) for each in deaf):
+                yield begin, end
 
 
 def _count(
@@ -87,6 +100,7 @@ def _count(
     written: Written,
     told: Sequence[Told],
     astray: Sequence[Astray],
+    unheard: Sequence[tuple[float, float]],
     deeds: Sequence[Deed],
     truth: Truth,
 ) -> None:
@@ -111,7 +125,7 @@ def _count(
             continue
         came.acknowledged += 1
         if entry.number not in there:
-            kind, wrong = _blame_loss(entry, told, astray, deeds)
+            kind, wrong = _blame_loss(entry, told, astray, unheard, deeds)
             came.lost[kind] += 1
             if wrong:
                 lost[kind, wrong] += 1
@@ -130,11 +144,19 @@ def _count(
         )
 
 
-def _blame_loss(entry: Entry, told: Sequence[Told], astray: Iterable[Astray], deeds: Sequence[Deed]) -> tuple[str, str]:
+def _blame_loss(
+    entry: Entry,
+    told: Sequence[Told],
+    astray: Iterable[Astray],
+    unheard: Iterable[tuple[float, float]],
+    deeds: Sequence[Deed],
+) -> tuple[str, str]:
     """Say which failover has lost a write, and why it must not have; empty where it may."""
     if any(one.begin <= entry.ended <= one.end + UNDER_WAY for one in astray):
         died = any(one.fault.kind is Kind.LEADER_DIES and one.touches(entry.ended, entry.ended) for one in deeds)
         return (Kind.LEADER_DIES if died else ASTRAY), ""
+    if any(begin <= entry.ended <= end + UNDER_WAY for begin, end in unheard):
+        return UNASKED, ""
     following = next((one for one in told if one.promotion and one.promotion.at >= entry.ended), None)
     if following is None:
         return NONE, "no failover followed"

@@ -310,3 +310,15 @@ def test_failover_that_follows_by_itself_is_nobodys_and_may_lose_writes_where_it
     assert [each.kind for each in judge(truth, reports, deeds).told] == [Kind.PLANNED, "unasked"]
     assert len(of_writes([entry(11.505, 1)], [], deeds, truth, reports).findings()) == 1
     assert len(of_writes([entry(11.45, 1)], [], deeds, truth, reports).findings()) == found
+
+
+def test_failover_that_follows_by_itself_while_no_sentinel_is_heard_may_lose_writes_until_it_is_told() -> None:
+    roles = [Role(10.0, B, "master"), Role(11.5, C, "master")]
+    truth = truth_of(roles, [*hold(11.0, B, 2), *hold(12.0, C, 3, "s4")])
+    reports = [TOLD, Report(14.0, "first", B, C, 3)]
+    deaf = [PLANNED, deed_of(Kind.DEAF, 11.2, 13.9, None)]
+    came = of_writes([entry(13.0, 1)], [], deaf, truth, reports)
+    assert (came.findings(), came.lost) == ([], {"unasked": 1})
+    assert len(of_writes([entry(14.5, 1)], [], deaf, truth, reports).findings()) == 1
+    hearing = [PLANNED, deed_of(Kind.DEAF, 12.0, 13.9, None)]
+    assert len(of_writes([entry(13.0, 1)], [], hearing, truth, reports).findings()) == 1
