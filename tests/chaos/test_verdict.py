@@ -118,6 +118,15 @@ def test_promotion_that_is_kept_after_the_way_back_is_told_again() -> None:
     assert of_switches([TOLD, back, again, replace(again, at=22.0, epoch=3)], truth, deeds)[1] != []
 
 
+@pytest.mark.parametrize(("at", "epoch", "found"), [(18.9, 2, 0), (17.0, 2, 1), (18.9, 3, 1)])
+def test_leader_that_came_back_may_tell_the_application_first(at: float, epoch: int, found: int) -> None:
+    truth = truth_of([Role(10.0, B, "master"), Role(21.0, A, "slave")], hold(20.5, B, 2))
+    deeds = [deed_of(Kind.LEADER_DIES, over=40.0)]
+    back, again = Report(15.1, "first", B, A, 1, 1), Report(at, "first", A, B, epoch, 1)
+    verdict, findings = of_switches([TOLD, back, again], truth, deeds)
+    assert ([each[:8] for each in findings], verdict.undone[0]) == (["invented"] * found, back)
+
+
 def test_way_back_without_a_reason_is_invented() -> None:
     back = Report(10.4, "first", B, A, 1, 1)
     assert [each[:8] for each in of_switches([TOLD, back])[1]] == ["invented"]

@@ -30,6 +30,8 @@ UNANNOUNCED = 60.0
 PATIENCE = 4.9
 """Seconds after which a majority that holds to another address may be believed, whatever the node says: the shortest of
 all, where its leader fell silent before it announced it (`ABANDONED`)."""
+SPREAD = 3.0
+"""Seconds in which what one Sentinel holds comes to the others: it says hello every 2 s."""
 BEFORE = 8.0
 """Seconds before a promotion in which a fault may have hidden its beginning."""
 FOREVER = float("inf")
@@ -196,7 +198,7 @@ def _judge_rest(
         key, promotion = (report.incarnation, report.epoch, report.new), _behind(report, promotions)
         if key in seen or (before is not None and report.new == before.new):
             verdict.doubled += [report] * (report not in verdict.doubled)
-        elif before is not None and _leads_back(truth, kept, before, report):
+        elif before is not None and (_leads_back(truth, kept, before, report) or _is_first_word(kept, report)):
             verdict.undone.append(report)
         elif promotion is not None and promotion not in spent:
             spent.add(promotion)
@@ -215,6 +217,14 @@ def _leads_back(truth: Truth, kept: Sequence[Kept], before: Report, report: Repo
         for role in truth.roles
     )
     return held is not None and (fell or held.at >= before.at or report.at - before.at >= PATIENCE)
+
+
+def _is_first_word(kept: Sequence[Kept], report: Report) -> bool:
+    """Whether a report is of what a majority came to hold: its leader is back, and told us before the others."""
+    return any(
+        (now.address, now.epoch) == (report.new, report.epoch) and report.at <= now.at <= report.at + SPREAD
+        for now in kept
+    )
 
 
 def _held(kept: Sequence[Kept], address: Where, begin: float, end: float) -> Kept | None:
