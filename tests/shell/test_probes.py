@@ -119,6 +119,19 @@ def test_masters_with_one_and_the_same_access_share_a_connection_until_the_last_
     run(test)
 
 
+def test_master_that_comes_to_an_open_connection_hears_the_answer_of_before() -> None:
+    async def test() -> None:
+        async with asked(Node(OWN)) as (told, address):
+            told.probes.start(address, "m1")
+            await until(lambda: told.told)
+            told.probes.start(address, "m2")
+            assert len(told.told) == 1
+            await until(lambda: len(told.told) == 2)
+            assert told.told[1] == Probe(address, "master", masters=frozenset({"m1", "m2"}))
+
+    run(test)
+
+
 def test_node_that_speaks_tls_is_reached_for_the_master_whose_access_says_so(tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")

@@ -50,6 +50,27 @@ def test_master_is_asked_rarely_so_that_a_demotion_is_seen() -> None:
     assert asking(node, REPLICA, SLOW_POLL)[0].role == "slave"
 
 
+def test_answer_that_somebody_else_wants_is_asked_for_at_once_and_told_again() -> None:
+    node = connected()
+    assert asking(node, MASTER, 0.0) == [Probe(NODE, "master")]
+    node.tell_anew(0.1)
+    assert asking(node, MASTER, 0.1) == [Probe(NODE, "master")]
+    node.tick(0.1 + SLOW_POLL)
+    node.tell_anew(0.1 + SLOW_POLL)  # the question under way is not asked twice
+    assert asking(node, MASTER, 0.2 + SLOW_POLL) == [Probe(NODE, "master")]
+    assert node.data_to_send() == []
+
+
+def test_refusal_that_somebody_else_wants_is_told_again_until_the_link_is_closed() -> None:
+    node = connected()
+    refusal = asking(node, b"-NOAUTH Authentication required.\r\n", 0.0)
+    node.tell_anew(0.1)
+    assert node.events_received() == refusal
+    node.close()
+    node.tell_anew(0.2)
+    assert node.events_received() == []
+
+
 def test_end_of_file_after_an_answer_is_followed_by_a_new_connection_at_once() -> None:
     node = connected()
     asking(node, REPLICA, 0.0)

@@ -190,6 +190,19 @@ class NodeLink:
             elif self._ask_at is not None and now >= self._ask_at:
                 self._ask(now)
 
+    def tell_anew(self, now: float) -> None:
+        """
+        Tell the next answer even if it is as the last, and ask at once: somebody came who has heard none.
+
+        Args:
+            now: monotonic seconds.
+        """
+        last, self._last = self._last, None
+        if self._refused and last is not None and not self._closed:
+            self._report(last)
+        elif self._ask_at is not None:
+            self._ask(now)
+
     def close(self) -> None:
         """Ask no more; the shell closes the connection."""
         self._closed = True

@@ -35,6 +35,11 @@ class NodeConnection(Shell):
     def __repr__(self) -> str:
         return f"<NodeConnection of {self.link!r}>"
 
+    def tell_anew(self) -> None:
+        """Have the node asked at once, and its answer told whatever it is; the loop calls it, no callback."""
+        self.link.tell_anew(self._now)
+        self._pump()
+
     def _streams_wanted(self) -> int:
         return int(self.link.wants_connection)
 

@@ -58,7 +58,12 @@ class Probes:
         """Ask a node until `stop`, for the sake of one master."""
         dialler = self._diallers.of(master)
         if (node, dialler) in self._asked:
-            self._asked[node, dialler][1].add(master)
+            asked, others = self._asked[node, dialler]
+            if master not in others:
+                others.add(master)
+                # An answer is told where it differs from the last, which was told to the others only. Soon, not now:
+                # who starts a question is not ready for its answer yet.
+                asyncio.get_running_loop().call_soon(asked.tell_anew)
             return
         masters = {master}
 
