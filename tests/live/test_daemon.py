@@ -293,21 +293,30 @@ def test_daemon_killed_at_random_moments_has_every_failover_once(
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
-    lab = lab_factory(binary=SERVER, masters=MASTERS, replicas=3, sentinels=3, down_after_ms=2000)
+    # Nobody fails over a crashed master within two timeouts of the attempt before.
+    options = {"down_after_ms": 2000, "failover_timeout_ms": 3000}
+    lab = lab_factory(binary=SERVER, masters=MASTERS, replicas=3, sentinels=3, **options)
     url = f"sqlite:///{tmp_path}/journal.db"
     daemon = stack.enter_context(Daemon(tmp_path / "d", *words(lab), "--journal", url))
     reader = reader_of(stack, url)
     eventually(lambda: len(reader.masters()) == 3, LIMIT)
     truth: set[tuple[str, int, tuple[str, int]]] = set()
-    for _ in range(KILLS):
+    for number in range(KILLS):
         before = {master: epoch_of(lab, master)[0] for master in MASTERS}
+        # In every other round one of them crashes.
+        crashed = lab.master(chance.choice(MASTERS)) if number % 2 else None
         for master in MASTERS:
-            eventually(lambda m=master: lab.failover(m) == "OK", LIMIT, interval=0.3)
+            if crashed is not None and master == crashed.master:
+                lab.crash(crashed)
+            else:
+                eventually(lambda m=master: lab.failover(m) == "OK", LIMIT, interval=0.3)
             time.sleep(chance.uniform(0, 0.3))  # the moments are to be random
-        time.sleep(chance.uniform(0, 2.5))
+        time.sleep(chance.uniform(0, 5.0 if crashed else 2.5))
         daemon.kill()
         daemon.start(wait=False)
         eventually(lambda b=before: all(epoch_of(lab, m)[0] > b[m] for m in MASTERS), LIMIT)
+        if crashed is not None:
+            lab.restart(crashed)
         truth = truth | {(master, *epoch_of(lab, master)) for master in MASTERS}
         # Of two failovers of one master while no daemon runs only the last can be known.
         eventually(lambda t=truth: kept(reader) >= t, LIMIT, what=f"the journal to hold {truth}")

@@ -108,6 +108,24 @@ def test_accounts_are_one_by_epoch_or_else_by_time(one: Account, other: Account,
     assert same_failover(one, other) == same_failover(other, one) == same
 
 
+@pytest.mark.parametrize(
+    ("chosen", "chosen_at", "choosing", "at", "same"),
+    [
+        ("promoted", 0, "electing", 4, True),
+        ("promoted", 0, "electing", 6, False),
+        ("switched", 0, "elected", 6, False),
+        ("promoted", 0, "suspected", 6, True),
+        ("promoted", 0, "settled", 60, True),
+        ("promoted", 60, "selected", 0, True),
+    ],
+)
+def test_attempt_that_chooses_long_after_a_promotion_is_another(
+    chosen: str, chosen_at: float, choosing: str, at: float, same: bool
+) -> None:
+    one, other = account(epoch=5, at=chosen_at, stages=(chosen,)), account(at=at, stages=(choosing,))
+    assert same_failover(one, other) == same_failover(other, one) == same
+
+
 def test_restarted_daemon_goes_on_with_the_row_that_it_left_open(kept: Kept) -> None:
     write(kept, "before", account(epoch=5, stages=("suspected", "electing")))
     later = account(at=3, new=B, outcome="completed", closed=True, stages=("switched", "settled"))

@@ -4,7 +4,8 @@ One observer's account of a failover, and several of them merged into the one re
 Rules, all of them in this file:
 
 1. Two accounts are of one failover (`same_failover`) where their epochs are equal and their new addresses do not
-   contradict; or, where one has no epoch, where they left the same master and overlap in time.
+   contradict; or, where one has no epoch, where they left the same master, overlap in time, and neither chose a
+   replica when the other had promoted one long before.
 2. Merged (`merged`), the fullest account leads: a stage keeps the time that it has there, for clocks differ, and
    everybody who said so. What it has not seen is taken from the others.
 3. Durations are measured by one observer's monotonic clock. Where no single one saw both ends, they are taken from
@@ -16,9 +17,10 @@ seconds count from the first stage that the same observer saw.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import inf
 from typing import Any, Final
 
 from ..core.failover import Stage
@@ -35,6 +37,10 @@ OPEN: Final = 200.0
 limit for an attempt that nobody speaks of (`core.attempts.SILENCE`)."""
 
 _RANK: Final = {str(stage): rank for rank, stage in enumerate(Stage)}
+
+# A suspicion is none of the former: Sentinels that have not heard of the new master suspect the old one afterwards.
+_CHOOSING: Final = ("electing", "elected", "selected", "promoting")
+_CHOSEN: Final = ("promoted", "switched", "settled")
 
 _SPANS: Final = {
     "detection": ("suspected", "agreed-down"),
@@ -90,7 +96,7 @@ def same_failover(a: Account, b: Account) -> bool:
         return False
     if a.epoch is not None and b.epoch is not None:
         return a.epoch == b.epoch
-    return _agree(a.old, b.old) and _overlap(a, b)
+    return _agree(a.old, b.old) and _overlap(a, b) and _in_turn(a, b) and _in_turn(b, a)
 
 
 def _agree(one: object, other: object) -> bool:
@@ -99,6 +105,17 @@ def _agree(one: object, other: object) -> bool:
 
 def _overlap(a: Account, b: Account) -> bool:
     return _begin(a) <= _end(b) and _begin(b) <= _end(a)
+
+
+def _in_turn(a: Account, b: Account) -> bool:
+    """Whether nobody was chosen in the one after the other had chosen."""
+    return max(_moments(a, _CHOOSING), default=0.0) <= min(_moments(b, _CHOSEN), default=inf) + OVERLAP
+
+
+def _moments(account: Account, stages: Container[str]) -> Iterator[float]:
+    for stage in account.line.get("stages", ()):
+        if stage["stage"] in stages and (moment := from_iso(stage["time"])) is not None:
+            yield moment
 
 
 def _begin(account: Account) -> float:

@@ -105,6 +105,8 @@ class Ledger:
         self._of_master: dict[str, deque[_Followed]] = {}
         self._waiting: dict[str, deque[_News]] = {}
         self._switches: dict[str, Switch] = {}
+        self._unnumbered: set[str] = set()
+        """Masters whose last switch has no epoch yet."""
         self._sighted: dict[str, tuple[Address, int | None, int, bool]] = {}
         self._unswitched: dict[str, _Followed] = {}
         """Records of this turn that ended at a new address without a switch."""
@@ -132,6 +134,9 @@ class Ledger:
     def switch(self, switch: Switch) -> Iterator[Entry]:
         """Take a switch."""
         self._switches[switch.master] = switch
+        self._unnumbered.discard(switch.master)
+        if switch.epoch is None:
+            self._unnumbered.add(switch.master)
         # The address alone: by whom it is agreed comes later.
         self._sighted[switch.master] = (switch.new, switch.epoch, switch.incarnation, False)
         near = (f for f in self._recent(switch.master) if f.record.new == switch.new and _near(f, switch))
@@ -163,6 +168,9 @@ class Ledger:
 
     def end_turn(self, wall: float) -> Iterator[Entry]:
         """Take the end of the core's turn: all that it decides from what was heard is decided."""
+        for name in sorted(self._unnumbered):
+            # Now: at the next look the master may have been switched again.
+            yield from self._fill_epoch(name)
         while self._unswitched:
             name, followed = self._unswitched.popitem()
             if followed.switch is None:
@@ -178,7 +186,6 @@ class Ledger:
             seen = (state.address, state.epoch, state.incarnation, state.grade is Grade.AGREED)
             if self._sighted.get(name) != seen:
                 self._sighted[name] = seen
-                yield from self._fill_epoch(state)
                 yield Sighting(wall, self.deployment, name, *seen)
 
     def resight(self, masters: Iterable[str]) -> None:
@@ -322,18 +329,19 @@ class Ledger:
             switch_line(switch),
         )
 
-    def _fill_epoch(self, state: MasterState) -> Iterator[Entry]:
-        """Tell the epoch of a switch that was decided without one, now that a Sentinel has answered with it."""
-        switch, filled = self._switches.get(state.name), state.switch
-        if switch is None or filled is None or switch.epoch is not None or filled.epoch is None:
+    def _fill_epoch(self, name: str) -> Iterator[Entry]:
+        """Tell the epoch of a switch that was decided without one, once a Sentinel has answered with it."""
+        switch, state = self._switches[name], self._state(name)
+        filled = None if state is None else state.switch
+        if filled is None or filled.epoch is None or (switch.new, switch.at) != (filled.new, filled.at):
             return
-        if (switch.new, switch.at) == (filled.new, filled.at):
-            switch = self._switches[state.name] = replace(switch, epoch=filled.epoch)
-            for followed in self._recent(state.name):
-                if followed.switch is not None and followed.switch.at == switch.at:
-                    followed.switch = switch
-                    yield self._account(followed)
-            yield self._switch_seen(switch)
+        self._unnumbered.discard(name)
+        switch = self._switches[name] = replace(switch, epoch=filled.epoch)
+        for followed in self._recent(name):
+            if followed.switch is not None and followed.switch.at == switch.at:
+                followed.switch = switch
+                yield self._account(followed)
+        yield self._switch_seen(switch)
 
     def _witness(self, master: str, sentinel: SentinelName, new: Address, wall: float) -> Iterator[Entry]:
         switch = self._switches.get(master)
