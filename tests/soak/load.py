@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -37,6 +37,8 @@ class Load:
         self.written = 0
         self.heard = 0
         self.switches = 0
+        self.last_told: deque[str] = deque(maxlen=6)
+        """The last switches, in words: to see what one more than was ordered was."""
         self.loop = asyncio.new_event_loop()
         self._sentinels, self._masters = list(sentinels), tuple(masters)
         self._stop = threading.Event()
@@ -101,7 +103,9 @@ class Load:
     async def _follow(self, feed: Any) -> None:
         async for told in feed:
             self.heard += 1
-            self.switches += type(told).__name__ == "Switch"
+            if type(told).__name__ == "Switch":
+                self.switches += 1
+                self.last_told.append(f"{told.master} {told.old} -> {told.new}, epoch {told.epoch}: {told.why}")
 
     async def _write_in_loop(self, client: Any, name: str) -> None:
         master = client.master_for(name)

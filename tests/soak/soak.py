@@ -197,10 +197,14 @@ def run(options: argparse.Namespace) -> int:
         eventually(lambda: all(load.knows(n, lab.master(n).address) for n in MASTERS), LIMIT, what="a beginning")
         samples = Samples(load)
         before: tracemalloc.Snapshot | None = None
-        rounds = 0
+        rounds = surplus = 0
         while going_on(options, failovers, time.monotonic() - begun):
             failovers += play_round(lab, load, rounds)
             rounds += 1
+            if load.switches - failovers > surplus:
+                surplus = load.switches - failovers
+                last = "\n  ".join(load.last_told)
+                print(f"{load.switches} switches told of {failovers} failovers:\n  {last}", flush=True)
             if options.leak:
                 leak(options.leak, load, kept)
             samples.take()
