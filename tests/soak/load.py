@@ -109,7 +109,9 @@ class Load:
 
     async def _write_in_loop(self, client: Any, name: str) -> None:
         master = client.master_for(name)
-        while True:
+        # A cancellation may be lost: redis-py sends by `asyncio.wait_for`, which drops one on Python 3.11, where it
+        # comes in the very turn in which the sending is done.
+        while not self._stop.is_set():
             await asyncio.sleep(PAUSE)
             try:
                 await master.set("soak", 2)
