@@ -52,3 +52,38 @@ def test_epoch_of_the_next_switch_is_none_of_the_last() -> None:
     promote(told, B, C)
     told.answer(S1, C, 8)
     assert epochs(learned(told)) == [(Account, C, 8), (SwitchSeen, C, 8)]
+
+
+def give_up(told: Told, new: Address, old: Address) -> None:
+    """Let the promoted node be a replica again, and the one before answer that it is the master."""
+    told.now += 1
+    told.tell(None, Probe(new, "slave"), Probe(old, "master"))
+
+
+def outcomes(told: Told) -> list[tuple[int | None, str, bool, bool]]:
+    """Return what became of each account in the end."""
+    told.entries += learned(told)
+    last = {one.number: one for one in told.entries if isinstance(one, Account)}
+    return [(one.epoch, one.outcome, one.closed, one.missed) for one in last.values()]
+
+
+def test_promotion_that_was_given_up_is_an_aborted_failover_and_the_way_back_none() -> None:
+    told = asking()
+    promote(told, A, B)
+    give_up(told, B, A)
+    [way, back] = [one for one in told.entries if isinstance(one, SwitchSeen)]
+    assert (way.new, back.new, back.incarnation) == (B, A, 1)
+    assert outcomes(told) == [(None, "aborted", True, False)]
+    last = [one for one in told.entries if isinstance(one, Account)][-1]
+    assert last.line["reason"].startswith("the promotion was given up, and the master is 10.0.1.1:6379 again: ")
+
+
+def test_failover_whose_leader_comes_back_after_the_way_back_is_completed_after_all() -> None:
+    told = asking()
+    promote(told, A, B)
+    give_up(told, B, A)
+    told.now += 30
+    told.answer(S1, B, 7)
+    told.tell(None, Probe(B, "master"))
+    assert [one.new for one in told.entries if isinstance(one, SwitchSeen)] == [B, A, B]
+    assert outcomes(told) == [(7, "completed", True, False)]

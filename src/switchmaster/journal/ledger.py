@@ -66,9 +66,16 @@ class _Followed:
     incarnation: int
     number: int
     switch: Switch | None = None
+    undone: Switch | None = None
+    """The way back from that switch, where the promotion was given up."""
     heard: float = 0.0
     """Monotonic seconds."""
     news: list[_News] = field(default_factory=list)
+
+    def is_redone(self, switch: Switch) -> bool:
+        """Whether a switch leads to the promotion that was given up: its leader came back."""
+        given_up = self.undone is not None and self.undone.new == switch.old
+        return given_up and self.switch is not None and self.switch.epoch in (None, switch.epoch)
 
     def takes(self, news: _News) -> bool:
         """Whether a piece of news belongs to it."""
@@ -133,17 +140,21 @@ class Ledger:
 
     def switch(self, switch: Switch) -> Iterator[Entry]:
         """Take a switch."""
+        undone = self._undone_by(switch)
         self._switches[switch.master] = switch
         self._unnumbered.discard(switch.master)
         if switch.epoch is None:
             self._unnumbered.add(switch.master)
         # The address alone: by whom it is agreed comes later.
         self._sighted[switch.master] = (switch.new, switch.epoch, switch.incarnation, False)
-        near = (f for f in self._recent(switch.master) if f.record.new == switch.new and _near(f, switch))
-        followed = next(near, None)
+        same = (each for each in self._recent(switch.master) if each.record.new == switch.new)
+        followed = next((each for each in same if _near(each, switch) or each.is_redone(switch)), None)
         # The failover first: the switch is told with its id.
-        if followed is not None:
-            followed.switch = switch
+        if undone is not None:
+            undone.undone = switch
+            yield self._account(undone)
+        elif followed is not None:
+            followed.switch, followed.undone = switch, None
             yield self._account(followed)
         elif switch.cause is Cause.FAILOVER and switch.via is Via.SNAPSHOT:
             yield self._missed(switch)
@@ -194,6 +205,15 @@ class Ledger:
             self._sighted.pop(name, None)
 
     # -- records ------------------------------------------------------------------------------------
+
+    def _undone_by(self, switch: Switch) -> _Followed | None:
+        """Return the failover whose promotion was given up, where a switch is the way back from it."""
+        last = self._switches.get(switch.master)
+        if last is None or (switch.old, switch.new) != (last.new, last.old) or switch.incarnation == last.incarnation:
+            return None
+        if switch.cause is Cause.RECONFIGURED:
+            return None  # an operator's doing, whatever was promoted before
+        return next((each for each in self._recent(switch.master) if each.switch and each.switch.at == last.at), None)
 
     def _follow(self, record: Failover) -> _Followed:
         key = (record.master, record.number)
@@ -246,6 +266,10 @@ class Ledger:
         line |= _beside(followed)
         line["durations"] |= _durations(followed)
         times = [entry.time for entry in record.stages if entry.time is not None]
+        outcome, closed = str(record.outcome), record.closed
+        if followed.undone is not None:
+            outcome, closed = "aborted", True
+            line["reason"] = f"the promotion was given up, and the master is {record.old} again: {followed.undone.why}"
         return Account(
             deployment=record.deployment,
             master=record.master,
@@ -255,9 +279,9 @@ class Ledger:
             new=record.new,
             epoch=self._epoch(followed) if switch is None or switch.epoch is None else switch.epoch,
             kind=None if record.kind is None else str(record.kind),
-            outcome=str(record.outcome),
+            outcome=outcome,
             attempted=record.attempted,
-            closed=record.closed,
+            closed=closed,
             missed=False,
             started=followed.started,
             heard=max(times, default=followed.started),
