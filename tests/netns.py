@@ -28,10 +28,10 @@ def lacking() -> str:
         return "network namespaces need root"
     if shutil.which("ip") is None:
         return "network namespaces need the program ip (iproute2)"
-    tried = subprocess.run(["ip", "netns", "add", (name := _new_name())], capture_output=True, text=True)
+    tried = subprocess.run(["ip", "netns", "add", (name := new_name())], capture_output=True, text=True)
     if tried.returncode:
         return f"network namespaces can't be made here: {tried.stderr.strip()}"
-    _ip("netns", "del", name)
+    ip("netns", "del", name)
     return ""
 
 
@@ -56,14 +56,14 @@ class Network:
             yield
 
     def ip(self, *words: str) -> None:
-        _ip("-n", self.name, *words)
+        ip("-n", self.name, *words)
 
 
 class Cable:
     """Two networks and the cable between them, while the block lasts."""
 
     def __init__(self) -> None:
-        begin = _new_name()
+        begin = new_name()
         self.near, self.far = Network(f"{begin}-near", NEAR), Network(f"{begin}-far", FAR)
         self._stack = ExitStack()
 
@@ -78,8 +78,8 @@ class Cable:
     def __enter__(self) -> Self:
         with self._stack:
             for network in (self.near, self.far):
-                _ip("netns", "add", network.name)
-                self._stack.callback(_ip, "netns", "del", network.name)
+                ip("netns", "add", network.name)
+                self._stack.callback(ip, "netns", "del", network.name)
                 network.ip("link", "set", "lo", "up")
             self.near.ip("link", "add", CABLE, "type", "veth", "peer", "name", CABLE, "netns", self.far.name)
             for network in (self.near, self.far):
@@ -111,10 +111,10 @@ def _set_network(descriptor: int) -> None:
         raise OSError(ctypes.get_errno(), "setns")
 
 
-def _new_name() -> str:
+def new_name() -> str:
     return f"switchmaster-{secrets.token_hex(4)}"
 
 
-def _ip(*words: str) -> None:
+def ip(*words: str) -> None:
     done = subprocess.run(["ip", *words], capture_output=True, text=True)
     assert done.returncode == 0, f"ip {' '.join(words)}: {done.stderr.strip()}"

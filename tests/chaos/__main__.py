@@ -8,6 +8,7 @@ import argparse
 import random
 import sys
 
+import netns
 from switchmaster.lab import find_binary
 
 from .schedule import draw
@@ -31,6 +32,8 @@ def main() -> int:
             print(f"{fault.at:8.3f}  {fault.describe()}")
         return 0
     print(f"{binary.describe()}, seed {seed}, {options.seconds:g} s", flush=True)
+    if reason := netns.lacking():
+        print(f"no server is cut off from the others: {reason}", flush=True)
     outcome = tell(binary, seed, options.seconds)
     if options.transcript:
         with open(options.transcript, "w", encoding="utf-8") as file:

@@ -18,6 +18,7 @@ from switchmaster.errors import LabError
 from switchmaster.lab import Lab, LabServer
 
 from .links import Links
+from .scattered import Scattered
 from .schedule import TRAITS, Fault, Kind, fits
 
 __all__ = ["Deed", "Faults"]
@@ -74,10 +75,13 @@ class Faults:
         self.lab, self.links, self.say = lab, links, say
         self.deeds = [Deed(fault) for fault in schedule]
         self._active: list[Deed] = []
+        self._alone: set[LabServer] = set()
+        """Servers that are cut off from all others."""
         self._looked: dict[str, tuple[float, str]] = {}
         self._does = {
             Kind.CRASH: self._crash,
             Kind.HANG: self._hang,
+            Kind.CUT_OFF: self._cut_off,
             Kind.PLANNED: self._order,
             Kind.COORDINATED: self._order,
             Kind.LEADER_DIES: self._leader_dies,
@@ -87,6 +91,7 @@ class Faults:
             Kind.SENTINEL_FORGETS: self._sentinel_restarts,
             Kind.SENTINEL_ANEW: self._sentinel_anew,
             Kind.SENTINEL_HANGS: self._sentinel_hangs,
+            Kind.SENTINEL_CUT_OFF: self._sentinel_cut_off,
             Kind.LINK_SILENT: self._link,
             Kind.LINK_CUT: self._link,
             Kind.NODE_SILENT: self._link,
@@ -171,6 +176,29 @@ class Faults:
             self.lab.resume(old)
             self.say(f"{old.describe()} goes on")
         yield from self._peace(deed, old)
+
+    def _cut_off(self, deed: Deed) -> Steps:
+        old = self._master(deed)
+        self._begin(deed)
+        self._isolate(old)
+        try:
+            yield from self._moved(deed, old)
+            yield deed.fault.length
+        finally:
+            self._rejoin(old)
+        yield from self._peace(deed, old)
+
+    def _isolate(self, server: LabServer) -> None:
+        assert isinstance(self.lab, Scattered)  # or this kind had not been drawn
+        self._alone.add(server)
+        self.lab.isolate(server)
+        self.say(f"{server.describe()} is cut off from all other servers")
+
+    def _rejoin(self, server: LabServer) -> None:
+        assert isinstance(self.lab, Scattered)  # it was isolated
+        self.lab.rejoin(server)
+        self._alone.discard(server)
+        self.say(f"{server.describe()} reaches the others again")
 
     def _order(self, deed: Deed) -> Steps:
         old = self._master(deed)
@@ -343,6 +371,28 @@ class Faults:
             self.say(f"{sentinel.describe()} goes on")
         yield from self._recovered(sentinel)
 
+    def _sentinel_cut_off(self, deed: Deed) -> Steps:
+        sentinel = self._sentinel(deed)
+        self._begin(deed)
+        self._isolate(sentinel)
+        try:
+            yield deed.fault.length
+        finally:
+            self._rejoin(sentinel)
+        yield from self._until(lambda: not self._unheard(sentinel), WORK_LIMIT, f"all to hear {sentinel.describe()}")
+        yield from self._recovered(sentinel)
+
+    def _unheard(self, sentinel: LabServer) -> str:
+        """Say which Sentinel gets no answer of another that is well; empty where this one and all others do."""
+        well = {str(one.port): one for one in self._well()}
+        for one in well.values():
+            for name in self.lab.options.masters:
+                for other in map(_fields, one.call("SENTINEL", "SENTINELS", name)):
+                    concerned = sentinel in (one, well.get(other["port"])) and other["port"] in well
+                    if concerned and {"s_down", "disconnected"} & {*other["flags"].split(",")}:
+                        return f"{one.name} has {other['flags']} of {other['port']}"
+        return ""
+
     def _recovered(self, sentinel: LabServer) -> Steps:
         """Wait until a Sentinel takes part again: not in TILT, and it knows the others."""
         masters, others = self.lab.options.masters, self.lab.options.sentinels - 1
@@ -360,7 +410,8 @@ class Faults:
         return self.lab.sentinels[deed.fault.sentinel or 0]
 
     def _well(self) -> Iterator[LabServer]:
-        return (sentinel for sentinel in self.lab.sentinels if sentinel.state == "running")
+        """Return the Sentinels that can know what is true."""
+        return (each for each in self.lab.sentinels if each.state == "running" and each not in self._alone)
 
     # -- links --------------------------------------------------------------------------------------
 
@@ -389,6 +440,8 @@ class Faults:
 
     def _repair(self) -> None:
         """Let everything run that should, whatever was left undone."""
+        for server in [*self._alone]:
+            self._rejoin(server)
         for server in self.lab.servers:
             if server.state == "hung":
                 self.lab.resume(server)

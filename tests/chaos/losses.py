@@ -1,8 +1,9 @@
 """
 Hold what was acknowledged against what is there: writes lost, writes carried out twice, and errors, by what was wrong.
 
-Pure. A master that is killed or stopped may have acknowledged what no replica has; so may a node that was promoted and
-that the Sentinels did not keep, and one that Sentinels replaced by themselves while an application heard none of them.
+Pure. A master that is killed, stopped or cut off may have acknowledged what no replica has; so may a node that was
+promoted and that the Sentinels did not keep, and one that Sentinels replaced by themselves while an application heard
+none of them.
 Nothing else may be lost, and in a planned failover no command may fail.
 """
 
@@ -16,7 +17,7 @@ from .faults import Deed
 from .following import Entry
 from .schedule import Kind
 from .truth import Truth
-from .verdict import UNASKED, Astray, Told, Verdict
+from .verdict import Astray, Told, Verdict
 
 __all__ = ["Account", "Written", "account"]
 
@@ -24,7 +25,7 @@ BEFORE = 1.0
 """Seconds before a fault in which what is acknowledged may not have come to a replica yet."""
 UNDER_WAY = 0.1
 """Seconds by which an acknowledgement may come after the way back was told."""
-COSTLY = {Kind.CRASH, Kind.HANG}
+COSTLY = {Kind.CRASH, Kind.HANG, Kind.CUT_OFF}
 """These may lose what was acknowledged before the promotion."""
 FREE = {Kind.PLANNED, Kind.COORDINATED}
 BUSY = 0.03
@@ -78,21 +79,25 @@ def account(written: Iterable[Written], verdict: Verdict, deeds: Sequence[Deed],
     for each in written:
         told = [one for one in verdict.told if one.kept.master == each.master]
         astray = [one for one in verdict.astray if one.master == each.master]
-        unheard = list(_unheard(told, deeds))
+        still = list(_followed_still(told, deeds))
         # Who hears no Sentinel goes on as before: only what befalls the nodes can make a command fail.
         own = [one for one in deeds if one.fault.master == each.master]
-        _count(came, each, told, astray, unheard, own, truth)
+        _count(came, each, told, astray, still, own, truth)
     return came
 
 
-def _unheard(told: Iterable[Told], deeds: Sequence[Deed]) -> Iterator[tuple[float, float]]:
-    """Return from when to when a master that Sentinels replaced by themselves was followed, because none was heard."""
+def _followed_still(told: Iterable[Told], deeds: Sequence[Deed]) -> Iterator[tuple[str, float, float]]:
+    """
+    Return when a master that was replaced took writes still: under what, from when and to when.
+
+    That is one that is cut off, and one that Sentinels replaced by themselves while none of them was heard.
+    """
     deaf = [one for one in deeds if one.fault.kind is Kind.DEAF]
     for one in told:
-        if one.deed is None and one.promotion and one.report:
+        if one.promotion and one.report:
             begin, end = one.promotion.at, one.report.at
-            if any(each.touches(begin, begin) for each in deaf):
-                yield begin, end
+            if one.kind == Kind.CUT_OFF or (one.deed is None and any(each.touches(begin, begin) for each in deaf)):
+                yield one.kind, begin, end
 
 
 def _count(
@@ -100,7 +105,7 @@ def _count(
     written: Written,
     told: Sequence[Told],
     astray: Sequence[Astray],
-    unheard: Sequence[tuple[float, float]],
+    still: Sequence[tuple[str, float, float]],
     deeds: Sequence[Deed],
     truth: Truth,
 ) -> None:
@@ -125,7 +130,7 @@ def _count(
             continue
         came.acknowledged += 1
         if entry.number not in there:
-            kind, wrong = _blame_loss(entry, told, astray, unheard, deeds)
+            kind, wrong = _blame_loss(entry, told, astray, still, deeds)
             came.lost[kind] += 1
             if wrong:
                 lost[kind, wrong] += 1
@@ -148,16 +153,17 @@ def _blame_loss(
     entry: Entry,
     told: Sequence[Told],
     astray: Iterable[Astray],
-    unheard: Iterable[tuple[float, float]],
+    still: Iterable[tuple[str, float, float]],
     deeds: Sequence[Deed],
 ) -> tuple[str, str]:
     """Say which failover has lost a write, and why it must not have; empty where it may."""
     if any(one.begin <= entry.ended <= one.end + UNDER_WAY for one in astray):
         died = any(one.fault.kind is Kind.LEADER_DIES and one.touches(entry.ended, entry.ended) for one in deeds)
         return (Kind.LEADER_DIES if died else ASTRAY), ""
-    if any(begin <= entry.ended <= end + UNDER_WAY for begin, end in unheard):
-        return UNASKED, ""
-    following = next((one for one in told if one.promotion and one.promotion.at >= entry.ended), None)
+    for kind, begin, end in still:
+        if begin <= entry.ended <= end + UNDER_WAY:
+            return kind, ""
+    following = next((one for one in told if one.begun >= entry.ended), None)
     if following is None:
         return NONE, "no failover followed"
     # What the new master has acknowledged must be kept; what the old one has, may have come to no replica.

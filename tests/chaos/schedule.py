@@ -18,6 +18,7 @@ __all__ = [
     "FAILOVERS",
     "IMPAIRED",
     "MASTERS",
+    "PARTITIONS",
     "SENTINELS",
     "TRAITS",
     "Fault",
@@ -50,6 +51,8 @@ class Kind(StrEnum):
     """A master is killed; it is started again, empty, when another has been elected."""
     HANG = "hang"
     """A master is stopped, and goes on as a second master when another has been elected."""
+    CUT_OFF = "cut off"
+    """A master and all other servers reach each other no more, but the application reaches it as before."""
     PLANNED = "planned"
     COORDINATED = "coordinated"
     LEADER_DIES = "leader dies"
@@ -63,6 +66,8 @@ class Kind(StrEnum):
     SENTINEL_ANEW = "Sentinel anew"
     """It comes back with an empty configuration, and is told MONITOR."""
     SENTINEL_HANGS = "Sentinel hangs"
+    SENTINEL_CUT_OFF = "Sentinel cut off"
+    """It and all other servers reach each other no more; the application goes on hearing what it thinks."""
     LINK_SILENT = "link silent"
     """Between the application and a Sentinel nothing moves; nobody is told."""
     LINK_CUT = "link cut"
@@ -94,6 +99,7 @@ class Trait:
 TRAITS = {
     Kind.CRASH: Trait(4, (3, 6), 4, group=True, leaves_two_masters=True),
     Kind.HANG: Trait(4, (2, 6), 4, group=True, leaves_two_masters=True),
+    Kind.CUT_OFF: Trait(4, (2, 6), 4, group=True, leaves_two_masters=True),
     Kind.PLANNED: Trait(5, (2, 3), 4, group=True, sentinel=True, leaves_two_masters=True),
     Kind.COORDINATED: Trait(5, (2, 3), 4, group=True, sentinel=True),
     Kind.LEADER_DIES: Trait(2, (2, 8), 16, group=True, sentinel=True),
@@ -106,13 +112,17 @@ TRAITS = {
     Kind.SENTINEL_ANEW: Trait(1, (0.5, 4), 12, sentinel=True),
     # Two seconds and more are TILT: for 30 s it does nothing then.
     Kind.SENTINEL_HANGS: Trait(1, (0.5, 3), 31, sentinel=True),
+    # What it dials meanwhile it dials again after 1, 3, 7, 15 s.
+    Kind.SENTINEL_CUT_OFF: Trait(2, (1, 8), 16, sentinel=True),
     Kind.LINK_SILENT: Trait(2, (0.5, 6), 4, sentinel=True),
     Kind.LINK_CUT: Trait(2, (0.5, 6), 4, sentinel=True),
     Kind.DEAF: Trait(1, (1, 6), 4),
 }
 ORDERED = {Kind.PLANNED, Kind.COORDINATED, Kind.LEADER_DIES}
-FAILOVERS = {Kind.CRASH, Kind.HANG, *ORDERED}
+FAILOVERS = {Kind.CRASH, Kind.HANG, Kind.CUT_OFF, *ORDERED}
 """What another master comes of."""
+PARTITIONS = {Kind.CUT_OFF, Kind.SENTINEL_CUT_OFF}
+"""What needs servers that have a network each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +169,12 @@ def apart(one: Fault, other: Fault) -> bool:
         return True
     if one.sentinel is not None and one.sentinel == other.sentinel:
         return True
-    # Who hears nobody can't hold commands in a planned failover.
     kinds = {one.kind, other.kind}
+    # What a Sentinel has sent to who is cut off arrives when it has another run id: all hear of the old one again, and
+    # it takes that for another Sentinel, says hello to it, and knows itself for ever.
+    if kinds & PARTITIONS and kinds & {Kind.SENTINEL_FORGETS, Kind.SENTINEL_ANEW}:
+        return True
+    # Who hears nobody can't hold commands in a planned failover.
     return Kind.DEAF in kinds and (len(kinds) == 1 or bool(kinds & ORDERED))
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import netns
 from client_lab import sockets, watcher_threads
 from conditions import eventually
 from switchmaster.lab import Lab, ServerBinary
@@ -25,7 +26,8 @@ from .faults import Deed, Faults
 from .following import MEASURES, Following
 from .links import Links
 from .losses import Account, Written, account
-from .schedule import MASTERS, SENTINELS, Fault, Kind, draw
+from .scattered import deployed
+from .schedule import MASTERS, PARTITIONS, SENTINELS, Fault, Kind, draw
 from .verdict import Report, Verdict, judge
 
 __all__ = ["Outcome", "tell"]
@@ -86,9 +88,6 @@ def tell(binary: ServerBinary, seed: int, seconds: float) -> Outcome:
     """
     outcome = Outcome(binary.describe(), seed, seconds)
     options = {
-        "masters": MASTERS,
-        "replicas": REPLICAS,
-        "sentinels": SENTINELS,
         # Valkey 9.1 keeps old opinions, which may start a second failover where this is short.
         "down_after_ms": 3000 if binary.kind == "valkey" else 1000,
         "failover_timeout_ms": FAILOVER_TIMEOUT_MS,
@@ -96,7 +95,7 @@ def tell(binary: ServerBinary, seed: int, seconds: float) -> Outcome:
     before = sockets()
     with (
         tempfile.TemporaryDirectory(prefix="switchmaster-chaos-") as folder,
-        Lab(binary=str(binary.path), **options) as lab,
+        deployed(MASTERS, REPLICAS, SENTINELS, binary=str(binary.path), **options) as lab,
         Links({server.name: server.address for server in lab.servers}) as links,
     ):
         seen = Path(folder, "seen.jsonl")
@@ -112,13 +111,15 @@ def tell(binary: ServerBinary, seed: int, seconds: float) -> Outcome:
 
 
 def kinds_of(binary: ServerBinary) -> list[Kind]:
-    """Return what a server can go through."""
+    """Return what a server can go through on this machine."""
     lacking = set[Kind]()
     if binary.kind != "valkey" or binary.version < (9,):
         lacking.add(Kind.COORDINATED)
     if binary.kind == "redis" and binary.version < (7,):
         # Redis 6.2 keeps a Sentinel that came back as another for ever, as one that is down and has a vote.
         lacking |= {Kind.SENTINEL_FORGETS, Kind.SENTINEL_ANEW}
+    if netns.lacking():
+        lacking |= PARTITIONS
     return [kind for kind in Kind if kind not in lacking]
 
 
@@ -183,7 +184,17 @@ def _come_right(outcome: Outcome, lab: Lab, following: Following) -> None:
         eventually(lambda: _wrong_about(lab, following) == "", LATER, what="the truth")
     except Exception as error:
         outcome.others.append(f"after the repair: {error}; {_wrong_about(lab, following)}")
+        _say(outcome, time.monotonic(), "\n".join(_acquaintances(lab)))
     time.sleep(CALM)
+
+
+def _acquaintances(lab: Lab) -> Iterator[str]:
+    """Say whom each Sentinel takes for one, of each master: what it believes in vain may be an old run id."""
+    for sentinel in lab.sentinels:
+        for name in MASTERS:
+            rows = [dict(zip(row[::2], row[1::2], strict=True)) for row in sentinel.call("SENTINEL", "SENTINELS", name)]
+            known = ", ".join(f"{row['port']} {row['runid'][:6]} {row['flags']}" for row in rows)
+            yield f"{sentinel.name} knows of {name}: {known}"
 
 
 def _wrong_about(lab: Lab, following: Following) -> str:

@@ -74,6 +74,9 @@ def test_what_a_server_cannot_do_is_not_drawn() -> None:
         ((Kind.LINK_CUT, None, 1), (Kind.PLANNED, "second", 0), False),
         ((Kind.DEAF, None, None), (Kind.COORDINATED, "second", 0), True),
         ((Kind.DEAF, None, None), (Kind.CRASH, "second", None), False),
+        ((Kind.CUT_OFF, "first", None), (Kind.SENTINEL_ANEW, None, 1), True),
+        ((Kind.SENTINEL_CUT_OFF, None, 0), (Kind.SENTINEL_FORGETS, None, 1), True),
+        ((Kind.CUT_OFF, "first", None), (Kind.SENTINEL_KILLED, None, 1), False),
     ],
 )
 def test_who_is_kept_apart(

@@ -194,6 +194,17 @@ def test_switch_whose_promotion_the_observer_did_not_see_is_found() -> None:
     ]
 
 
+def test_node_that_was_a_master_all_the_time_may_be_chosen_again_by_a_failover_that_costs_what_was_written() -> None:
+    roles = [Role(1.0, C, "master"), Role(10.0, B, "master")]
+    held = [*hold(1.5, C, 2), *hold(11.0, B, 3), *hold(30.5, C, 4)]
+    reports = [Report(1.0, "first", A, C, 2), Report(10.003, "first", C, B, 3), Report(29.5, "first", B, C, 4)]
+    deeds = [deed_of(Kind.HANG, 0.9, 5.0, None), replace(PLANNED, over=15.0)]
+    verdict, findings = of_switches(reports, truth_of(roles, held), deeds)
+    assert (findings, verdict.told[-1].promotion, verdict.told[-1].kind) == ([], None, "unasked")
+    came = of_writes([entry(25.0, 1)], [], deeds, truth_of(roles, held), reports)
+    assert (came.findings(), came.lost) == ([], {"astray": 1})
+
+
 def test_what_a_minority_holds_is_not_kept() -> None:
     few = [Held(11.0, name, "first", B, 2) for name in ("s1", "s2")]
     assert [each.address for each in truth_of([], few).kept("first")] == [A]
@@ -240,6 +251,18 @@ def test_write_that_a_planned_failover_lost_is_found(kept: list[int]) -> None:
 def test_crash_may_lose_what_was_acknowledged_just_before() -> None:
     came = of_writes(ENTRIES, [1, 3, 4], [CRASH])
     assert (came.findings(), came.lost) == ([], {"crash": 1})
+
+
+CUT_OFF = deed_of(Kind.CUT_OFF, 9.5, 20.0, sentinel=None)
+
+
+def test_master_that_is_cut_off_may_lose_what_it_acknowledged_until_the_promotion_is_told() -> None:
+    entries = [entry(9.9, 1), entry(10.05, 2), entry(10.15, 3)]
+    late = [replace(TOLD, at=10.04)]
+    came = of_writes(entries, [3], [CUT_OFF], reports=late)
+    assert (came.findings(), came.lost) == ([], {"cut off": 2})
+    assert len(of_writes(entries, [1, 2], [CUT_OFF], reports=late).findings()) == 1
+    assert len(of_writes(entries, [1, 3], [PLANNED], reports=late).findings()) == 1
 
 
 def test_write_that_was_lost_long_before_a_crash_is_found() -> None:

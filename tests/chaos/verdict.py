@@ -63,7 +63,7 @@ class Told:
 
     kept: Kept
     promotion: Promotion | None
-    """The node's own word; None where the observer did not see it."""
+    """The node's own word; None where the observer did not see it, or the node was a master all the time."""
     report: Report | None
     deed: Deed | None
     """The fault that began it."""
@@ -154,6 +154,9 @@ def _judge_master(
         verdict.doubled += [reports[n] for n in same[1:]]
         used |= set(same)
         promotion = _behind(report, promotions) if report else _promotion(promotions, now, before.at)
+        # Sentinels may choose who is a master already, as it was before it hung: nobody says since when it is the one.
+        chosen_again = promotion is not None and promotion.at < before.at - BEFORE
+        promotion = None if chosen_again else promotion
         deed = _cause(deeds, master, promotion.at if promotion else now.at)
         if deed in [each.deed for each in verdict.told]:
             deed = None  # another failover has followed by itself
@@ -163,7 +166,7 @@ def _judge_master(
         if report is None and now.address != believed and not _was_deaf(deeds, told.begun, ends):
             verdict.missed.append(now)
         believed = report.new if report else believed
-        if promotion is None:
+        if promotion is None and not chosen_again:
             verdict.unseen.append(now)
         if told.knew is not None and told.knew > _allowed(told, deeds):
             verdict.late.append(told)

@@ -1,0 +1,93 @@
+"""
+A lab whose servers have a network each, so that one can be cut off from all others while the application reaches it.
+
+Everything else is as in any `Lab`. The calling thread must be in the hub (`Star.hub`), and so must be all that talks to
+the servers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from netns import Network, lacking
+from star import Star
+from switchmaster.lab import Lab, LabOptions, LabServer
+
+__all__ = ["Scattered", "deployed"]
+
+SOMEWHERE = "somewhere"
+
+
+class _Anywhere(LabOptions):
+    """Options for servers of which each has another address; whoever names one names `SOMEWHERE` at first."""
+
+    def _checks(self) -> Iterable[tuple[bool, str]]:
+        return ()
+
+    @property
+    def announced_host(self) -> str:
+        return SOMEWHERE
+
+
+class Scattered(Lab):
+    """
+    A lab in the arms of a star.
+
+    Args:
+        star: has an arm for each server.
+        options: as for a lab.
+    """
+
+    def __init__(self, star: Star, **options: Any) -> None:
+        super().__init__(_Anywhere(host="0.0.0.0", **options))
+        self._star = star
+        self._homes: dict[str, Network] = {}
+
+    def isolate(self, server: LabServer) -> None:
+        """Let nothing through between a server and all others, and tell nobody."""
+        self._star.isolate(self._homes[server.name])
+
+    def rejoin(self, server: LabServer) -> None:
+        """Let everything through again."""
+        self._star.rejoin(self._homes[server.name])
+
+    def _new(self, name: str, kind: Any, master: str, port: int, password: str | None) -> LabServer:
+        server = super()._new(name, kind, master, port, password)
+        home = self._homes.setdefault(name, self._star.arms[len(self._homes)])
+        server.host = home.host
+        return server
+
+    def _new_node(self, name: str, master: str, port: int, master_port: int | None) -> None:
+        super()._new_node(name, master, port, master_port)
+        self._place(self.servers[-1])
+
+    def _new_sentinel(self, port: int, masters: list[tuple[str, int]]) -> LabServer:
+        sentinel = super()._new_sentinel(port, masters)
+        self._place(sentinel)
+        return sentinel
+
+    def _place(self, server: LabServer) -> None:
+        """Say in a configuration where the others are, by their ports."""
+        hosts = {str(other.port): other.host for other in self.servers}
+        server.first_config = re.sub(
+            rf"\b{SOMEWHERE} (\d+)", lambda found: f"{hosts[found[1]]} {found[1]}", server.first_config
+        )
+
+    def _launch(self, server: LabServer) -> None:
+        with self._homes[server.name].entered():
+            super()._launch(server)
+
+
+@contextmanager
+def deployed(masters: tuple[str, ...], replicas: int, sentinels: int, **options: Any) -> Iterator[Lab]:
+    """Run a `Scattered` lab, with the calling thread in its hub, for a block; on loopback where none can be."""
+    options |= {"masters": masters, "replicas": replicas, "sentinels": sentinels}
+    if lacking():
+        with Lab(**options) as lab:
+            yield lab
+        return
+    with Star(len(masters) * (1 + replicas) + sentinels) as star, star.hub.entered(), Scattered(star, **options) as lab:
+        yield lab
