@@ -46,7 +46,7 @@ mutants: $(VENV)/made-dev  ## show that the simulation catches faults that are p
 	@$(PY) tests/sim/mutants.py
 
 chaos: SECONDS ?= 120
-chaos: $(VENV)/made-dev  ## break real servers for SECONDS (120) by SEED, on SERVER, and hold what was told against the truth
+chaos: $(VENV)/made-dev  ## break real servers (as root: their network too) for SECONDS (120) by SEED, on SERVER, and hold what was told against the truth
 	@PYTHONPATH=tests $(PY) -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(SERVER),--server $(SERVER))
 
 bench: $(VENV)/made-dev  ## run the benchmarks in bench/ beside redis-py, and write bench/RESULTS.md
