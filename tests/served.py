@@ -14,7 +14,7 @@ import httpx
 from answers import snapshot
 from switchmaster.core.counters import LinkCounters
 from switchmaster.core.decisions import Notice, Switch
-from switchmaster.core.facts import Fact, LinkChange, LinkState, SnapshotEnd
+from switchmaster.core.facts import Fact, LinkChange, LinkState, Probe, SnapshotEnd
 from switchmaster.core.failover import Failover
 from switchmaster.core.grammar import parse_event
 from switchmaster.core.model import Address, RunId, SentinelName
@@ -40,9 +40,15 @@ NOW = 1_790_000_000.0
 class Told:
     """A deployment of three Sentinels, told by a test what they said; to the API it is a Watcher."""
 
-    def __init__(self, deployment: str = "kvdb", masters: Iterable[str] = ("mymaster1",), up: bool = True) -> None:
+    def __init__(
+        self,
+        deployment: str = "kvdb",
+        masters: Iterable[str] = ("mymaster1",),
+        up: bool = True,
+        probing: bool = False,
+    ) -> None:
         self.names = tuple(masters)
-        self.watch = Watch(SENTINELS, deployment=deployment, probing=False)
+        self.watch = Watch(SENTINELS, deployment=deployment, probing=probing)
         self.decisions: list[object] = []
         self.entries: list[Entry] = []
         self.ledger = Ledger(deployment, self.watch.state)
@@ -143,6 +149,17 @@ class Told:
         for name in (S2, S3):
             self.say(name, switched)
         self.say(S1, f"+failover-end master {of}", switched)
+
+    def promote(self, master: str = "mymaster1", old: Address = A, new: Address = B) -> None:
+        """Tell from the middle on how the first Sentinel has a node promoted, which then says that it is a master."""
+        of = f"{master} {old.host} {old.port}"
+        self.say(S1, f"+elected-leader master {of}", f"+selected-slave slave {new} {new.host} {new.port} @ {of}")
+        self.tell(None, Probe(new, "master"))
+
+    def give_up(self, old: Address = A, new: Address = B) -> None:
+        """Let a promoted node be a replica again, and the one before say that it is the master."""
+        self.now += 1
+        self.tell(None, Probe(new, "slave"), Probe(old, "master"))
 
 
 class Kept:

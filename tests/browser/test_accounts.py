@@ -152,6 +152,23 @@ def test_what_two_daemons_heard_stands_once_in_the_feed_of_its_master(
     journal.close()
 
 
+@SIZES
+def test_promotion_that_was_given_up_says_who_is_the_master_again(
+    browser: Any, kept: Kept, size: dict[str, int]
+) -> None:
+    told = Told("kvdb", ["orders"], probing=True)
+    told.promote("orders")
+    told.give_up()
+    kept.write(told.entries)
+    line = only_failover(kept.reader)
+    with shown(browser, kept, size, told) as page:
+        page.go(f"#/failovers/{line['id']}")
+        page.wait("Aborted", ".head")
+        page.wait(
+            "10.0.1.2:6379 took over from 10.0.1.1:6379, but not for long: the promotion was given up", ".situation"
+        )
+
+
 # -- missed while away -----------------------------------------------------------------------------------
 
 

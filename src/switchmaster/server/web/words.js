@@ -109,8 +109,13 @@ export function failoverTold(failover) {
   if (failover.missed) return missedTold(failover);
   if (failover.outcome === "completed")
     return `${address(failover.new)} took over from ${address(failover.old)}${took}.`;
-  if (failover.outcome === "aborted")
-    return `No replica took over from ${address(failover.old)}${failover.reason ? `: ${shown(failover.reason)}` : ""}.`;
+  if (failover.outcome === "aborted") {
+    const wasPromoted = failover.stages.some((one) => one.stage === "promoted");
+    const came = wasPromoted
+      ? `${address(failover.new)} took over from ${address(failover.old)}, but not for long`
+      : `No replica took over from ${address(failover.old)}`;
+    return `${came}${failover.reason ? `: ${shown(failover.reason)}` : ""}.`;
+  }
   return failoverNow(failover);
 }
 
