@@ -32,6 +32,10 @@ BUSY = 0.03
 """Seconds from a promotion to its telling above which the application was too busy to hold its commands in time: in a
 coordinated failover the old master takes no more writes a tick of Sentinel (50 to 100 ms) after the selection, and ends
 the connections of those that it keeps waiting."""
+TICK = 0.15
+"""Seconds from a selection to the promotion, at the most: Sentinel goes on each 50 to 100 ms."""
+TOO_LATE = "late"
+"""The kind of a loss in a planned failover of which the application heard too late."""
 ASTRAY = "astray"
 """The kind of a loss, where a node was promoted that the Sentinels let go, and no leader of ours died."""
 STANDSTILL = "standstill"
@@ -90,7 +94,8 @@ def _followed_still(told: Iterable[Told], deeds: Sequence[Deed]) -> Iterator[tup
     """
     Return when a master that was replaced took writes still: under what, from when and to when.
 
-    That is one that is cut off, and one that Sentinels replaced by themselves while none of them was heard.
+    That is one that is cut off; one that Sentinels replaced by themselves while none of them was heard; and one in a
+    planned failover of which the application heard late, because it got no processor: it could not hold its commands.
     """
     deaf = [one for one in deeds if one.fault.kind is Kind.DEAF]
     for one in told:
@@ -98,6 +103,8 @@ def _followed_still(told: Iterable[Told], deeds: Sequence[Deed]) -> Iterator[tup
             begin, end = one.promotion.at, one.report.at
             if one.kind == Kind.CUT_OFF or (one.deed is None and any(each.touches(begin, begin) for each in deaf)):
                 yield one.kind, begin, end
+            elif one.kind in FREE and end - begin > BUSY:
+                yield TOO_LATE, begin - TICK, end
 
 
 def _count(

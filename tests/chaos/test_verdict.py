@@ -253,12 +253,21 @@ def test_crash_may_lose_what_was_acknowledged_just_before() -> None:
     assert (came.findings(), came.lost) == ([], {"crash": 1})
 
 
+@pytest.mark.parametrize(("late", "at", "found"), [(0.07, 9.9, 0), (0.07, 10.06, 0), (0.07, 9.8, 1), (0.02, 9.9, 1)])
+def test_planned_failover_may_lose_what_was_written_while_the_application_got_no_processor_to_hear_of_it(
+    late: float, at: float, found: int
+) -> None:
+    came = of_writes([entry(at, 1)], [], [PLANNED], reports=[replace(TOLD, at=10.0 + late)])
+    assert len(came.findings()) == found
+    assert came.lost == ({"planned": 1} if found else {"late": 1})
+
+
 CUT_OFF = deed_of(Kind.CUT_OFF, 9.5, 20.0, sentinel=None)
 
 
 def test_master_that_is_cut_off_may_lose_what_it_acknowledged_until_the_promotion_is_told() -> None:
     entries = [entry(9.9, 1), entry(10.05, 2), entry(10.15, 3)]
-    late = [replace(TOLD, at=10.04)]
+    late = [replace(TOLD, at=10.02)]
     came = of_writes(entries, [3], [CUT_OFF], reports=late)
     assert (came.findings(), came.lost) == ([], {"cut off": 2})
     assert len(of_writes(entries, [1, 2], [CUT_OFF], reports=late).findings()) == 1
