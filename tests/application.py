@@ -14,8 +14,9 @@ from conditions import eventually
 from switchmaster.core.decisions import Switch
 from switchmaster.core.failover import Failover, Stage
 from switchmaster.lab import Steering
+from switchmaster.net.watcher import Heard
 from traffic import TASKS
-from witness import NAME
+from witness import NAME, said_by
 
 MASTER = "mymaster"
 IN_FLIGHT = 0.02
@@ -85,6 +86,7 @@ class Switches:
         """Switches, and when they were told (monotonic seconds)."""
         self.channels: list[str] = []
         """Of all events, in order."""
+        self._told: list[str] = []
         self.selected: float | None = None
         """When it was first told that a replica was selected (monotonic seconds)."""
         watcher = application.sentinel.watcher
@@ -95,7 +97,7 @@ class Switches:
         # A majority is enough to start; a failover that begins before the rest is heard may be told late.
         eventually(hears_all, what="every Sentinel to be heard")
         watcher.on_switch(lambda switch: self.heard.append((time.monotonic(), switch)))
-        watcher.on_event(lambda heard: self.channels.append(heard.event.channel))
+        watcher.on_event(self._hear)
         watcher.on_failover(self._take)
 
     def wait_for_one(self) -> float:
@@ -103,7 +105,16 @@ class Switches:
         eventually(lambda: self.heard, LIMIT, what="a switch")
         return self.heard[0][0]
 
+    def story(self) -> str:
+        """Tell what was told, and when: for a failure."""
+        return "\n".join([*self._told, *(f"{at:.3f} {switch.why}" for at, switch in self.heard)])
+
+    def _hear(self, heard: Heard) -> None:
+        self.channels.append(heard.event.channel)
+        self._told.append(f"{time.monotonic():.3f} {heard.sentinel} {heard.event.channel}")
+
     def _take(self, record: Failover) -> None:
+        self._told.append(f"{time.monotonic():.3f} failover: {record.kind} {record.stages[-1].stage}")
         if self.selected is None and record.entry(Stage.SELECTED) is not None:
             self.selected = time.monotonic()
 
@@ -116,6 +127,12 @@ class Switches:
         and can hold nothing back.
         """
         return self.selected is not None and bool(self.heard) and self.heard[0][0] - self.selected > IN_FLIGHT
+
+    def late(self, lab: Steering) -> float:
+        """Return the seconds from the last selection, by its Sentinel's own log, to its being told."""
+        assert self.selected is not None  # who asks has been told
+        selected = time.time() - (time.monotonic() - self.selected)
+        return selected - max(said_by(lab, "+selected-slave", MASTER).values())
 
     def wait_for_event(self, channel: str) -> None:
         eventually(lambda: channel in self.channels, LIMIT, what=f"{channel}, beside {self.channels}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -90,6 +91,13 @@ class Traffic:
     @property
     def errors(self) -> list[Exception]:
         return [error for writer in self.writers for _, error in writer.errors]
+
+    def mishaps(self) -> str:
+        """Say when what failed, how often: equal words within a hundredth of a second are one."""
+        seen = Counter(
+            f"{at:.2f} {type(error).__name__}: {error}" for writer in self.writers for at, error in writer.errors
+        )
+        return "\n".join(f"{said} ({many} times)" for said, many in sorted(seen.items()))
 
     @property
     def unluckiest(self) -> Writer:

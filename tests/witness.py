@@ -1,16 +1,18 @@
 """
-What others than the client have seen of an application: the kernel its connections, a server its commands.
+What others than the client have seen: the kernel its connections, a server its commands, Sentinels their failovers.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import struct
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
-from switchmaster.lab import Client
+from switchmaster.lab import Client, Steering
 from switchmaster.lab.truth import read_info
 
 NAME = "application"
@@ -61,3 +63,15 @@ def lists_at(server: Client, keys: Iterable[str]) -> dict[str, list[int]]:
 def _field(counts: str, name: str) -> int:
     fields = dict(part.split("=") for part in counts.split(",") if part)
     return int(fields.get(name, 0))
+
+
+def said_by(lab: Steering, channel: str, master: str) -> dict[str, float]:
+    """Return when each Sentinel's own log has the last line of a channel about a master: seconds since 1970."""
+    found = {}
+    for sentinel in lab.sentinels:
+        for line in lab.log(sentinel).splitlines():
+            match = re.match(rf"\d+:X (\d+ \w+ \d+ [\d:.]+) [*#\-.] {re.escape(channel)} (.*)", line)
+            if match and re.search(rf"(?:^|master |@ ){master}\b", match[2]):
+                moment = datetime.strptime(match[1], "%d %b %Y %H:%M:%S.%f").astimezone()
+                found[f"{sentinel.host}:{sentinel.port}"] = moment.timestamp()
+    return found

@@ -29,6 +29,9 @@ HOLD = 2.0
 """Seconds that commands wait in a planned failover at most, if the user does not say otherwise."""
 COORDINATED_HOLD = 5.0
 """The server hands over once a second, and its Sentinel looks once a second: together that may be more than `HOLD`."""
+TOO_LATE = 0.03
+"""Seconds after which a selection is heard too late for commands in flight to end: Sentinel goes on 50 to 100 ms after
+it, and they take 20 on a busy machine."""
 RECOVERY = 5.0
 """Seconds from the switch to the first command of everybody; it takes some milliseconds where nobody else computes."""
 BEFORE, AFTER = 0.1, 0.5
@@ -204,7 +207,7 @@ def costs_nothing(lab: Lab, library: str, name: str) -> bool:
         if not switches.warned:
             check_in_flight_only(traffic, plain, switches)
             return False
-        assert traffic.errors == []
+        assert traffic.errors == [], f"{traffic.mishaps()}\n{switches.story()}"
         assert traffic.longest_gap(begin, end) < HOLD
         assert plain.counted("waits_ran_out") == 0 < plain.counted("commands_held")
         return True
@@ -234,10 +237,20 @@ def test_planned_failover_costs_nothing_with_valkey_py_either(lab: Lab) -> None:
 @only_valkey
 @pytest.mark.parametrize("library", ["redis", "valkey"])
 def test_coordinated_failover_costs_no_write_and_no_error(lab: Lab, library: str) -> None:
+    """It is done again where this process heard of the selection too late to hold anything."""
+    for attempt in range(3):
+        if coordinated_costs_nothing(lab, library, f"coordinated-{library}-{attempt}"):
+            return
+        lab.wait_until_settled()
+    raise AssertionError("in three failovers the selection was never told in time")
+
+
+def coordinated_costs_nothing(lab: Lab, library: str, name: str) -> bool:
+    """Hold a coordinated failover against what it may cost; return whether it was heard of in time."""
     old = lab.master()
     with application(lab, library, hold=COORDINATED_HOLD) as plain:
         switches = Switches(plain)
-        with Traffic(f"coordinated-{library}", plain) as traffic:
+        with Traffic(name, plain) as traffic:
             begin = time.monotonic()
             lab.failover(coordinated=True)
             switched = switches.wait_for_one()
@@ -245,9 +258,15 @@ def test_coordinated_failover_costs_no_write_and_no_error(lab: Lab, library: str
             end = time.monotonic()
             eventually(lambda: old not in lab.masters(), LIMIT, what="the old master to step back")
             check_stays_away(old, traffic)
-        assert traffic.errors == []
-        assert traffic.longest_gap(begin, end) < COORDINATED_HOLD
         check_kept(lab.master(), traffic)
+        # The old master takes no more writes a tick after the selection, and ends whom it keeps waiting.
+        if traffic.errors and (late := switches.late(lab)) > TOO_LATE:
+            print(f"the selection was told {late:.3f} s late, and {len(traffic.errors)} commands failed")
+            check_in_flight_only(traffic, plain, switches)
+            return False
+        assert traffic.errors == [], f"{traffic.mishaps()}\n{switches.story()}"
+        assert traffic.longest_gap(begin, end) < COORDINATED_HOLD
+        return True
 
 
 def test_hung_master_costs_what_was_sent_to_it_and_is_left_alone_when_it_resumes(lab: Lab) -> None:

@@ -26,6 +26,7 @@ from postgres import Postgres
 from switchmaster.journal import FailoverFilter, Reader, open_reader
 from switchmaster.lab import Lab
 from switchmaster.lines import Line
+from witness import said_by
 
 pytestmark = pytest.mark.live
 
@@ -69,18 +70,6 @@ def reader_of(stack: ExitStack, url: str) -> Reader:
 def failovers(reader: Reader, **wanted: object) -> list[Line]:
     """Return all failovers, oldest first."""
     return reader.failovers(FailoverFilter(**wanted), limit=1000).items[::-1]  # type: ignore[arg-type]
-
-
-def said_by(lab: Lab, channel: str, master: str) -> dict[str, float]:
-    """Return when each Sentinel's own log has the last line of a channel about a master: seconds since 1970."""
-    found = {}
-    for sentinel in lab.sentinels:
-        for line in lab.log(sentinel).splitlines():
-            match = re.match(rf"\d+:X (\d+ \w+ \d+ [\d:.]+) [*#\-.] {re.escape(channel)} (.*)", line)
-            if match and re.search(rf"(?:^|master |@ ){master}\b", match[2]):
-                moment = datetime.strptime(match[1], "%d %b %Y %H:%M:%S.%f").astimezone()
-                found[f"{sentinel.host}:{sentinel.port}"] = moment.timestamp()
-    return found
 
 
 def seconds(text: str | None) -> float:
