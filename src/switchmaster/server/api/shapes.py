@@ -6,7 +6,7 @@ Answers are not put through them: that would copy each of 10,000 masters once mo
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -283,6 +283,10 @@ class IsMaster(BaseModel):
     hearing: bool = Field(description="Whether a Sentinel is heard now; where none is, this is the last belief.")
 
 
+# What a blank is differs: to JSON Schema's regular expressions (ECMA-262) U+FEFF is one, to Unicode's U+0085.
+_MORE_THAN_BLANKS: Final = r"[^\s\u0085\ufeff]"
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -298,4 +302,4 @@ class Acknowledgement(_Body):
 class Comment(_Body):
     """A comment on a failover."""
 
-    text: str = Field(min_length=1, max_length=10_000, pattern=r"\S")
+    text: str = Field(min_length=1, max_length=10_000, pattern=_MORE_THAN_BLANKS)
