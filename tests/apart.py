@@ -6,14 +6,16 @@ The two replicas and the three Sentinels are in the near network, where the test
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from elsewhere import Elsewhere
 from netns import FAR, NEAR, Cable
-from switchmaster.lab import Client, LabOptions, LabServer, ServerBinary, Steering
+from switchmaster.lab import Client, LabServer, ServerBinary, Steering
 from switchmaster.lab.options import Listener, node_configuration, sentinel_configuration
 from switchmaster.lab.processes import Guardian, OwnedProcess
 from switchmaster.lab.servers import wait_for
@@ -21,17 +23,6 @@ from switchmaster.lab.servers import wait_for
 MASTER = "mymaster"
 FIRST_NODE, FIRST_SENTINEL = 6379, 26379
 START_LIMIT = 15.0
-
-
-class Apart(LabOptions):
-    """Options for servers that listen on another address than on loopback."""
-
-    def _checks(self) -> Iterable[tuple[bool, str]]:
-        return ()
-
-    @property
-    def announced_host(self) -> str:
-        return FAR
 
 
 class Deployment(Steering):
@@ -46,7 +37,8 @@ class Deployment(Steering):
     """
 
     def __init__(self, binary: ServerBinary, cable: Cable, folder: Path, options: dict[str, int]) -> None:
-        near, far = Apart(host=NEAR, **options), Apart(host=f"{FAR} 127.0.0.1", **options)
+        near = Elsewhere(host=NEAR, announced=FAR, **options)
+        far = dataclasses.replace(near, host=f"{FAR} 127.0.0.1")
         self.alone = LabServer(f"{MASTER}-1", "node", MASTER, FAR, FIRST_NODE, folder)
         """The master behind the cable."""
         nodes = [LabServer(f"{MASTER}-{n}", "node", MASTER, NEAR, FIRST_NODE + n, folder) for n in (2, 3)]

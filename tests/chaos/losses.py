@@ -2,9 +2,8 @@
 Hold what was acknowledged against what is there: writes lost, writes carried out twice, and errors, by what was wrong.
 
 Pure. A master that is killed, stopped or cut off may have acknowledged what no replica has; so may a node that was
-promoted and that the Sentinels did not keep, and one that Sentinels replaced by themselves while an application heard
-none of them.
-Nothing else may be lost, and in a planned failover no command may fail.
+promoted and that the Sentinels did not keep, and one that Sentinels replaced while an application could not hear it or
+got no processor to. Nothing else may be lost, and in a planned failover no command may fail.
 """
 
 from __future__ import annotations

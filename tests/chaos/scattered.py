@@ -8,28 +8,19 @@ the servers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from elsewhere import Elsewhere
 from netns import Network, lacking
 from star import Star
-from switchmaster.lab import Lab, LabOptions, LabServer
+from switchmaster.lab import Lab, LabServer
 
 __all__ = ["Scattered", "deployed"]
 
 SOMEWHERE = "somewhere"
-
-
-class _Anywhere(LabOptions):
-    """Options for servers of which each has another address; whoever names one names `SOMEWHERE` at first."""
-
-    def _checks(self) -> Iterable[tuple[bool, str]]:
-        return ()
-
-    @property
-    def announced_host(self) -> str:
-        return SOMEWHERE
+"""Whom a configuration names at first; then, by the port, where that server is."""
 
 
 class Scattered(Lab):
@@ -42,7 +33,7 @@ class Scattered(Lab):
     """
 
     def __init__(self, star: Star, **options: Any) -> None:
-        super().__init__(_Anywhere(host="0.0.0.0", **options))
+        super().__init__(Elsewhere(host="0.0.0.0", announced=SOMEWHERE, **options))
         self._star = star
         self._homes: dict[str, Network] = {}
 
