@@ -168,6 +168,16 @@ def test_who_saw_the_switch_is_believed_over_who_gave_up(kept: Kept) -> None:
     assert [stage["stage"] for stage in line["stages"]] == ["electing", "switched"]
 
 
+@pytest.mark.parametrize(("stages", "outcome"), [(("promoted",), "aborted"), (("promoted", "switched"), "completed")])
+def test_promotion_that_one_daemon_saw_given_up_was_given_up_unless_a_sentinel_announced_it(
+    kept: Kept, stages: tuple[str, ...], outcome: str
+) -> None:
+    write(kept, "killed", account(epoch=5, new=B, outcome="completed", stages=stages))
+    write(kept, "there", account(epoch=5, new=B, outcome="aborted", closed=True, stages=("promoted",)))
+    [line] = found(kept)
+    assert (line["outcome"], line["observers"]) == (outcome, ["killed", "there"])
+
+
 def test_merging_does_not_depend_on_the_order() -> None:
     one = account(epoch=5, stages=("suspected", "electing"))
     other = account(at=1, new=B, outcome="completed", closed=True, stages=("electing", "switched"))

@@ -7,7 +7,8 @@ Rules, all of them in this file:
    contradict; or, where one has no epoch, where they left the same master, overlap in time, and neither chose a
    replica when the other had promoted one long before.
 2. Merged (`merged`), the fullest account leads: a stage keeps the time that it has there, for clocks differ, and
-   everybody who said so. What it has not seen is taken from the others.
+   everybody who said so. What it has not seen is taken from the others. Who saw the switch is believed over who gave
+   up; who saw a promotion given up, over who heard no more than that promotion.
 3. Durations are measured by one observer's monotonic clock. Where no single one saw both ends, they are taken from
    the wall clock and named in ``estimated``.
 
@@ -170,8 +171,17 @@ def _first(values: Iterable[Any]) -> Any:
     return next((value for value in values if value is not None), None)
 
 
+def _gave_back(account: Account) -> bool:
+    """Whether a promotion was seen to be given up: nothing else aborts a failover after it."""
+    return account.outcome == "aborted" and any(_moments(account, ("promoted",)))
+
+
 def _outcome(accounts: Sequence[Account]) -> str:
     outcomes = {account.outcome for account in accounts}
+    stages = {stage["stage"] for account in accounts for stage in account.line.get("stages", ())}
+    if "switched" not in stages and any(_gave_back(account) for account in accounts):
+        # Who heard no more than the promotion takes it for the end; had it lasted, a Sentinel would have announced it.
+        return "aborted"
     # An observer that gave up did so for lack of news; one that saw the switch has seen it.
     return next(outcome for outcome in ("completed", "aborted", "in-progress") if outcome in outcomes)
 
