@@ -29,7 +29,8 @@ from .core.events import (
 )
 from .core.failover import Failover, StageEntry
 from .core.model import Address, Wall
-from .core.topology import MasterState, SentinelState, Topology
+from .core.topology import Electorate, MasterState, SentinelState, Topology
+from .core.words import agreement_words, electorate_words
 
 __all__ = [
     "Line",
@@ -159,6 +160,9 @@ def master_line(deployment: str, state: MasterState) -> Line:
             }
             for row in state.opinions
         ],
+        "agreement": agreement_words(state),
+        "failover_possible": state.electorate.possible,
+        "electorate": _electorate(state.electorate),
     }
 
 
@@ -185,6 +189,18 @@ def topology_line(topology: Topology) -> Line:
         "deployment": name,
         "masters": [master_line(name, state) for _, state in sorted(topology.masters.items())],
         "sentinels": [sentinel_line(name, state) for _, state in sorted(topology.sentinels.items())],
+    }
+
+
+def _electorate(electorate: Electorate) -> Line:
+    return {
+        "known": electorate.known,
+        "counted": electorate.counted,
+        "answering": electorate.answering,
+        "needed": electorate.needed,
+        "obstacle": None if electorate.obstacle is None else str(electorate.obstacle),
+        "text": electorate_words(electorate) or None,
+        "unaware": list(electorate.unaware),
     }
 
 

@@ -303,6 +303,7 @@ def a_master(replicas: int, opinions: int, **more: Any) -> dict[str, Any]:
         "replicas": rows,
         "opinions": said,
         "down_by": [],
+        "agreement": f"{opinions} of {opinions} Sentinels agree",
         "failover": None,
     } | more
 
@@ -390,8 +391,14 @@ def test_what_happens_is_said_the_gravest_first(call: Call) -> None:
         "s0 can't be heard.",
         "s1 and s2 are in TILT: they do not trust their clocks and start no failover.",
     ]
+    lost = "no failover possible: 2 of 5 Sentinels answer, 3 are needed"
+    electorate = {"known": 5, "obstacle": "too-few", "text": lost, "unaware": ["s2"]}
+    assert happening(call, a_master(1, 3, electorate=electorate), voters[1:]) == [
+        ("down", "No failover possible: 2 of 5 Sentinels answer, 3 are needed."),
+        ("suspected", "s2 does not monitor this master, and can't vote on it."),
+    ]
     [quiet] = happening(call, a_master(2, 3), voters[1:])
-    assert quiet == ("ok", "All is well: 10.0.1.1:6379 is the master. 2 replicas follow, and 3 Sentinels agree.")
+    assert quiet == ("ok", "All is well: 10.0.1.1:6379 is the master. 2 replicas follow, and 3 of 3 Sentinels agree.")
 
 
 def test_new_master_is_not_called_down_for_what_is_said_of_the_old_one(call: Call) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from ..core.decisions import Notice, Switch
+from ..core.decisions import Notice, NoticeKind, Switch
 from ..core.failover import Failover, FailoverKind, Outcome, Stage, StageEntry
 from ..core.model import Address, Via, Wall
 from .output import Words
@@ -32,6 +32,10 @@ _STYLES: Final[Mapping[Stage, str]] = {
     Stage.PROMOTED: "bold green",
     Stage.SETTLED: "green",
     Stage.ABORTED: "bold red",
+}
+_NOTICE_STYLES: Final[Mapping[NoticeKind, str]] = {
+    NoticeKind.NO_FAILOVER: "bold red",
+    NoticeKind.FAILOVER_POSSIBLE: "green",
 }
 _QUIET: Final = ("+slave-reconf-inprog", "+failover-state-reconf-slaves")
 """News within a stage that says nothing to a person."""
@@ -112,7 +116,8 @@ class Narrator:
         """Tell something that a person should know."""
         name = notice.master or ""
         self._widen(name)
-        return [(*self._columns(name, clock(notice.time), "note", "yellow"), (notice.text, ""))]
+        style = _NOTICE_STYLES.get(notice.kind, "")
+        return [(*self._columns(name, clock(notice.time), "note", style or "yellow"), (notice.text, style))]
 
     def remark(self, time: Wall, what: str, text: str, style: str = "") -> Words:
         """Tell something about the whole deployment, such as a Sentinel that is lost."""

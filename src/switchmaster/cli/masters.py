@@ -22,8 +22,8 @@ __all__ = ["masters"]
 def masters(sentinels: tuple[str, ...], form: str | None, **given: Any) -> None:
     """List the masters that the Sentinels monitor, and where they are."""
     deployment = read_settings(sentinels, given)
-    with asked(deployment, discover=False) as watcher:
-        topology = links_settled(watcher, deployment.timeout)
+    with asked(deployment) as watcher:
+        topology = links_settled(watcher, 2 * deployment.timeout)
     report_unreached(topology)
     states = [state for _, state in sorted(topology.masters.items())]
     output = Output(form)

@@ -38,7 +38,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "event": "time sentinel channel payload master",
         "failover": "time deployment master outcome kind old new epoch leader reason durations id",
         "notice": "time deployment master kind sentinel text",
-        "master": "deployment master address epoch health grade quorum",
+        "master": "deployment master address epoch health grade quorum failover_possible",
         "replica": "deployment master address down_by link_up offset priority",
         "sentinel": "deployment sentinel state version run_id reason",
         "opinion": "deployment master sentinel address epoch live agrees",

@@ -9,6 +9,7 @@ from typing import Final
 
 from ..core.facts import LinkState
 from ..core.topology import Health, MasterState, ReplicaState, SentinelState, Topology
+from ..core.words import agreement_words, electorate_words
 from .output import Words
 
 __all__ = ["master_rows", "topology_tree"]
@@ -24,7 +25,8 @@ _HEALTH_STYLES: Final = {
 
 def master_rows(masters: Iterable[MasterState]) -> list[Words]:
     """
-    Return one line a master: name, address, health, epoch, replicas, and who agrees.
+    Return one line a master: name, address, health, epoch, replicas, and who agrees; before them, in red, which
+    masters no failover could save now.
 
     Args:
         masters: in the order in which they are shown.
@@ -32,13 +34,18 @@ def master_rows(masters: Iterable[MasterState]) -> list[Words]:
     states = list(masters)
     name_width = max((len(state.name) for state in states), default=0)
     address_width = max((len(_address(state)) for state in states), default=0)
-    return [
+    warnings: list[Words] = [
+        ((f"{state.name}: {electorate_words(state.electorate)}", "bold red"),)
+        for state in states
+        if state.electorate.obstacle is not None
+    ]
+    return warnings + [
         (
             (f"{state.name:<{name_width}}  ", "bold"),
             (f"{_address(state):<{address_width}}  ", ""),
             (f"{state.health:<12}  ", _HEALTH_STYLES[state.health]),
             (f"epoch {_or_unknown(state.epoch):<4}  ", ""),
-            (f"{_number(len(state.replicas), 'replica')}, {_agreement(state)}", ""),
+            (f"{_number(len(state.replicas), 'replica')}, {agreement_words(state)}", ""),
         )
         for state in states
     ]
@@ -76,6 +83,8 @@ def _master_branch(state: MasterState) -> _Branch:
         (f"  epoch {_or_unknown(state.epoch)}{quorum}, grade {state.grade}", "dim"),
     )
     below: list[_Branch] = []
+    if state.electorate.obstacle is not None:
+        below.append((((electorate_words(state.electorate), "bold red"),), ()))
     if state.down_by:
         below.append(((("down", "red"), (f", say {', '.join(state.down_by)}", "")), ()))
     if state.failover is not None:
@@ -105,13 +114,8 @@ def _replica_words(row: ReplicaState, furthest: int | None) -> Words:
 
 
 def _opinions_words(state: MasterState) -> Words:
-    return ((_agreement(state), "red" if state.disagreeing else "dim"),)
-
-
-def _agreement(state: MasterState) -> str:
-    live = [opinion for opinion in state.opinions if opinion.live]
-    agreeing = sum(opinion.agrees for opinion in live)
-    return f"{agreeing} of {_number(len(live), 'Sentinel')} agree"
+    wrong = state.disagreeing or state.electorate.unaware
+    return ((agreement_words(state), "red" if wrong else "dim"),)
 
 
 def _sentinel_words(state: SentinelState) -> Words:

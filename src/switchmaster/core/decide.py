@@ -25,7 +25,7 @@ from .history import History, Transition
 from .model import LIMITS, Address, Cause, Grade, SentinelName, Via, Wall
 from .notices import Notices
 from .standing import SETTLE, Standing
-from .topology import View
+from .topology import Electorate, View
 from .voters import Voters
 
 __all__ = ["Belief"]
@@ -240,6 +240,10 @@ class Belief:
         """Take the loss of a link: what that Sentinel said is kept, but does not count as heard."""
         if sentinel in self.views:
             self.views[sentinel].live = False
+
+    def surveyed(self, electorate: Electorate, now: float, wall: Wall) -> None:
+        """Take who counts for this master now, for people alone: what has changed is said once."""
+        self._notices.electorate(electorate, now, wall)
 
     def gone(self, sentinel: SentinelName) -> None:
         """Drop a Sentinel for good: it does not count as a voter any more."""

@@ -66,6 +66,8 @@ class MasterSnapshot:
     """None where an ACL refuses SENTINEL REPLICAS, or it was not asked."""
     sentinels: tuple[SentinelReply, ...] | None
     """The other Sentinels; None where refused or not asked."""
+    usable: int | None = None
+    """How many Sentinels answer, this one included, by SENTINEL CKQUORUM: asked where `sentinels` is refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from .decisions import Notice, NoticeKind
 from .model import Address, SentinelName, Wall
+from .topology import Electorate
+from .words import electorate_words
 
 __all__ = ["Notices"]
 
@@ -33,13 +36,33 @@ class Notices:
         self._said: deque[tuple[object, ...]] = deque(maxlen=_REMEMBERED)
         self.occasion: tuple[object, ...] = ()
         """What makes a repeated text news: the incarnation and the epoch."""
+        self._electorate = Electorate(1)
+        """As it was told last."""
 
     def say(self, kind: NoticeKind, sentinel: SentinelName | None, text: str, now: float, wall: Wall) -> None:
         """Say something, unless it was said on this occasion already."""
         key = (kind, text, self.occasion)
         if key not in self._said:
             self._said.append(key)
-            self._out(Notice(kind, self._deployment, self._master, sentinel, text, now, wall))
+            self._tell(kind, sentinel, text, now, wall)
+
+    def _tell(self, kind: NoticeKind, sentinel: SentinelName | None, text: str, now: float, wall: Wall) -> None:
+        self._out(Notice(kind, self._deployment, self._master, sentinel, text, now, wall))
+
+    def electorate(self, electorate: Electorate, now: float, wall: Wall) -> None:
+        """Say what has become of the Sentinels' ability to fail the master over, and who does not monitor it."""
+        before, self._electorate = self._electorate, electorate
+        for sentinel in electorate.unaware:
+            if sentinel not in before.unaware:
+                text = f"{sentinel} does not monitor it, and can't vote on it"
+                self.say(NoticeKind.NOT_MONITORED, sentinel, text, now, wall)
+        if electorate.possible is None:
+            # Nobody who is heard can tell: what was told last still stands.
+            self._electorate = replace(before, unaware=electorate.unaware)
+        elif (electorate.obstacle is None) != (before.obstacle is None):
+            possible = electorate.obstacle is None
+            kind = NoticeKind.FAILOVER_POSSIBLE if possible else NoticeKind.NO_FAILOVER
+            self._tell(kind, None, electorate_words(electorate), now, wall)
 
     def removed(self, sentinel: SentinelName, now: float, wall: Wall) -> None:
         """No Sentinel monitors the master any more."""

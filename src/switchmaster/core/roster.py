@@ -50,6 +50,8 @@ class Sentinel:
     down_since: float | None = None
     asked_all: float | None = None
     """When it was last asked about everything because of an odd event."""
+    monitors: frozenset[str] = frozenset()
+    """The masters of its last whole snapshot."""
     parked: bool = False
     """It is the same Sentinel as another that we hear."""
 

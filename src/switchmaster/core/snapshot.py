@@ -5,7 +5,8 @@ An `Inquiry` belongs to one connection. It writes one batch at a time and emits 
 when the last answer about that master has come, so the fact is at its place between the events.
 SENTINEL MASTER goes first and GET-MASTER-ADDR-BY-NAME directly after it: should a switch fall
 between the two, the pair shows the old epoch with the new address, which is believed too late,
-never too early. What an ACL refuses is not asked twice.
+never too early. What an ACL refuses is not asked twice; CKQUORUM is asked where it refuses SENTINELS,
+from which its answer follows.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from .events import Unrecognised
 from .facts import Fact, MasterSnapshot, SnapshotEnd
 from .model import LIMITS
 from .replies import (
+    QuorumReply,
     parse_address,
+    parse_ckquorum,
     parse_master,
     parse_masters,
     parse_replicas,
@@ -37,6 +40,7 @@ _T = TypeVar("_T")
 _ADDRESS: Final = "GET-MASTER-ADDR-BY-NAME"
 _ESSENTIAL: Final = ("MASTER", _ADDRESS)
 _OPTIONAL: Final = ("REPLICAS", "SENTINELS")
+_QUORUM: Final = "CKQUORUM"
 
 
 @dataclass(slots=True)
@@ -251,6 +255,7 @@ class Inquiry:
             reply=master,
             replicas=self._read_part(answers, "REPLICAS", parse_replicas),
             sentinels=self._read_part(answers, "SENTINELS", parse_sentinels),
+            usable=self._read_quorum(answers.replies.get(_QUORUM)),
         )
 
     def _read_part(
@@ -261,14 +266,24 @@ class Inquiry:
         reply = answers.replies[part]
         refusal = classify(reply)
         if refusal is not None:
-            if refusal in (Refusal.PERMISSION, Refusal.UNKNOWN_COMMAND):
-                self._parts = tuple(kept for kept in self._parts if kept != part)
+            if refusal in (Refusal.PERMISSION, Refusal.UNKNOWN_COMMAND) and part in self._parts:
+                instead = (_QUORUM,) if part == "SENTINELS" else ()
+                self._parts = (*(kept for kept in self._parts if kept != part), *instead)
             return None
         parsed = parse(reply)
         if isinstance(parsed, Unrecognised):
             self._emit(parsed)
             return None
         return parsed
+
+    def _read_quorum(self, reply: Reply) -> int | None:
+        """Return how many Sentinels answer, by CKQUORUM; None where it was not asked, or not answered."""
+        quorum = parse_ckquorum(reply)
+        if isinstance(quorum, QuorumReply):
+            return quorum.usable
+        if classify(reply) in (Refusal.PERMISSION, Refusal.UNKNOWN_COMMAND):
+            self._parts = tuple(kept for kept in self._parts if kept != _QUORUM)
+        return None
 
     def _end_batch(self, now: float) -> None:
         if self._round is not None and not self._round.todo:

@@ -6,20 +6,23 @@ from __future__ import annotations
 
 from .attempts import Attempts
 from .decide import Belief
+from .electorate import electorate_of
 from .failover import Attempt
 from .model import SentinelName
+from .roster import Roster
 from .topology import Health, MasterState, merge_replicas
 
 __all__ = ["master_state"]
 
 
-def master_state(belief: Belief, attempts: Attempts) -> MasterState:
+def master_state(belief: Belief, attempts: Attempts, roster: Roster) -> MasterState:
     """
     Put a master's belief, its views and its failover into one value.
 
     Args:
         belief: who is believed.
         attempts: its failovers.
+        roster: all Sentinels of the deployment.
 
     Returns:
         What a reader gets; immutable.
@@ -41,6 +44,7 @@ def master_state(belief: Belief, attempts: Attempts) -> MasterState:
         failover=attempt.record() if attempt is not None else None,
         switch=belief.switch,
         imminent=belief.imminent,
+        electorate=electorate_of(belief.master, belief.views, belief.voters.count, roster),
     )
 
 

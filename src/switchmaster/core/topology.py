@@ -17,7 +17,17 @@ from .facts import LinkState, MasterSnapshot
 from .failover import Failover
 from .model import LIMITS, Address, Grade, RunId, SentinelName
 
-__all__ = ["Health", "MasterState", "Opinion", "ReplicaState", "SentinelState", "Topology", "View"]
+__all__ = [
+    "Electorate",
+    "Health",
+    "MasterState",
+    "Obstacle",
+    "Opinion",
+    "ReplicaState",
+    "SentinelState",
+    "Topology",
+    "View",
+]
 
 
 class Health(enum.StrEnum):
@@ -61,6 +71,45 @@ class Opinion:
     """How many other Sentinels it knows (``num-other-sentinels``); None where it was not asked."""
 
 
+class Obstacle(enum.StrEnum):
+    """Why the Sentinels could not fail a master over now."""
+
+    QUORUM_TOO_HIGH = "quorum-too-high"
+    """The quorum is larger than the number of Sentinels."""
+    TOO_FEW = "too-few"
+    """Fewer Sentinels answer each other than an election needs: a majority of all, and the quorum."""
+    TILT = "tilt"
+    """Enough answer, but so many are in TILT that none may lead, or too few may agree that the master is down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Electorate:
+    """
+    The Sentinels that count for one master, and whether they could fail it over now.
+
+    By the word of the Sentinel that sees most of the others, as SENTINEL CKQUORUM would answer
+    (sentinelIsQuorumReachable()), less those that can't vote on this master. It says nothing of replicas.
+    """
+
+    known: int
+    """Sentinels that are known to count, whether they answer or not."""
+    counted: int | None = None
+    """How many that one Sentinel counts; this and what follows is None where no Sentinel that is heard has answered."""
+    answering: int | None = None
+    """Those of them that answer it and can vote on this master, itself included."""
+    needed: int | None = None
+    """How many an election needs."""
+    obstacle: Obstacle | None = None
+    """What prevents a failover; None where nothing does, or where it is not known."""
+    unaware: tuple[SentinelName, ...] = ()
+    """Sentinels that are heard and do not monitor this master."""
+
+    @property
+    def possible(self) -> bool | None:
+        """Whether the Sentinels could fail it over; None where it is not known."""
+        return None if self.needed is None else self.obstacle is None
+
+
 @dataclass(frozen=True, slots=True)
 class SentinelState:
     """One Sentinel and our link to it."""
@@ -101,6 +150,8 @@ class MasterState:
     imminent: Address | None = None
     """The replica that has just ended our connection, as its promotion does, or says that it is a master, while that
     is not decided: within milliseconds it is the master, or it was something else."""
+    electorate: Electorate = Electorate(1)
+    """The Sentinels that count for it, and whether they could fail it over."""
 
     @property
     def disagreeing(self) -> tuple[Opinion, ...]:
@@ -154,6 +205,10 @@ class View:
     replicas: dict[Address, ReplicaView] = field(default_factory=dict)
     sentinels: dict[RunId, Address] = field(default_factory=dict)
     """The other Sentinels that it knows."""
+    silent: set[RunId] = field(default_factory=set)
+    """Those of them that do not answer it (SDOWN)."""
+    usable: int | None = None
+    """Sentinels that answer, itself included, by SENTINEL CKQUORUM; None where `silent` tells it."""
 
     def snapshot(self, fact: MasterSnapshot) -> None:
         """Take all that an answer says, but for the address and the epoch."""
@@ -168,7 +223,10 @@ class View:
                 if row.address != fact.address
             }
         if fact.sentinels is not None:
-            self.sentinels = {row.run_id: row.address for row in fact.sentinels[: LIMITS.sentinels] if row.run_id}
+            rows = [row for row in fact.sentinels[: LIMITS.sentinels] if row.run_id]
+            self.sentinels = {row.run_id: row.address for row in rows}
+            self.silent = {row.run_id for row in rows if "s_down" in row.flags}
+        self.usable = fact.usable
 
     def fold(self, event: InstanceEvent) -> None:
         """Take what an event says of the instances: who is up, who is down, who is new."""
@@ -179,8 +237,8 @@ class View:
                 self._fold_master(channel)
         elif instance.kind is Kind.REPLICA:
             self._fold_replica(channel, instance.address)
-        elif channel in ("+sentinel", "-sdown") and len(self.sentinels) < LIMITS.sentinels:
-            self.sentinels[RunId(instance.name)] = instance.address
+        else:
+            self._fold_sentinel(channel, RunId(instance.name), instance.address)
 
     def _fold_master(self, channel: str) -> None:
         if channel == "+sdown":
@@ -193,6 +251,17 @@ class View:
             self.sdown = self.odown = False
             self.replicas.clear()
             self.sentinels.clear()
+            self.silent.clear()
+
+    def _fold_sentinel(self, channel: str, run_id: RunId, address: Address) -> None:
+        if channel == "+sentinel" and self.others is not None and run_id not in self.sentinels:
+            self.others += 1
+        if channel in ("+sentinel", "-sdown"):
+            self.silent.discard(run_id)
+            if len(self.sentinels) < LIMITS.sentinels:
+                self.sentinels[run_id] = address
+        elif channel == "+sdown" and run_id in self.sentinels:
+            self.silent.add(run_id)
 
     def _fold_replica(self, channel: str, address: Address) -> None:
         if channel == "+slave" and len(self.replicas) < LIMITS.replicas:

@@ -18,6 +18,7 @@ from typing import Final
 from .attempts import Attempts
 from .decide import Belief
 from .decisions import Ask, Decision, Notice, NoticeKind, StartProbe, StopProbe, Switch
+from .electorate import electorate_of
 from .events import (
     AddressSwitched,
     Event,
@@ -35,7 +36,7 @@ from .meaning import JUDGES
 from .model import LIMITS, Address, Grade, RunId, SentinelName, Wall
 from .roster import Roster, Sentinel
 from .state import master_state
-from .topology import MasterState, Topology
+from .topology import MasterState, SentinelState, Topology
 
 __all__ = ["Watch", "WatchCounters"]
 
@@ -55,6 +56,7 @@ _ASK_AFTER: Final = frozenset(
         "+failover-end",
         "+reset-master",
         "+sentinel-address-switch",
+        "+set",
     }
 )
 """Events after which the Sentinel is asked: they change more than they say."""
@@ -132,6 +134,8 @@ class Watch:
         self._topology: Topology | None = None
         self._version = 0
         self._limited: set[str] = set()
+        self.roster_changes = 0
+        """Rises when a Sentinel is heard or lost, or TILT begins or ends."""
         self._out: list[Decision] = []
 
     # -- what is told -------------------------------------------------------------------------------
@@ -206,10 +210,15 @@ class Watch:
             self._topology = Topology(
                 deployment=self.deployment,
                 masters={name: self._state(master) for name, master in self._masters.items()},
-                sentinels={sentinel.name: sentinel.value() for sentinel in self._roster},
+                sentinels=self.sentinels,
                 version=self._version,
             )
         return self._topology
+
+    @property
+    def sentinels(self) -> dict[SentinelName, SentinelState]:
+        """All Sentinels and our links to them, now."""
+        return {sentinel.name: sentinel.value() for sentinel in self._roster}
 
     @property
     def answering(self) -> bool:
@@ -258,13 +267,29 @@ class Watch:
                     master.belief.renewed(sentinel.name)
             if not change.can_ask:
                 self._answer_came(now)
+            self.roster_changes += 1
+            self._survey_of(sentinel, now, wall)
         elif change.state is LinkState.DOWN and self._roster.down(sentinel, now):
+            self.roster_changes += 1
             for name, master in self._masters.items():
                 if sentinel.name in master.belief.views:
                     master.belief.lost(sentinel.name)
                     master.attempts.lost(sentinel.name, now, wall)
-                    self._settle(name, master)
+                    self._survey(name, master, now, wall)
         self._establish(now)
+
+    def _survey_of(self, sentinel: Sentinel, now: float, wall: Wall) -> None:
+        for name, master in self._masters.items():
+            if sentinel.name in master.belief.views:
+                self._survey(name, master, now, wall)
+
+    def _survey(self, name: str, master: _Master, now: float, wall: Wall) -> None:
+        """Say what has changed of the Sentinels that count for a master."""
+        belief = master.belief
+        if self.asking:
+            electorate = electorate_of(name, belief.views, belief.voters.count, self._roster)
+            belief.surveyed(electorate, now, wall)
+        self._settle(name, master)
 
     def _drop(self, names: Iterable[SentinelName]) -> None:
         for name in names:
@@ -296,7 +321,7 @@ class Watch:
         self._catch_up(sentinel, fact, master.attempts, now, wall)
         for row in fact.sentinels or ():
             self._roster.discovered(row.run_id, row.address, sentinel.name)
-        self._settle(fact.name, master)
+        self._survey(fact.name, master, now, wall)
 
     def _catch_up(self, sentinel: Sentinel, fact: MasterSnapshot, attempts: Attempts, now: float, wall: Wall) -> None:
         """Put into the record what its events would have said, had they been heard."""
@@ -310,11 +335,12 @@ class Watch:
     def _snapshot_end(self, sentinel: Sentinel, fact: SnapshotEnd, now: float, wall: Wall) -> None:
         sentinel.answered = True
         self._answer_came(now)
-        names = frozenset(fact.names)
+        names = sentinel.monitors = frozenset(fact.names)
         for name, master in self._masters.items():
-            if name not in names and sentinel.name in master.belief.views:
-                master.belief.forgotten(sentinel.name, now, wall)
-                self._settle(name, master)
+            if name not in names:
+                if sentinel.name in master.belief.views:
+                    master.belief.forgotten(sentinel.name, now, wall)
+                self._survey(name, master, now, wall)
         self._establish(now)
 
     def _establish(self, now: float) -> None:
@@ -343,7 +369,9 @@ class Watch:
         elif isinstance(event, Voted):
             self._vote(sentinel, event, tried, now, wall)
         elif isinstance(event, Tilt):
+            self.roster_changes += 1
             sentinel.tilt = event.channel == "+tilt"
+            self._survey_of(sentinel, now, wall)
         elif isinstance(event, Unrecognised):
             self._odd(sentinel, now)
 
@@ -386,6 +414,11 @@ class Watch:
         if attempt is None and judge is None and not belief.pending:
             # Most events only tell of a replica or a Sentinel: nothing is to be decided or waited for.
             master.state = None
+            if isinstance(event, InstanceEvent) and event.instance.kind is Kind.SENTINEL:
+                self._survey(name, master, now, wall)
+        elif event.channel == "-monitor":
+            sentinel.monitors -= {name}
+            self._survey(name, master, now, wall)
         else:
             self._settle(name, master)
 
@@ -471,7 +504,7 @@ class Watch:
 
     def _state(self, master: _Master) -> MasterState:
         if master.state is None:
-            master.state = master_state(master.belief, master.attempts)
+            master.state = master_state(master.belief, master.attempts, self._roster)
         return master.state
 
     def _limit(self, what: str, text: str, now: float, wall: Wall) -> None:

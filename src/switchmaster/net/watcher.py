@@ -35,7 +35,7 @@ from ..core.facts import Fact, LinkChange, MasterSnapshot, Probe, SnapshotEnd
 from ..core.failover import Failover
 from ..core.link import Link
 from ..core.model import Address, Grade, SentinelName
-from ..core.topology import MasterState, Topology
+from ..core.topology import MasterState, SentinelState, Topology
 from ..core.watch import Watch
 from ..errors import NoSentinelReachable, UnknownMaster, UsageError, WatcherClosed
 from .access import AnyTls, Dialler, NodeAccess, NodeDiallers
@@ -240,6 +240,16 @@ class Watcher:
     def topology(self) -> Topology:
         """Everything that is believed now, as one immutable value."""
         return self._watch.topology
+
+    @property
+    def sentinels(self) -> dict[SentinelName, SentinelState]:
+        """All Sentinels and our links to them, now; costs less than `topology`."""
+        return self._watch.sentinels
+
+    @property
+    def roster_changes(self) -> int:
+        """Rises when a Sentinel is heard or lost, or TILT begins or ends: `sentinels` is worth a look then."""
+        return self._watch.roster_changes
 
     def masters(self) -> tuple[str, ...]:
         """Return the names of the masters that are known, in order."""

@@ -24,7 +24,7 @@ _log = logging.getLogger("switchmaster.watch")
 
 REMEMBERED: Final = 2_000
 """Failovers of which is remembered what was told; the oldest is forgotten first."""
-_ALARMING: Final = ("second-master", "rogue", "disagreement", "missed", "limit")
+_ALARMING: Final = ("second-master", "rogue", "disagreement", "missed", "limit", "no-failover", "not-monitored")
 
 
 class Teller:

@@ -20,6 +20,7 @@ from ..journal.entries import Entry, Watched
 from ..journal.ledger import Ledger
 from ..net.watcher import Heard, Watcher
 from .config import Deployment
+from .links import LinkLog
 
 __all__ = ["Watching"]
 
@@ -49,6 +50,9 @@ class Watching:
         self._turn: list[Entry] = []
         """What this turn has to keep."""
         self._established = False
+        self._links = LinkLog(deployment.name)
+        self._links_seen = 0
+        """The changes of the roster up to which the links were reported."""
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -99,6 +103,9 @@ class Watching:
         if self.watcher.established and not self._established:
             self._established = True
             self._look()
+        if self.watcher.roster_changes != self._links_seen:
+            self._links_seen = self.watcher.roster_changes
+            self._links.look(self.watcher.sentinels)
         self._turn += self._ledger.end_turn(time.time())
         self._flush()
 

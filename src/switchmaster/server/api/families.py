@@ -51,7 +51,21 @@ FAMILIES: Final = {
         Family("master_replicas", "gauge", _MASTER, "Replicas that the Sentinels know."),
         Family("master_replicas_down", "gauge", _MASTER, "Replicas that some Sentinel says are down."),
         Family("master_disagreeing_sentinels", "gauge", _MASTER, "Sentinels that are heard and give another address."),
-        Family("master_failover_in_progress", "gauge", _MASTER, "Whether a failover is under way."),
+        Family(
+            "master_failover_in_progress",
+            "gauge",
+            _MASTER,
+            "Whether a failover is under way: from the first Sentinel that tries one; a suspicion is none.",
+        ),
+        Family(
+            "master_failover_possible",
+            "gauge",
+            _MASTER,
+            "Whether enough Sentinels answer each other to agree on a failover and to elect its leader; no series "
+            "where none can tell.",
+        ),
+        Family("master_sentinels", "gauge", _MASTER, "Sentinels that are known to count for this master."),
+        Family("master_unaware_sentinels", "gauge", _MASTER, "Sentinels that are heard and do not monitor it."),
         Family(
             "master_last_switch_timestamp_seconds",
             "gauge",

@@ -240,7 +240,11 @@ def _masters(look: _Look) -> Found:
         yield "master_replicas", of, len(state.replicas)
         yield "master_replicas_down", of, sum(bool(replica.down_by) for replica in state.replicas)
         yield "master_disagreeing_sentinels", of, len(state.disagreeing)
-        yield "master_failover_in_progress", of, state.failover is not None
+        yield "master_failover_in_progress", of, state.failover is not None and state.failover.attempted
+        yield "master_sentinels", of, state.electorate.known
+        yield "master_unaware_sentinels", of, len(state.electorate.unaware)
+        if state.electorate.possible is not None:
+            yield "master_failover_possible", of, state.electorate.possible
         if state.switch is not None and state.switch.time is not None:
             yield "master_last_switch_timestamp_seconds", of, state.switch.time
 

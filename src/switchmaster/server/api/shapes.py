@@ -57,6 +57,7 @@ class DeploymentLine(Row):
     masters: int
     health: dict[str, int] = Field(description="Masters by health.")
     failovers: int = Field(description="Masters of which a failover is under way.")
+    failover_impossible: int = Field(description="Masters that the Sentinels could not fail over now.")
     disagreements: int = Field(description="Masters of which some Sentinel gives another address.")
     sentinels: int
     connected: int = Field(description="Sentinels that are heard.")
@@ -123,6 +124,20 @@ class SwitchLine(Row):
     why: str
 
 
+class ElectorateRow(BaseModel):
+    """The Sentinels that count for a master, and whether they could fail it over now."""
+
+    known: int = Field(description="Sentinels that are known to count, whether they answer or not.")
+    counted: int | None = Field(
+        description="How many the Sentinel counts that sees most of the others; null where none that is heard answers."
+    )
+    answering: int | None = Field(description="Those of them that answer it and can vote on this master.")
+    needed: int | None = Field(description="How many an election needs: a majority of `counted`, and the quorum.")
+    obstacle: Literal["quorum-too-high", "too-few", "tilt"] | None = Field(description="What prevents a failover.")
+    text: str | None = Field(description="The same in words; null where no Sentinel that is heard can tell.")
+    unaware: list[str] = Field(description="Sentinels that are heard and do not monitor this master.")
+
+
 class MasterLine(Row):
     """What is believed of one master."""
 
@@ -138,6 +153,11 @@ class MasterLine(Row):
     down_by: list[str] = Field(description="The Sentinels that say SDOWN.")
     replicas: list[ReplicaRow]
     opinions: list[OpinionRow]
+    agreement: str = Field(description="In words: how many of the known Sentinels give this address.")
+    failover_possible: bool | None = Field(
+        description="Whether enough Sentinels answer each other to fail it over; null where none can tell."
+    )
+    electorate: ElectorateRow
     disagreeing: list[str] = Field(description="The Sentinels that are heard and give another address.")
     failover: FailoverLine | None = Field(description="The failover under way.")
     switch: SwitchLine | None = Field(description="The last switch that this daemon saw.")

@@ -1,6 +1,6 @@
 // What the overview needs of a whole topology, worked out once for each answer: pure, and quick for 10,000 masters.
 
-import { HEALTH, disagrees, healthOf, inTilt, troubles } from "./words.js";
+import { HEALTH, disagrees, healthOf, impossible, inTilt, troubles } from "./words.js";
 
 /** By what masters can be filtered: key and words. */
 export const FILTERS = { ...HEALTH, disagree: "Disagreement" };
@@ -48,7 +48,7 @@ function textOf({ master, deployment, address }) {
   return `${master}\n${deployment}\n${address ? `${address.host}:${address.port}` : ""}`.toLowerCase();
 }
 
-const rank = (master) => Object.keys(HEALTH).indexOf(healthOf(master)) - (master.failover ? 10 : 0);
+const rank = (master) => Object.keys(HEALTH).indexOf(healthOf(master)) - (master.failover ? 10 : 0) - (impossible(master) ? 20 : 0);
 
 /** The last result of a function, as long as its arguments are the same. */
 export function remembered(work) {

@@ -62,6 +62,9 @@ export function suspects(master, sentinel) {
   return !promoted(master) && master.down_by.includes(sentinel);
 }
 
+/** Whether the Sentinels could not fail this master over now. */
+export const impossible = (master) => Boolean(master.electorate?.obstacle);
+
 /** Whether a Sentinel is in TILT, as far as it is heard. */
 export const inTilt = (sentinel) => sentinel.tilt && sentinel.state === "live";
 
@@ -75,6 +78,7 @@ export function lags(master, opinion) {
   return promoted(master) && !opinion.agrees && (opinion.epoch ?? 0) < (master.epoch ?? 0);
 }
 
+const sentence = (text) => shown(text.charAt(0).toUpperCase() + text.slice(1));
 const names = (sentinels) => list(sentinels.map(shown));
 const several = (sentinels) => (sentinels.length === 1 ? names(sentinels) : count(sentinels.length, "Sentinel"));
 
@@ -145,6 +149,7 @@ export function troubles(master, sentinels) {
   const told = [];
   const say = (level, text) => told.push({ level, text });
   const health = healthOf(master);
+  if (impossible(master)) say("down", `${sentence(master.electorate.text)}.`);
   if (master.failover && master.failover.outcome === "in-progress")
     say(health === "ok" ? "failing-over" : health, failoverNow(master.failover));
   else if (health === "down") say("down", "The Sentinels agree that the master is down.");
@@ -178,6 +183,11 @@ function sayOfSentinels(master, sentinels, say) {
   if (silent.length && silent.length === sentinels.length)
     say("unknown", "No Sentinel is heard: this is the last belief.");
   else if (silent.length) say("suspected", `${names(silent)} can't be heard.`);
+  const unaware = master.electorate?.unaware ?? [];
+  if (unaware.length) {
+    const verb = unaware.length === 1 ? "does" : "do";
+    say("suspected", `${names(unaware)} ${verb} not monitor this master, and can't vote on it.`);
+  }
   const tilted = sentinels.filter(inTilt).map((sentinel) => sentinel.sentinel);
   if (tilted.length === 1)
     say("suspected", `${names(tilted)} is in TILT: it does not trust its clock and starts no failover.`);
@@ -198,9 +208,7 @@ function quiet(master) {
   // No age here: a screen reader would read it anew each second.
   const moved = master.switch?.time ? `, since ${day(master.switch.time)}` : "";
   const follow = `${count(master.replicas.length, "replica")} ${master.replicas.length === 1 ? "follows" : "follow"}`;
-  const agreeing = master.opinions.filter((opinion) => opinion.live && opinion.agrees).length;
-  const agree = `${count(agreeing, "Sentinel")} ${agreeing === 1 ? "agrees" : "agree"}`;
-  return `All is well: ${address(master.address)} is the master${moved}. ${follow}, and ${agree}.`;
+  return `All is well: ${address(master.address)} is the master${moved}. ${follow}, and ${shown(master.agreement)}.`;
 }
 
 /** Bytes that a replica is behind the furthest one, as Sentinel last told; the master's own offset it does not tell. */

@@ -190,7 +190,9 @@ function sentinelRow(sentinel, master, now) {
   const why =
     sentinel.reason && sentinel.state !== "live" ? h("span", { class: "faint" }, shown(sentinel.reason)) : null;
   const says = !opinion
-    ? "–"
+    ? master.electorate.unaware.includes(sentinel.sentinel)
+      ? h("span", { class: "warn" }, icon("suspected"), "does not monitor it")
+      : "–"
     : opinion.agrees
       ? place(opinion)
       : lags(master, opinion)

@@ -5,7 +5,7 @@ import { h, update } from "../dom.js";
 import { empty, healthState, icon, missing, name, place, state, table, timeAgo } from "../parts.js";
 import { toFailover, toMaster, toOverview } from "../routes.js";
 import { count, seconds, shown } from "../text.js";
-import { HEALTH, disagrees, healthOf } from "../words.js";
+import { HEALTH, disagrees, healthOf, impossible } from "../words.js";
 
 const ROWS = 100; // masters that are drawn at first; the others on demand
 const URGENT = 12; // of those that need a look, the ones that are told in words
@@ -137,6 +137,7 @@ function drawUrgent({ master, told }, running) {
 
 /** What a master that needs a look is called: its health may be ok, and something else wrong. */
 function wordOf(master, level) {
+  if (impossible(master)) return "No failover possible";
   if (level !== "suspected" || healthOf(master) === "suspected") return HEALTH[level];
   return disagrees(master) ? FILTERS.disagree : "Degraded";
 }
@@ -233,7 +234,7 @@ function row(master, now) {
       place(master.address),
       master.epoch ?? "–",
       master.replicas.length ? partly(up, master.replicas.length, "up") : partly(0, 1, "up", "none"),
-      partly(agree, master.opinions.length, "agree"),
+      partly(agree, Math.max(master.electorate.known, heard.length), "agree"),
       lastSwitch(master, now),
     ],
   };

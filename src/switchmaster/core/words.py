@@ -1,0 +1,56 @@
+"""
+The words for what is believed: the only place where a state gets its name for people.
+
+Pure: values in, text out. The log, the command line, the API and the notices use them as they are; the dashboard has
+its own copy in ``words.js``, which a test holds equal.
+"""
+
+from __future__ import annotations
+
+from .topology import Electorate, MasterState, Obstacle
+
+__all__ = ["agreement_words", "electorate_words"]
+
+
+def electorate_words(electorate: Electorate) -> str:
+    """Return whether a failover is possible, and why not, without a full stop; empty where that is not known."""
+    if electorate.counted is None:
+        return ""
+    match electorate.obstacle:
+        case None:
+            return f"a failover is possible: {_answering(electorate)}, {electorate.needed} are needed"
+        case Obstacle.QUORUM_TOO_HIGH:
+            why = f"the quorum is {electorate.needed}, and there {_are(electorate.counted)}"
+        case Obstacle.TOO_FEW:
+            why = f"{_answering(electorate)}, {electorate.needed} are needed"
+        case Obstacle.TILT:
+            why = f"{_answering(electorate)}, but too many of them are in TILT"
+    return f"no failover possible: {why}"
+
+
+def agreement_words(state: MasterState) -> str:
+    """Return how many of the known Sentinels give the believed address, and who does not monitor the master."""
+    live = [opinion for opinion in state.opinions if opinion.live]
+    electorate = state.electorate
+    known = max(electorate.known, len(live))
+    text = f"{sum(opinion.agrees for opinion in live)} of {_sentinels(known)} agree"
+    silent = known - len(live) - len(electorate.unaware)
+    if silent > 0 and live:
+        text += f", {silent} not heard"
+    if electorate.unaware:
+        verb = "does" if len(electorate.unaware) == 1 else "do"
+        text += f", {', '.join(electorate.unaware)} {verb} not monitor it"
+    return text
+
+
+def _answering(electorate: Electorate) -> str:
+    answering = electorate.answering or 0
+    return f"{answering} of {_sentinels(electorate.counted or 0)} {'answers' if answering == 1 else 'answer'}"
+
+
+def _are(count: int) -> str:
+    return f"{'is' if count == 1 else 'are'} only {_sentinels(count)}"
+
+
+def _sentinels(count: int) -> str:
+    return f"{count} Sentinel{'' if count == 1 else 's'}"

@@ -1,0 +1,119 @@
+"""What is reported of the Sentinels themselves, on real ones: lost majorities, TILT, names, ids, who does not vote."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import switchmaster
+from conditions import eventually
+from fix_lab import LabFactory, find_or_skip
+from switchmaster.cli.beside import Beside, daemon_beside
+from switchmaster.core.replies import QuorumReply, parse_ckquorum
+from switchmaster.errors import LabError
+from switchmaster.lab import Lab, LabServer
+
+pytestmark = pytest.mark.live
+
+MASTER = "mymaster"
+LIMIT = 40.0
+SRC = str(Path(switchmaster.__file__).parent.parent)
+
+
+def shown(server: LabServer) -> str:
+    return f"127.0.0.1:{server.port}"
+
+
+def run(*arguments: str) -> str:
+    """Run a command of the CLI; return its standard output."""
+    kept = {name: value for name, value in os.environ.items() if "SWITCHMASTER" not in name}
+    done = subprocess.run(
+        [sys.executable, "-m", "switchmaster", *arguments],
+        env={**kept, "PYTHONPATH": os.pathsep.join([SRC, kept.get("PYTHONPATH", "")])},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=True,
+    )
+    return done.stdout
+
+
+def get(beside: Beside, path: str) -> str:
+    with urllib.request.urlopen(beside.url.rstrip("/") + path, timeout=5) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+def master_of(beside: Beside) -> Any:
+    return json.loads(get(beside, "/api/v1/masters"))["items"][0]
+
+
+def metric(beside: Beside, name: str, **labels: str) -> float:
+    """Return the value of a metric whose labels include these."""
+    for line in get(beside, "/metrics").splitlines():
+        found = re.fullmatch(rf"switchmaster_{name}{{(.*)}} (\S+)", line)
+        if found and all(f'{key}="{value}"' in found[1] for key, value in labels.items()):
+            return float(found[2])
+    raise AssertionError(f"no series of {name} with {labels}")
+
+
+def logged(folder: Path) -> list[str]:
+    return [json.loads(line)["message"] for line in (folder / "daemon.log").read_text().splitlines() if line[:1] == "{"]
+
+
+def waiting_for(condition: Callable[[], object]) -> None:
+    eventually(condition, LIMIT, interval=0.1)
+
+
+def ckquorum(sentinel: LabServer) -> Any:
+    """Return what a Sentinel answers to SENTINEL CKQUORUM; its negative answer is an error."""
+    try:
+        return sentinel.call("SENTINEL", "CKQUORUM", MASTER)
+    except LabError as error:
+        return str(error).partition("refused SENTINEL: ")[2]
+
+
+def test_a_lost_majority_is_reported_by_every_face_before_and_after_the_master_dies(
+    lab_factory: LabFactory, tmp_path: Path
+) -> None:
+    lab: Lab = lab_factory(
+        masters=(MASTER,),
+        sentinels=5,
+        quorum=2,
+        replicas=1,
+        down_after_ms=500,
+        binary=str(find_or_skip("redis-7.0").path),
+    )
+    seed = shown(lab.sentinels[0])
+    assert "5 of 5 Sentinels agree" in run("masters", seed, "--format", "pretty")
+    with daemon_beside([seed], tmp_path) as beside:
+        assert beside.url, beside.reason
+        waiting_for(lambda: master_of(beside)["agreement"] == "5 of 5 Sentinels agree")
+        assert metric(beside, "master_failover_possible") == 1
+        for sentinel in lab.sentinels[2:]:
+            lab.crash(sentinel)
+        waiting_for(lambda: metric(beside, "master_failover_possible") == 0)
+        for sentinel in lab.sentinels[:2]:
+            word = parse_ckquorum(ckquorum(sentinel))
+            assert isinstance(word, QuorumReply)
+            assert (word.reachable, word.usable) == (False, master_of(beside)["electorate"]["answering"])
+        lab.crash(lab.master(MASTER))
+        waiting_for(lambda: master_of(beside)["health"] == "down")
+        text = "no failover possible: 2 of 5 Sentinels answer, 3 are needed"
+        assert master_of(beside)["electorate"]["text"] == text
+        for sentinel in lab.sentinels[2:]:
+            assert any(f"the Sentinel {shown(sentinel)} is lost" in line for line in logged(tmp_path))
+        assert f"{MASTER}: {text}" in logged(tmp_path)
+        assert run("masters", seed, "--format", "pretty").startswith(f"{MASTER}: {text}\n")
+        assert text in run("topology", seed, "--format", "pretty").splitlines()[2]
+        watched = run("watch", seed, "--timeout", "0.5", "--format", "pretty")
+        assert f"{MASTER}: {text}" in watched.splitlines()[1]
