@@ -34,7 +34,6 @@ _Theirs: Any = object
 class Connection(FollowingConnection, _Theirs):
     """A connection of a loop's."""
 
-    retry: Any
     _welcomed: Callable[[], None]
     _loop: asyncio.AbstractEventLoop | None = None
     """The loop in which it was dialled last."""
@@ -51,6 +50,13 @@ class Connection(FollowingConnection, _Theirs):
 
     def _is_up(self) -> bool:
         return self._writer is not None
+
+    def _drop(self) -> None:
+        self._forget_session()
+        self._parser.on_disconnect()
+        if self._writer is not None:
+            self._writer.transport.abort()
+        self._close()
 
     # -- the library's verbs ------------------------------------------------------------------------
 
@@ -70,7 +76,9 @@ class Connection(FollowingConnection, _Theirs):
         if self._dials():
             await super().connect_check_health(*arguments, **options)
         else:
+            owes = self._owes  # for what is about to be sent: the library has found no connection there
             await self._reach()
+            self._owes = owes
 
     async def on_connect(self) -> None:
         """Greet, and ask the node what it is (valkey-py)."""
@@ -95,9 +103,11 @@ class Connection(FollowingConnection, _Theirs):
         return self.send_packed_command(self.pack_command(*words), options.get("check_health", True))
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> Coroutine[Any, Any, None]:
-        if self._pinned or self._seen is not self._view.current:
+        if self._pinned or self._seen is not self._view.current or self.health_check_interval:
             return self._send_in_time(command, check_health)
-        return super().send_packed_command(command, check_health)  # type: ignore[no-any-return]
+        self._owes += self._packed
+        self._packed = 1
+        return super().send_packed_command(command, False)  # type: ignore[no-any-return]
 
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
         if self._introduced:
@@ -108,9 +118,13 @@ class Connection(FollowingConnection, _Theirs):
         try:
             if self._owed:
                 await self._read_owed(*arguments, **options)
-            return await self.read_plainly(*arguments, **options)
-        except self._lines.library.exceptions.ReadOnlyError as error:
-            if not self._lines.to_master:
+            answer = await self.read_plainly(*arguments, **options)
+            if not (arguments or options) or self._is_answer(answer, options, *arguments):
+                self._owes -= 1
+            return answer
+        except self._lines.library.exceptions.ResponseError as error:
+            self._owes -= 1
+            if not self._lines.to_master or not isinstance(error, self._lines.library.exceptions.ReadOnlyError):
                 raise
             await self.disconnect()
             raise self._demoted() from error
@@ -137,7 +151,11 @@ class Connection(FollowingConnection, _Theirs):
             if self._must_wait():
                 await self._reach()
             command = self._with_unsaid(command)
-        await super().send_packed_command(command, check_health)
+        if check_health and self.health_check_interval:
+            await self.check_health()  # may connect again: only after it can something be owed
+        self._owes += self._packed
+        self._packed = 1
+        await super().send_packed_command(command, False)
         if self._pinned and not self._single:
             self._pinned = False  # a whole transaction, EXEC and all
 
@@ -187,15 +205,18 @@ class Connection(FollowingConnection, _Theirs):
         async with _Turn(self._turn) as turn:
             if self.at == address:  # another task was faster: a listener, and who subscribes for it
                 return None
+            self._check_unanswered()
             await self._hang_up()
-            retry, self._loop = self.retry, asyncio.get_running_loop()
-            self._dialler, self.retry, self._welcomed = self._me(), library.no_retry_in_loop, turn.end
+            retry, me, whole = self._retry, self._me(), False
             try:
+                self._loop = asyncio.get_running_loop()
+                self._dialler, self._retry, self._welcomed = me, library.no_retry_in_loop, turn.end
                 # The library limits the connection; that a hung server never greets is for us to end.
                 async with asyncio.timeout(self._attempt_limit(None)) as self._attempt:
                     dialled = self._begin_dial(address, master)
                     if dialled is not None:
                         await self.connect_to(dialled)
+                whole = True
             except library.refused:
                 raise
             except TimeoutError:
@@ -205,7 +226,9 @@ class Connection(FollowingConnection, _Theirs):
                 await self._hang_up()
                 return error
             finally:
-                self._dialler, self.retry, self._attempt = None, retry, None
+                self._dialler, self._retry, self._attempt = None, retry, None
+                if not whole:
+                    self._torn = True
         return None
 
     @contextlib.asynccontextmanager
@@ -242,16 +265,30 @@ class Connection(FollowingConnection, _Theirs):
 
     async def _listen(self, read: Callable[[], Awaitable[Any]], timeout: Any) -> Any:
         """Read what was published; where the connection is lost, come back and read on there."""
+        if self._torn:
+            await self._hang_up()
         for left in reversed(range(COMEBACKS)):
             if self.at is None and not await self._come_back(timeout):
                 return None
+            whole = False
             try:
-                return await read()
+                answer = await read()
+                whole = True
+                return answer
+            except asyncio.CancelledError:
+                whole = True  # who reads again goes on where a cancelled reader was
+                raise
+            except self._lines.library.intact:
+                whole = True
+                raise
             except self._lines.library.exceptions.ConnectionError as error:
                 if not left or not self._comes_back(error):
                     raise self._lost(error) from error
                 self._listens = True
                 await self._hang_up()
+            finally:
+                if not whole:
+                    self._torn = True
         return None
 
     async def _ping(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
@@ -279,8 +316,10 @@ class Connection(FollowingConnection, _Theirs):
     async def _hang_up(self) -> None:
         """Disconnect without waiting for the peer, and remain a listener if it was one."""
         listens, lost_at = self._listens, self._lost_at
-        await self.disconnect(nowait=True)
-        self._listens, self._lost_at = listens, lost_at
+        try:
+            await self.disconnect(nowait=True)
+        finally:
+            self._listens, self._lost_at = listens, lost_at
 
 
 class _Turn:
@@ -307,6 +346,12 @@ class _Turn:
 
 class Pool(FollowingPool, _Theirs):
     """A pool of a loop's connections."""
+
+    def release(self, connection: Any) -> Coroutine[Any, Any, None]:
+        """Take a connection back; what its last user left unfinished ends here."""
+        if connection._owes or connection._pinned:
+            self._finish(connection)
+        return super().release(connection)  # type: ignore[no-any-return]
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
         await super().disconnect(self._spared(inuse_connections))

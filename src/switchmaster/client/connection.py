@@ -9,7 +9,7 @@ value of the gate: one comparison, nothing else, is what following costs. Otherw
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -92,6 +92,17 @@ class FollowingConnection(_Theirs):
     """Replies to it that the library is about to read."""
     _owed = 0
     """Replies that the library believes to have read, and that are still to come."""
+    _owes = 0
+    """Answers to commands that may have been sent and are not parsed yet. It grows before the first byte is sent and
+    shrinks after an answer is parsed, so that whatever interrupts in between leaves a number other than 0. Nobody may
+    send on such a connection: its next user would read the answers of the last one. A subscriber's number means
+    nothing. Disconnecting does not touch it, because another thread may do that in the midst of a command."""
+    _packed = 1
+    """Commands in what is sent next."""
+    _torn = False
+    """It must not be used as it is: an attempt to connect or a subscriber's reading was interrupted, or its end has
+    begun."""
+    _retry: Any = None
     _single = False
     """A command that is sent alone is on its way, not a whole transaction."""
     _pinned = False
@@ -109,8 +120,8 @@ class FollowingConnection(_Theirs):
 
     @property
     def at(self) -> Address | None:
-        """The node to which it is connected; None where it is not, or was cut."""
-        return self.target if self._is_up() and not self._cut else None
+        """The node to which it is connected; None where it is not, was cut, or can't be used as it is."""
+        return self.target if self._is_up() and not (self._cut or self._torn) else None
 
     @property
     def pinned(self) -> bool:
@@ -144,6 +155,74 @@ class FollowingConnection(_Theirs):
     def _dials(self) -> bool:
         """Whether the caller is the one that connects it now: what he sends belongs to the greeting."""
         return self._dialler is not None and self._dialler == self._me()
+
+    # -- what is owed -------------------------------------------------------------------------------
+
+    @property
+    def retry(self) -> Any:
+        """
+        The library's ``Retry``.
+
+        The library asks for it whenever a client begins to send something and to read the answer. So this is where a
+        client that keeps its connection (a pipeline that watches, a ``single_connection_client``) comes back after it
+        was interrupted, and where the connection with the old answers ends.
+        """
+        if self._owes and self._dialler is None and not self._listens:
+            self._abandon()
+        return self._retry
+
+    @retry.setter
+    def retry(self, retry: Any) -> None:
+        self._retry = retry
+
+    @staticmethod
+    def _is_answer(answer: Any, options: Mapping[str, Any], _decoding: object = None, timeout: object = None) -> bool:
+        """
+        Whether what was read is an answer to a command.
+
+        Args:
+            answer: what was read.
+            options: by which it was read.
+            timeout: seconds for it, where they are not among the options: where time runs out asyncio's reads None.
+        """
+        if options.get("push_request"):
+            return False
+        return answer is not None or options.get("timeout", timeout) is None
+
+    def _abandon(self) -> None:
+        """End a connection that owes answers; it comes back with the next command, and owes nothing."""
+        self._drop()
+        self._owes = 0
+
+    def finish(self) -> None:
+        """End the connection if its last user left answers unread, or the server still keeps something for him."""
+        if self._owes or self._pinned:
+            self._abandon()
+
+    def _check_unanswered(self) -> None:
+        """
+        See that nobody waits for an answer here, before the connection moves.
+
+        Raises:
+            Exception: the library's ConnectionError: two commands were sent one after the other, and the master moved
+                in between.
+        """
+        if self._owes and self._is_up() and not (self._torn or self._listens):
+            self._abandon()
+            raise self._lines.library.lost(
+                f"the connection to {self.target} can't move while it owes answers to commands that were sent; "
+                "they may have been carried out there or not, and this one was not sent"
+            )
+
+    def _drop(self) -> None:
+        """Disconnect without waiting for anything."""
+        raise NotImplementedError
+
+    def pack_commands(self, commands: Any) -> Any:
+        """Pack several commands, which are sent at once and answered one by one."""
+        several = list(commands)
+        self._packed = len(several)
+        return super().pack_commands(several)
 
     # -- before and after ---------------------------------------------------------------------------
 
@@ -194,7 +273,8 @@ class FollowingConnection(_Theirs):
         Raises:
             Exception: the library's MasterNotFoundError, where too few Sentinels know each other.
         """
-        self._cut, self.target, self._to_master = False, address, master
+        self._cut = self._torn = self._greets = False
+        self.target, self._to_master, self._owes = address, master, 0
         self._attempts += 1
         self._lines.add(self)
         if not self._lines.admits(address):
@@ -218,7 +298,8 @@ class FollowingConnection(_Theirs):
         return ours if users is None else min(ours, users)
 
     def _forget_session(self) -> None:
-        """Note that there is no connection any more."""
+        """Note that there is no connection any more, however far its end gets."""
+        self._torn = True
         if self._seen is not _NOTHING:
             # Nobody tells this connection any more what has become of the keys that it read.
             self._lines.flush_cache()

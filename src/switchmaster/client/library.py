@@ -46,6 +46,11 @@ class Library:
         return (self.exceptions.ConnectionError, self.exceptions.TimeoutError, OSError)
 
     @property
+    def intact(self) -> tuple[type[Exception], ...]:
+        """What ends the reading of an answer without leaving it half read."""
+        return (self.exceptions.TimeoutError, self.exceptions.ResponseError)
+
+    @property
     def passing(self) -> tuple[type[Exception], ...]:
         """What may be better at the next attempt to reach a master."""
         return (*self.unreachable, errors.StaleMaster)

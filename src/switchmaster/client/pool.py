@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from .account import Account
+from .connection import FollowingConnection
 from .library import Library
 from .lines import Lines
 from .options import Options, take_options
@@ -74,6 +75,14 @@ class FollowingPool(_Theirs):
     @master_address.setter
     def master_address(self, value: object) -> None:
         """Take nothing: the library keeps and resets this, we derive it."""
+
+    @staticmethod
+    def _finish(connection: Any) -> None:
+        """End what the last user of a connection left unfinished."""
+        # redis-py's client-side cache wraps the connection that is ours; a user's own class is not.
+        ours = getattr(connection, "_conn", connection)
+        if isinstance(ours, FollowingConnection):
+            ours.finish()
 
     def _spared(self, in_use: bool) -> bool:
         """Return whether connections in use are to be disconnected too; ends the lease where all are."""

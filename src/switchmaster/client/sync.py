@@ -8,11 +8,13 @@ that waits for it.
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Final
 
 from ..core.facts import Probe
 from ..core.gate import Limits
@@ -27,6 +29,9 @@ from .sentinel import FollowingSentinel
 
 __all__ = ["Connection", "Pool", "Sentinel"]
 
+COLLECTING: Final = 0.01
+"""The part of the time that a pool without a free connection may spend on collecting garbage."""
+
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
 
@@ -34,7 +39,6 @@ _Theirs: Any = object
 class Connection(FollowingConnection, _Theirs):
     """A connection of a thread's."""
 
-    retry: Any
     socket_connect_timeout: float | None
     _welcomed: Callable[[], None]
 
@@ -48,6 +52,9 @@ class Connection(FollowingConnection, _Theirs):
 
     def _is_up(self) -> bool:
         return self._sock is not None
+
+    def _drop(self) -> None:
+        self.disconnect()
 
     # -- the library's verbs ------------------------------------------------------------------------
 
@@ -67,7 +74,9 @@ class Connection(FollowingConnection, _Theirs):
         if self._dials():
             super().connect_check_health(*arguments, **options)
         else:
+            owes = self._owes  # for what is about to be sent: the library has found no connection there
             self._reach()
+            self._owes = owes
 
     def on_connect(self) -> None:
         """Greet, and ask the node what it is (valkey-py)."""
@@ -103,7 +112,11 @@ class Connection(FollowingConnection, _Theirs):
             if self._must_wait():
                 self._reach()
             command = self._with_unsaid(command)
-        super().send_packed_command(command, check_health)
+        if check_health and self.health_check_interval:
+            self.check_health()  # may connect again: only after it can something be owed
+        self._owes += self._packed
+        self._packed = 1
+        super().send_packed_command(command, False)
         if self._pinned and not self._single:
             self._pinned = False  # a whole transaction, EXEC and all
 
@@ -116,9 +129,13 @@ class Connection(FollowingConnection, _Theirs):
         try:
             if self._owed:
                 self._read_owed(*arguments, **options)
-            return self.read_plainly(*arguments, **options)
-        except self._lines.library.exceptions.ReadOnlyError as error:
-            if not self._lines.to_master:
+            answer = self.read_plainly(*arguments, **options)
+            if not options or self._is_answer(answer, options):
+                self._owes -= 1
+            return answer
+        except self._lines.library.exceptions.ResponseError as error:
+            self._owes -= 1
+            if not self._lines.to_master or not isinstance(error, self._lines.library.exceptions.ReadOnlyError):
                 raise
             self.disconnect()
             raise self._demoted() from error
@@ -172,25 +189,44 @@ class Connection(FollowingConnection, _Theirs):
         return None
 
     def _dial(self, address: Any, master: bool) -> Exception | None:
+        lock = self._turn
+        turn = _Turn(lock)
+        try:
+            # Acquired and noted in one step of the interpreter: an interrupt comes before both or after both.
+            for turn.held in map(lock.acquire, (True,)):
+                return self._dial_in_turn(address, master, turn)
+        finally:
+            if turn.held:
+                turn.held = False
+                lock.release()
+        return None
+
+    def _dial_in_turn(self, address: Any, master: bool, turn: _Turn) -> Exception | None:
+        if self.at == address:  # another thread was faster: a listener, and who subscribes for it
+            return None
+        self._check_unanswered()
+        self._hang_up()
         library: Library = self._lines.library
-        with _Turn(self._turn) as turn:
-            if self.at == address:  # another thread was faster: a listener, and who subscribes for it
-                return None
+        retry, limit, me = self._retry, self.socket_connect_timeout, self._me()
+        ours, whole = self._attempt_limit(limit), False
+        try:
+            self._dialler, self._retry, self._welcomed = me, library.no_retry, turn.end
+            self.socket_connect_timeout = ours
+            dialled = self._begin_dial(address, master)
+            if dialled is not None:
+                self.connect_to(dialled)
+            whole = True
+        except library.refused:
+            raise
+        except library.passing as error:
             self._hang_up()
-            retry, limit = self.retry, self.socket_connect_timeout
-            self._dialler, self.retry = self._me(), library.no_retry
-            self.socket_connect_timeout, self._welcomed = self._attempt_limit(limit), turn.end
-            try:
-                dialled = self._begin_dial(address, master)
-                if dialled is not None:
-                    self.connect_to(dialled)
-            except library.refused:
-                raise
-            except library.passing as error:
-                self._hang_up()
-                return error
-            finally:
-                self._dialler, self.retry, self.socket_connect_timeout = None, retry, limit
+            return error
+        finally:
+            # What is a plain statement is not interrupted; a property of the library's may be, so it comes last.
+            self._dialler, self._retry = None, retry
+            if not whole:
+                self._torn = True
+            self.socket_connect_timeout = limit
         return None
 
     @contextlib.contextmanager
@@ -234,16 +270,27 @@ class Connection(FollowingConnection, _Theirs):
 
     def _listen(self, read: Callable[[], Any], timeout: Any, nothing: Any) -> Any:
         """Read what was published; where the connection is lost, come back and read on there."""
+        if self._torn:
+            self._hang_up()
         for left in reversed(range(COMEBACKS)):
             if self.at is None and not self._come_back(timeout):
                 return nothing
+            whole = False
             try:
-                return read()
+                answer = read()
+                whole = True
+                return answer
+            except self._lines.library.intact:
+                whole = True
+                raise
             except self._lines.library.exceptions.ConnectionError as error:
                 if not left or not self._comes_back(error):
                     raise self._lost(error) from error
                 self._listens = True
                 self._hang_up()
+            finally:
+                if not whole:
+                    self._torn = True
         return nothing
 
     def _ping(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
@@ -271,38 +318,92 @@ class Connection(FollowingConnection, _Theirs):
     def _hang_up(self) -> None:
         """Disconnect, and remain a listener if it was one."""
         listens, lost_at = self._listens, self._lost_at
-        self.disconnect()
-        self._listens, self._lost_at = listens, lost_at
+        try:
+            self.disconnect()
+        finally:
+            self._listens, self._lost_at = listens, lost_at
 
 
 class _Turn:
-    """A lock for a `with` block, which may be released before the block ends."""
+    """
+    A lock and whether this attempt to connect holds it; it may be released before the attempt is over.
+
+    Args:
+        lock: the connection's.
+    """
+
+    __slots__ = ("held", "lock")
 
     def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-        self._held = False
-
-    def __enter__(self) -> Self:
-        self._lock.acquire()
-        self._held = True
-        return self
+        self.lock = lock
+        self.held: object = False
 
     def end(self) -> None:
         """Release the lock, if it is still held."""
-        if self._held:
-            self._held = False
-            self._lock.release()
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
+        if self.held:
+            self.held = False
+            self.lock.release()
 
 
 class Pool(FollowingPool, _Theirs):
     """A pool of threads' connections."""
 
+    _in_use_connections: set[Any]
+    _collect_at = 0.0
+    """When garbage may be collected again for the sake of lost connections, in monotonic seconds."""
+
     def owns_connection(self, connection: Any) -> bool:
-        """Whether it may come back into the pool: wherever it is, it moves by itself before it sends anything."""
-        return bool(connection.pid == self.pid)
+        """
+        Whether a connection that is given back may come into the pool.
+
+        It may, wherever it is: it moves by itself before it sends anything. What the last user left unfinished ends
+        here.
+        """
+        if connection.pid != self.pid:
+            return False
+        if getattr(connection, "_owes", True) or connection._pinned:
+            self._finish(connection)
+        return True
+
+    def release(self, connection: Any) -> None:
+        """Take a connection back; who is interrupted here keeps it, and the pool does not."""
+        try:
+            super().release(connection)
+        except BaseException:
+            with contextlib.suppress(ValueError):
+                self._available_connections.remove(connection)
+            raise
+
+    def make_connection(self) -> Any:
+        """Make another connection; first let go of those that nobody has any more."""
+        self._forget_lost()
+        if self._created_connections >= self.max_connections and self._may_collect():
+            began = time.monotonic()
+            self._forget_lost(gc.collect)
+            ended = time.monotonic()
+            self._collect_at = ended + (ended - began) / COLLECTING
+        return super().make_connection()
+
+    def _may_collect(self) -> bool:
+        # A finalizer may give a connection back, and needs the lock that is held now; valkey-py's is not reentrant.
+        return not isinstance(self._lock, type(threading.Lock())) and time.monotonic() >= self._collect_at
+
+    def _forget_lost(self, collect: Callable[[], object] | None = None) -> None:
+        """
+        Forget connections in use that are nobody's.
+
+        Whoever is interrupted between taking a connection and giving it back leaves it here for ever. So for a moment
+        only those keep the connections who have them: the rest end by themselves.
+
+        Args:
+            collect: ends those too that are part of a cycle, as redis-py's are that heed maintenance.
+        """
+        taken = [weakref.ref(connection) for connection in self._in_use_connections]
+        self._in_use_connections = set()
+        if collect is not None:
+            collect()
+        self._in_use_connections = {kept for one in taken if (kept := one()) is not None}
+        self._created_connections = len(self._available_connections) + len(self._in_use_connections)
 
     def disconnect(self, inuse_connections: bool = True) -> None:
         super().disconnect(self._spared(inuse_connections))

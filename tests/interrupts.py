@@ -1,0 +1,105 @@
+"""
+Interrupt some work at every point at which the interpreter may interrupt it.
+
+An exception from a signal handler, or from `PyThreadState_SetAsyncExc`, is raised where the interpreter looks for it:
+after calls, at the beginning of functions and at the end of loops. `interrupted` asks for it before one instruction,
+from a trace function, so it is raised at the next such point, exactly as a real one would be. The work runs once to
+find out which instructions there are, and then once for each.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dis
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any, TypeAlias
+
+_ask = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_ask.argtypes = (ctypes.c_ulong, ctypes.py_object)
+
+Point: TypeAlias = tuple[CodeType, int, int]
+"""A place in the code, and how often it has been passed."""
+
+LOOKS = ("RESUME", "CALL", "JUMP_BACKWARD", "SEND", "WITH_EXCEPT")
+"""Instructions at which an interrupt may be raised, by the beginnings of their names: before others it comes later."""
+PASSES = 2
+"""How often a place is interrupted at most, in a loop for instance."""
+
+
+class Interrupted(BaseException):
+    """What interrupts; nobody expects it, as nobody expects a soft time limit."""
+
+
+def points(work: Callable[[], Any]) -> list[Point]:
+    """Run some work, and return where it may be interrupted, in order."""
+    seen: Counter[tuple[CodeType, int]] = Counter()
+    found: list[Point] = []
+
+    def look(code: CodeType, offset: int) -> None:
+        place = code, offset
+        if offset in _looks(code):
+            seen[place] += 1
+            if seen[place] <= PASSES:
+                found.append((*place, seen[place]))
+
+    _traced(work, look)
+    return found
+
+
+def interrupted(work: Callable[[], Any], point: Point) -> bool:
+    """Run some work, interrupt it at a point, and return whether it was."""
+    code, offset, passes = point
+    ident = threading.get_ident()
+
+    def tracer(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal passes
+        frame.f_trace_opcodes = True
+        if event == "opcode" and frame.f_lasti == offset and frame.f_code is code:
+            passes -= 1
+            if passes == 0:
+                sys.settrace(None)
+                # The loop calls `_ask` without an instruction at which the trace function itself would be interrupted.
+                for _ in map(_ask, (ident,), (Interrupted,)):
+                    return None
+        return tracer
+
+    try:
+        sys.settrace(tracer)
+        try:
+            work()
+        finally:
+            sys.settrace(None)
+        for _ in range(100):  # where it was asked for at the very end, it comes here
+            pass
+    except Interrupted:
+        return True
+    return False
+
+
+def _traced(work: Callable[[], Any], look: Callable[[CodeType, int], None]) -> None:
+    def tracer(frame: FrameType, event: str, _: Any) -> Any:
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            look(frame.f_code, frame.f_lasti)
+        return tracer
+
+    sys.settrace(tracer)
+    try:
+        work()
+    finally:
+        sys.settrace(None)
+
+
+_offsets: dict[CodeType, frozenset[int]] = {}
+
+
+def _looks(code: CodeType) -> frozenset[int]:
+    found = _offsets.get(code)
+    if found is None:
+        found = frozenset(each.offset for each in dis.get_instructions(code) if each.opname.startswith(LOOKS))
+        _offsets[code] = found
+    return found
