@@ -161,6 +161,7 @@ def master_line(deployment: str, state: MasterState) -> Line:
             for row in state.opinions
         ],
         "agreement": agreement_words(state),
+        "led_by": list(state.led_by),
         "failover_possible": state.electorate.possible,
         "electorate": _electorate(state.electorate),
     }
@@ -178,6 +179,9 @@ def sentinel_line(deployment: str, state: SentinelState) -> Line:
         "reason": state.reason or None,
         "seed": state.seed,
         "tilt": state.tilt,
+        "tilt_since": iso(state.tilt_since),
+        "simulates_failures": state.simulates_failures,
+        "scripts_waiting": state.scripts_waiting,
     }
 
 

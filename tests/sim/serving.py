@@ -69,6 +69,8 @@ def answer(me: Sentinel, conversation: Conversation, words: list[str]) -> bytes:
             return resp(["sentinel", list(me.masters)])
         case ["INFO", "server"]:
             return resp(_reply(version, "INFO server"))
+        case ["INFO", "sentinel"]:
+            return resp(f"# Sentinel\r\nsentinel_masters:{len(me.masters)}\r\nsentinel_tilt:{int(me.tilted)}\r\n")
         case ["SENTINEL", "MYID"]:
             return resp(me.run_id)
         case ["SENTINEL", part, name]:

@@ -9,10 +9,10 @@ import pytest
 from answers import SENTINEL, snapshot
 from switchmaster.cli.tree import master_rows, topology_tree
 from switchmaster.core.decisions import Ask, Notice, NoticeKind
-from switchmaster.core.facts import LinkChange, LinkState, MasterSnapshot, SnapshotEnd
+from switchmaster.core.facts import Condition, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
 from switchmaster.core.grammar import parse_event
 from switchmaster.core.model import Address, RunId, SentinelName
-from switchmaster.core.topology import Electorate, Obstacle
+from switchmaster.core.topology import Electorate, Health, Obstacle
 from switchmaster.core.watch import Watch
 from switchmaster.core.words import agreement_words, electorate_words
 from switchmaster.lines import master_line
@@ -151,6 +151,56 @@ def test_sentinels_in_tilt_lead_no_failover_and_do_not_agree_to_one() -> None:
     scene.say(S2, "-tilt #tilt mode exited")
     assert scene.electorate.possible
     assert [kind for kind, _ in scene.notices()] == [NoticeKind.NO_FAILOVER, NoticeKind.FAILOVER_POSSIBLE]
+
+
+def test_tilt_is_believed_from_an_answer_that_no_event_told_and_ends_by_one() -> None:
+    scene = Scene([S1, S2, S3])
+    scene.tell(S1, Condition(tilt=True, tilt_seconds=4))
+    scene.lose(S1)
+    scene.answer(S1)
+    sentinel = scene.watch.topology.sentinels[S1]
+    assert (sentinel.tilt, sentinel.tilt_since) == (True, 96.0), "a new connection ends no TILT that can be asked for"
+    scene.tell(S1, Condition(tilt=True, tilt_seconds=5))
+    assert scene.watch.topology.sentinels[S1].tilt_since == 96.0, "its whole seconds do not move the beginning"
+    changes = scene.watch.roster_changes
+    scene.tell(S1, Condition(tilt=False))
+    assert not scene.watch.topology.sentinels[S1].tilt
+    assert scene.watch.roster_changes == changes + 1
+
+
+def test_tilt_that_only_events_tell_of_ends_with_the_link() -> None:
+    scene = Scene([S1, S2, S3])
+    scene.say(S1, "+tilt #tilt mode entered")
+    scene.lose(S1)
+    scene.answer(S1)
+    assert not scene.watch.topology.sentinels[S1].tilt
+
+
+def test_a_failover_whose_beginning_nobody_heard_is_seen_by_asking_its_leader() -> None:
+    scene = Scene([S1, S2, S3])
+    answer = sees([S2, S3])
+    flags = answer.reply.flags | {"failover_in_progress", "s_down", "o_down"}
+    scene.tell(S1, replace(answer, reply=replace(answer.reply, flags=flags, failover_state="wait_promotion")))
+    state = scene.watch.state("mymaster")
+    assert state is not None
+    assert (state.health, state.led_by, state.failing_over) == (Health.FAILING_OVER, (S1,), True)
+    scene.say(S1, "-failover-abort-slave-timeout master mymaster 127.0.0.1 27001")
+    state = scene.watch.state("mymaster")
+    assert state is not None
+    assert (state.led_by, state.failing_over) == ((), False)
+
+
+def test_a_suspicion_is_no_failover() -> None:
+    scene = Scene([S1, S2, S3])
+    scene.say(S1, "+sdown master mymaster 127.0.0.1 27001")
+    state = scene.watch.state("mymaster")
+    assert state is not None
+    assert state.failover is not None
+    assert not state.failing_over
+    scene.say(S1, "+try-failover master mymaster 127.0.0.1 27001")
+    state = scene.watch.state("mymaster")
+    assert state is not None
+    assert state.failing_over
 
 
 def test_who_does_not_monitor_a_master_counts_and_cannot_vote() -> None:

@@ -17,7 +17,7 @@ from scripted import (
     recorded,
 )
 from switchmaster.core.events import EVENTS
-from switchmaster.core.facts import Fact, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
+from switchmaster.core.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
 from switchmaster.core.grammar import parse_event
 from switchmaster.core.link import Link
 from switchmaster.core.model import LIMITS, Address
@@ -49,12 +49,54 @@ def test_link_greets_then_subscribes_then_asks_on_one_connection() -> None:
         (0, "HELLO 3 SETNAME switchmaster"),
         (0, "SENTINEL MYID"),
         (0, "PSUBSCRIBE *"),
+        (0, "INFO sentinel"),
         (0, "ROLE"),
         (0, "SENTINEL MASTER mymaster"),
         (0, "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster"),
         (0, "SENTINEL REPLICAS mymaster"),
         (0, "SENTINEL SENTINELS mymaster"),
     ]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_snapshot_asks_whether_the_sentinel_is_in_tilt(version: str) -> None:
+    sentinel = ScriptedSentinel(version)
+    link = link_of()
+    facts = exchange(link, sentinel, 0.0)
+    assert [fact for fact in facts if isinstance(fact, Condition)] == [Condition(tilt=False)]
+    assert facts.index(Condition(tilt=False)) < facts.index(SnapshotEnd(("mymaster",)))
+    info = str(sentinel.replies["INFO sentinel"])
+    stopped = info.replace("tilt:0", "tilt:1").replace("since_seconds:-1", "since_seconds:4")
+    sentinel.replies["INFO sentinel"] = stopped.replace("flags:0", "flags:1").replace("length:0", "length:7")
+    link.ask(1.0)
+    [condition] = [fact for fact in exchange(link, sentinel, 1.0, open_streams={0}) if isinstance(fact, Condition)]
+    seconds = 4 if "since_seconds" in info else None
+    assert condition == Condition(True, seconds, simulates_failures=True, scripts_waiting=7)
+
+
+def test_info_is_not_asked_again_where_it_is_refused() -> None:
+    sentinel = ScriptedSentinel(refuse={"INFO sentinel": NOPERM})
+    link = live_link(sentinel)
+    link.ask(1.0)
+    exchange(link, sentinel, 1.0, open_streams={0})
+    commands = [command for _, command in sentinel.commands]
+    assert (commands.count("ROLE"), commands.count("INFO sentinel")) == (2, 1)
+
+
+def test_ckquorum_is_asked_where_an_acl_refuses_the_list_of_sentinels() -> None:
+    sentinel = ScriptedSentinel(
+        refuse={"SENTINEL SENTINELS": NOPERM, "SENTINEL CKQUORUM": b"-NOQUORUM 2 usable Sentinels.\r\n"}
+    )
+    link = live_link(sentinel)
+    link.ask(1.0)
+    [answer] = [fact for fact in exchange(link, sentinel, 1.0, open_streams={0}) if isinstance(fact, MasterSnapshot)]
+    assert (answer.sentinels, answer.usable) == (None, 2)
+    sentinel.refuse["SENTINEL CKQUORUM"] = NOPERM
+    for now in (2.0, 3.0):
+        link.ask(now)
+        exchange(link, sentinel, now, open_streams={0})
+    commands = [command for _, command in sentinel.commands]
+    assert (commands.count("SENTINEL SENTINELS mymaster"), commands.count("SENTINEL CKQUORUM mymaster")) == (1, 2)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -122,7 +122,9 @@ def _sentinel_words(state: SentinelState) -> Words:
     live = state.state is LinkState.LIVE
     facts = [fact for fact in (state.version, "" if state.seed else "discovered") if fact]
     reason = f": {state.reason}" if state.reason else ""
-    tilt: Words = (("  TILT: it judges nobody for now", "bold yellow"),) if state.tilt else ()
+    tilt: Words = (("  TILT: it judges nobody for now", "bold yellow"),) if state.tilt and live else ()
+    if state.simulates_failures and live:
+        tilt += (("  SIMULATE-FAILURE: it crashes in its next failover", "bold red"),)
     return (
         (state.name, ""),
         (f"  {'heard' if live else state.state}", "green" if live else "red"),

@@ -16,7 +16,7 @@ from .events import Event
 from .model import Address, RunId
 from .replies import MasterReply, ReplicaReply, SentinelReply
 
-__all__ = ["Fact", "LinkChange", "LinkState", "MasterSnapshot", "Probe", "SnapshotEnd"]
+__all__ = ["Condition", "Fact", "LinkChange", "LinkState", "MasterSnapshot", "Probe", "SnapshotEnd"]
 
 
 class LinkState(enum.StrEnum):
@@ -71,6 +71,23 @@ class MasterSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """
+    How the Sentinel itself stands, by INFO: what its events tell only to those that were listening.
+
+    Source: genSentinelInfoString() in sentinel.c.
+    """
+
+    tilt: bool
+    tilt_seconds: int | None = None
+    """For how long it has been in TILT; None outside of it, and before Redis 7.0."""
+    simulates_failures: bool = False
+    """SENTINEL SIMULATE-FAILURE was left on: it crashes in its next failover."""
+    scripts_waiting: int = 0
+    """Notification and reconfiguration scripts that wait to be run."""
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotEnd:
     """A whole snapshot has come: this Sentinel monitors these masters and no others."""
 
@@ -101,5 +118,5 @@ class Probe:
     """For whose sake it was asked, where nobody else is concerned; None for all that ask this node."""
 
 
-Fact: TypeAlias = Event | MasterSnapshot | SnapshotEnd | LinkChange | Probe
+Fact: TypeAlias = Event | Condition | MasterSnapshot | SnapshotEnd | LinkChange | Probe
 """Everything that `Watch.observe` takes."""

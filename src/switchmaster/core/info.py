@@ -62,6 +62,7 @@ class InfoReply:
     """How often it was in TILT; None before Redis 8.2 and Valkey 9."""
     running_scripts: int | None
     scripts_queue_length: int | None
+    simulate_failure_flags: int | None
     masters: tuple[InfoMaster, ...]
     sections: Mapping[str, Mapping[str, str]] = field(hash=False, repr=False)
     """Everything: by the section's name in lower case, then by field, as text."""
@@ -109,6 +110,7 @@ def _info(value: object) -> InfoReply:
         total_tilt=_info_number(sentinel, "sentinel_total_tilt"),
         running_scripts=_info_number(sentinel, "sentinel_running_scripts"),
         scripts_queue_length=_info_number(sentinel, "sentinel_scripts_queue_length"),
+        simulate_failure_flags=_info_number(sentinel, "sentinel_simulate_failure_flags"),
         masters=tuple(_info_master(k, v) for k, v in sentinel.items() if _MASTER_KEY.fullmatch(k)),
         sections=sections,
     )

@@ -14,7 +14,7 @@ from typing import Final
 
 from .decisions import Connect, Disconnect
 from .facts import LinkChange, LinkState
-from .model import LIMITS, Address, RunId, SentinelName
+from .model import LIMITS, Address, RunId, SentinelName, Wall
 from .topology import SentinelState
 
 __all__ = ["FORGET", "Roster", "Sentinel"]
@@ -37,6 +37,11 @@ class Sentinel:
     state: LinkState = LinkState.DOWN
     reason: str = ""
     tilt: bool = False
+    tilt_since: Wall = None
+    simulates_failures: bool = False
+    scripts_waiting: int = 0
+    informs: bool = False
+    """It answers INFO, so TILT needs no event to end."""
     answered: bool = False
     """It has given a whole snapshot, or may not be asked for one."""
     failed: bool = False
@@ -66,7 +71,16 @@ class Sentinel:
             seed=self.seed,
             tilt=self.tilt,
             answered=self.answered,
+            tilt_since=self.tilt_since,
+            simulates_failures=self.simulates_failures,
+            scripts_waiting=self.scripts_waiting,
         )
+
+    def in_tilt(self, tilt: bool, since: Wall) -> bool:
+        """Record whether it is in TILT, and since when where that is told; return whether that changed."""
+        changed, self.tilt = tilt != self.tilt, tilt
+        self.tilt_since = (since if self.tilt_since is None or changed else self.tilt_since) if tilt else None
+        return changed
 
 
 class Roster:
@@ -130,7 +144,10 @@ class Roster:
             Whether this name has another run id than before (that Sentinel has lost its memory), and the
             names that turned out to be this Sentinel too, whose word counts no more.
         """
-        sentinel.down_since, sentinel.tilt, sentinel.failed = None, False, False
+        sentinel.down_since, sentinel.failed = None, False
+        if not sentinel.informs:
+            # Its -tilt may have been missed, and nothing but an event tells.
+            sentinel.in_tilt(False, None)
         sentinel.can_ask, sentinel.version = change.can_ask, change.version
         sentinel.answered = sentinel.answered or not change.can_ask
         if change.run_id is None:

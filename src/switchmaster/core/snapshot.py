@@ -19,12 +19,13 @@ from typing import Final, TypeVar
 
 from .counters import LinkCounters
 from .events import Unrecognised
-from .facts import Fact, MasterSnapshot, SnapshotEnd
+from .facts import Condition, Fact, MasterSnapshot, SnapshotEnd
 from .model import LIMITS
 from .replies import (
     QuorumReply,
     parse_address,
     parse_ckquorum,
+    parse_info,
     parse_master,
     parse_masters,
     parse_replicas,
@@ -82,6 +83,7 @@ class Inquiry:
         "_ask",
         "_counters",
         "_emit",
+        "_informs",
         "_masters",
         "_on_end",
         "_on_refusal",
@@ -110,6 +112,8 @@ class Inquiry:
         self._parts: tuple[str, ...] = _ESSENTIAL + _OPTIONAL
         self._round: _Round | None = None
         self._again = False
+        self._informs = True
+        """Whether INFO may be asked."""
         self._urgent: dict[str, None] = {}
         self._open = 0
         self._abandoned = False
@@ -148,9 +152,35 @@ class Inquiry:
                 for part in answers.parts:
                     self._ask(("SENTINEL", part, answers.name), partial(self._take, answers, part))
 
+    # The Sentinel itself.
+
+    def _take_info(self, reply: Reply, now: float) -> None:
+        if self._abandoned:
+            return
+        if classify(reply) is not None:
+            self._informs = classify(reply) not in (Refusal.PERMISSION, Refusal.UNKNOWN_COMMAND)
+            return
+        # Of 10,000 masters that is all but the first 200 bytes, and nothing that is not asked for by name.
+        info = parse_info(reply.partition(b"\r\nmaster0:")[0] if isinstance(reply, bytes) else reply)
+        if isinstance(info, Unrecognised):
+            self._emit(info)
+        elif info.tilt is not None:
+            since = info.tilt_since_seconds
+            self._emit(
+                Condition(
+                    tilt=info.tilt,
+                    tilt_seconds=since if info.tilt and since is not None and since >= 0 else None,
+                    simulates_failures=bool(info.simulate_failure_flags),
+                    scripts_waiting=info.scripts_queue_length or 0,
+                )
+            )
+
     # The names.
 
     def _ask_names(self) -> None:
+        if self._informs:
+            # Before the names, so that its answer comes before the end of the snapshot, and nothing waits for it.
+            self._ask(("INFO", "sentinel"), self._take_info)
         if self._masters is not None:
             self._begin_round(self._masters)
             self.pump()

@@ -4,6 +4,8 @@ What is believed of one master, as the value that a reader gets: made when someb
 
 from __future__ import annotations
 
+from typing import Final
+
 from .attempts import Attempts
 from .decide import Belief
 from .electorate import electorate_of
@@ -13,6 +15,9 @@ from .roster import Roster
 from .topology import Health, MasterState, merge_replicas
 
 __all__ = ["master_state"]
+
+_UNPROMOTED: Final = ("wait_start", "select_slave", "send_slaveof_noone", "wait_promotion")
+"""States of a failover whose replica is not known to be promoted; of one that began before anybody listened."""
 
 
 def master_state(belief: Belief, attempts: Attempts, roster: Roster) -> MasterState:
@@ -44,6 +49,7 @@ def master_state(belief: Belief, attempts: Attempts, roster: Roster) -> MasterSt
         failover=attempt.record() if attempt is not None else None,
         switch=belief.switch,
         imminent=belief.imminent,
+        led_by=tuple(sorted(view.sentinel for view in belief.views.values() if view.live and view.leads)),
         electorate=electorate_of(belief.master, belief.views, belief.voters.count, roster),
     )
 
@@ -52,6 +58,8 @@ def _health(belief: Belief, attempt: Attempt | None, down_by: tuple[SentinelName
     if belief.address is None or not any(view.live for view in belief.views.values()):
         return Health.UNKNOWN
     if attempt is not None and attempt.candidates and (not attempt.promoted or belief.address == attempt.old):
+        return Health.FAILING_OVER
+    if attempt is None and any(view.live and view.leads in _UNPROMOTED for view in belief.views.values()):
         return Health.FAILING_OVER
     if any(view.odown for view in belief.views.values() if view.address == belief.address):
         return Health.DOWN

@@ -15,7 +15,7 @@ from .decisions import Switch
 from .events import InstanceEvent, Kind
 from .facts import LinkState, MasterSnapshot
 from .failover import Failover
-from .model import LIMITS, Address, Grade, RunId, SentinelName
+from .model import LIMITS, Address, Grade, RunId, SentinelName, Wall
 
 __all__ = [
     "Electorate",
@@ -126,6 +126,12 @@ class SentinelState:
     """It does not trust its own clock: for 30 s it starts no failover."""
     answered: bool = False
     """It has answered about all its masters since the start, or may not be asked."""
+    tilt_since: Wall = None
+    """Since when it is in TILT, in seconds since 1970; None outside of it, and where that is not known."""
+    simulates_failures: bool = False
+    """SENTINEL SIMULATE-FAILURE was left on: it crashes in its next failover."""
+    scripts_waiting: int = 0
+    """Its notification and reconfiguration scripts that wait to be run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,13 @@ class MasterState:
     is not decided: within milliseconds it is the master, or it was something else."""
     electorate: Electorate = Electorate(1)
     """The Sentinels that count for it, and whether they could fail it over."""
+    led_by: tuple[SentinelName, ...] = ()
+    """The Sentinels that answer that they lead a failover of it, its beginning heard or not."""
+
+    @property
+    def failing_over(self) -> bool:
+        """Whether a failover is under way: a Sentinel tries or leads one. A suspicion is none."""
+        return bool(self.led_by) or (self.failover is not None and self.failover.attempted)
 
     @property
     def disagreeing(self) -> tuple[Opinion, ...]:
@@ -197,6 +210,8 @@ class View:
     """Since when it says so, in monotonic seconds."""
     sdown: bool = False
     odown: bool = False
+    leads: str | None = None
+    """The state of the failover that it leads (``failover-state``), as answered; None where it leads none."""
     others: int | None = None
     """num-other-sentinels."""
     quorum: int | None = None
@@ -214,6 +229,7 @@ class View:
         """Take all that an answer says, but for the address and the epoch."""
         reply = fact.reply
         self.sdown, self.odown = "s_down" in reply.flags, "o_down" in reply.flags
+        self.leads = reply.failover_state or None if "failover_in_progress" in reply.flags else None
         self.others, self.quorum = reply.num_other_sentinels, reply.quorum
         self.failover_timeout = reply.failover_timeout_ms / 1000
         if fact.replicas is not None:
@@ -247,8 +263,10 @@ class View:
             self.sdown = self.odown = False
         elif channel in ("+odown", "-odown"):
             self.odown = channel == "+odown"
+        elif channel == "+failover-end" or channel.startswith("-failover-abort"):
+            self.leads = None
         elif channel == "+reset-master":
-            self.sdown = self.odown = False
+            self.sdown, self.odown, self.leads = False, False, None
             self.replicas.clear()
             self.sentinels.clear()
             self.silent.clear()
@@ -274,7 +292,7 @@ class View:
 
     def moved(self) -> None:
         """Forget what belonged to the old master: ``+switch-master`` is followed by ``+slave`` for each replica."""
-        self.sdown = self.odown = False
+        self.sdown, self.odown, self.leads = False, False, None
         self.replicas.clear()
 
 

@@ -30,7 +30,7 @@ from .events import (
     Unrecognised,
     Voted,
 )
-from .facts import Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
+from .facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
 from .failover import FailoverKind
 from .meaning import JUDGES
 from .model import LIMITS, Address, Grade, RunId, SentinelName, Wall
@@ -161,6 +161,8 @@ class Watch:
             self._snapshot(sentinel, fact, now, wall)
         elif isinstance(fact, SnapshotEnd):
             self._snapshot_end(sentinel, fact, now, wall)
+        elif isinstance(fact, Condition):
+            self._condition(sentinel, fact, now, wall)
         else:
             self._event(sentinel, fact, now, wall)
 
@@ -369,11 +371,20 @@ class Watch:
         elif isinstance(event, Voted):
             self._vote(sentinel, event, tried, now, wall)
         elif isinstance(event, Tilt):
-            self.roster_changes += 1
-            sentinel.tilt = event.channel == "+tilt"
-            self._survey_of(sentinel, now, wall)
+            self._tilt(sentinel, event.channel == "+tilt", wall, now, wall)
         elif isinstance(event, Unrecognised):
             self._odd(sentinel, now)
+
+    def _condition(self, sentinel: Sentinel, fact: Condition, now: float, wall: Wall) -> None:
+        sentinel.informs = True
+        sentinel.simulates_failures, sentinel.scripts_waiting = fact.simulates_failures, fact.scripts_waiting
+        since = None if wall is None or fact.tilt_seconds is None else wall - fact.tilt_seconds
+        self._tilt(sentinel, fact.tilt, since, now, wall)
+
+    def _tilt(self, sentinel: Sentinel, tilt: bool, since: Wall, now: float, wall: Wall) -> None:
+        if sentinel.in_tilt(tilt, since):
+            self.roster_changes += 1
+            self._survey_of(sentinel, now, wall)
 
     def _odd(self, sentinel: Sentinel, now: float) -> None:
         self.counters.unrecognised += 1

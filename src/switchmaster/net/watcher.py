@@ -31,7 +31,7 @@ from ..core.decisions import (
     Switch,
 )
 from ..core.events import Event
-from ..core.facts import Fact, LinkChange, MasterSnapshot, Probe, SnapshotEnd
+from ..core.facts import Condition, Fact, LinkChange, MasterSnapshot, Probe, SnapshotEnd
 from ..core.failover import Failover
 from ..core.link import Link
 from ..core.model import Address, Grade, SentinelName
@@ -414,7 +414,7 @@ class Watcher:
         wall = time.time()
         tell_events = self._readers.wants(Heard)
         for fact in facts:
-            if tell_events and not isinstance(fact, (LinkChange, MasterSnapshot, SnapshotEnd, Probe)):
+            if tell_events and not isinstance(fact, (LinkChange, Condition, MasterSnapshot, SnapshotEnd, Probe)):
                 self._readers.tell(Heard, Heard(sentinel, fact, wall))
             self._watch.observe(sentinel, fact, now, wall)
         self._turn()

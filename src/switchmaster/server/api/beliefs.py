@@ -80,7 +80,7 @@ def deployment_line(topology: Topology, hearing: bool, established: bool) -> Lin
         "established": established,
         "masters": len(masters),
         "health": health,
-        "failovers": sum(master.failover is not None and master.failover.attempted for master in masters),
+        "failovers": sum(master.failing_over for master in masters),
         "failover_impossible": sum(master.electorate.obstacle is not None for master in masters),
         "disagreements": sum(bool(master.disagreeing) for master in masters),
         "sentinels": len(sentinels),

@@ -76,6 +76,12 @@ FAMILIES: Final = {
         Family("sentinel_connected", "gauge", _SENTINEL, "Whether this Sentinel is heard."),
         Family("sentinel_tilt", "gauge", _SENTINEL, "Whether it is in TILT, and starts no failover."),
         Family(
+            "sentinel_scripts_waiting",
+            "gauge",
+            _SENTINEL,
+            "Its notification scripts that wait to be run (of 256 at most).",
+        ),
+        Family(
             "sentinel_last_message_timestamp_seconds",
             "gauge",
             _SENTINEL,

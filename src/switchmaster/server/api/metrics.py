@@ -240,7 +240,7 @@ def _masters(look: _Look) -> Found:
         yield "master_replicas", of, len(state.replicas)
         yield "master_replicas_down", of, sum(bool(replica.down_by) for replica in state.replicas)
         yield "master_disagreeing_sentinels", of, len(state.disagreeing)
-        yield "master_failover_in_progress", of, state.failover is not None and state.failover.attempted
+        yield "master_failover_in_progress", of, state.failing_over
         yield "master_sentinels", of, state.electorate.known
         yield "master_unaware_sentinels", of, len(state.electorate.unaware)
         if state.electorate.possible is not None:
@@ -260,6 +260,7 @@ def _sentinels(look: _Look, now: float) -> Found:
         silence, counters = look.links.get(name, (None, LinkCounters()))
         yield "sentinel_connected", of, sentinel.state is LinkState.LIVE
         yield "sentinel_tilt", of, sentinel.tilt
+        yield "sentinel_scripts_waiting", of, sentinel.scripts_waiting
         yield "sentinel_messages", of, counters.events
         yield "sentinel_disagreeing_masters", of, disagreeing.get(name, 0)
         if silence is not None:

@@ -154,6 +154,7 @@ class MasterLine(Row):
     replicas: list[ReplicaRow]
     opinions: list[OpinionRow]
     agreement: str = Field(description="In words: how many of the known Sentinels give this address.")
+    led_by: list[str] = Field(description="The Sentinels that answer that they lead a failover of it.")
     failover_possible: bool | None = Field(
         description="Whether enough Sentinels answer each other to fail it over; null where none can tell."
     )
@@ -174,7 +175,10 @@ class SentinelRow(Row):
     state: Literal["down", "connecting", "greeting", "live"]
     reason: str | None = Field(description="Why there is no connection.")
     seed: bool = Field(description="Whether the user named it; the others were discovered.")
-    tilt: bool
+    tilt: bool = Field(description="It does not trust its clock: it starts no failover.")
+    tilt_since: str | None = Field(description=f"Since when, where it says so (Redis 7.0, Valkey): {TIME}")
+    simulates_failures: bool = Field(description="SENTINEL SIMULATE-FAILURE was left on.")
+    scripts_waiting: int = Field(description="Notification and reconfiguration scripts that wait to be run.")
 
 
 class SentinelLine(SentinelRow):

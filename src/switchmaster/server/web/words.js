@@ -188,6 +188,9 @@ function sayOfSentinels(master, sentinels, say) {
     const verb = unaware.length === 1 ? "does" : "do";
     say("suspected", `${names(unaware)} ${verb} not monitor this master, and can't vote on it.`);
   }
+  const simulating = sentinels.filter((one) => one.simulates_failures).map((one) => one.sentinel);
+  if (simulating.length)
+    say("suspected", `SENTINEL SIMULATE-FAILURE was left on at ${names(simulating)}: it crashes in its next failover.`);
   const tilted = sentinels.filter(inTilt).map((sentinel) => sentinel.sentinel);
   if (tilted.length === 1)
     say("suspected", `${names(tilted)} is in TILT: it does not trust its clock and starts no failover.`);
