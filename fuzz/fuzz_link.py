@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from drive import Target, main
-from script import PASSWORD, Play, link_seeds
+from script import PASSWORD, Play, credentials_for, link_seeds
 from switchmaster.core.facts import LinkChange
 from switchmaster.core.link import Link
 from switchmaster.core.model import SentinelName
@@ -18,7 +18,6 @@ def link_for(data: bytes) -> Link:
     way = zlib.crc32(data)
     return Link(
         NAME,
-        password=PASSWORD if way & 1 else None,
         masters=["mymaster"] if way & 2 else None,
         poll_interval=1.0 if way & 4 else None,
         rng=lambda: 0.5,
@@ -27,8 +26,9 @@ def link_for(data: bytes) -> Link:
 
 def check(data: bytes) -> None:
     """Take a script, see `script`."""
+    way = credentials_for(data)
     plays = [
-        Play(link_for(data), cut) for cut in (0, 7 if len(data) < 4_000 else 61, 1 if len(data) < 1_500 else 1_000)
+        Play(link_for(data), cut, way) for cut in (0, 7 if len(data) < 4_000 else 61, 1 if len(data) < 1_500 else 1_000)
     ]
     for play in plays:
         play.run(data)

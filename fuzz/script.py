@@ -7,11 +7,13 @@ do the same to a conversation.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from seeds import conversations
 from switchmaster.core.facts import Fact
+from switchmaster.core.greeting import NOBODY, Credentials
 from switchmaster.core.link import Link
 from switchmaster.core.nodelink import NodeLink
 
@@ -36,10 +38,12 @@ class Play:
     Args:
         link: not connected yet.
         cut: how many bytes come at once.
+        credentials: what opens each connection.
     """
 
-    def __init__(self, link: Link | NodeLink, cut: Cut = 0) -> None:
+    def __init__(self, link: Link | NodeLink, cut: Cut = 0, credentials: Credentials = NOBODY) -> None:
         self.link = link
+        self.credentials = credentials
         self.cut = cut
         self.now = 0.0
         self.heard: list[tuple[float, Fact]] = []
@@ -102,9 +106,14 @@ class Play:
             self.open &= wanted
             for stream in sorted(wanted - self.open):
                 self.open.add(stream)
-                self.link.connect(self.now, stream)
+                self.link.connect(self.now, stream, self.credentials)
         elif self.link.wants_connection and not self.link.deadline:
-            self.link.connect(self.now)
+            self.link.connect(self.now, self.credentials)
+
+
+def credentials_for(data: bytes) -> Credentials:
+    """Return credentials that are drawn from the input."""
+    return Credentials(None, PASSWORD) if zlib.crc32(data) & 1 else NOBODY
 
 
 def link_seeds() -> list[bytes]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import drive  # noqa: F401  # it says where the tests are
 from recordings import CAPTURES, NAMES
 from scripted import NO_HELLO, NOPERM, VERSIONS, ScriptedSentinel, exchange, link_of, published, recorded, resp
+from switchmaster.core.greeting import Credentials
 from wire import RECORDINGS, events_of
 
 __all__ = ["conversations", "messages", "node_answers", "replies", "said_by", "transcripts"]
@@ -55,7 +56,7 @@ def conversations() -> tuple[dict[int, bytes], ...]:
     for version in VERSIONS:
         for refuse in ways:
             sentinel, wrote = ScriptedSentinel(version, refuse), dict[int, bytes]()
-            exchange(link_of(password="s3cret", poll_interval=1.0), _Heard(sentinel, wrote), 0.0)  # type: ignore[arg-type]
+            exchange(link_of(poll_interval=1.0), _Heard(sentinel, wrote), 0.0, credentials=Credentials(None, "s3cret"))  # type: ignore[arg-type]
             events = b"".join(published(*message, resp3="HELLO" not in refuse) for message in said[:12])
             stream = max(wrote)
             wrote[stream] += events

@@ -17,6 +17,7 @@ from pathlib import Path
 import hiredis
 
 from switchmaster.core.facts import Fact
+from switchmaster.core.greeting import NOBODY, Credentials
 from switchmaster.core.link import Link
 from switchmaster.core.nodelink import NodeLink
 
@@ -160,6 +161,7 @@ def exchange(
     now: float,
     cut: Callable[[bytes], Iterable[bytes]] = lambda data: [data],
     open_streams: set[int] | None = None,
+    credentials: Credentials = NOBODY,
 ) -> list[Fact]:
     """Carry bytes between the two until both are still; return the facts."""
     opened = open_streams if open_streams is not None else set()
@@ -167,7 +169,7 @@ def exchange(
     for _ in range(200):
         for stream in set(range(link.streams_wanted)) - opened:
             opened.add(stream)
-            link.connect(now, stream)
+            link.connect(now, stream, credentials)
         sent = link.data_to_send()
         for stream, data in sent:
             for piece in cut(sentinel.answer(data, stream)):

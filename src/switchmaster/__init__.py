@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .errors import WaitTimeout as WaitTimeout
     from .errors import WatcherClosed as WatcherClosed
     from .net.access import NodeAccess as NodeAccess
+    from .net.credentials import CredentialProvider as CredentialProvider
     from .net.dial import Tls as Tls
     from .net.watcher import Heard as Heard
     from .net.watcher import Watcher as Watcher
@@ -65,6 +66,7 @@ _HOME = {
     "WaitTimeout": "errors",
     "WatcherClosed": "errors",
     "NodeAccess": "net.access",
+    "CredentialProvider": "net.credentials",
     "Tls": "net.dial",
     "Heard": "net.watcher",
     "Watcher": "net.watcher",

@@ -9,6 +9,7 @@ import pytest
 import trustme
 
 from switchmaster import NodeAccess, Tls, Watcher
+from switchmaster.core.greeting import Credentials
 from switchmaster.core.model import Address
 from switchmaster.errors import UsageError
 from switchmaster.net.access import Dialler, NodeDiallers
@@ -25,13 +26,13 @@ def diallers(own: NodeAccess | None = None, **by_master: NodeAccess) -> NodeDial
 def test_master_with_an_access_of_its_own_takes_nothing_of_the_deployments() -> None:
     trusted = ssl.create_default_context()
     found = diallers(NodeAccess("common", "s3cret", trusted), m1=NodeAccess(username="one"), m2=NodeAccess())
-    assert [(d.username, d.password, d.context) for d in map(found.of, ("m1", "m2"))] == [
+    assert [(d.credentials.username, d.credentials.password, d.context) for d in map(found.of, ("m1", "m2"))] == [
         ("one", None, None),
         (None, None, None),
     ]
     assert found.of("m3") is found.of(None)
-    assert (found.of("m3").username, found.of("m3").password) == ("common", "s3cret")
-    assert found.of("m3").target(NODE) == DialTarget(NODE, trusted, None)
+    assert found.of("m3").credentials == Credentials("common", "s3cret")
+    assert found.of("m3").target(NODE) == DialTarget(NODE, trusted, None, Credentials("common", "s3cret"))
 
 
 def test_nodes_are_dialled_with_the_tls_and_the_map_of_their_master(tmp_path: Path) -> None:
@@ -60,7 +61,7 @@ def test_equal_accesses_are_one_and_equal_tls_is_read_once(tmp_path: Path) -> No
 def test_no_repr_shows_a_password() -> None:
     access = NodeAccess("user", "s3cret")
     watcher = Watcher(["127.0.0.1:1"], node_access={"m1": access})
-    for shown in (access, Dialler.opened_by("user", "s3cret", None, None), {"m1": access}, watcher):
+    for shown in (access, Dialler.opened_by(access, None, "the nodes"), {"m1": access}, watcher):
         assert "s3cret" not in repr(shown)
     assert NodeAccess("user", "other") != access
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from switchmaster import NodeAccess
 from switchmaster.cli.options import Deployment, read_settings
 from switchmaster.core.model import Address
 from switchmaster.errors import UsageError
@@ -71,8 +70,10 @@ def test_file_gives_everything(file: Path) -> None:
 
 def test_watcher_gets_what_the_file_says(file: Path) -> None:
     arguments = settings(config=str(file)).watcher_arguments()
-    assert arguments["password"] == "from the file"
-    assert (arguments["username"], arguments["timeout"]) == ("watch", 0.5)
+    assert (arguments["username"], arguments["password"], arguments["timeout"]) == (None, None, 0.5)
+    assert arguments["credentials"].get_credentials() == ("watch", "from the file")
+    (file.parent / "sentinel.secret").write_text("rotated\n", encoding="utf-8")
+    assert arguments["credentials"].get_credentials() == ("watch", "rotated")
     assert arguments["tls"].ca_file == str(file.parent / "ca.pem")
     assert arguments["tls"].server_name == "kv"
     assert arguments["node_tls"] is not None
@@ -98,7 +99,7 @@ def test_nodes_of_a_master_are_opened_by_its_own_table_whatever_flags_and_enviro
     found = settings(config=str(file), environ=environ, node_user="flag", node_tls=True)
     arguments = found.watcher_arguments(["mymaster1"])
     assert (arguments["node_username"], arguments["node_password"]) == ("flag", "env")
-    assert arguments["node_access"] == {"mymaster1": NodeAccess("one", "s3cret of one")}
+    assert arguments["node_access"]["mymaster1"].credentials.get_credentials() == ("one", "s3cret of one")
     assert "s3cret" not in repr(found)
     assert settings("h:1").watcher_arguments()["node_access"] == {}
 
@@ -118,7 +119,7 @@ def test_password_file_of_a_flag_replaces_the_environment(tmp_path: Path) -> Non
     secret.write_bytes("geh\u00e9im\r\n".encode())
     environ = {"SWITCHMASTER_NODE_PASSWORD": "env"}
     found = settings("h:1", environ=environ, node_password_file=str(secret))
-    assert found.settings.node.password == "geh\u00e9im"
+    assert found.watcher_arguments()["node_credentials"].get_credentials() == ("geh\u00e9im",)
     assert "geh\u00e9im" not in repr(found)
 
 

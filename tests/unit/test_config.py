@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from switchmaster import NodeAccess, Tls, Watcher
 from switchmaster.core.model import Address, Grade
 from switchmaster.errors import UsageError
+from switchmaster.server.access import PasswordFile
 from switchmaster.server.config import default_journal, journal_url, problems_of, read_configuration
 from switchmaster.server.file import read_file
 from switchmaster.server.model import File
@@ -63,11 +64,8 @@ def written(tmp_path: Path, text: str) -> Path:
 def test_file_gives_everything(file: Path) -> None:
     found = read_configuration(file, environ={})
     kvdb, cache = found.deployments
-    assert (kvdb.name, kvdb.arguments["grade"], kvdb.arguments["password"]) == (
-        "kvdb",
-        Grade.AGREED,
-        "s3cret of sentinel.secret",
-    )
+    assert (kvdb.name, kvdb.arguments["grade"]) == ("kvdb", Grade.AGREED)
+    assert kvdb.arguments["credentials"].get_credentials()[-1] == "s3cret of sentinel.secret"
     assert cache.arguments["sentinels"] == (Address("h1", 26379), Address("h2", 26379))
     assert (found.journal.keep, found.journal.max_size) == (7 * 86_400, 10 * 2**20)
     assert found.journal.url == "postgresql+psycopg://journal:s3cret of journal.secret@db/switchmaster"
@@ -125,10 +123,12 @@ def test_variables_for_one_deployment_are_refused_where_there_are_two(file: Path
         read_configuration(file, environ={"SWITCHMASTER_SENTINEL_PASSWORD": "x"})
 
 
-def test_fingerprint_changes_with_the_password_and_with_nothing_else(file: Path) -> None:
+def test_fingerprint_changes_with_the_deployment_and_not_with_what_is_in_its_password_file(file: Path) -> None:
     before = {d.name: d.fingerprint for d in read_configuration(file, environ={}).deployments}
-    assert before == {d.name: d.fingerprint for d in read_configuration(file, environ={}).deployments}
     (file.parent / "sentinel.secret").write_text("another", encoding="utf-8")
+    assert before == {d.name: d.fingerprint for d in read_configuration(file, environ={}).deployments}
+    (file.parent / "another.secret").write_text("another", encoding="utf-8")
+    file.write_text(FULL.replace("sentinel.secret", "another.secret"), encoding="utf-8")
     after = {d.name: d.fingerprint for d in read_configuration(file, environ={}).deployments}
     assert before["cache"] == after["cache"]
     assert before["kvdb"] != after["kvdb"]
@@ -162,7 +162,7 @@ def test_what_opens_the_nodes_of_a_master_takes_nothing_of_what_opens_the_others
     [kvdb] = read_configuration(with_nodes, environ={"SWITCHMASTER_NODE_PASSWORD": "s3cret of all"}).deployments
     assert (kvdb.arguments["node_username"], kvdb.arguments["node_password"]) == ("common", "s3cret of all")
     assert kvdb.arguments["node_access"] == {
-        "m1": NodeAccess(None, "s3cret of one", None),
+        "m1": NodeAccess(credentials=PasswordFile(with_nodes.parent / "one.secret", None, "data nodes of 'm1'")),
         "m2": NodeAccess("two", None, Tls(ca_file=str(with_nodes.parent / "ca.pem"), server_name="kv.test")),
     }
     arguments = dict(kvdb.arguments)
@@ -175,9 +175,8 @@ def test_fingerprint_changes_with_all_that_opens_the_nodes_of_a_master(with_node
         return read_configuration(with_nodes, environ={}).deployments[0].fingerprint
 
     seen = [fingerprint()]
-    assert seen[0] == fingerprint()
     (with_nodes.parent / "one.secret").write_text("another", encoding="utf-8")
-    seen.append(fingerprint())
+    assert seen[0] == fingerprint()  # it is read with each connection
     trustme.CA().cert_pem.write_to_path(with_nodes.parent / "ca.pem")
     seen.append(fingerprint())
     own_tls = '{ ca = "ca.pem", server_name = "kv.test" }'

@@ -19,6 +19,7 @@ from scripted import (
 from switchmaster.core.events import EVENTS
 from switchmaster.core.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
 from switchmaster.core.grammar import parse_event
+from switchmaster.core.greeting import Credentials
 from switchmaster.core.link import Link
 from switchmaster.core.model import LIMITS, Address
 from wire import RECORDINGS, events_of
@@ -212,7 +213,8 @@ def test_both_resp2_connections_are_pinged_when_quiet() -> None:
 
 def test_password_is_given_before_hello_again_where_the_default_user_may_not_say_it() -> None:
     sentinel = ScriptedSentinel(refuse={"HELLO 3 AUTH": NOPERM})
-    link = live_link(sentinel, username="watcher", password="pw")
+    link = link_of()
+    exchange(link, sentinel, 0.0, credentials=Credentials("watcher", "pw"))
     said = [command for _, command in sentinel.commands]
     assert said[1] == "AUTH watcher pw"
     assert "HELLO 3 SETNAME switchmaster" in said

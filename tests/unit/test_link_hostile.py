@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+import types
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scripted import NO_HELLO, ScriptedSentinel, exchange, link_of, node_of, one_by_one, published
+from scripted import NO_HELLO, NOPERM, ScriptedSentinel, exchange, link_of, node_of, one_by_one, published
 from switchmaster.core.facts import Fact, LinkChange, LinkState
+from switchmaster.core.greeting import Credentials
 from switchmaster.core.link import Link
 from switchmaster.core.model import LIMITS
 from switchmaster.core.resp import FrameReader, plain
 
+SECRET = Credentials("u", "s3cret")
 HELLO_STANDALONE = (
     b"%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n"
     b"$2\r\nid\r\n:6\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n"
@@ -43,8 +48,8 @@ def down(link: Link) -> str:
 
 @pytest.mark.parametrize("data", REFUSALS, ids=lambda data: repr(data[:24]))
 def test_peer_that_is_no_sentinel_or_refuses_is_left_with_a_clear_reason(data: bytes) -> None:
-    link = link_of(password="s3cret")
-    link.connect(0.0)
+    link = link_of()
+    link.connect(0.0, 0, SECRET)
     link.receive_data(data, 0.0)
     reason = down(link)
     assert REFUSALS[data] in reason
@@ -54,8 +59,8 @@ def test_peer_that_is_no_sentinel_or_refuses_is_left_with_a_clear_reason(data: b
 
 
 def test_wrong_password_waits_long_from_the_first_time() -> None:
-    link = link_of(password="s3cret")
-    link.connect(0.0)
+    link = link_of()
+    link.connect(0.0, 0, SECRET)
     link.receive_data(b"-WRONGPASS invalid username-password pair\r\n", 0.0)
     assert link.deadline is not None
     assert link.deadline >= 1.0
@@ -103,11 +108,37 @@ def test_events_before_the_broken_frame_are_still_heard() -> None:
 
 
 def test_secrets_appear_in_no_repr() -> None:
-    link, node = link_of(username="u", password="s3cret"), node_of(password="s3cret")
-    link.connect(0.0)
-    node.connect(0.0)
+    link, node = link_of(), node_of()
+    link.connect(0.0, 0, SECRET)
+    node.connect(0.0, SECRET)
     for shown in (link, node, vars(link), vars(node)):
         assert "s3cret" not in repr(shown)
+
+
+@pytest.mark.parametrize("refuse", [{}, {"HELLO": NO_HELLO}, {"HELLO 3 AUTH": NOPERM}])
+def test_password_is_not_kept_once_the_greeting_is_over(refuse: dict[str, bytes]) -> None:
+    link, sentinel = link_of(), ScriptedSentinel(refuse=refuse)
+    exchange(link, sentinel, 0.0, credentials=SECRET)
+    assert link.state is LinkState.LIVE
+    assert any("s3cret" in command for _, command in sentinel.commands)
+    assert not [one for one in reachable(link) if isinstance(one, str) and "s3cret" in one]
+
+
+def reachable(root: object) -> list[object]:
+    """Return what an object holds, directly or not, but for modules and classes."""
+    seen: dict[int, object] = {}
+    waiting = [root]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen or one is SECRET or isinstance(one, (type, types.ModuleType)):
+            continue
+        seen[id(one)] = one
+        waiting += [
+            part
+            for part in gc.get_referents(one)
+            if not (isinstance(one, types.FunctionType) and part is one.__globals__)
+        ]
+    return list(seen.values())
 
 
 HOSTILE = st.lists(

@@ -7,14 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripted import NOPERM, VERSIONS, ScriptedSentinel, one_by_one
+from switchmaster.core.greeting import NOBODY, Credentials
 from switchmaster.core.location import Located, Question, newest
 from switchmaster.core.model import Address
 
 A, B = Address("10.0.0.1", 6379), Address("10.0.0.2", 6379)
 
 
-def asked(sentinel: ScriptedSentinel, name: str = "mymaster", **options: str) -> Located | str | None:
-    question = Question(name, **options)
+def asked(
+    sentinel: ScriptedSentinel, name: str = "mymaster", credentials: Credentials = NOBODY
+) -> Located | str | None:
+    question = Question(name, credentials)
     return question.receive_data(sentinel.answer(question.data_to_send))
 
 
@@ -66,9 +69,10 @@ def test_what_is_no_answer_has_a_reason(beginning: str, reply: bytes, reason: st
 
 def test_password_goes_first_and_its_refusal_is_told() -> None:
     sentinel = ScriptedSentinel()
-    assert isinstance(asked(sentinel, username="u", password="p"), Located)
+    assert isinstance(asked(sentinel, credentials=Credentials("u", "p")), Located)
     assert sentinel.commands[0] == (0, "AUTH u p")
-    answer = asked(ScriptedSentinel(refuse={"AUTH": b"-WRONGPASS invalid username-password pair\r\n"}), password="p")
+    refusing = ScriptedSentinel(refuse={"AUTH": b"-WRONGPASS invalid username-password pair\r\n"})
+    answer = asked(refusing, credentials=Credentials(None, "p"))
     assert isinstance(answer, str)
     assert "refuses the username or the password" in answer
 

@@ -6,6 +6,7 @@ import pytest
 
 from scripted import node_of, resp
 from switchmaster.core.facts import Probe
+from switchmaster.core.greeting import NOBODY, Credentials
 from switchmaster.core.model import Address
 from switchmaster.core.nodelink import SLOW_POLL, NodeLink
 
@@ -22,9 +23,9 @@ def asking(node: NodeLink, reply: bytes, now: float) -> list[Probe]:
     return node.events_received()
 
 
-def connected(**options: object) -> NodeLink:
+def connected(credentials: Credentials = NOBODY, **options: object) -> NodeLink:
     node = node_of(**options)
-    node.connect(0.0)
+    node.connect(0.0, credentials)
     return node
 
 
@@ -121,26 +122,35 @@ def test_attempts_in_vain_are_told_once_for_each_reason_and_go_on() -> None:
         b"-NOPERM this user has no permissions to run the 'role' command\r\n",
     ],
 )
-def test_refusal_ends_all_attempts(reply: bytes) -> None:
+def test_refusal_is_told_once_and_tried_again_slowly(reply: bytes) -> None:
     node = connected()
     (probe,) = asking(node, reply, 0.0)
     assert probe.role is None
     assert probe.reason
-    assert node.refused
-    assert (False, None) == (node.wants_connection, node.deadline)
+    assert node.deadline is not None
+    assert not node.wants_connection
+    assert 1.0 <= node.deadline <= 2.0
+    node.tick(node.deadline)
+    node.connect(node.deadline or 0.0)
+    assert asking(node, reply, 2.0) == []
 
 
-def test_wrong_password_ends_all_attempts_and_is_not_told() -> None:
-    node = connected(username="app", password="s3cret")
+def test_wrong_password_is_not_told_and_another_one_is_taken_at_the_next_attempt() -> None:
+    node = connected(Credentials("app", "s3cret"))
     assert b"AUTH" in node.data_to_send()[0]
     node.receive_data(b"-WRONGPASS invalid username-password pair\r\n" + REPLICA, 0.0)
     (probe,) = node.events_received()
-    assert node.refused
     assert "s3cret" not in probe.reason
+    assert node.deadline is not None
+    node.tick(node.deadline)
+    node.connect(2.0, Credentials("app", "s3cret2"))
+    assert b"s3cret2" in node.data_to_send()[0]
+    node.receive_data(b"+OK\r\n" + MASTER, 2.0)
+    assert node.events_received() == [Probe(NODE, "master")]
 
 
 def test_password_that_nobody_asked_for_does_no_harm() -> None:
-    node = connected(password="pw")
+    node = connected(Credentials(None, "pw"))
     error = b"-ERR AUTH <password> called without any password configured for the default user.\r\n"
     node.receive_data(error + MASTER, 0.0)
     assert [Probe(NODE, "master")] == node.events_received()

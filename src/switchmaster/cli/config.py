@@ -84,8 +84,8 @@ def _line(found: Configuration) -> Line:
                 "nodes": [
                     {
                         "master": master,
-                        "username": access.username,
-                        "password": access.password is not None,
+                        "username": access.credentials.username if access.credentials else access.username,
+                        "password": access.password is not None or access.credentials is not None,
                         "tls": access.tls is not None,
                     }
                     for master, access in one.arguments["node_access"].items()

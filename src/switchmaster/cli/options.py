@@ -19,7 +19,7 @@ from typing import Any, Final
 import click
 
 from ..errors import UsageError
-from ..server.access import ANSWER_TIMEOUT, watcher_arguments, with_secrets
+from ..server.access import ANSWER_TIMEOUT, checked, watcher_arguments
 from ..url import (
     Access,
     Settings,
@@ -143,7 +143,7 @@ def read_settings(
             "redis+sentinel://10.0.0.1:26379/mymaster, "
             "--config FILE, or set SWITCHMASTER_SENTINELS"
         )
-    return Deployment(with_secrets(settings))
+    return Deployment(checked(settings))
 
 
 def _from_flags(sentinels: Iterable[str], given: Mapping[str, Any]) -> Settings:

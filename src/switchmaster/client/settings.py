@@ -35,16 +35,9 @@ class Access:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     provider: Any = field(default=None, repr=False)
-    """The library's credential provider, which is asked when the Watcher starts."""
+    """The library's credential provider, which is asked with each connection."""
     tls: tuple[tuple[str, Any], ...] | None = field(default=None, repr=False)
     """The library's TLS arguments; None where no TLS is spoken."""
-
-    def credentials(self) -> tuple[str | None, str | None]:
-        """Return the user and the password, asking the provider where there is one."""
-        if self.provider is None:
-            return self.username, self.password
-        given = tuple(self.provider.get_credentials())
-        return (given[0], given[1]) if len(given) > 1 else (None, given[0] if given else None)
 
     def context(self) -> ssl.SSLContext | None:
         """
@@ -73,15 +66,15 @@ class Settings:
         Raises:
             UsageError: the arguments are wrong.
         """
-        username, password = self.sentinel.credentials()
-        node_username, node_password = self.node.credentials()
         return Watcher(
             self.sentinels,
-            username=username,
-            password=password,
+            username=self.sentinel.username,
+            password=self.sentinel.password,
+            credentials=self.sentinel.provider,
             tls=self.sentinel.context(),
-            node_username=node_username,
-            node_password=node_password,
+            node_username=self.node.username,
+            node_password=self.node.password,
+            node_credentials=self.node.provider,
             node_tls=self.node.context(),
             address_map=self.address_map,
             timeout=self.timeout,

@@ -10,6 +10,7 @@ pub/sub traffic is none of ours.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
 from .events import Kind, Unrecognised
@@ -18,7 +19,7 @@ from .replies import parse_hello, parse_info, parse_myid, parse_role
 from .resp import Refusal, Reply, classify, explain, plain
 from .stream import OnReply
 
-__all__ = ["Ask", "Greeting", "Login", "OnFailure", "is_data_node"]
+__all__ = ["NOBODY", "Ask", "Credentials", "Greeting", "Login", "OnFailure", "is_data_node"]
 
 Ask: TypeAlias = Callable[[tuple[str, ...], OnReply], None]
 """Writes a command and gives its reply to a callback."""
@@ -34,22 +35,35 @@ class OnFailure(Protocol):
         """Take the reason, the time, and whether trying again soon would be hammering."""
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What opens one connection; its repr shows no password."""
+
+    username: str | None = None
+    """The ACL user; None for ``default``."""
+    password: str | None = field(default=None, repr=False)
+    """None sends no login at all."""
+
+
+NOBODY: Final = Credentials()
+"""The credentials of a connection that does not log in."""
+
+
 class Login:
     """
-    Who we are to a server: name, user, password. Its repr shows no secret.
+    Who we are to a server on one connection: name, user, password. Its repr shows no secret.
 
     Args:
         client_name: what CLIENT LIST shows; without spaces.
-        username: the ACL user; None for the default one.
-        password: None where there is none.
+        credentials: user and password.
     """
 
     __slots__ = ("_client_name", "_password", "_username")
 
-    def __init__(self, client_name: str, username: str | None, password: str | None) -> None:
+    def __init__(self, client_name: str, credentials: Credentials) -> None:
         self._client_name = client_name
-        self._username = username
-        self._password = password
+        self._username = credentials.username
+        self._password = credentials.password
 
     def __repr__(self) -> str:
         return f"<Login {self._client_name} as {self._username or 'default'}>"
@@ -83,6 +97,10 @@ class Login:
         """Send what HELLO would have done in RESP3: AUTH and CLIENT SETNAME."""
         self.authenticate(ask, on_failure)
         ask(("CLIENT", "SETNAME", self._client_name), _ignore)
+
+    def without_password(self) -> Login:
+        """Return the same without its secret, for what outlives the login."""
+        return Login(self._client_name, Credentials(self._username))
 
 
 class Greeting:
@@ -144,12 +162,14 @@ class Greeting:
             self._on_failure(is_data_node(f"mode {plain(hello.mode, 20)}"), now)
         else:
             self.version = plain(f"{hello.server} {hello.version}", _VERSION_SHOWN)
+            self._login = self._login.without_password()
             self._ask(("SENTINEL", "MYID"), self._take_myid)
             self._on_welcome(now)
 
     def _fall_back(self) -> None:
         self.resp2 = True
         self._login.send(self._ask, self._on_failure)
+        self._login = self._login.without_password()
         self._ask(("ROLE",), self._take_role)
         self._ask(("INFO", "server"), self._take_info)
         self._ask(("SENTINEL", "MYID"), self._take_myid)

@@ -20,7 +20,7 @@ from .counters import LinkCounters
 from .events import Unrecognised
 from .facts import Fact, LinkChange, LinkState, MasterSnapshot
 from .grammar import parse_event
-from .greeting import Greeting, Login
+from .greeting import NOBODY, Credentials, Greeting, Login
 from .model import SentinelName
 from .resp import Reply, explain
 from .snapshot import Inquiry
@@ -41,8 +41,6 @@ class Link:
 
     Args:
         name: how this Sentinel is named to people.
-        username: the ACL user; None for ``default`` where there is a password.
-        password: None where the Sentinel wants none.
         client_name: what CLIENT LIST shows; without spaces.
         masters: the only masters to ask about; None for all. Events of others are still heard.
         rng: returns a number in [0, 1).
@@ -62,8 +60,6 @@ class Link:
         self,
         name: SentinelName,
         *,
-        username: str | None = None,
-        password: str | None = None,
         client_name: str = "switchmaster",
         masters: Sequence[str] | None = None,
         rng: Callable[[], float],
@@ -80,7 +76,7 @@ class Link:
         self.name = name
         self.timeout = timeout
         self.counters = LinkCounters()
-        self._login = Login(client_name, username, password)
+        self._client_name = client_name
         self._masters = tuple(masters) if masters else None
         self._rng = rng
         self._ping_interval = ping_interval
@@ -157,13 +153,14 @@ class Link:
 
     # What the shell reports.
 
-    def connect(self, now: float, stream: int = 0) -> None:
+    def connect(self, now: float, stream: int = 0, credentials: Credentials = NOBODY) -> None:
         """
         Take note of an open connection, and greet.
 
         Args:
             now: monotonic seconds.
             stream: 0, or 1 for the second connection of RESP2.
+            credentials: what opens this connection; not kept once the greeting is over.
 
         Raises:
             ValueError: this stream is open already.
@@ -178,10 +175,10 @@ class Link:
         if stream == 0:
             self._greeting_due = now + _GREETING * self.timeout
             self._change(LinkState.GREETING)
-            self._greet()
+            self._greet(credentials)
         else:
             current = self._streams[stream]
-            self._login.send(lambda *request: self._ask(current, *request), self._go_down)
+            Login(self._client_name, credentials).send(lambda *request: self._ask(current, *request), self._go_down)
             self._subscribe(stream)
 
     def connect_failed(self, reason: str, now: float, stream: int = 0) -> None:
@@ -300,11 +297,11 @@ class Link:
 
     # The greeting.
 
-    def _greet(self) -> None:
+    def _greet(self, credentials: Credentials) -> None:
         stream = self._streams[0]
         self._greeting = Greeting(
             lambda command, on_reply: self._ask(stream, command, on_reply),
-            self._login,
+            Login(self._client_name, credentials),
             self._take_welcome,
             self._go_down,
         )

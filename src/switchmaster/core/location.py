@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from .events import Unrecognised
-from .greeting import Login
+from .greeting import NOBODY, Credentials, Login
 from .model import Address
 from .replies import MasterReply, parse_address, parse_master, parse_replicas
 from .resp import FrameReader, Refusal, Reply, classify, encode, explain, plain
@@ -45,17 +45,16 @@ class Question:
 
     Args:
         name: the master's name.
-        username: the ACL user; None for the default one.
-        password: None where the Sentinel wants none.
+        credentials: user and password.
     """
 
-    def __init__(self, name: str, username: str | None = None, password: str | None = None) -> None:
+    def __init__(self, name: str, credentials: Credentials = NOBODY) -> None:
         self._waiting: list[OnReply] = []
         self._replies: dict[str, Reply] = {}
         self._reader = FrameReader()
         self._failed = ""
         self._data: list[bytes] = []
-        Login("switchmaster", username, password).authenticate(self._ask, self._fail)
+        Login("switchmaster", credentials).authenticate(self._ask, self._fail)
         for part in _PARTS:
             self._ask(("SENTINEL", part, name), partial(self._keep, part))
 

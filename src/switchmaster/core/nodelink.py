@@ -17,7 +17,7 @@ from hiredis import PushNotification
 
 from .events import Kind, Unrecognised
 from .facts import Probe
-from .greeting import Login
+from .greeting import NOBODY, Credentials, Login
 from .model import Address
 from .replies import parse_role
 from .resp import Refusal, Reply, classify, explain, plain
@@ -29,6 +29,8 @@ SLOW_POLL: Final = 1.0
 """Seconds between two questions to a node that is the master, or that can never become one."""
 _RETRY: Final = (0.05, 0.25)
 """Seconds between which an attempt follows one in vain."""
+_AFTER_REFUSAL: Final = (1.0, 2.0)
+"""The same after a refusal, which other credentials or another right must mend first."""
 _AT_ONCE: Final = 0.05
 """Seconds that must lie between two reconnects without delay, so that no node is hammered."""
 
@@ -39,8 +41,6 @@ class NodeLink:
 
     Args:
         node: the node as Sentinel announces it; what is dialled may differ.
-        username: the ACL user; None for the default one.
-        password: None where the node wants none.
         rng: returns a number in [0, 1).
         timeout: seconds that a reply may take.
         poll_interval: seconds between an answer and the next question.
@@ -53,8 +53,6 @@ class NodeLink:
         self,
         node: Address,
         *,
-        username: str | None = None,
-        password: str | None = None,
         rng: Callable[[], float],
         timeout: float = 1.0,
         poll_interval: float = 0.02,
@@ -63,7 +61,6 @@ class NodeLink:
             raise ValueError("timeout and poll_interval are seconds above 0")
         self.node = node
         self.timeout = timeout
-        self._login = Login("switchmaster", username, password)
         self._rng = rng
         self._poll_interval = poll_interval
         self._stream: Stream | None = None
@@ -73,24 +70,18 @@ class NodeLink:
         self._last_at_once: float | None = None
         self._last: Probe | None = None
         self._probes: list[Probe] = []
-        self._refused = False
         self._closed = False
 
     def __repr__(self) -> str:
         role = self._last.role if self._last is not None else None
-        return f"<NodeLink {self.node} {role or 'no answer'}{' refused' if self._refused else ''}>"
+        return f"<NodeLink {self.node} {role or 'no answer'}>"
 
     # What the shell sees.
 
     @property
     def wants_connection(self) -> bool:
         """Whether a connection should be open, or be opened; when False it should be closed."""
-        return not (self._closed or self._refused) and self._retry_at is None
-
-    @property
-    def refused(self) -> bool:
-        """Whether the node refuses our credentials: then nothing more is tried."""
-        return self._refused
+        return not self._closed and self._retry_at is None
 
     @property
     def deadline(self) -> float | None:
@@ -111,9 +102,13 @@ class NodeLink:
 
     # What the shell reports.
 
-    def connect(self, now: float) -> None:
+    def connect(self, now: float, credentials: Credentials = NOBODY) -> None:
         """
         Take note of an open connection, and ask.
+
+        Args:
+            now: monotonic seconds.
+            credentials: what opens this connection; not kept.
 
         Raises:
             ValueError: there is one already.
@@ -124,7 +119,9 @@ class NodeLink:
             return
         self._answered = False
         stream = self._stream = Stream(self.timeout, SLOW_POLL, now)
-        self._login.authenticate(lambda command, on_reply: stream.ask(command, on_reply, now), self._take_login_failure)
+        Login("switchmaster", credentials).authenticate(
+            lambda command, on_reply: stream.ask(command, on_reply, now), self._take_login_failure
+        )
         self._ask(now)
 
     def connect_failed(self, reason: str, now: float) -> None:
@@ -198,7 +195,7 @@ class NodeLink:
             now: monotonic seconds.
         """
         last, self._last = self._last, None
-        if self._refused and last is not None and not self._closed:
+        if self._retry_at is not None and last is not None:
             self._report(last)
         elif self._ask_at is not None:
             self._ask(now)
@@ -217,16 +214,13 @@ class NodeLink:
         self._stream.ask(("ROLE",), self._take_role, now)
 
     def _take_login_failure(self, reason: str, now: float, refused: bool = False) -> None:
-        if refused:
-            self._refuse(reason)
-        else:
-            self._give_up(reason, now)
+        self._give_up(reason, now, _AFTER_REFUSAL if refused else _RETRY)
 
     def _take_role(self, reply: Reply, now: float) -> None:
         self._answered = True
         refusal = classify(reply)
         if refusal in (Refusal.PASSWORD, Refusal.PERMISSION):
-            self._refuse(explain(reply))
+            self._give_up(explain(reply), now, _AFTER_REFUSAL)
         elif refusal in (Refusal.PROTECTED, Refusal.FULL):
             self._give_up(explain(reply), now)
         elif refusal is not None:
@@ -260,13 +254,8 @@ class NodeLink:
         self._stream = None
         self._ask_at = None
 
-    def _refuse(self, reason: str) -> None:
-        self._refused = True
+    def _give_up(self, reason: str, now: float, pause: tuple[float, float] = _RETRY) -> None:
         self._drop()
-        self._report(Probe(self.node, None, reason))
-
-    def _give_up(self, reason: str, now: float) -> None:
-        self._drop()
-        shortest, longest = _RETRY
+        shortest, longest = pause
         self._retry_at = now + shortest + (longest - shortest) * self._rng()
         self._report(Probe(self.node, None, reason))

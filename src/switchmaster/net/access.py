@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Self, TypeAlias
 
+from ..core.greeting import Credentials
 from ..core.model import Address
 from ..errors import UsageError
+from .credentials import CredentialProvider, Provided
 from .dial import AddressMap, DialTarget, Tls, map_address
 
 __all__ = ["AnyTls", "Dialler", "NodeAccess", "NodeDiallers", "read_tls"]
@@ -44,14 +46,16 @@ class NodeAccess:
     """None where none is wanted."""
     tls: AnyTls = None
     """None for none."""
+    credentials: CredentialProvider | None = field(default=None, repr=False, hash=False)
+    """Who is asked for user and password with each connection, instead of the two; None for nobody."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dialler:
     """Who we are to servers of one kind, and what is dialled for each. Equal to nothing but itself."""
 
-    username: str | None
-    password: str | None = field(repr=False)
+    credentials: Credentials | Provided = field(repr=False)
+    """What opens them, or who is asked for it with each connection."""
     context: ssl.SSLContext | None
     """None without TLS."""
     server_name: str | None
@@ -61,26 +65,30 @@ class Dialler:
     @classmethod
     def opened_by(
         cls,
-        username: str | None,
-        password: str | None,
-        tls: AnyTls,
+        access: NodeAccess,
         address_map: AddressMap | None,
+        whose: str,
         read: Callable[[AnyTls], ssl.SSLContext | None] = read_tls,
     ) -> Self:
         """
         Make one from what the user gave.
 
         Args:
-            username: the ACL user; None for ``default``.
-            password: None where none is wanted.
-            tls: None for none.
+            access: what opens them.
             address_map: what Sentinel announces -> what can be dialled.
-            read: makes the context for `tls`.
+            whose: which servers, for the log.
+            read: makes the context for TLS.
 
         Raises:
-            UsageError: a file of `tls` can't be used.
+            UsageError: a file of TLS can't be used, or there are both a password and a provider.
         """
-        return cls(username, password, read(tls), tls.server_name if isinstance(tls, Tls) else None, address_map)
+        credentials: Credentials | Provided = Credentials(access.username, access.password)
+        if access.credentials is not None:
+            if access.username is not None or access.password is not None:
+                raise UsageError(f"give {whose} either a username and a password, or a credential provider")
+            credentials = Provided(access.credentials, whose)
+        server_name = access.tls.server_name if isinstance(access.tls, Tls) else None
+        return cls(credentials, read(access.tls), server_name, address_map)
 
     def target(self, address: Address) -> DialTarget:
         """
@@ -92,7 +100,7 @@ class Dialler:
         Raises:
             UsageError: the address map failed.
         """
-        return DialTarget(map_address(self.address_map, address), self.context, self.server_name)
+        return DialTarget(map_address(self.address_map, address), self.context, self.server_name, self.credentials)
 
 
 class NodeDiallers:
@@ -118,7 +126,7 @@ class NodeDiallers:
 
         @cache
         def dialler(access: NodeAccess) -> Dialler:
-            return Dialler.opened_by(access.username, access.password, access.tls, address_map, read)
+            return Dialler.opened_by(access, address_map, "the data nodes", read)
 
         self._own = dialler(own)
         self._by_master = {master: dialler(_checked(master, access)) for master, access in (by_master or {}).items()}

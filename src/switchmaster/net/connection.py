@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from ..core.facts import Fact
+from ..core.greeting import Credentials
 from ..core.link import Link
 from ..core.model import SentinelName
 from .dial import DialTarget
@@ -74,8 +75,8 @@ class Connection(Shell):
             self._call(lambda: self._on_facts(self.link.name, facts, now))
         return bool(facts)
 
-    def _on_connect(self, stream: int, now: float) -> None:
-        self.link.connect(now, stream)
+    def _on_connect(self, stream: int, credentials: Credentials, now: float) -> None:
+        self.link.connect(now, stream, credentials)
 
     def _on_connect_failed(self, stream: int, reason: str, now: float) -> None:
         self.link.connect_failed(reason, now, stream)

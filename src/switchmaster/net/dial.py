@@ -12,12 +12,14 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from ..core.greeting import NOBODY, Credentials
 from ..core.model import Address
 from ..errors import UsageError
+from .credentials import Provided
 
 __all__ = ["AddressMap", "DialTarget", "Tls", "describe_error", "map_address"]
 
@@ -94,6 +96,17 @@ class DialTarget:
     """None without TLS."""
     server_name: str | None = None
     """The name in the server's certificate; None for the host of `address`."""
+    credentials: Credentials | Provided = field(default=NOBODY, repr=False)
+    """What opens it, or who knows that; asked only once there is a connection (and TLS has been verified)."""
+
+    async def login(self) -> Credentials:
+        """
+        Return what opens this connection.
+
+        Raises:
+            UsageError: the provider gave nothing.
+        """
+        return await self.credentials.ask() if isinstance(self.credentials, Provided) else self.credentials
 
 
 def map_address(mapping: AddressMap | None, address: Address) -> Address:

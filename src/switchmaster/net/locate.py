@@ -37,7 +37,6 @@ class Location:
 async def locate(
     master: str,
     sentinels: Mapping[SentinelName, Callable[[], DialTarget]],
-    credentials: tuple[str | None, str | None],
     timeout: float,
     settle: float,
 ) -> Location:
@@ -47,7 +46,6 @@ async def locate(
     Args:
         master: its name.
         sentinels: what to dial for each.
-        credentials: user and password.
         timeout: seconds for name, connection, TLS and answer together.
         settle: seconds that the others have once one has named an address.
 
@@ -55,7 +53,7 @@ async def locate(
         What they said; it never raises for what a Sentinel does.
     """
     loop = asyncio.get_running_loop()
-    asked = {loop.create_task(_ask(master, dial, credentials, timeout)): name for name, dial in sentinels.items()}
+    asked = {loop.create_task(_ask(master, dial, timeout)): name for name, dial in sentinels.items()}
     location, waiting, until = Location(), set(asked), loop.time() + timeout
     try:
         while waiting and (left := until - loop.time()) > 0:
@@ -76,18 +74,16 @@ async def locate(
     return location
 
 
-async def _ask(
-    master: str, dial: Callable[[], DialTarget], credentials: tuple[str | None, str | None], timeout: float
-) -> Located | str:
+async def _ask(master: str, dial: Callable[[], DialTarget], timeout: float) -> Located | str:
     """Ask one Sentinel; return its answer, or why there is none."""
     target, writer = None, None
     try:
         target = dial()
-        question = Question(master, *credentials)
         async with asyncio.timeout(timeout):
             reader, writer = await asyncio.open_connection(
                 target.address.host, target.address.port, **connect_options(asyncio.get_running_loop(), target)
             )
+            question = Question(master, await target.login())
             writer.write(question.data_to_send)
             while data := await reader.read(65536):
                 if (answer := question.receive_data(data)) is not None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from ..core.facts import Probe
+from ..core.greeting import Credentials
 from ..core.nodelink import NodeLink
 from .dial import DialTarget
 from .shell import Shell
@@ -55,8 +56,8 @@ class NodeConnection(Shell):
             self._call(lambda: self._on_probes(probes, now))
         return bool(probes)
 
-    def _on_connect(self, stream: int, now: float) -> None:
-        self.link.connect(now)
+    def _on_connect(self, stream: int, credentials: Credentials, now: float) -> None:
+        self.link.connect(now, credentials)
 
     def _on_connect_failed(self, stream: int, reason: str, now: float) -> None:
         self.link.connect_failed(reason, now)

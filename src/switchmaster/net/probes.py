@@ -124,7 +124,5 @@ class Probes:
         self._asked.clear()
 
     def _connection(self, node: Address, dialler: Dialler, on_probes: OnProbes) -> NodeConnection:
-        link = NodeLink(
-            node, username=dialler.username, password=dialler.password, rng=random.random, timeout=self._timeout
-        )
+        link = NodeLink(node, rng=random.random, timeout=self._timeout)
         return NodeConnection(link, partial(dialler.target, node), on_probes)

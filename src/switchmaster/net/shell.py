@@ -11,6 +11,7 @@ never closed politely: a peer that is left may be the one that hangs.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from abc import ABC, abstractmethod
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import Any, cast
 
+from ..core.greeting import Credentials
 from ..core.resp import plain
 from .dial import DialTarget, describe_error
 
@@ -69,7 +71,7 @@ class Shell(ABC):
         """Hand on the facts; return whether there were any."""
 
     @abstractmethod
-    def _on_connect(self, stream: int, now: float) -> None: ...
+    def _on_connect(self, stream: int, credentials: Credentials, now: float) -> None: ...
 
     @abstractmethod
     def _on_connect_failed(self, stream: int, reason: str, now: float) -> None: ...
@@ -170,13 +172,16 @@ class Shell(ABC):
         attempt, target = asyncio.current_task(), None
         try:
             target = self._dial()
+            known = target.credentials if isinstance(target.credentials, Credentials) else None
             async with asyncio.timeout(self._timeout):
-                await self._loop.create_connection(
-                    lambda: _Pipe(self, stream, attempt),
+                _, pipe = await self._loop.create_connection(
+                    lambda: _Pipe(self, stream, attempt, known),
                     target.address.host,
                     target.address.port,
                     **connect_options(self._loop, target),
                 )
+            if known is None:
+                await self._log_in(pipe, target)
         except Exception as error:
             # Whatever it is, also from the caller's dial: it is this attempt that failed, not the
             # link.
@@ -187,15 +192,27 @@ class Shell(ABC):
                 self._on_connect_failed(stream, reason, self._now)
                 self._pump()
 
+    async def _log_in(self, pipe: _Pipe, target: DialTarget) -> None:
+        """Begin once the provider has said with what; a peer that is not there never costs it a question."""
+        try:
+            credentials = await target.login()
+        except BaseException:
+            pipe.abort()
+            raise
+        if pipe.lost:
+            raise ConnectionResetError(errno.ECONNRESET, "it closed the connection before we had logged in")
+        if not self._made(pipe, credentials):
+            pipe.abort()
+
     # What the pipes report.
 
-    def _made(self, pipe: _Pipe) -> bool:
+    def _made(self, pipe: _Pipe, credentials: Credentials) -> bool:
         # An attempt that was given up can still come through; nobody waits for it any more.
         if self._attempts.get(pipe.stream) is not pipe.attempt:
             return False
         del self._attempts[pipe.stream]
         self._pipes[pipe.stream] = pipe
-        self._on_connect(pipe.stream, self._now)
+        self._on_connect(pipe.stream, credentials, self._now)
         self._pump()
         return True
 
@@ -222,11 +239,15 @@ class Shell(ABC):
 
 
 class _Pipe(asyncio.Protocol):
-    """One stream: tells its shell what happens, until it is aborted."""
+    """One stream: tells its shell what happens, until it is aborted; `known` is what opens it, if that need not be
+    asked."""
 
-    def __init__(self, shell: Shell, stream: int, attempt: asyncio.Task[None] | None) -> None:
+    def __init__(
+        self, shell: Shell, stream: int, attempt: asyncio.Task[None] | None, known: Credentials | None
+    ) -> None:
         self.stream = stream
         self.attempt = attempt
+        self._known = known
         self._shell = shell
         self._transport: asyncio.Transport | None = None
         self._lost: asyncio.Future[None] | None = None
@@ -241,7 +262,8 @@ class _Pipe(asyncio.Protocol):
         opened = transport.get_extra_info("socket")
         if opened is not None:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if not self._shell._made(self):
+        known, self._known = self._known, None
+        if known is not None and not self._shell._made(self, known):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -259,6 +281,11 @@ class _Pipe(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         assert self._transport is not None
         self._transport.write(data)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._transport is None or self._transport.is_closing()
 
     def descriptor(self) -> int:
         opened = self._transport.get_extra_info("socket") if self._transport is not None else None

@@ -41,6 +41,7 @@ from ..errors import NoSentinelReachable, UnknownMaster, UsageError, WatcherClos
 from .access import AnyTls, Dialler, NodeAccess, NodeDiallers
 from .arguments import AddressLike, check_several, read_address, read_grade
 from .connection import Connection
+from .credentials import CredentialProvider
 from .dial import AddressMap, map_address
 from .feeds import Feed
 from .locate import Location, locate
@@ -72,11 +73,14 @@ class Watcher:
         masters: the masters to follow; None for all that the Sentinels monitor.
         username: ACL user for the Sentinels.
         password: password for the Sentinels.
+        credentials: who is asked for both with each connection to a Sentinel, instead of the two: an object with
+            ``get_credentials()``, such as redis-py's ``CredentialProvider``.
         tls: TLS for the Sentinels; None for none.
         node_username: ACL user for data nodes, which needs no more than ROLE.
         node_password: password for data nodes.
+        node_credentials: as `credentials`, for data nodes.
         node_tls: TLS for data nodes; None for none.
-        node_access: what opens the data nodes of one master instead of these three, by the master's name. It takes
+        node_access: what opens the data nodes of one master instead of these four, by the master's name. It takes
             their place as a whole: what a `NodeAccess` leaves out is not taken from them. Names of masters that are
             not followed do no harm.
         address_map: what Sentinel announces -> what can be dialled; identity stays the announced address.
@@ -98,9 +102,11 @@ class Watcher:
         masters: Sequence[str] | None = None,
         username: str | None = None,
         password: str | None = None,
+        credentials: CredentialProvider | None = None,
         tls: AnyTls = None,
         node_username: str | None = None,
         node_password: str | None = None,
+        node_credentials: CredentialProvider | None = None,
         node_tls: AnyTls = None,
         node_access: Mapping[str, NodeAccess] | None = None,
         address_map: AddressMap | None = None,
@@ -115,7 +121,9 @@ class Watcher:
         if not timeout > 0 or queue < 1 or not reconcile > 0 or (poll is not None and not poll > 0):
             raise UsageError("timeout, queue, reconcile and poll must be more than 0")
         self._seeds = {SentinelName(str(a)): a for a in map(read_address, check_several(sentinels))}
-        self._dialler = Dialler.opened_by(username, password, tls, address_map)
+        self._dialler = Dialler.opened_by(
+            NodeAccess(username, password, tls, credentials), address_map, "the Sentinels"
+        )
         """For the Sentinels."""
         self._address_map = address_map
         self._masters = None if masters is None else tuple(masters)
@@ -131,7 +139,9 @@ class Watcher:
         )
         self._connections: dict[SentinelName, Connection] = {}
         self._probes = Probes(
-            NodeDiallers(NodeAccess(node_username, node_password, node_tls), node_access, address_map),
+            NodeDiallers(
+                NodeAccess(node_username, node_password, node_tls, node_credentials), node_access, address_map
+            ),
             timeout,
             self._on_probes,
             self._close_later,
@@ -338,7 +348,7 @@ class Watcher:
         self._check_running()
         dialler = self._dialler
         asked = {sentinel: partial(dialler.target, address) for sentinel, address in self._seeds.items()}
-        return await locate(name, asked, (dialler.username, dialler.password), self._timeout, settle)
+        return await locate(name, asked, self._timeout, settle)
 
     def dialled(self, address: Address) -> Address:
         """Return what to connect to for an announced address, by ``address_map``."""
@@ -478,8 +488,6 @@ class Watcher:
             return
         link = Link(
             name,
-            username=self._dialler.username,
-            password=self._dialler.password,
             masters=self._masters,
             rng=random.random,
             timeout=self._timeout,

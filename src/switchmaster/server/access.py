@@ -1,5 +1,5 @@
 """
-What a Watcher needs to open a deployment's servers: secrets read from their files, TLS files named.
+What a Watcher needs to open a deployment's servers: passwords in files, read with each connection; TLS files named.
 
 Needs no extra: the verbs that watch use it as the daemon does.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,29 +20,49 @@ if TYPE_CHECKING:
     from ..net.access import NodeAccess
     from ..net.dial import Tls
 
-__all__ = ["ANSWER_TIMEOUT", "fingerprint", "read_secret", "watcher_arguments", "with_secrets"]
+__all__ = ["ANSWER_TIMEOUT", "PasswordFile", "checked", "fingerprint", "read_secret", "watcher_arguments"]
 
 ANSWER_TIMEOUT: Final = 1.0
 SECRET_SIZE: Final = 64 * 1024
 
 
-def with_secrets(settings: Settings) -> Settings:
+_SENTINELS: Final = "Sentinels"
+_NODES: Final = "data nodes"
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordFile:
+    """A credential provider that reads the password from its file with each connection: a rotation needs no reload."""
+
+    file: Path
+    username: str | None
+    whose: str
+    """``Sentinels``, say, for the sentence of an error."""
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """
+        Return ``(password,)`` or ``(username, password)``.
+
+        Raises:
+            UsageError: the file can't be read, is no text, or is empty.
+        """
+        password = read_secret(self.file, self.whose)
+        return (password,) if self.username is None else (self.username, password)
+
+
+def checked(settings: Settings) -> Settings:
     """
-    Read the passwords that are in files.
+    Return the settings, once every password file has been read.
 
     Raises:
         UsageError: a file can't be read, is no text, or is empty.
     """
-    return replace(
-        settings,
-        sentinel=_with_secret(settings.sentinel, "Sentinels"),
-        node=_with_secret(settings.node, "data nodes"),
-        node_access={
-            master: _with_secret(access, f"data nodes of {master!r}")
-            for master, access in (settings.node_access or {}).items()
-        }
-        or None,
-    )
+    accesses = [(settings.sentinel, _SENTINELS), (settings.node, _NODES)]
+    accesses += [(access, _nodes_of(master)) for master, access in (settings.node_access or {}).items()]
+    for access, whose in accesses:
+        if access.password_file is not None:
+            read_secret(Path(access.password_file), whose)
+    return settings
 
 
 def watcher_arguments(settings: Settings, masters: Iterable[str] = ()) -> dict[str, Any]:
@@ -50,20 +70,25 @@ def watcher_arguments(settings: Settings, masters: Iterable[str] = ()) -> dict[s
     Return what a Watcher takes, positional ``sentinels`` included.
 
     Args:
-        settings: with secrets.
+        settings: what was configured.
         masters: those that are meant; none for those of the settings.
     """
+    sentinel, node = _node_access(settings.sentinel, _SENTINELS), _node_access(settings.node, _NODES)
     return {
         "sentinels": settings.sentinels or (),
         "deployment": settings.deployment or "default",
         "masters": tuple(masters) or settings.masters,
-        "username": settings.sentinel.username,
-        "password": settings.sentinel.password,
-        "tls": _tls(settings.sentinel),
-        "node_username": settings.node.username,
-        "node_password": settings.node.password,
-        "node_tls": _tls(settings.node),
-        "node_access": {master: _node_access(access) for master, access in (settings.node_access or {}).items()},
+        "username": sentinel.username,
+        "password": sentinel.password,
+        "credentials": sentinel.credentials,
+        "tls": sentinel.tls,
+        "node_username": node.username,
+        "node_password": node.password,
+        "node_credentials": node.credentials,
+        "node_tls": node.tls,
+        "node_access": {
+            master: _node_access(access, _nodes_of(master)) for master, access in (settings.node_access or {}).items()
+        },
         "address_map": settings.address_map,
         "timeout": settings.timeout or ANSWER_TIMEOUT,
     }
@@ -96,7 +121,11 @@ def read_secret(path: Path, whose: str) -> str:
 
 
 def fingerprint(arguments: Mapping[str, Any]) -> str:
-    """Return what changes when a Watcher's arguments do, its passwords and the contents of TLS files included."""
+    """
+    Return what changes when a Watcher's arguments do, its passwords and the contents of TLS files included.
+
+    Of a password file only the path counts: its content is read with each connection anyway.
+    """
     digest = hashlib.sha256()
     for name, value in _single(arguments):
         digest.update(f"{name}={value!r}\n".encode("utf-8", "surrogatepass"))
@@ -116,6 +145,7 @@ def _single(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         for master, access in sorted(value.items()):
             yield f"{name} {master!r}", access.username
             yield "password", access.password
+            yield "credentials", access.credentials
             yield "tls", access.tls
 
 
@@ -126,16 +156,16 @@ def _content(path: Path) -> bytes:
         raise UsageError(f"can't read {path}: {error.strerror}") from None
 
 
-def _with_secret(access: Access, whose: str) -> Access:
-    if access.password_file is None:
-        return access
-    return replace(access, password=read_secret(Path(access.password_file), whose), password_file=None)
+def _nodes_of(master: str) -> str:
+    return f"data nodes of {master!r}"
 
 
-def _node_access(access: Access) -> NodeAccess:
+def _node_access(access: Access, whose: str) -> NodeAccess:
     from ..net.access import NodeAccess
 
-    return NodeAccess(access.username, access.password, _tls(access))
+    if access.password_file is None:
+        return NodeAccess(access.username, access.password, _tls(access))
+    return NodeAccess(tls=_tls(access), credentials=PasswordFile(Path(access.password_file), access.username, whose))
 
 
 def _tls(access: Access) -> Tls | None:

@@ -26,7 +26,7 @@ from ..errors import UsageError
 from ..journal.engine import make_engine, shown
 from ..net.access import read_tls
 from ..url import PREFIX, Settings, parse_sentinels, settings_from_environment
-from .access import fingerprint, read_secret, watcher_arguments, with_secrets
+from .access import checked, fingerprint, read_secret, watcher_arguments
 from .exposure import Http, read_listen
 from .file import ConfigFile, deployment_settings, read_file
 from .model import DeploymentTable, File, HttpTable, JournalTable, LogTable
@@ -257,7 +257,7 @@ def _deployment(file: ConfigFile, name: str, table: DeploymentTable, folder: Pat
     if not settings.sentinels:
         raise UsageError(file.wrong(place, 'has no Sentinel; add sentinels = ["HOST:PORT"]'))
     try:
-        arguments = watcher_arguments(with_secrets(settings)) | {
+        arguments = watcher_arguments(checked(settings)) | {
             "grade": Grade[table.grade.upper()],
             "discover": table.discover,
             "probe": table.probe,

@@ -141,7 +141,9 @@ class AccessTable(Table):
     """What opens one kind of server."""
 
     username: Text | None = Field(default=None, description="The ACL user.")
-    password_file: Text | None = Field(default=None, description="A file that holds the password.")
+    password_file: Text | None = Field(
+        default=None, description="A file that holds the password; it is read with each connection."
+    )
     tls: Tls | None = Field(default=None, description="`true` for TLS as the system has it, or a table.")
 
 
