@@ -11,6 +11,7 @@ The exception tree of switchmaster.
     │   └── NoMasterElected      a client's command waited for a master                   (exit code 1)
     ├── StaleMaster              the node that is named as master says that it is not     (exit code 1)
     ├── TransactionMoved         the master changed in the middle of a transaction        (exit code 1)
+    ├── SessionMoved             the master changed, and the caller holds the connection  (exit code 1)
     ├── WatcherClosed            the Watcher was used before its start or after its end   (exit code 1)
     ├── MissingDependency        an extra is not installed                                (exit code 2)
     └── LabError                 a server of the lab could not be started or steered      (exit code 1)
@@ -29,6 +30,7 @@ __all__ = [
     "MissingDependency",
     "NoMasterElected",
     "NoSentinelReachable",
+    "SessionMoved",
     "StaleMaster",
     "SwitchmasterError",
     "TransactionMoved",
@@ -191,6 +193,26 @@ class TransactionMoved(SwitchmasterError):
         return (
             f"the master of {self.master!r} changed in the middle of a transaction; nothing of it was carried out on "
             "the new one: begin it anew"
+        )
+
+
+class SessionMoved(SwitchmasterError):
+    """
+    The master changed while the caller held a connection himself: another one would not be what he holds.
+
+    Args:
+        master: the master's name.
+    """
+
+    def __init__(self, master: str) -> None:
+        super().__init__(master)
+        self.master = master
+
+    def __str__(self) -> str:
+        return (
+            f"the master of {self.master!r} changed, and this connection can't move unseen: its descriptor is watched, "
+            "or the old server keeps a subscription, MONITOR, SELECT or CLIENT TRACKING for it; nothing was sent: "
+            "connect again, and set up again what you need"
         )
 
 

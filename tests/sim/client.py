@@ -78,7 +78,7 @@ class Client:
         too_late: whether a write must not be sent to a node any more; only asked where nothing is in the watcher's way.
     """
 
-    pinned = False
+    pinned = bound = False
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ import pytest
 from switchmaster.core.gate import Limits, Phase, Replicas, Standing
 from switchmaster.core.model import Address
 from switchmaster.core.reach import Ask, Dial, Effect, HangUp, Reach, Wait
-from switchmaster.errors import NoMasterElected, NoSentinelReachable, TransactionMoved
+from switchmaster.errors import NoMasterElected, NoSentinelReachable, SessionMoved, TransactionMoved
 
 A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
 
@@ -20,7 +20,7 @@ class World:
     def __init__(self, current: Phase | Replicas, at: Address | None = None) -> None:
         self.current = current
         self.at = at
-        self.pinned = False
+        self.pinned = self.bound = False
         self.ahead = True
         self.now = 100.0
         self.up = {A, B, C}
@@ -78,7 +78,7 @@ class World:
                     return ConnectionRefusedError(f"{address} refused")
                 self.at = address
             case HangUp():
-                self.at, self.pinned = None, False
+                self.at, self.pinned, self.bound = None, False, False
             case Ask():
                 answer = self.answers.pop(0)
                 if isinstance(answer, Exception):
@@ -252,6 +252,23 @@ def test_transaction_ends_where_the_master_changed() -> None:
         world.run()
     assert dials(world) == []
     assert world.at is None
+
+
+def test_connection_that_its_caller_holds_ends_where_the_master_changed() -> None:
+    world = World(HELD, at=A)
+    world.bound = True
+    world.later(101.0, OPEN_B)
+    with pytest.raises(SessionMoved):
+        world.run()
+    assert dials(world) == []
+    assert world.at is None
+
+
+def test_connection_that_its_caller_holds_goes_on_where_the_master_is_the_same() -> None:
+    world = World(HELD, at=A)
+    world.bound = True
+    world.later(101.0, OPEN_A)
+    assert world.run() is OPEN_A
 
 
 def test_transaction_goes_on_where_the_master_is_the_same() -> None:

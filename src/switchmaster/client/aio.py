@@ -64,7 +64,7 @@ class Connection(FollowingConnection, _Theirs):
         """Connect to where commands may go, unless it is there; wait for a failover as `Options` say."""
         if self._dials():
             await super().connect()
-        elif not self._stays() and not self._listens:  # a listener comes back when it reads
+        elif not (self._stays() or self._listens or self.bound):  # a listener comes back when it reads
             self._gave_up = None
             if self._lines.limits.failover_wait > 0:
                 await self._reach()
@@ -134,7 +134,7 @@ class Connection(FollowingConnection, _Theirs):
     # -- following ----------------------------------------------------------------------------------
 
     async def _send_marked(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
-        if self._listens and words[0] == "PING" and not self._dials():
+        if self._listens and words[0] == "PING" and self._restores() and not self._dials():
             return await self._ping(words, options)
         if self._says_later(words):
             return
@@ -144,7 +144,7 @@ class Connection(FollowingConnection, _Theirs):
         finally:
             self._single = False
         if words[0] in MARKS:
-            self._mark(words[0])
+            self._mark(words)
 
     async def _send_in_time(self, command: Any, check_health: bool) -> None:
         if self._seen is not self._view.current:
@@ -227,6 +227,7 @@ class Connection(FollowingConnection, _Theirs):
                 return error
             finally:
                 self._dialler, self._retry, self._attempt = None, retry, None
+                self._calls_back = False
                 if not whole:
                     self._torn = True
         return None
@@ -268,7 +269,7 @@ class Connection(FollowingConnection, _Theirs):
         if self._torn:
             await self._hang_up()
         for left in reversed(range(COMEBACKS)):
-            if self.at is None and not await self._come_back(timeout):
+            if self.at is None and self._restores() and not await self._come_back(timeout):
                 return None
             whole = False
             try:

@@ -48,7 +48,9 @@ _PINS: Final = _spellings("WATCH", "MULTI")
 _UNPINS: Final = _spellings("EXEC", "DISCARD", "UNWATCH")
 _SUBSCRIBES: Final = _spellings("SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE")
 _INTRODUCES: Final = _spellings("CLIENT")
-MARKS: Final = _PINS | _UNPINS | _SUBSCRIBES | _INTRODUCES
+_KEPT: Final = _spellings("MONITOR", "SELECT", "CLIENT TRACKING", "CLIENT REPLY")
+_KEPT_OF_CLIENT: Final = _spellings("TRACKING", "REPLY")
+MARKS: Final = _PINS | _UNPINS | _SUBSCRIBES | _INTRODUCES | _KEPT
 """The commands that change what a connection means to its server, or belong to its greeting: they must be noted."""
 
 _NOWHERE: Final[View[Any]] = View(UNKNOWN)
@@ -107,7 +109,11 @@ class FollowingConnection(_Theirs):
     """A command that is sent alone is on its way, not a whole transaction."""
     _pinned = False
     _listens = False
-    """It is a subscriber's: when it is lost it comes back by itself, and subscribes anew by the library's callbacks."""
+    """The server has a subscription for it. `_restores` says whether it comes back by itself when it is lost."""
+    _session = False
+    """The server keeps something for it that no greeting sets up again: MONITOR, another database, key tracking."""
+    _calls_back = False
+    """The greeting is over, and the library's callbacks set up what belongs to the new connection."""
     _lost_at: float | None = None
     """When a listener lost its connection, in monotonic seconds; None while it has one."""
     _attempts = 0
@@ -128,6 +134,16 @@ class FollowingConnection(_Theirs):
         """Whether the server keeps something for it that can't move: WATCH, or an open MULTI."""
         return self._pinned
 
+    @property
+    def bound(self) -> bool:
+        """
+        Whether it must not move without its holder's seeing it.
+
+        A new connection would not be what he holds: he watches the descriptor of this one, or the server keeps for it
+        what nobody sets up again. Where it is lost already, he has seen that.
+        """
+        return self._is_up() and (self._session or self._is_watched() or (self._listens and not self._restores()))
+
     def goes_ahead(self, phase: Phase) -> bool:
         """
         Whether it may greet the next master before the belief has moved.
@@ -136,7 +152,7 @@ class FollowingConnection(_Theirs):
         for the master alone.
         """
         says_more = self._connect_callbacks or getattr(self, "redis_connect_func", None)
-        return not (self._pinned or self._listens or says_more) and self._lines.goes_ahead(phase)
+        return not (self._pinned or self._listens or says_more or self.bound) and self._lines.goes_ahead(phase)
 
     def order(self, usable: Sequence[Address]) -> Sequence[Address]:
         """Return these replicas with the least used first."""
@@ -151,6 +167,10 @@ class FollowingConnection(_Theirs):
 
     def _me(self) -> object:
         raise NotImplementedError
+
+    def _is_watched(self) -> bool:
+        """Whether somebody took the descriptor, to wait for it by himself."""
+        return False
 
     def _dials(self) -> bool:
         """Whether the caller is the one that connects it now: what he sends belongs to the greeting."""
@@ -285,7 +305,7 @@ class FollowingConnection(_Theirs):
 
     def _welcome(self) -> None:
         """Note that the greeting is over: whoever waits for this connection may use it from now on."""
-        self._dialler = None
+        self._dialler, self._calls_back = None, True
         current = self._view.current
         if not self._cut and self._lines.serves(self.target):
             self._seen = current
@@ -304,15 +324,20 @@ class FollowingConnection(_Theirs):
             # Nobody tells this connection any more what has become of the keys that it read.
             self._lines.flush_cache()
         self._seen = _NOTHING
-        self._pinned = self._listens = False
+        self._pinned = self._listens = self._session = False
         self._unsaid, self._introduced, self._owed = (), 0, 0
         self._lost_at = None
 
-    def _mark(self, name: str | bytes) -> None:
+    def _mark(self, words: Sequence[Any]) -> None:
         """Note what a command that was sent means for the connection."""
+        name = words[0]
         if name in _SUBSCRIBES:
             self._listens = True
-        elif name not in _INTRODUCES:
+        elif name in _KEPT or name in _INTRODUCES:
+            kept = name in _KEPT or (words[1:2] and words[1] in _KEPT_OF_CLIENT)
+            if kept and not (self._dials() or self._calls_back):
+                self._session = True
+        else:
             self._pinned = name in _PINS
 
     def _says_later(self, words: Sequence[Any]) -> bool:
@@ -373,9 +398,27 @@ class FollowingConnection(_Theirs):
 
     # -- listeners ----------------------------------------------------------------------------------
 
+    def _restores(self) -> bool:
+        """
+        Whether another connection in its place would be subscribed to the same, and be read by the same reader.
+
+        So it is where a PubSub of the library's has asked to be called at each new connection. Who took the connection
+        from the pool by himself, or watches its descriptor, must see it end as the library shows it: another one would
+        be subscribed to nothing, or wake nobody.
+        """
+        if self._is_watched():
+            return False
+        owners = (getattr(callback(), "__self__", None) for callback in self._connect_callbacks)
+        return any(isinstance(owner, self._lines.library.subscribers) and self._belongs_to(owner) for owner in owners)
+
+    def _belongs_to(self, owner: Any) -> bool:
+        # redis-py's client-side cache wraps the connection that is ours.
+        return getattr(owner.connection, "_conn", owner.connection) is self
+
     def _comes_back(self, error: Exception) -> bool:
         """Whether a listener that got this error comes back by itself."""
-        return self._lines.limits.failover_wait > 0 and not isinstance(error, self._lines.library.refused)
+        may = self._lines.limits.failover_wait > 0 and not isinstance(error, self._lines.library.refused)
+        return may and self._restores()
 
     def _limits_to_come_back(self, timeout: Any) -> Limits:
         """

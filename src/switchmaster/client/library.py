@@ -37,6 +37,8 @@ class Library:
     """What its URLs take, and how each value is read."""
     master_not_found: type[Exception]
     """Its ``MasterNotFoundError``, of threads and of asyncio, and its ``SlaveNotFoundError``."""
+    subscribers: tuple[type, ...]
+    """Its ``PubSub``, of threads and of asyncio."""
     raised: dict[type[errors.SwitchmasterError], type[Exception]]
     """Our errors as the library's: what is raised to its users."""
 
@@ -112,6 +114,7 @@ def bind(name: str) -> Library:
         ),
         url_parameters=dict(parsers),
         master_not_found=type("MasterNotFoundError", tuple(_not_found(name)), {"__module__": f"switchmaster.{name}"}),
+        subscribers=tuple(import_module(f"{name}.{part}").PubSub for part in ("client", "asyncio.client")),
         raised=_errors(name, exceptions),
     )
 
@@ -130,6 +133,7 @@ def _errors(name: str, exceptions: Any) -> dict[type[errors.SwitchmasterError], 
         errors.NoMasterElected: not_found,
         errors.StaleMaster: not_found,
         errors.TransactionMoved: [exceptions.ConnectionError],
+        errors.SessionMoved: [exceptions.ConnectionError],
     }
     return {
         ours: type(ours.__name__, (ours, *theirs), {"__doc__": ours.__doc__, "__module__": f"switchmaster.{name}"})

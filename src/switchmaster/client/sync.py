@@ -26,6 +26,7 @@ from .library import Library
 from .lines import Lines
 from .pool import FollowingPool
 from .sentinel import FollowingSentinel
+from .sockets import noticing
 
 __all__ = ["Connection", "Pool", "Sentinel"]
 
@@ -56,13 +57,16 @@ class Connection(FollowingConnection, _Theirs):
     def _drop(self) -> None:
         self.disconnect()
 
+    def _is_watched(self) -> bool:
+        return getattr(self._sock, "taken", False)
+
     # -- the library's verbs ------------------------------------------------------------------------
 
     def connect(self) -> None:
         """Connect to where commands may go, unless it is there; wait for a failover as `Options` say."""
         if self._dials():
             super().connect()
-        elif not self._stays() and not self._listens:  # a listener comes back when it reads
+        elif not (self._stays() or self._listens or self.bound):  # a listener comes back when it reads
             self._gave_up = None
             if self._lines.limits.failover_wait > 0:
                 self._reach()
@@ -95,7 +99,7 @@ class Connection(FollowingConnection, _Theirs):
     def send_command(self, *words: Any, **options: Any) -> None:
         if not (self._pinned or self._listens or words[0] in MARKS):
             return self.send_packed_command(self.pack_command(*words), options.get("check_health", True))
-        if self._listens and words[0] == "PING" and not self._dials():
+        if self._listens and words[0] == "PING" and self._restores() and not self._dials():
             return self._ping(words, options)
         if self._says_later(words):
             return None
@@ -105,7 +109,7 @@ class Connection(FollowingConnection, _Theirs):
         finally:
             self._single = False
         if words[0] in MARKS:
-            self._mark(words[0])
+            self._mark(words)
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         if self._seen is not self._view.current:
@@ -144,8 +148,20 @@ class Connection(FollowingConnection, _Theirs):
 
     def can_read(self, timeout: float = 0) -> bool:
         if self._listens and not self._dials():
-            return bool(self._listen(lambda: super(Connection, self).can_read(timeout), timeout, False))
-        return bool(super().can_read(timeout))
+            return bool(self._listen(lambda: self._look(timeout), timeout, False))
+        return self._look(timeout)
+
+    def _look(self, timeout: float) -> bool:
+        opened = self._sock
+        taken = getattr(opened, "taken", None)
+        try:
+            return bool(super().can_read(timeout))
+        finally:
+            if taken is not None:
+                opened.taken = taken  # the library looks by the descriptor too
+
+    def _connect(self) -> Any:
+        return noticing(super()._connect())
 
     def _wrap_socket_with_ssl(self, opened: Any) -> Any:
         opened.settimeout(self._attempt_limit(self.socket_timeout))
@@ -223,7 +239,7 @@ class Connection(FollowingConnection, _Theirs):
             return error
         finally:
             # What is a plain statement is not interrupted; a property of the library's may be, so it comes last.
-            self._dialler, self._retry = None, retry
+            self._dialler, self._retry, self._calls_back = None, retry, False
             if not whole:
                 self._torn = True
             self.socket_connect_timeout = limit
@@ -273,7 +289,7 @@ class Connection(FollowingConnection, _Theirs):
         if self._torn:
             self._hang_up()
         for left in reversed(range(COMEBACKS)):
-            if self.at is None and not self._come_back(timeout):
+            if self.at is None and self._restores() and not self._come_back(timeout):
                 return nothing
             whole = False
             try:

@@ -7,8 +7,8 @@ asyncio drive the same plan, each with its own sockets and clocks, and so does a
 
 What holds for every plan: nothing is dialled but what the newest value names, and nothing is ready for commands before
 that value says so; nothing waits longer than `Limits` allow, and when that is over, one node more is dialled where
-there are news, and the master where no replica answers; a connection in a transaction never moves, it ends; every
-failure has a reason that a person can act on.
+there are news, and the master where no replica answers; a connection in a transaction, or bound, never moves, it ends;
+every failure has a reason that a person can act on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
-from ..errors import NoMasterElected, TransactionMoved
+from ..errors import NoMasterElected, SessionMoved, TransactionMoved
 from .gate import Limits, Phase, Replicas, Standing
 from .model import Address
 
@@ -47,6 +47,10 @@ class Line(Protocol):
     @property
     def pinned(self) -> bool:
         """Whether the server keeps something for it that can't move: WATCH, or an open MULTI."""
+
+    @property
+    def bound(self) -> bool:
+        """Whether its holder would not see that it moved: its end must be shown to him."""
 
     def goes_ahead(self, phase: Phase) -> bool:
         """Whether this connection is the one that may go to `Phase.next` before the belief has moved."""
@@ -131,6 +135,7 @@ class Reach:
         Raises:
             NoMasterElected: none could be reached in time.
             TransactionMoved: the master has changed, and the connection is in a transaction.
+            SessionMoved: the master has changed, and the connection is bound.
         """
         self._started = self._clock()
         while True:
@@ -215,17 +220,20 @@ class Reach:
         self.waited += self._clock() - began
 
     def _leave(self) -> Step:
-        """End a transaction that can't go on elsewhere."""
+        """End what can't go on elsewhere."""
         if self._line.pinned:
             yield HangUp()
             raise TransactionMoved(self._master)
+        if self._line.bound:
+            yield HangUp()
+            raise SessionMoved(self._master)
 
     def _fits(self, replicas: Replicas) -> bool:
         if not replicas.usable:
             return self._line.at == replicas.master
         if self._line.at not in replicas.usable:
             return False
-        return self._line.pinned or not self._line.crowded(replicas.usable)
+        return self._line.pinned or self._line.bound or not self._line.crowded(replicas.usable)
 
     def _dial_one_of(self, replicas: Replicas) -> Generator[Effect, Exception | None, Exception | None]:
         failure: Exception | None = None

@@ -35,6 +35,7 @@ __all__ = [
     "SentinelConnectionPool",
     "SentinelManagedConnection",
     "SentinelManagedSSLConnection",
+    "SessionMoved",
     "SlaveNotFoundError",
     "StaleMaster",
     "TransactionMoved",
@@ -44,6 +45,7 @@ __all__ = [
 
 NoMasterElected = LIBRARY.raised[errors.NoMasterElected]
 NoSentinelReachable = LIBRARY.raised[errors.NoSentinelReachable]
+SessionMoved = LIBRARY.raised[errors.SessionMoved]
 StaleMaster = LIBRARY.raised[errors.StaleMaster]
 TransactionMoved = LIBRARY.raised[errors.TransactionMoved]
 UnknownMaster = LIBRARY.raised[errors.UnknownMaster]

@@ -17,7 +17,7 @@ from redis.asyncio.sentinel import MasterNotFoundError, SlaveNotFoundError
 from ..client import aio
 from ..client.options import Hook, Options
 from ..client.sentinel import client_from_url
-from . import LIBRARY, NoMasterElected, NoSentinelReachable, StaleMaster, TransactionMoved, UnknownMaster
+from . import LIBRARY, NoMasterElected, NoSentinelReachable, SessionMoved, StaleMaster, TransactionMoved, UnknownMaster
 
 __all__ = [
     "Hook",
@@ -30,6 +30,7 @@ __all__ = [
     "SentinelConnectionPool",
     "SentinelManagedConnection",
     "SentinelManagedSSLConnection",
+    "SessionMoved",
     "SlaveNotFoundError",
     "StaleMaster",
     "TransactionMoved",
