@@ -161,6 +161,8 @@ class Invariants:
     def _look_at_beliefs(self, process: WatcherProcess) -> None:
         for name, master in process.watcher._watch._masters.items():
             belief = master.belief
+            if not belief.established:
+                continue  # what the first answers give is not settled yet
             new = (belief.incarnation, -1 if belief.epoch is None else belief.epoch)
             old = self._beliefs.get(name)
             if old == new:

@@ -163,8 +163,8 @@ MUTANTS = [
     Mutant(
         "decide nothing by time",
         "core/watch.py",
-        "        self._establish(now)\n        for name",
-        "        return self._establish(now)\n        for name",
+        "        self._establish(now, wall)\n        for name",
+        "        return self._establish(now, wall)\n        for name",
     ),
     Mutant(
         "ask no node for its ROLE",

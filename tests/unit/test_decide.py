@@ -28,11 +28,13 @@ def switches(belief: Belief) -> list[tuple[Address, int | None]]:
 def test_belief_follows_an_answer_of_a_higher_epoch() -> None:
     belief = belief_at(A, 1)
     belief.answered(S2, B, 2, 1.0, None)
-    assert switches(belief) == [(B, 2)]
+    assert switches(belief) == []
     belief.answered(S3, B, 2, 1.1, None)
+    assert switches(belief) == [(B, 2)]
+    belief.answered(S1, B, 2, 1.2, None)
     assert switches(belief) == []
     assert belief.switch is not None
-    assert belief.switch.witnesses == (S2, S3)
+    assert belief.switch.witnesses == (S2, S3, S1)
 
 
 def test_belief_is_not_moved_by_an_answer_of_the_same_or_a_lower_epoch() -> None:
@@ -259,6 +261,8 @@ def test_belief_waits_for_no_node_under_the_policy_announced() -> None:
     belief.named(S1, B, 1, 1.0, None)
     assert belief.address == A
     belief.announced(S1, B, A, 1, Via.PROMOTED, True, 1.1, None)
+    assert belief.address == A, "two others have not been heard since"
+    belief.announced(S2, B, A, 1, Via.SWITCH, True, 1.2, None)
     assert belief.address == B
 
 
@@ -275,6 +279,8 @@ def test_belief_keeps_no_more_candidates_than_its_limit_and_leaves_those_that_it
 
 def test_belief_remembers_no_more_switches_than_its_limit() -> None:
     belief = belief_at(A, 0)
+    for name in (S2, S3):
+        belief.lost(name)
     for epoch in range(1, 3 * LIMITS.transitions):
         belief.answered(S1, (A, B)[epoch % 2], epoch, float(epoch), None)
     assert belief.epoch == 3 * LIMITS.transitions - 1

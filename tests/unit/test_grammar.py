@@ -338,7 +338,7 @@ def test_wrong_payload_is_unrecognised(channel: str, payload: str) -> None:
 
 
 def test_largest_epoch_and_port_are_read() -> None:
-    assert parse_event("+new-epoch", str(2**63)) == NewEpoch("+new-epoch", str(2**63), 2**63)
+    assert parse_event("+new-epoch", str(2**63 - 1)) == NewEpoch("+new-epoch", str(2**63 - 1), 2**63 - 1)
     assert instance_of("master m 127.0.0.1 65535").address.port == 65535
 
 

@@ -28,6 +28,8 @@ class Candidate:
     announced_at: float | None = None
     asked: bool = False
     """A Sentinel was asked for the epoch, and has not answered."""
+    compared: bool = False
+    """The Sentinels that give another address were asked whether they still do."""
     role: str | None = None
     reason: str = ""
     """Why the node gave no ROLE; empty while it has not been asked or has answered."""
@@ -36,6 +38,16 @@ class Candidate:
     anew: Cause | None = None
     """Set where the epochs begin anew with it, to the cause of that."""
     withdrawn_at: float | None = None
+
+    @property
+    def denied(self) -> bool:
+        """Whether the node itself says that it is not a master."""
+        return self.role not in (None, "master")
+
+    def retract(self) -> None:
+        """Forget who announced it: what they said has proved wrong."""
+        self.announced.clear()
+        self.announced_at, self.compared = None, False
 
     @property
     def imminent(self) -> bool:

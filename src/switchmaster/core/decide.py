@@ -3,13 +3,15 @@ Who is master: one `Belief` for each master, moved only by the rules below.
 
 1. Epochs order, never arrival. A fact of a lower epoch never moves the belief; one of the same epoch with
    another address is a disagreement: reported, not followed. A higher epoch makes a candidate.
-2. A candidate is decided when it has the grade that the policy asks for. Where the node cannot be asked, or
-   says nothing of use within ``timeout``, an announcement is enough, and the Switch says so.
+2. A candidate is decided when it has the grade that the policy asks for. A node that denies being a master is never
+   followed. Where the node cannot be asked, or is silent for ``timeout``, an announcement is enough, unless a majority
+   of the Sentinels that are heard contradicts it; the Switch says so.
 3. An announcement without an epoch is settled by asking its Sentinel. Where asking is not possible (a
    transcript, an ACL), it counts by its place: `View.index` tells which switches that Sentinel has made.
 4. Epochs begin anew (an incarnation) when a majority that was told to monitor the master anew agrees, or when
-   a majority holds another address for `SETTLE` and finds it well. The node must not deny being master.
-5. A node that was decided on by its ROLE alone is asked on, until a Sentinel confirms it; its leader may leave it.
+   a majority holds another address for `SETTLE` and finds it well.
+5. One Sentinel cannot raise the epoch that orders the others' words: a majority must give it, or a switch.
+6. A node that was decided on by its ROLE alone is asked on, until a Sentinel confirms it; its leader may leave it.
 
 Nothing here has a clock: everywhere `now` is monotonic seconds, `wall` seconds since 1970 or None.
 """
@@ -61,7 +63,9 @@ class Belief:
         self.stale_answers = 0
         """Answers of an older epoch that were not followed."""
         self._floor = -1
-        """The highest epoch known to belong to the belief or to an earlier one."""
+        """The highest epoch known to belong to the belief or to an earlier one. A new incarnation alone lowers it."""
+        self._backed = -1
+        """The highest epoch at which a majority gave the belief in this incarnation."""
         self._standing = Standing()
         self._ticked = -1.0
         """The moment of the last `tick`."""
@@ -91,6 +95,7 @@ class Belief:
         if not (group or self._candidates or due):
             return None  # asked after every event, and nearly always so
         due += [c.announced_at + self.timeout for c in self._candidates if c.announced_at is not None]
+        due += [c.announced_at + SETTLE for c in self._candidates if c.announced_at is not None]
         due += [c.withdrawn_at + SETTLE for c in self._candidates if c.withdrawn_at is not None]
         due += self._standing.deadlines(group)
         return min((moment for moment in due if moment > self._ticked), default=None)
@@ -120,6 +125,8 @@ class Belief:
             now: the moment, in monotonic seconds.
         """
         view = self.view(sentinel)
+        if (view.address is None or self.address is None) and not address.possible:
+            return
         if view.address is None:
             view.address, view.since, view.index = address, now, self._place(address)
         if self.address is None:
@@ -130,7 +137,7 @@ class Belief:
 
     def named(self, sentinel: SentinelName, node: Address, epoch: int | None, now: float, wall: Wall) -> None:
         """Take ``+selected-slave`` and what follows it: the leader wants this node to be the master."""
-        if node == self.address or self._outdated(epoch):
+        if node == self.address or self._outdated(epoch) or self._impossible(sentinel, node, now, wall):
             return
         candidate = self._candidates.open(node, f"{sentinel} selected it")
         candidate.withdrawn_at = None
@@ -168,10 +175,13 @@ class Belief:
             now: the moment, in monotonic seconds.
             wall: the same, in seconds since 1970; None where there is no clock.
         """
-        self.established = True
         view = self.view(sentinel)
+        if self._impossible(sentinel, node, now, wall):
+            return
+        self.established = True
         if self.switch is not None and node != self.address and sentinel in self.switch.witnesses:
             self._standing.left()
+        old = old if old is not None and old.possible else None
         if self.address is None:
             self.address = old
         if view.address is None and old is not None:
@@ -197,6 +207,8 @@ class Belief:
     def answered(self, sentinel: SentinelName, address: Address, epoch: int, now: float, wall: Wall) -> None:
         """Take the pair that a Sentinel answered: the address and its config epoch."""
         view = self.view(sentinel)
+        if self._impossible(sentinel, address, now, wall):
+            return
         returned = not view.live or view.address is None
         self._answer(view, address, epoch, now)
         late = epoch > self._floor or now < self._standing.since + SETTLE
@@ -216,6 +228,8 @@ class Belief:
     def monitored(self, sentinel: SentinelName, address: Address, can_ask: bool, now: float, wall: Wall) -> None:
         """Take ``+monitor``: this Sentinel begins anew, at epoch 0 (sentinel.c, createSentinelRedisInstance)."""
         view = self.view(sentinel)
+        if self._impossible(sentinel, address, now, wall):
+            return
         self._move(view, address, 0, now)
         view.fresh, view.incarnation = True, self.incarnation
         if self.address is None:
@@ -287,10 +301,25 @@ class Belief:
 
     # -- time ---------------------------------------------------------------------------------------
 
-    def establish(self, now: float) -> None:
-        """End the first phase: from now on a change of address is a switch."""
-        if self.address is not None:
-            self.established, self._standing.since = True, now
+    def establish(self, now: float, wall: Wall = None) -> None:
+        """
+        End the first phase: from now on a change of address is a switch.
+
+        What a majority gives is the first belief. Who gives another at a higher epoch may be the first that knows of a
+        failover, or may lie: its node is asked.
+        """
+        if self.address is None:
+            return
+        self.established, self._standing.since = True, now
+        most = self.voters.most
+        backed = self.voters.backed(most)
+        if most is None or backed is None:
+            return
+        self.address = most
+        self.epoch = self._floor = self._backed = backed
+        for view in self.views.values():
+            if view.live and view.address not in (None, most) and view.epoch is not None and view.epoch > backed:
+                self._follow(view, view.address, view.epoch, now, wall)
 
     def tick(self, now: float, wall: Wall) -> None:
         """Decide what has waited long enough, and drop what was withdrawn long ago."""
@@ -301,6 +330,7 @@ class Belief:
                 self._candidates.drop(candidate)
             else:
                 self._judge(candidate, now, wall)
+                self._disbelieve(candidate, now, wall)
         self._anew(now, wall)
 
     # -- the judgement ------------------------------------------------------------------------------
@@ -318,26 +348,56 @@ class Belief:
         if grade is not None:
             self._decide(candidate, grade, now, wall)
 
+    def _disbelieve(self, candidate: Candidate, now: float, wall: Wall) -> None:
+        """Give up what was announced where its node has denied it, or a majority contradicts it, for long enough."""
+        since, said_by = candidate.announced_at, next(iter(candidate.announced), None)
+        if since is None or said_by is None or candidate.anew or self._candidates.get(candidate.node) is not candidate:
+            return
+        if candidate.denied and now >= since + self.timeout:
+            self._notices.denied(said_by, candidate.node, candidate.role, now, wall)
+        elif now >= since + SETTLE and self.voters.contradicting(candidate.node, since, now, self.timeout, SETTLE):
+            self._notices.contradicted(said_by, candidate.node, now, wall)
+        else:
+            return
+        if candidate.named:
+            candidate.retract()  # it was selected too, and may still be promoted
+        else:
+            self._candidates.drop(candidate)
+
     def _earned(self, candidate: Candidate, now: float) -> Grade | None:
         """Return the grade with which the candidate is decided now, or None while it has to wait."""
         late = candidate.announced_at is not None and now >= candidate.announced_at + self.timeout
         if candidate.announced and candidate.epoch is None and candidate.asked and not late:
             return None
+        if candidate.denied:
+            return None
         if self.policy is Grade.AGREED:
             return Grade.AGREED if self.voters.support(candidate.node) >= self.voters.majority else None
         if candidate.role == "master":
             return Grade.PROMOTED
-        if not candidate.announced or (candidate.anew and candidate.role == "slave"):
+        if not candidate.announced:
             return None
         if candidate.anew is Cause.UNKNOWN and self._standing.firm(now):
             return None
         unasked = self.policy is Grade.ANNOUNCED or not self.probing or bool(candidate.reason)
-        return Grade.ANNOUNCED if unasked or late else None
+        return Grade.ANNOUNCED if (unasked or late) and not self._contradicted(candidate, now) else None
+
+    def _contradicted(self, candidate: Candidate, now: float) -> bool:
+        """Whether a majority of the Sentinels that are heard gives another address; those are asked again, once."""
+        since = candidate.announced_at
+        if since is None or candidate.anew:
+            return False
+        against = self.voters.contradicting(candidate.node, since, now, self.timeout, SETTLE)
+        if against and not candidate.compared:
+            candidate.compared = True
+            why = f"{next(iter(candidate.announced))} announces {candidate.node}, and its node can't be asked"
+            self._out += [Ask(view.sentinel, (self.master,), why) for view in against]
+        return bool(against)
 
     def _decide(self, candidate: Candidate, grade: Grade, now: float, wall: Wall) -> None:
         via = next(iter(candidate.announced.values()), Via.ROLE)
         if candidate.anew is not None:
-            self._begin_anew(candidate)
+            self._begin_anew(candidate.node)
         support = self.voters.support(candidate.node)
         self.switch = Switch(
             deployment=self.deployment,
@@ -407,13 +467,13 @@ class Belief:
         views = [view for name in chosen_by if (view := self.views.get(name)) is not None]
         return not any(view.live or view.address == self.address for view in views)
 
-    def _begin_anew(self, candidate: Candidate) -> None:
+    def _begin_anew(self, node: Address | None) -> None:
         self.incarnation += 1
         self._history.clear()
-        self._floor = -1
+        self._floor = self._backed = -1
         for view in self.views.values():
             view.index = 0
-            if view.address == candidate.node:
+            if view.address == node:
                 view.incarnation = self.incarnation
 
     # -- the parts of an answer ---------------------------------------------------------------------
@@ -429,21 +489,34 @@ class Belief:
             view.fresh = False
         if address != view.address:
             view.moved()
-        view.live, view.address, view.epoch = True, address, epoch
+        view.live, view.address, view.epoch, view.answered_at = True, address, epoch, now
         current = address == self.address
         view.index = self._history.made if current else self._history.index_at(epoch)
 
     def _agree(self, view: View, epoch: int, now: float, wall: Wall) -> None:
-        if epoch > self._floor:
+        backed = self.voters.backed(self.address)
+        # Who has said the same for so long, and again so long after the switch, is not behind.
+        long_backed = self.voters.backed(self.address, now - SETTLE, self._standing.since + SETTLE)
+        if self.epoch is None and epoch >= self._floor:
+            self._date(epoch)
+        elif backed is not None and backed > self._floor:
             if self.epoch is not None and self.established:
-                self._notices.missed(view.sentinel, self.epoch, epoch, now, wall)
-            self.epoch = self._floor = epoch
-            if self.switch is not None and self.switch.epoch is None and self.switch.new == self.address:
-                self.switch = replace(self.switch, epoch=epoch)
-        elif self.epoch is None and epoch == self._floor:
-            self.epoch = epoch
+                self._notices.missed(view.sentinel, self.epoch, backed, now, wall)
+            self._date(backed)
+        elif long_backed is not None and self.epoch is not None and self._backed <= long_backed < self._floor:
+            # One Sentinel's word, without end, would make outdated whatever the others do from now on.
+            self._notices.overstated(self.epoch, long_backed, now, wall)
+            self._begin_anew(view.address)
+            self._date(long_backed)
+        self._backed = max(self._backed, -1 if backed is None else backed)
         if epoch == self.epoch:
             self._witness(view)
+
+    def _date(self, epoch: int) -> None:
+        """Take the epoch of the belief."""
+        self.epoch = self._floor = epoch
+        if self.switch is not None and self.switch.epoch is None and self.switch.new == self.address:
+            self.switch = replace(self.switch, epoch=epoch)
 
     def _follow(self, view: View, address: Address, epoch: int, now: float, wall: Wall) -> None:
         candidate = self._candidates.open(address, f"{view.sentinel} answers with it at epoch {epoch}")
@@ -496,6 +569,11 @@ class Belief:
 
     def _outdated(self, epoch: int | None) -> bool:
         return epoch is not None and epoch <= self._floor
+
+    def _impossible(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> bool:
+        if not node.possible:
+            self._notices.impossible(sentinel, node, now, wall)
+        return not node.possible
 
     def _stop_confirming(self) -> None:
         if self._standing.confirming is not None:

@@ -104,9 +104,9 @@ class Probe:
 
     node: Address
     role: str | None
-    """``master``, ``slave``, or None where the node gave no answer."""
+    """``master``, ``slave``, ``sentinel``, or None where the node gave no answer."""
     reason: str = ""
-    """Where there was no answer: why, as the end of a sentence."""
+    """Where there was no answer, or one that no data node gives: why, as the end of a sentence."""
     following: Address | None = None
     """For a replica: the master that it follows."""
     link_up: bool | None = None

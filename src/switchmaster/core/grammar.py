@@ -37,7 +37,7 @@ from .events import (
     Unrecognised,
     Voted,
 )
-from .model import LIMITS, Address, RunId
+from .model import EPOCH_MAX, LIMITS, Address, RunId
 
 __all__ = ["CUT_AT", "MASK", "SET_OPTIONS", "parse_event"]
 
@@ -71,7 +71,6 @@ _Reading: TypeAlias = Callable[[str, str], Event | None]
 """Reads (channel, payload) of one form; None where the payload has another form."""
 
 _KINDS: Final = {"master": Kind.MASTER, "slave": Kind.REPLICA, "sentinel": Kind.SENTINEL}
-_EPOCH_MAX: Final = 2**63
 
 
 def parse_event(channel: bytes | str, payload: bytes | str) -> Event:
@@ -141,7 +140,7 @@ def _may_be_cut(text: str) -> bool:
     return len(text) > 255 and len(text.encode("utf-8", "replace")) >= CUT_AT
 
 
-def _number(token: str, most: int = _EPOCH_MAX) -> int | None:
+def _number(token: str, most: int = EPOCH_MAX) -> int | None:
     # isdigit() alone is true of other scripts' digits; the length keeps int() cheap.
     if token.isascii() and token.isdigit() and len(token) <= 19:
         number = int(token)

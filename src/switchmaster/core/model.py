@@ -8,17 +8,22 @@ may differ (``address_map``), and is never compared.
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple, NewType, TypeAlias
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from typing import Final, NamedTuple, NewType, TypeAlias
 
 from ..errors import UsageError
 
-__all__ = ["LIMITS", "Address", "Cause", "Grade", "Limits", "RunId", "SentinelName", "Via", "Wall"]
+__all__ = ["EPOCH_MAX", "LIMITS", "Address", "Cause", "Grade", "Limits", "RunId", "SentinelName", "Via", "Wall"]
 
 SentinelName = NewType("SentinelName", str)
 """How we name one Sentinel: ``host:port``, as the user gave it or as the others announce it."""
 
 RunId = NewType("RunId", str)
 """The 40 hexadecimal digits by which Sentinels know each other (SENTINEL MYID)."""
+
+EPOCH_MAX: Final = 2**63 - 1
+"""The highest epoch that is believed. Sentinel counts failovers up from 0, so no honest one comes near it."""
 
 Wall: TypeAlias = float | None
 """Seconds since 1970, for people; None where the input has no time. Order and durations never use it."""
@@ -38,6 +43,16 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def possible(self) -> bool:
+        """
+        Whether a node can have this address at all.
+
+        False for port 0, an empty host, the unspecified, multicast and broadcast addresses, and for what a resolver
+        would read as an address though it is none (``0``, ``0x7f.1``).
+        """
+        return 0 < self.port <= 65535 and _possible_host(self.host)
 
     @classmethod
     def parse(cls, text: str, default_port: int | None = None) -> Address:
@@ -71,11 +86,24 @@ class Address(NamedTuple):
         return cls(host, int(port))
 
 
+@lru_cache(maxsize=4096)
+def _possible_host(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        # A name whose last label is a number is read as an IPv4 address in an old notation.
+        last = host.rstrip(".").rpartition(".")[2].lower()
+        return bool(last) and not last.isdigit() and not last.startswith("0x")
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return not (address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255")
+
+
 class Grade(enum.IntEnum):
     """How much stands behind a belief; a policy names the least that a Switch must have."""
 
     ANNOUNCED = 1
-    """One Sentinel said so."""
+    """One Sentinel said so, and no majority of those that are heard contradicts it."""
     PROMOTED = 2
     """The node itself answers ROLE ``master``, after a Sentinel named it."""
     AGREED = 3

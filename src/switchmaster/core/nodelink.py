@@ -238,7 +238,7 @@ class NodeLink:
         if isinstance(role, Unrecognised):
             return Probe(self.node, None, f"its answer to ROLE is none: {plain(role.reason)}")
         if role.role is Kind.SENTINEL:
-            return Probe(self.node, None, "it is a Sentinel, not a data node")
+            return Probe(self.node, "sentinel", "it is a Sentinel, not a data node")
         if role.role is Kind.MASTER:
             return Probe(self.node, "master")
         return Probe(self.node, "slave", "", role.master, role.state == "connected")

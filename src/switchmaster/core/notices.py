@@ -78,6 +78,28 @@ class Notices:
         text = f"{node} says that it is a master too: the one to be, or one that Sentinel demotes some 10 s later"
         self.say(NoticeKind.SECOND_MASTER, sentinel, text, now, wall)
 
+    def impossible(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
+        """A Sentinel names an address that no node can have."""
+        text = f"{sentinel} names {node}, which no node can have as its address; not followed"
+        self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, now, wall)
+
+    def denied(self, sentinel: SentinelName, node: Address, role: str | None, now: float, wall: Wall) -> None:
+        """The node that a Sentinel announces says itself that it is no master."""
+        # The wire says slave, people read replica.
+        role = "replica" if role == "slave" else role
+        text = f"{sentinel} announces {node}, which itself answers ROLE {role}; not followed"
+        self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, now, wall)
+
+    def contradicted(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
+        """The node that a Sentinel announces can't be asked, and a majority of the others say otherwise."""
+        text = f"{sentinel} announces {node}, most Sentinels give another, and the node can't be asked; not followed"
+        self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, now, wall)
+
+    def overstated(self, named: int, given: int, now: float, wall: Wall) -> None:
+        """The epoch that was believed by one Sentinel's word is not the one that a majority gives."""
+        text = f"it was believed at epoch {named}, and a majority gives it at epoch {given}; epochs begin again there"
+        self.say(NoticeKind.NOT_FOLLOWED, None, text, now, wall)
+
     def rogue(self, sentinel: SentinelName | None, node: Address, now: float, wall: Wall) -> None:
         """The queued promotion of an aborted failover was carried out."""
         text = f"{node} was promoted after its failover was aborted: a second master, not followed"

@@ -14,12 +14,13 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from .events import Unrecognised
-from .model import LIMITS, Address
+from .model import EPOCH_MAX, LIMITS, Address
 
 __all__ = [
     "Misfit",
     "address_of",
     "decoded",
+    "epoch_of",
     "list_of",
     "map_of",
     "number_of",
@@ -131,6 +132,14 @@ def number_of(value: object, what: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _NUMBER_MAX:
         return value
     raise Misfit(f"{what} as a number")
+
+
+def epoch_of(value: object) -> int:
+    """Read an epoch, 0 to `EPOCH_MAX`: one that nothing can follow is not an answer."""
+    number = number_of(value, "the epoch")
+    if not 0 <= number <= EPOCH_MAX:
+        raise Misfit("an epoch from 0 to 2^63 - 1")
+    return number
 
 
 def list_of(value: object, what: str) -> list[object]:

@@ -130,6 +130,11 @@ class Roster:
         return answered > count // 2 or (answered > 0 and answered + failed >= count)
 
     @property
+    def heard_all(self) -> bool:
+        """Whether each Sentinel has answered, or fails."""
+        return all(s.answered or s.failed or s.parked for s in self._sentinels.values())
+
+    @property
     def deadline(self) -> float | None:
         """When a Sentinel that is down is to be forgotten, in monotonic seconds."""
         return min((s.down_since + FORGET for s in self if s.down_since is not None), default=None)

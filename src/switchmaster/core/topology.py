@@ -208,6 +208,8 @@ class View:
     """It was told to monitor this master anew (``+monitor``), so a lower epoch is no sign of staleness."""
     since: float = 0.0
     """Since when it says so, in monotonic seconds."""
+    answered_at: float | None = None
+    """When it last answered with its address, in monotonic seconds; None where it has not, or may not be asked."""
     sdown: bool = False
     odown: bool = False
     leads: str | None = None

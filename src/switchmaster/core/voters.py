@@ -6,6 +6,8 @@ Views are kept and counted here, and moved by `decide` alone.
 
 from __future__ import annotations
 
+from math import inf
+
 from .model import Address, SentinelName
 from .topology import Opinion, View
 
@@ -87,6 +89,59 @@ class Voters:
     def support(self, address: Address | None) -> int:
         """Return how many Sentinels that we hear give this address."""
         return sum(view.live and view.address == address for view in self.views.values())
+
+    def contradicting(self, node: Address, since: float, now: float, patience: float, most: float) -> list[View]:
+        """
+        Return the Sentinels that give another address than an announced one, if they are a majority of those heard.
+
+        Who was heard before the announcement only, and has not answered since, counts for `patience`: by then it has
+        answered, or hangs. Who finds its own master down counts for `most`: by then an honest one follows.
+
+        Args:
+            node: the address that was announced.
+            since: when, in monotonic seconds.
+            now: the moment.
+            patience: seconds that a Sentinel has to answer.
+            most: seconds in which it hears of a failover that others have made.
+        """
+        heard = [view for view in self.views.values() if view.live]
+        against = [
+            view
+            for view in heard
+            if view.address not in (None, node)
+            and view.answered_at is not None
+            and (view.answered_at >= since or now < since + patience)
+            and (not (view.sdown or view.odown) or now < since + most)
+        ]
+        return against if 2 * len(against) > len(heard) else []
+
+    def backed(self, address: Address | None, by: float = inf, again: float = -inf) -> int | None:
+        """
+        Return the highest epoch at which a majority of the Sentinels that we hear give an address.
+
+        Args:
+            address: the address.
+            by: count only who has said so since then, in monotonic seconds, or longer.
+            again: count only who has answered so since then.
+
+        Returns:
+            The epoch; None where no majority gives it.
+        """
+        heard = [view for view in self.views.values() if view.live and view.address is not None]
+        giving = [v for v in heard if v.address == address and v.since <= by and (v.answered_at or -inf) >= again]
+        epochs = sorted(v.epoch for v in giving if v.epoch is not None)
+        return epochs[-(len(heard) // 2 + 1)] if len(epochs) > len(heard) // 2 else None
+
+    @property
+    def most(self) -> Address | None:
+        """The address that a majority of the Sentinels that we hear give; None where there is none."""
+        given = [view.address for view in self.views.values() if view.live and view.address is not None]
+        return next((address for address in dict.fromkeys(given) if 2 * given.count(address) > len(given)), None)
+
+    @property
+    def agree(self) -> bool:
+        """Whether all Sentinels that we hear give one address."""
+        return len({view.address for view in self.views.values() if view.live and view.address is not None}) < 2
 
     def opinions(self, believed: Address | None) -> tuple[Opinion, ...]:
         """Return what each Sentinel says, in order of name."""

@@ -172,7 +172,7 @@ class Watch:
         if due is None or now < due:
             return
         self._topology = None
-        self._establish(now)
+        self._establish(now, wall)
         for name in [name for name, moment in self._due.items() if now >= moment]:
             master = self._masters[name]
             master.belief.tick(now, wall)
@@ -278,7 +278,7 @@ class Watch:
                     master.belief.lost(sentinel.name)
                     master.attempts.lost(sentinel.name, now, wall)
                     self._survey(name, master, now, wall)
-        self._establish(now)
+        self._establish(now, wall)
 
     def _survey_of(self, sentinel: Sentinel, now: float, wall: Wall) -> None:
         for name, master in self._masters.items():
@@ -319,7 +319,7 @@ class Watch:
         master.belief.answered(sentinel.name, fact.address, fact.config_epoch, now, wall)
         view.snapshot(fact)
         if self.established and not master.belief.established:
-            master.belief.establish(now)
+            master.belief.establish(now, wall)
         self._catch_up(sentinel, fact, master.attempts, now, wall)
         for row in fact.sentinels or ():
             self._roster.discovered(row.run_id, row.address, sentinel.name)
@@ -343,17 +343,28 @@ class Watch:
                 if sentinel.name in master.belief.views:
                     master.belief.forgotten(sentinel.name, now, wall)
                 self._survey(name, master, now, wall)
-        self._establish(now)
+        self._establish(now, wall)
 
-    def _establish(self, now: float) -> None:
-        """End the first phase when enough have answered, or ``timeout`` after the first answer."""
+    def _establish(self, now: float, wall: Wall) -> None:
+        """
+        End the first phase when enough have answered, or ``timeout`` after the first answer.
+
+        A majority is enough where all that it says is the same; else the others may tell who is right.
+        """
         if self.established or self._first_answer is None:
             return
-        if not self._roster.heard_enough and now < self._first_answer + self.timeout:
+        if now < self._first_answer + self.timeout and not self._heard_enough:
             return
         self.established = True
-        for master in self._masters.values():
-            master.belief.establish(now)
+        for name, master in self._masters.items():
+            master.belief.establish(now, wall)
+            self._settle(name, master)
+
+    @property
+    def _heard_enough(self) -> bool:
+        if not self._roster.heard_enough:
+            return False
+        return self._roster.heard_all or all(master.belief.voters.agree for master in self._masters.values())
 
     # -- events -------------------------------------------------------------------------------------
 

@@ -1,0 +1,203 @@
+"""One Sentinel that lies, among three: what it says alone moves no belief, and hides nothing that the others do."""
+
+from __future__ import annotations
+
+import pytest
+
+from answers import snapshot
+from switchmaster.core.decisions import Notice, NoticeKind
+from switchmaster.core.events import NewEpoch, Unrecognised
+from switchmaster.core.facts import LinkChange, LinkState, Probe, SnapshotEnd
+from switchmaster.core.grammar import parse_event
+from switchmaster.core.model import EPOCH_MAX, Address, Grade
+from switchmaster.core.replies import MasterReply, parse_master
+from switchmaster.core.standing import SETTLE
+from told import IDS, S1, S2, S3, A, B, C, Told
+
+HONEST = (S2, S3)
+X = Address("127.0.0.1", 29999)
+"""Where the liar, S1, wants the clients to be."""
+
+IMPOSSIBLE = [
+    Address("127.0.0.1", 0),
+    Address("127.0.0.1", 65536),
+    *(Address(host, 6379) for host in ("", ".", "0.0.0.0", "0", "0x0", "00.0", "::", "::ffff:0.0.0.0")),
+    *(Address(host, 6379) for host in ("224.0.0.1", "239.1.2.3", "ff02::1", "255.255.255.255")),
+]
+
+
+def forge(told: Told, epoch: int = 999, new: Address = X, old: Address = A) -> None:
+    """Let the liar say all that a leader says, and answer with it."""
+    told.fail_over(S1, epoch, old, new)
+    told.promote(S1, old, new)
+    told.switch(S1, old, new)
+    told.tell(S1, snapshot(new, epoch))
+
+
+def others_answer(told: Told, address: Address = A, epoch: int = 0, flags: tuple[str, ...] = ()) -> None:
+    for name in HONEST:
+        told.tell(name, snapshot(address, epoch, flags=flags))
+
+
+def asked(told: Told) -> set[str]:
+    return {str(d.sentinel) for d in told.decisions if type(d).__name__ == "Ask" and "can't be asked" in d.why}  # type: ignore[attr-defined]
+
+
+def fails_over_honestly(told: Told, epoch: int = 1) -> None:
+    told.fail_over(S2, epoch)
+    told.tell(None, Probe(B, "slave", following=A), Probe(B, "master"))
+    told.promote(S2)
+    for name in HONEST:
+        told.switch(name)
+        told.tell(name, snapshot(B, epoch))
+    told.wait(2.0)
+
+
+@pytest.mark.parametrize("policy", Grade)
+@pytest.mark.parametrize("role", ["slave", "sentinel"])
+def test_node_that_denies_is_never_followed_whatever_one_sentinel_says(policy: Grade, role: str) -> None:
+    told = Told(policy)
+    told.fail_over(S1, 999, A, X)
+    told.tell(None, Probe(X, role, following=A))
+    forge(told)
+    for _ in range(10):
+        told.wait(10.0)
+        told.tell(None, Probe(X, role, following=A))
+        forge(told)
+        others_answer(told)
+    assert (told.switches, told.watch.address("mymaster")) == ([], A)
+    texts = {d.text for d in told.decisions if isinstance(d, Notice) and d.kind is NoticeKind.NOT_FOLLOWED}
+    shown = "replica" if role == "slave" else role
+    assert f"{S1} announces {X}, which itself answers ROLE {shown}; not followed" in texts
+
+
+def test_majority_that_names_a_node_that_denies_is_not_followed_either() -> None:
+    told = Told(Grade.AGREED)
+    told.fail_over()
+    told.tell(None, Probe(B, "slave", following=A))
+    for name in HONEST:
+        told.switch(name)
+        told.tell(name, snapshot(B, 1))
+    assert told.switches == []
+    told.tell(None, Probe(B, "master"))
+    assert [switch.grade for switch in told.switches] == [Grade.AGREED]
+
+
+@pytest.mark.parametrize("probing", [True, False])
+@pytest.mark.parametrize("policy", [Grade.ANNOUNCED, Grade.PROMOTED])
+def test_word_of_one_sentinel_is_not_followed_while_a_majority_of_those_heard_contradicts(
+    policy: Grade, probing: bool
+) -> None:
+    told = Told(policy, probing)
+    forge(told)
+    told.tell(None, Probe(X, None, "connection refused"))
+    assert asked(told) == set(HONEST)
+    others_answer(told)
+    for _ in range(10):
+        told.wait(10.0)
+        told.tell(None, Probe(X, None, "connection refused"))
+        forge(told)
+        others_answer(told)
+    assert (told.switches, told.watch.address("mymaster")) == ([], A)
+    assert NoticeKind.NOT_FOLLOWED in told.notices
+
+
+def test_word_of_one_sentinel_is_followed_when_the_others_do_not_answer() -> None:
+    told = Told()
+    told.fail_over()
+    told.tell(None, Probe(B, None, "NOPERM"))
+    told.promote()
+    told.wait(0.9)
+    assert told.switches == []
+    told.wait(0.2)
+    assert [switch.grade for switch in told.switches] == [Grade.ANNOUNCED]
+
+
+def test_word_of_one_sentinel_is_followed_at_last_when_the_others_find_their_master_down() -> None:
+    told = Told()
+    told.fail_over()
+    told.tell(None, Probe(B, None, "NOPERM"))
+    told.promote()
+    others_answer(told, flags=("s_down", "o_down"))
+    told.wait(SETTLE - 0.1)
+    assert told.switches == []
+    told.wait(0.2)
+    assert [switch.new for switch in told.switches] == [B]
+
+
+def test_word_of_one_sentinel_is_followed_when_it_is_one_of_two_that_are_heard() -> None:
+    told = Told()
+    told.down(S3)
+    told.fail_over()
+    told.tell(None, Probe(B, None, "NOPERM"))
+    told.promote()
+    assert [switch.new for switch in told.switches] == [B]
+
+
+@pytest.mark.parametrize("impossible", IMPOSSIBLE, ids=str)
+def test_impossible_address_is_never_followed_or_believed(impossible: Address) -> None:
+    told = Told(started=False, probing=False)
+    told.tell(S1, LinkChange(LinkState.LIVE, run_id=IDS[S1]), snapshot(impossible, 5), SnapshotEnd(("mymaster",)))
+    told.wait(2.0)
+    assert told.watch.address("mymaster") is None
+    told.up(S2, A, 0)
+    told.up(S3, A, 0)
+    forge(told, new=impossible)
+    told.say(S1, f"+monitor master mymaster {impossible.host} {impossible.port} quorum 2")
+    told.wait(60.0)
+    assert (told.switches, told.watch.address("mymaster")) == ([], A)
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "::1", "fe80::1%eth0", "redis-0.redis.default.svc", "a1", "x.y."])
+def test_address_that_a_node_can_have_is_possible(host: str) -> None:
+    assert Address(host, 65535).possible
+
+
+def test_epoch_out_of_range_is_no_answer_and_no_event() -> None:
+    fields = {"name": "m", "ip": "127.0.0.1", "port": "1"}
+    for epoch in (0, EPOCH_MAX):
+        assert isinstance(parse_master(fields | {"config-epoch": str(epoch)}), MasterReply)
+        assert isinstance(parse_event("+new-epoch", str(epoch)), NewEpoch)
+    for wrong in (-1, EPOCH_MAX + 1, 2**64):
+        assert isinstance(parse_master(fields | {"config-epoch": str(wrong)}), Unrecognised)
+        assert isinstance(parse_event("+new-epoch", str(wrong)), Unrecognised)
+
+
+def test_first_belief_is_what_a_majority_gives_and_a_higher_epoch_has_to_prove_itself() -> None:
+    for role, believed in (("slave", A), (None, A), ("master", X)):
+        told = Told(started=False)
+        told.up(S1, X, 999)
+        told.up(S2, A, 5)
+        assert not told.watch.established, "they differ, so the third is heard too"
+        told.up(S3, A, 5)
+        assert told.watch.established
+        assert told.watch.address("mymaster") == A
+        told.tell(None, Probe(X, role, "" if role else "connection refused"))
+        told.wait(0.5)
+        others_answer(told, A, 5)
+        told.wait(5.0)
+        assert told.watch.address("mymaster") == believed
+
+
+def test_epoch_that_one_sentinel_gives_the_believed_master_hides_no_failover_of_the_others() -> None:
+    told = Told()
+    told.tell(S1, snapshot(A, 10**6))
+    assert told.watch.topology.masters["mymaster"].epoch == 0
+    fails_over_honestly(told)
+    assert [(switch.new, switch.epoch) for switch in told.switches] == [(B, 1)]
+
+
+def test_epoch_that_one_sentinel_gave_a_true_failover_is_left_for_what_a_majority_gives() -> None:
+    told = Told()
+    told.fail_over(S1, 10**6)
+    told.tell(None, Probe(B, "slave", following=A))
+    fails_over_honestly(told)
+    assert [switch.new for switch in told.switches] == [B]
+    for _ in range(3):
+        told.wait(SETTLE)
+        others_answer(told, B, 1)
+    state = told.watch.topology.masters["mymaster"]
+    assert (state.address, state.epoch) == (B, 1)
+    told.fail_over(S2, 2, B, C)
+    told.tell(None, Probe(C, "slave", following=B), Probe(C, "master"))
+    assert [(switch.new, switch.epoch) for switch in told.switches[1:]] == [(C, 2)]
