@@ -65,8 +65,10 @@ class Client:
 
 
 @contextmanager
-def serving(url: str, masters: int, folder: Path) -> Iterator[Served]:
-    """Serve a journal, and the belief of so many masters, until the end of the block."""
+def serving(
+    url: str, masters: int, folder: Path, program: tuple[str, ...] = ("-m", "switchmaster", "serve")
+) -> Iterator[Served]:
+    """Serve a journal, and the belief of so many masters, until the end of the block; `program` may be another."""
     [port] = free_ports(1)
     config = folder / "switchmaster.toml"
     with ExitStack() as stack:
@@ -79,7 +81,7 @@ def serving(url: str, masters: int, folder: Path) -> Iterator[Served]:
             encoding="utf-8",
         )
         with (folder / "log").open("wb") as log:
-            command = [sys.executable, "-m", "switchmaster", "serve", "--config", str(config)]
+            command = [sys.executable, *program, "--config", str(config)]
             served = Served(stack.enter_context(_process(*command, log=log)), port)
         _until_ready(port, masters, folder / "log")
         yield served

@@ -196,7 +196,7 @@ def served(*told: Told, kept: Kept | None = None, settings: Http | None = None, 
 @asynccontextmanager
 async def listening(app: Any, state: State, settings: Http | None = None, **limits: Any) -> AsyncIterator[HttpServer]:
     """Serve an application on a free port of loopback."""
-    server = HttpServer(app, settings or Http(ANY_PORT), state.cut, **limits)
+    server = HttpServer(app, settings or Http(ANY_PORT), state.connections, **limits)
     await server.start()
     try:
         yield server

@@ -14,12 +14,20 @@ from faulty import run, until
 from served import ANY_PORT, Told, listening, served
 from switchmaster.core.model import Address
 from switchmaster.errors import UsageError
-from switchmaster.server.api import Http, HttpServer
+from switchmaster.server.api import Connections, Http, HttpServer
 
 
 async def opened(server: HttpServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     assert server.address is not None
     return await asyncio.open_connection(*server.address)
+
+
+async def begun(server: HttpServer, first: bytes = b"GET / HTTP/1.1\r\n", **more: Any) -> Any:
+    """Open a connection that has sent something: before that the kernel keeps it to itself."""
+    assert server.address is not None
+    reader, writer = await asyncio.open_connection(*server.address, **more)
+    writer.write(first)
+    return reader, writer
 
 
 async def said(reader: asyncio.StreamReader) -> bytes:
@@ -53,7 +61,7 @@ def test_client_that_never_ends_its_header_is_cut_off() -> None:
             second_out.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\nGET /livez HTTP/1.1\r\n")
             assert await said(silent) == await said(slow) == b""
             assert (await said(second)).startswith(b"HTTP/1.1 200")
-            assert server.cut == {"header": 3}
+            assert server.connections.cut == {"header": 3}
             for writer in (silent_out, slow_out, second_out):
                 writer.transport.abort()
 
@@ -108,7 +116,7 @@ def test_client_that_takes_nothing_of_an_answer_is_cut_off() -> None:
         async with listening(large, state, stall_time=0.2) as server:
             reader, writer = await opened(server)
             writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            await until(lambda: server.cut["stalled"])
+            await until(lambda: server.connections.cut["stalled"])
             await until(lambda: not server._server.server_state.connections)
             writer.transport.abort()
             assert reader is not None
@@ -116,20 +124,136 @@ def test_client_that_takes_nothing_of_an_answer_is_cut_off() -> None:
     run(go)
 
 
-def test_one_connection_too_many_is_answered_503() -> None:
+def test_idle_connection_is_ended_for_a_new_one_the_oldest_first() -> None:
     async def go() -> None:
         app, state = served(Told())
-        async with listening(app, state, connections=3) as server:
-            held = [await opened(server) for _ in range(2)]
-            await until(lambda: len(server._server.server_state.connections) == 2)
+        state.connections = Connections(most=3)
+        async with listening(app, state) as server:
+            held = [await begun(server) for _ in range(4)]
+            assert await said(held[0][0]) == b""
             reader, writer = await opened(server)
-            writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert (await reader.readline()).startswith(b"HTTP/1.1 503")
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert (await said(reader)).startswith(b"HTTP/1.1 200")
+            assert await said(held[1][0]) == b""
+            assert state.connections.cut == {"idle": 2}
+            assert (state.connections.counts()["idle"], state.connections.refused) == (2, {})
             for _, out in [*held, (reader, writer)]:
                 out.transport.abort()
-            await until(lambda: not server._server.server_state.connections)
-            async with httpx.AsyncClient() as client:
-                assert (await client.get(f"{server.url}livez")).status_code == 200
+            await until(lambda: not any(state.connections.counts().values()))
+
+    run(go)
+
+
+def test_idle_connection_that_had_shown_a_token_outlives_those_without() -> None:
+    async def go() -> None:
+        app, state = served(Told(), settings=(settings := Http(ANY_PORT, token="act", read_token="look")))
+        state.connections = Connections(most=2)
+        async with listening(app, state, settings) as server:
+            trusted, trusted_out = await opened(server)
+            ask = b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer look\r\n\r\n"
+            trusted_out.write(ask)
+            assert (await trusted.readline()).startswith(b"HTTP/1.1 200")
+            await until(lambda: state.connections.counts()["trusted"] == 1)
+            strangers = [await begun(server) for _ in range(10)]
+            await until(lambda: state.connections.cut["idle"] == 9)
+            trusted_out.write(ask)
+            await until(lambda: b"HTTP/1.1 200" in trusted._buffer)  # type: ignore[attr-defined]
+            for _, out in [*strangers, (trusted, trusted_out)]:
+                out.transport.abort()
+
+    run(go)
+
+
+def test_peer_with_too_many_connections_loses_its_own_and_nobody_elses() -> None:
+    async def go() -> None:
+        app, state = served(Told())
+        state.connections = Connections(most=20, most_of_peer=4)
+        async with listening(app, state) as server:
+            other, other_out = await begun(server, b"GET ", local_addr=("127.0.0.2", 0))
+            await until(lambda: state.connections.counts()["idle"] == 1)
+            many = [await begun(server) for _ in range(30)]
+            await until(lambda: state.connections.cut["peer"] == 26)
+            other_out.write(b"/livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await other.readline()).startswith(b"HTTP/1.1 200")
+            assert set(state.connections.cut) == {"peer"}
+            for _, out in [*many, (other, other_out)]:
+                out.transport.abort()
+
+    run(go)
+
+
+def test_health_is_answered_while_every_other_slot_is_taken() -> None:
+    async def go() -> None:
+        release = asyncio.Event()
+        app, state = served(Told())
+
+        async def slow(scope: Any, receive: Any, send: Any) -> None:
+            if scope["path"] == "/slow":
+                await release.wait()
+            await app(scope, receive, send)
+
+        state.connections = Connections(most=3, most_of_peer=3)
+        async with listening(slow, state) as server, httpx.AsyncClient(base_url=server.url) as client:
+            held = [await opened(server) for _ in range(3)]
+            for _, writer in held:
+                writer.write(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await until(lambda: state.connections.counts()["asking"] == 3)
+            for path in ("livez", "readyz", "masters/mymaster1/is-master?addr=10.0.1.1:6379"):
+                assert (await client.get(path)).status_code == 200
+            more = await client.get("api/v1/status")
+            assert (more.status_code, more.headers["Retry-After"], more.headers["Connection"]) == (503, "1", "close")
+            assert "too many requests from your address" in more.json()["detail"]
+            assert state.connections.refused == {"peer": 1}
+            release.set()
+            for _, writer in held:
+                writer.transport.abort()
+            assert (await client.get("api/v1/status")).status_code == 200
+
+    run(go)
+
+
+def test_handshake_that_never_comes_counts_as_a_connection_that_waits(tmp_path: Path) -> None:
+    trustme = pytest.importorskip("trustme")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    ours = trustme.CA().issue_cert("localhost")
+    ours.private_key_pem.write_to_path(key)
+    ours.cert_chain_pems[0].write_to_path(cert)
+
+    async def go() -> None:
+        app, state = served(Told())
+        state.connections = Connections(most=2)
+        async with listening(app, state, Http(ANY_PORT, cert=str(cert), key=str(key)), header_time=0.3) as server:
+            held = [await begun(server, b"\x16") for _ in range(4)]
+            for reader, writer in held:
+                assert await said(reader) == b""
+                writer.transport.abort()
+            assert state.connections.cut == {"idle": 2, "header": 2}
+            assert not any(state.connections.counts().values())
+
+    run(go)
+
+
+def test_client_that_drips_its_header_or_an_unread_body_is_cut_off() -> None:
+    async def go() -> None:
+        app, state = served(Told())
+
+        async def drip(writer: asyncio.StreamWriter) -> None:
+            while not writer.is_closing():
+                writer.write(b"x")
+                await asyncio.sleep(0.02)
+
+        async with listening(app, state, header_time=0.3) as server:
+            slow = [await opened(server) for _ in range(2)]
+            slow[0][1].write(b"GET /livez HTTP/1.1\r\nHost: ")
+            slow[1][1].write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n")
+            dripping = [asyncio.create_task(drip(writer)) for _, writer in slow]
+            assert await said(slow[0][0]) == b""
+            assert (await said(slow[1][0])).startswith(b"HTTP/1.1 200")
+            assert state.connections.cut == {"header": 2}
+            for task in dripping:
+                task.cancel()
+            for _, writer in slow:
+                writer.transport.abort()
 
     run(go)
 

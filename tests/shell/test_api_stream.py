@@ -252,12 +252,12 @@ def test_listener_that_takes_nothing_is_cut_off_and_harms_nobody(kept: Kept) -> 
             await until(lambda: state.stream.clients == 1)
             listener = Listener(server, "?after=0")
             ids: list[int] = []
-            while not server.cut["stalled"]:
+            while not server.connections.cut["stalled"]:
                 ids += await commit(kept, state, 100, text="x" * 10_000)
                 assert len(ids) < 5_000
             await until(lambda: state.stream.clients == 1)
             await until(lambda: listener.ids == ids, timeout=60)  # tens of megabytes
-            assert server.cut == {"stalled": 1}
+            assert server.connections.cut == {"stalled": 1}
             assert len(state.stream._tail) <= 5_000
             writer.transport.abort()
             await listener.leave()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from .attempts import Attempts
@@ -133,6 +134,8 @@ class Watch:
         self._first_answer: float | None = None
         self._topology: Topology | None = None
         self._version = 0
+        self._changed: dict[str, None] = {}
+        """Masters that changed since `changed` gave them, the longest waiting first."""
         self._limited: set[str] = set()
         self.roster_changes = 0
         """Rises when a Sentinel is heard or lost, or TILT begins or ends."""
@@ -209,13 +212,31 @@ class Watch:
         """What is believed now; the same value until a fact changes something."""
         if self._topology is None:
             self._version += 1
-            self._topology = Topology(
-                deployment=self.deployment,
-                masters={name: self._state(master) for name, master in self._masters.items()},
-                sentinels=self.sentinels,
-                version=self._version,
-            )
+            self._topology = self._topology_of(self._masters)
         return self._topology
+
+    def changed(self, most: int) -> Topology:
+        """
+        Return the masters that changed since they were last returned here, for one reader that keeps a copy.
+
+        Args:
+            most: masters at most; the others come with the next call, so that a call is bounded.
+
+        Returns:
+            Those masters, and all Sentinels.
+        """
+        names = list(islice(self._changed, most))
+        for name in names:
+            del self._changed[name]
+        return self._topology_of(names)
+
+    def _topology_of(self, names: Iterable[str]) -> Topology:
+        return Topology(
+            deployment=self.deployment,
+            masters={name: self._state(self._masters[name]) for name in names},
+            sentinels=self.sentinels,
+            version=self._version,
+        )
 
     @property
     def sentinels(self) -> dict[SentinelName, SentinelState]:
@@ -297,7 +318,7 @@ class Watch:
         for name in names:
             for master in self._masters.values():
                 master.belief.gone(name)
-                master.state = None
+                self._touch(master)
 
     def _listed(self) -> frozenset[RunId]:
         views = (view for master in self._masters.values() for view in master.belief.views.values())
@@ -435,7 +456,7 @@ class Watch:
             self._out.append(Ask(sentinel.name, (name,), f"after {event.channel}"))
         if attempt is None and judge is None and not belief.pending:
             # Most events only tell of a replica or a Sentinel: nothing is to be decided or waited for.
-            master.state = None
+            self._touch(master)
             if isinstance(event, InstanceEvent) and event.instance.kind is Kind.SENTINEL:
                 self._survey(name, master, now, wall)
         elif event.channel == "-monitor":
@@ -501,7 +522,7 @@ class Watch:
 
     def _settle(self, name: str, master: _Master) -> None:
         """Hand out what this master has decided, and note whether it waits for something."""
-        master.state = None
+        self._touch(master)
         self._out += master.attempts.records()
         for decision in master.belief.decisions():
             self._out.append(decision)
@@ -523,6 +544,11 @@ class Watch:
             self._open.add(name)
         else:
             self._open.discard(name)
+
+    def _touch(self, master: _Master) -> None:
+        """Note that this master's value has to be made again."""
+        master.state = None
+        self._changed[master.belief.master] = None
 
     def _state(self, master: _Master) -> MasterState:
         if master.state is None:

@@ -261,6 +261,20 @@ class Watcher:
         """Rises when a Sentinel is heard or lost, or TILT begins or ends: `sentinels` is worth a look then."""
         return self._watch.roster_changes
 
+    def changed(self, most: int) -> Topology:
+        """
+        Return the masters that changed since they were last returned here, for one reader that keeps a copy.
+
+        Call it after `on_change`: it costs what has changed, where `topology` costs all masters.
+
+        Args:
+            most: masters at most; the others come with the next call.
+
+        Returns:
+            Those masters, and all Sentinels.
+        """
+        return self._watch.changed(most)
+
     def masters(self) -> tuple[str, ...]:
         """Return the names of the masters that are known, in order."""
         return self._watch.names

@@ -229,7 +229,14 @@ def _http(table: HttpTable, folder: Path, environ: Mapping[str, str]) -> Http:
             tokens[name] = read_secret(folder / os.path.expanduser(file), f"HTTP {name.replace('_', ' ')}")
     tls = {} if table.tls is None else {"cert": table.tls.cert, "key": table.tls.key}
     files = {name: str(folder / os.path.expanduser(value)) for name, value in tls.items()}
-    return Http(listen=read_listen(table.listen), hosts=table.hosts, **tokens, **files)
+    return Http(
+        listen=read_listen(table.listen),
+        hosts=table.hosts,
+        connections=table.connections,
+        connections_per_peer=table.connections_per_peer,
+        **tokens,
+        **files,
+    )
 
 
 # -- deployments -----------------------------------------------------------------------------------

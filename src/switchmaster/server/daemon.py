@@ -4,6 +4,8 @@ The daemon: the only place where everything is put together.
 `Daemon.run` watches all deployments, keeps the journal, and ends at a signal: SIGTERM and SIGINT drain the journal and
 are then raised again, SIGHUP reads the configuration anew, SIGUSR1 prints the belief on standard output. What did not
 change in the configuration keeps its connections.
+
+Threads: this loop listens to Sentinels; one thread writes the journal; one serves HTTP, from what this loop hands over.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from ..errors import SwitchmasterError
@@ -24,11 +26,11 @@ from ..journal.reader import Reader, open_reader
 from ..journal.retention import Kept
 from ..journal.writer import Callbacks, Writer, Written
 from ..lines import iso, to_json, topology_line
-from ..net.watcher import Watcher
-from .api import HttpServer, Metrics, State, create_app
+from .api import Connections, HttpServer, HttpThread, Metrics, State, create_app
 from .config import Configuration, Deployment, Journal
 from .logs import set_up
 from .notify import Systemd
+from .published import Published
 from .telling import Teller
 from .watching import Watching
 
@@ -80,11 +82,19 @@ class Daemon:
             callbacks=Callbacks(self._written, self._teller.waiting, self._doubted),
         )
         self.reader: Reader = open_reader(journal.url)
-        self.served = State(self._watchers, self.reader, self.writer)
-        """What is served over HTTP."""
-        self.metrics = Metrics(self.served)
         http = self.configuration.http
-        self.http = HttpServer(create_app(self.served, http, self.metrics), http, self.served.cut)
+        self._published: Mapping[str, Published] = {}
+        """What is watched, for the thread that serves: a new value with every change."""
+        self.served = State(
+            lambda: self._published,
+            self.reader,
+            self.writer,
+            connections=Connections(http.connections, http.connections_per_peer),
+        )
+        """What is served over HTTP, by a thread of its own."""
+        self.metrics = Metrics(self.served)
+        app = create_app(self.served, http, self.metrics)
+        self.http = HttpThread(HttpServer(app, http, self.served.connections), self.served)
         self.on_written(lambda _: self.served.stream.wake())
         self.on_written(self.metrics.committed)
         self._systemd = Systemd(os.environ)
@@ -130,8 +140,8 @@ class Daemon:
         for warning in self.configuration.http.warnings():
             _log.warning("%s", warning)
 
-    def _watchers(self) -> dict[str, Watcher]:
-        return {name: one.watcher for name, one in self.watchings.items()}
+    def _publish(self) -> None:
+        self._published = {name: one.published for name, one in self.watchings.items()}
 
     # -- deployments --------------------------------------------------------------------------------
 
@@ -140,6 +150,7 @@ class Daemon:
         events = self.configuration.journal.events
         watching = Watching(deployment, self.writer.put, events, self._watched)
         self.watchings[deployment.name] = watching
+        self._publish()
         self.metrics.follow(watching.watcher)
         await watching.start()
 
@@ -175,11 +186,12 @@ class Daemon:
             _log.warning("journal.url, observer and queue take effect when the daemon is started anew")
         if old.http != new.http:
             _log.warning("what [http] says takes effect when the daemon is started anew")
-        self.http.renew_certificate()
+        await self.http.renew_certificate()
         wanted = {one.name: one for one in new.deployments}
         for name, watching in list(self.watchings.items()):
             if name not in wanted:
                 del self.watchings[name]
+                self._publish()
                 await watching.close()
         changed = []
         for name, deployment in wanted.items():
@@ -220,9 +232,13 @@ class Daemon:
         every = min(LOOK, (self._systemd.watchdog or 2 * LOOK) / 2)
         due, status = 0.0, ""
         told: tuple[str, ...] = ()
+        wanted = time.monotonic()
         while True:
             self._systemd.alive()
             now = time.monotonic()
+            self.served.turn(now - wanted)
+            for watching in self.watchings.values():
+                watching.published.beat()
             heard = tuple(name for name, one in self.watchings.items() if one.watcher.hearing)
             if now >= due or heard != told:
                 due, told = now + ALIVE, heard
@@ -230,6 +246,7 @@ class Daemon:
             if (words := self._status()) != status:
                 status = words
                 self._systemd.status(status)
+            wanted = time.monotonic() + every
             await asyncio.sleep(every)
 
     def _status(self) -> str:
@@ -271,7 +288,6 @@ class Daemon:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.served.close()
         await self.http.close()
         for watching in self.watchings.values():
             await watching.close()

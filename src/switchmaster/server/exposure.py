@@ -54,6 +54,10 @@ class Http:
     hosts: tuple[str, ...] = ()
     """Names, without port, by which clients may call this server, besides ``localhost``, IP addresses and the host
     that it listens on."""
+    connections: int = 256
+    """That ask at once at most, and as many idle; those that ask for health have slots of their own."""
+    connections_per_peer: int = 128
+    """The same, of one address."""
 
     def __post_init__(self) -> None:
         if not self.on_loopback and self.token is None and self.read_token is None:

@@ -214,6 +214,18 @@ class HttpTable(Table):
     hosts: Texts = Field(
         default=(), description="Names to be called by, besides `localhost`, IP addresses and the host of `listen`."
     )
+    connections: int = Field(
+        default=256,
+        ge=32,
+        le=10_000,
+        description="Connections that ask at once, and as many that are idle; health has slots of its own.",
+    )
+    connections_per_peer: int = Field(
+        default=128,
+        ge=32,
+        le=10_000,
+        description="The same, of one address (of IPv6, of one /64). Raise it where a proxy stands before the daemon.",
+    )
 
 
 class LogTable(Table):

@@ -21,6 +21,7 @@ from ..journal.ledger import Ledger
 from ..net.watcher import Heard, Watcher
 from .config import Deployment
 from .links import LinkLog
+from .published import Published
 
 __all__ = ["Watching"]
 
@@ -45,6 +46,8 @@ class Watching:
         self.deployment = deployment
         arguments = dict(deployment.arguments)
         self.watcher = Watcher(arguments.pop("sentinels"), **arguments)
+        self.published = Published(deployment.name, self.watcher)
+        """What other threads read of it."""
         self._ledger = Ledger(deployment.name, self._state, events, generation)
         self._put = put
         self._turn: list[Entry] = []
@@ -64,6 +67,7 @@ class Watching:
         watcher.on_switch(self._on_switch)
         watcher.on_notice(self._on_notice)
         watcher.on_change(self._end_turn)
+        self.published.follow()
         await watcher.start(wait=False)
         self._looking = asyncio.create_task(self._look_on(), name=f"switchmaster: look at {self.deployment.name}")
 
@@ -73,6 +77,7 @@ class Watching:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
         await self.watcher.close()
+        self.published.close()
         self._flush()
 
     @property

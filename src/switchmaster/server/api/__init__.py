@@ -33,14 +33,17 @@ whoever answers: nothing that the journal has is left out. ``?type=`` (repeatabl
 choose. ``reset`` says that the id is none of this journal's: load everything anew.
 
 In order: `guard` (who may come in), `state` (what is handed over), `beliefs` (the belief's JSON), `answers` (JSON,
-ETag, errors), `history` (questions to the journal), `stream`, `families` and `metrics`, the routes, `app`, `serving`.
+ETag, errors), `history` (questions to the journal), `stream`, `families` and `metrics`, the routes, `app`,
+`connections` (who is kept), `serving`, `thread`.
 Who may look and act says `switchmaster.server.exposure`.
 """
 
 from ..exposure import Http
 from .app import create_app
+from .connections import Connections
 from .metrics import Metrics
 from .serving import HttpServer
 from .state import State
+from .thread import HttpThread
 
-__all__ = ["Http", "HttpServer", "Metrics", "State", "create_app"]
+__all__ = ["Connections", "Http", "HttpServer", "HttpThread", "Metrics", "State", "create_app"]

@@ -3,6 +3,9 @@ What requests may say, in the terms of FastAPI: parameters that several routes s
 
 A name may hold any bytes. In a query it is percent-encoded; bytes that are not UTF-8 (``%FF``) become lone surrogates
 (``surrogateescape``), which is how answers spell them (``"\\udcff"``).
+
+Dependencies are coroutines though they wait for nothing: the framework would run a function in a thread, and a
+balancer's question would wait for that thread.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}([.][0-9]+)?([
 ID: Final = r"^[0-9A-Za-z-]{1,64}$"
 
 
-def state_of(request: Request) -> State:
+async def state_of(request: Request) -> State:
     """Return what the composition root handed over."""
     state: State = request.app.state.switchmaster
     return state
@@ -52,7 +55,7 @@ def rfc3339(value: Any) -> Any:
     return value
 
 
-def deployment_of(
+async def deployment_of(
     request: Request,
     deployment: Annotated[str | None, Query(max_length=1_000, description="Only of this deployment.")] = None,
 ) -> str | None:
@@ -60,7 +63,7 @@ def deployment_of(
     return _exact(request, "deployment", deployment)
 
 
-def master_of(
+async def master_of(
     request: Request,
     master: Annotated[
         str | None, Query(max_length=2_000, description="Only of this master; bytes that are not UTF-8 as `%FF`.")

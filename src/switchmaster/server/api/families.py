@@ -150,13 +150,27 @@ FAMILIES: Final = {
             "http_refused",
             "counter",
             ("reason",),
-            "Refused: header, host, origin, token, body.",
+            "Refused: header, host, origin, token, body; or one too many of all (busy), of one peer, of health; or no "
+            "descriptor was left to accept.",
         ),
         Family(
             "http_cut",
             "counter",
             ("reason",),
-            "Connections that were cut off: the header came too slowly, the answer was not taken (stalled).",
+            "Connections that were ended: the header came too slowly, the answer was not taken (stalled), too many "
+            "were idle, or too many of one peer were.",
+        ),
+        Family(
+            "http_connections",
+            "gauge",
+            ("phase",),
+            "Connections that are idle (trusted: their last request had a token), ask, or ask for health.",
+        ),
+        Family(
+            "listening_late_seconds",
+            "gauge",
+            (),
+            "How late the loop that listens to Sentinels was, when it was looked at last; every second.",
         ),
         # This module's own limit.
         Family("metrics_masters_beyond", "counter", (), "Counted under `(others)`: too many names of masters."),

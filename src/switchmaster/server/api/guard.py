@@ -11,7 +11,7 @@ counted by reason.
 - **Token**: ``Authorization: Bearer``; compared in constant time.
 - **Header**: at most `HEADER_BYTES`. **Body**: at most `BODY` bytes within `BODY_TIME` seconds.
 
-Slow headers and slow readers are `serving`'s matter.
+Slow headers and slow readers are `serving`'s matter, and how many there may be is `connections`'s.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..exposure import Http
 from .answers import problem
 
-__all__ = ["BODY", "BODY_TIME", "GUARDED", "HEADER_BYTES", "OPEN", "Guard"]
+__all__ = ["BODY", "BODY_TIME", "GUARDED", "HEADER_BYTES", "OPEN", "TRUSTED", "Guard"]
 
 HEADER_BYTES: Final = 16 * 1024
 """Bytes of a request's path, query and header lines at most."""
@@ -43,6 +43,8 @@ OPEN: Final = frozenset({"/livez", "/readyz", "/openapi.json"})
 """Paths that need no token; so do all that lie outside of `GUARDED`, which are the dashboard's files."""
 GUARDED: Final = ("/api/", "/masters/", "/metrics")
 """What the paths begin with that tell of the deployments."""
+TRUSTED: Final = "switchmaster.trusted"
+"""Is in the scope of a request that had one of our tokens."""
 
 _SECURITY: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -107,8 +109,8 @@ class Guard:
         response = problem(refusal.status, refusal.detail)
         if refusal.status == 401:
             response.headers["WWW-Authenticate"] = 'Bearer realm="switchmaster"'
-        # What is left of the body is not read, so this connection can't go on.
-        if refusal.reason == "body":
+        # What is left of the body is not read, so this connection can't go on; who sends such a header shall not.
+        if refusal.reason in ("body", "header"):
             response.headers["Connection"] = "close"
         await response(scope, receive, _without_body(send) if scope["method"] == "HEAD" else send)
 
@@ -153,6 +155,7 @@ class Guard:
             return _Refusal("token", 401, "that token is wrong")
         if not reading and known == "read_token":
             return _Refusal("token", 403, "that token lets somebody look, not act")
+        scope[TRUSTED] = True
         return None
 
     def _known(self, given: list[str]) -> str | None:

@@ -26,10 +26,15 @@ def make_health_routes(settings: Http, metrics: Metrics) -> APIRouter:
     """Return the routes; by `settings` `/readyz` names deployments, or only counts them."""
     router = APIRouter(responses=ERRORS)
 
-    @router.get("/livez", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-    async def livez() -> Response:
-        """Whether the daemon's loop turns."""
-        return Response("ok\n", media_type="text/plain")
+    @router.get(
+        "/livez",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}, 503: {"content": {"text/plain": {}}}},
+    )
+    async def livez(state: StateOf) -> Response:
+        """Whether the loop that listens to Sentinels turns: 503 where it has not for 10 s."""
+        alive = state.alive
+        return Response("ok\n" if alive else "stuck\n", 200 if alive else 503, media_type="text/plain")
 
     @router.get("/readyz", response_model=shapes.Ready, responses={503: {"model": shapes.Ready}})
     async def readyz(state: StateOf) -> Response:

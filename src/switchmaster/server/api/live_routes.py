@@ -30,14 +30,14 @@ def make_live_routes(settings: Http) -> APIRouter:
     @router.get("/api/v1/deployments", response_model=shapes.DeploymentPage)
     async def deployments(request: Request, state: StateOf) -> Response:
         """The deployments that are watched."""
-        lines = [deployment_line(t, w.hearing, w.established) for w, t in await state.looks(None)]
+        lines = [deployment_line(w.topology, w.hearing, w.established) for w in state.chosen(None).values()]
         return answer(request, page(lines))
 
     @router.get("/api/v1/sentinels", response_model=shapes.SentinelPage)
     async def sentinels(request: Request, state: StateOf, deployment: Deployment = None) -> Response:
         """Each Sentinel: the link to it, when its last byte came, and of which masters it gives another address."""
         now = time.time()
-        asked = [(topology, watched.links()) for watched, topology in await state.looks(deployment)]
+        asked = [(watched.topology, watched.links()) for watched in state.chosen(deployment).values()]
         lines = await asyncio.to_thread(lambda: [line for t, links in asked for line in sentinel_lines(t, links, now)])
         return answer(request, page(lines))
 
@@ -51,7 +51,7 @@ def _add_masters(router: APIRouter) -> None:
     @router.get("/api/v1/topology", response_model=shapes.TopologyPage)
     async def topology(request: Request, state: StateOf, deployment: Deployment = None) -> Response:
         """Everything that is believed; poll it with `If-None-Match`."""
-        made = [await renderings.topology(topology) for _, topology in await state.looks(deployment)]
+        made = [await renderings.topology(watched.topology) for watched in state.chosen(deployment).values()]
         body = b'{"items":[' + b",".join(body for body, _ in made) + b'],"next":null}'
         return answer(request, body, etag_of("".join(etag for _, etag in made).encode("ascii")))
 
@@ -67,7 +67,7 @@ def _add_masters(router: APIRouter) -> None:
     ) -> Response:
         """What is believed of each master, in order of deployment and name."""
         if master is None:
-            found = all_masters([topology for _, topology in await state.looks(deployment)])
+            found = all_masters([watched.topology for watched in state.chosen(deployment).values()])
         else:
             found = iter(state.having(master, deployment))
         lines, following = await asyncio.to_thread(master_page, found, cursor, limit, health)

@@ -176,8 +176,8 @@ class Metrics:
         """Return everything, in Prometheus's text format."""
         now = time.time()
         looks = [
-            _Look(topology, one.links(), one.hearing, one.established, one.counters)
-            for one, topology in await self._state.looks(None)
+            _Look(one.topology, one.links(), one.hearing, one.established, one.counters)
+            for one in self._state.chosen(None).values()
         ]
         scrape = _Scrape(self._registry, looks, self._state, now)
         async with self._writing:
@@ -292,5 +292,10 @@ def _served(state: State) -> Found:
         yield "http_responses", (str(status),), count
     for reason in ("header", "host", "origin", "token", "body"):
         yield "http_refused", (reason,), state.refused[reason]
-    for reason in ("header", "stalled"):
-        yield "http_cut", (reason,), state.cut[reason]
+    for reason in ("busy", "peer", "health", "descriptors"):
+        yield "http_refused", (reason,), state.connections.refused[reason]
+    for reason in ("header", "stalled", "idle", "peer"):
+        yield "http_cut", (reason,), state.connections.cut[reason]
+    for phase, count in state.connections.counts().items():
+        yield "http_connections", (phase,), count
+    yield "listening_late_seconds", (), state.late

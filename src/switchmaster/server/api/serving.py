@@ -1,16 +1,17 @@
 """
-uvicorn, held by us: bound before it starts, without its signals, and with limits on time that it has not.
+uvicorn, held by us: bound before it starts, without its signals, accepting by our rules, and with limits on time.
 
 | limit | value | what happens |
 |---|---|---|
 | header of a request | `guard.HEADER_BYTES` | 431, or 400 |
-| the whole header, from the connection or the answer before on | `HEADER_TIME` s | the connection is closed |
+| the whole header, with TLS before it | `HEADER_TIME` s | the connection is closed |
 | nothing taken of an answer | `STALL_TIME` s | the connection is cut off |
-| connections, and requests, at once | `CONNECTIONS` | 503 |
 | idle between two requests | `KEEP_ALIVE` s | the connection is closed |
 | body of a request | `guard.BODY` | 413, 408 |
+| connections, and requests, at once | `connections` | an idle connection is closed, or 503 |
 
-Those that end a connection are counted by `HttpServer.cut`.
+What `connections` counts begins at accept, before any TLS: uvicorn's own server would see a connection only after it.
+The kernel hands over a connection when its first byte is there (`DEFER`), so a crowd that sends nothing takes no slot.
 """
 
 from __future__ import annotations
@@ -18,27 +19,45 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections import Counter
+import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from ...core.model import Address
 from ...errors import UsageError
 from ..exposure import Http
-from .guard import HEADER_BYTES
+from .answers import problem
+from .connections import Connection, Connections
+from .guard import HEADER_BYTES, TRUSTED
 
 __all__ = ["HttpServer"]
 
-HEADER_TIME: Final = 10.0
+HEADER_TIME: Final = 2.0
 STALL_TIME: Final = 30.0
-CONNECTIONS: Final = 256
 KEEP_ALIVE: Final = 5
 SHUTDOWN: Final = 3
 """Seconds that answers under way have to end."""
+DEFER: Final = 1
+"""Seconds for which the kernel keeps a connection to itself until the client has sent something."""
+BACKLOG: Final = 4_096
+"""Connections that the kernel keeps until we accept them, where it lets us."""
+AT_ONCE: Final = 4
+"""Connections that are accepted in one turn of the loop. A request that came with its connection is read four turns
+later: the limits on idle connections must be larger than what is accepted meanwhile, or it would be closed unread."""
+PAUSE: Final = 0.1
+"""Seconds until we accept again where that failed: no descriptor was left."""
+RETRY: Final = 1
+"""Seconds after which a client may ask again."""
+
+_FULL: Final = {
+    "busy": "too many requests are being answered",
+    "peer": "too many requests from your address are being answered",
+    "health": "too many questions of health are being answered",
+}
 
 
 class HttpServer:
@@ -48,26 +67,24 @@ class HttpServer:
     Args:
         app: what is served.
         settings: where, and with which certificate.
-        cut: counts connections that were ended, by reason: the ``header`` came too slowly, an answer was ``stalled``.
+        connections: which ones are kept; None for the defaults.
         header_time: seconds that the header of a request may take.
         stall_time: seconds for which a client may take nothing of an answer.
-        connections: at once at most.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         settings: Http,
-        cut: Counter[str] | None = None,
+        connections: Connections | None = None,
         header_time: float = HEADER_TIME,
         stall_time: float = STALL_TIME,
-        connections: int = CONNECTIONS,
     ) -> None:
         self._settings = settings
-        self.cut: Counter[str] = Counter() if cut is None else cut
+        self.connections = connections or Connections()
         self._config = uvicorn.Config(
             app,
-            http=_protocol(self.cut, header_time, stall_time),
+            http=H11Protocol,  # `_Server` makes its own kind of it
             ws="none",
             lifespan="off",
             loop="none",  # ours runs already
@@ -76,14 +93,13 @@ class HttpServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=connections,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=SHUTDOWN,
             h11_max_incomplete_event_size=HEADER_BYTES,
             ssl_certfile=settings.cert,
             ssl_keyfile=settings.key,
         )
-        self._server = _Server(self._config)
+        self._server = _Server(self._config, self.connections, header_time, stall_time)
         self._task: asyncio.Task[None] | None = None
         self.address: Address | None = None
         """Where it listens, with the port that it got."""
@@ -150,8 +166,11 @@ class HttpServer:
             raise UsageError(f"can't listen on {self._settings.listen}: {error.strerror}") from None
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if sys.platform == "linux":
+                # A connection that sends nothing costs the kernel a little, and us nothing until `DEFER` is over.
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER)
             listening.bind(place)
-            listening.listen()
+            listening.listen(BACKLOG)
             listening.setblocking(False)
         except OSError as error:
             listening.close()
@@ -163,72 +182,196 @@ class HttpServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without its signals: they are the daemon's."""
+    """uvicorn's server without its signals, which are the daemon's, and with our own way to accept."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, connections: Connections, header_time: float, stall_time: float) -> None:
         super().__init__(config)
         self.begun = asyncio.Event()
+        self._connections = connections
+        self._header_time, self._stall_time = header_time, stall_time
+        self._accepting: asyncio.Task[None] | None = None
+        self._opening: set[asyncio.Task[None]] = set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        assert sockets is not None
+        self.servers = []
+        self._accepting = asyncio.create_task(self._accept(sockets[0]), name="switchmaster: accept HTTP")
+        self.started = True
         self.begun.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        tasks = [task for task in (self._accepting, *self._opening) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await super().shutdown(sockets)
 
-def _protocol(cut: Counter[str], header_time: float, stall_time: float) -> type[H11Protocol]:
-    """Return uvicorn's protocol with two timers more."""
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            for _ in range(AT_ONCE):
+                try:
+                    accepted, place = await loop.sock_accept(listening)
+                except ConnectionError:
+                    continue  # it has left already
+                except OSError:
+                    self._connections.refused["descriptors"] += 1
+                    await asyncio.sleep(PAUSE)
+                    continue
+                peer = _peer(place[0])
+                if _is_silent(accepted) and self._connections.is_full(peer):
+                    accepted.close()  # it sent nothing for `DEFER`; to make room for it would cost more
+                else:
+                    self._open(accepted, peer)
+            await asyncio.sleep(0)
 
-    class Protocol(H11Protocol):
-        _waiting: asyncio.TimerHandle | None = None
-        _stalled: asyncio.TimerHandle | None = None
+    def _open(self, accepted: socket.socket, peer: str) -> None:
+        loop = asyncio.get_running_loop()
+        protocol = _Protocol(self.config, self, self._connections, self._stall_time)
 
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
+        def end() -> None:
+            if (transport := protocol.opened) is not None:
+                transport.abort()
+            else:
+                task.cancel()
+
+        def end_soon() -> None:
+            loop.call_soon(end)  # the task must have begun, or nobody would close the socket
+
+        connection = Connection(peer, end_soon)
+        protocol.attach(connection, self._header_time)
+        task = loop.create_task(self._begin(accepted, protocol), name="switchmaster: open HTTP")
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        self._connections.arrive(connection)
+
+    async def _begin(self, accepted: socket.socket, protocol: _Protocol) -> None:
+        """Shake hands; for plain HTTP that is done at once."""
+        loop = asyncio.get_running_loop()
+        try:
+            # Our own timer ends a handshake sooner, and counts it.
+            await loop.connect_accepted_socket(lambda: protocol, accepted, ssl=self.config.ssl)
+        except OSError:
+            pass  # TLS that is none, or a client that has left
+        finally:
+            if protocol.opened is None:
+                protocol.detach()
+
+
+class _Protocol(H11Protocol):
+    """
+    uvicorn's protocol, which knows its `Connection`, and two timers more.
+
+    Args:
+        config: uvicorn's.
+        server: whose connection it is.
+        connections: who may ask.
+        stall_time: seconds for which a client may take nothing of an answer.
+    """
+
+    def __init__(self, config: uvicorn.Config, server: _Server, connections: Connections, stall_time: float) -> None:
+        super().__init__(config, server.server_state, app_state={})
+        self._served: ASGIApp = self.app
+        self.app: Any = self._admit
+        self._connections, self._stall_time = connections, stall_time
+        self._connection = Connection("", lambda: None)
+        self._header_time = 0.0
+        self._waiting: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+
+    @property
+    def opened(self) -> asyncio.Transport | None:
+        """The transport, once it is there; uvicorn says that it always is."""
+        return self.transport
+
+    def attach(self, connection: Connection, header_time: float) -> None:
+        """Begin, before the transport is there: from now on the client has to send its header."""
+        self._connection, self._header_time = connection, header_time
+        self._await_header()
+
+    def detach(self) -> None:
+        """End."""
+        self._stop_waiting()
+        if self._stalled is not None:
+            self._stalled.cancel()
+        self._connections.leave(self._connection)
+
+    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or say that it is one too many."""
+        full = self._connections.ask(self._connection, scope["path"])
+        if full is None:
+            return await self._served(scope, receive, send)
+        refusal = problem(503, _FULL[full], RETRY)
+        refusal.headers["Connection"] = "close"
+        return await refusal(scope, receive, send)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.detach()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._is_asking() and self._waiting is None:
+            self._await_header()  # the next request has begun
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        if self._is_asking():
+            self._stop_waiting()
+
+    def on_response_complete(self) -> None:
+        self._connections.rest(self._connection, TRUSTED in self.scope)
+        super().on_response_complete()
+        if not self._is_asking() and self.conn.trailing_data[0]:
             self._await_header()
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            self._end(self._waiting, self._stalled)
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self._stall_time, self._cut, "stalled")
 
-        def handle_events(self) -> None:
-            super().handle_events()
-            if self._asked() and self._waiting is not None:
-                self._waiting.cancel()
-                self._waiting = None
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
 
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            if not self._asked() and not self.transport.is_closing():
-                self._await_header()
+    def _is_asking(self) -> bool:
+        """Whether a request is under way."""
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn says that it is never None
+        return cycle is not None and not cycle.response_complete
 
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._stalled = self.loop.call_later(stall_time, self._cut, "stalled")
+    def _await_header(self) -> None:
+        self._stop_waiting()
+        self._waiting = self.loop.call_later(self._header_time, self._cut, "header")
 
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            self._end(self._stalled)
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
-        def _asked(self) -> bool:
-            """Whether a request is under way."""
-            cycle: RequestResponseCycle | None = self.cycle  # uvicorn says that it is never None
-            return cycle is not None and not cycle.response_complete
+    def _cut(self, reason: str) -> None:
+        transport = self.opened
+        if transport is None or not transport.is_closing():
+            self._connections.cut[reason] += 1
+        self._connection.end()
 
-        def _await_header(self) -> None:
-            self._end(self._waiting)
-            self._waiting = self.loop.call_later(header_time, self._cut, "header")
 
-        def _cut(self, reason: str) -> None:
-            cut[reason] += 1
-            self.transport.abort()
+def _is_silent(accepted: socket.socket) -> bool:
+    """Return whether a connection that we have just accepted has sent nothing yet."""
+    try:
+        accepted.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # it is gone, which its reader finds out
+    return False
 
-        @staticmethod
-        def _end(*timers: asyncio.TimerHandle | None) -> None:
-            for timer in timers:
-                if timer is not None:
-                    timer.cancel()
 
-    return Protocol
+def _peer(host: str) -> str:
+    """Return whom an address counts as: of IPv6, where one machine has a whole net, its /64."""
+    if ":" not in host or host.startswith("::ffff:"):
+        return host
+    return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8].hex()

@@ -4,8 +4,6 @@ What the composition root hands over: watchers, the journal's reader, and what e
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -20,17 +18,18 @@ from ...errors import SwitchmasterError, UnknownMaster, WatcherClosed
 from ...journal import Reader
 from ...journal.writer import Writer
 from .answers import ProblemError
+from .connections import Connections
 from .history import History
 from .stream import Stream
 
 __all__ = ["State", "Watched"]
 
-TURN: Final = 100
-"""Masters that are looked at in one turn of the loop."""
+LATE: Final = 10.0
+"""Seconds without a turn of the loop that listens after which the daemon does not count as alive."""
 
 
 class Watched(Protocol):
-    """What the API asks of a deployment's Watcher (`switchmaster.Watcher` is one)."""
+    """What the API asks of a deployment: never waits, and may be asked by any thread (`server.published`)."""
 
     @property
     def topology(self) -> Topology:
@@ -81,8 +80,12 @@ class State:
     """Requests that the guard refused, by reason."""
     responses: Counter[int] = field(default_factory=Counter, init=False)
     """Answers, by status."""
-    cut: Counter[str] = field(default_factory=Counter, init=False)
-    """Connections that the server cut off, by reason."""
+    connections: Connections = field(default_factory=Connections)
+    """The server's."""
+    turned: float | None = field(default=None, init=False)
+    """When the loop that listens to Sentinels turned last, in monotonic seconds; None where nobody notes it."""
+    late: float = field(default=0.0, init=False)
+    """Seconds by which that turn was late."""
 
     def __post_init__(self) -> None:
         self.history = History(self.reader)
@@ -106,28 +109,14 @@ class State:
             raise ProblemError(404, f"there is no deployment {deployment!r} here; there is {known}")
         return {deployment: watched[deployment]}
 
-    async def looks(self, deployment: str | None) -> list[tuple[Watched, Topology]]:
-        """
-        Look at the deployments that a request means, without holding up the loop.
+    def turn(self, late: float) -> None:
+        """Note that the loop that listens turned, so many seconds later than it wanted to."""
+        self.turned, self.late = time.monotonic(), max(0.0, late)
 
-        A Topology of 10,000 masters that all have changed takes a second to make; made of states that are known
-        already it takes a moment.
-
-        Args:
-            deployment: as for `chosen`.
-
-        Raises:
-            ProblemError: there is none of that name.
-        """
-        found = []
-        for watched in self.chosen(deployment).values():
-            for number, name in enumerate(watched.masters(), 1):
-                with contextlib.suppress(UnknownMaster, WatcherClosed):  # it was removed a turn ago
-                    watched.state(name)
-                if number % TURN == 0:
-                    await asyncio.sleep(0)
-            found.append((watched, watched.topology))
-        return found
+    @property
+    def alive(self) -> bool:
+        """Whether the loop that listens turns."""
+        return self.turned is None or time.monotonic() - self.turned < LATE
 
     def having(self, name: str, deployment: str | None) -> list[tuple[str, MasterState]]:
         """

@@ -1,0 +1,176 @@
+"""
+Which connections the HTTP server keeps, and which one goes when there is one too many. No I/O.
+
+A connection **asks** from the end of a request's header until it is answered, and is **idle** before and between. No
+connection is refused: an idle one is ended to make room for a new one, the oldest first, and those whose last request
+had one of our tokens after all others. A peer that has too many loses its own first. A connection that asks is never
+ended here; how many ask at once is bounded instead, and one request more is answered 503.
+
+Health has slots of its own, so what else is asked takes none of them. Altogether there are at most
+``2 * most + HEALTH`` connections.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+__all__ = ["HEALTH", "MOST", "MOST_OF_PEER", "Connection", "Connections", "is_health"]
+
+MOST: Final = 256
+"""Connections that ask, and as many that are idle."""
+MOST_OF_PEER: Final = 128
+"""The same, of one address."""
+HEALTH: Final = 64
+"""Questions of health at once; each is answered from memory, in one turn."""
+
+_HEALTH: Final = re.compile(r"/livez|/readyz|/masters/.+/is-master", re.DOTALL)
+
+
+def is_health(path: str) -> bool:
+    """Return whether a path is one that balancers and supervisors ask."""
+    return _HEALTH.fullmatch(path) is not None
+
+
+class Phase(Enum):
+    """What a connection does."""
+
+    IDLE = "idle"
+    """Nothing was asked yet, or all was answered."""
+    TRUSTED = "trusted"
+    """Idle, and its last request had a token of ours."""
+    ASKING = "asking"
+    HEALTH = "health"
+
+
+_AT_REST: Final = (Phase.IDLE, Phase.TRUSTED)
+"""Who may be ended, in this order."""
+
+
+class Connection:
+    """
+    One connection.
+
+    Args:
+        peer: the address that it comes from, without port.
+        end: ends it at once.
+    """
+
+    __slots__ = ("end", "peer", "phase")
+
+    def __init__(self, peer: str, end: Callable[[], None]) -> None:
+        self.peer = peer
+        self.end = end
+        self.phase: Phase | None = None
+        """None before it came, and after it left."""
+
+
+class Connections:
+    """
+    All connections of the HTTP server.
+
+    Args:
+        most: that ask at once, and as many that are idle.
+        most_of_peer: the same, of one address.
+        health: questions of health at once.
+    """
+
+    def __init__(self, most: int = MOST, most_of_peer: int = MOST_OF_PEER, health: int = HEALTH) -> None:
+        self._most, self._most_of_peer, self._most_health = most, most_of_peer, health
+        self._phases: dict[Phase, dict[Connection, None]] = {phase: {} for phase in Phase}
+        """In order of when they got there."""
+        self._idle: Counter[str] = Counter()
+        """By peer: how many are idle."""
+        self._asking: Counter[str] = Counter()
+        """By peer: how many ask anything but health."""
+        self.cut: Counter[str] = Counter()
+        """Connections that were ended, by reason: the ``header`` came too slowly, an answer was ``stalled``, too many
+        were ``idle``, or too many of one ``peer`` were."""
+        self.refused: Counter[str] = Counter()
+        """Requests that were one too many: of all (``busy``), of one ``peer``, or of ``health``."""
+
+    def count(self, phase: Phase) -> int:
+        """Return how many connections are in a phase."""
+        return len(self._phases[phase])
+
+    def counts(self) -> dict[str, int]:
+        """Return how many connections are in each phase."""
+        return {phase.value: len(found) for phase, found in self._phases.items()}
+
+    def is_full(self, peer: str) -> bool:
+        """Return whether a new connection of this peer would end another; if so, count it as ended itself."""
+        reason = "peer" if self._idle[peer] >= self._most_of_peer else "idle"
+        if reason == "idle" and self._count_idle() < self._most:
+            return False
+        self.cut[reason] += 1
+        return True
+
+    def arrive(self, connection: Connection) -> None:
+        """Take a new connection, and end others for it."""
+        self._move(connection, Phase.IDLE)
+
+    def ask(self, connection: Connection, path: str) -> str | None:
+        """
+        Take that a request has come.
+
+        Returns:
+            Why it is one too many, which is counted; None where it is to be answered.
+        """
+        if is_health(path):
+            full = "health" if self.count(Phase.HEALTH) >= self._most_health else None
+        elif self._asking[connection.peer] >= self._most_of_peer:
+            full = "peer"
+        else:
+            full = "busy" if self.count(Phase.ASKING) >= self._most else None
+        if full is not None:
+            self.refused[full] += 1
+            return full
+        self._move(connection, Phase.HEALTH if is_health(path) else Phase.ASKING)
+        return None
+
+    def rest(self, connection: Connection, trusted: bool) -> None:
+        """Take that a request was answered; `trusted` says whether it had a token of ours."""
+        if connection.phase is not None:
+            self._move(connection, Phase.TRUSTED if trusted else Phase.IDLE)
+
+    def leave(self, connection: Connection) -> None:
+        """Take that a connection has ended."""
+        self._move(connection, None)
+
+    def _move(self, connection: Connection, phase: Phase | None) -> None:
+        if connection.phase is not None:
+            del self._phases[connection.phase][connection]
+            self._add(connection, connection.phase, -1)
+        connection.phase = phase
+        if phase is None:
+            return
+        self._phases[phase][connection] = None
+        self._add(connection, phase, 1)
+        if phase in _AT_REST:
+            self._make_room(connection)
+
+    def _add(self, connection: Connection, phase: Phase, one: int) -> None:
+        if phase is Phase.HEALTH:
+            return
+        counted = self._idle if phase in _AT_REST else self._asking
+        counted[connection.peer] += one
+        if not counted[connection.peer]:
+            del counted[connection.peer]
+
+    def _make_room(self, newest: Connection) -> None:
+        others = (one for phase in _AT_REST for one in self._phases[phase] if one is not newest)
+        if self._idle[newest.peer] > self._most_of_peer:
+            self._end("peer", next(one for one in others if one.peer == newest.peer))
+        elif self._count_idle() > self._most:
+            self._end("idle", next(others))
+
+    def _count_idle(self) -> int:
+        return sum(self.count(phase) for phase in _AT_REST)
+
+    def _end(self, reason: str, connection: Connection) -> None:
+        self.cut[reason] += 1
+        self._move(connection, None)
+        connection.end()

@@ -1,0 +1,99 @@
+"""
+The HTTP server in a thread with a loop of its own: however busy it is, the loop that listens to Sentinels goes on.
+
+What is served crosses over as immutable values (`server.published`), what is committed by `Stream.wake`. The rest of
+`State` belongs to this thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from concurrent.futures import Future
+from typing import Final
+
+from .serving import SHUTDOWN, HttpServer
+from .state import State
+
+__all__ = ["HttpThread"]
+
+_log = logging.getLogger("switchmaster.api")
+
+END: Final = SHUTDOWN + 5.0
+"""Seconds that the thread has to end; then it is left behind, and ends with the process."""
+
+
+class HttpThread:
+    """
+    Serves in a thread.
+
+    Args:
+        server: which; this thread starts and closes it.
+        state: what it serves; its streams end with it.
+    """
+
+    def __init__(self, server: HttpServer, state: State) -> None:
+        self._server = server
+        self._state = state
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end = asyncio.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """What to open in a browser, once it listens."""
+        return self._server.url
+
+    async def start(self) -> None:
+        """
+        Begin to serve.
+
+        Raises:
+            UsageError: the address can't be bound, or the certificate can't be used.
+        """
+        begun: Future[None] = Future()
+        # It must not hold up an end of the process that did not come by `close`.
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve(begun)), name="switchmaster-http", daemon=True
+        )
+        self._thread.start()
+        await asyncio.wrap_future(begun)
+
+    async def renew_certificate(self) -> None:
+        """
+        Read certificate and key again; connections from now on see them.
+
+        Raises:
+            UsageError: they can't be used; the old ones stay.
+        """
+        assert self._loop is not None
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._renew(), self._loop))
+
+    async def close(self) -> None:
+        """End all streams and questions, and stop; answers under way have `serving.SHUTDOWN` seconds."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._end.set)
+        await asyncio.to_thread(thread.join, END)
+        if thread.is_alive():
+            _log.error("the HTTP server did not end within %g s: it is left behind", END)
+
+    async def _renew(self) -> None:
+        self._server.renew_certificate()
+
+    async def _serve(self, begun: Future[None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        try:
+            await self._server.start()
+        except BaseException as error:  # whoever waits in `start` raises it
+            begun.set_exception(error)
+            return
+        begun.set_result(None)
+        await self._end.wait()
+        self._state.close()
+        await self._server.close()

@@ -1,0 +1,141 @@
+"""
+The belief, handed over from the loop that listens to Sentinels to the thread that serves HTTP.
+
+The Watcher belongs to its loop; the other thread never touches it. After a turn that changed something the loop puts
+immutable values here, `TURN` masters at a time and at most every `PAUSE` seconds, so that ten thousand changed masters
+hold up neither thread. A switch is put here at once. The other thread reads them, and never waits.
+
+Each value is put by one assignment, and a dict is copied by one call: no reader sees half of either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from ..core.counters import LinkCounters
+from ..core.decisions import Switch
+from ..core.model import Address, SentinelName
+from ..core.topology import MasterState, SentinelState, Topology
+from ..errors import UnknownMaster
+from ..net.watcher import Watcher
+
+__all__ = ["Published"]
+
+TURN: Final = 100
+"""Masters that are handed over in one turn of the loop."""
+PAUSE: Final = 0.01
+"""Seconds between two such turns."""
+
+Links = dict[SentinelName, tuple[float | None, LinkCounters]]
+
+
+class Published:
+    """
+    What the API reads of one Watcher, from another thread.
+
+    Args:
+        deployment: its name.
+        watcher: whose belief it is.
+    """
+
+    def __init__(self, deployment: str, watcher: Watcher) -> None:
+        self._deployment = deployment
+        self._watcher = watcher
+        self._states: dict[str, MasterState] = {}
+        self._sentinels: Mapping[SentinelName, SentinelState] = {}
+        self._version = 0
+        self._topology = Topology(deployment, {}, {}, 0)
+        self._timer: asyncio.TimerHandle | None = None
+        self._links: tuple[float, Links] = (0.0, {})
+        """When they were taken, in monotonic seconds."""
+        self.counters: dict[str, int] = {}
+        """What the Watcher has counted, at the last `beat`."""
+        self.hearing = False
+        """Whether a Sentinel is heard."""
+        self.established = False
+        """Whether enough Sentinels have answered since the start."""
+
+    # -- in the Watcher's loop ----------------------------------------------------------------------
+
+    def follow(self) -> None:
+        """Hand over what changes from now on."""
+        self._watcher.on_switch(self._on_switch)
+        self._watcher.on_change(self._on_change)
+
+    def beat(self) -> None:
+        """Hand over what is counted; called every second or so."""
+        links = {name: (silence, replace(counters)) for name, (silence, counters) in self._watcher.links().items()}
+        self._links = time.monotonic(), links
+        self.counters = self._watcher.counters
+
+    def close(self) -> None:
+        """Hand over nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _on_switch(self, switch: Switch) -> None:
+        with contextlib.suppress(UnknownMaster):  # it was removed in the same turn
+            self._states[switch.master] = self._watcher.state(switch.master)
+        self._version += 1
+
+    def _on_change(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PAUSE, self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._timer = None
+        changed = self._watcher.changed(TURN)
+        self._states.update(changed.masters)
+        self._sentinels = changed.sentinels
+        self.hearing, self.established = self._watcher.hearing, self._watcher.established
+        self._version += 1
+        if len(changed.masters) == TURN:
+            self._on_change()
+
+    # -- in any thread ------------------------------------------------------------------------------
+
+    @property
+    def topology(self) -> Topology:
+        """All that is believed; the same value until something changes."""
+        version = self._version
+        if self._topology.version != version:
+            self._topology = Topology(self._deployment, self._states.copy(), self._sentinels, version)
+        return self._topology
+
+    def masters(self) -> tuple[str, ...]:
+        """Return the names of the masters that are known."""
+        return tuple(sorted(name for name, state in self._states.copy().items() if _is_known(state)))
+
+    def state(self, name: str) -> MasterState:
+        """
+        Return what is believed of one master.
+
+        Raises:
+            UnknownMaster: no Sentinel that was heard monitors it.
+        """
+        state = self._states.get(name)
+        if state is None or not _is_known(state):
+            raise UnknownMaster(name, self.masters(), tuple(self._sentinels))
+        return state
+
+    def links(self) -> Links:
+        """Return each Sentinel's silence in seconds, and what its link had counted at the last `beat`."""
+        taken, links = self._links
+        since = time.monotonic() - taken
+        return {
+            name: (None if silence is None else silence + since, counters)
+            for name, (silence, counters) in links.items()
+        }
+
+    def dialled(self, address: Address) -> Address:
+        """Return what to connect to for an announced address."""
+        return self._watcher.dialled(address)
+
+
+def _is_known(state: MasterState) -> bool:
+    return state.address is not None and bool(state.opinions)

@@ -1,0 +1,175 @@
+"""The HTTP server in a thread of its own: what crosses over, how it ends, and what a crowd can't hold up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from faulty import FaultyPeer, until
+from served import ANY_PORT, Kept, Told, served
+from switchmaster.core.model import Address
+from switchmaster.errors import UnknownMaster, UsageError
+from switchmaster.net.watcher import Watcher
+from switchmaster.server.api import Connections, Http, HttpServer, HttpThread, State
+from switchmaster.server.published import Published
+
+IDLE, SLOW, STREAMS = 300, 60, 80
+IS_MASTER = "masters/mymaster1/is-master?addr=10.0.1.1:6379"
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Kept]:
+    kept = Kept(tmp_path)
+    yield kept
+    kept.close()
+
+
+@asynccontextmanager
+async def threaded(state: State, app: object) -> AsyncIterator[HttpThread]:
+    server = HttpThread(HttpServer(app, Http(ANY_PORT), state.connections), state)  # type: ignore[arg-type]
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.close()
+        assert not any(thread.name == "switchmaster-http" for thread in threading.enumerate())
+
+
+def test_belief_is_handed_over_as_it_changes_and_costs_what_has_changed() -> None:
+    async def go() -> None:
+        async with FaultyPeer() as peer:
+            watcher = Watcher([peer.address], discover=False, probe=False)
+            published = Published("kvdb", watcher)
+            published.follow()
+            with pytest.raises(UnknownMaster):
+                published.state("mymaster1")
+            await watcher.start()
+            try:
+                [name] = watcher.masters()
+                await until(lambda: published.masters() == (name,))
+                assert published.state(name) is watcher.state(name)
+                assert (published.hearing, published.established) == (True, True)
+                assert published.topology.masters == watcher.topology.masters
+                assert published.topology.sentinels == watcher.topology.sentinels
+                assert published.topology is published.topology
+                published.beat()
+                assert published.links().keys() == watcher.links().keys()
+                assert published.counters["snapshots"] > 0
+                assert not watcher.changed(10).masters  # all were handed over
+                watcher.refresh()
+                await until(lambda: published.topology.version > 1)
+            finally:
+                await watcher.close()
+                published.close()
+
+    asyncio.run(go())
+
+
+def test_request_is_answered_while_the_loop_that_listens_is_held_up() -> None:
+    async def go() -> None:
+        app, state = served(Told())
+        async with threaded(state, app) as server:
+            answers: list[int] = []
+            asking = threading.Thread(target=lambda: answers.append(httpx.get(server.url + IS_MASTER).status_code))
+            asking.start()
+            asking.join(20)  # holds up this loop
+            assert answers == [200]
+
+    asyncio.run(go())
+
+
+def test_livez_says_that_the_loop_that_listens_is_stuck() -> None:
+    async def go() -> None:
+        app, state = served(Told())
+        async with threaded(state, app) as server, httpx.AsyncClient(base_url=server.url) as client:
+            assert (await client.get("livez")).status_code == 200
+            state.turn(0.25)
+            assert (await client.get("livez")).status_code == 200
+            assert "switchmaster_listening_late_seconds 0.25" in (await client.get("metrics")).text
+            state.turned = time.monotonic() - 11
+            stuck = await client.get("livez")
+            assert (stuck.status_code, stuck.text) == (503, "stuck\n")
+
+    asyncio.run(go())
+
+
+def test_port_that_is_taken_is_said_where_the_thread_is_started() -> None:
+    async def go() -> None:
+        app, state = served(Told())
+        async with threaded(state, app) as server:
+            settings = Http(Address("127.0.0.1", port_of(server.url)))
+            with pytest.raises(UsageError, match="can't listen on"):
+                await HttpThread(HttpServer(app, settings), state).start()
+
+    asyncio.run(go())
+
+
+def port_of(url: str) -> int:
+    return int(url.rstrip("/").rpartition(":")[2])
+
+
+async def hold(url: str, kind: str) -> None:
+    """Hold a connection of a kind, again and again."""
+    header = b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n"
+    while True:
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port_of(url))
+            try:
+                if kind == "stream":
+                    writer.write(header + b"\r\n")
+                for letter in header * 10 if kind == "slow" else b"":
+                    if writer.is_closing():
+                        break
+                    writer.write(bytes([letter]))
+                    await asyncio.sleep(0.1)
+                while await reader.read(65536):
+                    pass
+            finally:
+                writer.transport.abort()
+        await asyncio.sleep(0.5)
+
+
+async def asked(url: str) -> bytes:
+    """Ask as a balancer does, over a connection of its own."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(url))
+    try:
+        writer.write(f"GET /{IS_MASTER} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        async with asyncio.timeout(20):
+            return await reader.read(-1)
+    finally:
+        writer.transport.abort()
+
+
+def test_crowd_from_the_balancers_own_address_takes_no_answer_from_it(journal: Kept) -> None:
+    async def go() -> None:
+        app, state = served(Told(), kept=journal)
+        state.connections = Connections(most=64, most_of_peer=32)
+        async with threaded(state, app) as server:
+            kinds = ["idle"] * IDLE + ["slow"] * SLOW + ["stream"] * STREAMS
+            crowd = [asyncio.create_task(hold(server.url, kind)) for kind in kinds]
+            await until(lambda: state.connections.cut["peer"] > 20 and state.connections.refused["peer"], 60)
+            for _ in range(40):
+                assert (await asked(server.url)).startswith(b"HTTP/1.1 200")
+            counts = state.connections.counts()
+            assert counts["idle"] + counts["trusted"] <= 32
+            assert counts["asking"] <= 32
+            for task in crowd:
+                task.cancel()
+            await asyncio.gather(*crowd, return_exceptions=True)
+            async with httpx.AsyncClient(timeout=20) as client:
+                text = (await client.get(server.url + "metrics")).text
+            cut = next(
+                line for line in text.splitlines() if line.startswith('switchmaster_http_cut_total{reason="peer"}')
+            )
+            assert float(cut.rpartition(" ")[2]) > 20
+            await until(lambda: state.stream.clients == 0)
+
+    asyncio.run(go())
