@@ -9,8 +9,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from drive import Target, main
 from seeds import transcripts
 from switchmaster.cli.output import COLUMNS, Output
-from switchmaster.cli.replay import _line, _tell
-from switchmaster.core.replay import replay
+from switchmaster.cli.replay import _lines, _tell
+from switchmaster.core.replay import chapters
 from switchmaster.core.transcript import merge, read_transcript
 
 
@@ -20,12 +20,13 @@ def check(data: bytes) -> None:
     for form in ("json", "tsv", "pretty"):
         written = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="")
         with redirect_stdout(written), redirect_stderr(io.StringIO()):
-            output, decided = Output(form), list(replay(said))
+            output, decided = Output(form), chapters(said)
+            lines_told = list(_lines(decided))
             if form == "pretty":
                 _tell(output, decided)
             else:
-                for decision in decided:
-                    output.line(_line(decision))
+                for line_told in lines_told:
+                    output.line(line_told)
         written.seek(0)
         lines = written.read().split("\n")
         for line in lines:
@@ -33,7 +34,7 @@ def check(data: bytes) -> None:
             assert all(char.isprintable() or char == "\t" for char in line), repr(line)
         if form == "json":
             told = [json.loads(line) for line in lines if line]
-            assert len(told) == len(decided)
+            assert len(told) == len(lines_told)
         elif form == "tsv":
             for line in filter(None, lines):
                 kind, *cells = line.split("\t")

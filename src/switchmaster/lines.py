@@ -225,6 +225,8 @@ def _stage(entry: StageEntry) -> Line:
         line["also"] = list(entry.also)
     if entry.reason:
         line["reason"] = entry.reason
+    if entry.voted_for:
+        line["voted_for"] = entry.voted_for
     return line
 
 

@@ -65,6 +65,7 @@ def test_attempts_close_what_we_came_late_to_and_of_which_nothing_more_is_heard(
 
 def test_attempts_call_a_lost_election_without_odown_coordinated() -> None:
     attempts = Attempts("default", "mymaster")
+    attempts.agreed_down(S1, False)
     [record] = tell(attempts, [(S1, "+try-failover", MASTER), (S1, "-failover-abort-not-elected", MASTER)])
     assert (record.kind, record.outcome) == (FailoverKind.COORDINATED, Outcome.ABORTED)
     assert record.reason == "no Sentinel won the election in time"

@@ -204,6 +204,9 @@ def _agreed(record: Failover, entry: StageEntry) -> str:
 
 def _electing(record: Failover, entry: StageEntry) -> str:
     epoch = "" if record.epoch is None else f" at epoch {record.epoch}"
+    if entry.voted_for:
+        whom = "itself" if entry.voted_for == entry.sentinel else entry.voted_for
+        return f"{entry.sentinel or 'a Sentinel'} votes for {whom} to lead the failover{epoch}"
     return f"{entry.sentinel or 'a Sentinel'} asks to lead the failover{epoch}"
 
 

@@ -9,18 +9,20 @@ order.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 
-from ..core.decisions import Notice, Switch
-from ..core.failover import Failover
-from ..core.replay import replay as decide
-from ..core.transcript import Transcript, merge, read_transcript
+from ..core.events import Unrecognised
+from ..core.grammar import parse_event
+from ..core.hello import HELLO_CHANNEL, parse_hello
+from ..core.replay import Chapter, chapters
+from ..core.transcript import Said, Transcript, merge, read_transcript
 from ..errors import UsageError
-from ..lines import failover_line, notice_line, switch_line
+from ..lines import Line, failover_line, notice_line, switch_line
 from .account import Narrator
 from .output import Output, complain, format_option
 
@@ -38,13 +40,17 @@ def replay(files: tuple[str, ...], deployment: str, form: str | None) -> None:
     """
     Report each failover and switch in recorded Sentinel events.
 
-    FILE holds what redis-cli printed for PSUBSCRIBE, on a terminal or through a pipe, with whatever
-    stands around it, or lines of JSON ({"ts", "sentinel", "channel", "payload"}, or what `watch
-    --events` prints). Several files are several Sentinels of one deployment. "-" is standard input.
+    FILE holds what redis-cli printed for PSUBSCRIBE, on a terminal, through a pipe, or with --csv or
+    --json, with whatever stands around it (prompts, notes, the prefixes of docker compose and kubectl
+    logs); messages as redis-py returns them, printed or as JSON; or lines of JSON ({"ts", "sentinel",
+    "channel", "payload"}, or what `watch --events` prints). Several files are several Sentinels of one
+    deployment. "-" is standard input. What can't be read is counted on standard error.
     """
     transcripts = [_read(file) for file in files]
     for transcript in transcripts:
         _report_skips(transcript)
+        _report_hellos(transcript)
+        _report_unread(transcript)
     said = merge(transcripts)
     if not said:
         raise UsageError(
@@ -53,12 +59,12 @@ def replay(files: tuple[str, ...], deployment: str, form: str | None) -> None:
             "PSUBSCRIBE, or lines of JSON with sentinel, channel and payload"
         )
     output = Output(form)
-    decided = decide(said, deployment)
+    told = chapters(said, deployment)
     if output.form == "pretty":
-        _tell(output, decided)
+        _tell(output, told)
     else:
-        for decision in decided:
-            output.line(_line(decision))
+        for line in _lines(told):
+            output.line(line)
 
 
 def _read(file: str) -> Transcript:
@@ -85,55 +91,59 @@ def _report_skips(transcript: Transcript) -> None:
     complain(f"{transcript.name}: left out {transcript.skipped} of its pieces, which can't be read ({shown})")
 
 
-def _line(decision: Switch | Failover | Notice) -> dict[str, object]:
-    match decision:
-        case Switch():
-            return switch_line(decision)
-        case Failover():
-            return failover_line(decision)
-        case Notice():
-            return notice_line(decision)
+def _report_hellos(transcript: Transcript) -> None:
+    hellos = [said for said in transcript.said if said.channel == HELLO_CHANNEL]
+    if hellos:
+        complain(
+            f"{transcript.name}: {len(hellos)} of its messages are hellos ({HELLO_CHANNEL}, first in line "
+            f"{hellos[0].line}), which Sentinels publish on data nodes: they show the master and its epoch, but no "
+            "stage of a failover. To hear those, run PSUBSCRIBE on the Sentinels (port 26379)"
+        )
 
 
-def _tell(output: Output, decided: Iterable[Switch | Failover | Notice]) -> None:
+def _report_unread(transcript: Transcript) -> None:
+    unread = [(said, reason) for said in transcript.said if (reason := _unread(said))]
+    if unread:
+        kinds = Counter(reason for _, reason in unread)
+        first = {reason: said for said, reason in reversed(unread)}
+        shown = "; ".join(f"line {first[why].line}: {why}" for why, _ in kinds.most_common(SKIPS_SHOWN))
+        more = f"; and {len(kinds) - SKIPS_SHOWN} other reasons" if len(kinds) > SKIPS_SHOWN else ""
+        complain(f"{transcript.name}: {len(unread)} of its messages say nothing that is understood ({shown}{more})")
+
+
+def _unread(said: Said) -> str:
+    """Return why a message says nothing to us; nothing where it does."""
+    if said.channel == HELLO_CHANNEL:
+        return "" if parse_hello(said.payload) else "a hello of another shape"
+    event = parse_event(said.channel, said.payload)
+    return f"{said.channel}: {event.reason}" if isinstance(event, Unrecognised) else ""
+
+
+def _lines(told: Iterable[Chapter]) -> Iterable[Line]:
+    for chapter in told:
+        if chapter.switch is not None:
+            yield switch_line(chapter.switch)
+        if chapter.failover is not None and chapter.failover.attempted:
+            yield failover_line(chapter.failover)
+        if chapter.notice is not None:
+            yield notice_line(chapter.notice)
+
+
+def _tell(output: Output, told: Sequence[Chapter]) -> None:
     narrator = Narrator()
     failovers = switches = 0
-    for record, switch, notice in _paired(decided):
-        failovers += record is not None
+    for chapter in told:
+        record, switch = chapter.failover, chapter.switch
         switches += switch is not None
-        if record is not None:
+        if record is not None and record.attempted:
+            failovers += 1
             output.all_words(narrator.failover(record, switch))
         elif switch is not None:
             output.all_words(narrator.switch(switch))
-        elif notice is not None:
-            output.all_words(narrator.notice(notice))
+        elif chapter.notice is not None:
+            output.all_words(narrator.notice(chapter.notice))
     output.words(())
     output.words(((f"{_count(failovers, 'failover')}, {_count(switches, 'switch')}", "bold"),))
-
-
-def _paired(
-    decided: Iterable[Switch | Failover | Notice],
-) -> Iterator[tuple[Failover | None, Switch | None, Notice | None]]:
-    """Keep each switch until the record of its failover has come, which ends later."""
-    waiting: dict[str, Switch] = {}
-    for decision in decided:
-        match decision:
-            case Switch():
-                before = waiting.pop(decision.master, None)
-                if before is not None:
-                    yield None, before, None
-                waiting[decision.master] = decision
-            case Failover():
-                switch = waiting.get(decision.master)
-                if switch is not None and switch.new == decision.new:
-                    del waiting[decision.master]
-                    yield decision, switch, None
-                else:
-                    yield decision, None, None
-            case Notice():
-                yield None, None, decision
-    for switch in waiting.values():
-        yield None, switch, None
 
 
 def _count(number: int, word: str) -> str:

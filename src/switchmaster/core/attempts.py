@@ -49,12 +49,15 @@ class Attempts:
 
     __slots__ = (
         "_down",
+        "_ended",
+        "_known",
         "_leading",
         "_numbered",
         "_odown",
         "_open",
         "_out",
         "_past",
+        "_sole",
         "deployment",
         "master",
     )
@@ -67,6 +70,12 @@ class Attempts:
         self._down: dict[SentinelName, tuple[Address, StageEntry]] = {}
         """Standing suspicions: a later attempt starts with them."""
         self._odown: set[SentinelName] = set()
+        self._known: set[SentinelName] = set()
+        """Of whom it is known whether they are in `_odown`: who is heard from the middle on may have agreed before."""
+        self._ended: set[SentinelName] = set()
+        """Whose ``+failover-end`` was heard, and nothing of that failover before."""
+        self._sole: int | None = None
+        """See `observe`."""
         self._numbered = 0
         self._out: list[Failover] = []
         self._past: deque[Attempt] = deque(maxlen=LIMITS.failovers_open)
@@ -107,7 +116,13 @@ class Attempts:
     # -- what is told ------------------------------------------------------------------------------
 
     def observe(
-        self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall
+        self,
+        sentinel: SentinelName,
+        event: Event,
+        epoch: int | None,
+        now: float,
+        wall: Wall,
+        sole: int | None = None,
     ) -> Attempt | None:
         """
         Put one event into the attempt it belongs to.
@@ -118,6 +133,8 @@ class Attempts:
             epoch: the last epoch that this Sentinel named (``+new-epoch``).
             now: monotonic seconds.
             wall: seconds since 1970, or None.
+            sole: the one epoch that this Sentinel has named since its last switch, while no other master fails: a
+                switch that it announces now can have no other.
 
         Returns:
             The attempt, or None where the event belongs to none.
@@ -125,6 +142,7 @@ class Attempts:
         act = _ACTS.get(event.channel)
         if act is None:
             return None
+        self._sole = sole
         attempt = act(self, sentinel, event, epoch, now, wall)
         self._sweep()
         return attempt
@@ -152,6 +170,7 @@ class Attempts:
             if attempt.leader in (None, sentinel):
                 attempt.interrupted.add(sentinel)
         self._odown.discard(sentinel)
+        self._known.discard(sentinel)
         if self._down.pop(sentinel, None) is None or self._down:
             return
         for attempt in self._open:
@@ -161,6 +180,7 @@ class Attempts:
 
     def agreed_down(self, sentinel: SentinelName, down: bool) -> None:
         """Note whether this Sentinel's answer shows ODOWN: what it said before we heard it."""
+        self._known.add(sentinel)
         if down:
             self._odown.add(sentinel)
         else:
@@ -188,6 +208,7 @@ class Attempts:
             return None
         stage, address = TRIGGERS[event.channel], event.instance.address
         entry = StageEntry(stage, now, wall, sentinel, event.channel)
+        self._known.add(sentinel)
         if stage is Stage.AGREED_DOWN:
             self._odown.add(sentinel)
         else:
@@ -202,7 +223,11 @@ class Attempts:
     def _clear(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
         if not isinstance(event, InstanceEvent) or event.instance.kind is not Kind.MASTER:
             return None
+        led = self._leading.get(sentinel)
+        if event.channel == "-odown" and led is not None and led.kind is None and sentinel not in self._known:
+            led.kind = FailoverKind.AUTOMATIC  # it takes back what it had said before we heard it
         self._odown.discard(sentinel)
+        self._known.add(sentinel)
         if event.channel == "-odown":
             return None
         self._down.pop(sentinel, None)
@@ -217,6 +242,7 @@ class Attempts:
     def _try(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
         if not isinstance(event, InstanceEvent):
             return None
+        self._ended.discard(sentinel)
         previous = self._leading.pop(sentinel, None)
         if previous is not None:
             self._abandon(previous, "the same Sentinel tries again", now, wall)
@@ -226,7 +252,8 @@ class Attempts:
         attempt.interrupted.discard(sentinel)
         attempt.candidates[sentinel] = epoch
         attempt.epoch = epoch if attempt.epoch is None else attempt.epoch
-        attempt.kind = FailoverKind.AUTOMATIC if sentinel in self._odown else FailoverKind.MANUAL
+        if sentinel in self._known:
+            attempt.kind = FailoverKind.AUTOMATIC if sentinel in self._odown else FailoverKind.MANUAL
         attempt.reach(StageEntry(Stage.ELECTING, now, wall, sentinel, event.channel))
         return attempt
 
@@ -263,6 +290,8 @@ class Attempts:
         attempt = self._leading.get(sentinel)
         if attempt is not None:
             attempt.ended = True
+        else:
+            self._ended.add(sentinel)
         return attempt
 
     def _switch(
@@ -278,6 +307,10 @@ class Attempts:
             attempt = attempt or self._starting_unheard(sentinel, event.old) or self._begin(event.old, now)
             attempt.guessed = attempt.guessed or attempt.new is None
             attempt.new = attempt.new or event.new
+            if attempt.epoch is None and not self._owned(self._sole):
+                attempt.epoch = self._sole
+            if sentinel in self._ended and attempt.leader is None:
+                attempt.leader, attempt.ended, self._leading[sentinel] = sentinel, True, attempt
         if led is not None and led is not attempt:
             # It tried too, and learned that another was faster: its own attempt ends without a word.
             self._leave(led, sentinel, event.channel, "another failover took its place", now, wall)
@@ -369,7 +402,8 @@ class Attempts:
             attempt = next((a for a in self._open if a.stage in waiting and a.epoch is None), None)
             if attempt is not None:
                 attempt.epoch = event.epoch
-                attempt.kind = attempt.kind or FailoverKind.AUTOMATIC
+                if attempt.stage in (Stage.SUSPECTED, Stage.AGREED_DOWN):
+                    attempt.kind = attempt.kind or FailoverKind.AUTOMATIC
         vote = (sentinel, event.run_id, event.epoch)
         if attempt is None or vote in attempt.votes or len(attempt.votes) >= LIMITS.witnesses:
             # Said twice where two masters fall together: a voter then says the later epoch for both.
@@ -378,7 +412,8 @@ class Attempts:
         if attempt.kind is FailoverKind.MANUAL and sentinel not in attempt.candidates:
             # Only SENTINEL FAILOVER … COORDINATED has an election; a plain one takes its epoch without votes.
             attempt.kind = FailoverKind.COORDINATED
-        attempt.reach(StageEntry(Stage.ELECTING, now, wall, sentinel, event.channel))
+        whom = str(voted_for or event.run_id)
+        attempt.reach(StageEntry(Stage.ELECTING, now, wall, sentinel, event.channel, voted_for=whom))
         return attempt
 
     # -- which attempt ------------------------------------------------------------------------------
@@ -417,8 +452,19 @@ class Attempts:
     def _ended_at(self, sentinel: SentinelName, new: Address) -> Attempt | None:
         return next((a for a in self._past if a.new == new and a.late(sentinel)), None)
 
+    def _owned(self, epoch: int | None) -> bool:
+        return any(attempt.epoch == epoch for attempt in (*self._past, *self._open))
+
+    def name_epoch(self, old: Address | None, new: Address, epoch: int) -> None:
+        """Give an open attempt the epoch of the switch that it led to, where nobody named it while it was heard."""
+        attempt = self.ending_at(new)
+        if attempt is not None and attempt.epoch is None and attempt.old == old and not self._owned(epoch):
+            attempt.epoch, attempt.changed = epoch, True
+
     def _trust(self, sentinel: SentinelName) -> None:
         """Drop what this Sentinel suspected: it uses another address now, or begins anew."""
+        self._known.add(sentinel)
+        self._ended.discard(sentinel)
         self._down.pop(sentinel, None)
         self._odown.discard(sentinel)
 

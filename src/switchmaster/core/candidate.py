@@ -172,4 +172,6 @@ def _heard(candidate: Candidate, via: Via, voters: int) -> str:
         return f"{first} selected it in the failover at {epoch}"
     if via is Via.SNAPSHOT:
         return f"{first} answers with it at {epoch}"
+    if via is Via.HELLO:
+        return f"{first} names it in its hello at {epoch}"
     return f"{via} from {first} at {epoch}"

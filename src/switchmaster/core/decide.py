@@ -204,8 +204,16 @@ class Belief:
             self._out.append(Ask(sentinel, (self.master,), f"{via} names no epoch"))
         self._judge(candidate, now, wall)
 
-    def answered(self, sentinel: SentinelName, address: Address, epoch: int, now: float, wall: Wall) -> None:
-        """Take the pair that a Sentinel answered: the address and its config epoch."""
+    def answered(
+        self,
+        sentinel: SentinelName,
+        address: Address,
+        epoch: int,
+        now: float,
+        wall: Wall,
+        via: Via = Via.SNAPSHOT,
+    ) -> None:
+        """Take the pair that a Sentinel answered, or said in its hello: the address and its config epoch."""
         view = self.view(sentinel)
         if self._impossible(sentinel, address, now, wall):
             return
@@ -220,7 +228,7 @@ class Belief:
         elif address == self.address:
             self._agree(view, epoch, now, wall)
         elif epoch > self._floor or self._candidates.asked(address):
-            self._follow(view, address, epoch, now, wall)
+            self._follow(view, address, epoch, via, now, wall)
         elif self.established:
             self._ignore(view, epoch, returned, now, wall)
         self._anew(now, wall)
@@ -319,7 +327,7 @@ class Belief:
         self.epoch = self._floor = self._backed = backed
         for view in self.views.values():
             if view.live and view.address not in (None, most) and view.epoch is not None and view.epoch > backed:
-                self._follow(view, view.address, view.epoch, now, wall)
+                self._follow(view, view.address, view.epoch, Via.SNAPSHOT, now, wall)
 
     def tick(self, now: float, wall: Wall) -> None:
         """Decide what has waited long enough, and drop what was withdrawn long ago."""
@@ -518,14 +526,14 @@ class Belief:
         if self.switch is not None and self.switch.epoch is None and self.switch.new == self.address:
             self.switch = replace(self.switch, epoch=epoch)
 
-    def _follow(self, view: View, address: Address, epoch: int, now: float, wall: Wall) -> None:
+    def _follow(self, view: View, address: Address, epoch: int, via: Via, now: float, wall: Wall) -> None:
         candidate = self._candidates.open(address, f"{view.sentinel} answers with it at epoch {epoch}")
         if candidate.asked:
             candidate.asked, candidate.epoch = False, epoch
         if candidate.anew is None:
             candidate.epoch = max(epoch, candidate.epoch or epoch)
             candidate.withdrawn_at = None
-            self._announce(candidate, view, Via.SNAPSHOT, epoch, now)
+            self._announce(candidate, view, via, epoch, now)
         self._judge(candidate, now, wall)
 
     def _ignore(self, view: View, epoch: int, returned: bool, now: float, wall: Wall) -> None:

@@ -41,7 +41,7 @@ class Stage(enum.StrEnum):
     AGREED_DOWN = "agreed-down"
     """``+odown``: as many Sentinels as the quorum say so."""
     ELECTING = "electing"
-    """``+try-failover``, ``+vote-for-leader``: Sentinels ask each other for votes."""
+    """``+try-failover``: a Sentinel asks the others for their votes; or ``+vote-for-leader``: one gives its own."""
     ELECTED = "elected"
     """``+elected-leader``: one Sentinel leads the failover."""
     SELECTED = "selected"
@@ -170,6 +170,9 @@ class StageEntry:
     """Who else said so later."""
     reason: str = ""
     """For `Stage.ABORTED`: why, in words."""
+    voted_for: str = ""
+    """For ``+vote-for-leader``: whom `sentinel` wants as the leader, by its name, or by its run id where that is all
+    that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,7 @@ class Failover:
     stages: tuple[StageEntry, ...]
     """In the order of `Stage`; several entries for `Stage.RECONFIGURING`, one for each other stage."""
     candidates: tuple[SentinelName, ...] = ()
-    """The Sentinels that tried to lead it."""
+    """The Sentinels that tried to lead it (``+try-failover``); who only votes is none."""
     votes: tuple[tuple[SentinelName, str, int], ...] = ()
     """``(voter, run id voted for, epoch)`` as heard."""
     closed: bool = False

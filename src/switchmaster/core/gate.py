@@ -149,8 +149,11 @@ def _standing(record: Failover | None, address: Address) -> tuple[Standing, floa
 
 def _about_to_end_connections(record: Failover, address: Address) -> bool:
     # The leader goes on to the replicas, or to the switch, in the turn after the one that ends the connections.
-    coordinated = record.kind is FailoverKind.COORDINATED and record.entry(Stage.AGREED_DOWN) is None
-    return coordinated and record.new == address and record.stage is Stage.PROMOTED
+    if record.new != address or record.stage is not Stage.PROMOTED or record.entry(Stage.AGREED_DOWN) is not None:
+        return False
+    # Where the kind can't be known, holding is the safe side: a plain SENTINEL FAILOVER has no election.
+    elected = any(voter not in record.candidates for voter, _, _ in record.votes)
+    return record.kind is FailoverKind.COORDINATED or (record.kind is None and elected)
 
 
 def replicas_of(state: MasterState | None, before: Replicas = NO_REPLICAS) -> Replicas:

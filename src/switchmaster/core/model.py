@@ -133,6 +133,8 @@ class Via(enum.StrEnum):
     """A Sentinel announced that it uses the new address."""
     SNAPSHOT = "snapshot"
     """A Sentinel answered so when asked: the events were missed, or there were none."""
+    HELLO = "hello"
+    """A Sentinel said so to the others over a data node: only in a replay of what such a node published."""
 
 
 class Limits(NamedTuple):

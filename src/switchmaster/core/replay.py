@@ -9,15 +9,27 @@ that the events name. Where the input has no time, records have none.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from .decisions import Notice, Switch
+from .decisions import Decision, Notice, Switch
 from .failover import Failover
 from .grammar import parse_event
+from .hello import HELLO_CHANNEL, parse_hello
 from .model import Grade, SentinelName
 from .transcript import Said
 from .watch import Watch
 
-__all__ = ["replay"]
+__all__ = ["Chapter", "chapters", "replay"]
+
+
+@dataclass(slots=True)
+class Chapter:
+    """A failover with its switch, a switch alone, or a notice: what is told at one place of an account."""
+
+    failover: Failover | None = None
+    """As it stood at the end."""
+    switch: Switch | None = None
+    notice: Notice | None = None
 
 
 def replay(
@@ -35,6 +47,53 @@ def replay(
         Each `Switch` and `Notice` when it is decided, each `Failover` once, when it has ended; those that have
         not ended come last. An attempt that remained a suspicion is left out.
     """
+    for decision in _decided(said, deployment, watch):
+        if isinstance(decision, (Switch, Notice)) or (
+            isinstance(decision, Failover) and decision.closed and decision.attempted
+        ):
+            yield decision
+
+
+def chapters(said: Iterable[Said], deployment: str = "default") -> list[Chapter]:
+    """
+    Decide again what was decided, and put it in the order in which it began.
+
+    A failover ends after what follows it has begun, where its leader is heard late or not at all; so each stands where
+    its first stage was heard, with the switch that it led to.
+
+    Args:
+        said: what the Sentinels published, in order.
+        deployment: the name that the records carry.
+    """
+    told = list[Chapter]()
+    attempts = dict[tuple[str, int], Chapter]()
+    for decision in _decided(said, deployment, None):
+        match decision:
+            case Failover():
+                chapter = attempts.get((decision.master, decision.number))
+                if chapter is None:
+                    chapter = attempts[decision.master, decision.number] = Chapter()
+                    told.append(chapter)
+                chapter.failover = decision
+            case Switch():
+                led = [one for one in attempts.values() if _led_to(one, decision)]
+                if led:
+                    led[-1].switch = decision
+                else:
+                    told.append(Chapter(switch=decision))
+            case Notice():
+                told.append(Chapter(notice=decision))
+    return [one for one in told if one.failover is None or one.failover.attempted or one.switch is not None]
+
+
+def _led_to(chapter: Chapter, switch: Switch) -> bool:
+    record = chapter.failover
+    if record is None or chapter.switch is not None or record.master != switch.master:
+        return False
+    return record.new == switch.new and record.old == switch.old
+
+
+def _decided(said: Iterable[Said], deployment: str, watch: Watch | None) -> Iterator[Decision]:
     if watch is None:
         watch = Watch(deployment=deployment, policy=Grade.ANNOUNCED, probing=False, asking=False)
     now, wall = 0.0, None
@@ -42,16 +101,10 @@ def replay(
         if line.time is not None:
             now, wall = max(now, line.time), line.time
             watch.tick(now, wall)
-        event = parse_event(line.channel, line.payload)
-        watch.observe(SentinelName(line.sentinel), event, now, wall)
-        yield from _told(watch)
+        if line.channel != HELLO_CHANNEL:
+            watch.observe(SentinelName(line.sentinel), parse_event(line.channel, line.payload), now, wall)
+        elif hello := parse_hello(line.payload):
+            watch.greeted(hello, now, wall)
+        yield from watch.decisions()
     watch.finish()
-    yield from _told(watch)
-
-
-def _told(watch: Watch) -> Iterator[Switch | Failover | Notice]:
-    for decision in watch.decisions():
-        if isinstance(decision, (Switch, Notice)) or (
-            isinstance(decision, Failover) and decision.closed and decision.attempted
-        ):
-            yield decision
+    yield from watch.decisions()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .decisions import Connect, Disconnect
+from .events import Voted
 from .facts import LinkChange, LinkState
 from .model import LIMITS, Address, RunId, SentinelName, Wall
 from .topology import SentinelState
@@ -50,6 +51,10 @@ class Sentinel:
     """The last ``+new-epoch`` it published; None where we may have missed one."""
     raised: bool = False
     """Its last event was ``+new-epoch``."""
+    epochs: int = 0
+    """How often it published ``+new-epoch`` since its last ``+switch-master``."""
+    unmatched: tuple[Voted, float, Wall] | None = None
+    """Its last vote and when, where that belonged to no failover that had begun: it may suspect the master later."""
     tried: bool = False
     """Its last event was ``+try-failover``: the vote that follows is for itself."""
     down_since: float | None = None

@@ -1,11 +1,11 @@
 """
 Transcripts: what operators have of what Sentinels said, read into `Said`.
 
-What enters is the text of a file: redis-cli's PSUBSCRIBE on a terminal or through a pipe, recorded
-lines of JSON, or our own event lines, mixed with prompts, banners and whatever people write around
-them. What leaves is every event in it, with the line where it stands. What cannot be read is
-counted, with its line; nothing ever raises. `merge` makes one stream of the files of several
-Sentinels.
+What enters is the text of a file: redis-cli's PSUBSCRIBE on a terminal, through a pipe, or with --csv
+or --json, messages that a program printed, recorded lines of JSON, or our own event lines, mixed with
+prompts, banners, prefixes of containers and whatever people write around them. What leaves is every
+event in it, with the line where it stands. What cannot be read is counted, with its line; nothing
+ever raises. `merge` makes one stream of the files of several Sentinels.
 """
 
 from __future__ import annotations
@@ -18,13 +18,20 @@ from typing import Final, Literal, TypeAlias
 
 from .events import Unrecognised
 from .grammar import parse_event
+from .hello import HELLO_CHANNEL
 from .transcript_lines import (
     CHANNEL,
     LINE_MAX,
+    MESSAGES,
+    Dressed,
     Published,
+    Value,
+    is_log_line,
     read_element,
     read_json,
     read_prompt,
+    read_reply,
+    undress,
 )
 
 __all__ = [
@@ -44,9 +51,10 @@ SKIPS_KEPT: Final = 20
 JOINED_LINES: Final = 8
 """Lines over which one payload may go in the piped form, when a name holds line feeds."""
 
-Form: TypeAlias = Literal["tty", "raw", "jsonl", "none"]
+Form: TypeAlias = Literal["tty", "raw", "reply", "jsonl", "none"]
 """
-redis-cli on a terminal, redis-cli through a pipe, lines of JSON; none where no event was found.
+redis-cli on a terminal, redis-cli through a pipe, one reply a line, recorded lines of JSON; none where no event was
+found.
 """
 
 
@@ -57,7 +65,7 @@ class Said:
     sentinel: str
     """``host:port`` where the file says so; otherwise the name under which it was read."""
     time: float | None
-    """Seconds since 1970; None in everything that redis-cli shows."""
+    """Seconds since 1970; None in what redis-cli shows, unless a clock stands in front of its lines."""
     channel: str
     payload: str
     """Bytes that are no UTF-8 are kept by surrogateescape."""
@@ -94,7 +102,7 @@ class Transcript:
     @property
     def sessions(self) -> int:
         """How many subscriptions of the file heard something."""
-        return self.said[-1].session if self.said else 0
+        return max((said.session for said in self.said), default=0)
 
     @property
     def sentinels(self) -> tuple[str, ...]:
@@ -112,14 +120,28 @@ def read_transcript(text: str | bytes, name: str) -> Transcript:
 
     Returns:
         The transcript. A prompt such as ``10.0.0.1:26379>`` and the options of a command line that
-        starts redis-cli name the Sentinel of what follows; lines of JSON name their own.
+        starts redis-cli name the Sentinel of what follows, and so does the container in front of a
+        line; lines of JSON name their own. Containers whose lines alternate are read each by itself.
     """
     content = text if isinstance(text, str) else text.decode("utf-8", "surrogateescape")
+    sources: dict[str | None, list[tuple[int, Dressed]]] = defaultdict(list)
     # Not splitlines(): it also cuts at characters that may stand in a payload.
-    reader = _Reader(content.removeprefix("\ufeff").split("\n"), name)
-    reader.read()
-    form: Form = reader.forms.most_common(1)[0][0] if reader.forms else "none"
-    return Transcript(name, tuple(reader.said), reader.skipped, form, tuple(reader.skips))
+    for number, line in enumerate(content.removeprefix("\ufeff").split("\n"), 1):
+        dressed = undress(line)
+        sources[dressed.source].append((number, dressed))
+    forms, said, skips, skipped, sessions = Counter[Form](), list[Said](), list[Skipped](), 0, 0
+    for source, lines in sources.items():
+        reader = _Reader(lines, source or name)
+        reader.read()
+        said += [replace(one, session=one.session + sessions) for one in reader.said] if sessions else reader.said
+        sessions += reader.session
+        forms += reader.forms
+        skipped += reader.skipped
+        skips += reader.skips
+    form: Form = forms.most_common(1)[0][0] if forms else "none"
+    said.sort(key=lambda one: one.line)
+    skips.sort(key=lambda skip: skip.line)
+    return Transcript(name, tuple(said), skipped, form, tuple(skips[:SKIPS_KEPT]))
 
 
 def merge(transcripts: Sequence[Transcript]) -> list[Said]:
@@ -155,12 +177,12 @@ def merge(transcripts: Sequence[Transcript]) -> list[Said]:
 
 
 def _told_apart(transcripts: Sequence[Transcript]) -> list[tuple[Said, ...]]:
-    terminals = [each for each in transcripts if each.form in ("tty", "raw")]
+    terminals = [each for each in transcripts if each.form not in ("jsonl", "none")]
     claims = Counter(name for each in terminals for name in each.sentinels if _is_loopback(name))
     shared = {name for name, claimed in claims.items() if claimed > 1}
     return [
         tuple(replace(said, sentinel=each.name) if said.sentinel in shared else said for said in each.said)
-        if each.form in ("tty", "raw")
+        if each.form not in ("jsonl", "none")
         else each.said
         for each in transcripts
     ]
@@ -190,14 +212,15 @@ def _is_not_leaders(piece: list[Said]) -> bool:
 
 
 class _Reader:
-    """Walks over the lines; each step takes at least one."""
+    """Walks over the lines of one source; each step takes at least one."""
 
-    FRAMES: Final = {"pmessage": 4, "message": 3, "psubscribe": 3, "subscribe": 3}
     RAW_HEAD: Final = re.compile(r"([ \t>|]*)(p?message|p?subscribe)\r?")
+    NOTE: Final = re.compile(r"[ \t>|]*(#|//).*", re.DOTALL)
 
-    def __init__(self, lines: list[str], name: str) -> None:
-        self.lines = lines
-        self.name = name
+    def __init__(self, lines: Sequence[tuple[int, Dressed]], name: str) -> None:
+        self.numbers = [number for number, _ in lines]
+        self.times = [line.time for _, line in lines]
+        self.lines = [line.text for _, line in lines]
         self.sentinel = name
         self.at = 0
         self.session = 0
@@ -214,6 +237,9 @@ class _Reader:
     def _step(self, line: str) -> None:
         if len(line) > LINE_MAX:
             self._skip(self.at, f"a line of {len(line)} characters")
+            self.at += 1
+        elif reply := read_reply(line):
+            self._close_frame("reply", self.at, MESSAGES[str(reply[0])], list(reply))
             self.at += 1
         elif (bare := line.lstrip(" \t>|")).startswith("{"):
             self._take_json(read_json(bare))
@@ -241,10 +267,12 @@ class _Reader:
                 # What was heard stands right behind the prompt: the next step reads it as a line.
                 self.lines[self.at] = prompt.rest
                 return
+        elif is_log_line(line):
+            self._skip(self.at, "a line of a Sentinel's log file: replay reads what its subscribers get")
         self.at += 1
 
-    def _take_frame(self, place: int, value: str | int | None) -> None:
-        size = self.FRAMES.get(value, 0) if isinstance(value, str) and place == 1 else 0
+    def _take_frame(self, place: int, value: Value) -> None:
+        size = MESSAGES.get(value, 0) if isinstance(value, str) else 0
         if not size:
             # An element of another reply, unless a frame has lost its beginning.
             if place > 1 and isinstance(value, str) and CHANNEL.fullmatch(value):
@@ -254,25 +282,30 @@ class _Reader:
         start, values = self.at, [value]
         self.at += 1
         while len(values) < size:
-            self._pass_blank()
+            self._pass_notes()
             element = read_element(self.lines[self.at]) if self.at < len(self.lines) else None
-            if element is None or element[0] != len(values) + 1:
+            if element is None or element[0] != place + len(values):
                 break
             values.append(element[1])
             self.at += 1
-        self._close_frame(start, size, values)
+        # Editors number a list through, so a frame may begin at any place; then its channel must show that it is one.
+        channel = values[size - 2] if len(values) >= size - 1 else None
+        if place == 1 or (isinstance(channel, str) and CHANNEL.fullmatch(channel)):
+            self._close_frame("tty", start, size, values)
 
-    def _pass_blank(self) -> None:
-        while self.at < len(self.lines) and not self.lines[self.at].strip(" \t\r>|"):
+    def _pass_notes(self) -> None:
+        while self.at < len(self.lines) and (
+            not self.lines[self.at].strip(" \t\r>|") or self.NOTE.fullmatch(self.lines[self.at])
+        ):
             self.at += 1
 
-    def _close_frame(self, start: int, size: int, values: list[str | int | None]) -> None:
+    def _close_frame(self, form: Form, start: int, size: int, values: list[Value]) -> None:
         if values[0] in ("psubscribe", "subscribe"):
             self._confirm(values[-1] == 1)
             return
         match values[-2:]:
             case [str(channel), str(payload)] if len(values) == size:
-                self._hear("tty", start, self.sentinel, None, channel, payload)
+                self._hear(form, start, self.sentinel, None, channel, payload)
             case _:
                 self._skip(start, "a message that is cut short")
 
@@ -283,12 +316,12 @@ class _Reader:
             self._confirm(bool(is_confirmation) and count == "1")
             self.at += 3 if is_confirmation else 1
             return
-        place = self.FRAMES[kind] - 1
+        place = MESSAGES[kind] - 1
         channel, payload = self._raw_line(place - 1, prefix), self._raw_line(place, prefix)
         if channel is None or not CHANNEL.fullmatch(channel):
             self._skip(self.at, f"{kind!r} is not followed by a channel")
             self.at += 1
-        elif payload is None or payload in self.FRAMES or (payload == "" and self._is_last(place)):
+        elif payload is None or payload in MESSAGES or (payload == "" and self._is_last(place)):
             self._skip(self.at, "a message that is cut short")
             self.at += place
         else:
@@ -301,10 +334,10 @@ class _Reader:
         # says nothing by itself is tried together with the lines after it.
         whole = payload
         for more in range(JOINED_LINES):
-            if not isinstance(parse_event(channel, whole), Unrecognised):
+            if channel == HELLO_CHANNEL or not isinstance(parse_event(channel, whole), Unrecognised):
                 return whole, more + 1
             line = self._raw_line(place + more + 1, prefix)
-            if line is None or line in self.FRAMES:
+            if line is None or line in MESSAGES:
                 break
             whole = f"{whole}\n{line}"
         return payload, 1
@@ -327,9 +360,10 @@ class _Reader:
         self.session += self.starting
         self.starting = False
         self.forms[form] += 1
-        self.said.append(Said(sentinel, time, channel, payload, at + 1, self.session))
+        when = self.times[at] if time is None else time
+        self.said.append(Said(sentinel, when, channel, payload, self.numbers[at], self.session))
 
     def _skip(self, at: int, reason: str) -> None:
         self.skipped += 1
         if len(self.skips) < SKIPS_KEPT:
-            self.skips.append(Skipped(at + 1, reason))
+            self.skips.append(Skipped(self.numbers[at], reason))

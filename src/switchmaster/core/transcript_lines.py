@@ -11,21 +11,28 @@ import json
 import re
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
+from .hello import HELLO_CHANNEL
 from .model import Address
 
 __all__ = [
     "CHANNEL",
     "LINE_MAX",
+    "MESSAGES",
+    "Dressed",
     "Element",
     "Prompt",
     "Published",
+    "Value",
     "encoded",
+    "is_log_line",
     "read_element",
     "read_json",
     "read_prompt",
+    "read_reply",
     "read_time",
+    "undress",
 ]
 
 LINE_MAX: Final = 64 * 1024
@@ -33,18 +40,30 @@ LINE_MAX: Final = 64 * 1024
 Characters of a line; a payload has 1023 bytes at most, so a longer line is no part of a transcript.
 """
 
-CHANNEL: Final = re.compile(r"[+-][a-z-]{1,64}")
-"""The look of every channel that Sentinel publishes on."""
+CHANNEL: Final = re.compile(rf"[+-][a-z-]{{1,64}}|{HELLO_CHANNEL}")
+"""The look of every channel that Sentinel publishes on; the hello goes to the data nodes."""
 
-Element: TypeAlias = tuple[int, str | int | None]
-"""The place of an element in its frame, and the text or integer there; None for anything else."""
+MESSAGES: Final = {"pmessage": 4, "message": 3, "psubscribe": 3, "subscribe": 3}
+"""The first element of what a subscriber gets, and how many elements it has."""
+
+Value: TypeAlias = str | int | None
+"""The text or integer of an element; None for anything else."""
+
+Element: TypeAlias = tuple[int, Value]
+"""The place of an element in its frame, and what stands there."""
 
 _PREFIX: Final = r"[\s>|]*"
 """What stands before a line that was quoted in Markdown or indented."""
 
-_ELEMENT: Final = re.compile(_PREFIX + r"([0-9]{1,4})[)>] (.*)", re.DOTALL)
-_QUOTED: Final = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"\s*', re.DOTALL)
-_INTEGER: Final = re.compile(rb"\(integer\) (-?[0-9]{1,19})\s*")
+# Markdown renders "1)" as "1.", and word processors replace blanks and quotation marks.
+_ELEMENT: Final = re.compile(_PREFIX + r"([0-9]{1,5})[).>][ \t\xa0]+(.*)", re.DOTALL)
+# redis-cli escapes quotation marks, so the next one ends the value; what follows is a note of whoever pasted it.
+_QUOTED: Final = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
+_CURLY: Final = re.compile("[\u201c\u201d]([^\u201c\u201d]*)[\u201c\u201d]")
+_INTEGER: Final = re.compile(rb"\(integer\) (-?[0-9]{1,19})(?!\S)")
+_CELL: Final = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"|(-?[0-9]{1,19})|NULL', re.DOTALL)
+_QUOTES: Final = r"""'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*\""""
+_PAIR: Final = re.compile(rf"\s*({_QUOTES})\s*:\s*(?:b?({_QUOTES})|(-?[0-9]{{1,19}})|None)\s*([,}}])", re.DOTALL)
 _ESCAPE: Final = re.compile(rb"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPED: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
 _CONTROL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -59,6 +78,21 @@ _URL: Final = re.compile(r"(?:redis|valkey)s?://(?:.*@)?(?:\[([^\]]+)\]|([^:/@]+
 _TIME: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?"
     r"(?:Z|([+-])([0-9]{2}):?([0-9]{2}))"
+)
+
+_COLOUR: Final = r"(?:\x1b\[[0-9;]*m)*"
+_CONTAINER: Final = re.compile(
+    rf"{_COLOUR}(?:([A-Za-z0-9][\w.-]{{0,127}}){_COLOUR}[ \t]{{1,64}}\|{_COLOUR} ?{_COLOUR}"
+    r"|\[pod/([\w./-]{1,255})\] )"
+)
+"""docker compose: ``name-1  | ``; kubectl logs --prefix: ``[pod/name/container] ``."""
+_STAMP: Final = re.compile(
+    r"\[?((?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]|[A-Z][a-z]{2} [ 0-9][0-9] )?[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
+    r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?)\]?[ \t]+(?=\S)"
+)
+"""``docker logs -t``, ``kubectl logs --timestamps``, ``ts``: a date or none, a zone or none."""
+_LOG_LINE: Final = re.compile(
+    r"[0-9]{1,9}:[XSMC] [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:.]{8,12} [.#*-] [+-][a-z-]{1,64}(?: .*)?", re.DOTALL
 )
 
 _EARLIEST: Final = -62_135_596_800
@@ -88,13 +122,48 @@ class Published:
     payload: str
 
 
+class Dressed(NamedTuple):
+    """A line, parted from what a container runtime or a clock put in front of it."""
+
+    source: str | None
+    """The container or pod that wrote it; None where none is named."""
+    time: float | None
+    """Seconds since 1970; None where no time stands there, or one without a zone."""
+    text: str
+
+
+def undress(line: str) -> Dressed:
+    """
+    Part a line from the prefix that ``docker compose logs``, ``kubectl logs --prefix`` or a clock put in front of it.
+
+    Args:
+        line: such as ``s1-1  | 2026-11-23T03:00:00.123Z pmessage``.
+
+    Returns:
+        The prefix's parts, and the line as it was written; the line itself where it has no such prefix.
+    """
+    if line[:1] in ("", "{", "+", "*") or len(line) > LINE_MAX:
+        return Dressed(None, None, line)
+    source, time = None, None
+    if match := _CONTAINER.match(line):
+        source, line = match[1] or match[2], line[match.end() :]
+    if match := _STAMP.match(line):
+        time, line = read_time(match[1].replace(",", ".")), line[match.end() :]
+    return Dressed(source, time, line)
+
+
+def is_log_line(line: str) -> bool:
+    """Tell whether this is an event in a Sentinel's own log file, which is another source than its subscribers."""
+    return _LOG_LINE.fullmatch(line.strip()) is not None
+
+
 def read_element(line: str) -> Element | None:
     """
     Read one element of a reply as redis-cli shows it on a terminal.
 
     Args:
-        line: such as ``3) "+sdown"`` or ``3) (integer) 1``, maybe indented, quoted or after a
-            carriage return.
+        line: such as ``3) "+sdown"`` or ``3) (integer) 1``, maybe indented, quoted, after a
+            carriage return, or with a note behind it.
 
     Returns:
         Its place, and its text with redis-cli's quoting undone, its integer, or None for a value
@@ -108,11 +177,35 @@ def read_element(line: str) -> Element | None:
     if match is None:
         return None
     place, value = int(match[1]), encoded(match[2])
-    if integer := _INTEGER.fullmatch(value):
+    if integer := _INTEGER.match(value):
         return place, int(integer[1])
-    if quoted := _QUOTED.fullmatch(value):
-        return place, _ESCAPE.sub(_unescape, quoted[1]).decode("utf-8", "surrogateescape")
+    if quoted := _QUOTED.match(value):
+        return place, _unquoted(quoted[1])
+    if curly := _CURLY.match(match[2]):
+        return place, curly[1]
     return place, None
+
+
+def read_reply(line: str) -> tuple[Value, ...] | None:
+    """
+    Read a subscriber's message that stands whole on one line.
+
+    Args:
+        line: one of ``"pmessage","*","+sdown","..."`` (redis-cli --csv), ``["pmessage","*","+sdown","..."]``
+            (redis-cli --json), ``{"type": "pmessage", "channel": ..., "data": ...}``, or the same as Python prints a
+            dictionary (what redis-py's get_message() returns).
+
+    Returns:
+        Its elements, the first of which is a key of `MESSAGES`; None where the line has another look.
+    """
+    bare = line.strip(" \t\r>|")
+    opening = bare[:1]
+    if opening not in ('"', "[", "{") or len(line) > LINE_MAX or not ("message" in bare or "subscribe" in bare):
+        return None
+    values = _csv_cells(bare) if opening == '"' else _dumped(bare)
+    if not values or not isinstance(values[0], str) or values[0] not in MESSAGES:
+        return None
+    return values
 
 
 def read_prompt(line: str) -> Prompt | None:
@@ -156,7 +249,7 @@ def read_json(line: str) -> Published | str | None:
     channel, payload, sentinel = (found.get(key) for key in ("channel", "payload", "sentinel"))
     if not isinstance(channel, str) or not isinstance(payload, str):
         return "a JSON object without the text of a channel and a payload"
-    if "node" in found:
+    if "node" in found and channel != HELLO_CHANNEL:
         return "published by a data node, not by a Sentinel"
     named = sentinel if isinstance(sentinel, str) and sentinel else None
     return Published(named, _seconds(found.get("ts", found.get("time"))), channel, payload)
@@ -195,6 +288,46 @@ def _as_seen(line: str) -> str:
     # redis-cli from 7.2 on clears its prompt with a carriage return and ESC [K, and `script` keeps
     # both. What comes from the network is quoted, so neither is ever a part of it.
     return _CONTROL.sub("", line.rstrip("\r\n")).rpartition("\r")[2]
+
+
+def _unquoted(text: bytes) -> str:
+    return _ESCAPE.sub(_unescape, text).decode("utf-8", "surrogateescape")
+
+
+def _csv_cells(line: str) -> tuple[Value, ...]:
+    content, at, cells = encoded(line), 0, list[Value]()
+    while (match := _CELL.match(content, at)) and len(cells) < max(MESSAGES.values()):
+        cells.append(int(match[2]) if match[2] else None if match[1] is None else _unquoted(match[1]))
+        at = match.end() + 1
+        if content[match.end() : at] != b",":
+            break
+    return tuple(cells)
+
+
+def _dumped(line: str) -> tuple[Value, ...] | None:
+    """Read an array or a dictionary, of JSON or of Python."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = _python_pairs(line)
+    if isinstance(found, dict):
+        pattern = ("pattern",) if found.get("type") == "pmessage" else ()
+        found = [found[key] for key in ("type", *pattern, "channel", "data") if key in found]
+    if not isinstance(found, list):
+        return None
+    return tuple(value if isinstance(value, str | int) else None for value in found)
+
+
+def _python_pairs(line: str) -> dict[str, Value]:
+    # A dictionary of texts, bytes, integers and None is all that redis-py returns; nothing is evaluated.
+    pairs, at = dict[str, Value](), 1
+    while match := _PAIR.match(line, at):
+        value = None if match[2] is None else _unquoted(encoded(match[2][1:-1]))
+        pairs[match[1][1:-1]] = int(match[3]) if match[3] else value
+        if match[4] == "}":
+            return pairs
+        at = match.end()
+    return {}
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:

@@ -33,8 +33,9 @@ from .events import (
 )
 from .facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
 from .failover import FailoverKind
+from .hello import Hello
 from .meaning import JUDGES
-from .model import LIMITS, Address, Grade, RunId, SentinelName, Wall
+from .model import LIMITS, Address, Grade, RunId, SentinelName, Via, Wall
 from .roster import Roster, Sentinel
 from .state import master_state
 from .topology import MasterState, SentinelState, Topology
@@ -46,6 +47,9 @@ ASK_ALL_EVERY: Final = 1.0
 
 _TRIES = 4_096
 """Tries that are remembered to tell whose vote a vote is; the oldest go first."""
+
+_ELECTION = 10.0
+"""Seconds that an election lasts at most (``SENTINEL_ELECTION_TIMEOUT`` in sentinel.c)."""
 
 _SEARCHED = 16
 """Open attempts that a vote for an unknown Sentinel is compared with."""
@@ -168,6 +172,27 @@ class Watch:
             self._condition(sentinel, fact, now, wall)
         else:
             self._event(sentinel, fact, now, wall)
+
+    def greeted(self, hello: Hello, now: float, wall: Wall = None) -> None:
+        """
+        Take a hello that a data node published, as a replay has it: the same pair that its Sentinel would answer.
+
+        Args:
+            hello: what it says.
+            now: monotonic seconds.
+            wall: seconds since 1970; None where there is none.
+        """
+        self._topology = None
+        master = self._master(hello.master, now, wall)
+        if master is None:
+            return
+        name = SentinelName(str(hello.sentinel))
+        self._roster.sentinel(name)
+        self._roster.learn(hello.run_id, name)
+        master.belief.answered(name, hello.address, hello.config_epoch, now, wall, Via.HELLO)
+        if not master.belief.established:
+            master.belief.establish(now)
+        self._settle(hello.master, master)
 
     def tick(self, now: float, wall: Wall = None) -> None:
         """Let time pass: decide what has waited long enough, give up what nobody speaks of."""
@@ -399,7 +424,8 @@ class Watch:
         if isinstance(event, (InstanceEvent, SwitchedMaster)):
             self._master_event(sentinel, event, now, wall)
         elif isinstance(event, NewEpoch):
-            sentinel.epoch = event.epoch
+            sentinel.epoch, sentinel.unmatched = event.epoch, None
+            sentinel.epochs += 1
         elif isinstance(event, Voted):
             self._vote(sentinel, event, tried, now, wall)
         elif isinstance(event, Tilt):
@@ -428,13 +454,27 @@ class Watch:
         if tried:
             self._roster.learn(event.run_id, sentinel.name)
             self._correct_try(sentinel, event.epoch)
+        sentinel.unmatched = None if self._count_vote(sentinel, event, now, wall) else (event, now, wall)
+
+    def _count_vote(self, sentinel: Sentinel, event: Voted, now: float, wall: Wall) -> bool:
+        """Put a vote into the attempt that it belongs to; say whether there is one."""
         voted_for = self._roster.named(event.run_id)
         tried_for = None if voted_for is None else self._tries.get((voted_for, event.epoch))
         names = sorted(self._open) if tried_for is None else [tried_for]
         for name in names[:_SEARCHED]:
             master = self._masters[name]
             if master.attempts.vote(sentinel.name, event, voted_for, len(self._open) == 1, now, wall):
-                return self._settle(name, master)
+                self._settle(name, master)
+                return True
+        return False
+
+    def _match_vote(self, sentinel: Sentinel, name: str, now: float) -> None:
+        """Put a Sentinel's earlier vote into the failover that has begun since: it votes even before it suspects."""
+        if sentinel.unmatched is None or self._open != {name}:
+            return
+        (vote, at, wall), sentinel.unmatched = sentinel.unmatched, None
+        if now <= at + _ELECTION:
+            self._count_vote(sentinel, vote, at, wall)
 
     def _master_event(self, sentinel: Sentinel, event: InstanceEvent | SwitchedMaster, now: float, wall: Wall) -> None:
         name = event.name if isinstance(event, SwitchedMaster) else event.instance.master
@@ -448,7 +488,10 @@ class Watch:
             self._hear_of(sentinel, event)
         if sentinel.tried:
             self._remember_try(sentinel, name)
-        attempt = master.attempts.observe(sentinel.name, event, sentinel.epoch, now, wall)
+        if event.channel not in ("+sdown", "+odown"):
+            self._match_vote(sentinel, name, now)
+        sole = self._sole_epoch(sentinel, name, event)
+        attempt = master.attempts.observe(sentinel.name, event, sentinel.epoch, now, wall, sole)
         judge = JUDGES.get(event.channel)
         if judge is not None:
             judge(belief, sentinel, event, attempt, now, wall)
@@ -464,6 +507,13 @@ class Watch:
             self._survey(name, master, now, wall)
         else:
             self._settle(name, master)
+
+    def _sole_epoch(self, sentinel: Sentinel, name: str, event: InstanceEvent | SwitchedMaster) -> int | None:
+        """Return the epoch of the switch that is announced, where it can be no other; who can be asked is asked."""
+        if not isinstance(event, SwitchedMaster):
+            return None
+        epochs, sentinel.epochs = sentinel.epochs, 0
+        return sentinel.epoch if epochs == 1 and not sentinel.can_ask and self._open <= {name} else None
 
     def _remember_try(self, sentinel: Sentinel, name: str) -> None:
         while len(self._tries) >= _TRIES:
@@ -523,6 +573,9 @@ class Watch:
     def _settle(self, name: str, master: _Master) -> None:
         """Hand out what this master has decided, and note whether it waits for something."""
         self._touch(master)
+        switch = master.belief.switch
+        if switch is not None and switch.epoch is not None and name in self._open:
+            master.attempts.name_epoch(switch.old, switch.new, switch.epoch)
         self._out += master.attempts.records()
         for decision in master.belief.decisions():
             self._out.append(decision)
