@@ -40,6 +40,9 @@ class World:
     def goes_ahead(self, phase: Phase) -> bool:
         return self.ahead
 
+    def may_pass(self, failure: Exception) -> bool:
+        return not isinstance(failure, PermissionError)
+
     def later(self, moment: float, current: Phase | Replicas) -> None:
         """Let the gate have another value at a moment."""
 
@@ -243,6 +246,51 @@ def test_without_a_wait_the_first_failure_is_the_error() -> None:
     with pytest.raises(ConnectionRefusedError):
         world.run(Limits(failover_wait=0.0))
     assert dials(world) == [A]
+
+
+class Misconfigured(World):
+    """A world whose nodes refuse for ever, each for a reason that no time mends."""
+
+    def do(self, effect: Effect) -> Exception | None:
+        failure = super().do(effect)
+        return PermissionError(str(failure)) if isinstance(failure, ConnectionRefusedError) else failure
+
+
+def test_failure_that_waiting_can_not_mend_is_the_error_at_once() -> None:
+    world = Misconfigured(OPEN_A)
+    world.up = set()
+    with pytest.raises(PermissionError):
+        world.run()
+    assert dials(world) == [A]
+    assert world.reach.waited == 0.0
+
+
+def test_reader_takes_another_replica_where_one_is_misconfigured_and_fails_at_once_where_all_are() -> None:
+    world = Misconfigured(ALL)
+    world.up = {C}
+    assert world.run(replicas=True) is ALL
+    assert dials(world) == [B, C]
+    world = Misconfigured(ALL)
+    world.up = set()
+    with pytest.raises(PermissionError):
+        world.run(replicas=True)
+    assert dials(world) == [B, C, A]
+
+
+def test_misconfigured_node_that_has_just_lost_its_mastership_is_no_error() -> None:
+    world = Misconfigured(FAILING, at=C)
+    world.up = {B}
+    world.later(100.4, OPEN_A)
+    refuse = world.do
+
+    def do(effect: Effect) -> Exception | None:
+        if effect == Dial(A, master=True):
+            world.current = OPEN_B
+        return refuse(effect)
+
+    world.do = do  # type: ignore[method-assign]
+    assert world.run() is OPEN_B
+    assert dials(world) == [A, B]
 
 
 def test_transaction_ends_where_the_master_changed() -> None:

@@ -217,12 +217,10 @@ class Connection(FollowingConnection, _Theirs):
                     if dialled is not None:
                         await self.connect_to(dialled)
                 whole = True
-            except library.refused:
-                raise
             except TimeoutError:
                 await self._hang_up()
                 return self._lost(library.timeout(f"Timeout connecting to server {address}"))
-            except library.passing as error:
+            except library.failures as error:
                 await self._hang_up()
                 return error
             finally:
@@ -307,8 +305,8 @@ class Connection(FollowingConnection, _Theirs):
         """Connect anew, which subscribes anew; return whether it succeeded within the reader's time."""
         try:
             await self._reach(self._limits_to_come_back(timeout))
-        except self._lines.library.unreachable:
-            if not self._may_be_silent():
+        except self._lines.library.unreachable as error:
+            if not self._may_be_silent() or not self.may_pass(error):
                 raise
             return False
         self._lost_at = None

@@ -8,6 +8,7 @@ value of the gate: one comparison, nothing else, is what following costs. Otherw
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -116,6 +117,8 @@ class FollowingConnection(_Theirs):
     """The greeting is over, and the library's callbacks set up what belongs to the new connection."""
     _lost_at: float | None = None
     """When a listener lost its connection, in monotonic seconds; None while it has one."""
+    _handled: BaseException | None = None
+    """The exception that the caller was handling when the plan began, which is no cause of what the plan ends with."""
     _attempts = 0
     """Attempts to connect since the last one that came through."""
 
@@ -161,6 +164,10 @@ class FollowingConnection(_Theirs):
     def crowded(self, usable: Sequence[Address]) -> bool:
         """Whether its replica bears much more than another."""
         return self._lines.crowded(self.target, usable)
+
+    def may_pass(self, failure: Exception) -> bool:
+        """Whether waiting may help after this failure; else the configuration is wrong, and the caller must know."""
+        return self._lines.library.may_pass(failure, self._handled)
 
     def _is_up(self) -> bool:
         raise NotImplementedError
@@ -270,6 +277,7 @@ class FollowingConnection(_Theirs):
         if self.at is None:
             lines.look_again()
         patient = self._gave_up is not self._view.current
+        self._handled = sys.exception()
         reach = Reach(self, self._view, limits, time.monotonic, lines.master, patient)
         try:
             yield reach
@@ -278,6 +286,7 @@ class FollowingConnection(_Theirs):
         except SwitchmasterError as error:
             raise lines.library.error(error) from error.__cause__
         finally:
+            self._handled = None
             if reach.ran_out:
                 self._gave_up = self._view.current
             if reach.waited or reach.ran_out:
@@ -417,8 +426,7 @@ class FollowingConnection(_Theirs):
 
     def _comes_back(self, error: Exception) -> bool:
         """Whether a listener that got this error comes back by itself."""
-        may = self._lines.limits.failover_wait > 0 and not isinstance(error, self._lines.library.refused)
-        return may and self._restores()
+        return self._lines.limits.failover_wait > 0 and self.may_pass(error) and self._restores()
 
     def _limits_to_come_back(self, timeout: Any) -> Limits:
         """

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import ssl
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from .. import errors
 
@@ -53,14 +54,34 @@ class Library:
         return (self.exceptions.TimeoutError, self.exceptions.ResponseError)
 
     @property
-    def passing(self) -> tuple[type[Exception], ...]:
-        """What may be better at the next attempt to reach a master."""
-        return (*self.unreachable, errors.StaleMaster)
+    def failures(self) -> tuple[type[Exception], ...]:
+        """What an attempt to connect may end with, `may_pass` or not."""
+        own = getattr(self.exceptions, f"{self.name.capitalize()}Error")
+        return (own, OSError, UnicodeError, errors.StaleMaster)
 
-    @property
-    def refused(self) -> tuple[type[Exception], ...]:
-        """What is a `unreachable` by inheritance alone: the server is there, and says no; trying again is no use."""
-        return (self.exceptions.AuthenticationError, self.exceptions.AuthorizationError)
+    def may_pass(self, failure: BaseException, handled: BaseException | None = None) -> bool:
+        """
+        Tell whether waiting may help after a failed attempt to connect.
+
+        It may where the node is away, busy or not the master (yet): refused, reset, timed out, LOADING, no answer to
+        its name. It does not where the configuration is wrong: a certificate or another TLS matter, a file that can't
+        be read, a login or a right that is refused, a database that does not exist, a peer that speaks something else.
+        A name that can't be resolved counts as away, because in Kubernetes names come and go with their servers.
+
+        Told by the classes of the library's errors, of which a server's reply decides, and of Python's own.
+
+        Args:
+            failure: what the attempt ended with.
+            handled: the exception that the caller was handling when the attempt began; it is no cause of this one.
+        """
+        if isinstance(failure, errors.StaleMaster):
+            return True
+        if isinstance(failure, (self.exceptions.AuthenticationError, self.exceptions.AuthorizationError)):
+            return False
+        if not isinstance(failure, self.unreachable):
+            return False
+        cause = _cause(failure, handled)
+        return isinstance(cause, _PASSING_TLS) or not isinstance(cause, _CONFIGURATION)
 
     def lost(self, sentence: str) -> Exception:
         """Return the library's ConnectionError."""
@@ -78,6 +99,28 @@ class Library:
         """Return one of our errors as one of the library's too."""
         kind = self.raised.get(type(error))
         return error if kind is None else kind(*error.args)
+
+
+_CONFIGURATION: Final = (
+    ssl.SSLError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, UnicodeError,
+)  # fmt: skip
+"""What no time mends. A file can be that of a certificate only, a `UnicodeError` a host's name that cannot be one."""
+_PASSING_TLS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""The peer went away in the midst of the handshake, as one does that is killed."""
+_DEPTH: Final = 8
+"""Errors that are looked through, from the library's own to the one of Python that it was made from."""
+
+
+def _cause(failure: BaseException, handled: BaseException | None) -> BaseException:
+    """Return the error of Python from which the library made its own; the library's where there is none."""
+    found: BaseException | None = failure
+    for _ in range(_DEPTH):
+        if found is None or found is handled:
+            break
+        if isinstance(found, (OSError, UnicodeError)):
+            return found
+        found = found.__context__ if found.__cause__ in (None, found) else found.__cause__
+    return failure
 
 
 def _made(kind: type[Exception], sentence: str) -> Exception:

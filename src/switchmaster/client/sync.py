@@ -232,9 +232,7 @@ class Connection(FollowingConnection, _Theirs):
             if dialled is not None:
                 self.connect_to(dialled)
             whole = True
-        except library.refused:
-            raise
-        except library.passing as error:
+        except library.failures as error:
             self._hang_up()
             return error
         finally:
@@ -324,8 +322,8 @@ class Connection(FollowingConnection, _Theirs):
         """Connect anew, which subscribes anew; return whether it succeeded within the reader's time."""
         try:
             self._reach(self._limits_to_come_back(timeout))
-        except self._lines.library.unreachable:
-            if not self._may_be_silent():
+        except self._lines.library.unreachable as error:
+            if not self._may_be_silent() or not self.may_pass(error):
                 raise
             return False
         self._lost_at = None

@@ -55,6 +55,9 @@ class Line(Protocol):
     def goes_ahead(self, phase: Phase) -> bool:
         """Whether this connection is the one that may go to `Phase.next` before the belief has moved."""
 
+    def may_pass(self, failure: Exception) -> bool:
+        """Whether waiting may help after this failure of a `Dial`; else the configuration is wrong."""
+
     def order(self, usable: Sequence[Address]) -> Sequence[Address]:
         """Return these replicas with the least used first."""
 
@@ -255,11 +258,13 @@ class Reach:
         return self._started + self._patience - self._clock()
 
     def _fail(self, seen: Phase | Replicas, failure: Exception, what: str) -> Step:
-        """Pause before the next attempt, unless there are news or the time is up."""
+        """Pause before the next attempt, unless there are news, the time is up, or waiting can't help."""
         left = self._left
         if self._news(seen) and not self._late:
             self._late = left <= 0
             return
+        if not self._line.may_pass(failure):
+            raise failure
         if left <= 0:
             if self._patience > 0:
                 self.ran_out = True
