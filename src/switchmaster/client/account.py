@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from ..core.decisions import Switch
 from ..core.model import Address
+from ..net.threads import RLock
 from .options import Hook
 
 __all__ = ["Account", "Counters"]
@@ -24,6 +24,8 @@ class Counters:
     """Changes of a master's address that connections were sent to follow."""
     connections_cut: int = 0
     """Connections that were shut down from outside because commands must not go there any more."""
+    cut_errors: int = 0
+    """Connections that should have been shut down and could not be."""
     commands_held: int = 0
     """Commands, pipelines and connection attempts that waited for a failover before anything was sent."""
     held_seconds: float = 0.0
@@ -51,7 +53,7 @@ class Account:
     def __init__(self, hook: Hook | None = None) -> None:
         self.hook = hook
         self._counters = Counters()
-        self._lock = threading.RLock()  # see `Shared`: garbage is collected under it too
+        self._lock = RLock()  # see `Shared`: garbage is collected under it too
         self._said: set[str] = set()
         self._switches: dict[str, Switch] = {}
         """The last switch of each master."""
@@ -74,6 +76,14 @@ class Account:
         """Count connections that were shut down."""
         self._add("connections_cut", connections)
         self._tell("on_cut", master, address, connections)
+
+    def cut_failed(self, master: str, address: Address, error: Exception) -> None:
+        """Count a connection that could not be shut down."""
+        self._add("cut_errors")
+        self.say_once(
+            f"a connection to {address} that {master!r} has left could not be cut ({error!r}): who waits for an answer "
+            "there waits until its own timeout"
+        )
 
     def held(self, master: str, seconds: float, ran_out: bool) -> None:
         """Count a command that waited before it was sent, or in vain."""
@@ -104,7 +114,7 @@ class Account:
 
     def renew(self) -> None:
         """Begin anew in a forked child: the lock may be held for ever by a thread of the parent's."""
-        self._lock = threading.RLock()
+        self._lock = RLock()
 
     def _add(self, name: str, count: int = 1) -> None:
         with self._lock:

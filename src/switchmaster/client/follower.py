@@ -8,7 +8,6 @@ nothing is missed by coming late.
 
 from __future__ import annotations
 
-import threading
 import weakref
 from typing import Protocol
 
@@ -16,6 +15,7 @@ from ..core.decisions import Switch
 from ..core.gate import NO_REPLICAS, UNKNOWN, Phase, Replicas, Standing, phase_of, replicas_of
 from ..core.location import Located
 from ..core.topology import MasterState
+from ..net.threads import RLock
 from .view import View
 
 __all__ = ["Follower", "Settling"]
@@ -53,7 +53,7 @@ class Follower:
         self._state: MasterState | None = None
         self._switches: list[Switch] = []
         self._pools: weakref.WeakSet[Settling] = weakref.WeakSet()
-        self._lock = threading.RLock()  # see `Shared`: garbage is collected under it too
+        self._lock = RLock()  # see `Shared`: garbage is collected under it too
 
     def __repr__(self) -> str:
         phase = self.phases.current
@@ -113,7 +113,7 @@ class Follower:
 
     def renew(self) -> None:
         """Begin anew in a forked child, where no thread of the parent's goes on."""
-        self._lock = threading.RLock()
+        self._lock = RLock()
         for pool in self._all():
             pool.renew()
         self.phases.renew()

@@ -8,7 +8,6 @@ connection is added before it dials, and looks at the gate after that: so either
 from __future__ import annotations
 
 import random
-import threading
 import time
 import weakref
 from collections import Counter
@@ -21,6 +20,7 @@ from ..core.gate import NO_REPLICAS, Phase, Replicas, Standing
 from ..core.model import Address
 from ..errors import StaleMaster
 from ..net.dial import map_address
+from ..net.threads import RLock
 from .account import Account
 from .follower import Follower
 from .library import Library
@@ -86,7 +86,7 @@ class Lines:
         self._members: weakref.WeakSet[Member] = weakref.WeakSet()
         self._ahead_in: Phase | None = None
         """The phase in which a connection has gone ahead."""
-        self._lock = threading.RLock()  # see `Shared`: garbage is collected under it too
+        self._lock = RLock()  # see `Shared`: garbage is collected under it too
         self.follower.add(self)
 
     # -- who ----------------------------------------------------------------------------------------
@@ -282,7 +282,7 @@ class Lines:
 
     def renew(self) -> None:
         """Begin anew in a forked child: its connections are the parent's."""
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._members = weakref.WeakSet()
         self.account.renew()
 
@@ -302,8 +302,14 @@ class Lines:
         cut: Counter[Address] = Counter()
         for member in members:
             address = member.target
-            if address is not None:
+            if address is None:
+                continue
+            try:
                 member.cut()
+            except Exception as error:
+                # Of a kind that we do not know, perhaps: the others are cut all the same.
+                self.account.cut_failed(self.master, address, error)
+            else:
                 cut[address] += 1
         for address, count in cut.items():
             self.account.cut(self.master, address, count)

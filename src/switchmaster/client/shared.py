@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import threading
 import time
 import weakref
 from collections import deque
@@ -27,6 +26,7 @@ from ..core.topology import MasterState
 from ..errors import NoSentinelReachable, SwitchmasterError, UnknownMaster, WatcherClosed
 from ..net.locate import Location
 from ..net.sync import Watcher
+from ..net.threads import RLock
 from .follower import Follower
 from .settings import Settings
 from .view import View
@@ -70,7 +70,7 @@ class Shared:
         self.hearing = False
         """Whether at least one Sentinel is heard now."""
         # Reentrant: the garbage collector may end a lease while its own thread holds the lock; see `_release` too.
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._watcher: Watcher | None = None
         self._followers: dict[str, Follower] = {}
         self._leases = 0
@@ -339,7 +339,7 @@ class Shared:
 
     def _renew(self) -> None:
         """Begin anew in a forked child."""
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self.turns.renew()
         watcher, self._watcher = self._watcher, None
         for follower in self._followers.values():
@@ -405,11 +405,11 @@ def share(settings: Settings) -> Shared:
 
 class _Registry:
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self.shared: weakref.WeakValueDictionary[Settings, Shared] = weakref.WeakValueDictionary()
 
     def renew(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = RLock()
         for shared in list(self.shared.values()):
             shared._renew()
 

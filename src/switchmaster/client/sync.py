@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import socket
 import threading
 import time
 import weakref
@@ -21,6 +20,7 @@ from ..core.gate import Limits
 from ..core.model import Address
 from ..core.reach import Ask, Dial, Effect, HangUp, Wait
 from ..errors import SwitchmasterError
+from ..net.threads import lock, me, shut_down
 from .connection import COMEBACKS, MARKS, FollowingConnection
 from .library import Library
 from .lines import Lines
@@ -46,10 +46,10 @@ class Connection(FollowingConnection, _Theirs):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._follow(self.connection_pool.connection_pool_ref().lines)
-        self._turn = threading.Lock()
+        self._turn = lock()
 
     def _me(self) -> object:
-        return threading.get_ident()
+        return me()
 
     def _is_up(self) -> bool:
         return self._sock is not None
@@ -172,13 +172,12 @@ class Connection(FollowingConnection, _Theirs):
     # -- following ----------------------------------------------------------------------------------
 
     def cut(self) -> None:
-        """Shut the socket down under whoever waits for it; from any thread."""
+        """Shut the socket down under the thread or greenlet that waits for it; from any thread."""
         self._cut = True
         opened = self._sock
         if opened is not None:
             with contextlib.suppress(OSError):
-                # Of the plain socket: that of TLS would take its own state apart under the thread that reads.
-                socket.socket.shutdown(opened, socket.SHUT_RDWR)
+                shut_down(opened)
 
     def _reach(self, limits: Limits | None = None) -> None:
         with self._reaching(limits) as reach:
@@ -205,16 +204,16 @@ class Connection(FollowingConnection, _Theirs):
         return None
 
     def _dial(self, address: Any, master: bool) -> Exception | None:
-        lock = self._turn
-        turn = _Turn(lock)
+        held = self._turn
+        turn = _Turn(held)
         try:
             # Acquired and noted in one step of the interpreter: an interrupt comes before both or after both.
-            for turn.held in map(lock.acquire, (True,)):
+            for turn.held in map(held.acquire, (True,)):
                 return self._dial_in_turn(address, master, turn)
         finally:
             if turn.held:
                 turn.held = False
-                lock.release()
+                held.release()
         return None
 
     def _dial_in_turn(self, address: Any, master: bool, turn: _Turn) -> Exception | None:
@@ -348,7 +347,7 @@ class _Turn:
 
     __slots__ = ("held", "lock")
 
-    def __init__(self, lock: threading.Lock) -> None:
+    def __init__(self, lock: Any) -> None:
         self.lock = lock
         self.held: object = False
 

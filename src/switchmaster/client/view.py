@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import time
 from typing import Generic, TypeVar
+
+from ..net.threads import Condition
 
 __all__ = ["View"]
 
@@ -31,7 +32,7 @@ class View(Generic[V]):
     def __init__(self, current: V) -> None:
         self.current = current
         """The newest value; compare it by identity."""
-        self._changed = threading.Condition()
+        self._changed = Condition()
         self._futures: dict[asyncio.AbstractEventLoop, set[asyncio.Future[None]]] = {}
 
     def set(self, value: V) -> None:
@@ -46,7 +47,7 @@ class View(Generic[V]):
                 loop.call_soon_threadsafe(self._wake, loop)
 
     def wait(self, seen: V, until: float) -> None:
-        """Wait, in a thread, until the value is not `seen` any more, or until a moment (monotonic seconds)."""
+        """Wait, in a thread or greenlet, until the value is not `seen` any more, or until a moment (monotonic)."""
         with self._changed:
             while self.current is seen and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
@@ -69,7 +70,7 @@ class View(Generic[V]):
 
     def renew(self) -> None:
         """Begin anew in a forked child: nobody of the parent's waits here, and its lock may be held for ever."""
-        self._changed = threading.Condition()
+        self._changed.renew()
         self._futures = {}
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:

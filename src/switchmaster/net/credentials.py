@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Coroutine
 from typing import Any, Final, Protocol, runtime_checkable
 
 from ..core.greeting import Credentials
 from ..errors import SwitchmasterError, UsageError
+from .threads import Thread
 
 __all__ = ["PROVIDER_LIMIT", "CredentialProvider", "Provided", "read_credentials"]
 
@@ -99,7 +99,7 @@ class Provided:
                 return  # the loop has ended meanwhile
 
         # A daemon: a provider that never returns must not keep the interpreter from its end.
-        threading.Thread(target=work, name=f"switchmaster credentials of {self._whose}", daemon=True).start()
+        Thread(work, f"switchmaster credentials of {self._whose}")
         return answer
 
     def _note(self, error: Exception) -> None:

@@ -13,11 +13,11 @@ import atexit
 import concurrent.futures
 import contextlib
 import os
-import threading
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from ..core.decisions import Notice, Switch
 from ..core.facts import Probe
@@ -28,14 +28,12 @@ from ..errors import WaitTimeout, WatcherClosed
 from . import watcher as asynchronous
 from .feeds import Feed
 from .locate import Location
+from .threads import Future, Loop, RLock, Thread, wait_hard
 from .watcher import AddressLike, Heard
 
 __all__ = ["Stream", "Watcher"]
 
 T = TypeVar("T")
-
-RESOLVER_GRACE: Final = 1.0
-"""Seconds that the end of a loop waits for names that are being resolved; nothing can interrupt getaddrinfo()."""
 
 
 class LoopThread:
@@ -47,20 +45,17 @@ class LoopThread:
     """
 
     def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._executor = concurrent.futures.ThreadPoolExecutor(4, f"{name}: names")
-        self._loop.set_default_executor(self._executor)
+        self._loop = Loop()
         # Reentrant: the garbage collector may end the last lease of a client, and so this loop, under the lock.
-        self._lock = threading.RLock()
+        self._lock = RLock()
         # Between the question whether the loop still runs and the work that is given to it.
         self._open = True
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._thread = Thread(self._run, name)
 
     @property
     def is_current(self) -> bool:
         """Whether the caller is in the loop's own thread."""
-        return threading.current_thread() is self._thread
+        return self._thread.is_current
 
     def begin(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """
@@ -73,11 +68,17 @@ class LoopThread:
             if not self._open:
                 work.close()
                 raise WatcherClosed
-            return asyncio.run_coroutine_threadsafe(work, self._loop)
+            future: Future[T] = Future()
+            self._loop.call_soon_threadsafe(self._launch, work, future)
+            return future
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
+    def run(self, work: Coroutine[Any, Any, T], hard: bool = False) -> T:
         """
         Run a coroutine in the loop and return what it returns.
+
+        Args:
+            work: the coroutine.
+            hard: whether no other greenlet may run meanwhile, for work that takes a turn of the loop only.
 
         Raises:
             WatcherClosed: the loop has ended, or ended meanwhile.
@@ -88,6 +89,8 @@ class LoopThread:
             raise RuntimeError("a callback of the Watcher runs in its loop: it must not wait for the loop")
         future = self.begin(work)
         try:
+            if hard:
+                wait_hard(future)
             return future.result()
         except concurrent.futures.CancelledError:
             raise WatcherClosed from None
@@ -138,22 +141,40 @@ class LoopThread:
         self._ending = self._loop.create_task(last())
         self._ending.add_done_callback(lambda _: self._loop.stop())
 
+    def _launch(self, work: Coroutine[Any, Any, T], future: Future[T]) -> None:
+        task = self._loop.create_task(work)
+        task.add_done_callback(lambda _: _settle(future, task))
+
+        def ended(_: object) -> None:
+            if future.cancelled():
+                self.soon(partial(_cancel, task))
+
+        future.add_done_callback(ended)
+
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
             self._loop.run_until_complete(_cancel_all())
         finally:
             self._loop.close()
-            self._end_resolver()
 
-    def _end_resolver(self) -> None:
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        # At the interpreter's exit no thread can be started any more, and nobody is left to wait for.
-        with contextlib.suppress(RuntimeError):
-            waiting = threading.Thread(target=self._executor.shutdown, daemon=True)
-            waiting.start()
-            waiting.join(RESOLVER_GRACE)
+
+def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+
+
+def _settle(future: Future[T], task: asyncio.Task[T]) -> None:
+    """Give a task's end to who waits for it, unless he has gone."""
+    if task.cancelled():
+        future.cancel()
+        return
+    error = task.exception()
+    if not future.set_running_or_notify_cancel():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(task.result())
 
 
 async def _cancel_all() -> None:
@@ -254,7 +275,7 @@ class Watcher:
     def __init__(self, sentinels: Sequence[AddressLike], **options: Any) -> None:
         self._watcher = asynchronous.Watcher(sentinels, **options)
         self._thread: LoopThread | None = None
-        self._lock = threading.Lock()
+        self._lock = RLock()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -281,7 +302,7 @@ class Watcher:
             self._thread = LoopThread("switchmaster watcher")
             _running.add(self)
         try:
-            self._thread.run(self._watcher.start(wait))
+            self._thread.run(self._watcher.start(wait), hard=not wait)
         except BaseException:
             self.close()
             raise

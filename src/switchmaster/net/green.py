@@ -1,0 +1,200 @@
+"""
+What gevent and eventlet have to be asked: whether they patch, what was there before, and how a greenlet waits.
+
+The only module that knows them; neither is needed, and neither is imported unless the application did.
+"""
+
+from __future__ import annotations
+
+import _socket
+import _thread
+import contextlib
+import os
+import selectors
+import sys
+import threading
+import weakref
+from collections import deque
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType
+from typing import Any, Final, Protocol
+
+__all__ = ["REAL", "DefaultSelector", "Waker", "me", "patching", "waker"]
+
+
+def patching() -> str:
+    """Return the framework that has patched sockets or threads by now: ``gevent``, ``eventlet`` or nothing."""
+    gevent = sys.modules.get("gevent.monkey")
+    if gevent is not None and any(map(gevent.is_module_patched, ("socket", "threading"))):
+        return "gevent"
+    eventlet = sys.modules.get("eventlet.patcher")
+    if eventlet is not None and any(map(eventlet.is_monkey_patched, ("socket", "thread"))):
+        return "eventlet"
+    return ""
+
+
+def _fresh(name: str) -> Any:
+    """Return a copy of a module of the standard library, as it was before anybody patched it."""
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _fresh_selectors() -> Any:
+    """Return `selectors` as it was: it looks at what `select` offers when it is imported."""
+    patched: ModuleType = sys.modules["select"]
+    sys.modules["select"] = _fresh("select")
+    try:
+        return _fresh("selectors")
+    finally:
+        sys.modules["select"] = patched
+
+
+# Taken here, once: what is patched later does not reach these.
+REAL: Final[Any] = _fresh("_thread") if patching() else _thread
+"""The real `_thread`; ask it for its functions at import only."""
+DefaultSelector: Final[type[selectors.BaseSelector]] = (
+    _fresh_selectors().DefaultSelector if patching() else selectors.DefaultSelector
+)
+get_ident: Final = REAL.get_ident
+_allocate_lock: Final = REAL.allocate_lock
+
+
+def me() -> object:
+    """Return who the caller is: a thread, or a greenlet in it."""
+    greenlet = sys.modules.get("greenlet")
+    return get_ident(), 0 if greenlet is None else id(greenlet.getcurrent())
+
+
+class Waker(Protocol):
+    """Wakes one waiter, once; from any thread."""
+
+    def set(self) -> None:
+        """Wake the waiter, now or as soon as it waits."""
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until it is woken, some seconds at most; return whether it was."""
+
+    def close(self) -> None:
+        """End it; nobody wakes it any more."""
+
+
+class ThreadWaker:
+    """For a thread; it blocks the greenlets in it."""
+
+    def __init__(self) -> None:
+        self._lock = _allocate_lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """Wake the thread, now or as soon as it waits."""
+        self._lock.release()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Block until it is woken, some seconds at most; return whether it was."""
+        limit = -1 if timeout is None else min(max(0.0, timeout), threading.TIMEOUT_MAX)
+        return bool(self._lock.acquire(True, limit))
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to end."""
+
+
+class _GeventWaker:
+    def __init__(self, gevent: Any) -> None:
+        hub = gevent.get_hub()
+        self._gevent, self._waiter, self._woken = gevent, gevent.hub.Waiter(hub), False
+        self._bell = hub.loop.async_()
+        self._bell.start(self._waiter.switch, None)
+
+    def set(self) -> None:
+        self._woken = True
+        self._bell.send()
+
+    def wait(self, timeout: float | None) -> bool:
+        with self._gevent.Timeout(timeout, False):
+            self._waiter.get()
+        return self._woken
+
+    def close(self) -> None:
+        self._bell.stop()
+        self._bell.close()
+
+
+class _EventletWaker:
+    def __init__(self, eventlet: Any) -> None:
+        self._bell, self._event, self._woken = _bell_of(eventlet), eventlet.event.Event(), False
+
+    def set(self) -> None:
+        self._woken = True
+        self._bell.ring(self._event)
+
+    def wait(self, timeout: float | None) -> bool:
+        self._event.wait(timeout)
+        return self._woken
+
+    def close(self) -> None:
+        pass
+
+
+class _Bell:
+    """What wakes the greenlets of one of eventlet's hubs from other threads: it has nothing for that itself."""
+
+    def __init__(self, eventlet: Any) -> None:
+        self._near, self._far = _socket.socketpair()
+        self._near.setblocking(False)
+        self._far.setblocking(False)
+        self._rung: deque[Any] = deque()
+        self._trampoline = eventlet.hubs.trampoline
+        eventlet.spawn(self._answer)
+
+    def ring(self, event: Any) -> None:
+        self._rung.append(event)
+        with contextlib.suppress(BlockingIOError):  # so many are rung already that one more makes no difference
+            self._far.send(b"!")
+
+    def _answer(self) -> None:
+        while True:
+            self._trampoline(self._near.fileno(), read=True)
+            with contextlib.suppress(BlockingIOError):
+                self._near.recv(4096)
+            while self._rung:
+                self._rung.popleft().send()
+
+    def close(self) -> None:
+        self._near.close()
+        self._far.close()
+
+
+_bells: weakref.WeakKeyDictionary[Any, _Bell] = weakref.WeakKeyDictionary()
+
+
+def _bell_of(eventlet: Any) -> _Bell:
+    hub = eventlet.hubs.get_hub()
+    bell = _bells.get(hub)
+    if bell is None:
+        bell = _bells[hub] = _Bell(eventlet)
+    return bell
+
+
+def _forget_bells() -> None:
+    """In a forked child: it would take the parent's rings."""
+    for bell in list(_bells.values()):
+        bell.close()
+    _bells.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_bells)
+
+
+def waker() -> Waker:
+    """Return what wakes the caller, who may be a greenlet."""
+    framework = patching()
+    if framework == "gevent":
+        return _GeventWaker(sys.modules["gevent"])
+    if framework == "eventlet":
+        return _EventletWaker(sys.modules["eventlet"])
+    return ThreadWaker()

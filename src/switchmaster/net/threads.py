@@ -1,0 +1,278 @@
+"""
+Where real threads, locks and sockets come from, and how anybody waits for a real thread.
+
+gevent and eventlet replace those of the standard library by others for greenlets, which share one thread. The
+Watcher's loop needs a thread of its own: whatever it touches comes from here, and is real whatever is patched, before
+or after. Those who wait for it may be greenlets: in a `Condition` they let their hub go on, and are woken from the real
+thread. Where nothing is patched, all of this is what the standard library has.
+
+Real locks belong to threads, not to greenlets: nothing that yields may be done while one is held.
+"""
+
+from __future__ import annotations
+
+import _socket
+import asyncio
+import concurrent.futures
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, Final, Self, TypeVar
+
+from .green import REAL, DefaultSelector, ThreadWaker, Waker, get_ident, me, patching, waker
+
+__all__ = ["Condition", "Event", "Future", "Loop", "RLock", "Thread", "lock", "me", "shut_down", "wait_hard"]
+
+T = TypeVar("T")
+
+RLock: Final[Callable[[], Any]] = REAL.RLock
+"""A real lock, which a thread may take again; never held while anything yields."""
+_start_new_thread: Final = REAL.start_new_thread
+
+NAMES: Final = 4
+"""Names that one loop has resolved at once; nothing can interrupt getaddrinfo(), so others wait."""
+
+
+class Condition:
+    """
+    A condition with a real lock, in which greenlets wait without blocking others.
+
+    Like `threading.Condition`, as far as it goes.
+    """
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin again in a forked child: a thread of the parent's may hold the lock for ever."""
+        self._lock = RLock()
+        self._waiting: list[Waker] = []
+
+    def __enter__(self) -> Self:
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def acquire(self) -> bool:
+        """Take the lock."""
+        return bool(self._lock.acquire())
+
+    def release(self) -> None:
+        """Let the lock go."""
+        self._lock.release()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """
+        Let the lock go, wait until `notify_all`, and take the lock again.
+
+        Args:
+            timeout: seconds to wait at most; None for ever.
+
+        Returns:
+            Whether it was notified.
+        """
+        mine = waker()
+        self._waiting.append(mine)
+        held = self._lock._release_save()
+        try:
+            return mine.wait(timeout)
+        finally:
+            self._lock._acquire_restore(held)
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+            mine.close()
+
+    def notify_all(self) -> None:
+        """Wake all who wait; the caller holds the lock."""
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.set()
+
+
+class Event:
+    """What happens once, and is waited for by threads and greenlets."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._happened = False
+
+    def set(self) -> None:
+        """Let it happen."""
+        with self._changed:
+            self._happened = True
+            self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Wait until it has happened."""
+        with self._changed:
+            while not self._happened:
+                self._changed.wait()
+
+
+class _GreenLock:
+    """A lock that may be held while others yield: greenlets of one thread wait for each other."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._held = False
+
+    def acquire(self, blocking: bool = True) -> bool:
+        with self._changed:
+            while self._held and blocking:
+                self._changed.wait()
+            taken, self._held = not self._held, True
+        return taken
+
+    def release(self) -> None:
+        with self._changed:
+            self._held = False
+            self._changed.notify_all()
+
+
+def lock() -> Any:
+    """Return a lock that may be held while others yield, in threads and greenlets; `acquire` and `release` it."""
+    return _GreenLock() if patching() else REAL.allocate_lock()
+
+
+class Future(concurrent.futures.Future[T]):
+    """A future that a real thread settles, and greenlets may wait for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # All that the base class does goes through this one. Its own would be patched.
+        self._condition: Any = Condition()
+
+
+def wait_hard(future: concurrent.futures.Future[Any]) -> None:
+    """Wait for a future that is settled at once without letting any greenlet run meanwhile."""
+    settled = ThreadWaker()
+    future.add_done_callback(lambda _: settled.set())
+    settled.wait(None)
+
+
+class Thread:
+    """
+    A real daemon thread, started at once.
+
+    Args:
+        work: what it does.
+        name: its name, for those who list threads.
+    """
+
+    def __init__(self, work: Callable[[], None], name: str) -> None:
+        self._work = work
+        self._ended = Event()
+        self._ident: int | None = None
+        self._listed: threading.Thread | None = None
+        if patching():
+            # threading's own would be a greenlet, or wait for one in vain. This one is in no list.
+            _start_new_thread(self._run, ())
+        else:
+            self._listed = threading.Thread(target=self._run, name=name, daemon=True)
+            self._listed.start()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs in this thread."""
+        return bool(self._ident == get_ident())
+
+    def join(self) -> None:
+        """Wait until it has ended."""
+        self._ended.wait()
+        if self._listed is not None:
+            self._listed.join()
+
+    def _run(self) -> None:
+        self._ident = get_ident()
+        try:
+            self._work()
+        finally:
+            self._ended.set()
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """
+    An event loop with a real selector, real sockets and real threads for names.
+
+    asyncio takes sockets from the module `socket`, also in the midst of its life. The methods here are those in which
+    it does; tests/shell/test_threads.py sees that it still calls them.
+    """
+
+    def __init__(self) -> None:
+        self._resolving = 0
+        self._names_wanted: asyncio.Semaphore = asyncio.Semaphore(NAMES)
+        super().__init__(DefaultSelector())
+
+    def _make_self_pipe(self) -> None:
+        self._ssock, self._csock = _socket.socketpair()
+        self._ssock.setblocking(False)
+        self._csock.setblocking(False)
+        self._internal_fds = 1
+        self._add_reader(self._ssock.fileno(), self._read_from_self)  # type: ignore[attr-defined]
+
+    async def _connect_sock(self, exceptions: list[list[OSError]], addr_info: Any, *_: object) -> Any:
+        family, kind, protocol, _, address = addr_info
+        opened = None
+        try:
+            opened = _socket.socket(family, kind, protocol)
+            opened.setblocking(False)
+            await self.sock_connect(opened, address)  # type: ignore[arg-type]
+        except BaseException as error:
+            if opened is not None:
+                opened.close()
+            if isinstance(error, OSError):
+                exceptions.append([error])
+            raise
+        return opened
+
+    async def getaddrinfo(
+        self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    ) -> Any:
+        """Resolve a name in a real thread."""
+        answer: asyncio.Future[Any] = self.create_future()
+        await self._names_wanted.acquire()
+
+        def take(found: Any) -> None:
+            self._names_wanted.release()
+            if answer.done():
+                return
+            if isinstance(found, Exception):
+                answer.set_exception(found)
+            else:
+                answer.set_result(found)
+
+        def resolve() -> None:
+            try:
+                found: Any = _socket.getaddrinfo(host, port, family, type, proto, flags)
+            except Exception as error:
+                # Raised again where it is waited for.
+                found = error
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                self.call_soon_threadsafe(take, found)
+
+        Thread(resolve, "switchmaster watcher: names")
+        return await answer
+
+
+def shut_down(opened: Any) -> None:
+    """
+    Shut a socket down under whoever reads it, in another thread or greenlet.
+
+    Args:
+        opened: of the standard library, TLS or not, of gevent or of eventlet. The plain socket inside is shut down:
+            TLS would take its own state apart under the reader, and eventlet's has no such method.
+
+    Raises:
+        OSError: it was not open (any more).
+    """
+    plain = opened
+    for inside in ("_sock", "fd"):
+        if not isinstance(plain, _socket.socket):
+            plain = getattr(opened, inside, opened)
+    if isinstance(plain, _socket.socket):
+        _socket.socket.shutdown(plain, socket.SHUT_RDWR)
+    else:
+        plain.shutdown(socket.SHUT_RDWR)

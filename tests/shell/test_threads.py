@@ -1,0 +1,173 @@
+"""Real threads, locks and loops, and those who wait for them; also where gevent or eventlet have patched all else."""
+
+from __future__ import annotations
+
+import _socket
+import asyncio
+import subprocess
+import sys
+import textwrap
+import threading
+from typing import Any
+
+import pytest
+
+from conditions import eventually
+from switchmaster.client.account import Account
+from switchmaster.client.lines import Lines
+from switchmaster.core.model import Address
+from switchmaster.net import threads
+from switchmaster.net.sync import LoopThread
+
+GREEN = ["gevent", "eventlet"]
+PATCHES = {
+    "gevent": "import gevent.monkey; gevent.monkey.patch_all(); from gevent import spawn",
+    "eventlet": "import eventlet; eventlet.monkey_patch(); from eventlet import spawn",
+}
+
+
+def green(framework: str, program: str) -> str:
+    """Run a program of greenlets in a process of its own, and return what it prints."""
+    pytest.importorskip(framework)
+    source = f"{PATCHES[framework]}\n{textwrap.dedent(program)}"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_condition_wakes_all_who_wait_and_says_who_was_not() -> None:
+    condition, came = threads.Condition(), []
+
+    def wait() -> None:
+        with condition:
+            came.append(condition.wait(30))
+
+    waiting = [threading.Thread(target=wait) for _ in range(3)]
+    for each in waiting:
+        each.start()
+    eventually(lambda: len(condition._waiting) == 3)
+    with condition:
+        condition.notify_all()
+    for each in waiting:
+        each.join()
+    assert came == [True] * 3
+    with condition:
+        assert not condition.wait(0.001)
+        assert condition._waiting == []
+
+
+def test_future_is_awaited_as_the_librarys_are() -> None:
+    future: threads.Future[int] = threads.Future()
+    thread = threading.Thread(target=lambda: future.set_result(7))
+    thread.start()
+    assert future.result(10) == 7
+    with pytest.raises(TimeoutError):
+        threads.Future[int]().result(0.001)
+
+
+def test_asyncio_takes_its_sockets_from_the_loop() -> None:
+    """What `Loop` overrides, asyncio calls: otherwise a patched socket would get in there."""
+
+    async def connect() -> tuple[type, type]:
+        loop = asyncio.get_running_loop()
+        server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        transport, _ = await loop.create_connection(asyncio.Protocol, "localhost", port, happy_eyeballs_delay=0.25)
+        opened = transport.get_extra_info("socket")._sock
+        transport.abort()
+        server.close()
+        return type(opened), type(loop._csock)
+
+    thread = LoopThread("switchmaster test")
+    try:
+        made = thread.run(connect())
+    finally:
+        thread.stop(lambda: asyncio.sleep(0))
+    assert made == (_socket.socket, _socket.socket)
+
+
+@pytest.mark.parametrize("framework", GREEN)
+def test_greenlets_wait_without_blocking_others_and_are_woken_from_a_real_thread(framework: str) -> None:
+    said = green(
+        framework,
+        """
+        import asyncio, time
+        from switchmaster.net import threads
+        from switchmaster.net.green import get_ident
+        from switchmaster.net.sync import LoopThread
+        thread = LoopThread("test")
+        here, ticks, ended = get_ident(), [], []
+        async def elsewhere():
+            await asyncio.sleep(0.3)
+            return get_ident() != here
+        def tick():
+            while not ended:
+                ticks.append(time.sleep(0.01))
+        spawn(tick)
+        print(thread.run(elsewhere()), len(ticks) > 5)
+        event = threads.Event()
+        waiting = [spawn(event.wait) for _ in range(200)]
+        time.sleep(0.05)
+        thread.soon(event.set)
+        for each in waiting:
+            each.join() if hasattr(each, "join") else each.wait()
+        lock, order = threads.lock(), []
+        def hold(number):
+            lock.acquire()
+            order.append(number)
+            time.sleep(0.01)
+            order.append(number)
+            lock.release()
+        holders = [spawn(hold, number) for number in range(3)]
+        for each in holders:
+            each.join() if hasattr(each, "join") else each.wait()
+        print(order == [0, 0, 1, 1, 2, 2] or order)
+        condition = threads.Condition()
+        with condition:
+            print(condition.wait(0.02))
+        thread.stop(lambda: asyncio.sleep(0))
+        ended.append(True)
+        """,
+    )
+    assert said.split() == ["True", "True", "True", "False"]
+
+
+@pytest.mark.parametrize("framework", GREEN)
+def test_a_socket_is_shut_down_under_a_greenlet_whatever_it_is(framework: str) -> None:
+    said = green(
+        framework,
+        """
+        import asyncio, socket, time
+        from switchmaster.net import threads
+        from switchmaster.net.sync import LoopThread
+        thread = LoopThread("test")
+        near, far = socket.socketpair()
+        reader = spawn(near.recv, 1)
+        time.sleep(0.05)
+        thread.read(lambda: threads.shut_down(near))
+        print((reader.get if hasattr(reader, "get") else reader.wait)())
+        thread.stop(lambda: asyncio.sleep(0))
+        """,
+    )
+    assert said.split() == ["b''"]
+
+
+def test_one_connection_that_cannot_be_cut_keeps_no_other_from_it() -> None:
+    class Member:
+        target = Address("10.0.0.1", 6379)
+
+        def __init__(self, error: Exception | None) -> None:
+            self.error, self.was_cut = error, False
+
+        def cut(self) -> None:
+            self.was_cut = True
+            if self.error is not None:
+                raise self.error
+
+    lines: Any = object.__new__(Lines)
+    lines.master, lines.account = "mymaster", Account()
+    members = [Member(None), Member(TypeError("no such method")), Member(None)]
+    lines._cut(members)
+    assert all(member.was_cut for member in members)
+    counted = lines.account.read()
+    assert (counted["connections_cut"], counted["cut_errors"]) == (2, 1)
