@@ -1,5 +1,6 @@
 """
-Deliberate faults, put into the product one at a time; the simulation, or else the replay, must catch each.
+Deliberate faults, put into the product one at a time; the simulation, or else the replay, must catch each. Those that
+no honest Sentinel brings to light are for the tests of a Sentinel that lies.
 
 ``python tests/sim/mutants.py`` makes a copy of the sources for each, and fails where one survives.
 """
@@ -19,6 +20,8 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 SRC, TESTS = ROOT / "src", ROOT / "tests"
+LIES = ("test_liar.py", "test_members.py", "test_roster.py")
+"""Tests of a Sentinel that lies."""
 
 
 class Mutant(NamedTuple):
@@ -32,6 +35,8 @@ class Mutant(NamedTuple):
     """What else has to be changed in that file."""
     first: int = 0
     """The first story that may catch it; for those that few do."""
+    lie: bool = False
+    """Only a Sentinel that lies brings it to light."""
 
     @property
     def path(self) -> Path:
@@ -193,6 +198,146 @@ MUTANTS = [
         "self._attempts.pop(stream)",
         (("await asyncio.wait(list(self._leaving))", "return"),),
     ),
+    Mutant(
+        "follow a node that denies",
+        "core/decide.py",
+        "        if candidate.denied:\n            return None\n",
+        "",
+        lie=True,
+    ),
+    Mutant(
+        "take a Sentinel for a node that can't be asked",
+        "core/candidate.py",
+        'return self.role not in (None, "master")',
+        'return self.role == "slave"',
+        lie=True,
+    ),
+    Mutant(
+        "follow one Sentinel against the others",
+        "core/decide.py",
+        "if (unasked or late) and not self._contradicted(candidate, now) else None",
+        "if unasked or late else None",
+        lie=True,
+    ),
+    Mutant(
+        "ask nobody whether he contradicts",
+        "core/decide.py",
+        "            self._out += [Ask(view.sentinel, (self.master,), why) for view in against]\n",
+        "",
+        lie=True,
+    ),
+    Mutant(
+        "be contradicted by who does not answer",
+        "core/voters.py",
+        "and (view.answered_at >= since or now < since + patience)",
+        "",
+        lie=True,
+    ),
+    Mutant(
+        "be contradicted for ever by who finds its master down",
+        "core/voters.py",
+        "and (not (view.sdown or view.odown) or now < since + most)",
+        "",
+        lie=True,
+    ),
+    Mutant(
+        "never give up what is contradicted",
+        "core/decide.py",
+        "                self._disbelieve(candidate, now, wall)\n",
+        "",
+        lie=True,
+    ),
+    Mutant(
+        "follow an impossible address",
+        "core/decide.py",
+        "        return not node.possible\n",
+        "        return False\n",
+        lie=True,
+    ),
+    Mutant(
+        "let one Sentinel raise the epoch",
+        "core/decide.py",
+        "        backed = self.voters.backed(self.address)\n",
+        "        backed = epoch\n",
+        lie=True,
+    ),
+    Mutant(
+        "keep an epoch that one Sentinel made up",
+        "core/decide.py",
+        "self._backed <= long_backed < self._floor",
+        "False",
+        lie=True,
+    ),
+    Mutant(
+        "begin with the highest epoch",
+        "core/decide.py",
+        "        if most is None or backed is None:\n",
+        "        if True:\n",
+        lie=True,
+    ),
+    Mutant(
+        "believe the first majority though it differs",
+        "core/watch.py",
+        "return self._roster.heard_all or all(",
+        "return True or all(",
+        lie=True,
+    ),
+    Mutant(
+        "let anybody vote",
+        "core/voters.py",
+        "if members is None or view.sentinel in members]",
+        "]",
+        lie=True,
+    ),
+    Mutant(
+        "let one Sentinel name members",
+        "core/members.py",
+        "> len(voters)\n\n",
+        "> 0\n\n",
+        lie=True,
+    ),
+    Mutant(
+        "let seeds vote only while they are heard",
+        "core/members.py",
+        "self.silent: set[SentinelName] = set(seeds)",
+        "self.silent: set[SentinelName] = set()",
+        lie=True,
+    ),
+    Mutant(
+        "believe how many Sentinels one says there are",
+        "core/voters.py",
+        "sorted(counts, reverse=True)[(len(counts) - 1) // 2]",
+        "max(counts)",
+        lie=True,
+    ),
+    Mutant(
+        "let no member leave",
+        "core/roster.py",
+        "leaves = self.members.missing(sentinel.name, lists())",
+        "leaves = False",
+        lie=True,
+    ),
+    Mutant(
+        "let one Sentinel make a member leave",
+        "core/members.py",
+        "for by in self._members) > len(self._members)",
+        "for by in self._members) > 0",
+        lie=True,
+    ),
+    Mutant(
+        "grow without discovery",
+        "core/members.py",
+        "if not self.grows or name in",
+        "if name in",
+        lie=True,
+    ),
+    Mutant(
+        "give a vote to who claims a member's id",
+        "core/roster.py",
+        "if other.name in self.members and sentinel.name not in self.members:",
+        "if False:",
+        lie=True,
+    ),
 ]
 
 
@@ -214,6 +359,9 @@ def hunt(mutant: Mutant, seeds: int) -> str:
         (folder / "src" / "switchmaster" / mutant.file).write_text(mutate(mutant), encoding="utf-8")
         simulation = ["sim", "--first", str(mutant.first), "--seeds", str(seeds), "--jobs", "1", "--stop"]
         replay = ["pytest", "-q", "-x", "-p", "no:cacheprovider", str(TESTS / "replay")]
+        lies = ["pytest", "-q", "-x", "-p", "no:cacheprovider", *(str(TESTS / "unit" / name) for name in LIES)]
+        if mutant.lie:
+            return _caught(folder, lies, "FAILED")
         return _caught(folder, simulation, "seed ") or _caught(folder, replay, "FAILED")
 
 

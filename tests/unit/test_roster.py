@@ -5,7 +5,7 @@ from __future__ import annotations
 from switchmaster.core.decisions import Connect, Disconnect
 from switchmaster.core.facts import LinkChange, LinkState
 from switchmaster.core.model import LIMITS, Address, RunId, SentinelName
-from switchmaster.core.roster import FORGET, Roster, Sentinel
+from switchmaster.core.roster import FORGET, LEAVE, Roster, Sentinel
 
 SEED = SentinelName("sentinel-1:26379")
 ID, OTHER_ID = RunId("a" * 40), RunId("b" * 40)
@@ -69,11 +69,32 @@ def test_roster_lets_no_seed_count_twice_that_has_moved() -> None:
     roster = Roster([SEED], asking=True, discover=True)
     live(roster, SEED, ID)
     down(roster, SEED, 1.0)
-    roster.discovered(ID, FOUND, SentinelName("another"))
+    others = [Address("127.0.0.1", port) for port in (1, 2)]
+    for other in others:
+        roster.discovered(OTHER_ID, other, SEED)
+    for other in others:
+        roster.discovered(ID, FOUND, SentinelName(str(other)))
     moved = roster.sentinel(SentinelName(str(FOUND)))
     moved.state = LinkState.LIVE
     assert roster.live(moved, LinkChange(LinkState.LIVE, run_id=ID)) == (False, [SEED])
-    assert [sentinel.name for sentinel in roster] == [SEED, moved.name]
+    assert {SEED, moved.name} < {sentinel.name for sentinel in roster}
+    assert SEED not in roster.members
+
+
+def test_roster_lets_no_sentinel_take_the_place_of_another_by_its_run_id_before_a_majority_names_it() -> None:
+    second = SentinelName("sentinel-2:26379")
+    roster = Roster([SEED, second], asking=True, discover=True)
+    live(roster, SEED, ID)
+    roster.discovered(OTHER_ID, FOUND, second)
+    false = roster.sentinel(SentinelName(str(FOUND)))
+    false.state = LinkState.LIVE
+    assert roster.live(false, LinkChange(LinkState.LIVE, run_id=ID)) == (False, [false.name])
+    down(roster, SEED, 1.0)
+    roster.discovered(OTHER_ID, FOUND, second)
+    false = roster.sentinel(SentinelName(str(FOUND)))
+    false.state = LinkState.LIVE
+    assert roster.live(false, LinkChange(LinkState.LIVE, run_id=ID)) == (False, []), "it is heard, and votes not"
+    assert list(roster.members) == [SEED, second]
 
 
 def test_roster_forgets_a_discovered_sentinel_that_is_down_and_unlisted_but_never_a_seed() -> None:
@@ -83,11 +104,11 @@ def test_roster_forgets_a_discovered_sentinel_that_is_down_and_unlisted_but_neve
     assert down(roster, SEED, 10.0)
     assert down(roster, name, 10.0)
     assert not down(roster, name, 11.0), "another attempt that failed is no news"
-    assert roster.deadline == 10.0 + FORGET
-    assert roster.tick(10.0 + FORGET - 0.1, frozenset()) == []
-    assert set(roster.tick(10.0 + FORGET, frozenset())) == {SEED, name}
+    assert roster.deadline == 10.0 + LEAVE
+    assert roster.tick(10.0 + LEAVE, frozenset, dict) == []
+    assert roster.tick(10.0 + FORGET - 0.1, frozenset, dict) == []
+    assert set(roster.tick(10.0 + FORGET, frozenset, dict)) == {SEED, name}
     assert [sentinel.name for sentinel in roster] == [SEED]
-    assert roster.deadline is None
 
 
 def test_roster_dials_no_more_sentinels_than_its_limit_and_counts_the_others() -> None:

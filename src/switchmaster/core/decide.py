@@ -24,6 +24,7 @@ from .candidate import Candidate, Candidates, unproved, why
 from .decisions import Ask, Decision, Switch
 from .facts import Probe
 from .history import History, Transition
+from .members import Members
 from .model import LIMITS, Address, Cause, Grade, SentinelName, Via, Wall
 from .notices import Notices
 from .standing import SETTLE, Standing
@@ -43,9 +44,18 @@ class Belief:
         policy: the least grade that a Switch must have.
         probing: whether data nodes can be asked at all.
         timeout: seconds that a node or a Sentinel has to answer.
+        members: the Sentinels that vote; None for all that speak.
     """
 
-    def __init__(self, deployment: str, master: str, policy: Grade, probing: bool, timeout: float) -> None:
+    def __init__(
+        self,
+        deployment: str,
+        master: str,
+        policy: Grade,
+        probing: bool,
+        timeout: float,
+        members: Members | None = None,
+    ) -> None:
         self.deployment = deployment
         self.master = master
         self.policy = policy
@@ -56,7 +66,7 @@ class Belief:
         self.incarnation = 0
         self.established = False
         """False while the first answers come in: until then the highest epoch wins, and nothing is a switch."""
-        self.voters = Voters()
+        self.voters = Voters(members)
         """What each Sentinel says."""
         self.views = self.voters.views
         self.switch: Switch | None = None

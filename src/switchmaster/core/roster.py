@@ -8,21 +8,27 @@ names turn out to be one Sentinel, it is heard once. Only links are decided on h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from .decisions import Connect, Disconnect
 from .events import Voted
 from .facts import LinkChange, LinkState
+from .members import Members
 from .model import LIMITS, Address, RunId, SentinelName, Wall
 from .topology import SentinelState
 
-__all__ = ["FORGET", "Roster", "Sentinel"]
+__all__ = ["FORGET", "LEAVE", "Roster", "Sentinel"]
 
 FORGET: Final = 600.0
 """Seconds after which a discovered Sentinel that is down and that no other lists is dialled no more, and any
 Sentinel that is down no longer counts as a voter."""
+
+
+LEAVE: Final = 30.0
+"""Seconds after which a Sentinel that is down votes no longer, where a majority of the members does not list it: after
+SENTINEL RESET they list each other again within 2 s."""
 
 
 @dataclass(slots=True)
@@ -58,6 +64,8 @@ class Sentinel:
     tried: bool = False
     """Its last event was ``+try-failover``: the vote that follows is for itself."""
     down_since: float | None = None
+    leaves_at: float | None = None
+    """While it is down and votes: when to look whether the others still list it, in monotonic seconds."""
     asked_all: float | None = None
     """When it was last asked about everything because of an odd event."""
     monitors: frozenset[str] = frozenset()
@@ -102,6 +110,8 @@ class Roster:
         self._asking = asking
         self._discover = discover
         self._sentinels = {name: Sentinel(name, seed=True) for name in seeds}
+        self.members = Members(self._sentinels, discover)
+        """Whose word is a vote. In a transcript nobody introduces anybody, and all that speak vote."""
         self._run_ids: dict[RunId, SentinelName] = {}
         self._out: list[Connect | Disconnect] = []
         self.not_dialled = 0
@@ -120,6 +130,8 @@ class Roster:
         sentinel = self._sentinels.get(name)
         if sentinel is None:
             sentinel = self._sentinels[name] = Sentinel(name, seed=False, can_ask=self._asking)
+            if not self._asking:
+                self.members.add(name)
         return sentinel
 
     @property
@@ -129,20 +141,23 @@ class Roster:
 
         A majority of them, so that one silent or stale Sentinel costs nothing, or all that do not fail.
         """
-        count = sum(not s.parked for s in self._sentinels.values())
-        answered = sum(s.answered and not s.parked for s in self._sentinels.values())
-        failed = sum(s.failed and not s.answered for s in self._sentinels.values())
+        voting = [s for s in self._sentinels.values() if s.name in self.members]
+        count = len(voting)
+        answered = sum(s.answered for s in voting)
+        failed = sum(s.failed and not s.answered for s in voting)
         return answered > count // 2 or (answered > 0 and answered + failed >= count)
 
     @property
     def heard_all(self) -> bool:
         """Whether each Sentinel has answered, or fails."""
-        return all(s.answered or s.failed or s.parked for s in self._sentinels.values())
+        return all(s.answered or s.failed for s in self._sentinels.values() if s.name in self.members)
 
     @property
     def deadline(self) -> float | None:
         """When a Sentinel that is down is to be forgotten, in monotonic seconds."""
-        return min((s.down_since + FORGET for s in self if s.down_since is not None), default=None)
+        due = [s.down_since + FORGET for s in self if s.down_since is not None]
+        due += [s.leaves_at for s in self if s.leaves_at is not None]
+        return min(due, default=None)
 
     # -- links --------------------------------------------------------------------------------------
 
@@ -154,7 +169,9 @@ class Roster:
             Whether this name has another run id than before (that Sentinel has lost its memory), and the
             names that turned out to be this Sentinel too, whose word counts no more.
         """
-        sentinel.down_since, sentinel.failed = None, False
+        sentinel.down_since, sentinel.leaves_at, sentinel.failed = None, None, False
+        if sentinel.seed:
+            self.members.add(sentinel.name)  # it may have left while it was down
         if not sentinel.informs:
             # Its -tilt may have been missed, and nothing but an event tells.
             sentinel.in_tilt(False, None)
@@ -172,11 +189,17 @@ class Roster:
         return renewed, same
 
     def _same(self, sentinel: Sentinel, run_id: RunId) -> list[SentinelName]:
-        gone = []
+        gone: list[SentinelName] = []
         for other in [s for s in self if s is not sentinel and s.run_id == run_id and not s.parked]:
+            if other.name in self.members and sentinel.name not in self.members:
+                # Anybody can claim an id: who does not vote puts nobody out who does.
+                if other.state is LinkState.LIVE:
+                    return [*gone, self._remove(sentinel, f"it is the same Sentinel as {other.name}")]
+                continue
             if other.state is not LinkState.LIVE:
                 # A seed is dialled for ever, but it must not count twice where it has moved.
                 moved = f"it is {sentinel.name} now"
+                self.members.remove(other.name)
                 gone.append(other.name if other.seed else self._remove(other, moved))
                 continue
             extra = sentinel if other.seed and not sentinel.seed else other
@@ -187,11 +210,13 @@ class Roster:
 
     def _park(self, sentinel: Sentinel, why: str) -> SentinelName:
         sentinel.parked = True
+        self.members.remove(sentinel.name)
         self._out.append(Disconnect(sentinel.name, why))
         return sentinel.name
 
     def _remove(self, sentinel: Sentinel, why: str) -> SentinelName:
         self._sentinels.pop(sentinel.name, None)
+        self.members.remove(sentinel.name)
         self._out.append(Disconnect(sentinel.name, why))
         return sentinel.name
 
@@ -205,32 +230,47 @@ class Roster:
         sentinel.failed = True
         if sentinel.down_since is not None:
             return False
-        sentinel.down_since = now
+        sentinel.down_since, sentinel.leaves_at = now, now + LEAVE
         for other in self:
             if other.parked and other.run_id == sentinel.run_id:
                 other.parked, other.run_id = False, None
+                self.members.add(other.name)
                 address = other.address or Address.parse(other.name)
                 self._out.append(Connect(other.name, address, f"{sentinel.name} is lost"))
         return True
 
-    def tick(self, now: float, listed: frozenset[RunId]) -> list[SentinelName]:
+    def tick(
+        self,
+        now: float,
+        listed: Callable[[], frozenset[RunId]],
+        lists: Callable[[], Mapping[SentinelName, frozenset[SentinelName]]],
+    ) -> list[SentinelName]:
         """
-        Give up the Sentinels that were down for `FORGET`.
+        Give up the Sentinels that were down for `FORGET`, and the votes of those that have left.
 
         Args:
             now: monotonic seconds.
-            listed: the run ids that any Sentinel we hear still lists.
+            listed: returns the run ids that any Sentinel we hear still lists.
+            lists: returns whom each Sentinel that we hear lists.
 
         Returns:
             The names whose word counts no more.
         """
         gone = []
+        for sentinel in [s for s in self if s.leaves_at is not None and now >= s.leaves_at]:
+            leaves = self.members.missing(sentinel.name, lists())
+            sentinel.leaves_at = None if leaves else now + LEAVE
+            if leaves:
+                self.members.remove(sentinel.name)
+                gone.append(sentinel.name)
         for sentinel in list(self):
             if sentinel.down_since is None or now < sentinel.down_since + FORGET:
                 continue
             gone.append(sentinel.name)
             sentinel.down_since = None
-            if not sentinel.seed and sentinel.run_id not in listed:
+            if sentinel.name in self.members:
+                self.members.silent.add(sentinel.name)  # what it said is forgotten, not that it votes
+            if not sentinel.seed and sentinel.run_id not in listed():
                 self._remove(sentinel, f"down for {FORGET:.0f} s, and no Sentinel lists it")
         return gone
 
@@ -250,6 +290,8 @@ class Roster:
         """Take a Sentinel that another knows, and dial it if it is new or has moved."""
         name = SentinelName(str(address))
         self.learn(run_id, name)
+        if address.possible:
+            self.members.name(by, name)
         if not (self._discover and self._asking and address.port and address.host):
             return
         heard = any(s.run_id == run_id and (s.parked or s.state is LinkState.LIVE) for s in self)

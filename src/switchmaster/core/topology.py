@@ -222,6 +222,8 @@ class View:
     replicas: dict[Address, ReplicaView] = field(default_factory=dict)
     sentinels: dict[RunId, Address] = field(default_factory=dict)
     """The other Sentinels that it knows."""
+    lists: bool = False
+    """It has answered which others it knows."""
     silent: set[RunId] = field(default_factory=set)
     """Those of them that do not answer it (SDOWN)."""
     usable: int | None = None
@@ -241,6 +243,7 @@ class View:
                 if row.address != fact.address
             }
         if fact.sentinels is not None:
+            self.lists = True
             rows = [row for row in fact.sentinels[: LIMITS.sentinels] if row.run_id]
             self.sentinels = {row.run_id: row.address for row in rows}
             self.silent = {row.run_id for row in rows if "s_down" in row.flags}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import inf
 
+from .members import Members
 from .model import Address, SentinelName
 from .topology import Opinion, View
 
@@ -15,10 +16,16 @@ __all__ = ["Voters"]
 
 
 class Voters:
-    """The Sentinels that monitor one master."""
+    """
+    The Sentinels that monitor one master.
 
-    def __init__(self) -> None:
+    Args:
+        members: those whose word is a vote; None for all that speak.
+    """
+
+    def __init__(self, members: Members | None = None) -> None:
         self.views: dict[SentinelName, View] = {}
+        self._members = members
         self._left: dict[SentinelName, tuple[float, int]] = {}
         """Who was told to monitor this master no more: until when it counts all the same, and how many it knew of."""
         self._forgot: set[SentinelName] = set()
@@ -70,15 +77,28 @@ class Voters:
         return [until for until, _ in self._left.values()]
 
     @property
+    def _votes(self) -> list[View]:
+        members = self._members
+        return [view for view in self.views.values() if members is None or view.sentinel in members]
+
+    @property
     def count(self) -> int:
-        """How many Sentinels are known to monitor this master, by those that we hear or by our own count."""
-        count = len(self.views)
+        """
+        How many Sentinels vote on this master: those that we know, or as many as at least half of them count.
+
+        One that overstates how many there are could else make a majority impossible.
+        """
+        members, votes = self._members, self._votes
+        count = len(votes)
+        if members is not None and members.silent:
+            count += sum(name not in self.views for name in members.silent)
+        counts = [view.others + 1 for view in votes if view.live and view.others is not None]
         if self._left:  # hardly ever, and this is asked after every event
-            count += len(self._left.keys() - self.views.keys())
-            count = max(count, *(known for _, known in self._left.values()))
-        for view in self.views.values():
-            if view.live and view.others is not None and view.others >= count:
-                count = view.others + 1
+            left = {name: known for name, (_, known) in self._left.items() if members is None or name in members}
+            count += sum(name not in self.views and (members is None or name not in members.silent) for name in left)
+            counts += left.values()
+        if counts and (members is None or members.grows):
+            count = max(count, sorted(counts, reverse=True)[(len(counts) - 1) // 2])
         return max(count, 1)
 
     @property
@@ -88,7 +108,7 @@ class Voters:
 
     def support(self, address: Address | None) -> int:
         """Return how many Sentinels that we hear give this address."""
-        return sum(view.live and view.address == address for view in self.views.values())
+        return sum(view.live and view.address == address for view in self._votes)
 
     def contradicting(self, node: Address, since: float, now: float, patience: float, most: float) -> list[View]:
         """
@@ -104,7 +124,7 @@ class Voters:
             patience: seconds that a Sentinel has to answer.
             most: seconds in which it hears of a failover that others have made.
         """
-        heard = [view for view in self.views.values() if view.live]
+        heard = [view for view in self._votes if view.live]
         against = [
             view
             for view in heard
@@ -127,7 +147,7 @@ class Voters:
         Returns:
             The epoch; None where no majority gives it.
         """
-        heard = [view for view in self.views.values() if view.live and view.address is not None]
+        heard = [view for view in self._votes if view.live and view.address is not None]
         giving = [v for v in heard if v.address == address and v.since <= by and (v.answered_at or -inf) >= again]
         epochs = sorted(v.epoch for v in giving if v.epoch is not None)
         return epochs[-(len(heard) // 2 + 1)] if len(epochs) > len(heard) // 2 else None
@@ -135,13 +155,13 @@ class Voters:
     @property
     def most(self) -> Address | None:
         """The address that a majority of the Sentinels that we hear give; None where there is none."""
-        given = [view.address for view in self.views.values() if view.live and view.address is not None]
+        given = [view.address for view in self._votes if view.live and view.address is not None]
         return next((address for address in dict.fromkeys(given) if 2 * given.count(address) > len(given)), None)
 
     @property
     def agree(self) -> bool:
         """Whether all Sentinels that we hear give one address."""
-        return len({view.address for view in self.views.values() if view.live and view.address is not None}) < 2
+        return len({view.address for view in self._votes if view.live and view.address is not None}) < 2
 
     def opinions(self, believed: Address | None) -> tuple[Opinion, ...]:
         """Return what each Sentinel says, in order of name."""
@@ -161,7 +181,7 @@ class Voters:
             floor: the highest epoch that belongs to the belief. Who was told to monitor anew may have any.
         """
         groups: dict[Address, list[View]] = {}
-        for view in self.views.values():
+        for view in self._votes:
             if not view.live or view.epoch is None or view.address is None or view.address == believed:
                 continue
             if view.incarnation == incarnation and (view.fresh or view.epoch <= floor):

@@ -207,7 +207,7 @@ class Watch:
             master.attempts.tick(now, wall)
             self._settle(name, master)
         self._soonest = min(self._due.values(), default=None)
-        self._drop(self._roster.tick(now, self._listed()))
+        self._drop(self._roster.tick(now, self._listed, self._lists))
 
     def finish(self) -> None:
         """End all records that are open, as at the end of a transcript."""
@@ -349,6 +349,14 @@ class Watch:
         views = (view for master in self._masters.values() for view in master.belief.views.values())
         return frozenset(run_id for view in views if view.live for run_id in view.sentinels)
 
+    def _lists(self) -> dict[SentinelName, frozenset[SentinelName]]:
+        found: dict[SentinelName, set[SentinelName]] = {}
+        for master in self._masters.values():
+            for view in master.belief.views.values():
+                if view.live and view.lists:
+                    found.setdefault(view.sentinel, set()).update(SentinelName(str(a)) for a in view.sentinels.values())
+        return {name: frozenset(others) for name, others in found.items()}
+
     def _answer_came(self, now: float) -> None:
         if self._first_answer is None:
             self._first_answer = now
@@ -382,6 +390,7 @@ class Watch:
 
     def _snapshot_end(self, sentinel: Sentinel, fact: SnapshotEnd, now: float, wall: Wall) -> None:
         sentinel.answered = True
+        self._roster.members.silent.discard(sentinel.name)
         self._answer_came(now)
         names = sentinel.monitors = frozenset(fact.names)
         for name, master in self._masters.items():
@@ -566,7 +575,7 @@ class Watch:
                 wall,
             )
             return None
-        belief = Belief(self.deployment, name, self.policy, self.probing, self.timeout)
+        belief = Belief(self.deployment, name, self.policy, self.probing, self.timeout, self._roster.members)
         master = self._masters[name] = _Master(belief, Attempts(self.deployment, name))
         return master
 

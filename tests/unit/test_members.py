@@ -1,0 +1,133 @@
+"""Whose word is a vote, and who joins and leaves those."""
+
+from __future__ import annotations
+
+from answers import snapshot
+from switchmaster.core.decisions import Connect
+from switchmaster.core.facts import LinkChange, LinkState, Probe, SnapshotEnd
+from switchmaster.core.members import Members
+from switchmaster.core.model import LIMITS, Address, Grade, RunId, SentinelName
+from switchmaster.core.roster import LEAVE
+from switchmaster.core.watch import Watch
+from told import IDS, S1, S2, S3, SENTINELS, A, Told
+
+PUPPETS = [Address("127.0.0.2", 20000 + number) for number in range(10)]
+X = Address("127.0.0.1", 29999)
+
+
+def named(*ports: int) -> list[tuple[RunId, Address]]:
+    return [(RunId(f"{port:040x}"), Address("127.0.0.1", port)) for port in ports]
+
+
+def name_of(port: int) -> SentinelName:
+    return SentinelName(f"127.0.0.1:{port}")
+
+
+def bring_up(told: Told, name: SentinelName, address: Address, epoch: int, others: list[tuple[RunId, Address]]) -> None:
+    run_id = IDS.get(name, RunId(f"{int(name.rpartition(':')[2]):040x}"))
+    told.tell(name, LinkChange(LinkState.LIVE, run_id=run_id))
+    told.tell(name, snapshot(address, epoch, others=len(others), sentinels=others), SnapshotEnd(("mymaster",)))
+
+
+def with_puppets(told: Told, puppeteer: SentinelName = S1) -> None:
+    """Let one Sentinel name ten of its own, which all say what it says."""
+    found = [(RunId(f"{each.port:040x}"), each) for each in PUPPETS]
+    bring_up(told, puppeteer, X, 999, found)
+    for puppet in PUPPETS:
+        bring_up(told, SentinelName(str(puppet)), X, 999, found)
+    told.tell(None, Probe(X, "master"))
+    told.wait(60.0)
+
+
+def test_ten_puppets_of_one_sentinel_in_three_agree_on_nothing() -> None:
+    for dead in ([], [S2], [S2, S3]):
+        told = Told(Grade.AGREED)
+        for name in dead:
+            told.down(name)
+        with_puppets(told)
+        assert told.watch.address("mymaster") == A
+        assert told.switches == []
+        assert len(told.of(Connect)) == len(PUPPETS), "they are heard all the same"
+
+
+def test_puppets_agree_on_nothing_when_the_other_seeds_never_answered() -> None:
+    told = Told(Grade.AGREED, started=False)
+    bring_up(told, S1, A, 0, [])
+    told.wait(2.0)
+    with_puppets(told)
+    state = told.watch.topology.masters["mymaster"]
+    assert (state.address, told.switches) == (A, [])
+    assert state.grade < Grade.AGREED
+
+
+def test_sentinel_that_overstates_how_many_there_are_makes_no_agreement_impossible() -> None:
+    told = Told(Grade.AGREED)
+    told.tell(S1, snapshot(A, 0, others=10**6))
+    for name in (S2, S3):
+        told.tell(name, snapshot(X, 1))
+    told.tell(None, Probe(X, "master"))
+    assert [switch.new for switch in told.switches] == [X]
+
+
+def test_seeds_that_are_one_sentinel_vote_once() -> None:
+    told = Told(Grade.AGREED, started=False)
+    told.tell(S3, LinkChange(LinkState.LIVE, run_id=IDS[S3]))
+    told.tell(S3, snapshot(A, 0, others=1), SnapshotEnd(("mymaster",)))
+    for name in (S1, S2):
+        told.tell(name, LinkChange(LinkState.LIVE, run_id=IDS[S1]))
+        told.tell(name, snapshot(X, 5, others=1), SnapshotEnd(("mymaster",)))
+    told.wait(30.0)
+    assert told.watch.topology.masters["mymaster"].grade < Grade.AGREED
+
+
+def test_one_seed_names_the_rest() -> None:
+    watch = Watch([S1], policy=Grade.AGREED)
+    watch.observe(S1, LinkChange(LinkState.LIVE, run_id=IDS[S1]), 1.0)
+    watch.observe(S1, snapshot(A, 0, others=2, sentinels=named(27012, 27013)), 1.0)
+    watch.observe(S1, SnapshotEnd(("mymaster",)), 1.0)
+    assert set(watch._roster.members) == set(SENTINELS)
+    assert watch._masters["mymaster"].belief.voters.count == 3
+
+
+def test_seeds_alone_vote_without_discovery() -> None:
+    watch = Watch([S1, S2], policy=Grade.AGREED, discover=False)
+    for name in (S1, S2):
+        watch.observe(name, LinkChange(LinkState.LIVE, run_id=IDS[name]), 1.0)
+        watch.observe(name, snapshot(A, 0, others=4, sentinels=named(27013, 27014, 27015)), 1.0)
+        watch.observe(name, SnapshotEnd(("mymaster",)), 1.0)
+    assert watch._masters["mymaster"].belief.voters.count == 2
+    assert watch.topology.masters["mymaster"].grade is Grade.AGREED
+
+
+def test_all_sentinels_are_replaced_one_by_one_and_the_new_ones_agree() -> None:
+    told = Told(Grade.AGREED, started=False)
+    ports = [27011, 27012, 27013]
+    for port in ports:
+        bring_up(told, name_of(port), A, 0, named(*(p for p in ports if p != port)))
+    for new in (27014, 27015, 27016):
+        old, ports = ports[0], [*ports, new]
+        for port in ports:
+            bring_up(told, name_of(port), A, 0, named(*(p for p in ports if p != port)))
+        told.down(name_of(old))
+        ports.remove(old)
+        for port in ports:  # SENTINEL RESET
+            bring_up(told, name_of(port), A, 0, named(*(p for p in ports if p != port)))
+        told.wait(LEAVE + 1.0)
+    assert set(told.watch._roster.members) == {name_of(port) for port in (27014, 27015, 27016)}
+    for port in (27014, 27015):
+        told.tell(name_of(port), snapshot(X, 1, sentinels=named(*(p for p in ports if p != port))))
+    assert [switch.grade for switch in told.switches] == [Grade.AGREED]
+
+
+def test_fewer_than_a_majority_neither_add_nor_remove_a_member() -> None:
+    members = Members(["a", "b", "c"], grows=True)  # type: ignore[list-item]
+    for number in range(3 * LIMITS.sentinels):
+        members.name(SentinelName("a"), SentinelName(f"puppet-{number}"))
+        members.name(SentinelName(f"puppet-{number}"), SentinelName(f"puppet-{number + 1}"))
+    assert list(members) == ["a", "b", "c"]
+    assert len(members._named[SentinelName("a")]) == LIMITS.sentinels
+    lists = {SentinelName("a"): frozenset[SentinelName]()}
+    assert not members.missing(SentinelName("b"), lists)
+    assert members.missing(SentinelName("b"), lists | {SentinelName("c"): frozenset()})
+    members.name(SentinelName("b"), SentinelName("puppet-0"))
+    assert SentinelName("puppet-0") in members
