@@ -217,10 +217,21 @@ class SessionMoved(SwitchmasterError):
 
 
 class WatcherClosed(SwitchmasterError):
-    """The Watcher was asked before it was started, or after it was closed."""
+    """
+    The Watcher was asked before it was started, or after it was closed.
+
+    Args:
+        sentence: what else it is, where it is something else.
+    """
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(*([sentence] if sentence else ()))
+        self.sentence = sentence
 
     def __str__(self) -> str:
-        return "this Watcher is not running; use it inside its `with` block, or between start() and close()"
+        return self.sentence or (
+            "this Watcher is not running; use it inside its `with` block, or between start() and close()"
+        )
 
 
 class MissingDependency(SwitchmasterError):

@@ -14,37 +14,12 @@ import pytest
 
 from conditions import eventually
 from faulty import FaultyPeer, closed_port
-from scripted import published
+from peers import Peer
 from switchmaster.core.events import NewEpoch
 from switchmaster.core.model import Address
 from switchmaster.errors import NoSentinelReachable, UnknownMaster, WaitTimeout, WatcherClosed
 from switchmaster.net.watcher import Heard
 from switchmaster.sync import Stream, Watcher
-
-
-class Peer:
-    """A scripted Sentinel in a thread of its own."""
-
-    def __init__(self) -> None:
-        self.peer = FaultyPeer()
-        self._up = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="peer")
-        self._thread.start()
-        assert self._up.wait(10)
-
-    async def _serve(self) -> None:
-        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        async with self.peer:
-            self._up.set()
-            await self._end.wait()
-
-    def publish(self, epoch: int) -> None:
-        data = published("+new-epoch", str(epoch))
-        self._loop.call_soon_threadsafe(lambda: self.peer.writers[-1].write(data))
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join()
 
 
 @pytest.fixture

@@ -341,12 +341,10 @@ class Shared:
         """Begin anew in a forked child."""
         self._lock = RLock()
         self.turns.renew()
-        watcher, self._watcher = self._watcher, None
+        self._watcher = None
         for follower in self._followers.values():
             follower.renew()
         self._know_nothing()
-        if watcher is not None:
-            watcher.abandon()
 
 
 def _call_later(seconds: float, call: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from ..core.decisions import Notice, Switch
 from ..core.facts import Probe
@@ -28,12 +28,17 @@ from ..errors import WaitTimeout, WatcherClosed
 from . import watcher as asynchronous
 from .feeds import Feed
 from .locate import Location
-from .threads import Future, Loop, RLock, Thread, wait_hard
+from .threads import Future, Loop, RLock, Thread, lock, wait_hard
 from .watcher import AddressLike, Heard
 
 __all__ = ["Stream", "Watcher"]
 
 T = TypeVar("T")
+
+FORKED: Final = (
+    "this was begun before the process forked, and belongs to the parent; begin it again in this process: "
+    "its Watcher starts by itself with the first use"
+)
 
 
 class LoopThread:
@@ -50,6 +55,9 @@ class LoopThread:
         self._lock = RLock()
         # Between the question whether the loop still runs and the work that is given to it.
         self._open = True
+        self.forked = False
+        """Whether it belongs to the process from which this one was forked."""
+        self._pending: set[Future[Any]] = set()
         self._thread = Thread(self._run, name)
 
     @property
@@ -67,8 +75,10 @@ class LoopThread:
         with self._lock:
             if not self._open:
                 work.close()
-                raise WatcherClosed
+                raise WatcherClosed(FORKED if self.forked else "")
             future: Future[T] = Future()
+            self._pending.add(future)
+            future.add_done_callback(self._pending.discard)
             self._loop.call_soon_threadsafe(self._launch, work, future)
             return future
 
@@ -93,7 +103,7 @@ class LoopThread:
                 wait_hard(future)
             return future.result()
         except concurrent.futures.CancelledError:
-            raise WatcherClosed from None
+            raise WatcherClosed(FORKED if self.forked else "") from None
         except BaseException:
             future.cancel()
             raise
@@ -136,6 +146,14 @@ class LoopThread:
         """Wait until the thread has ended; from the loop's own thread do nothing."""
         if not self.is_current:
             self._thread.join()
+
+    def forget(self) -> None:
+        """Note in a forked child that the thread does not exist here: whoever uses it hears so at once."""
+        self._lock = RLock()
+        self._open, self.forked = False, True
+        self._thread.forget()
+        for future in list(self._pending):
+            future.abandon()
 
     def _begin_end(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._ending = self._loop.create_task(last())
@@ -221,6 +239,7 @@ class Stream(Generic[T]):
         Raises:
             WaitTimeout: none came in time.
             StopIteration: the Stream or the Watcher was closed, and nothing waits any more.
+            WatcherClosed: it was opened before this process was forked.
         """
 
         async def wait() -> T:
@@ -234,6 +253,8 @@ class Stream(Generic[T]):
         except StopAsyncIteration:
             raise StopIteration from None
         except WatcherClosed:
+            if self._thread.forked:
+                raise
             return self._left()
 
     def _left(self) -> T:
@@ -270,13 +291,23 @@ class Watcher:
 
     Every method may be called from any thread. A callback runs in the loop's thread: it may read the belief and close
     the Watcher (which then ends after the callback), but not wait for the next item of a `Stream`.
+
+    In a forked child a Watcher that ran in the parent starts anew with its first use, which waits as `start` does and
+    may raise `NoSentinelReachable`; nothing that the parent believed is given. Callbacks stay; a `Stream` of the
+    parent's raises `WatcherClosed`.
     """
 
     def __init__(self, sentinels: Sequence[AddressLike], **options: Any) -> None:
         self._watcher = asynchronous.Watcher(sentinels, **options)
+        self._make = partial(asynchronous.Watcher, tuple(sentinels), **options)
         self._thread: LoopThread | None = None
         self._lock = RLock()
         self._closed = False
+        self._callbacks: dict[object, tuple[str, Callable[[Any], None] | Callable[[], None], Callable[[], None]]] = {}
+        """By a token: the method that registers it, what is called, and what ends that."""
+        self._forked = False
+        """Whether the Watcher that ran was the parent's, and none has started here yet."""
+        self._restarting = lock()
 
     def __repr__(self) -> str:
         return f"<sync {self._watcher!r}>"
@@ -294,13 +325,14 @@ class Watcher:
             NoSentinelReachable: none of the Sentinels answered.
             WatcherClosed: it was closed before, or meanwhile.
         """
+        self._here()
         with self._lock:
             if self._closed:
                 raise WatcherClosed
             if self._thread is not None:
                 return
+            _started.add(self)
             self._thread = LoopThread("switchmaster watcher")
-            _running.add(self)
         try:
             self._thread.run(self._watcher.start(wait), hard=not wait)
         except BaseException:
@@ -316,7 +348,6 @@ class Watcher:
         """
         with self._lock:
             self._closed = True
-        _running.discard(self)
         if self._thread is not None:
             self._thread.stop(self._watcher.close, wait)
 
@@ -325,22 +356,52 @@ class Watcher:
         if self._thread is not None:
             self._thread.soon(callback)
 
-    def abandon(self) -> None:
+    def _leave_behind(self) -> None:
         """
         Let go of everything in a forked child, where the thread does not exist: the sockets are the parent's too.
 
         Their descriptors are turned to the null device, so that no peer takes the child for the parent, and nothing
         is taken out of the parent's selector, which the child shares.
         """
-        _running.discard(self)
-        self._closed = True
-        _abandoned.append(self)
+        self._lock, self._restarting = RLock(), lock()
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        thread.forget()
+        self._forked = True
+        _left_behind.append((self._watcher, thread))
         null = os.open(os.devnull, os.O_RDWR)
         try:
             for opened in self._watcher.sockets():
                 os.dup2(null, opened, inheritable=False)
         finally:
             os.close(null)
+
+    def _here(self) -> asynchronous.Watcher:
+        """Return the Watcher of this process; in a forked child it may have to start first."""
+        if self._forked and not (self._thread is not None and self._thread.is_current):
+            if self._closed:
+                raise WatcherClosed
+            self._restarting.acquire()
+            try:
+                if self._forked:
+                    self._restart()
+            finally:
+                self._restarting.release()
+        return self._watcher
+
+    def _restart(self) -> None:
+        self._watcher = self._make()
+        for token, (method, callback, _) in list(self._callbacks.items()):
+            self._callbacks[token] = (method, callback, getattr(self._watcher, method)(callback))
+        thread = self._thread = LoopThread("switchmaster watcher")
+        try:
+            thread.run(self._watcher.start())
+        except BaseException:
+            self._thread = None
+            thread.stop(self._watcher.close)
+            raise
+        self._forked = False
 
     def __enter__(self) -> Self:
         self.start()
@@ -363,7 +424,7 @@ class Watcher:
 
     def masters(self) -> tuple[str, ...]:
         """Return the names of the masters that are known, in order."""
-        return self._watcher.masters()
+        return self._here().masters()
 
     def master(self, name: str) -> Address:
         """
@@ -376,7 +437,7 @@ class Watcher:
             UnknownMaster: no Sentinel that was heard monitors it.
             WatcherClosed: the watcher does not run.
         """
-        return self._watcher.master(name)
+        return self._here().master(name)
 
     def state(self, name: str) -> MasterState:
         """
@@ -408,7 +469,7 @@ class Watcher:
     @property
     def established(self) -> bool:
         """Whether enough Sentinels have answered since the start to believe them."""
-        return self._watcher.established
+        return self._here().established
 
     def refresh(self) -> None:
         """Ask all Sentinels anew, and dial those at once that would be dialled later; does not wait for answers."""
@@ -467,47 +528,69 @@ class Watcher:
 
     def on_switch(self, callback: Callable[[Switch], None]) -> Callable[[], None]:
         """Call back with each switch, in the loop's thread; returns what ends that. Must not block."""
-        return self._watcher.on_switch(callback)
+        return self._on("on_switch", callback)
 
     def on_event(self, callback: Callable[[Heard], None]) -> Callable[[], None]:
         """Call back with each event, in the loop's thread; returns what ends that. Must not block."""
-        return self._watcher.on_event(callback)
+        return self._on("on_event", callback)
 
     def on_failover(self, callback: Callable[[Failover], None]) -> Callable[[], None]:
         """Call back with each failover's record as it grows; returns what ends that. Must not block."""
-        return self._watcher.on_failover(callback)
+        return self._on("on_failover", callback)
 
     def on_notice(self, callback: Callable[[Notice], None]) -> Callable[[], None]:
         """Call back with each notice, in the loop's thread; returns what ends that. Must not block."""
-        return self._watcher.on_notice(callback)
+        return self._on("on_notice", callback)
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back after every turn that may have changed something, in the loop's thread; must not block."""
-        return self._watcher.on_change(callback)
+        return self._on("on_change", callback)
 
     def _stream(self, make: Callable[[], Feed[T]]) -> Stream[T]:
         thread = self._running()
         return Stream(thread, thread.read(make))
 
+    def _on(self, method: str, callback: Callable[[Any], None] | Callable[[], None]) -> Callable[[], None]:
+        token = object()
+        self._callbacks[token] = (method, callback, getattr(self._watcher, method)(callback))
+
+        def end() -> None:
+            if token in self._callbacks:
+                self._callbacks.pop(token)[2]()
+
+        return end
+
     def _read(self, look: Callable[[], T]) -> T:
+        self._here()
         if self._thread is not None:
             with contextlib.suppress(WatcherClosed):
                 return self._thread.read(look)
         return look()
 
     def _running(self) -> LoopThread:
+        self._here()
         if self._thread is None or self._closed:
             raise WatcherClosed
         return self._thread
 
 
-_running: weakref.WeakSet[Watcher] = weakref.WeakSet()
-_abandoned: list[Watcher] = []
+_started: weakref.WeakSet[Watcher] = weakref.WeakSet()
+_left_behind: list[object] = []
 """Of a parent process: kept, because the end of a loop would touch the selector that both processes share."""
 
 
 @atexit.register
 def _close_all() -> None:
     """Close what is still open when the interpreter ends, so that no Sentinel sees a torn connection."""
-    for watcher in list(_running):
+    for watcher in list(_started):
         watcher.close()
+
+
+def _begin_again() -> None:
+    """In a forked child."""
+    for watcher in list(_started):
+        watcher._leave_behind()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_again)

@@ -42,12 +42,17 @@ class Condition:
     """
 
     def __init__(self) -> None:
-        self.renew()
-
-    def renew(self) -> None:
-        """Begin again in a forked child: a thread of the parent's may hold the lock for ever."""
         self._lock = RLock()
         self._waiting: list[Waker] = []
+
+    def renew(self) -> None:
+        """
+        Begin again in a forked child: a thread of the parent's may hold the lock for ever.
+
+        No thread waits here, but the child may have copies of the parent's greenlets: they are woken.
+        """
+        self._lock = RLock()
+        self.notify_all()
 
     def __enter__(self) -> Self:
         self._lock.acquire()
@@ -145,6 +150,11 @@ class Future(concurrent.futures.Future[T]):
         # All that the base class does goes through this one. Its own would be patched.
         self._condition: Any = Condition()
 
+    def abandon(self) -> None:
+        """Cancel it in a forked child: the thread that would settle it is the parent's."""
+        self._condition.renew()
+        self.cancel()
+
 
 def wait_hard(future: concurrent.futures.Future[Any]) -> None:
     """Wait for a future that is settled at once without letting any greenlet run meanwhile."""
@@ -178,6 +188,12 @@ class Thread:
     def is_current(self) -> bool:
         """Whether the caller runs in this thread."""
         return bool(self._ident == get_ident())
+
+    def forget(self) -> None:
+        """Note in a forked child that it does not exist here."""
+        self._ident = self._listed = None
+        self._ended = Event()
+        self._ended.set()
 
     def join(self) -> None:
         """Wait until it has ended."""
