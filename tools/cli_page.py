@@ -59,6 +59,7 @@ Sentinels alone. `timeout` is in seconds. Everything is percent-decoded.
 | 2 | usage or configuration |
 | 3 | no Sentinel could be reached |
 | 4 | no such master |
+| 5 | the Sentinels refuse to answer: the login, or what is asked (the sentence names the rights to grant) |
 | 130 | ^C, everywhere but in `watch` |
 
 ## Columns of `--format tsv`

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .core.topology import MasterState as MasterState
     from .core.topology import SentinelState as SentinelState
     from .core.topology import Topology as Topology
+    from .errors import AccessRefused as AccessRefused
     from .errors import NoSentinelReachable as NoSentinelReachable
     from .errors import SwitchmasterError as SwitchmasterError
     from .errors import UnknownMaster as UnknownMaster
@@ -59,6 +60,7 @@ _HOME = {
     "MasterState": "core.topology",
     "SentinelState": "core.topology",
     "Topology": "core.topology",
+    "AccessRefused": "errors",
     "NoSentinelReachable": "errors",
     "SwitchmasterError": "errors",
     "UnknownMaster": "errors",

@@ -6,6 +6,7 @@ The exception tree of switchmaster.
     SwitchmasterError
     ├── UsageError               an argument, an address, a URL or a file is wrong        (exit code 2)
     ├── NoSentinelReachable      none of the Sentinels answered                           (exit code 3)
+    │   └── AccessRefused            they answered, and refuse us: password or rights     (exit code 5)
     ├── UnknownMaster            the Sentinels answer, but monitor no such master         (exit code 4)
     ├── WaitTimeout              something was waited for and did not come in time        (exit code 1)
     │   └── NoMasterElected      a client's command waited for a master                   (exit code 1)
@@ -26,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "AccessRefused",
     "LabError",
     "MissingDependency",
     "NoMasterElected",
@@ -89,6 +91,28 @@ class NoSentinelReachable(SwitchmasterError):
         return (
             f"no Sentinel could be reached{within} ({tried}); check addresses, port (usually 26379), password and TLS"
         )
+
+
+class AccessRefused(NoSentinelReachable):
+    """
+    The Sentinels refuse us: none answered what we asked, and at least one said why.
+
+    Args:
+        reasons: why, for each Sentinel that was tried, by its name (``host:port``).
+        waited: seconds that were spent on it.
+        lacking: those that let us in and refuse all that is of use (NOPERM); the others refuse the login.
+    """
+
+    exit_code = 5
+
+    def __init__(self, reasons: Mapping[str, str], waited: float, lacking: Sequence[str] = ()) -> None:
+        super().__init__(reasons, waited)
+        self.args = (reasons, waited, lacking)
+        self.lacking = tuple(lacking)
+
+    def __str__(self) -> str:
+        tried = "; ".join(f"{name}: {why}" for name, why in self.reasons.items())
+        return f"the Sentinels refuse us ({tried})"
 
 
 class UnknownMaster(SwitchmasterError):

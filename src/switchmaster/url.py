@@ -135,6 +135,8 @@ class Settings:
     """From what Sentinel announces to what can be dialled."""
     timeout: float | None = None
     """Seconds that a Sentinel or a node has to answer."""
+    poll: float | None = None
+    """Seconds between questions to a Sentinel that lets us subscribe to nothing; None leaves it alone."""
     parameters: Mapping[str, str] | None = None
     """Parameters of a URL that are the caller's own; see `parse_url`."""
 

@@ -3,7 +3,7 @@ The command line: one file per verb, imported when it is called.
 
 `main` is the console script. ``version`` is answered before anything is imported: scripts ask for
 it often. Exit codes: 0 done, 1 a negative answer, 2 usage or configuration, 3 no Sentinel reached,
-4 no such master.
+4 no such master, 5 the Sentinels refuse to answer.
 """
 
 import sys

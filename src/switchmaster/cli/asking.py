@@ -23,7 +23,7 @@ from .output import complain
 if TYPE_CHECKING:
     from ..net.sync import Watcher
 
-__all__ = ["asked", "links_settled", "report_unreached"]
+__all__ = ["asked", "links_settled", "report_strangers", "report_unreached"]
 
 POLL: Final = 0.02
 
@@ -36,10 +36,11 @@ def asked(deployment: Deployment, masters: Iterable[str] = (), **more: Any) -> I
     Args:
         deployment: where and with what.
         masters: the only ones that matter; none for all.
-        more: further arguments of the Watcher.
+        more: further arguments of the Watcher; `subscribe=False` for who asks once.
 
     Raises:
         NoSentinelReachable: none answered in time.
+        AccessRefused: they refuse the login, or everything that is asked.
         UnknownMaster: a master of `masters` is monitored by none.
     """
 
@@ -63,7 +64,7 @@ def _check_known(watcher: Watcher, name: str, deployment: Deployment) -> None:
     except UnknownMaster as error:
         # This Watcher was told to look at no other master: the sentence shall name those that there are.
         everything = replace(deployment, settings=replace(deployment.settings, masters=None))
-        with _watcher(everything, (), {"discover": False, "probe": False}) as other:
+        with _watcher(everything, (), {"discover": False, "probe": False, "subscribe": False}) as other:
             raise UnknownMaster(name, other.masters(), error.sentinels) from None
 
 
@@ -90,6 +91,18 @@ def report_unreached(topology: Topology) -> set[SentinelName]:
     for name, state in sorted(unreached.items()):
         complain(f"the Sentinel {name} could not be reached: {state.reason or 'no answer yet'}")
     return set(unreached)
+
+
+def report_strangers(topology: Topology) -> None:
+    """Say on standard error which Sentinels monitor another set of masters, or another node, than the others."""
+    for name, state in sorted(topology.masters.items()):
+        for sentinel in state.electorate.unaware:
+            complain(f"the Sentinel {sentinel} does not monitor {name!r}: does it belong to another deployment?")
+        for opinion in state.disagreeing:
+            complain(
+                f"the Sentinel {opinion.sentinel} names {opinion.address} as the master {name!r}, not {state.address}: "
+                "it is behind, or belongs to another deployment"
+            )
 
 
 def _is_settled(topology: Topology, name: SentinelName) -> bool:

@@ -99,5 +99,5 @@ def cli() -> None:
     NODES'), by --config FILE, or by SWITCHMASTER_SENTINELS.
 
     Exit codes: 0 done, 1 a negative answer, 2 usage or configuration, 3 no Sentinel could be
-    reached, 4 no such master.
+    reached, 4 no such master, 5 the Sentinels refuse to answer.
     """

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..lines import master_line
-from .asking import asked
+from .asking import asked, report_strangers
 from .options import deployment_options, read_settings, sentinels_argument
 from .output import Output
 
@@ -30,12 +30,14 @@ def master(name: str, sentinels: tuple[str, ...], form: str, **given: Any) -> No
     """
     Print the address of the master NAME as HOST:PORT, alone on a line.
 
-    Exit code 4: the Sentinels monitor no such master.
+    The Sentinels are asked; no right to subscribe is needed. Exit code 4: they monitor no such master.
+    Exit code 5: they refuse to answer.
     """
     deployment = read_settings(sentinels, given)
-    with asked(deployment, [name], discover=False) as watcher:
+    with asked(deployment, [name], discover=False, subscribe=False) as watcher:
         address = watcher.master(name)
         state = watcher.state(name)
+        report_strangers(watcher.topology)
     output = Output(form)
     if output.form == "json":
         output.line(master_line(watcher.topology.deployment, state))

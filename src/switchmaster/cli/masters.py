@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from ..lines import master_line
-from .asking import asked, links_settled, report_unreached
+from .asking import asked, links_settled, report_strangers, report_unreached
 from .options import deployment_options, read_settings, sentinels_argument
-from .output import Output, format_option
+from .output import Output, complain, format_option
 from .tree import master_rows
 
 __all__ = ["masters"]
@@ -20,11 +20,15 @@ __all__ = ["masters"]
 @format_option
 @deployment_options(("--answer-timeout", "--timeout"))
 def masters(sentinels: tuple[str, ...], form: str | None, **given: Any) -> None:
-    """List the masters that the Sentinels monitor, and where they are."""
+    """List the masters that the Sentinels monitor, and where they are. No right to subscribe is needed."""
     deployment = read_settings(sentinels, given)
-    with asked(deployment) as watcher:
+    with asked(deployment, subscribe=False) as watcher:
         topology = links_settled(watcher, 2 * deployment.timeout)
-    report_unreached(topology)
+    unreached = report_unreached(topology)
+    report_strangers(topology)
+    if not topology.masters:
+        answered = ", ".join(sorted(topology.sentinels.keys() - unreached))
+        complain(f"the Sentinels that answer ({answered}) monitor no master; SENTINEL MONITOR gives them one")
     states = [state for _, state in sorted(topology.masters.items())]
     output = Output(form)
     if output.form == "pretty":

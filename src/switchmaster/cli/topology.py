@@ -8,7 +8,7 @@ import click
 
 from ..core.topology import Topology
 from ..lines import Line, topology_line
-from .asking import asked, links_settled, report_unreached
+from .asking import asked, links_settled, report_strangers, report_unreached
 from .options import deployment_options, read_settings, sentinels_argument
 from .output import Output, format_option
 from .tree import topology_tree
@@ -22,11 +22,16 @@ __all__ = ["topology"]
 @format_option
 @deployment_options(("--answer-timeout", "--timeout"))
 def topology(sentinels: tuple[str, ...], names: tuple[str, ...], form: str | None, **given: Any) -> None:
-    """Show all masters with their replicas, and what each Sentinel says of them."""
+    """
+    Show all masters with their replicas, and what each Sentinel says of them.
+
+    The Sentinels are asked; no right to subscribe is needed.
+    """
     deployment = read_settings(sentinels, given)
-    with asked(deployment, names) as watcher:
+    with asked(deployment, names, subscribe=False) as watcher:
         found = links_settled(watcher, 2 * deployment.timeout)
     report_unreached(found)
+    report_strangers(found)
     output = Output(form)
     match output.form:
         case "pretty":

@@ -178,7 +178,11 @@ def _errors(name: str, exceptions: Any) -> dict[type[errors.SwitchmasterError], 
         errors.TransactionMoved: [exceptions.ConnectionError],
         errors.SessionMoved: [exceptions.ConnectionError],
     }
-    return {
+    made: dict[type[errors.SwitchmasterError], type[Exception]] = {
         ours: type(ours.__name__, (ours, *theirs), {"__doc__": ours.__doc__, "__module__": f"switchmaster.{name}"})
         for ours, theirs in bases.items()
     }
+    # Whoever catches the wider one, by its name here, catches this too.
+    refused = (errors.AccessRefused, made[errors.NoSentinelReachable])
+    described = {"__doc__": errors.AccessRefused.__doc__, "__module__": f"switchmaster.{name}"}
+    return made | {errors.AccessRefused: type("AccessRefused", refused, described)}

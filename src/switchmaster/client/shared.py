@@ -22,8 +22,9 @@ from typing import Final, TypeAlias
 from ..core.decisions import Switch
 from ..core.facts import LinkState
 from ..core.gate import UNKNOWN, Standing
+from ..core.resp import Refusal
 from ..core.topology import MasterState
-from ..errors import NoSentinelReachable, SwitchmasterError, UnknownMaster, WatcherClosed
+from ..errors import AccessRefused, NoSentinelReachable, SwitchmasterError, UnknownMaster, WatcherClosed
 from ..net.locate import Location
 from ..net.sync import Watcher
 from ..net.threads import RLock
@@ -182,7 +183,7 @@ class Shared:
     def refuses(self, failure: SwitchmasterError) -> bool:
         """Whether a failure of `inquire` comes from what the user may not do, so that other questions might help."""
         if isinstance(failure, NoSentinelReachable):
-            return any("grant" in reason for reason in failure.reasons.values())
+            return isinstance(failure, AccessRefused) and bool(failure.lacking)
         return not self.watcher.masters()
 
     def _ask_directly(self, follower: Follower, began: float, until: float) -> _Asked:
@@ -224,9 +225,13 @@ class Shared:
         named = {name: f"it names {answer.address}, and is not heard" for name, answer in location.answers.items()}
         told = location.reasons | self._reasons | named
         silent = f"no answer within {waited:.3g} s"
-        return NoSentinelReachable(
-            {one.name: named.get(one.name) or one.reason or told.get(one.name) or silent for one in states}, waited
-        )
+        reasons: dict[str, str] = {
+            one.name: named.get(one.name) or one.reason or told.get(one.name) or silent for one in states
+        }
+        if any(one.refusal is not None for one in states):
+            lacking = [one.name for one in states if one.refusal is Refusal.PERMISSION]
+            return AccessRefused(reasons, waited, lacking)
+        return NoSentinelReachable(reasons, waited)
 
     # -- in the Watcher's thread --------------------------------------------------------------------
 

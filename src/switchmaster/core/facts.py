@@ -15,6 +15,7 @@ from typing import TypeAlias
 from .events import Event
 from .model import Address, RunId
 from .replies import MasterReply, ReplicaReply, SentinelReply
+from .resp import Refusal
 
 __all__ = ["Condition", "Fact", "LinkChange", "LinkState", "MasterSnapshot", "Probe", "SnapshotEnd"]
 
@@ -46,6 +47,9 @@ class LinkChange:
     """``redis 7.0.15`` or ``valkey 9.1.2``, once known."""
     can_ask: bool = True
     """False where an ACL refuses the snapshot: then events are all there is."""
+    refusal: Refusal | None = None
+    """Of a link that went down: whether the Sentinel answers, and lets us in by no password (`Refusal.PASSWORD`) or do
+    nothing of use (`Refusal.PERMISSION`); None for every other reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class OnFailure(Protocol):
     """Ends the conversation."""
 
     def __call__(self, reason: str, now: float, refused: bool = False) -> None:
-        """Take the reason, the time, and whether trying again soon would be hammering."""
+        """Take the reason, the time, and whether the password is refused: trying again soon would be hammering."""
 
 
 @dataclass(frozen=True, slots=True)

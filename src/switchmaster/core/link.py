@@ -22,8 +22,9 @@ from .facts import Fact, LinkChange, LinkState, MasterSnapshot
 from .grammar import parse_event
 from .greeting import NOBODY, Credentials, Greeting, Login
 from .model import SentinelName
-from .resp import Reply, explain
-from .snapshot import Inquiry
+from .resp import Refusal, Reply, explain
+from .rights import Rights
+from .snapshot import PARTS, Inquiry
 from .stream import OnReply, Stream
 from .subscription import Subscription
 
@@ -31,6 +32,8 @@ __all__ = ["Link"]
 
 _GREETING: Final = 3
 """How many timeouts the greeting may take as a whole."""
+_ANY_MASTER: Final = "mymaster"
+"""What is asked about to learn what may be asked: the rights are looked at before the name."""
 _LARGE: Final = 200
 """Masters above which the reconcile becomes rarer in proportion, so its rate stays even."""
 
@@ -51,6 +54,7 @@ class Link:
             again.
         poll_interval: seconds between whole snapshots of a Sentinel that lets this user subscribe to nothing of
             use; None leaves such a Sentinel instead.
+        subscribe: False asks only, and needs no right to subscribe: no event is heard.
 
     Raises:
         ValueError: a number is not positive, or the client name is not one word.
@@ -68,6 +72,7 @@ class Link:
         reconcile_interval: float = 10.0,
         stable_after: float = 5.0,
         poll_interval: float | None = None,
+        subscribe: bool = True,
     ) -> None:
         if min(timeout, ping_interval, reconcile_interval, poll_interval or 1.0) <= 0:
             raise ValueError("timeout, ping_interval, reconcile_interval and poll_interval are seconds above 0")
@@ -83,6 +88,7 @@ class Link:
         self._reconcile_interval = reconcile_interval
         self._stable_after = stable_after
         self._poll_interval = poll_interval
+        self._subscribes = subscribe
         self._backoff = Backoff()
         self._facts: list[Fact] = []
         self._state = LinkState.CONNECTING
@@ -99,6 +105,7 @@ class Link:
         self._subscription: Subscription | None = None
         self._inquiry: Inquiry | None = None
         self._denied = ""
+        self._rights = Rights()
         self._greeting_due: float | None = None
         self._reconcile_at: float | None = None
         self._live_since: float | None = None
@@ -178,7 +185,7 @@ class Link:
             self._greet(credentials)
         else:
             current = self._streams[stream]
-            Login(self._client_name, credentials).send(lambda *request: self._ask(current, *request), self._go_down)
+            Login(self._client_name, credentials).send(lambda *request: self._ask(current, *request), self._fail)
             self._subscribe(stream)
 
     def connect_failed(self, reason: str, now: float, stream: int = 0) -> None:
@@ -303,12 +310,15 @@ class Link:
             lambda command, on_reply: self._ask(stream, command, on_reply),
             Login(self._client_name, credentials),
             self._take_welcome,
-            self._go_down,
+            self._fail,
         )
         self._greeting.begin()
 
     def _take_welcome(self, now: float) -> None:
         assert self._greeting is not None
+        if not self._subscribes:
+            self._go_live(now)
+            return
         if self._greeting.resp2:
             self._wanted = 2
             return
@@ -330,10 +340,21 @@ class Link:
 
     def _take_denial(self, reason: str, now: float) -> None:
         if self._poll_interval is None:
-            self._go_down(reason, now)
+            self._find_rights(reason)
         else:
-            self._denied = f"{reason}; until then it is asked every {self._poll_interval:g} s"
+            self._denied = f"{reason}{self._rights.advice}; until then it is asked every {self._poll_interval:g} s"
             self._go_live(now)
+
+    def _find_rights(self, reason: str) -> None:
+        """Ask everything that we would ask once, and go down with the reason and all that is lacking."""
+        name = self._masters[0] if self._masters else _ANY_MASTER
+        stream = self._streams[0]
+        for part in PARTS[:-1]:
+            self._ask(stream, ("SENTINEL", part, name), self._ignore)
+        self._ask(stream, ("SENTINEL", PARTS[-1], name), lambda _, now: self._deny(reason, now))
+
+    def _deny(self, reason: str, now: float) -> None:
+        self._go_down(f"{reason}{self._rights.advice}", now, Refusal.PERMISSION)
 
     def _go_live(self, now: float) -> None:
         self._greeting_due = None
@@ -370,15 +391,16 @@ class Link:
     def _end_round(self, now: float, masters: int) -> None:
         self.counters.rounds += 1
         jitter = 0.8 + 0.4 * self._rng()
-        interval = self._poll_interval if self._denied and self._poll_interval else self._reconcile_interval
+        asked_only = self._denied or not self._subscribes
+        interval = self._poll_interval if asked_only and self._poll_interval else self._reconcile_interval
         self._reconcile_at = now + interval * max(1.0, masters / _LARGE) * jitter
 
     def _refuse_questions(self) -> None:
         self._reconcile_at = None
         if self._denied:
-            self._go_down(
-                "the user may neither subscribe nor ask; grant it the rights that the README lists", self._now
-            )
+            self._find_rights("the user may neither subscribe nor ask")
+        elif not self._subscribes:
+            self._find_rights("the user may not ask about masters")
         elif self._state is LinkState.LIVE:
             self._change(LinkState.LIVE)
 
@@ -386,7 +408,13 @@ class Link:
 
     def _ask(self, stream: Stream, command: tuple[str, ...], on_reply: OnReply, confirmations: int = 0) -> None:
         self.counters.requests += 1
-        stream.ask(command, on_reply, self._now, confirmations)
+        rights = self._rights
+
+        def take(reply: Reply, now: float) -> None:
+            rights.note(command, reply)
+            on_reply(reply, now)
+
+        stream.ask(command, take, self._now, confirmations)
 
     def _ignore(self, reply: Reply, now: float) -> None:
         pass
@@ -417,9 +445,9 @@ class Link:
 
     # States.
 
-    def _change(self, state: LinkState, reason: str = "") -> None:
+    def _change(self, state: LinkState, reason: str = "", refusal: Refusal | None = None) -> None:
         self._state = state
-        change = LinkChange(state, reason)
+        change = LinkChange(state, reason, refusal=refusal)
         if state is LinkState.LIVE and self._greeting is not None:
             can_ask = self._inquiry is None or self._inquiry.can_ask
             greeting = self._greeting
@@ -431,13 +459,17 @@ class Link:
             self._inquiry.abandon()
         self._forget()
 
-    def _go_down(self, reason: str, now: float, refused: bool = False) -> None:
+    def _fail(self, reason: str, now: float, refused: bool = False) -> None:
+        self._go_down(reason, now, Refusal.PASSWORD if refused else None)
+
+    def _go_down(self, reason: str, now: float, refusal: Refusal | None = None) -> None:
         if self._state is LinkState.DOWN:
             return
+        refused = refusal is Refusal.PASSWORD
         self.counters.failures += 1
         if self._live_since is not None and now - self._live_since >= self._stable_after:
             self._backoff.reset()
         delay = self._backoff.longest_delay(self._rng) if refused else self._backoff.next_delay(self._rng)
         self._retry_at = now + delay
         self._leave()
-        self._change(LinkState.DOWN, reason)
+        self._change(LinkState.DOWN, reason, refusal)

@@ -17,6 +17,7 @@ from .events import Voted
 from .facts import LinkChange, LinkState
 from .members import Members
 from .model import LIMITS, Address, RunId, SentinelName, Wall
+from .resp import Refusal
 from .topology import SentinelState
 
 __all__ = ["FORGET", "LEAVE", "Roster", "Sentinel"]
@@ -43,6 +44,7 @@ class Sentinel:
     version: str = ""
     state: LinkState = LinkState.DOWN
     reason: str = ""
+    refusal: Refusal | None = None
     tilt: bool = False
     tilt_since: Wall = None
     simulates_failures: bool = False
@@ -84,6 +86,8 @@ class Sentinel:
             seed=self.seed,
             tilt=self.tilt,
             answered=self.answered,
+            refusal=self.refusal,
+            can_ask=self.can_ask,
             tilt_since=self.tilt_since,
             simulates_failures=self.simulates_failures,
             scripts_waiting=self.scripts_waiting,

@@ -35,12 +35,14 @@ from .replies import (
 from .resp import Refusal, Reply, classify, plain
 from .stream import OnReply
 
-__all__ = ["Inquiry"]
+__all__ = ["PARTS", "Inquiry"]
 
 _T = TypeVar("_T")
 _ADDRESS: Final = "GET-MASTER-ADDR-BY-NAME"
 _ESSENTIAL: Final = ("MASTER", _ADDRESS)
 _OPTIONAL: Final = ("REPLICAS", "SENTINELS")
+PARTS: Final = _ESSENTIAL + _OPTIONAL
+"""What is asked about each master: subcommands of SENTINEL."""
 _QUORUM: Final = "CKQUORUM"
 
 
@@ -109,7 +111,7 @@ class Inquiry:
         self._on_refusal = on_refusal
         self._counters = counters
         self._masters = None if masters is None else tuple(masters)
-        self._parts: tuple[str, ...] = _ESSENTIAL + _OPTIONAL
+        self._parts: tuple[str, ...] = PARTS
         self._round: _Round | None = None
         self._again = False
         self._informs = True

@@ -106,9 +106,9 @@ class Subscription:
         if _NEEDED in self._allowed:
             self._confirm(" ".join(self._allowed), now)
         elif self._allowed:
-            self._on_denied(f"the user may not subscribe to {_NEEDED}; grant it the channel", now)
+            self._on_denied(f"the user may not subscribe to {_NEEDED}", now)
         else:
-            self._on_denied("the user may subscribe to none of Sentinel's channels; grant it &*", now)
+            self._on_denied("the user may subscribe to none of Sentinel's channels", now)
 
     def _confirm(self, subscribed: str, now: float) -> None:
         self.subscribed = subscribed

@@ -16,6 +16,7 @@ from .events import InstanceEvent, Kind
 from .facts import LinkState, MasterSnapshot
 from .failover import Failover
 from .model import LIMITS, Address, Grade, RunId, SentinelName, Wall
+from .resp import Refusal
 
 __all__ = [
     "Electorate",
@@ -126,6 +127,10 @@ class SentinelState:
     """It does not trust its own clock: for 30 s it starts no failover."""
     answered: bool = False
     """It has answered about all its masters since the start, or may not be asked."""
+    refusal: Refusal | None = None
+    """Whether it answers and refuses us: the password, or all that we ask; None otherwise."""
+    can_ask: bool = True
+    """False while it is heard and refuses our questions: that it names no master says nothing."""
     tilt_since: Wall = None
     """Since when it is in TILT, in seconds since 1970; None outside of it, and where that is not known."""
     simulates_failures: bool = False

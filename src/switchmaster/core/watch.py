@@ -306,7 +306,7 @@ class Watch:
     # -- links --------------------------------------------------------------------------------------
 
     def _link(self, sentinel: Sentinel, change: LinkChange, now: float, wall: Wall) -> None:
-        sentinel.state, sentinel.reason = change.state, change.reason
+        sentinel.state, sentinel.reason, sentinel.refusal = change.state, change.reason, change.refusal
         if change.state is LinkState.LIVE:
             renewed, gone = self._roster.live(sentinel, change)
             self._drop(gone)

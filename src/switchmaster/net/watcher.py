@@ -31,13 +31,14 @@ from ..core.decisions import (
     Switch,
 )
 from ..core.events import Event
-from ..core.facts import Condition, Fact, LinkChange, MasterSnapshot, Probe, SnapshotEnd
+from ..core.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
 from ..core.failover import Failover
 from ..core.link import Link
 from ..core.model import Address, Grade, SentinelName
+from ..core.resp import Refusal
 from ..core.topology import MasterState, SentinelState, Topology
 from ..core.watch import Watch
-from ..errors import NoSentinelReachable, UnknownMaster, UsageError, WatcherClosed
+from ..errors import AccessRefused, NoSentinelReachable, UnknownMaster, UsageError, WatcherClosed
 from .access import AnyTls, Dialler, NodeAccess, NodeDiallers
 from .arguments import AddressLike, check_several, read_address, read_grade
 from .connection import Connection
@@ -60,6 +61,21 @@ class Heard:
     event: Event
     time: float
     """Seconds since 1970."""
+
+
+def _new_link(
+    name: SentinelName, masters: Sequence[str] | None, seconds: tuple[float, float, float | None], subscribe: bool
+) -> Link:
+    timeout, reconcile, poll = seconds
+    return Link(
+        name,
+        masters=masters,
+        rng=random.random,
+        timeout=timeout,
+        reconcile_interval=reconcile,
+        poll_interval=poll,
+        subscribe=subscribe,
+    )
 
 
 class Watcher:
@@ -92,6 +108,8 @@ class Watcher:
         reconcile: seconds between two rounds of questions beside the events.
         poll: seconds between two rounds of questions to a Sentinel that lets us subscribe to nothing of use; None
             leaves it alone, and says why.
+        subscribe: False asks only, when it starts and every `poll` (else `reconcile`) seconds: enough for one question,
+            and it needs no right to subscribe. No event is heard, so a switch is known late.
     """
 
     def __init__(
@@ -117,6 +135,7 @@ class Watcher:
         queue: int = 10_000,
         reconcile: float = 10.0,
         poll: float | None = None,
+        subscribe: bool = True,
     ) -> None:
         if not timeout > 0 or queue < 1 or not reconcile > 0 or (poll is not None and not poll > 0):
             raise UsageError("timeout, queue, reconcile and poll must be more than 0")
@@ -125,9 +144,8 @@ class Watcher:
             NodeAccess(username, password, tls, credentials), address_map, "the Sentinels"
         )
         """For the Sentinels."""
-        self._address_map = address_map
-        self._masters = None if masters is None else tuple(masters)
-        self._timeout, self._queue, self._reconcile, self._poll = timeout, queue, reconcile, poll
+        self._address_map, self._timeout = address_map, timeout
+        self._new_link = partial(_new_link, masters=masters, seconds=(timeout, reconcile, poll), subscribe=subscribe)
         self._watch = Watch(
             self._seeds,
             deployment=deployment,
@@ -208,11 +226,18 @@ class Watcher:
             if self._all_refused():
                 break
         if not self._watch.answering:
-            raise NoSentinelReachable(self._reasons(), self._loop.time() - start)
+            raise self._unreachable(self._loop.time() - start)
 
     def _all_refused(self) -> bool:
         """Whether each Sentinel has failed for a reason that waiting does not mend."""
         return not self._watch.answering and self._watch.all_failed
+
+    def _unreachable(self, waited: float) -> NoSentinelReachable:
+        refused = [state for state in self._watch.topology.sentinels.values() if state.refusal is not None]
+        if not refused:
+            return NoSentinelReachable(self._reasons(), waited)
+        lacking = [state.name for state in refused if state.refusal is Refusal.PERMISSION]
+        return AccessRefused(self._reasons(), waited, lacking)
 
     def _reasons(self) -> dict[str, str]:
         states = self._watch.topology.sentinels.values()
@@ -296,8 +321,16 @@ class Watcher:
         self._check_running()
         address = self._watch.address(name)
         if address is None:
-            raise UnknownMaster(name, self.masters(), tuple(self._connections))
+            raise self._unknown(name)
         return address
+
+    def _unknown(self, name: str) -> UnknownMaster | AccessRefused:
+        """Return why there is no such master: that nobody may be asked is no proof that there is none."""
+        live = [state for state in self._watch.sentinels.values() if state.state is LinkState.LIVE]
+        if live and not any(state.can_ask for state in live):
+            why = "its events are heard, but the user may not ask about masters"
+            return AccessRefused({state.name: why for state in live}, 0.0, [state.name for state in live])
+        return UnknownMaster(name, self.masters(), tuple(self._connections))
 
     def state(self, name: str) -> MasterState:
         """
@@ -500,15 +533,7 @@ class Watcher:
     def _connect(self, name: SentinelName, address: Address) -> None:
         if name in self._connections:
             return
-        link = Link(
-            name,
-            masters=self._masters,
-            rng=random.random,
-            timeout=self._timeout,
-            reconcile_interval=self._reconcile,
-            poll_interval=self._poll,
-        )
-        connection = Connection(link, partial(self._dialler.target, address), self._on_facts)
+        connection = Connection(self._new_link(name), partial(self._dialler.target, address), self._on_facts)
         self._connections[name] = connection
         connection.start()
 

@@ -91,6 +91,7 @@ def watcher_arguments(settings: Settings, masters: Iterable[str] = ()) -> dict[s
         },
         "address_map": settings.address_map,
         "timeout": settings.timeout or ANSWER_TIMEOUT,
+        "poll": settings.poll,
     }
 
 

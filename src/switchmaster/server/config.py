@@ -269,7 +269,6 @@ def _deployment(file: ConfigFile, name: str, table: DeploymentTable, folder: Pat
             "discover": table.discover,
             "probe": table.probe,
             "reconcile": table.reconcile,
-            "poll": table.poll,
         }
         of_masters = (access.tls for access in arguments["node_access"].values())
         for tls in dict.fromkeys((arguments["tls"], arguments["node_tls"], *of_masters)):

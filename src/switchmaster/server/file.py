@@ -143,6 +143,7 @@ def deployment_settings(name: str, table: DeploymentTable, folder: Path) -> Sett
         node_access={master: _access(own, folder) for master, own in table.nodes.items()} or None,
         address_map=pairs or None,
         timeout=table.timeout,
+        poll=table.poll,
     )
     return own.over(parse_sentinels(table.sentinels or ()))
 
