@@ -180,6 +180,8 @@ def sentinel_line(deployment: str, state: SentinelState) -> Line:
         "seed": state.seed,
         "tilt": state.tilt,
         "tilt_since": iso(state.tilt_since),
+        "also": list(state.also),
+        "shares_id_with": list(state.shares_id_with),
         "simulates_failures": state.simulates_failures,
         "scripts_waiting": state.scripts_waiting,
     }

@@ -59,6 +59,11 @@ def master_of(beside: Beside) -> Any:
     return json.loads(get(beside, "/api/v1/masters"))["items"][0]
 
 
+def connected(beside: Beside) -> list[Any]:
+    """Return the lines of the Sentinels that are heard."""
+    return [row for row in json.loads(get(beside, "/api/v1/sentinels"))["items"] if row["connected"]]
+
+
 def metric(beside: Beside, name: str, **labels: str) -> float:
     """Return the value of a metric whose labels include these."""
     for line in get(beside, "/metrics").splitlines():
@@ -146,3 +151,50 @@ def test_a_sentinel_that_stood_still_is_shown_in_tilt_though_its_event_was_not_h
         assert any(f"the Sentinel {name} is in TILT" in line for line in logged(tmp_path))
         if "6.2" not in row["version"]:
             waiting_for(lambda: metric(beside, "sentinel_tilt", sentinel=name) == 0)
+
+
+def test_one_sentinel_under_two_names_is_heard_once_and_the_second_name_takes_over(
+    lab_factory: LabFactory, tmp_path: Path
+) -> None:
+    lab = lab_factory(masters=(MASTER,), replicas=1, down_after_ms=1000, binary=str(find_or_skip("redis-7.0").path))
+    sentinel = lab.sentinels[0]
+    names = [f"127.0.0.1:{sentinel.port}", f"localhost:{sentinel.port}"]
+    others = [shown(each) for each in lab.sentinels[1:]]
+    with daemon_beside(names, tmp_path) as beside:
+        assert beside.url, beside.reason
+        waiting_for(lambda: len(connected(beside)) == 3 and master_of(beside)["agreement"].startswith("3 of 3"))
+        [row] = [row for row in connected(beside) if row["also"]]
+        assert sorted([row["sentinel"], *row["also"]]) == sorted(names)
+        begun, failures = time.monotonic(), row["failures"]
+        waiting_for(lambda: time.monotonic() > begun + 5)
+        [row] = [row for row in connected(beside) if row["also"]]
+        assert row["failures"] == failures
+        assert not [line for line in logged(tmp_path) if "is lost" in line or "heard again" in line]
+        # The lab's Sentinel goes and comes back: one of its names is heard again, and the other is parked.
+        lab.crash(sentinel)
+        waiting_for(lambda: sorted(row["sentinel"] for row in connected(beside)) == sorted(others))
+        lab.restart(sentinel)
+        waiting_for(lambda: len(connected(beside)) == 3 and any(row["also"] for row in connected(beside)))
+        assert master_of(beside)["electorate"]["known"] == 3
+
+
+def test_sentinels_with_a_copied_id_are_all_heard_and_named_once(lab_factory: LabFactory, tmp_path: Path) -> None:
+    lab = lab_factory(masters=(MASTER,), replicas=1, down_after_ms=1000, binary=str(find_or_skip("redis-7.0").path))
+    for sentinel in lab.sentinels:
+        lab.crash(sentinel)
+        sentinel.config.write_text(sentinel.first_config + f"\nsentinel myid {'ab12' * 10}\n")
+        lab.restart(sentinel)
+    names = sorted(shown(sentinel) for sentinel in lab.sentinels)
+    with daemon_beside(names, tmp_path) as beside:
+        assert beside.url, beside.reason
+        waiting_for(lambda: all(row["shares_id_with"] for row in connected(beside)) and len(connected(beside)) == 3)
+        begun = time.monotonic()
+        waiting_for(lambda: time.monotonic() > begun + 5)
+        assert sorted(row["sentinel"] for row in connected(beside)) == names
+        assert {row["failures"] for row in connected(beside)} == {0}
+        said = [line for line in logged(tmp_path) if "have the same Sentinel id" in line]
+        assert len(said) == 1
+        assert all(name in said[0] for name in names)
+        assert metric(beside, "sentinel_shares_id", sentinel=names[0]) == 1
+        assert master_of(beside)["electorate"]["obstacle"] == "quorum-too-high", "each is alone, by its own count"
+        assert "same id as" in run("topology", *names, "--format", "pretty")

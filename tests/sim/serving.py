@@ -6,6 +6,7 @@ The fields of replies are those that the recorded server of its version has (tes
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,8 @@ def answer(me: Sentinel, conversation: Conversation, words: list[str]) -> bytes:
         case ["ROLE"]:
             return resp(["sentinel", list(me.masters)])
         case ["INFO", "server"]:
-            return resp(_reply(version, "INFO server"))
+            process = f"{me.address.port:040x}"
+            return resp(re.sub(r"(?<=\nrun_id:)[0-9a-f]+", process, str(_reply(version, "INFO server"))))
         case ["INFO", "sentinel"]:
             return resp(f"# Sentinel\r\nsentinel_masters:{len(me.masters)}\r\nsentinel_tilt:{int(me.tilted)}\r\n")
         case ["SENTINEL", "MYID"]:

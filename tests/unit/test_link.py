@@ -49,6 +49,7 @@ def test_link_greets_then_subscribes_then_asks_on_one_connection() -> None:
     assert sentinel.commands == [
         (0, "HELLO 3 SETNAME switchmaster"),
         (0, "SENTINEL MYID"),
+        (0, "INFO server"),
         (0, "PSUBSCRIBE *"),
         (0, "INFO sentinel"),
         (0, "ROLE"),

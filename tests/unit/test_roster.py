@@ -5,17 +5,17 @@ from __future__ import annotations
 from switchmaster.core.decisions import Connect, Disconnect
 from switchmaster.core.facts import LinkChange, LinkState
 from switchmaster.core.model import LIMITS, Address, RunId, SentinelName
-from switchmaster.core.roster import FORGET, LEAVE, Roster, Sentinel
+from switchmaster.core.roster import FORGET, LEAVE, RECHECK, Roster, Sentinel
 
 SEED = SentinelName("sentinel-1:26379")
 ID, OTHER_ID = RunId("a" * 40), RunId("b" * 40)
 FOUND = Address("127.0.0.1", 26379)
 
 
-def live(roster: Roster, name: SentinelName, run_id: RunId) -> Sentinel:
+def live(roster: Roster, name: SentinelName, run_id: RunId, process: str = "", now: float = 0.0) -> Sentinel:
     sentinel = roster.sentinel(name)
     sentinel.state = LinkState.LIVE
-    roster.live(sentinel, LinkChange(LinkState.LIVE, run_id=run_id))
+    roster.live(sentinel, LinkChange(LinkState.LIVE, run_id=run_id, process=process), now)
     return sentinel
 
 
@@ -76,8 +76,9 @@ def test_roster_lets_no_seed_count_twice_that_has_moved() -> None:
         roster.discovered(ID, FOUND, SentinelName(str(other)))
     moved = roster.sentinel(SentinelName(str(FOUND)))
     moved.state = LinkState.LIVE
-    assert roster.live(moved, LinkChange(LinkState.LIVE, run_id=ID)) == (False, [SEED])
+    assert roster.live(moved, LinkChange(LinkState.LIVE, run_id=ID), 2.0) == (False, [SEED])
     assert {SEED, moved.name} < {sentinel.name for sentinel in roster}
+    assert roster.sentinel(SEED).parked
     assert SEED not in roster.members
 
 
@@ -88,13 +89,115 @@ def test_roster_lets_no_sentinel_take_the_place_of_another_by_its_run_id_before_
     roster.discovered(OTHER_ID, FOUND, second)
     false = roster.sentinel(SentinelName(str(FOUND)))
     false.state = LinkState.LIVE
-    assert roster.live(false, LinkChange(LinkState.LIVE, run_id=ID)) == (False, [false.name])
+    assert roster.live(false, LinkChange(LinkState.LIVE, run_id=ID), 2.0) == (False, [false.name])
     down(roster, SEED, 1.0)
     roster.discovered(OTHER_ID, FOUND, second)
     false = roster.sentinel(SentinelName(str(FOUND)))
     false.state = LinkState.LIVE
-    assert roster.live(false, LinkChange(LinkState.LIVE, run_id=ID)) == (False, []), "it is heard, and votes not"
+    assert roster.live(false, LinkChange(LinkState.LIVE, run_id=ID), 2.0) == (False, []), "it is heard, and votes not"
     assert list(roster.members) == [SEED, second]
+
+
+def test_second_name_of_a_process_is_parked_and_looked_at_once_a_minute() -> None:
+    second = SentinelName("127.0.0.1:26379")
+    roster = Roster([SEED, second], asking=True, discover=True)
+    live(roster, SEED, ID, "one", now=1.0)
+    live(roster, second, ID, "one", now=1.5)
+    assert [type(each) for each in roster.decisions()] == [Disconnect]
+    assert not down(roster, second, 1.6), "that we leave it is no news"
+    assert list(roster.values()) == [SEED]
+    assert roster.values()[SEED].also == (second,)
+    assert roster.deadline == 1.5 + RECHECK
+    for number in range(1, 4):
+        now = 1.5 + number * RECHECK
+        roster.tick(now, frozenset, dict)
+        assert [type(each) for each in roster.decisions()] == [Connect], "one look a minute"
+        live(roster, second, ID, "one", now)
+        assert [type(each) for each in roster.decisions()] == [Disconnect]
+        assert roster.sentinel(second).parked
+
+
+def test_parked_name_takes_over_where_the_first_is_lost_and_the_first_is_parked_then() -> None:
+    second = SentinelName("127.0.0.1:26379")
+    roster = Roster([SEED, second], asking=True, discover=True)
+    live(roster, SEED, ID, "one")
+    live(roster, second, ID, "one")
+    assert down(roster, SEED, 5.0)
+    roster.decisions()
+    live(roster, second, ID, "two", 5.1)
+    [left] = roster.decisions()
+    assert (type(left), left.sentinel) == (Disconnect, SEED)
+    assert list(roster.values()) == [second]
+    assert roster.values()[second].also == (SEED,)
+
+
+def test_parked_name_that_leads_to_another_sentinel_now_is_heard_as_one_of_its_own() -> None:
+    second = SentinelName("127.0.0.1:26379")
+    roster = Roster([SEED, second], asking=True, discover=True)
+    live(roster, SEED, ID, "one")
+    live(roster, second, ID, "one")
+    roster.tick(RECHECK, frozenset, dict)
+    live(roster, second, OTHER_ID, "two", RECHECK)
+    assert sorted(roster.values()) == sorted([SEED, second])
+    assert not roster.sentinel(second).parked
+
+
+def test_parked_name_that_is_lost_with_the_first_is_dialled_every_few_seconds() -> None:
+    second = SentinelName("127.0.0.1:26379")
+    roster = Roster([SEED, second], asking=True, discover=True)
+    live(roster, SEED, ID, "one")
+    live(roster, second, ID, "one")
+    down(roster, SEED, 5.0)
+    roster.decisions()
+    assert not down(roster, second, 6.0), "it was not heard, so it is not lost"
+    assert [type(each) for each in roster.decisions()] == [Disconnect]
+    assert roster.deadline == 11.0
+    roster.tick(11.0, frozenset, dict)
+    assert [type(each) for each in roster.decisions()] == [Connect]
+
+
+def test_discovered_name_of_a_seed_that_is_heard_is_parked_and_forgotten_when_it_leads_nowhere() -> None:
+    roster = Roster([SEED], asking=True, discover=True)
+    roster.discovered(ID, FOUND, SentinelName("another"))
+    found = SentinelName(str(FOUND))
+    live(roster, SEED, ID, "one")
+    live(roster, found, ID, "one")
+    roster.decisions()
+    assert list(roster.values()) == [SEED]
+    roster.tick(RECHECK, frozenset, dict)
+    down(roster, found, RECHECK + 1)
+    assert [sentinel.name for sentinel in roster] == [SEED]
+
+
+def test_sentinels_that_share_a_run_id_are_all_heard_and_reported_once() -> None:
+    names = [SentinelName(f"127.0.0.1:{port}") for port in (1, 2, 3)]
+    roster = Roster(names, asking=True, discover=True)
+    for number, name in enumerate(names):
+        live(roster, name, ID, f"process {number}", now=float(number))
+    assert roster.decisions() == []
+    assert roster.deadline == 4.0
+    assert (roster.tick(3.9, frozenset, dict), roster.shared()) == ([], [])
+    assert (roster.tick(4.0, frozenset, dict), roster.shared()) == ([], [tuple(names)])
+    assert (roster.tick(5.0, frozenset, dict), roster.shared()) == ([], [])
+    assert [value.shares_id_with for value in roster.values().values()] == [
+        tuple(other for other in names if other != name) for name in names
+    ]
+    down(roster, names[0], 6.0)
+    live(roster, names[0], ID, "restarted", 7.0)
+    assert (roster.decisions(), roster.tick(20.0, frozenset, dict), roster.shared()) == ([], [], []), (
+        "a clone that restarts is heard as before"
+    )
+    live(roster, names[0], OTHER_ID, "mended", 8.0)
+    assert roster.values()[names[0]].shares_id_with == ()
+
+
+def test_sentinel_that_has_moved_is_not_taken_for_two() -> None:
+    roster = Roster([SEED, SentinelName(str(FOUND))], asking=True, discover=True)
+    live(roster, SEED, ID, "one", 1.0)
+    live(roster, SentinelName(str(FOUND)), ID, "two", 2.0)
+    down(roster, SEED, 3.0)
+    assert (roster.tick(5.0, frozenset, dict), roster.shared()) == ([SEED], [])
+    assert list(roster.values()) == [SentinelName(str(FOUND))]
 
 
 def test_roster_forgets_a_discovered_sentinel_that_is_down_and_unlisted_but_never_a_seed() -> None:

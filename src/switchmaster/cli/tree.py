@@ -121,15 +121,22 @@ def _opinions_words(state: MasterState) -> Words:
 def _sentinel_words(state: SentinelState) -> Words:
     live = state.state is LinkState.LIVE
     facts = [fact for fact in (state.version, "" if state.seed else "discovered") if fact]
+    if state.also:
+        facts.append(f"also {', '.join(state.also)}")
     reason = f": {state.reason}" if state.reason else ""
     tilt: Words = (("  TILT: it judges nobody for now", "bold yellow"),) if state.tilt and live else ()
     if state.simulates_failures and live:
         tilt += (("  SIMULATE-FAILURE: it crashes in its next failover", "bold red"),)
+    shared: Words = ()
+    if state.shares_id_with:
+        text = f"  same id as {', '.join(state.shares_id_with)}: a copied configuration"
+        shared = ((text, "bold red"),)
     return (
         (state.name, ""),
         (f"  {'heard' if live else state.state}", "green" if live else "red"),
         (reason, "red"),
         (f"  {', '.join(facts)}", "dim"),
+        *shared,
         *tilt,
     )
 

@@ -75,6 +75,8 @@ class NoticeKind(enum.StrEnum):
     """A Sentinel that the others count does not monitor this master, so it can't vote on it."""
     NOT_FOLLOWED = "not-followed"
     """A Sentinel names a master that cannot be one, that denies it, or that a majority of the Sentinels contradicts."""
+    SHARED_ID = "shared-id"
+    """Several Sentinels have one id: a configuration was copied."""
     REMOVED = "removed"
     """No Sentinel monitors this master any more."""
     LIMIT = "limit"

@@ -45,6 +45,9 @@ class LinkChange:
     """The Sentinel's own id, once it is live and if it may be asked."""
     version: str = ""
     """``redis 7.0.15`` or ``valkey 9.1.2``, once known."""
+    process: str = ""
+    """The id of its process (``run_id`` of INFO), which two names of one Sentinel share and two Sentinels never do;
+    empty where it is not known."""
     can_ask: bool = True
     """False where an ACL refuses the snapshot: then events are all there is."""
     refusal: Refusal | None = None

@@ -24,6 +24,9 @@ __all__ = ["NOBODY", "Ask", "Credentials", "Greeting", "Login", "OnFailure", "is
 Ask: TypeAlias = Callable[[tuple[str, ...], OnReply], None]
 """Writes a command and gives its reply to a callback."""
 
+_PROCESS_SHOWN: Final = 40
+"""Characters of a process's id that are kept: it has 40 hexadecimal digits."""
+
 _VERSION_SHOWN: Final = 60
 """Characters of a server's name and version that are kept."""
 
@@ -111,7 +114,7 @@ class Greeting:
         ask: writes a command on it.
         login: who we are.
         on_welcome: is called when the peer is known to be a Sentinel: in RESP3 at once, behind the
-            question for its id; in RESP2 when all is answered.
+            questions for its ids; in RESP2 when all is answered.
         on_failure: ends the conversation.
     """
 
@@ -121,6 +124,7 @@ class Greeting:
         "_on_failure",
         "_on_welcome",
         "_with_password",
+        "process",
         "resp2",
         "run_id",
         "version",
@@ -135,6 +139,8 @@ class Greeting:
         self.resp2 = False
         self.run_id: RunId | None = None
         self.version = ""
+        self.process = ""
+        """The id of the Sentinel's process; empty where INFO is refused."""
 
     def begin(self) -> None:
         """Say HELLO."""
@@ -164,6 +170,7 @@ class Greeting:
             self.version = plain(f"{hello.server} {hello.version}", _VERSION_SHOWN)
             self._login = self._login.without_password()
             self._ask(("SENTINEL", "MYID"), self._take_myid)
+            self._ask(("INFO", "server"), self._take_info)
             self._on_welcome(now)
 
     def _fall_back(self) -> None:
@@ -184,7 +191,10 @@ class Greeting:
 
     def _take_info(self, reply: Reply, now: float) -> None:
         info = parse_info(reply)
-        if not isinstance(info, Unrecognised) and info.version:
+        if isinstance(info, Unrecognised):
+            return
+        self.process = plain(info.run_id or "", _PROCESS_SHOWN)
+        if info.version:
             self.version = plain(f"{info.server or 'redis'} {info.version}", _VERSION_SHOWN)
 
     def _take_myid(self, reply: Reply, now: float) -> None:

@@ -451,7 +451,7 @@ class Link:
         if state is LinkState.LIVE and self._greeting is not None:
             can_ask = self._inquiry is None or self._inquiry.can_ask
             greeting = self._greeting
-            change = LinkChange(state, reason, greeting.run_id, greeting.version, can_ask)
+            change = LinkChange(state, reason, greeting.run_id, greeting.version, greeting.process, can_ask)
         self._facts.append(change)
 
     def _leave(self) -> None:

@@ -135,6 +135,10 @@ class SentinelState:
     """Since when it is in TILT, in seconds since 1970; None outside of it, and where that is not known."""
     simulates_failures: bool = False
     """SENTINEL SIMULATE-FAILURE was left on: it crashes in its next failover."""
+    also: tuple[SentinelName, ...] = ()
+    """Other names of the same Sentinel, which are not dialled meanwhile."""
+    shares_id_with: tuple[SentinelName, ...] = ()
+    """Other Sentinels that have the same id: their configuration was copied, and they do not see each other."""
     scripts_waiting: int = 0
     """Its notification and reconfiguration scripts that wait to be run."""
 

@@ -39,6 +39,7 @@ from .model import LIMITS, Address, Grade, RunId, SentinelName, Via, Wall
 from .roster import Roster, Sentinel
 from .state import master_state
 from .topology import MasterState, SentinelState, Topology
+from .words import shared_id_words
 
 __all__ = ["Watch", "WatchCounters"]
 
@@ -162,6 +163,8 @@ class Watch:
             return self._probe(fact, now, wall)
         assert source is not None, "only a Probe has no Sentinel"
         sentinel = self._roster.sentinel(source)
+        if sentinel.parked and not isinstance(fact, LinkChange):
+            return
         if isinstance(fact, LinkChange):
             self._link(sentinel, fact, now, wall)
         elif isinstance(fact, MasterSnapshot):
@@ -208,6 +211,9 @@ class Watch:
             self._settle(name, master)
         self._soonest = min(self._due.values(), default=None)
         self._drop(self._roster.tick(now, self._listed, self._lists))
+        for names in self._roster.shared():
+            self.roster_changes += 1
+            self._notice(NoticeKind.SHARED_ID, shared_id_words(names), now, wall)
 
     def finish(self) -> None:
         """End all records that are open, as at the end of a transcript."""
@@ -266,7 +272,7 @@ class Watch:
     @property
     def sentinels(self) -> dict[SentinelName, SentinelState]:
         """All Sentinels and our links to them, now."""
-        return {sentinel.name: sentinel.value() for sentinel in self._roster}
+        return self._roster.values()
 
     @property
     def answering(self) -> bool:
@@ -281,12 +287,12 @@ class Watch:
     @property
     def idle(self) -> bool:
         """Whether every link has failed, and waits to be dialled again."""
-        return all(sentinel.failed and sentinel.state is LinkState.DOWN for sentinel in self._roster)
+        return all(s.failed and s.state is LinkState.DOWN for s in self._roster if not s.parked)
 
     @property
     def all_failed(self) -> bool:
         """Whether a connection to each Sentinel has failed."""
-        return all(sentinel.failed for sentinel in self._roster)
+        return all(sentinel.failed for sentinel in self._roster if not sentinel.parked)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -308,7 +314,7 @@ class Watch:
     def _link(self, sentinel: Sentinel, change: LinkChange, now: float, wall: Wall) -> None:
         sentinel.state, sentinel.reason, sentinel.refusal = change.state, change.reason, change.refusal
         if change.state is LinkState.LIVE:
-            renewed, gone = self._roster.live(sentinel, change)
+            renewed, gone = self._roster.live(sentinel, change, now)
             self._drop(gone)
             if renewed:
                 for master in self._masters.values():
@@ -620,4 +626,7 @@ class Watch:
     def _limit(self, what: str, text: str, now: float, wall: Wall) -> None:
         if what not in self._limited:
             self._limited.add(what)
-            self._out.append(Notice(NoticeKind.LIMIT, self.deployment, None, None, text, now, wall))
+            self._notice(NoticeKind.LIMIT, text, now, wall)
+
+    def _notice(self, kind: NoticeKind, text: str, now: float, wall: Wall) -> None:
+        self._out.append(Notice(kind, self.deployment, None, None, text, now, wall))

@@ -7,9 +7,11 @@ its own copy in ``words.js``, which a test holds equal.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .topology import Electorate, MasterState, Obstacle
 
-__all__ = ["agreement_words", "electorate_words"]
+__all__ = ["agreement_words", "electorate_words", "shared_id_words"]
 
 
 def electorate_words(electorate: Electorate) -> str:
@@ -41,6 +43,14 @@ def agreement_words(state: MasterState) -> str:
         verb = "does" if len(electorate.unaware) == 1 else "do"
         text += f", {', '.join(electorate.unaware)} {verb} not monitor it"
     return text
+
+
+def shared_id_words(sentinels: Sequence[str]) -> str:
+    """Return which Sentinels have one id, and what to do about it."""
+    return (
+        f"{', '.join(sentinels)} have the same Sentinel id: a configuration was copied. They do not see each other; "
+        "remove `sentinel myid` from the configuration of all but one, and restart those"
+    )
 
 
 def _answering(electorate: Electorate) -> str:

@@ -43,6 +43,10 @@ class Connection(Shell):
         heard = self.link.last_heard
         return None if heard is None or self._loop is None else max(0.0, self._now - heard)
 
+    def mute(self) -> None:
+        """Hand on no more facts: what becomes of this conversation concerns nobody."""
+        self._on_facts = lambda sentinel, facts, now: None
+
     def ask(self, names: Iterable[str] | None = None) -> None:
         """
         Ask for masters as soon as possible; see `Link.ask`.

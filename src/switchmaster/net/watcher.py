@@ -514,6 +514,7 @@ class Watcher:
             case Disconnect(sentinel):
                 connection = self._connections.pop(sentinel, None)
                 if connection is not None:
+                    connection.mute()
                     self._counted.update(asdict(connection.link.counters))
                     self._close_later(connection)
 

@@ -24,7 +24,16 @@ _log = logging.getLogger("switchmaster.watch")
 
 REMEMBERED: Final = 2_000
 """Failovers of which is remembered what was told; the oldest is forgotten first."""
-_ALARMING: Final = ("second-master", "rogue", "disagreement", "missed", "limit", "no-failover", "not-monitored")
+_ALARMING: Final = (
+    "second-master",
+    "rogue",
+    "disagreement",
+    "missed",
+    "limit",
+    "no-failover",
+    "not-monitored",
+    "shared-id",
+)
 
 
 class Teller:

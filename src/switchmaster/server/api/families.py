@@ -76,6 +76,9 @@ FAMILIES: Final = {
         Family("sentinel_connected", "gauge", _SENTINEL, "Whether this Sentinel is heard."),
         Family("sentinel_tilt", "gauge", _SENTINEL, "Whether it is in TILT, and starts no failover."),
         Family(
+            "sentinel_shares_id", "gauge", _SENTINEL, "Whether another Sentinel has its id: a copied configuration."
+        ),
+        Family(
             "sentinel_scripts_waiting",
             "gauge",
             _SENTINEL,

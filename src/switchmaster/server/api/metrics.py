@@ -260,6 +260,7 @@ def _sentinels(look: _Look, now: float) -> Found:
         silence, counters = look.links.get(name, (None, LinkCounters()))
         yield "sentinel_connected", of, sentinel.state is LinkState.LIVE
         yield "sentinel_tilt", of, sentinel.tilt
+        yield "sentinel_shares_id", of, bool(sentinel.shares_id_with)
         yield "sentinel_scripts_waiting", of, sentinel.scripts_waiting
         yield "sentinel_messages", of, counters.events
         yield "sentinel_disagreeing_masters", of, disagreeing.get(name, 0)

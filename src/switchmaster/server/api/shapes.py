@@ -177,6 +177,10 @@ class SentinelRow(Row):
     seed: bool = Field(description="Whether the user named it; the others were discovered.")
     tilt: bool = Field(description="It does not trust its clock: it starts no failover.")
     tilt_since: str | None = Field(description=f"Since when, where it says so (Redis 7.0, Valkey): {TIME}")
+    also: list[str] = Field(description="Other names of the same Sentinel, which are not dialled meanwhile.")
+    shares_id_with: list[str] = Field(
+        description="Other Sentinels with the same id: a configuration was copied, and they do not see each other."
+    )
     simulates_failures: bool = Field(description="SENTINEL SIMULATE-FAILURE was left on.")
     scripts_waiting: int = Field(description="Notification and reconfiguration scripts that wait to be run.")
 

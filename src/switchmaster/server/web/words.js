@@ -188,6 +188,9 @@ function sayOfSentinels(master, sentinels, say) {
     const verb = unaware.length === 1 ? "does" : "do";
     say("suspected", `${names(unaware)} ${verb} not monitor this master, and can't vote on it.`);
   }
+  const shared = sentinels.filter((one) => one.shares_id_with?.length).map((one) => one.sentinel);
+  if (shared.length)
+    say("down", `${names(shared)} have the same id: a configuration was copied, and they do not see each other.`);
   const simulating = sentinels.filter((one) => one.simulates_failures).map((one) => one.sentinel);
   if (simulating.length)
     say("suspected", `SENTINEL SIMULATE-FAILURE was left on at ${names(simulating)}: it crashes in its next failover.`);
