@@ -111,6 +111,7 @@ def failover_line(failover: Failover) -> Line:
         "reason": failover.reason or None,
         "stages": [_stage(entry) for entry in failover.stages],
         "durations": failover.durations,
+        "down_after": failover.down_after,
     }
 
 

@@ -63,7 +63,7 @@ def test_history_lists_failovers_newest_first(url: str) -> None:
         (["--missed"], []),
         (["--heard", "--unacknowledged"], [4, 3, 2, 1]),
         (["--since", "1s"], []),
-        (["--since", "2000-01-01", "--until", "2100-01-01T00:00+02:00"], [4, 3, 2, 1]),
+        (["--since", "2000-01-01T00:00Z", "--until", "2100-01-01T00:00+02:00"], [4, 3, 2, 1]),
     ],
 )
 def test_history_filters(url: str, filters: list[str], epochs: list[int]) -> None:

@@ -93,7 +93,7 @@ def test_pretty_account_keeps_each_failover_of_two_masters_together() -> None:
 
 def test_tsv_rows_have_the_columns_of_their_kind() -> None:
     rows = [row.split("\t") for row in replay(CRASH, "--format", "tsv").stdout.splitlines()]
-    assert [(row[0], len(row)) for row in rows] == [("switch", 11), ("failover", 13)]
+    assert [(row[0], len(row)) for row in rows] == [("switch", 11), ("failover", 14)]
     assert rows[0][3:7] == ["mymaster", "127.0.0.1:29001", "127.0.0.1:29003", "1"]
 
 

@@ -9,15 +9,15 @@ nothing and reads no clock; text from the network is neutralised where it is pri
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from ..core.decisions import Notice, NoticeKind, Switch
 from ..core.failover import Failover, FailoverKind, Outcome, Stage, StageEntry
 from ..core.model import Address, Via, Wall
 from .output import Words
+from .zone import clock, day_and_clock
 
-__all__ = ["Narrator", "clock", "day_and_clock"]
+__all__ = ["Narrator"]
 
 TOLD_KEPT: Final = 1_000
 """Attempts of which is remembered what was told; the oldest is forgotten first."""
@@ -39,16 +39,6 @@ _NOTICE_STYLES: Final[Mapping[NoticeKind, str]] = {
 }
 _QUIET: Final = ("+slave-reconf-inprog", "+failover-state-reconf-slaves")
 """News within a stage that says nothing to a person."""
-
-
-def clock(wall: Wall) -> str:
-    """Return the time of day in UTC, as ``03:00:00.123Z``; nothing where there is none."""
-    return "" if wall is None else f"{datetime.fromtimestamp(wall, UTC):%H:%M:%S.%f}"[:-3] + "Z"
-
-
-def day_and_clock(wall: Wall) -> str:
-    """Return day and time in UTC; nothing where there is none."""
-    return "" if wall is None else f"{datetime.fromtimestamp(wall, UTC):%Y-%m-%d} {clock(wall)}"
 
 
 class Narrator:
@@ -274,6 +264,15 @@ def _replica(entry: StageEntry, record: Failover) -> Address | str:
     return entry.replica or record.new or "the replica"
 
 
+def _outage(seconds: float, down_after: float | None) -> str:
+    if down_after is None:
+        return f"there was a new master {seconds:.3f} s after the first suspicion"
+    return (
+        f"{seconds:.3f} s without a master: {down_after:.3f} s until it was suspected (down-after), "
+        f"{seconds - down_after:.3f} s until there was a new one"
+    )
+
+
 def _verdict(record: Failover) -> list[str]:
     """Return the last words: how long it took, and what the early news was worth."""
     if record.outcome is not Outcome.COMPLETED:
@@ -283,7 +282,7 @@ def _verdict(record: Failover) -> list[str]:
     if "total" in durations:
         lines[0] += f", {durations['total']:.3f} s from the first news to the last"
     if "outage" in durations:
-        lines.append(f"there was a new master {durations['outage']:.3f} s after the first suspicion")
+        lines.append(_outage(durations["outage"], record.down_after))
     promoted, settled = record.entry(Stage.PROMOTED), record.entry(Stage.SETTLED)
     if "announcement" in durations and promoted is not None:
         who = "the node itself" if promoted.by == "ROLE" else "the leader"

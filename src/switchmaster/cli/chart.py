@@ -11,7 +11,8 @@ from typing import Final
 
 from ..lines import Line
 from .output import Words
-from .record import address, facts, moment, offset, seconds
+from .record import address, facts, offset, seconds, span, voted
+from .zone import moment
 
 __all__ = ["chart"]
 
@@ -63,7 +64,7 @@ def _said(stage: Line) -> str:
     more = f" and {len(stage['also'])} more" if stage.get("also") else ""
     about = f" {address(stage['replica'])}" if stage.get("replica") else ""
     reason = f": {stage['reason']}" if stage.get("reason") else ""
-    return f"{stage['by']}{about} from {who}{more}{reason}"
+    return f"{stage['by']}{voted(stage)}{about} from {who}{more}{reason}"
 
 
 def _announcements(line: Line) -> Iterator[Words]:
@@ -92,8 +93,9 @@ def _durations(line: Line) -> Iterator[Words]:
         yield ()
         yield (("  durations", "bold"),)
     for name, number in line["durations"].items():
-        about = "  (by the clocks of two daemons)" if name in line["estimated"] else ""
-        yield ((f"    {name:<16} ", ""), (f"{seconds(number)}{about}", "dim"))
+        notes = [span(line, name), "by the clocks of two daemons" if name in line["estimated"] else ""]
+        about = "; ".join(filter(None, notes))
+        yield ((f"    {name:<16} ", ""), (f"{seconds(number)}{about and f'  ({about})'}", "dim"))
 
 
 def _comments(line: Line) -> Iterator[Words]:

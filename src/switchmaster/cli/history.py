@@ -11,9 +11,10 @@ from typing import Any
 import click
 
 from ..lines import Line
-from .journal_options import journal_options, opened, to_moment
+from .journal_options import journal_options, opened
 from .output import Output, Words, complain, format_option
-from .record import address, moment, seconds, standing
+from .record import address, lasted, standing
+from .zone import moment, read_moment, utc_option
 
 __all__ = ["history"]
 
@@ -24,18 +25,25 @@ __all__ = ["history"]
 @click.option("--master", metavar="NAME", help="Only of this master.")
 @click.option("--outcome", type=click.Choice(["completed", "aborted", "in-progress"]), help="Only with this outcome.")
 @click.option("--kind", type=click.Choice(["automatic", "manual", "coordinated"]), help="Only of this kind.")
-@click.option("--since", metavar="TIME", callback=to_moment, help="Only since then: 7d ago, or 2026-11-25T03:00.")
-@click.option("--until", metavar="TIME", callback=to_moment, help="Only before then.")
+@click.option(
+    "--since", metavar="TIME", callback=read_moment, help="Only since then: 7d ago, 03:12, 2026-11-25T03:00Z."
+)
+@click.option("--until", metavar="TIME", callback=read_moment, help="Only before then.")
 @click.option("--missed/--heard", default=None, help="Only those that happened unheard, or only the others.")
 @click.option("--acknowledged/--unacknowledged", default=None, help="Only those that somebody has seen to, or not.")
 @click.option("--all", "suspicions", is_flag=True, help="Also suspicions after which nobody tried a failover.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
 @click.option("--cursor", metavar="CURSOR", help="Go on where the page before ended.")
+@utc_option
 @format_option
 def history(
     config: str | None, journal: str | None, limit: int, cursor: str | None, form: str | None, **wanted: Any
 ) -> None:
-    """List the failovers in the journal, newest first."""
+    """
+    List the failovers in the journal, newest first.
+
+    A moment without a zone is in the zone in which times are shown: see --utc.
+    """
     from ..journal.reader import FailoverFilter
 
     output = Output(form)
@@ -54,8 +62,7 @@ def history(
 
 def _words(line: Line) -> Words:
     style, words = standing(line)
-    total = line["durations"].get("outage", line["durations"].get("total"))
-    took = "" if total is None else f"  {seconds(total)}"
+    took = lasted(line)
     return (
         (f"{line['id']}  ", "bold"),
         (f"{moment(line['time'])}  ", "dim"),
@@ -63,6 +70,6 @@ def _words(line: Line) -> Words:
         (f"{words:<11}  ", style),
         (f"{line['kind'] or '-':<11}  ", ""),
         (f"{address(line['old'])} -> {address(line['new'])}", "bold"),
-        (f"  epoch {'-' if line['epoch'] is None else line['epoch']}{took}", ""),
+        (f"  epoch {'-' if line['epoch'] is None else line['epoch']}{took and f'  {took}'}", ""),
         ("" if line["acknowledged"] is None else "  acknowledged", "green"),
     )

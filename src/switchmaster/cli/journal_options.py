@@ -7,13 +7,10 @@ Enters: what click parsed, the environment, the file of ``--config``. Leaves: a 
 from __future__ import annotations
 
 import os
-import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,9 +19,7 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from ..journal.reader import Reader
 
-__all__ = ["journal_options", "no_such", "opened", "to_moment"]
-
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+__all__ = ["journal_options", "no_such", "opened"]
 
 
 def journal_options(function: Any) -> Any:
@@ -54,21 +49,6 @@ def opened(config: str | None, journal: str | None) -> Iterator[Reader]:
         yield reader
     finally:
         reader.close()
-
-
-def to_moment(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """Read an option's moment: ``7d`` (ago), or a date and time as ISO 8601, in UTC unless it says; a callback."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"(\d{1,9})([smhdw])", value.strip())
-    if found is not None:
-        return time.time() - int(found[1]) * _UNITS[found[2]]
-    try:
-        moment = datetime.fromisoformat(value.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        sentence = "it must be a time ago such as 7d, or a moment such as 2026-11-25T03:00"
-        raise click.BadParameter(sentence, context, parameter) from None
 
 
 def no_such(id: str) -> UsageError:

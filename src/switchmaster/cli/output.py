@@ -36,7 +36,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     for kind, columns in {
         "switch": "time deployment master old new epoch grade cause witnesses why",
         "event": "time sentinel channel payload master",
-        "failover": "time deployment master outcome kind old new epoch leader reason durations id",
+        "failover": "time deployment master outcome kind old new epoch leader reason durations id down_after",
         "notice": "time deployment master kind sentinel text",
         "master": "deployment master address epoch health grade quorum failover_possible",
         "replica": "deployment master address down_by link_up offset priority",

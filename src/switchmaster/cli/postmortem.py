@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ..lines import Line
-from .record import address, facts, moment, offset, seconds, standing
+from .record import address, facts, offset, seconds, span, standing, voted
+from .zone import moment
 
 __all__ = ["escape", "postmortem"]
 
@@ -52,7 +53,8 @@ def postmortem(line: Line, switches: Sequence[Line]) -> Iterator[str]:
         yield from _table(("replica", "told", "follows", "told again"), map(_replica, line["replicas"]))
     if line["durations"]:
         yield from _section("Durations")
-        yield from _table(("of", "took"), ((key, seconds(number)) for key, number in line["durations"].items()))
+        spans = ((key, seconds(number), span(line, key)) for key, number in line["durations"].items())
+        yield from _table(("of", "took", "which is"), spans)
     if line["comments"]:
         yield from _section("Comments")
         for comment in line["comments"]:
@@ -76,7 +78,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def _stage(line: Line, stage: Line) -> tuple[str, ...]:
-    what = stage["by"] + (f" {address(stage['replica'])}" if stage.get("replica") else "")
+    what = stage["by"] + voted(stage) + (f" {address(stage['replica'])}" if stage.get("replica") else "")
     what += f": {stage['reason']}" if stage.get("reason") else ""
     who = [stage["sentinel"] or "the node itself", *stage.get("also", ())]
     return seconds(offset(line, stage["time"]) or 0.0), moment(stage["time"]), stage["stage"], what, ", ".join(who)

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from ..lines import Line
+from .zone import moment
 
-__all__ = ["address", "facts", "moment", "offset", "seconds", "standing"]
+__all__ = ["address", "facts", "lasted", "offset", "seconds", "span", "standing", "voted"]
 
 
 def address(line: Line | None) -> str:
@@ -23,14 +24,33 @@ def address(line: Line | None) -> str:
     return f"{host}:{line['port']}"
 
 
-def moment(text: str | None) -> str:
-    """Return a time as ``2026-11-25 03:00:00.123Z``."""
-    return "not known" if text is None else f"{text[:10]} {text[11:23]}Z"
-
-
 def seconds(number: float) -> str:
     """Return a duration."""
     return f"{number:.3f} s"
+
+
+def span(line: Line, name: str) -> str:
+    """Return what a duration of a failover says beside its number; nothing where its name says all."""
+    if name != "outage":
+        return ""
+    down_after = line.get("down_after")
+    if down_after is None:
+        return "from the first suspicion; how long it had been silent is not known"
+    return f"without a master: {seconds(down_after)} of down-after, then from the first suspicion to the promotion"
+
+
+def lasted(line: Line) -> str:
+    """Return how long there was no master, or how long it all took, with what that is; nothing where not known."""
+    durations = line["durations"]
+    if "outage" in durations:
+        since = "" if line.get("down_after") is not None else " from the first suspicion"
+        return f"outage {seconds(durations['outage'])}{since}"
+    return f"{seconds(durations['total'])} in all" if "total" in durations else ""
+
+
+def voted(stage: Line) -> str:
+    """Return for whom a Sentinel voted, where that is a stage's news."""
+    return f" for {stage['voted_for']}" if stage.get("voted_for") else ""
 
 
 def offset(line: Line, text: str | None) -> float | None:

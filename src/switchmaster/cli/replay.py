@@ -25,6 +25,7 @@ from ..errors import UsageError
 from ..lines import Line, failover_line, notice_line, switch_line
 from .account import Narrator
 from .output import Output, complain, format_option
+from .zone import utc_option
 
 __all__ = ["replay"]
 
@@ -35,6 +36,7 @@ SKIPS_SHOWN: Final = 5
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--deployment", metavar="NAME", default="default", help="The name that the lines carry.")
+@utc_option
 @format_option
 def replay(files: tuple[str, ...], deployment: str, form: str | None) -> None:
     """

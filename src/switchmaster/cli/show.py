@@ -15,6 +15,7 @@ from .journal_options import journal_options, no_such, opened
 from .output import Output
 from .postmortem import postmortem
 from .terminal import neutralise
+from .zone import utc_option
 
 __all__ = ["show"]
 
@@ -22,6 +23,7 @@ __all__ = ["show"]
 @click.command()
 @click.argument("id")
 @journal_options
+@utc_option
 @click.option(
     "--format",
     "form",

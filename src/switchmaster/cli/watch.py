@@ -30,6 +30,7 @@ from .interrupt import Interrupt
 from .options import deployment_options, read_settings, sentinels_argument, to_seconds
 from .output import Output, complain, format_option
 from .tree import master_rows
+from .zone import utc_option
 
 if TYPE_CHECKING:
     from ..net.sync import Watcher
@@ -68,6 +69,7 @@ MASTERS_SHOWN: Final = 50
     callback=to_seconds,
     help="End after S seconds; with --until-switch that is exit code 1.",
 )
+@utc_option
 @format_option
 @deployment_options()
 def watch(

@@ -461,6 +461,13 @@ class Attempts:
         if attempt is not None and attempt.epoch is None and attempt.old == old and not self._owned(epoch):
             attempt.epoch, attempt.changed = epoch, True
 
+    def name_silence(self, down_after: Mapping[SentinelName, float | None]) -> None:
+        """Give each open attempt the ``down-after`` of the Sentinel that suspected the master first, in seconds."""
+        for attempt in self._open:
+            first = attempt.stages[0] if attempt.stages else None
+            if attempt.down_after is None and first is not None and first.stage is Stage.SUSPECTED and first.sentinel:
+                attempt.down_after = down_after.get(first.sentinel)
+
     def _trust(self, sentinel: SentinelName) -> None:
         """Drop what this Sentinel suspected: it uses another address now, or begins anew."""
         self._known.add(sentinel)

@@ -201,6 +201,9 @@ class Failover:
     """``(voter, run id voted for, epoch)`` as heard."""
     closed: bool = False
     """True in the last record of this attempt."""
+    down_after: float | None = None
+    """For how many seconds the master had given no valid answer when it was first suspected: what the Sentinel that
+    suspected it answers as ``down-after-milliseconds``. None where nobody suspected it or could be asked."""
 
     @property
     def attempted(self) -> bool:
@@ -228,7 +231,8 @@ class Failover:
 
         Keys: ``detection`` (suspected to agreed down), ``election`` (electing to elected), ``promotion``
         (selected to promoted), ``announcement`` (promoted to the first ``+switch-master``: what a listener
-        of that event alone loses), ``outage`` (suspected to promoted), ``total`` (first to last stage).
+        of that event alone loses), ``outage`` (how long there was no master: `down_after`, and suspected to promoted;
+        where `down_after` is None, from the first suspicion on), ``total`` (first to last stage).
         """
         spans = {
             "detection": (Stage.SUSPECTED, Stage.AGREED_DOWN),
@@ -240,11 +244,14 @@ class Failover:
         pairs = {name: (self.entry(a), self.entry(b)) for name, (a, b) in spans.items()}
         if self.stages:
             pairs["total"] = (self.stages[0], max(self.stages, key=lambda entry: entry.at))
-        return {
+        found = {
             name: round(max(0.0, last.at - first.at), 6)
             for name, (first, last) in pairs.items()
             if first and last and first.time is not None and last.time is not None
         }
+        if "outage" in found and self.down_after is not None:
+            found["outage"] = round(found["outage"] + self.down_after, 6)
+        return found
 
 
 @dataclass(slots=True)
@@ -269,6 +276,7 @@ class Attempt:
     switched_by: set[SentinelName] = field(default_factory=set)
     guessed: bool = False
     """Its new address was taken from a ``+switch-master`` that may belong to another."""
+    down_after: float | None = None
     ended: bool = False
     """The leader said ``+failover-end``, and the switch is still to be heard."""
     closed: bool = False
@@ -347,6 +355,7 @@ class Attempt:
             candidates=tuple(self.candidates),
             votes=tuple(self.votes),
             closed=self.closed,
+            down_after=self.down_after,
         )
 
     def _outcome(self) -> Outcome:

@@ -228,6 +228,8 @@ class View:
     quorum: int | None = None
     failover_timeout: float | None = None
     """Seconds."""
+    down_after: float | None = None
+    """Seconds without a valid answer after which this Sentinel suspects the master (``down-after-milliseconds``)."""
     replicas: dict[Address, ReplicaView] = field(default_factory=dict)
     sentinels: dict[RunId, Address] = field(default_factory=dict)
     """The other Sentinels that it knows."""
@@ -245,6 +247,7 @@ class View:
         self.leads = reply.failover_state or None if "failover_in_progress" in reply.flags else None
         self.others, self.quorum = reply.num_other_sentinels, reply.quorum
         self.failover_timeout = reply.failover_timeout_ms / 1000
+        self.down_after = reply.down_after_ms / 1000
         if fact.replicas is not None:
             self.replicas = {
                 row.address: ReplicaView("s_down" in row.flags, row.master_link_up, row.offset, row.priority)

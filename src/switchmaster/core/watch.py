@@ -591,6 +591,8 @@ class Watch:
         switch = master.belief.switch
         if switch is not None and switch.epoch is not None and name in self._open:
             master.attempts.name_epoch(switch.old, switch.new, switch.epoch)
+        if name in self._open or master.attempts.current is not None:
+            master.attempts.name_silence({view.sentinel: view.down_after for view in master.belief.views.values()})
         self._out += master.attempts.records()
         for decision in master.belief.decisions():
             self._out.append(decision)

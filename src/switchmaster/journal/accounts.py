@@ -9,7 +9,8 @@ Rules, all of them in this file:
 2. Merged (`merged`), the fullest account leads: a stage keeps the time that it has there, for clocks differ, and
    everybody who said so. What it has not seen is taken from the others. Who saw the switch is believed over who gave
    up; who saw a promotion given up, over who heard no more than that promotion.
-3. Durations are measured by one observer's monotonic clock. Where no single one saw both ends, they are taken from
+3. An outage counts from the master's last answer where an observer knows ``down_after``, else from the suspicion.
+   Durations are measured by one observer's monotonic clock. Where no single one saw both ends, they are taken from
    the wall clock and named in ``estimated``.
 
 Pure: values in, values out. Addresses in lines are ``{"host":…, "port":…}``, times are ISO 8601 in UTC, elapsed
@@ -216,6 +217,7 @@ def _line(whole: Account, ordered: Sequence[tuple[str, Account]]) -> Line:
         "votes": _union(line.get("votes", ()) for line in lines),
         "away": _first(line.get("away") for line in lines) if whole.missed else None,
         "observers": _union([name] for name, _ in ordered),
+        "down_after": _first(line.get("down_after") for line in lines),
     }
     return line | _durations(line, lines)
 
@@ -311,6 +313,8 @@ def _durations(whole: Line, lines: Sequence[Line]) -> Line:
     for line in lines:
         saw_both = ends <= {_key(stage) for stage in line.get("stages", ())}
         for name, seconds in line.get("durations", {}).items():
+            if name == "outage" and line.get("down_after") != whole["down_after"]:
+                continue  # it does not count from the same moment
             if name != "total":
                 durations.setdefault(name, seconds)
             elif saw_both:
@@ -325,7 +329,8 @@ def _durations(whole: Line, lines: Sequence[Line]) -> Line:
     for name, (start, end) in _SPANS.items():
         begun, done = moments.get(start), moments.get(end)
         if name not in durations and begun is not None and done is not None:
-            durations[name] = round(max(0.0, done - begun), 6)
+            silent = whole["down_after"] or 0.0 if name == "outage" else 0.0
+            durations[name] = round(max(0.0, done - begun) + silent, 6)
             estimated.append(name)
     said = [moment for a in whole["announcements"] if (moment := from_iso(a["time"])) is not None]
     if len(said) > 1 and "spread" not in durations:

@@ -115,8 +115,8 @@ FAMILIES: Final = {
             "histogram",
             ("deployment", "phase"),
             "How long the phases of failovers took: `detection` (suspected to agreed down), `election`, `promotion` "
-            "(selected to promoted), `announcement` (promoted to the first +switch-master), `outage` (suspected to "
-            "promoted), `total`.",
+            "(selected to promoted), `announcement` (promoted to the first +switch-master), `outage` (how long "
+            "there was no master: down-after-milliseconds, and suspected to promoted), `total`.",
         ),
         Family("suspicions", "counter", _MASTER, "Suspicions (SDOWN) that were taken back without a failover."),
         Family(

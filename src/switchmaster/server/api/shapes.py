@@ -105,7 +105,15 @@ class FailoverLine(Row):
     leader: str | None
     reason: str | None
     stages: list[StageRow]
-    durations: dict[str, float] = Field(description="Seconds.")
+    durations: dict[str, float] = Field(
+        description="Seconds. `outage` is how long there was no master: `down_after`, and from the first suspicion to "
+        "the promotion; where `down_after` is null, from the first suspicion on."
+    )
+    down_after: float | None = Field(
+        default=None,
+        description="Seconds without an answer before the master was suspected (down-after-milliseconds of the "
+        "Sentinel that suspected it); null where that is not known.",
+    )
 
 
 class SwitchLine(Row):

@@ -61,12 +61,19 @@ export function clock(iso) {
   return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${milliseconds}`;
 }
 
-/** Day and time in the viewer's zone, to the second. */
+/** The viewer's zone at a time, as UTC+1 or UTC-3:30. */
+export function zone(at) {
+  const minutes = -at.getTimezoneOffset();
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  return minutes ? `UTC${minutes < 0 ? "-" : "+"}${hours}${rest ? `:${two(rest)}` : ""}` : "UTC";
+}
+
+/** Day and time in the viewer's zone, to the second, with the zone. */
 export function day(iso) {
   const at = new Date(iso);
   if (Number.isNaN(at.getTime())) return "–";
   const date = at.toLocaleDateString(undefined, { day: "numeric", month: "short", year: "numeric" });
-  return `${date}, ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  return `${date}, ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone(at)}`;
 }
 
 /** The same in UTC, as the daemon wrote it. */

@@ -31,7 +31,7 @@ export const DURATIONS = [
   [
     "outage",
     "Outage",
-    "from the first suspicion until the new master was writable; before it lies the Sentinels' own down-after time",
+    "how long there was no master",
   ],
   ["detection", "Detection", "from the first suspicion until the Sentinels agreed"],
   ["election", "Election", "until one Sentinel led"],
@@ -106,10 +106,27 @@ export function failoverNow(failover) {
   );
 }
 
+/** How long there was no master, with what is counted, as the end of a sentence. */
+export function outageTold(failover) {
+  const took = duration(failover.durations.outage);
+  const silent = failover.down_after ?? null;
+  if (silent === null) return `${took} after the first suspicion`;
+  return `after ${took} without a master (${duration(silent)} until it was suspected)`;
+}
+
+/** What is counted in a duration beside what its name says. */
+export function counted(failover, key) {
+  if (key !== "outage") return "";
+  const silent = failover.down_after ?? null;
+  return silent === null
+    ? ": from the first suspicion on; for how long it had been silent is not known"
+    : `: ${duration(silent)} of down-after until it was suspected, then until the new one was writable`;
+}
+
 /** What a failover came to, as one sentence. */
 export function failoverTold(failover) {
   const { outage } = failover.durations ?? {};
-  const took = outage === undefined ? "" : `, ${duration(outage)} after the first suspicion`;
+  const took = outage === undefined ? "" : `, ${outageTold(failover)}`;
   if (failover.missed) return missedTold(failover);
   if (failover.outcome === "completed")
     return `${address(failover.new)} took over from ${address(failover.old)}${took}.`;

@@ -19,7 +19,7 @@ import {
 } from "../parts.js";
 import { toMaster } from "../routes.js";
 import { count, duration, seconds, shown } from "../text.js";
-import { DURATIONS, STAGES, epochs, failoverTold } from "../words.js";
+import { DURATIONS, STAGES, counted, epochs, failoverTold } from "../words.js";
 
 const STEPS = [["Stage"], ["After", "number"], ["At"], ["Said first by"], ["And by"]];
 const EVENTS = 1_000; // of one failover at most
@@ -125,7 +125,12 @@ export function makeFailover({ live, api, parts: [id], act }) {
                 "div",
                 { key, class: `lasted lasted-${key}` },
                 h("dt", {}, title),
-                h("dd", {}, took(failover.durations[key], estimated.has(key)), h("span", { class: "faint" }, what)),
+                h(
+                  "dd",
+                  {},
+                  took(failover.durations[key], estimated.has(key)),
+                  h("span", { class: "faint" }, what + counted(failover, key)),
+                ),
               ),
             ),
           )
@@ -264,6 +269,7 @@ function stepRow(stage, index, failover) {
   const what = [
     STAGES[stage.stage] ?? shown(stage.stage),
     stage.replica ? [" ", place(stage.replica)] : null,
+    stage.voted_for ? [" vote for ", name(stage.voted_for)] : null,
     stage.reason ? `: ${shown(stage.reason)}` : null,
   ];
   return {

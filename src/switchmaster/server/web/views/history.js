@@ -132,7 +132,12 @@ function row(line) {
       line.kind ? shown(line.kind) : "not known",
       place(line.old),
       line.new ? place(line.new) : "nobody",
-      took(line.durations.outage, estimated.has("outage")),
+      [
+        took(line.durations.outage, estimated.has("outage")),
+        line.durations.outage !== undefined && (line.down_after ?? null) === null
+          ? h("span", { class: "faint" }, " from the suspicion")
+          : null,
+      ],
       took(line.durations.total, estimated.has("total")),
       line.acknowledged ? state("ok", "yes") : "not yet",
     ],

@@ -1,0 +1,103 @@
+"""How long there was no master: with down-after where it is known, else from the first suspicion, and labelled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from switchmaster.cli.account import Narrator
+from switchmaster.cli.chart import chart
+from switchmaster.cli.postmortem import postmortem
+from switchmaster.cli.record import lasted
+from switchmaster.core.facts import Probe
+from switchmaster.core.failover import Failover, Stage
+from switchmaster.journal.accounts import Account, merged
+from switchmaster.lines import Line, failover_line
+from told import S1, B, Told
+
+
+def failed_over() -> Failover:
+    """Return the record of a crash: suspected after 1 s of silence, promoted 0.25 s later."""
+    told = Told()
+    told.say(S1, "+sdown master mymaster 127.0.0.1 27001")
+    told.now += 0.25
+    told.fail_over()
+    told.tell(None, Probe(B, "master"))
+    return [one for one in told.decisions if isinstance(one, Failover)][-1]
+
+
+def account_of(record: Failover) -> Account:
+    line = failover_line(record) | {"announcements": [], "votes": []}
+    return Account(
+        "d", "m", 1, 0, record.old, record.new, 1, None, "completed", True, True, False, 0.0, 1.0, None, line
+    )
+
+
+def line_of(record: Failover) -> Line:
+    more = {"id": "x", "missed": False, "attempted": True, "closed": True, "ended": None, "incarnation": 0}
+    whole = merged([("one", account_of(record))]).line
+    return whole | more | {"comments": [], "acknowledged": None}
+
+
+def test_outage_counts_from_the_last_answer_that_the_suspecting_sentinel_had() -> None:
+    record = failed_over()
+    assert record.down_after == 1.0
+    assert record.durations["outage"] == pytest.approx(1.25)
+    line = failover_line(record)
+    assert (line["down_after"], line["durations"]["outage"]) == (1.0, pytest.approx(1.25))
+
+
+def test_outage_counts_from_the_suspicion_where_nobody_could_be_asked() -> None:
+    record = replace(failed_over(), down_after=None)
+    assert record.durations["outage"] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("down_after", "told", "short", "noted"),
+    [
+        (
+            1.0,
+            "1.250 s without a master: 1.000 s until it was suspected (down-after), 0.250 s until",
+            "outage 1.250 s",
+            "1.000 s of down-after",
+        ),
+        (
+            None,
+            "a new master 0.250 s after the first suspicion",
+            "outage 0.250 s from the first suspicion",
+            "from the first suspicion;",
+        ),
+    ],
+)
+def test_every_face_says_from_when_it_counts(down_after: float | None, told: str, short: str, noted: str) -> None:
+    record = replace(failed_over(), down_after=down_after, closed=True)
+    words = ["".join(text for text, _ in line) for line in Narrator().failover(record)]
+    assert any(told in text for text in words)
+    line = line_of(record)
+    assert lasted(line) == short
+    assert any(noted in "".join(text for text, _ in row) for row in chart(line, []))
+    assert any(noted in row for row in postmortem(line, []))
+
+
+def test_record_of_an_older_version_is_told_from_the_suspicion() -> None:
+    line = line_of(replace(failed_over(), down_after=None))
+    del line["down_after"]
+    assert lasted(line) == "outage 0.250 s from the first suspicion"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_observer_that_knows_down_after_is_believed_over_one_that_does_not(order: int) -> None:
+    knowing = account_of(failed_over())
+    other = account_of(replace(failed_over(), down_after=None))
+    line = merged([("a", knowing), ("b", other)][::order]).line
+    assert (line["down_after"], line["durations"]["outage"]) == (1.0, pytest.approx(1.25))
+
+
+def test_planned_failover_has_no_outage() -> None:
+    told = Told()
+    told.say(S1, "+new-epoch 1", "+try-failover master mymaster 127.0.0.1 27001")
+    told.promote()
+    record = [one for one in told.decisions if isinstance(one, Failover)][-1]
+    assert record.entry(Stage.PROMOTED) is not None
+    assert (record.down_after, "outage" in record.durations) == (None, False)
