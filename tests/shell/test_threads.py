@@ -152,6 +152,25 @@ def test_a_socket_is_shut_down_under_a_greenlet_whatever_it_is(framework: str) -
     assert said.split() == ["b''"]
 
 
+@pytest.mark.parametrize("framework", GREEN)
+def test_a_socket_of_greenlets_remembers_who_took_its_descriptor(framework: str) -> None:
+    said = green(
+        framework,
+        """
+        import socket
+        from switchmaster.client.sockets import noticing
+        near, far = socket.socketpair()
+        near = noticing(near)
+        far.send(b"12")
+        print(near.recv(1), near.taken)
+        near.settimeout(1)
+        print(near.recv(1), near.taken)
+        print(near.fileno() >= 0, near.taken)
+        """,
+    )
+    assert said.split() == ["b'1'", "False", "b'2'", "False", "True", "True"]
+
+
 def test_one_connection_that_cannot_be_cut_keeps_no_other_from_it() -> None:
     class Member:
         target = Address("10.0.0.1", 6379)

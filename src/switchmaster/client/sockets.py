@@ -24,7 +24,8 @@ class _Noticing(_Theirs):
     def fileno(self) -> int:
         """Return the descriptor, and remember that it was asked for."""
         self.taken = True
-        return int(super().fileno())
+        inside: Any = getattr(self, "fd", self)  # eventlet's plain one has no such method, but a real socket inside
+        return int(super().fileno() if inside is self else inside.fileno())
 
 
 @functools.cache
@@ -47,4 +48,6 @@ def noticing(opened: Any) -> Any:
         limit = opened.gettimeout()
         opened = kind(opened.family, opened.type, opened.proto, opened.detach())
         opened.settimeout(limit)
+    # eventlet's plain one has it as an attribute, which would go before the method.
+    getattr(opened, "__dict__", {}).pop("fileno", None)
     return opened

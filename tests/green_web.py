@@ -1,0 +1,25 @@
+"""A WSGI application that counts its requests in the master, for gunicorn: ``SENTINELS`` and ``CLIENTS`` say whose."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+ADDRESSES = [(host, int(port)) for host, _, port in (one.rpartition(":") for one in os.environ["SENTINELS"].split())]
+
+library = importlib.import_module("switchmaster.redis" if os.environ["CLIENTS"] == "switchmaster" else "redis.sentinel")
+client = library.Sentinel(ADDRESSES, socket_timeout=5).master_for("mymaster")
+client.ping()  # with --preload in the process that forks the workers, before they patch anything
+
+
+def application(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answer with the number of this request, or with what went wrong."""
+    try:
+        said, status = str(client.incr("requests")), "200 OK"
+    except Exception as error:
+        said, status = repr(error), "503 Service Unavailable"
+    body = said.encode()
+    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
