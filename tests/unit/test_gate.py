@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from switchmaster.core.gate import UNKNOWN, Limits, Phase, Standing, phase_of, replicas_of
-from switchmaster.core.model import Address
+from switchmaster.core.failover import TRIGGERS, Failover, FailoverKind, Outcome, StageEntry
+from switchmaster.core.gate import UNKNOWN, Limits, Phase, Replicas, Standing, phase_of, replicas_of
+from switchmaster.core.model import Address, Grade, SentinelName
+from switchmaster.core.topology import Health, MasterState, Opinion, ReplicaState
 
-A = Address("127.0.0.1", 27001)
+A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
+SENTINEL = SentinelName("127.0.0.1:26379")
 
 
 def phase(standing: Standing, since: float = 100.0) -> Phase:
@@ -49,3 +54,51 @@ def test_phases_that_say_the_same_are_told_from_others() -> None:
     assert not phase(Standing.HELD).same(phase(Standing.HELD, since=101.0))
     assert not phase(Standing.HELD).same(phase(Standing.OPEN))
     assert not phase(Standing.HELD).same(Phase(Standing.HELD, A, 100.0, next=Address("127.0.0.1", 27002)))
+
+
+def moved(*stages: StageEntry, kind: FailoverKind = FailoverKind.MANUAL, **more: object) -> MasterState:
+    """Return the belief after the promotion of B in a planned failover of A, with the replica C."""
+    record = Failover(
+        "default", "m", 1, A, B, 1, SENTINEL, kind, Outcome.COMPLETED, (entry("+selected-slave"), *stages)
+    )
+    rows = (ReplicaState(C, (), None, None, None),)
+    opinion = Opinion(SENTINEL, B, 1, live=True, agrees=True)
+    state = MasterState("m", B, 1, 0, Grade.PROMOTED, Health.OK, (), 2, rows, (opinion,), failover=record, switch=None)
+    return replace(state, **more)
+
+
+def entry(by: str, replica: Address | None = None) -> StageEntry:
+    return StageEntry(TRIGGERS[by], 100.0, None, SENTINEL, by, replica)
+
+
+def test_readers_leave_a_replica_before_it_is_told_to_follow_the_new_master() -> None:
+    promoted = entry("ROLE")
+    for stages in ([], [entry("+slave-reconf-sent", C)], [entry("+slave-reconf-inprog", C)]):
+        replicas = replicas_of(moved(promoted, *stages))
+        assert replicas.usable == ()
+        assert replicas.kept == {B, C}
+    assert replicas_of(moved(promoted, entry("+slave-reconf-done", C))).usable == (C,)
+
+
+def test_readers_leave_it_too_while_no_sentinel_names_a_replica_of_the_new_master() -> None:
+    state = moved(entry("ROLE"), opinions=())
+    first = replicas_of(state, Replicas((C,), frozenset((A, C)), A))
+    again = replicas_of(state, first)
+    assert first.same(again)
+    assert (again.usable, again.kept) == ((), {B, C})
+    done = moved(entry("ROLE"), entry("+slave-reconf-done", C), opinions=())
+    assert replicas_of(done, again).usable == (C,)
+
+
+def test_reader_without_a_replica_waits_while_connections_to_the_master_may_end() -> None:
+    coordinated = moved(entry("ROLE"), kind=FailoverKind.COORDINATED)
+    assert replicas_of(coordinated).usable == (C,)
+    assert replicas_of(replace(coordinated, replicas=())).held == 100.0
+    assert replicas_of(moved(entry("ROLE"))).held is None
+
+
+def test_reader_may_stay_at_a_replica_that_lost_its_link_and_not_at_one_that_is_down() -> None:
+    broken = ReplicaState(C, (), False, None, None)
+    assert replicas_of(moved(replicas=(broken,), failover=None)).kept == {B, C}
+    down = ReplicaState(C, (SENTINEL,), True, None, None)
+    assert replicas_of(moved(replicas=(down,), failover=None)).kept == {B}

@@ -430,3 +430,21 @@ def test_reader_heeds_no_news_for_ever() -> None:
     with pytest.raises(NoMasterElected):
         world.run(Limits(failover_wait=3.0), replicas=True)
     assert world.now == pytest.approx(104, abs=0.1)
+
+
+def test_reader_without_a_replica_waits_for_the_end_of_the_master_s_hold() -> None:
+    held, over = Replicas((), frozenset((A,)), A, held=100.0), Replicas((), frozenset((B,)), B)
+    world = World(held, at=A)
+    world.later(100.1, over)
+    assert world.run(replicas=True) is over
+    assert dials(world) == [B]
+    assert world.reach.waited == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("hold", [0.0, 2.0])
+def test_reader_waits_for_it_no_longer_than_hold(hold: float) -> None:
+    held = Replicas((), frozenset((A,)), A, held=100.0)
+    world = World(held, at=A)
+    assert world.run(Limits(hold=hold), replicas=True) is held
+    assert world.now == 100.0 + hold
+    assert world.reach.ran_out is (hold > 0)

@@ -147,14 +147,14 @@ class Connection(FollowingConnection, _Theirs):
             self._mark(words)
 
     async def _send_in_time(self, command: Any, check_health: bool) -> None:
+        packed, self._packed = self._packed, 1  # before a greeting and a PING, which are one command each
         if self._seen is not self._view.current:
             if self._must_wait():
                 await self._reach()
             command = self._with_unsaid(command)
         if check_health and self.health_check_interval:
             await self.check_health()  # may connect again: only after it can something be owed
-        self._owes += self._packed
-        self._packed = 1
+        self._owes += packed
         await super().send_packed_command(command, False)
         if self._pinned and not self._single:
             self._pinned = False  # a whole transaction, EXEC and all

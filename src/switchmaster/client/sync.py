@@ -112,14 +112,14 @@ class Connection(FollowingConnection, _Theirs):
             self._mark(words)
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        packed, self._packed = self._packed, 1  # before a greeting and a PING, which are one command each
         if self._seen is not self._view.current:
             if self._must_wait():
                 self._reach()
             command = self._with_unsaid(command)
         if check_health and self.health_check_interval:
             self.check_health()  # may connect again: only after it can something be owed
-        self._owes += self._packed
-        self._packed = 1
+        self._owes += packed
         super().send_packed_command(command, False)
         if self._pinned and not self._single:
             self._pinned = False  # a whole transaction, EXEC and all

@@ -17,6 +17,12 @@ Rules of `phase_of`:
 4. An aborted failover opens the way to the old master again; so does one of which nothing is heard any more.
 5. Without an address there is nothing to follow: `Standing.UNKNOWN`.
 
+Rule of `replicas_of`, beside what its fields say: Sentinel ends all connections of a replica when it points it to the
+new master (CLIENT KILL in the MULTI of SLAVEOF), and publishes ``+slave-reconf-sent`` in the same moment, which is too
+late to leave. So readers leave every replica when the promotion is known, some 50 ms to 1 s before the first of them is
+told, and come back to each with its ``+slave-reconf-done``. In between they read from the new master. While commands
+for the master are held, readers without a replica wait too: connections to it may end.
+
 Pure: no I/O, no clock.
 """
 
@@ -71,14 +77,20 @@ class Replicas:
     """The replicas that may be read from, and the master for want of one."""
 
     usable: tuple[Address, ...]
-    """In order of address: not down, link not known to be broken, not selected to become the master."""
+    """In order of address: not down, link not known to be broken, not selected to become the master, and after a
+    promotion not before it follows the new master."""
     kept: frozenset[Address]
-    """Where a connection may stay until its command is answered: `usable`, and who is selected but not promoted."""
+    """Where a connection may stay until its command is answered: the master, and every replica that is not down. Who
+    is selected, or has lost its link, still answers what was asked."""
     master: Address | None
+    held: float | None = None
+    """Since when what would be read from the master, for want of a replica, waits as commands for it do
+    (`Standing.HELD`); in monotonic seconds."""
 
     def same(self, other: Replicas) -> bool:
         """Whether both say the same."""
-        return (self.usable, self.kept, self.master) == (other.usable, other.kept, other.master)
+        mine = (self.usable, self.kept, self.master, self.held)
+        return mine == (other.usable, other.kept, other.master, other.held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +182,18 @@ def replicas_of(state: MasterState | None, before: Replicas = NO_REPLICAS) -> Re
     record = state.failover
     chosen = record.new if record is not None and not record.closed and record.stage is not Stage.ABORTED else None
     if any(opinion.live and opinion.agrees for opinion in state.opinions):
-        rows = [row for row in state.replicas if not row.down_by and row.link_up is not False]
-        well = [row.address for row in rows if row.address != state.address]
+        up = [row for row in state.replicas if not row.down_by and row.address != state.address]
+        well, answering = [row.address for row in up if row.link_up is not False], [row.address for row in up]
     else:
-        well = [address for address in before.usable if address != state.address]
+        well = answering = sorted(before.kept - {state.address, before.master})
     usable = tuple(address for address in well if address != chosen)
-    # Who reads from a replica that is selected, or from the master for want of any, may stay for the answer.
-    return Replicas(usable, frozenset((*well, state.address)), state.address)
+    if record is not None and chosen == state.address and not _about_to_end_connections(record, state.address):
+        usable = tuple(address for address in usable if address in _following(record))
+    standing, since = _standing(record, state.address)
+    held = since if standing is Standing.HELD and not usable else None
+    return Replicas(usable, frozenset((*answering, state.address)), state.address, held)
+
+
+def _following(record: Failover) -> frozenset[Address | None]:
+    """Return the replicas that follow the new master, by the leader's word."""
+    return frozenset(entry.replica for entry in record.stages if entry.by == "+slave-reconf-done")

@@ -168,6 +168,8 @@ class Reach:
             if replicas.master is None:
                 yield from self._ask()
                 continue
+            if (yield from self._held_reader(replicas)):
+                continue
             if self._fits(replicas):
                 return replicas
             yield from self._leave()
@@ -203,6 +205,17 @@ class Reach:
             self.ran_out = True
             if phase.standing is Standing.FAILING:
                 raise NoMasterElected(self._master, self._clock() - self._started, "the failover is not over yet")
+        return False
+
+    def _held_reader(self, replicas: Replicas) -> Generator[Effect, Exception | None, bool]:
+        """Wait for a replica, or for the end of the hold; return whether the gate has to be looked at again."""
+        if replicas.held is None or not self._patient or self._limits.hold <= 0:
+            return False
+        until = replicas.held + self._limits.hold
+        if self._clock() < until:
+            yield from self._wait(replicas, until)
+            return True
+        self.ran_out = True
         return False
 
     def _may_go_ahead(self, phase: Phase) -> bool:
