@@ -67,7 +67,8 @@ def demo(keep: bool) -> None:
             if beside.pid is not None:
                 lab.guard(beside.pid)
             shown = f"A daemon shows it at {beside.url}" if beside.url else f"No daemon shows it: {beside.reason}"
-            _say(output, shown)
+            ends = " until the demo ends (with --keep until ^C)" if beside.url and not keep else ""
+            _say(output, shown + ends)
             if keep:
                 with until_told():
                     _show(output, lab, beside)
