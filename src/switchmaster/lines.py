@@ -208,6 +208,7 @@ def _electorate(electorate: Electorate) -> Line:
         "obstacle": None if electorate.obstacle is None else str(electorate.obstacle),
         "text": electorate_words(electorate) or None,
         "unaware": list(electorate.unaware),
+        "absent": list(electorate.absent),
     }
 
 

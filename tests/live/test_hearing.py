@@ -198,3 +198,36 @@ def test_sentinels_with_a_copied_id_are_all_heard_and_named_once(lab_factory: La
         assert metric(beside, "sentinel_shares_id", sentinel=names[0]) == 1
         assert master_of(beside)["electorate"]["obstacle"] == "quorum-too-high", "each is alone, by its own count"
         assert "same id as" in run("topology", *names, "--format", "pretty")
+
+
+def test_who_does_not_monitor_a_master_and_ghosts_that_are_counted_are_named(
+    lab_factory: LabFactory, tmp_path: Path
+) -> None:
+    lab = lab_factory(masters=(MASTER,), replicas=1, down_after_ms=500, binary=str(find_or_skip("redis-7.0").path))
+    names = [shown(sentinel) for sentinel in lab.sentinels]
+    with daemon_beside(names, tmp_path) as beside:
+        assert beside.url, beside.reason
+        waiting_for(lambda: master_of(beside)["agreement"] == "3 of 3 Sentinels agree")
+        lab.sentinels[2].call("SENTINEL", "REMOVE", MASTER)
+        unaware = f"2 of 3 Sentinels agree, {names[2]} does not monitor it"
+        waiting_for(lambda: master_of(beside)["agreement"] == unaware)
+        waiting_for(lambda: f"{MASTER}: {names[2]} does not monitor it, and can't vote on it" in logged(tmp_path))
+        assert unaware in run("topology", names[0], "--format", "pretty")
+        assert metric(beside, "master_unaware_sentinels") == 1
+        port = str(lab.master(MASTER).port)
+        lab.sentinels[2].call("SENTINEL", "MONITOR", MASTER, "127.0.0.1", port, "2")
+        waiting_for(lambda: master_of(beside)["agreement"] == "3 of 3 Sentinels agree")
+    ghosts = sorted(shown(lab.add_sentinel()) for _ in range(2))
+    waiting_for(lambda: all("sentinels=5" in sentinel.call("INFO", "sentinel") for sentinel in lab.sentinels))
+    for _ in range(2):
+        lab.remove_sentinel(3)
+    with daemon_beside(names, tmp_path) as beside:
+        assert beside.url, beside.reason
+        waiting_for(lambda: master_of(beside)["electorate"]["absent"] == ghosts)
+        text = f"{', '.join(ghosts)} are counted and answer nobody: if gone for good, run SENTINEL RESET {MASTER}"
+        assert text in run("topology", names[0], "--format", "pretty")
+        assert master_of(beside)["agreement"] == "3 of 5 Sentinels agree, 2 not heard"
+        waiting_for(lambda: {line.split()[1] for line in logged(tmp_path) if "counted and answer" in line} != set())
+        for sentinel in lab.sentinels:
+            sentinel.call("SENTINEL", "RESET", MASTER)
+        waiting_for(lambda: master_of(beside)["electorate"]["absent"] == [])

@@ -97,7 +97,7 @@ def test_a_lost_majority_makes_a_failover_impossible_and_that_is_reported_once_u
     assert scene.electorate.possible is True, "we may be the only ones that do not hear them"
     for name in (S1, S2):
         scene.silent(name, S3, S4, S5)
-    assert scene.electorate == Electorate(5, 5, 2, 3, Obstacle.TOO_FEW)
+    assert scene.electorate == Electorate(5, 5, 2, 3, Obstacle.TOO_FEW, absent=(S3, S4, S5))
     assert scene.agreement == "2 of 5 Sentinels agree, 3 not heard"
     impossible = "no failover possible: 2 of 5 Sentinels answer, 3 are needed"
     assert electorate_words(scene.electorate) == impossible
@@ -218,6 +218,26 @@ def test_who_does_not_monitor_a_master_counts_and_cannot_vote() -> None:
     assert scene.electorate.possible
 
 
+def test_a_ghost_that_sentinels_count_is_reported_once_with_what_to_do() -> None:
+    scene = Scene([S1, S2, S3])
+    scene.watch.observe(S4, LinkChange(LinkState.DOWN, "connection refused"), 100.0, 100.0)
+    scene.names = [S1, S2, S3, S4]
+    for name in (S1, S2, S3, S1):
+        scene.answer(name, down=(S4,))
+    assert scene.electorate.absent == (S4,)
+    assert scene.notices() == [
+        (
+            NoticeKind.GHOST,
+            f"{S4} is counted and answers nobody: if gone for good, run SENTINEL RESET mymaster on each Sentinel, "
+            "one at a time, 30 s apart",
+        )
+    ]
+    scene.answer(S4)
+    scene.lose(S4)
+    scene.silent(S1, S4)
+    assert scene.notices() == [], "it was heard a moment ago: that it is lost is said elsewhere"
+
+
 def test_ckquorum_stands_in_where_the_other_sentinels_may_not_be_asked_for() -> None:
     scene = Scene([S1])
     scene.tell(S1, replace(snapshot(MASTER, 0, others=4), sentinels=None, usable=2))
@@ -252,4 +272,5 @@ def test_all_faces_put_a_failover_that_is_not_possible_first() -> None:
         "obstacle": "too-few",
         "text": text,
         "unaware": [],
+        "absent": [S3, S4, S5],
     }

@@ -9,7 +9,7 @@ from typing import Final
 
 from ..core.facts import LinkState
 from ..core.topology import Health, MasterState, ReplicaState, SentinelState, Topology
-from ..core.words import agreement_words, electorate_words
+from ..core.words import agreement_words, electorate_words, ghost_words
 from .output import Words
 
 __all__ = ["master_rows", "topology_tree"]
@@ -93,6 +93,8 @@ def _master_branch(state: MasterState) -> _Branch:
     furthest = max((row.offset for row in state.replicas if row.offset is not None), default=None)
     below += [(_replica_words(row, furthest), ()) for row in state.replicas]
     below.append((_opinions_words(state), ()))
+    if state.electorate.absent:
+        below.append((((ghost_words(state.electorate.absent, state.name), "yellow"),), ()))
     for opinion in state.disagreeing:
         text = f"{opinion.sentinel} gives {opinion.address} at epoch {_or_unknown(opinion.epoch)}"
         below.append(((("disagrees: ", "bold red"), (text, "")), ()))

@@ -75,6 +75,8 @@ class NoticeKind(enum.StrEnum):
     """A Sentinel that the others count does not monitor this master, so it can't vote on it."""
     NOT_FOLLOWED = "not-followed"
     """A Sentinel names a master that cannot be one, that denies it, or that a majority of the Sentinels contradicts."""
+    GHOST = "ghost"
+    """A Sentinel is counted that answers nobody: it raises the majority, and may be gone for good."""
     SHARED_ID = "shared-id"
     """Several Sentinels have one id: a configuration was copied."""
     REMOVED = "removed"

@@ -37,11 +37,9 @@ def electorate_of(master: str, views: Mapping[SentinelName, View], known: int, r
     best = Electorate(known, unaware=names)
     for view in views.values():
         if view.live and view.others is not None and view.quorum is not None:
-            one = replace(
-                _as_seen(view, view.others + 1, view.quorum, _ids(unaware), tilted), known=known, unaware=names
-            )
+            one = _as_seen(view, view.others + 1, view.quorum, _ids(unaware), tilted)
             if best.counted is None or _margin(one) > _margin(best):
-                best = one
+                best = replace(one, known=known, unaware=names, absent=_absent(view, heard))
     return best
 
 
@@ -58,6 +56,11 @@ def _as_seen(view: View, counted: int, quorum: int, unaware: set[RunId], tilted:
     elif any(s.name == view.sentinel for s in tilted) or answering - len(able & _ids(tilted)) < quorum:
         obstacle = Obstacle.TILT
     return Electorate(counted, counted, answering, needed, obstacle)
+
+
+def _absent(view: View, heard: list[Sentinel]) -> tuple[SentinelName, ...]:
+    silent = (view.silent & view.sentinels.keys()) - _ids(heard)
+    return tuple(sorted({SentinelName(str(view.sentinels[run_id])) for run_id in silent} - {s.name for s in heard}))
 
 
 def _ids(sentinels: list[Sentinel]) -> set[RunId]:

@@ -83,6 +83,10 @@ class Sentinel:
     down_since: float | None = None
     leaves_at: float | None = None
     """While it is down and votes: when to look whether the others still list it, in monotonic seconds."""
+    heard: bool = False
+    """It has been heard since the start, or within `FORGET`."""
+    ghost: bool = False
+    """It was reported as one that is counted and answers nobody."""
     asked_all: float | None = None
     """When it was last asked about everything because of an odd event."""
     monitors: frozenset[str] = frozenset()
@@ -224,6 +228,7 @@ class Roster:
             names that turned out to be this Sentinel too, whose word counts no more.
         """
         sentinel.down_since, sentinel.leaves_at, sentinel.failed = None, None, False
+        sentinel.heard, sentinel.ghost = True, False
         if sentinel.seed:
             self.members.add(sentinel.name)  # it may have left while it was down
         if not sentinel.informs:
@@ -373,12 +378,20 @@ class Roster:
             if sentinel.down_since is None or now < sentinel.down_since + FORGET:
                 continue
             gone.append(sentinel.name)
-            sentinel.down_since = None
+            sentinel.down_since, sentinel.heard = None, False
             if sentinel.name in self.members:
                 self.members.silent.add(sentinel.name)  # what it said is forgotten, not that it votes
             if not sentinel.seed and sentinel.run_id not in listed():
                 self._remove(sentinel, f"down for {FORGET:.0f} s, and no Sentinel lists it")
         return gone
+
+    def ghosts(self, absent: Iterable[SentinelName]) -> list[SentinelName]:
+        """Return those of the absent that have not been heard for long, and were not reported."""
+        found = [self._sentinels[name] for name in absent if name in self._sentinels]
+        news = [s for s in found if s.failed and not (s.heard or s.ghost or s.parked)]
+        for sentinel in news:
+            sentinel.ghost = True
+        return [sentinel.name for sentinel in news]
 
     # -- who is who ---------------------------------------------------------------------------------
 

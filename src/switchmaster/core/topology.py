@@ -104,6 +104,8 @@ class Electorate:
     """What prevents a failover; None where nothing does, or where it is not known."""
     unaware: tuple[SentinelName, ...] = ()
     """Sentinels that are heard and do not monitor this master."""
+    absent: tuple[SentinelName, ...] = ()
+    """Sentinels that are counted, and answer neither that one nor us: down, or gone and remembered."""
 
     @property
     def possible(self) -> bool | None:

@@ -39,7 +39,7 @@ from .model import LIMITS, Address, Grade, RunId, SentinelName, Via, Wall
 from .roster import Roster, Sentinel
 from .state import master_state
 from .topology import MasterState, SentinelState, Topology
-from .words import shared_id_words
+from .words import ghost_words, shared_id_words
 
 __all__ = ["Watch", "WatchCounters"]
 
@@ -343,6 +343,8 @@ class Watch:
         if self.asking:
             electorate = electorate_of(name, belief.views, belief.voters.count, self._roster)
             belief.surveyed(electorate, now, wall)
+            if ghosts := self._roster.ghosts(electorate.absent):
+                self._notice(NoticeKind.GHOST, ghost_words(ghosts, name), now, wall)
         self._settle(name, master)
 
     def _drop(self, names: Iterable[SentinelName]) -> None:

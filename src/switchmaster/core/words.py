@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .topology import Electorate, MasterState, Obstacle
 
-__all__ = ["agreement_words", "electorate_words", "shared_id_words"]
+__all__ = ["agreement_words", "electorate_words", "ghost_words", "shared_id_words"]
 
 
 def electorate_words(electorate: Electorate) -> str:
@@ -43,6 +43,15 @@ def agreement_words(state: MasterState) -> str:
         verb = "does" if len(electorate.unaware) == 1 else "do"
         text += f", {', '.join(electorate.unaware)} {verb} not monitor it"
     return text
+
+
+def ghost_words(sentinels: Sequence[str], master: str) -> str:
+    """Return which Sentinels are counted though they answer nobody, and what to do about it."""
+    one = len(sentinels) == 1
+    return (
+        f"{', '.join(sentinels)} {'is' if one else 'are'} counted and {'answers' if one else 'answer'} nobody: "
+        f"if gone for good, run SENTINEL RESET {master} on each Sentinel, one at a time, 30 s apart"
+    )
 
 
 def shared_id_words(sentinels: Sequence[str]) -> str:

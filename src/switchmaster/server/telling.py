@@ -33,6 +33,7 @@ _ALARMING: Final = (
     "no-failover",
     "not-monitored",
     "shared-id",
+    "ghost",
 )
 
 

@@ -144,6 +144,9 @@ class ElectorateRow(BaseModel):
     obstacle: Literal["quorum-too-high", "too-few", "tilt"] | None = Field(description="What prevents a failover.")
     text: str | None = Field(description="The same in words; null where no Sentinel that is heard can tell.")
     unaware: list[str] = Field(description="Sentinels that are heard and do not monitor this master.")
+    absent: list[str] = Field(
+        description="Sentinels that are counted and answer neither the others nor us: SENTINEL RESET forgets them."
+    )
 
 
 class MasterLine(Row):

@@ -200,6 +200,14 @@ function sayOfSentinels(master, sentinels, say) {
   if (silent.length && silent.length === sentinels.length)
     say("unknown", "No Sentinel is heard: this is the last belief.");
   else if (silent.length) say("suspected", `${names(silent)} can't be heard.`);
+  const absent = master.electorate?.absent ?? [];
+  if (absent.length) {
+    const verbs = absent.length === 1 ? ["is", "answers"] : ["are", "answer"];
+    say(
+      "suspected",
+      `${names(absent)} ${verbs[0]} counted and ${verbs[1]} nobody: SENTINEL RESET forgets who is gone for good.`,
+    );
+  }
   const unaware = master.electorate?.unaware ?? [];
   if (unaware.length) {
     const verb = unaware.length === 1 ? "does" : "do";
