@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import pickle
 import ssl
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import redis.asyncio.sentinel
+import redis.backoff
+import redis.credentials
 import redis.exceptions
+import redis.retry
 import redis.sentinel
 import trustme
 import valkey.asyncio.sentinel
+import valkey.backoff
+import valkey.credentials
+import valkey.retry
 import valkey.sentinel
+from redis.cache import CacheConfig
 
 import switchmaster.redis
 import switchmaster.redis.asyncio
@@ -25,6 +34,7 @@ from switchmaster import errors
 from switchmaster.client.account import Account
 from switchmaster.client.library import bind
 from switchmaster.client.options import Options, take_options
+from switchmaster.client.sameness import frozen
 from switchmaster.client.settings import settings_of
 from switchmaster.core.model import Address
 from switchmaster.errors import MissingDependency, UsageError
@@ -236,3 +246,57 @@ def test_account_says_a_thing_once(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_defaults_are_those_that_are_documented() -> None:
     assert Options() == Options(hold=2.0, failover_wait=10.0, drain=0.0, address_map=None, hook=None)
+
+
+EQUAL = ("retry_on_error", "socket_keepalive_options", "empty", "retry", "credential_provider", "cache_config", "flags")
+
+
+def built(library: ModuleType, what: str) -> dict[str, Any]:
+    """Build some arguments afresh."""
+    choices: dict[str, dict[str, Any]] = {
+        "retry_on_error": {"retry_on_error": [ConnectionError, TimeoutError]},
+        "socket_keepalive_options": {"socket_keepalive_options": {4: 1, 5: 60}},
+        "empty": {"socket_keepalive_options": {}},
+        "retry": {"retry": library.retry.Retry(library.backoff.ExponentialBackoff(cap=1), 3)},
+        "credential_provider": {
+            "credential_provider": library.credentials.UsernamePasswordCredentialProvider("u", "p")
+        },
+        "cache_config": {"cache_config": CacheConfig(max_size=5), "protocol": 3} if library is redis else {},
+        "flags": {"ssl": True, "ssl_include_verify_flags": [ssl.VERIFY_X509_STRICT]} if library is redis else {},
+    }
+    return choices[what]
+
+
+@pytest.mark.parametrize("what", EQUAL)
+@pytest.mark.parametrize("library", [redis, valkey])
+def test_equal_arguments_are_one_client_however_freshly_they_are_built(library: ModuleType, what: str) -> None:
+    sentinel = importlib.import_module(f"switchmaster.{library.__name__}").Sentinel([("127.0.0.1", 1)])
+    clients = [sentinel.master_for("mymaster", **built(library, what)) for _ in range(200)]
+    assert len({id(client) for client in clients}) == 1
+    assert sentinel.master_for("mymaster", db=3, **built(library, what)) is not clients[0]
+
+
+@pytest.mark.parametrize("library", [redis, valkey])
+def test_arguments_that_differ_are_different_clients(library: ModuleType) -> None:
+    sentinel = importlib.import_module(f"switchmaster.{library.__name__}").Sentinel([("127.0.0.1", 1)])
+    different: list[dict[str, Any]] = [
+        {},
+        {"retry_on_error": [ConnectionError]},
+        {"retry_on_error": [TimeoutError]},
+        *({"retry": library.retry.Retry(library.backoff.ExponentialBackoff(cap=each), 3)} for each in (1, 2)),
+        {"retry": library.retry.Retry(library.backoff.ExponentialBackoff(cap=1), 4)},
+        *({"credential_provider": library.credentials.UsernamePasswordCredentialProvider("u", p)} for p in ("p", "q")),
+        {"socket_keepalive_options": {4: 1}},
+        {"socket_keepalive_options": {4: 2}},
+    ]
+    clients = [sentinel.master_for("mymaster", **each) for each in different]
+    assert len({id(client) for client in clients}) == len(different)
+
+
+def test_argument_that_can_t_be_hashed_is_the_same_as_itself_alone() -> None:
+    class Odd:
+        __hash__ = None  # type: ignore[assignment]
+
+    one, other = Odd(), Odd()
+    assert frozen(one, ()) == frozen(one, ())
+    assert frozen(one, ()) != frozen(other, ())

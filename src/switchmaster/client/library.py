@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
@@ -40,6 +41,8 @@ class Library:
     """Its ``MasterNotFoundError``, of threads and of asyncio, and its ``SlaveNotFoundError``."""
     subscribers: tuple[type, ...]
     """Its ``PubSub``, of threads and of asyncio."""
+    values: tuple[type, ...]
+    """Its classes whose instances are what their attributes say, whatever it compares itself."""
     raised: dict[type[errors.SwitchmasterError], type[Exception]]
     """Our errors as the library's: what is raised to its users."""
 
@@ -158,8 +161,27 @@ def bind(name: str) -> Library:
         url_parameters=dict(parsers),
         master_not_found=type("MasterNotFoundError", tuple(_not_found(name)), {"__module__": f"switchmaster.{name}"}),
         subscribers=tuple(import_module(f"{name}.{part}").PubSub for part in ("client", "asyncio.client")),
+        values=tuple(_values(name)),
         raised=_errors(name, exceptions),
     )
+
+
+def _values(name: str) -> Iterator[type]:
+    for module, kind in _VALUES:
+        try:
+            yield getattr(import_module(f"{name}.{module}"), kind)
+        except (ImportError, AttributeError):  # older versions, and valkey-py, lack some
+            continue
+
+
+_VALUES: Final = (
+    ("retry", "Retry"),
+    ("asyncio.retry", "Retry"),
+    ("backoff", "AbstractBackoff"),
+    ("credentials", "UsernamePasswordCredentialProvider"),
+    ("cache", "CacheConfig"),
+    ("driver_info", "DriverInfo"),
+)
 
 
 def _not_found(name: str) -> list[type[Exception]]:

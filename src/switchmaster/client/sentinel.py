@@ -18,6 +18,7 @@ from .library import Library
 from .lines import Lines
 from .options import take_options
 from .pool import FollowingPool
+from .sameness import frozen
 from .settings import question_limit_of, settings_of
 from .shared import Lease, share
 
@@ -142,11 +143,8 @@ class FollowingSentinel(_Theirs):
         client_class = client_class or kwargs.pop(f"{self.library.name}_class", self.client_class)
         pool_class = pool_class or self.pool_class
         clients = self._kept()
-        try:
-            key = (master, name, client_class, pool_class, *sorted(kwargs.items()))
-            client = clients.get(key)
-        except TypeError:  # an argument that can't be compared: nothing to look up
-            return self._make(master, name, client_class, pool_class, kwargs)
+        key = (master, name, client_class, pool_class, frozen(kwargs, self.library.values))
+        client = clients.get(key)
         if client is None:
             made = self._make(master, name, client_class, pool_class, kwargs)
             if len(clients) >= CLIENTS or not isinstance(getattr(made, "connection_pool", None), FollowingPool):
