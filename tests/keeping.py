@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from sqlalchemy import event
 
-from switchmaster.core.decisions import Notice, Switch
-from switchmaster.core.failover import Failover
-from switchmaster.core.grammar import parse_event
-from switchmaster.core.model import Grade, SentinelName
 from switchmaster.core.transcript import Said
-from switchmaster.core.watch import Watch
 from switchmaster.journal.engine import connect, make_engine
 from switchmaster.journal.entries import Entry
-from switchmaster.journal.ledger import Ledger
 from switchmaster.journal.migrate import upgrade
 from switchmaster.journal.reader import Reader
+from switchmaster.journal.replayed import replay_into_entries
 from switchmaster.journal.store import Store
 
 
-def entries_of(said: Iterable[Said], events: bool = False, sightings: bool = True) -> Iterator[Entry]:
-    """Yield what the ledger makes of a recording, in order."""
-    watch = Watch(policy=Grade.ANNOUNCED, probing=False, asking=False)
-    ledger = Ledger("default", watch.state, events)
-    now = 0.0
-    for line in said:
-        now = max(now, line.time or 0.0)
-        watch.tick(now, now)
-        said_event = parse_event(line.channel, line.payload)
-        yield from ledger.event(SentinelName(line.sentinel), said_event, now, now)
-        watch.observe(SentinelName(line.sentinel), said_event, now, now)
-        yield from _decided(ledger, watch, now)
-        if sightings:
-            yield from ledger.sightings(watch.names, now)
-    watch.finish()
-    yield from _decided(ledger, watch, now)
-
-
-def _decided(ledger: Ledger, watch: Watch, now: float) -> Iterator[Entry]:
-    for decision in watch.decisions():
-        match decision:
-            case Switch():
-                yield from ledger.switch(decision)
-            case Failover():
-                yield from ledger.failover(decision)
-            case Notice():
-                yield from ledger.notice(decision)
-    yield from ledger.end_turn(now)
+def entries_of(said: Iterable[Said], events: bool = False, sightings: bool = True) -> list[Entry]:
+    """Return what the ledger makes of a recording, in order."""
+    return replay_into_entries(said, events=events, sightings=sightings).entries
 
 
 class Kept:

@@ -36,9 +36,11 @@ __all__ = [
     "Line",
     "event_line",
     "failover_line",
+    "host_port",
     "iso",
     "master_line",
     "notice_line",
+    "seconds_of",
     "sentinel_line",
     "switch_line",
     "to_json",
@@ -54,6 +56,18 @@ def iso(wall: Wall) -> str | None:
     if wall is None:
         return None
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def seconds_of(time: str | None) -> float:
+    """Return the seconds since 1970 of a time in a line; 0 where there is none."""
+    return 0.0 if time is None else datetime.fromisoformat(time).timestamp()
+
+
+def host_port(line: Mapping[str, Any] | None) -> str:
+    """Return an address in a line as ``HOST:PORT``, or ``not known``."""
+    if line is None:
+        return "not known"
+    return f"[{line['host']}]:{line['port']}" if ":" in line["host"] else f"{line['host']}:{line['port']}"
 
 
 def to_json(line: Mapping[str, Any]) -> str:

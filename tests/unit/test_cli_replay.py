@@ -128,7 +128,7 @@ def test_pieces_left_out_are_counted_with_line_and_reason() -> None:
 def test_input_without_events_is_a_sentence_and_code_2(text: str) -> None:
     result = replay("-", text=text)
     assert result.exit_code == 2
-    assert result.stderr.startswith("switchmaster: found nothing that a Sentinel said in -")
+    assert result.stderr.startswith("switchmaster: found nothing that a Sentinel or a node said in -")
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
 

@@ -22,7 +22,7 @@ from .output import complain
 __all__ = ["VERBS", "cli"]
 
 VERBS: Final = (
-    *("watch", "masters", "master", "topology", "replay"),
+    *("watch", "masters", "master", "topology", "replay", "why", "import"),
     *("serve", "history", "show", "ack", "comment", "config"),
     *("lab", "demo", "version"),
 )
@@ -30,6 +30,9 @@ VERBS: Final = (
 The verbs, in the order of ``--help``; each is the click command of that name in the module of that
 name.
 """
+
+ELSEWHERE: Final = {"import": ("importing", "import_")}
+"""Module and name of the verbs whose own name is a word of Python's."""
 
 INTERRUPTED: Final = 130
 """128 + SIGINT, as a shell has it."""
@@ -44,7 +47,8 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        verb = getattr(importlib.import_module(f"switchmaster.cli.{cmd_name}"), cmd_name)
+        module, name = ELSEWHERE.get(cmd_name, (cmd_name, cmd_name))
+        verb = getattr(importlib.import_module(f"switchmaster.cli.{module}"), name)
         assert isinstance(verb, click.Command)
         return verb
 

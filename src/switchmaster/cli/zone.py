@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -18,7 +18,7 @@ import click
 
 from ..core.model import Wall
 
-__all__ = ["clock", "day_and_clock", "moment", "read_moment", "utc_option"]
+__all__ = ["clock", "day_and_clock", "moment", "read_moment", "read_moment_near", "utc_option"]
 
 _LOCAL: Final[ContextVar[bool]] = ContextVar("local times", default=False)
 """Whether this command shows and reads local times."""
@@ -77,6 +77,27 @@ def read_moment(context: click.Context, parameter: click.Parameter, value: str |
     except (ValueError, OverflowError, OSError):
         sentence = "it must be a time ago such as 7d, or a moment such as 03:12 or 2026-11-25T03:00+01:00"
         raise click.BadParameter(sentence, context, parameter) from None
+
+
+def read_moment_near(text: str, moments: Iterable[float]) -> float:
+    """
+    Read a moment, where a time of day alone is of the day on which it lies nearest to one of some moments.
+
+    Args:
+        text: such as ``03:12``, ``03:12:30``, or ISO 8601; in the zone that it names, else in the one that is shown.
+        moments: seconds since 1970; at least one, where a time of day shall be read.
+
+    Raises:
+        ValueError: it is no moment.
+    """
+    text = text.strip()
+    if not _CLOCK.fullmatch(text):
+        read = datetime.fromisoformat(text)
+        return (read if read.tzinfo else _placed(read)).timestamp()
+    near = list(moments) or [time.time()]
+    days = {_at(moment).date() + timedelta(days=more) for moment in near for more in (-1, 0, 1)}
+    found = [_placed(datetime.fromisoformat(f"{day}T{text}")).timestamp() for day in sorted(days)]
+    return min(found, key=lambda moment: min(abs(moment - one) for one in near))
 
 
 def _last(text: str) -> float:

@@ -8,18 +8,19 @@ that the events name. Where the input has no time, records have none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from .decisions import Decision, Notice, Switch
+from .events import Event
 from .failover import Failover
 from .grammar import parse_event
 from .hello import HELLO_CHANNEL, parse_hello
-from .model import Grade, SentinelName
+from .model import Grade, SentinelName, Wall
 from .transcript import Said
 from .watch import Watch
 
-__all__ = ["Chapter", "chapters", "replay"]
+__all__ = ["Chapter", "chapters", "chapters_of", "decided", "replay"]
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ def replay(
         Each `Switch` and `Notice` when it is decided, each `Failover` once, when it has ended; those that have
         not ended come last. An attempt that remained a suspicion is left out.
     """
-    for decision in _decided(said, deployment, watch):
+    for decision in decided(said, deployment, watch):
         if isinstance(decision, (Switch, Notice)) or (
             isinstance(decision, Failover) and decision.closed and decision.attempted
         ):
@@ -65,9 +66,19 @@ def chapters(said: Iterable[Said], deployment: str = "default") -> list[Chapter]
         said: what the Sentinels published, in order.
         deployment: the name that the records carry.
     """
+    return chapters_of(decided(said, deployment))
+
+
+def chapters_of(decisions: Iterable[Decision]) -> list[Chapter]:
+    """
+    Put what was decided into the order in which it began; see `chapters`.
+
+    Args:
+        decisions: as `decided` gives them.
+    """
     told = list[Chapter]()
     attempts = dict[tuple[str, int], Chapter]()
-    for decision in _decided(said, deployment, None):
+    for decision in decisions:
         match decision:
             case Failover():
                 chapter = attempts.get((decision.master, decision.number))
@@ -93,7 +104,26 @@ def _led_to(chapter: Chapter, switch: Switch) -> bool:
     return record.new == switch.new and record.old == switch.old
 
 
-def _decided(said: Iterable[Said], deployment: str, watch: Watch | None) -> Iterator[Decision]:
+def decided(
+    said: Iterable[Said],
+    deployment: str = "default",
+    watch: Watch | None = None,
+    before: Callable[[SentinelName, Event, float, Wall], None] | None = None,
+    after: Callable[[float, Wall], None] | None = None,
+) -> Iterator[Decision]:
+    """
+    Decide again, and give every decision: each record of a failover, as far as it had come, too.
+
+    Args:
+        said: what the Sentinels published, in order.
+        deployment: the name that the records carry.
+        watch: the watch to use; one without questions by default.
+        before: called with each event before the core takes it, with the time.
+        after: called when everything that follows from what was said at once is decided, with the time.
+
+    Yields:
+        The decisions, in order.
+    """
     if watch is None:
         watch = Watch(deployment=deployment, policy=Grade.ANNOUNCED, probing=False, asking=False)
     now, wall = 0.0, None
@@ -102,9 +132,16 @@ def _decided(said: Iterable[Said], deployment: str, watch: Watch | None) -> Iter
             now, wall = max(now, line.time), line.time
             watch.tick(now, wall)
         if line.channel != HELLO_CHANNEL:
-            watch.observe(SentinelName(line.sentinel), parse_event(line.channel, line.payload), now, wall)
+            sentinel, event = SentinelName(line.sentinel), parse_event(line.channel, line.payload)
+            if before is not None:
+                before(sentinel, event, now, wall)
+            watch.observe(sentinel, event, now, wall)
         elif hello := parse_hello(line.payload):
             watch.greeted(hello, now, wall)
         yield from watch.decisions()
+        if after is not None:
+            after(now, wall)
     watch.finish()
     yield from watch.decisions()
+    if after is not None:
+        after(now, wall)

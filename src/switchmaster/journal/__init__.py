@@ -27,10 +27,25 @@ here was committed before.
 
 In order: `entries` (the values), `accounts` (one observer's account of a failover, and several merged), `ledger`
 (events and decisions to entries), `schema` and `migrations`, `engine`, `store` (entries to rows), `writer`, `reader`,
-`retention`. The first three are pure.
+`retention`, and `replayed` (a recording as a daemon would have kept it). The first three and the last are pure.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from .errors import JournalUnavailable
-from .reader import FailoverFilter, Page, Reader, open_reader
+
+if TYPE_CHECKING:
+    from .reader import FailoverFilter, Page, Reader, open_reader
 
 __all__ = ["FailoverFilter", "JournalUnavailable", "Page", "Reader", "open_reader"]
+
+
+def __getattr__(name: str) -> Any:
+    # The pure modules are used without a database, where none of its libraries is installed.
+    if name in ("FailoverFilter", "Page", "Reader", "open_reader"):
+        from . import reader
+
+        return getattr(reader, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

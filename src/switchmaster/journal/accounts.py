@@ -141,7 +141,7 @@ def merged(accounts: Sequence[tuple[str, Account]]) -> Account:
         ``incarnation``, ``agreement`` (``agreeing`` of ``quorum``), ``promotion`` (when the ``node`` itself said so,
         and when a ``sentinel`` did), ``announcements`` (each Sentinel's ``+switch-master``), ``replicas``,
         ``returned`` (the old master), ``away`` (of a missed one: ``after``, ``before`` and the ``epochs``),
-        ``votes``, ``observers`` and ``estimated``.
+        ``votes``, ``remarks`` (what only logs say), ``observers`` and ``estimated``.
     """
     ordered = sorted(accounts, key=_fullness)
     first = ordered[0][1]
@@ -215,6 +215,7 @@ def _line(whole: Account, ordered: Sequence[tuple[str, Account]]) -> Line:
         "replicas": _replicas(stages),
         "returned": _first(line.get("returned") for line in lines),
         "votes": _union(line.get("votes", ()) for line in lines),
+        "remarks": sorted(_union(line.get("remarks", ()) for line in lines), key=lambda said: said["time"] or ""),
         "away": _first(line.get("away") for line in lines) if whole.missed else None,
         "observers": _union([name] for name, _ in ordered),
         "down_after": _first(line.get("down_after") for line in lines),

@@ -75,11 +75,13 @@ class Store:
     Args:
         observer: the run's id, never used before.
         name: what people know the daemon by.
+        past: whether all of it is of the past: then it says nothing of where a master is now.
     """
 
-    def __init__(self, observer: str, name: str) -> None:
+    def __init__(self, observer: str, name: str, *, past: bool = False) -> None:
         self.observer = observer
         self.name = name
+        self._past = past
         self._heads = Heads()
 
     # -- transactions -------------------------------------------------------------------------------
@@ -202,7 +204,9 @@ class Store:
     def _switch(self, connection: Connection, entry: SwitchSeen) -> list[Written]:
         incarnation = self._heads.incarnation(connection, entry.deployment, entry.master, entry.incarnation)
         line, first = record_switch(connection, replace(entry, incarnation=incarnation), self.name)
-        self._heads.move(connection, entry.deployment, entry.master, incarnation, entry.epoch, entry.new, entry.time)
+        if not self._past:
+            place = (entry.epoch, entry.new, entry.time)
+            self._heads.move(connection, entry.deployment, entry.master, incarnation, *place)
         if line is None:
             return []
         # Told once as a switch: whoever follows the stream need not sort out the same one with more witnesses.

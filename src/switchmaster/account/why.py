@@ -1,0 +1,522 @@
+"""
+An incident in sentences: what happened, how long nobody took writes, why it took so long, what was at risk.
+
+What enters are the failovers of one story with their events and remarks; what leaves are lines of plain text. Each
+part is one function over one `Case`, and says nothing where nothing is known: a bound is told as a bound, and what
+only a log of a node could tell is said to be missing. Rules of the doctor are named by their id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Final
+
+from ..core.transcript import Said
+from ..lines import Line, host_port, seconds_of
+from .logs import Noted, RemarkKind
+from .timeline import Incident
+
+__all__ = ["Story", "choose", "why"]
+
+CHAIN: Final = 600.0
+"""Seconds within which attempts for one address are one incident: twice the longest usual failover-timeout."""
+
+BESIDE: Final = 60.0
+"""Seconds around a chosen incident of which the rest is told too."""
+SHOWN: Final = 20
+"""Sentences of one kind beside failovers; the others are counted."""
+
+_ENDS: Final = {
+    RemarkKind.STOPPING: "was told to shut down",
+    RemarkKind.STOPPED: "ended in order",
+    RemarkKind.CRASHED: "crashed",
+    RemarkKind.OUT_OF_MEMORY: "was killed, or ended, for want of memory",
+}
+_NOTABLE: Final = {
+    RemarkKind.OUT_OF_MEMORY: "memory ran out",
+    RemarkKind.CRASHED: "a process crashed",
+    RemarkKind.SAVE_FAILED: "the data set could not be saved",
+    RemarkKind.NOT_SAVED: "a Sentinel could not save its configuration, and forgets epochs and votes if it restarts",
+    RemarkKind.UNRESOLVED: "a host name could not be resolved",
+    RemarkKind.SIMULATED: "SENTINEL SIMULATE-FAILURE was at work",
+}
+_ADVICE: Final = {
+    "-failover-abort-no-good-slave": (
+        "R02",
+        "no replica could be promoted. Look at replica-priority (0 is never chosen), at the replicas' links and at how "
+        "long they had been down: `SENTINEL REPLICAS` shows it.",
+    ),
+    "-failover-abort-not-elected": (
+        "Q05",
+        "no Sentinel got the votes. A majority of all known Sentinels must vote, ghosts included: "
+        "`SENTINEL CKQUORUM` on each tells whether they can.",
+    ),
+    "-failover-abort-slave-timeout": (
+        "C07",
+        "the chosen replica did not become a master within failover-timeout. The Sentinels must reach it, and their "
+        "user "
+        "must be allowed MULTI, SLAVEOF, CONFIG and CLIENT there.",
+    ),
+    "-failover-abort-master-timeout": (
+        "C02",
+        "the old master did not hand over within failover-timeout: raise it, or do a plain SENTINEL FAILOVER.",
+    ),
+}
+
+
+def _utc(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything that is known of a time."""
+
+    incidents: Sequence[Incident]
+    """Failovers that were tried, by time."""
+    events: Sequence[Said]
+    rest: Sequence[Noted] = ()
+    """Remarks that belong to no failover."""
+    run_ids: Mapping[str, str] = field(default_factory=dict)
+    """The names of the Sentinels by their own ids, as far as they are known."""
+    has_nodes: bool = False
+    """Whether logs of data nodes are among the sources."""
+    moment: Callable[[float], str] = _utc
+    """Shows a moment with its day and its zone."""
+    clock: Callable[[float], str] = _utc
+    """Shows a moment of a day that is known, with its zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    incident: Incident
+    before: Sequence[Incident]
+    """Attempts for the same master's address that were given up shortly before, oldest first."""
+    returned: float | None
+    """When the old master answered again, where the Sentinels say so before anything else was tried."""
+    story: Story
+
+    @property
+    def has_nodes(self) -> bool:
+        """Whether logs of data nodes are among the sources."""
+        return self.story.has_nodes
+
+    def clock(self, time: str | None) -> str:
+        """Return a time in a line for people."""
+        return "an unknown time" if time is None else self.story.clock(seconds_of(time))
+
+    @property
+    def line(self) -> Line:
+        """The failover's line."""
+        return self.incident.line
+
+    def stage(self, name: str) -> float | None:
+        """Return when a stage was first reached."""
+        return next((seconds_of(s["time"]) for s in self.line["stages"] if s["stage"] == name and s["time"]), None)
+
+    @property
+    def begun(self) -> float:
+        """When the first of its attempts began."""
+        first = self.before[0].line if self.before else self.line
+        return seconds_of(first["time"])
+
+
+def choose(story: Story, *, master: str | None = None, at: float | None = None) -> Story:
+    """
+    Return the part of a story that is asked for.
+
+    Args:
+        story: all of it.
+        master: the one master to tell of.
+        at: a moment, in seconds since 1970: of its incident alone, or of the one nearest to it.
+
+    Returns:
+        The story of that.
+    """
+    incidents = [one for one in story.incidents if master is None or one.line["master"] == master]
+    if at is None or not incidents:
+        return replace(story, incidents=incidents)
+    nearest = min(incidents, key=lambda one: _distance(one.line, at))
+    chain = [one for one in incidents if one is nearest or _is_before(one.line, nearest.line, story)]
+    first, last = seconds_of(chain[0].line["time"]), _last(nearest.line)
+    rest = [noted for noted in story.rest if first - BESIDE <= noted.time <= last + BESIDE]
+    events = [said for said in story.events if said.time is not None and first - 1.0 <= said.time <= last + BESIDE]
+    return replace(story, incidents=chain, events=events, rest=rest)
+
+
+def why(story: Story) -> Iterator[str]:
+    """
+    Tell a story.
+
+    Args:
+        story: chosen.
+
+    Yields:
+        Lines of plain text; an empty one before each incident.
+    """
+    given_up: list[Incident] = []
+    for incident in story.incidents:
+        if any(_is_before(incident.line, other.line, story) for other in story.incidents):
+            given_up.append(incident)
+            continue
+        chain = [one for one in given_up if _is_before(one.line, incident.line, story)]
+        given_up = [one for one in given_up if one not in chain]
+        returned = _returned(incident.line, story) if incident.line["outcome"] == "aborted" else None
+        yield from _tell(_Case(incident, chain, returned, story))
+    if not story.incidents:
+        yield "No failover was tried."
+    yield from _suspicions(story)
+    yield from _others(story)
+
+
+def _tell(case: _Case) -> Iterator[str]:
+    line = case.line
+    yield ""
+    what = {"completed": "went", "aborted": "did not go", "in-progress": "was going"}[line["outcome"]]
+    kind = {"automatic": "By itself", "manual": "By an operator's SENTINEL FAILOVER", None: "In a failover"}.get(
+        line["kind"], "By an operator's coordinated SENTINEL FAILOVER"
+    )
+    yield (
+        f"{case.story.moment(case.begun)}  {kind}, {line['master']} {what} from {host_port(line['old'])} to "
+        f"{host_port(line['new']) if line['new'] else 'another node'}."
+    )
+    for part in _PARTS:
+        for sentence in part(case):
+            yield f"  {sentence}"
+
+
+def _cause(case: _Case) -> Iterator[str]:
+    old = host_port(case.line["old"])
+    ends = [r for r in case.incident.remarks if not r["sentinel"] and r["remark"] in _ENDS and r["time"]]
+    of_old = [r for r in ends if r["from"] == old] or ends
+    lost = _first_remark(case, RemarkKind.MASTER_LOST)
+    if case.line["kind"] in ("manual", "coordinated"):
+        asked = _first_remark(case, RemarkKind.REQUESTED)
+        if asked:
+            yield f"Cause: an operator asked {asked['from']} for it at {case.clock(asked['time'])}."
+    elif of_old:
+        first = of_old[0]
+        ended = _ENDS[RemarkKind(first["remark"])]
+        yield f"Cause: {first['from']} {ended} at {case.clock(first['time'])} ({first['text']})."
+    elif lost:
+        yield (
+            f"Cause: {lost['from']} lost its connection to the master at {case.clock(lost['time'])}; a connection that "
+            "ends so "
+            "is the end of a process, or a reset. The master's own log does not say why."
+            if case.has_nodes
+            else f"Cause: {lost['from']} lost its connection to the master at {case.clock(lost['time'])}."
+        )
+    elif not case.has_nodes:
+        yield (
+            f"Cause: the Sentinels' logs don't say why {old} fell silent. Give the nodes' logs too: they show a "
+            "shutdown, a "
+            "crash, or want of memory."
+        )
+    else:
+        yield f"Cause: no log says that {old} ended. A hang and a broken network look like this."
+
+
+def _outage(case: _Case) -> Iterator[str]:
+    suspected, promoted = case.stage("suspected"), _promotion(case)
+    if case.line["kind"] in ("manual", "coordinated"):
+        yield from _planned(case, promoted)
+        return
+    died = _death(case)
+    if case.before:
+        suspected = min(x for x in (suspected, case.begun) if x is not None)
+    if promoted is None:
+        if case.returned is not None:
+            suspected = suspected or case.begun
+            yield (
+                f"No failover came of it: the old master answered again at {case.story.moment(case.returned)}, "
+                f"{case.returned - suspected:.3f} s after the first suspicion."
+            )
+        elif case.line["outcome"] != "completed":
+            yield "No master took writes from then on, as far as these sources reach, unless the old one came back."
+        return
+    low, high, proof = promoted
+    if died is not None:
+        yield f"Without a master: {_span(low - died, high - died)}, from the end of the old one to {proof}."
+    elif suspected is not None:
+        yield (
+            f"Without a master: {_span(low - suspected, high - suspected)} after the first suspicion, to {proof}; and "
+            "before it "
+            "down-after-milliseconds, in which the Sentinels waited for an answer."
+        )
+
+
+def _planned(case: _Case, promoted: tuple[float, float, str] | None) -> Iterator[str]:
+    if promoted is None:
+        return
+    demoted = next(
+        (
+            r
+            for r in case.incident.remarks
+            if r["remark"] == RemarkKind.DEMOTED and r["from"] == host_port(case.line["old"])
+        ),
+        None,
+    )
+    returned = case.line.get("returned")
+    if demoted is not None:
+        late = max(0.0, seconds_of(demoted["time"]) - promoted[0])
+        yield (
+            f"Two masters took writes for {_span(late, late)}: the old one was demoted at "
+            f"{case.clock(demoted['time'])}. What clients wrote to it meanwhile is lost."
+        )
+    elif returned:
+        late = max(0.0, seconds_of(returned["time"]) - promoted[0])
+        yield (
+            f"Two masters took writes for up to {late:.3f} s, until the old one was made a replica; what clients wrote "
+            "to it is lost."
+        )
+    else:
+        yield (
+            "The old master went on taking writes until Sentinel made it a replica, usually 10 s later; what clients "
+            "wrote to "
+            "it meanwhile is lost."
+        )
+
+
+def _slowness(case: _Case) -> Iterator[str]:
+    steps = []
+    for name, first, last in (
+        ("until the quorum agreed", "suspected", "agreed-down"),
+        ("until a Sentinel tried", "agreed-down", "electing"),
+        ("for the election", "electing", "elected"),
+        ("to choose a replica", "elected", "selected"),
+        ("to send the promotion", "selected", "promoting"),
+        ("until the leader saw it", "promoting", "promoted"),
+        ("until another Sentinel announced it", "promoted", "switched"),
+    ):
+        begin, end = case.stage(first), case.stage(last)
+        if begin is not None and end is not None and end > begin:
+            steps.append((end - begin, name))
+    if steps:
+        yield f"Where the time went: {', '.join(f'{seconds:.3f} s {name}' for seconds, name in steps)}."
+    if case.before:
+        yield from _attempts(case)
+    if any(name == "until the leader saw it" and seconds > 0.5 for seconds, name in steps):
+        yield (
+            "The replica was a master within milliseconds of being told; the leader learns of it from its next INFO, "
+            "up to "
+            "1 s later, and the others after that. Who asks the replica itself need not wait."
+        )
+    for remark in case.incident.remarks:
+        if remark["remark"] == RemarkKind.POSTPONED and case.line["outcome"] != "completed":
+            yield f"{remark['from']} logged: {remark['text']}."
+            break
+
+
+def _attempts(case: _Case) -> Iterator[str]:
+    count = len(case.before)
+    yield f"It took {count + 1} attempts:"
+    for one in [*case.before, case.incident]:
+        line = one.line
+        leader = line["leader"] or ", ".join(line["candidates"]) or "a Sentinel"
+        end = line["reason"] or ("in progress" if line["outcome"] == "in-progress" else line["outcome"])
+        yield f"  {case.story.clock(_tried(line))}  epoch {_known(line['epoch'])}, {leader}: {end}."
+    times = [_tried(one.line) for one in [*case.before, case.incident]]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    if gaps:
+        yield (
+            f"Between attempts {max(gaps):.1f} s passed at most: Sentinel tries again no sooner than twice "
+            "failover-timeout "
+            "after the last attempt began (rule C02)."
+        )
+
+
+def _votes(case: _Case) -> Iterator[str]:
+    votes = {(vote["sentinel"], vote["run_id"]): vote for vote in case.line["votes"]}
+    if votes:
+        by_candidate: dict[str, list[str]] = {}
+        for vote in votes.values():
+            candidate = case.story.run_ids.get(str(vote["run_id"])) or str(vote["run_id"])[:8]
+            by_candidate.setdefault(candidate, []).append(str(vote["sentinel"]))
+        said = "; ".join(f"{', '.join(dict.fromkeys(voters))} for {run}" for run, voters in by_candidate.items())
+        yield f"Votes: {said}."
+        if len(by_candidate) > 1:
+            yield "The vote was split: two Sentinels tried at once, as happens when all see the master go at one time."
+    elif case.line["leader"]:
+        yield f"Led by {case.line['leader']}."
+
+
+def _risk(case: _Case) -> Iterator[str]:
+    for remark in case.incident.remarks:
+        if remark["sentinel"]:
+            continue
+        if remark["remark"] == RemarkKind.FULL_SYNC and remark["from"] == host_port(case.line["old"]):
+            yield (
+                f"At risk: {remark['from']} came back and took everything from the new master at "
+                f"{case.clock(remark['time'])}; what "
+                "it alone had was thrown away (rule R12: min-replicas-to-write bounds that)."
+            )
+            break
+    full = [r for r in case.incident.remarks if r["remark"] == RemarkKind.FULL_SYNC and not r["sentinel"]]
+    partial = [r for r in case.incident.remarks if r["remark"] == RemarkKind.PARTIAL_SYNC and not r["sentinel"]]
+    if full or partial:
+        yield f"The nodes' logs show {_count(len(full), 'full')} and {_count(len(partial), 'partial')} (rule R14)."
+
+
+def _advice(case: _Case) -> Iterator[str]:
+    told = set()
+    for one in [*case.before, case.incident]:
+        for stage in one.line["stages"]:
+            rule = _ADVICE.get(stage["by"]) if stage["stage"] == "aborted" else None
+            if rule is not None and rule[0] not in told:
+                told.add(rule[0])
+                yield f"The doctor's rule {rule[0]} would have warned: {rule[1]}"
+
+
+_PARTS: Final[tuple[Callable[[_Case], Iterator[str]], ...]] = (_cause, _outage, _slowness, _votes, _risk, _advice)
+
+
+# Beside failovers ---------------------------------------------------------------------------------
+
+
+def _suspicions(story: Story) -> Iterator[str]:
+    """Tell of masters that were suspected without a failover, of restarts and of TILT."""
+    told = [*_suspected(story), *_incidental(story)]
+    if told:
+        yield ""
+    for moment, text in sorted(told)[:SHOWN]:
+        yield f"{story.moment(moment)}  {text}"
+    if len(told) > SHOWN:
+        yield f"and {len(told) - SHOWN} more of these"
+
+
+def _suspected(story: Story) -> Iterator[tuple[float, str]]:
+    """Yield when masters were suspected, by whom, and for how long, where nobody tried a failover."""
+    spans = [(seconds_of(one.line["time"]) - 1.0, _last(one.line) + 1.0) for one in story.incidents]
+    by: dict[str, dict[str, float]] = {}
+    for said in story.events:
+        if said.time is None or not said.payload.startswith("master "):
+            continue
+        suspects = by.setdefault(said.payload, {})
+        if said.channel == "+sdown":
+            suspects.setdefault(said.sentinel, said.time)
+        elif said.channel == "-sdown" and said.sentinel in suspects:
+            begun = min(suspects.values())
+            count = len(suspects)
+            del suspects[said.sentinel]
+            if not suspects and not any(first <= begun <= last for first, last in spans):
+                who = f"{count} Sentinels" if count > 1 else said.sentinel
+                name = said.payload.removeprefix("master ")
+                yield begun, f"{who} suspected {name} for {said.time - begun:.3f} s; nobody tried a failover."
+
+
+def _incidental(story: Story) -> Iterator[tuple[float, str]]:
+    for said in story.events:
+        if said.time is None:
+            continue
+        if said.channel == "+reboot" and said.payload.startswith("master "):
+            yield (
+                said.time,
+                f"{said.payload.removeprefix('master ')} was restarted and stayed master. Without persistence it came "
+                "back empty, and its replicas with it (rule R17).",
+            )
+        elif said.channel == "+tilt":
+            yield (
+                said.time,
+                f"{said.sentinel} went into TILT: it or its host had been stopped, or its clock was set (rule C09).",
+            )
+
+
+def _others(story: Story) -> Iterator[str]:
+    notable = [noted for noted in story.rest if noted.remark.kind in _NOTABLE]
+    if notable:
+        yield ""
+    for noted in notable[:SHOWN]:
+        yield f"{story.moment(noted.time)}  {noted.origin}: {_NOTABLE[noted.remark.kind]} ({noted.remark.text})."
+    if len(notable) > SHOWN:
+        yield f"and {len(notable) - SHOWN} more of these"
+
+
+# Moments ------------------------------------------------------------------------------------------
+
+
+def _promotion(case: _Case) -> tuple[float, float, str] | None:
+    """Return between which moments the new master began to take writes, and what proves it."""
+    new = host_port(case.line["new"]) if case.line["new"] else None
+    for remark in case.incident.remarks:
+        if remark["remark"] == RemarkKind.PROMOTED and (remark["from"] == new or new is None):
+            moment = seconds_of(remark["time"])
+            return moment, moment, f"MASTER MODE enabled in {remark['from']}'s own log"
+    promoted, promoting = case.stage("promoted"), case.stage("promoting")
+    first = next((s for s in case.line["stages"] if s["stage"] == "promoted"), None)
+    if promoted is None:
+        switched = case.stage("switched")
+        return None if switched is None else (promoting or switched, switched, "the first announcement")
+    if first is not None and first["by"] == "ROLE":
+        return promoted, promoted, "its own ROLE"
+    return promoting or promoted, promoted, "its promotion, which the leader told and then saw"
+
+
+def _death(case: _Case) -> float | None:
+    """Return when the old master ended, where a node's log shows it."""
+    old = host_port(case.line["old"])
+    for remark in case.incident.remarks:
+        ended = remark["remark"] in (RemarkKind.STOPPED, RemarkKind.CRASHED, RemarkKind.OUT_OF_MEMORY)
+        if ended and remark["from"] == old:
+            return seconds_of(remark["time"])
+    lost = _first_remark(case, RemarkKind.MASTER_LOST)
+    return None if lost is None else seconds_of(lost["time"])
+
+
+def _first_remark(case: _Case, kind: RemarkKind) -> Line | None:
+    return next((remark for remark in case.incident.remarks if remark["remark"] == kind), None)
+
+
+def _is_before(line: Line, other: Line, story: Story) -> bool:
+    """Whether an attempt was given up, and another followed while the master was still down."""
+    if line is other or line["outcome"] != "aborted" or line["master"] != other["master"]:
+        return False
+    begun, next_begun = _tried(line), _tried(other)
+    if line["old"] != other["old"] or not begun < next_begun <= _last(line) + CHAIN:
+        return False
+    returned = _returned(line, story)
+    return returned is None or returned > next_begun
+
+
+def _returned(line: Line, story: Story) -> float | None:
+    """Return when Sentinels said, after an attempt, that the master answers again."""
+    of = f"master {line['master']} "
+    last = _last(line)
+    return next(
+        (
+            said.time
+            for said in story.events
+            if said.channel == "-sdown" and said.time is not None and said.time > last and said.payload.startswith(of)
+        ),
+        None,
+    )
+
+
+def _tried(line: Line) -> float:
+    """Return when a failover was tried: an attempt begins with suspicions that may be older than it."""
+    tried = (stage["time"] for stage in line["stages"] if stage["stage"] in ("electing", "elected"))
+    return seconds_of(next(tried, None) or line["time"])
+
+
+def _last(line: Line) -> float:
+    return max([seconds_of(line["time"]), *(seconds_of(stage["time"]) for stage in line["stages"] if stage["time"])])
+
+
+def _distance(line: Line, at: float) -> float:
+    first, last = seconds_of(line["time"]), _last(line)
+    return 0.0 if first <= at <= last else min(abs(first - at), abs(last - at))
+
+
+def _span(low: float, high: float) -> str:
+    low, high = max(0.0, low), max(0.0, high)
+    return f"{high:.3f} s" if high - low < 0.0015 else f"{low:.3f} to {high:.3f} s"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what} resynchronisation{'' if number == 1 else 's'}"
+
+
+def _known(value: object) -> str:
+    return "not known" if value is None else str(value)

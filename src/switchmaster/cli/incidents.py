@@ -1,0 +1,95 @@
+"""
+Files that were read, as incidents: what the core decides of them again, and what only logs say beside it.
+
+`Material` goes in; what `replay`, `why` and `import` print or keep comes out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..account.annotations import Annotations, remark_line
+from ..account.logs import Noted
+from ..account.timeline import Incident
+from ..core.replay import Chapter, chapters_of
+from ..core.transcript import Said
+from ..journal.entries import Entry
+from ..journal.replayed import replay_into_entries
+from ..lines import seconds_of
+from .sources import Material
+
+__all__ = ["Told", "counted", "tell_again"]
+
+BESIDE = 1.0
+"""Seconds before and after a failover of which the events are shown with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What comes of some files."""
+
+    chapters: Sequence[Chapter]
+    remarks: Mapping[tuple[str, int], Sequence[Noted]]
+    """What only logs say, by the master and the number of the failover that it belongs to."""
+    rest: Sequence[Noted]
+    """What only logs say, and no failover."""
+    entries: Sequence[Entry]
+    """What a journal keeps of it."""
+    incidents: Sequence[Incident]
+    """Every failover that was tried, by time."""
+    timed: bool
+    """Whether the files have times."""
+    run_ids: Mapping[str, str]
+    """The names of the Sentinels whose own id the logs tell, by that id."""
+
+
+def tell_again(material: Material, deployment: str) -> Told:
+    """
+    Decide again what the files show.
+
+    Args:
+        material: as it was read.
+        deployment: the name that lines and entries carry.
+
+    Returns:
+        All that comes of it.
+    """
+    annotations = None if material.logs is None else Annotations(material.logs)
+    if annotations is None:
+        replayed = replay_into_entries(material.said, deployment)
+    else:
+        replayed = replay_into_entries(material.said, deployment, annotate=annotations.annotate)
+    told = chapters_of(replayed.decisions)
+    remarks: Mapping[tuple[str, int], Sequence[Noted]] = {}
+    rest: Sequence[Noted] = ()
+    if annotations is not None:
+        remarks, rest = annotations.assign(one.failover for one in told if one.failover is not None)
+    incidents = []
+    times = [said.time or 0.0 for said in material.said]
+    for line, switches in replayed.failovers("replay"):
+        own = [remark_line(noted) for noted in remarks.get((line["master"], line["number"]), ())]
+        line["remarks"] = own
+        incidents.append(Incident(line, switches, _events_of(line, material.said, times), own))
+    timed = any(said.time is not None for said in material.said) or bool(rest)
+    run_ids = {} if material.logs is None else material.logs.run_ids
+    return Told(told, remarks, rest, replayed.entries, incidents, timed, run_ids)
+
+
+def counted(number: int, word: str) -> str:
+    """Return a number of things, such as ``2 switches``."""
+    plural = f"{word}es" if word.endswith("ch") else f"{word}s"
+    return f"{number} {word if number == 1 else plural}"
+
+
+def _events_of(line: Mapping[str, object], said: Sequence[Said], times: Sequence[float]) -> list[Said]:
+    """Return the events of a failover's time that name its master or none."""
+    stages = line["stages"]
+    assert isinstance(stages, list)
+    moments = [seconds_of(stage["time"]) for stage in stages if stage["time"]]
+    if not moments:
+        return []
+    first, last = bisect_left(times, min(moments) - BESIDE), bisect_right(times, max(moments) + BESIDE)
+    name = str(line["master"])
+    return [one for one in said[first:last] if name in one.payload.split(" ") or one.payload.count(" ") <= 1]

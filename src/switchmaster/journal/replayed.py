@@ -1,0 +1,112 @@
+"""
+Recorded events through the core and the ledger: what a daemon would have decided and kept, had it listened.
+
+What enters is what Sentinels said, in order; what leaves is both what the core decided, for those who tell it, and the
+entries for a journal. The records can be annotated on their way, where logs know more than events. Pure, and without
+a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ..core.decisions import Decision, Notice, Switch
+from ..core.events import Event
+from ..core.failover import Failover
+from ..core.model import Grade, SentinelName, Wall
+from ..core.replay import decided
+from ..core.transcript import Said
+from ..core.watch import Watch
+from ..lines import Line
+from .accounts import Account, merged
+from .entries import Entry, SwitchSeen
+from .ledger import Ledger
+
+__all__ = ["Replayed", "replay_into_entries"]
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What comes of a recording."""
+
+    decisions: list[Decision] = field(default_factory=list)
+    """As `core.replay.decided` gives them."""
+    entries: list[Entry] = field(default_factory=list)
+    """What a journal keeps of it, in order."""
+
+    def failovers(self, observer: str) -> list[tuple[Line, list[Line]]]:
+        """
+        Return each failover as a journal's reader gets it, with its switches.
+
+        Args:
+            observer: who shall have seen it.
+
+        Returns:
+            Pairs of a failover's line, with the ``number`` of its record, and the lines of its switches, by time.
+            Attempts that remained a suspicion are left out.
+        """
+        last: dict[tuple[str, int], Account] = {}
+        switches: dict[tuple[str, int | None, str], Line] = {}
+        for entry in self.entries:
+            if isinstance(entry, Account):
+                last[entry.master, entry.number] = entry
+            elif isinstance(entry, SwitchSeen):
+                switches[entry.master, entry.epoch, str(entry.new)] = entry.line
+        found = []
+        for account in sorted(last.values(), key=lambda account: account.started):
+            if not account.attempted:
+                continue
+            line = merged([(observer, account)]).line
+            line["id"] = f"{datetime.fromtimestamp(account.started, UTC):%Y%m%dT%H%M%SZ}-{account.number}"
+            line |= {"number": account.number, "comments": [], "acknowledged": None}
+            own = (account.master, account.epoch, str(account.new))
+            found.append((line, [switches[own]] if own in switches else []))
+        return found
+
+
+def replay_into_entries(
+    said: Iterable[Said],
+    deployment: str = "default",
+    *,
+    events: bool = False,
+    sightings: bool = False,
+    annotate: Callable[[Failover], Failover] = lambda record: record,
+) -> Replayed:
+    """
+    Decide recorded events again, and keep book of it.
+
+    Args:
+        said: what the Sentinels published, in order; what has no time is of the time of the line before.
+        deployment: the name that the records carry.
+        events: whether each event is an entry too.
+        sightings: whether it is told where each master is: not of the past, which is not where it is now.
+        annotate: adds to a record what is known beside the events.
+
+    Returns:
+        What was decided, and the entries.
+    """
+    watch = Watch(deployment=deployment, policy=Grade.ANNOUNCED, probing=False, asking=False)
+    ledger = Ledger(deployment, watch.state, events)
+    replayed = Replayed()
+
+    def before(sentinel: SentinelName, event: Event, now: float, wall: Wall) -> None:
+        replayed.entries += ledger.event(sentinel, event, now, wall or 0.0)
+
+    def after(now: float, wall: Wall) -> None:
+        replayed.entries += ledger.end_turn(wall or 0.0)
+        if sightings:
+            replayed.entries += ledger.sightings(watch.names, wall or 0.0)
+
+    for decision in decided(said, deployment, watch, before, after):
+        match decision:
+            case Switch():
+                replayed.entries += ledger.switch(decision)
+            case Failover():
+                decision = annotate(decision)
+                replayed.entries += ledger.failover(decision)
+            case Notice():
+                replayed.entries += ledger.notice(decision)
+        replayed.decisions.append(decision)
+    return replayed
