@@ -243,6 +243,7 @@ def test_node_is_logged_into_with_what_the_provider_says_now() -> None:
             probes = Probes(
                 NodeDiallers(access, None, None),
                 1.0,
+                lambda *_: True,
                 lambda found, now: told.extend(found),
                 lambda shell: closing.append(asyncio.create_task(shell.close())),
             )

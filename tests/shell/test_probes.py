@@ -53,7 +53,7 @@ class Asked:
     def __init__(self, **by_master: NodeAccess) -> None:
         self.told: list[Probe] = []
         self.closing: list[asyncio.Task[None]] = []
-        self.probes = Probes(NodeDiallers(OWN, by_master, None), 1.0, self.take, self.leave)
+        self.probes = Probes(NodeDiallers(OWN, by_master, None), 1.0, lambda *_: True, self.take, self.leave)
 
     def take(self, probes: list[Probe], now: float) -> None:
         self.told += probes

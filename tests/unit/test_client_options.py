@@ -118,7 +118,8 @@ def test_credential_provider_is_asked_for_user_and_password() -> None:
             return ("user", "pw")
 
     found = settings(redis.sentinel.Sentinel(TWO, credential_provider=Provider()))
-    assert found.node.credentials() == ("user", "pw")  # type: ignore[attr-defined]
+    assert found.node.provider.get_credentials() == ("user", "pw")  # type: ignore[attr-defined]
+    assert found.node.secret  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("library", ["redis", "valkey"])

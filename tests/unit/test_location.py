@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scripted import NOPERM, VERSIONS, ScriptedSentinel, one_by_one
 from switchmaster.core.greeting import NOBODY, Credentials
-from switchmaster.core.location import Located, Question, newest
+from switchmaster.core.location import Located, Question, listed_by, newest
 from switchmaster.core.model import Address
 
 A, B = Address("10.0.0.1", 6379), Address("10.0.0.2", 6379)
@@ -75,6 +75,16 @@ def test_password_goes_first_and_its_refusal_is_told() -> None:
     answer = asked(refusing, credentials=Credentials(None, "p"))
     assert isinstance(answer, str)
     assert "refuses the username or the password" in answer
+
+
+def test_password_is_for_nodes_that_a_majority_lists_and_the_first_answer_is_none() -> None:
+    one, two, false = (Address("10.0.0.1", port) for port in (1, 2, 3))
+    honest, lying = (Located(node, nodes=frozenset({node, two})) for node in (one, false))
+    assert listed_by([lying], 0) == {false, two}
+    assert listed_by([lying], 1) == frozenset()
+    assert listed_by([lying, honest], 0) == {two}
+    assert listed_by([lying, honest, honest], 0) == {one, two}
+    assert listed_by([honest, Located(None)], 0) == {one, two}
 
 
 @given(st.binary(max_size=60))

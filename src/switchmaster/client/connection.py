@@ -309,6 +309,7 @@ class FollowingConnection(_Theirs):
         if not self._lines.admits(address):
             return None
         self._lines.check_peers()
+        self._lines.check_listed(address)
         host, port = self._lines.dialled(address, master)
         return host, port
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from ..core.decisions import Switch
 from ..core.gate import NO_REPLICAS, UNKNOWN, Phase, Replicas, Standing, phase_of, replicas_of
 from ..core.location import Located
+from ..core.model import Address
 from ..core.topology import MasterState
 from ..net.threads import RLock
 from .view import View
@@ -50,6 +51,7 @@ class Follower:
         """Whether the address came from a library's own discovery, because the Sentinels refuse ours."""
         self.early: Located | None = None
         """What the first Sentinels said that were asked, while the Watcher has not heard enough of them yet."""
+        self._early_listed: frozenset[Address] = frozenset()
         self._state: MasterState | None = None
         self._switches: list[Switch] = []
         self._pools: weakref.WeakSet[Settling] = weakref.WeakSet()
@@ -66,6 +68,13 @@ class Follower:
             return self.early.others
         opinions = self._state.opinions if self._state is not None else ()
         return max((opinion.others or 0 for opinion in opinions if opinion.agrees and opinion.live), default=0)
+
+    @property
+    def listed(self) -> frozenset[Address]:
+        """The nodes that a majority of the Sentinels lists: those alone are given a password."""
+        if self.early is not None:
+            return self._early_listed
+        return self._state.listed if self._state is not None else frozenset()
 
     def add(self, pool: Settling) -> None:
         """Have a pool settle after every news, for as long as it lives."""
@@ -99,10 +108,16 @@ class Follower:
         self.by_hand, self.early = True, None
         self._set(phase, replicas)
 
-    def expect(self, located: Located) -> None:
-        """Take what the first Sentinels said, until the Watcher has heard enough of them; nodes are proved anyway."""
+    def expect(self, located: Located, listed: frozenset[Address]) -> None:
+        """
+        Take what the first Sentinels said, until the Watcher has heard enough of them; nodes are proved anyway.
+
+        Args:
+            located: the answer that counts; it names an address.
+            listed: the nodes that a majority of the answers lists.
+        """
         assert located.address is not None
-        self.by_hand, self.early = False, located
+        self.by_hand, self.early, self._early_listed = False, located, listed
         kept = frozenset((*located.replicas, located.address))
         self._set(Phase(Standing.OPEN, located.address, 0.0), Replicas(located.replicas, kept, located.address))
 

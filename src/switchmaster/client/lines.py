@@ -19,7 +19,7 @@ from ..core.facts import Probe
 from ..core.gate import NO_REPLICAS, Phase, Replicas, Standing
 from ..core.model import Address
 from ..errors import StaleMaster
-from ..net.dial import map_address
+from ..net.dial import map_address, same_place
 from ..net.threads import RLock
 from .account import Account
 from .follower import Follower
@@ -82,6 +82,7 @@ class Lines:
         self.view: View[Phase] | View[Replicas] = self.follower.phases if to_master else self.follower.replicas
         self._forced_host, self._min_others, self.question_limit = forced_host, min_others, question_limit
         self._counts = counts and to_master
+        self._secret = shared.settings.node.secret
         self._pool = weakref.ref(pool)
         self._members: weakref.WeakSet[Member] = weakref.WeakSet()
         self._ahead_in: Phase | None = None
@@ -162,6 +163,24 @@ class Lines:
                 f"No master found for {self.master!r}: the Sentinels that name one know {known} others, of the "
                 f"{self._min_others} that min_other_sentinels asks for"
             )
+
+    def check_listed(self, address: Address) -> None:
+        """
+        See that a node is given no password that is merely announced: a majority of the Sentinels must list it.
+
+        Args:
+            address: the node, as Sentinel announces it.
+
+        Raises:
+            Exception: the library's ConnectionError: they don't (yet).
+        """
+        follower = self.follower
+        if not self._secret or follower.by_hand or any(same_place(address, node) for node in follower.listed):
+            return
+        raise self.library.lost(
+            f"{address} is not given the password of {self.master!r}: fewer than half of the Sentinels that are heard "
+            "list it as a node of that master"
+        )
 
     # -- questions ----------------------------------------------------------------------------------
 

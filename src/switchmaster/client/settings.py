@@ -39,6 +39,11 @@ class Access:
     tls: tuple[tuple[str, Any], ...] | None = field(default=None, repr=False)
     """The library's TLS arguments; None where no TLS is spoken."""
 
+    @property
+    def secret(self) -> bool:
+        """Whether there is a password, or who knows one."""
+        return self.password is not None or self.provider is not None
+
     def context(self) -> ssl.SSLContext | None:
         """
         Return the context that the library's TLS arguments ask for.

@@ -22,6 +22,7 @@ from typing import Final, TypeAlias
 from ..core.decisions import Switch
 from ..core.facts import LinkState
 from ..core.gate import UNKNOWN, Standing
+from ..core.location import listed_by
 from ..core.resp import Refusal
 from ..core.topology import MasterState
 from ..errors import AccessRefused, NoSentinelReachable, SwitchmasterError, UnknownMaster, WatcherClosed
@@ -273,7 +274,8 @@ class Shared:
             return _call_later(left, lambda: self._take_location(follower, asked, done))
         newest = self._directly.get(follower.master) is asked
         if found is not None and newest and not self._established and follower.phases.current is UNKNOWN:
-            follower.expect(found)
+            silent = len(self.settings.sentinels) - len(location.answers) - len(location.reasons)
+            follower.expect(found, listed_by(location.answers.values(), silent))
         asked.location = location
         self.turns.set(object())
 

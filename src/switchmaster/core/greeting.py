@@ -19,7 +19,7 @@ from .replies import parse_hello, parse_info, parse_myid, parse_role
 from .resp import Refusal, Reply, classify, explain, plain
 from .stream import OnReply
 
-__all__ = ["NOBODY", "Ask", "Credentials", "Greeting", "Login", "OnFailure", "is_data_node"]
+__all__ = ["NOBODY", "WITHHELD", "Ask", "Credentials", "Greeting", "Login", "OnFailure", "is_data_node"]
 
 Ask: TypeAlias = Callable[[tuple[str, ...], OnReply], None]
 """Writes a command and gives its reply to a callback."""
@@ -46,10 +46,15 @@ class Credentials:
     """The ACL user; None for ``default``."""
     password: str | None = field(default=None, repr=False)
     """None sends no login at all."""
+    withheld: bool = False
+    """There is something to log in with, but no majority of the Sentinels vouches for this peer (yet)."""
 
 
 NOBODY: Final = Credentials()
 """The credentials of a connection that does not log in."""
+
+WITHHELD: Final = Credentials(withheld=True)
+"""The same to a peer that one Sentinel names and no majority: it is asked without a login."""
 
 
 class Login:
@@ -61,12 +66,13 @@ class Login:
         credentials: user and password.
     """
 
-    __slots__ = ("_client_name", "_password", "_username")
+    __slots__ = ("_client_name", "_password", "_username", "_withheld")
 
     def __init__(self, client_name: str, credentials: Credentials) -> None:
         self._client_name = client_name
         self._username = credentials.username
         self._password = credentials.password
+        self._withheld = credentials.withheld
 
     def __repr__(self) -> str:
         return f"<Login {self._client_name} as {self._username or 'default'}>"
@@ -75,6 +81,12 @@ class Login:
     def has_password(self) -> bool:
         """Whether there is anything to log in with."""
         return self._password is not None
+
+    def explain(self, reply: Reply) -> str:
+        """Write a refusal as the end of a sentence; see `switchmaster.core.resp.explain`."""
+        if self._withheld and classify(reply) is Refusal.PASSWORD:
+            return "it wants a password, and gets none before a majority of the Sentinels lists it"
+        return explain(reply)
 
     def hello(self, with_password: bool) -> tuple[str, ...]:
         """Return the HELLO that does it all at once."""
@@ -103,7 +115,7 @@ class Login:
 
     def without_password(self) -> Login:
         """Return the same without its secret, for what outlives the login."""
-        return Login(self._client_name, Credentials(self._username))
+        return Login(self._client_name, Credentials(self._username, withheld=self._withheld))
 
 
 class Greeting:
@@ -158,7 +170,7 @@ class Greeting:
         elif refusal in (Refusal.PERMISSION, Refusal.UNKNOWN_COMMAND):
             self._fall_back()
         else:
-            self._on_failure(explain(reply), now, refused=refusal is Refusal.PASSWORD)
+            self._on_failure(self._login.explain(reply), now, refused=refusal is Refusal.PASSWORD)
 
     def _take_welcome(self, reply: Reply, now: float) -> None:
         hello = parse_hello(reply)
@@ -183,7 +195,7 @@ class Greeting:
 
     def _take_role(self, reply: Reply, now: float) -> None:
         if classify(reply) is Refusal.PASSWORD:
-            self._on_failure(explain(reply), now, refused=True)
+            self._on_failure(self._login.explain(reply), now, refused=True)
             return
         role = parse_role(reply)
         if not isinstance(role, Unrecognised) and role.role is not Kind.SENTINEL:
@@ -200,7 +212,7 @@ class Greeting:
     def _take_myid(self, reply: Reply, now: float) -> None:
         refusal = classify(reply)
         if refusal is Refusal.PASSWORD:
-            self._on_failure(explain(reply), now, refused=True)
+            self._on_failure(self._login.explain(reply), now, refused=True)
             return
         if refusal is Refusal.UNKNOWN_COMMAND and str(reply).startswith("ERR unknown command"):
             # A Sentinel without MYID says "Unknown sentinel subcommand" instead.

@@ -14,12 +14,13 @@ from functools import partial
 
 from .events import Unrecognised
 from .greeting import NOBODY, Credentials, Login
-from .model import Address
+from .listed import listed
+from .model import LIMITS, Address
 from .replies import MasterReply, parse_address, parse_master, parse_replicas
 from .resp import FrameReader, Refusal, Reply, classify, encode, explain, plain
 from .stream import OnReply
 
-__all__ = ["Located", "Question", "newest"]
+__all__ = ["Located", "Question", "listed_by", "newest"]
 
 _PARTS = ("MASTER", "GET-MASTER-ADDR-BY-NAME", "REPLICAS")
 """In this order in one write: should a switch fall between the first two, the epoch is too low, never too high."""
@@ -37,6 +38,8 @@ class Located:
     """How many other Sentinels it knows."""
     replicas: tuple[Address, ...] = ()
     """Those that it holds for up and in step, in order of address; none where it does not tell."""
+    nodes: frozenset[Address] = frozenset()
+    """The master and all replicas that it lists."""
 
 
 class Question:
@@ -110,6 +113,7 @@ class Question:
             known.config_epoch if known else 0,
             known.num_other_sentinels if known else 0,
             tuple(sorted(up - {announced})),
+            frozenset(one for one in (announced, *(row.address for row in well[: LIMITS.replicas])) if one),
         )
 
 
@@ -126,3 +130,14 @@ def newest(answers: Collection[Located]) -> Located | None:
     naming = [answer for answer in answers if answer.address is not None]
     addresses = [answer.address for answer in naming]
     return max(naming, key=lambda each: (each.config_epoch, addresses.count(each.address), each.others), default=None)
+
+
+def listed_by(answers: Collection[Located], silent: int) -> frozenset[Address]:
+    """
+    Return the nodes that may be given a password by what the Sentinels answered.
+
+    Args:
+        answers: one for each Sentinel that has answered; those that monitor no such master have no say.
+        silent: how many may answer yet. They list nothing, so that the first one alone is no majority.
+    """
+    return listed([answer.nodes for answer in answers if answer.address is not None] + [frozenset()] * silent)

@@ -63,6 +63,8 @@ class NodeLink:
         self.timeout = timeout
         self._rng = rng
         self._poll_interval = poll_interval
+        self._login = Login("switchmaster", NOBODY)
+        """How the connection logged in, without the password."""
         self._stream: Stream | None = None
         self._answered = False
         self._ask_at: float | None = None
@@ -119,9 +121,9 @@ class NodeLink:
             return
         self._answered = False
         stream = self._stream = Stream(self.timeout, SLOW_POLL, now)
-        Login("switchmaster", credentials).authenticate(
-            lambda command, on_reply: stream.ask(command, on_reply, now), self._take_login_failure
-        )
+        login = Login("switchmaster", credentials)
+        login.authenticate(lambda command, on_reply: stream.ask(command, on_reply, now), self._take_login_failure)
+        self._login = login.without_password()
         self._ask(now)
 
     def connect_failed(self, reason: str, now: float) -> None:
@@ -220,7 +222,7 @@ class NodeLink:
         self._answered = True
         refusal = classify(reply)
         if refusal in (Refusal.PASSWORD, Refusal.PERMISSION):
-            self._give_up(explain(reply), now, _AFTER_REFUSAL)
+            self._give_up(self._login.explain(reply), now, _AFTER_REFUSAL)
         elif refusal in (Refusal.PROTECTED, Refusal.FULL):
             self._give_up(explain(reply), now)
         elif refusal is not None:

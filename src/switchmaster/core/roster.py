@@ -199,6 +199,11 @@ class Roster:
         return answered > count // 2 or (answered > 0 and answered + failed >= count)
 
     @property
+    def awaited(self) -> int:
+        """How many Sentinels that vote have neither answered nor failed yet."""
+        return sum(not (s.answered or s.failed) for s in self._sentinels.values() if s.name in self.members)
+
+    @property
     def heard_all(self) -> bool:
         """Whether each Sentinel has answered, or fails."""
         return all(s.answered or s.failed for s in self._sentinels.values() if s.name in self.members)

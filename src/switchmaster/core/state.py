@@ -46,6 +46,7 @@ def master_state(belief: Belief, attempts: Attempts, roster: Roster) -> MasterSt
         quorum=next((view.quorum for view in views if view.quorum is not None), None),
         replicas=merge_replicas((view for view in views if view.live), belief.address),
         opinions=belief.voters.opinions(belief.address),
+        listed=belief.voters.listed(roster.awaited),
         failover=attempt.record() if attempt is not None else None,
         switch=belief.switch,
         imminent=belief.imminent,

@@ -164,6 +164,9 @@ class MasterState:
     """The failover under way."""
     switch: Switch | None
     """The last switch, with all the witnesses that have come since."""
+    listed: frozenset[Address] = frozenset()
+    """The nodes that more than half of the Sentinels that we hear list as this master or its replicas: those alone are
+    given a password."""
     imminent: Address | None = None
     """The replica that has just ended our connection, as its promotion does, or says that it is a master, while that
     is not decided: within milliseconds it is the master, or it was something else."""
@@ -233,6 +236,8 @@ class View:
     down_after: float | None = None
     """Seconds without a valid answer after which this Sentinel suspects the master (``down-after-milliseconds``)."""
     replicas: dict[Address, ReplicaView] = field(default_factory=dict)
+    nodes: set[Address] = field(default_factory=set)
+    """The master and the replicas that it has listed in its last answer or since, those of before a switch included."""
     sentinels: dict[RunId, Address] = field(default_factory=dict)
     """The other Sentinels that it knows."""
     lists: bool = False
@@ -250,7 +255,9 @@ class View:
         self.others, self.quorum = reply.num_other_sentinels, reply.quorum
         self.failover_timeout = reply.failover_timeout_ms / 1000
         self.down_after = reply.down_after_ms / 1000
+        self.nodes.add(fact.address)
         if fact.replicas is not None:
+            self.nodes = {fact.address, *(row.address for row in fact.replicas[: LIMITS.replicas])}
             self.replicas = {
                 row.address: ReplicaView("s_down" in row.flags, row.master_link_up, row.offset, row.priority)
                 for row in fact.replicas[: LIMITS.replicas]
@@ -303,6 +310,8 @@ class View:
     def _fold_replica(self, channel: str, address: Address) -> None:
         if channel == "+slave" and len(self.replicas) < LIMITS.replicas:
             self.replicas[address] = ReplicaView()
+            if len(self.nodes) <= LIMITS.replicas:
+                self.nodes.add(address)
         elif (replica := self.replicas.get(address)) is not None:
             if channel in ("+sdown", "-sdown"):
                 replica.down = channel == "+sdown"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import inf
 
+from .listed import listed
 from .members import Members
 from .model import Address, SentinelName
 from .topology import Opinion, View
@@ -162,6 +163,20 @@ class Voters:
     def agree(self) -> bool:
         """Whether all Sentinels that we hear give one address."""
         return len({view.address for view in self._votes if view.live and view.address is not None}) < 2
+
+    def listed(self, awaited: int = 0) -> frozenset[Address]:
+        """
+        Return the nodes that more than half of the Sentinels that we hear list as this master or its replicas.
+
+        Where none is heard any more, what they said last is held to, as the belief is.
+
+        Args:
+            awaited: how many others have not answered yet, and may. They list nothing, so that the first to answer is
+                no majority.
+        """
+        lists = [(view.live, (*view.nodes, view.address)) for view in self._votes if view.address is not None]
+        heard = [nodes for live, nodes in lists if live] or [nodes for _, nodes in lists]
+        return listed([*heard, *[()] * awaited])
 
     def opinions(self, believed: Address | None) -> tuple[Opinion, ...]:
         """Return what each Sentinel says, in order of name."""

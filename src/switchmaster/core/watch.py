@@ -309,6 +309,15 @@ class Watch:
         master = self._masters.get(name)
         return None if master is None else self._state(master)
 
+    def lists(self, node: Address, name: str | None) -> bool:
+        """Return whether a node may be given the password of this master's nodes, or of any master's; see `listed`."""
+        masters = self._masters.values() if name is None else filter(None, [self._masters.get(name)])
+        return any(node in master.belief.voters.listed(self._roster.awaited) for master in masters)
+
+    def vouched(self, sentinel: SentinelName) -> bool:
+        """Return whether a Sentinel may be given the Sentinels' password: the user or a majority names it."""
+        return sentinel in self._roster.members
+
     # -- links --------------------------------------------------------------------------------------
 
     def _link(self, sentinel: Sentinel, change: LinkChange, now: float, wall: Wall) -> None:

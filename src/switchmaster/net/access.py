@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Self, TypeAlias
 
-from ..core.greeting import Credentials
+from ..core.greeting import NOBODY, WITHHELD, Credentials
 from ..core.model import Address
 from ..errors import UsageError
 from .credentials import CredentialProvider, Provided
@@ -90,17 +90,19 @@ class Dialler:
         server_name = access.tls.server_name if isinstance(access.tls, Tls) else None
         return cls(credentials, read(access.tls), server_name, address_map)
 
-    def target(self, address: Address) -> DialTarget:
+    def target(self, address: Address, trusted: bool = True) -> DialTarget:
         """
         Return what one attempt dials.
 
         Args:
             address: as Sentinel announces it.
+            trusted: whether the user or a majority of the Sentinels names it: else it gets no credentials.
 
         Raises:
             UsageError: the address map failed.
         """
-        return DialTarget(map_address(self.address_map, address), self.context, self.server_name, self.credentials)
+        credentials = self.credentials if trusted or self.credentials == NOBODY else WITHHELD
+        return DialTarget(map_address(self.address_map, address), self.context, self.server_name, credentials)
 
 
 class NodeDiallers:

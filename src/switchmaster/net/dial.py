@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,7 +22,7 @@ from ..core.model import Address
 from ..errors import UsageError
 from .credentials import Provided
 
-__all__ = ["AddressMap", "DialTarget", "Tls", "describe_error", "map_address"]
+__all__ = ["AddressMap", "DialTarget", "Tls", "describe_error", "map_address", "same_place"]
 
 AddressMap: TypeAlias = (
     Mapping[Address, Address] | Mapping[tuple[str, int], tuple[str, int]] | Callable[[Address], Address]
@@ -137,6 +138,29 @@ def map_address(mapping: AddressMap | None, address: Address) -> Address:
             return Address(host, port)
         case _:
             raise UsageError(f"address_map must give (host, port) for {address}, not {mapped!r}")
+
+
+def same_place(one: Address, other: Address) -> bool:
+    """
+    Return whether two announced addresses are one place, where Sentinels announce names and addresses mixed.
+
+    Only there is a name resolved, and waited for.
+    """
+    if one == other or one.port != other.port:
+        return one == other
+    places = [_resolved(address.host) for address in (one, other)]
+    return not places[0].isdisjoint(places[1])
+
+
+def _resolved(host: str) -> set[str]:
+    try:
+        return {str(ip_address(host))}
+    except ValueError:
+        pass
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        return set()
 
 
 def describe_error(error: BaseException, target: Address | None, timeout: float | None) -> str:

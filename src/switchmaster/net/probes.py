@@ -14,13 +14,13 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
 from ..core.facts import Probe
 from ..core.model import Address
 from ..core.nodelink import NodeLink
 from .access import Dialler, NodeDiallers
+from .dial import DialTarget
 from .node import NodeConnection, OnProbes
 
 __all__ = ["PROBES", "Probes"]
@@ -36,6 +36,7 @@ class Probes:
     Args:
         diallers: how the nodes of each master are dialled.
         timeout: seconds that a node has to answer.
+        lists: whether a node may be given the password of a master's nodes; None as master is any master's.
         on_probes: takes the answers.
         leave: closes a connection that is not wanted any more.
     """
@@ -44,10 +45,11 @@ class Probes:
         self,
         diallers: NodeDiallers,
         timeout: float,
+        lists: Callable[[Address, str | None], bool],
         on_probes: OnProbes,
         leave: Callable[[NodeConnection], None],
     ) -> None:
-        self._diallers, self._timeout = diallers, timeout
+        self._diallers, self._timeout, self._lists = diallers, timeout, lists
         self._on_probes, self._leave = on_probes, leave
         self._asked: dict[tuple[Address, Dialler], tuple[NodeConnection, set[str]]] = {}
         """The connections, each with the masters for whose sake it is open."""
@@ -75,7 +77,7 @@ class Probes:
             loop = asyncio.get_running_loop()
             loop.call_soon(take, [Probe(node, None, f"{PROBES} other nodes are being asked")], loop.time())
             return
-        shell = self._connection(node, dialler, take)
+        shell = self._connection(node, dialler, masters, take)
         self._asked[node, dialler] = (shell, masters)
         shell.start()
 
@@ -105,7 +107,7 @@ class Probes:
             if not answer.done():
                 answer.set_result(probes[0])
 
-        shell = self._connection(node, self._diallers.of(master), take)
+        shell = self._connection(node, self._diallers.of(master), [master], take)
         shell.start()
         try:
             async with asyncio.timeout(self._timeout):
@@ -123,6 +125,12 @@ class Probes:
         """Forget all; the caller closes `shells` himself."""
         self._asked.clear()
 
-    def _connection(self, node: Address, dialler: Dialler, on_probes: OnProbes) -> NodeConnection:
+    def _connection(
+        self, node: Address, dialler: Dialler, masters: Iterable[str | None], on_probes: OnProbes
+    ) -> NodeConnection:
+        def target() -> DialTarget:
+            # At each attempt: by the next one a majority may list it.
+            return dialler.target(node, any(self._lists(node, master) for master in masters))
+
         link = NodeLink(node, rng=random.random, timeout=self._timeout)
-        return NodeConnection(link, partial(dialler.target, node), on_probes)
+        return NodeConnection(link, target, on_probes)

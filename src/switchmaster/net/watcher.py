@@ -43,7 +43,7 @@ from .access import AnyTls, Dialler, NodeAccess, NodeDiallers
 from .arguments import AddressLike, check_several, read_address, read_grade
 from .connection import Connection
 from .credentials import CredentialProvider
-from .dial import AddressMap, map_address
+from .dial import AddressMap, DialTarget, map_address
 from .feeds import Feed
 from .locate import Location, locate
 from .node import NodeConnection
@@ -140,10 +140,9 @@ class Watcher:
         if not timeout > 0 or queue < 1 or not reconcile > 0 or (poll is not None and not poll > 0):
             raise UsageError("timeout, queue, reconcile and poll must be more than 0")
         self._seeds = {SentinelName(str(a)): a for a in map(read_address, check_several(sentinels))}
-        self._dialler = Dialler.opened_by(
-            NodeAccess(username, password, tls, credentials), address_map, "the Sentinels"
-        )
-        """For the Sentinels."""
+        of_sentinels = NodeAccess(username, password, tls, credentials)
+        self._dialler = Dialler.opened_by(of_sentinels, address_map, "the Sentinels")
+        of_nodes = NodeAccess(node_username, node_password, node_tls, node_credentials)
         self._address_map, self._timeout = address_map, timeout
         self._new_link = partial(_new_link, masters=masters, seconds=(timeout, reconcile, poll), subscribe=subscribe)
         self._watch = Watch(
@@ -156,11 +155,11 @@ class Watcher:
             timeout=timeout,
         )
         self._connections: dict[SentinelName, Connection] = {}
+        self._strangers: set[SentinelName] = set()  # dialled without credentials: no majority names them
         self._probes = Probes(
-            NodeDiallers(
-                NodeAccess(node_username, node_password, node_tls, node_credentials), node_access, address_map
-            ),
+            NodeDiallers(of_nodes, node_access, address_map),
             timeout,
+            self._watch.lists,
             self._on_probes,
             self._close_later,
         )
@@ -494,6 +493,8 @@ class Watcher:
             return
         for decision in self._watch.decisions():
             self._do(decision)
+        if self._strangers:
+            self._welcome_strangers()
         self._news.set()
         self._readers.touch()
         self._arm()
@@ -534,9 +535,24 @@ class Watcher:
     def _connect(self, name: SentinelName, address: Address) -> None:
         if name in self._connections:
             return
-        connection = Connection(self._new_link(name), partial(self._dialler.target, address), self._on_facts)
+        connection = Connection(self._new_link(name), partial(self._target, name, address), self._on_facts)
         self._connections[name] = connection
         connection.start()
+
+    def _target(self, name: SentinelName, address: Address) -> DialTarget:
+        vouched = self._watch.vouched(name)
+        (self._strangers.discard if vouched else self._strangers.add)(name)
+        return self._dialler.target(address, vouched)
+
+    def _welcome_strangers(self) -> None:
+        """Dial those at once that were refused because no majority had named them yet, and now does."""
+        for name in [name for name in self._strangers if name not in self._connections or self._watch.vouched(name)]:
+            connection = self._connections.get(name)
+            if connection is None:
+                self._strangers.discard(name)
+            elif connection.link.state is LinkState.DOWN:
+                self._strangers.discard(name)
+                connection.hurry()
 
     def _close_later(self, shell: Connection | NodeConnection) -> None:
         assert self._loop is not None
