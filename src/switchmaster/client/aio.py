@@ -93,6 +93,7 @@ class Connection(FollowingConnection, _Theirs):
     async def disconnect(self, *arguments: Any, **options: Any) -> None:
         self._forget_session()
         await super().disconnect(*arguments, **options)
+        self._tell_doubt()
 
     # What every command goes through gives the library's own coroutine where nothing is to be done, and packs at once:
     # two coroutines less to resume.
@@ -129,7 +130,11 @@ class Connection(FollowingConnection, _Theirs):
             await self.disconnect()
             raise self._demoted() from error
         except self._lines.library.exceptions.ConnectionError as error:
+            self._doubt(error)
             raise self._lost(error) from error
+        except self._lines.library.exceptions.TimeoutError as error:
+            self._doubt(error)
+            raise
 
     # -- following ----------------------------------------------------------------------------------
 
@@ -157,7 +162,7 @@ class Connection(FollowingConnection, _Theirs):
         self._owes += packed
         await super().send_packed_command(command, False)
         if self._pinned and not self._single:
-            self._pinned = False  # a whole transaction, EXEC and all
+            self._pinned, self._decides = False, True  # a whole transaction, EXEC and all
 
     def cut(self) -> None:
         """Abort the transport under whoever waits for it; from any thread."""

@@ -109,6 +109,10 @@ class FollowingConnection(_Theirs):
     _single = False
     """A command that is sent alone is on its way, not a whole transaction."""
     _pinned = False
+    _decides = False
+    """The EXEC of a transaction that watches keys was sent; until the connection is given back, or lost."""
+    _in_doubt: Exception | None = None
+    """Why nobody knows whether such a transaction was carried out; raised when the library disconnects for it."""
     _listens = False
     """The server has a subscription for it. `_restores` says whether it comes back by itself when it is lost."""
     _session = False
@@ -223,8 +227,37 @@ class FollowingConnection(_Theirs):
 
     def finish(self) -> None:
         """End the connection if its last user left answers unread, or the server still keeps something for him."""
+        self._decides, self._in_doubt = False, None
         if self._owes or self._pinned:
             self._abandon()
+
+    def _doubt(self, error: Exception) -> None:
+        """
+        Note that a connection was lost under the EXEC of a transaction that watches keys.
+
+        The library takes that for a WatchError, upon which ``transaction()`` begins again; but the server may have
+        carried it out. Where the caller's own Retry says that such a thing may be sent again, it may.
+        """
+        decides, self._decides = self._decides, False
+        if not decides or self._retry._retries != 0:
+            return
+        library = self._lines.library
+        kind = library.lost if isinstance(error, library.exceptions.ConnectionError) else library.timeout
+        self._in_doubt = kind(
+            f"EXEC was sent to {self.target} and not answered ({_text(error)}): the transaction may have been carried "
+            "out or not; look before you send it again"
+        )
+
+    def _tell_doubt(self) -> None:
+        """
+        Raise what was noted, where the library disconnects because a transaction failed.
+
+        Raises:
+            Exception: the library's ConnectionError or TimeoutError, instead of its WatchError.
+        """
+        doubt, self._in_doubt = self._in_doubt, None
+        if doubt is not None:
+            raise doubt
 
     def _check_unanswered(self) -> None:
         """

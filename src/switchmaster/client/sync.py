@@ -95,6 +95,7 @@ class Connection(FollowingConnection, _Theirs):
     def disconnect(self, *arguments: Any, **options: Any) -> None:
         self._forget_session()
         super().disconnect(*arguments, **options)
+        self._tell_doubt()
 
     def send_command(self, *words: Any, **options: Any) -> None:
         if not (self._pinned or self._listens or words[0] in MARKS):
@@ -122,7 +123,7 @@ class Connection(FollowingConnection, _Theirs):
         self._owes += packed
         super().send_packed_command(command, False)
         if self._pinned and not self._single:
-            self._pinned = False  # a whole transaction, EXEC and all
+            self._pinned, self._decides = False, True  # a whole transaction, EXEC and all
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
         if self._introduced:
@@ -144,7 +145,11 @@ class Connection(FollowingConnection, _Theirs):
             self.disconnect()
             raise self._demoted() from error
         except self._lines.library.exceptions.ConnectionError as error:
+            self._doubt(error)
             raise self._lost(error) from error
+        except self._lines.library.exceptions.TimeoutError as error:
+            self._doubt(error)
+            raise
 
     def can_read(self, timeout: float = 0) -> bool:
         if self._listens and not self._dials():
