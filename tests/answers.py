@@ -8,7 +8,7 @@ that of the failover that selected the address. `test_resume` holds this against
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from switchmaster.core.events import Event, InstanceEvent, Kind, NewEpoch, SwitchedMaster
@@ -67,6 +67,7 @@ def snapshot(
     others: int = 2,
     replicas: Sequence[Address] | None = None,
     sentinels: Sequence[tuple[RunId, Address]] | None = None,
+    run_ids: Callable[[Address], str] = lambda address: f"{address.port:040x}",
 ) -> MasterSnapshot:
     """Return an answer about one master, as recorded but for what is named."""
     return MasterSnapshot(
@@ -77,11 +78,14 @@ def snapshot(
             MASTER,
             name=name,
             address=address,
+            run_id=run_ids(address),
             config_epoch=epoch,
             flags=frozenset({"master", *flags}),
             num_other_sentinels=others,
         ),
-        replicas=None if replicas is None else tuple(replace(REPLICA, address=each) for each in replicas),
+        replicas=None
+        if replicas is None
+        else tuple(replace(REPLICA, address=each, run_id=run_ids(each)) for each in replicas),
         sentinels=None
         if sentinels is None
         else tuple(replace(SENTINEL, run_id=run_id, address=each) for run_id, each in sentinels),

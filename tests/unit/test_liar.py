@@ -189,15 +189,29 @@ def test_epoch_that_one_sentinel_gives_the_believed_master_hides_no_failover_of_
 
 def test_epoch_that_one_sentinel_gave_a_true_failover_is_left_for_what_a_majority_gives() -> None:
     told = Told()
-    told.fail_over(S1, 10**6)
+    told.fail_over(S2, 1)
     told.tell(None, Probe(B, "slave", following=A))
-    fails_over_honestly(told)
-    assert [switch.new for switch in told.switches] == [B]
+    told.fail_over(S1, 10**6)
+    told.tell(None, Probe(B, "master"))
+    for name in HONEST:
+        told.switch(name)
+        told.tell(name, snapshot(B, 1))
+    assert [(switch.new, switch.epoch) for switch in told.switches] == [(B, 10**6)]
     for _ in range(3):
         told.wait(SETTLE)
         others_answer(told, B, 1)
     state = told.watch.topology.masters["mymaster"]
-    assert (state.address, state.epoch) == (B, 1)
+    assert (state.address, state.epoch, state.incarnation) == (B, 1, 1)
     told.fail_over(S2, 2, B, C)
     told.tell(None, Probe(C, "slave", following=B), Probe(C, "master"))
     assert [(switch.new, switch.epoch) for switch in told.switches[1:]] == [(C, 2)]
+
+
+def test_answer_that_lies_about_a_run_id_makes_no_two_nodes_one() -> None:
+    told = Told()
+    run_id = f"{A.port:040x}"
+    told.tell(S1, snapshot(A, 0, run_ids=lambda address: f"{B.port:040x}"))
+    assert NoticeKind.TWO_NAMES not in told.notices
+    told.tell(S1, snapshot(X, 999, run_ids=lambda address: run_id))
+    fails_over_honestly(told)
+    assert [switch.new for switch in told.switches] == [B]

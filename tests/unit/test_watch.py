@@ -385,3 +385,57 @@ def test_watch_makes_no_switch_of_the_address_that_the_first_answers_give() -> N
     assert told.switches == []
     assert told.watch.address("mymaster") == B
     assert told.decisions.count(StopProbe(B, "mymaster")) == 1
+
+
+NAME = Address("localhost", A.port)
+"""Another name of the first master."""
+
+
+def announces_names(told: Told, name: SentinelName, epoch: int = 0, node: Address = NAME) -> None:
+    others = [Address("localhost", each.port) for each in (A, B, C) if each.port != node.port]
+    told.tell(name, snapshot(node, epoch, replicas=others))
+
+
+def test_node_that_sentinels_call_by_two_names_is_one_node() -> None:
+    told = Told()
+    announces_names(told, S3)
+    told.wait(60.0)
+    assert told.switches == []
+    assert told.notices == [NoticeKind.TWO_NAMES]
+    state = told.watch.topology.masters["mymaster"]
+    assert (state.address, state.disagreeing, state.grade) == (A, (), Grade.AGREED)
+    told.say(S3, f"+sdown master mymaster localhost {A.port}")
+    assert told.watch.topology.masters["mymaster"].down_by == (S3,)
+    told.say(S1, f"+sdown master mymaster 127.0.0.1 {A.port}")
+    assert len({r.number for r in told.of(Failover) if isinstance(r, Failover)}) == 1
+
+
+def test_switch_that_sentinels_announce_by_two_names_is_one_switch_and_one_failover() -> None:
+    for leader, believed in ((S1, B), (S3, Address("localhost", B.port))):
+        told = Told()
+        announces_names(told, S3)
+        told.fail_over(leader, 1, A if leader == S1 else NAME, believed)
+        told.tell(None, Probe(believed, "master"))
+        told.promote(leader, A if leader == S1 else NAME, believed)
+        for name in SENTINELS:
+            old, new = (NAME, Address("localhost", B.port)) if name == S3 else (A, B)
+            told.say(name, f"+switch-master mymaster {old.host} {old.port} {new.host} {new.port}")
+            told.tell(name, snapshot(new, 1))
+        told.wait(60.0)
+        assert [switch.new for switch in told.switches] == [believed]
+        assert len({r.number for r in told.of(Failover) if isinstance(r, Failover)}) == 1
+        assert told.watch.topology.masters["mymaster"].grade is Grade.AGREED
+
+
+def test_sentinel_that_catches_up_with_what_is_believed_makes_no_failover() -> None:
+    told = Told(started=False)
+    for name in (S1, S2):
+        told.up(name, B, 1)
+    told.up(S3, A, 0)
+    told.say(S3, f"+sdown master mymaster 127.0.0.1 {A.port}")
+    told.say(S3, "+new-epoch 1", f"+config-update-from sentinel {IDS[S1]} {S1} @ mymaster 127.0.0.1 {A.port}")
+    told.switch(S3)
+    told.tell(S3, snapshot(B, 1))
+    told.wait(300.0)
+    assert (told.of(Failover), told.switches) == ([], [])
+    assert told.watch.topology.masters["mymaster"].failover is None

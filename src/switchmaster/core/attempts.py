@@ -8,9 +8,11 @@ Rules, since events name neither an attempt nor (but for two) an epoch:
 2. ``+try-failover`` joins the open attempt on that master's address if nobody leads it yet; else it opens one.
 3. ``+sdown`` and ``+odown`` belong to the open attempt on that address that is not promoted yet; from a
    Sentinel that has not heard of the promotion, to the promoted one; else they open one.
-4. ``+switch-master`` belongs to the oldest open attempt that ends at that address and that this Sentinel has
+4. A suspicion of another address than the believed one, and a ``+switch-master`` to what is believed already, are no
+   news: a Sentinel that is behind catches up.
+5. ``+switch-master`` belongs to the oldest open attempt that ends at that address and that this Sentinel has
    not announced yet; else to an ended one; else to an open one of which nothing more is known.
-5. ``+new-epoch`` and ``+vote-for-leader`` name no master: they are matched by epoch and run id.
+6. ``+new-epoch`` and ``+vote-for-leader`` name no master: they are matched by epoch and run id.
 """
 
 from __future__ import annotations
@@ -58,6 +60,7 @@ class Attempts:
         "_out",
         "_past",
         "_sole",
+        "believed",
         "deployment",
         "master",
     )
@@ -65,6 +68,8 @@ class Attempts:
     def __init__(self, deployment: str, master: str) -> None:
         self.deployment = deployment
         self.master = master
+        self.believed: Address | None = None
+        """The master's address as it is believed; None while nothing is settled."""
         self._open: list[Attempt] = []
         self._leading: dict[SentinelName, Attempt] = {}
         self._down: dict[SentinelName, tuple[Address, StageEntry]] = {}
@@ -214,7 +219,9 @@ class Attempts:
         else:
             self._down[sentinel] = (address, entry)
         attempt = self._on_address(sentinel, address)
-        if attempt is None and any(a.old == address and a.late(sentinel) for a in self._past):
+        if attempt is None and (
+            self.believed not in (None, address) or any(a.old == address and a.late(sentinel) for a in self._past)
+        ):
             return None
         attempt = attempt or self._begin(address, now)
         attempt.reach(entry)
@@ -303,8 +310,7 @@ class Attempts:
         attempt = led if led is not None and led.new == event.new else self._ending_unheard(sentinel, event.new)
         if attempt is None and (late := self._ended_at(sentinel, event.new)):
             late.switched_by.add(sentinel)
-        else:
-            attempt = attempt or self._starting_unheard(sentinel, event.old) or self._begin(event.old, now)
+        elif attempt := attempt or self._starting_unheard(sentinel, event.old) or self._unheard(event, now):
             attempt.guessed = attempt.guessed or attempt.new is None
             attempt.new = attempt.new or event.new
             if attempt.epoch is None and not self._owned(self._sole):
@@ -448,6 +454,10 @@ class Attempts:
         unheard = [a for a in self._open if a.new is None and a.old == old and sentinel not in a.switched_by]
         # What a leader announces that has selected nobody it learned from another, at another epoch.
         return next((a for a in unheard if a.leader != sentinel or a.ended), None)
+
+    def _unheard(self, event: SwitchedMaster, now: float) -> Attempt | None:
+        """Return a new attempt for a switch of which nothing was heard before; None where it is no news."""
+        return None if event.new == self.believed else self._begin(event.old, now)
 
     def _ended_at(self, sentinel: SentinelName, new: Address) -> Attempt | None:
         return next((a for a in self._past if a.new == new and a.late(sentinel)), None)

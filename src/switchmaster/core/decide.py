@@ -22,10 +22,12 @@ from dataclasses import replace
 
 from .candidate import Candidate, Candidates, unproved, why
 from .decisions import Ask, Decision, Switch
+from .events import InstanceEvent, SwitchedMaster
 from .facts import Probe
 from .history import History, Transition
 from .members import Members
 from .model import LIMITS, Address, Cause, Grade, SentinelName, Via, Wall
+from .names import Names
 from .notices import Notices
 from .standing import SETTLE, Standing
 from .topology import Electorate, View
@@ -82,6 +84,7 @@ class Belief:
         self._history = History()
         self._out: list[Decision] = []
         self._notices = Notices(deployment, master, lambda notice: self._out.append(notice))
+        self._names = Names(self.voters, self._notices)
         self._candidates = Candidates(master, probing, lambda decision: self._out.append(decision))
 
     # -- what a reader gets -------------------------------------------------------------------------
@@ -222,13 +225,27 @@ class Belief:
         now: float,
         wall: Wall,
         via: Via = Via.SNAPSHOT,
+        run_id: str = "",
     ) -> None:
-        """Take the pair that a Sentinel answered, or said in its hello: the address and its config epoch."""
+        """
+        Take the pair that a Sentinel answered, or said in its hello: the address and its config epoch.
+
+        Args:
+            sentinel: who answered.
+            address: the address.
+            epoch: the config epoch.
+            now: the moment, in monotonic seconds.
+            wall: the same, in seconds since 1970; None where there is no clock.
+            via: by what it was said.
+            run_id: of the node at that address; empty where it is not known.
+        """
         view = self.view(sentinel)
         if self._impossible(sentinel, address, now, wall):
             return
+        address = self._one_name(view, address, run_id, now, wall)
         returned = not view.live or view.address is None
         self._answer(view, address, epoch, now)
+        view.run_id = run_id or view.run_id
         late = epoch > self._floor or now < self._standing.since + SETTLE
         if view.incarnation < self.incarnation and address != self.address and late:
             return
@@ -439,6 +456,8 @@ class Belief:
                 self._candidates.drop(other, keep_probe=other is candidate and via is Via.ROLE)
 
     def _remember(self, candidate: Candidate, via: Via, now: float) -> None:
+        for view in self.views.values():
+            view.called = None
         self._history.add(Transition(candidate.epoch, self.address, candidate.node))
         for view in self.views.values():
             # Who held to the address that is left will follow: it was told to monitor this very incarnation.
@@ -464,6 +483,9 @@ class Belief:
         return self.voters.otherwise(self.address, self.incarnation, self._floor) if self.established else []
 
     def _anew(self, now: float, wall: Wall) -> None:
+        for view in self._otherwise():
+            if view.address is not None:
+                view.address = self._one_name(view, view.address, view.run_id, now, wall)
         group = self._otherwise()
         stale = [c for c in self._candidates if c.anew and not any(v.address == c.node for v in group)]
         for candidate in stale:
@@ -506,7 +528,7 @@ class Belief:
         if epoch >= self._floor and epoch > 0:
             view.fresh = False
         if address != view.address:
-            view.moved()
+            view.moved(address)
         view.live, view.address, view.epoch, view.answered_at = True, address, epoch, now
         current = address == self.address
         view.index = self._history.made if current else self._history.index_at(epoch)
@@ -559,6 +581,23 @@ class Belief:
         candidate.announced_at = now if candidate.announced_at is None else candidate.announced_at
         candidate.epoch = epoch if candidate.epoch is None else candidate.epoch
 
+    # -- one node, two names ------------------------------------------------------------------------
+
+    def in_our_words(
+        self, sentinel: SentinelName, event: InstanceEvent | SwitchedMaster, now: float, wall: Wall
+    ) -> InstanceEvent | SwitchedMaster:
+        """Return an event with our address for the believed node, where its Sentinel has another for it."""
+        view = self.views.get(sentinel)
+        return event if view is None else self._names.in_our_words(self.address, view, event, now, wall)
+
+    def _one_name(self, view: View, address: Address, run_id: str, now: float, wall: Wall) -> Address:
+        """Return the believed address where a Sentinel has another for that very node; else its own."""
+        ours = self._names.ours(self.address, view, address, run_id, now, wall)
+        candidate = None if ours == address else self._candidates.get(address)
+        if candidate is not None:
+            self._candidates.drop(candidate)
+        return ours
+
     # -- small matters ------------------------------------------------------------------------------
 
     def _place(self, address: Address) -> int:
@@ -569,7 +608,7 @@ class Belief:
     def _move(self, view: View, address: Address, epoch: int | None, now: float) -> None:
         view.live, view.address, view.epoch, view.since = True, address, epoch, now
         view.incarnation = self.incarnation
-        view.moved()
+        view.moved(address)
 
     def _confirm(self, view: View, epoch: int | None) -> None:
         view.index = self._history.made

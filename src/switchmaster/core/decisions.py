@@ -79,6 +79,8 @@ class NoticeKind(enum.StrEnum):
     """A Sentinel is counted that answers nobody: it raises the majority, and may be gone for good."""
     SHARED_ID = "shared-id"
     """Several Sentinels have one id: a configuration was copied."""
+    TWO_NAMES = "two-names"
+    """Sentinels announce one node under two addresses: their ``announce-hostnames`` or ``announce-ip`` differ."""
     REMOVED = "removed"
     """No Sentinel monitors this master any more."""
     LIMIT = "limit"

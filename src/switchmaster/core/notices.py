@@ -95,6 +95,13 @@ class Notices:
         text = f"{sentinel} announces {node}, most Sentinels give another, and the node can't be asked; not followed"
         self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, now, wall)
 
+    def two_names(self, sentinel: SentinelName, name: Address, ours: Address, now: float, wall: Wall) -> None:
+        """A Sentinel calls the believed node by another address."""
+        text = (
+            f"{sentinel} calls it {name}: the same node as {ours}, by its run id; let all Sentinels announce one name"
+        )
+        self.say(NoticeKind.TWO_NAMES, sentinel, text, now, wall)
+
     def overstated(self, named: int, given: int, now: float, wall: Wall) -> None:
         """The epoch that was believed by one Sentinel's word is not the one that a majority gives."""
         text = f"it was believed at epoch {named}, and a majority gives it at epoch {given}; epochs begin again there"

@@ -148,8 +148,10 @@ class Roster:
         self._asking = asking
         self._discover = discover
         self._sentinels = {name: Sentinel(name, seed=True) for name in seeds}
-        self.members = Members(self._sentinels, discover)
-        """Whose word is a vote. In a transcript nobody introduces anybody, and all that speak vote."""
+        self.members = Members(self._sentinels, discover and asking)
+        """Whose word is a vote. In a transcript nobody introduces anybody or is asked, and all that speak vote."""
+        if not asking:
+            self.members.silent.clear()
         self._run_ids: dict[RunId, SentinelName] = {}
         self._out: list[Connect | Disconnect] = []
         self._shared: dict[RunId, float | None] = {}
@@ -241,6 +243,8 @@ class Roster:
             sentinel.in_tilt(False, None)
         sentinel.can_ask, sentinel.version, sentinel.process = change.can_ask, change.version, change.process
         sentinel.answered = sentinel.answered or not change.can_ask
+        if not change.can_ask:
+            self.members.silent.discard(sentinel.name)
         if change.run_id is None:
             return False, self._same(sentinel, now) if sentinel.process else []
         renewed = sentinel.run_id not in (None, change.run_id)

@@ -205,6 +205,8 @@ class ReplicaView:
     link_up: bool | None = None
     offset: int | None = None
     priority: int | None = None
+    run_id: str = ""
+    """Of its process; empty where it is not known."""
 
 
 @dataclass(slots=True)
@@ -222,6 +224,10 @@ class View:
     """It was told to monitor this master anew (``+monitor``), so a lower epoch is no sign of staleness."""
     since: float = 0.0
     """Since when it says so, in monotonic seconds."""
+    run_id: str = ""
+    """Of the process that it takes for the master; empty where it is not known."""
+    called: Address | None = None
+    """Its own name for the node that is believed, where that differs: then `address` is ours."""
     answered_at: float | None = None
     """When it last answered with its address, in monotonic seconds; None where it has not, or may not be asked."""
     sdown: bool = False
@@ -259,7 +265,9 @@ class View:
         if fact.replicas is not None:
             self.nodes = {fact.address, *(row.address for row in fact.replicas[: LIMITS.replicas])}
             self.replicas = {
-                row.address: ReplicaView("s_down" in row.flags, row.master_link_up, row.offset, row.priority)
+                row.address: ReplicaView(
+                    "s_down" in row.flags, row.master_link_up, row.offset, row.priority, row.run_id
+                )
                 for row in fact.replicas[: LIMITS.replicas]
                 if row.address != fact.address
             }
@@ -318,8 +326,10 @@ class View:
             elif channel == "+slave-reconf-done":
                 replica.link_up = True
 
-    def moved(self) -> None:
+    def moved(self, to: Address) -> None:
         """Forget what belonged to the old master: ``+switch-master`` is followed by ``+slave`` for each replica."""
+        promoted = self.replicas.get(to)
+        self.run_id, self.called = "" if promoted is None else promoted.run_id, None
         self.sdown, self.odown, self.leads = False, False, None
         self.replicas.clear()
 

@@ -136,6 +136,12 @@ class Voters:
         ]
         return against if 2 * len(against) > len(heard) else []
 
+    def run_ids(self, address: Address) -> set[str]:
+        """Return the run ids of a node, as those tell that know it by this address."""
+        found = {view.run_id for view in self.views.values() if view.address == address and view.called is None}
+        found |= {view.replicas[address].run_id for view in self.views.values() if address in view.replicas}
+        return found - {""}
+
     def backed(self, address: Address | None, by: float = inf, again: float = -inf) -> int | None:
         """
         Return the highest epoch at which a majority of the Sentinels that we hear give an address.

@@ -387,7 +387,9 @@ class Watch:
         if master is None:
             return
         view = master.belief.view(sentinel.name)
-        master.belief.answered(sentinel.name, fact.address, fact.config_epoch, now, wall)
+        # On a leader the two differ for a second: then the run id is the old master's.
+        run_id = fact.reply.run_id if fact.reply.address == fact.address else ""
+        master.belief.answered(sentinel.name, fact.address, fact.config_epoch, now, wall, run_id=run_id)
         view.snapshot(fact)
         if self.established and not master.belief.established:
             master.belief.establish(now, wall)
@@ -508,6 +510,8 @@ class Watch:
         if master is None:
             return
         belief = master.belief
+        event = belief.in_our_words(sentinel.name, event, now, wall)
+        master.attempts.believed = belief.address if belief.established else None
         if isinstance(event, InstanceEvent):
             belief.mentioned(sentinel.name, event.instance.master_address, sentinel.can_ask, now)
             belief.views[sentinel.name].fold(event)
