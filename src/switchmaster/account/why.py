@@ -24,6 +24,8 @@ __all__ = ["Story", "choose", "why"]
 CHAIN: Final = 600.0
 """Seconds within which attempts for one address are one incident: twice the longest usual failover-timeout."""
 
+PAUSE: Final = 2.0
+"""Seconds between attempts from which on the pause explains something; shorter ones are of two Sentinels."""
 BESIDE: Final = 60.0
 """Seconds around a chosen incident of which the rest is told too."""
 SHOWN: Final = 20
@@ -320,9 +322,9 @@ def _attempts(case: _Case) -> Iterator[str]:
         yield f"  {case.story.clock(_tried(line))}  epoch {_known(line['epoch'])}, {leader}: {end}."
     times = [_tried(one.line) for one in [*case.before, case.incident]]
     gaps = [later - earlier for earlier, later in pairwise(times)]
-    if gaps:
+    if max(gaps) >= PAUSE:
         yield (
-            f"Between attempts {max(gaps):.1f} s passed at most: Sentinel tries again no sooner than twice "
+            f"Between attempts {max(gaps):.1f} s passed at most: a Sentinel tries again no sooner than twice "
             "failover-timeout "
             "after the last attempt began (rule C02)."
         )
