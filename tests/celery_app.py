@@ -2,7 +2,7 @@
 A Celery application whose broker and result backend are behind Sentinel; run as a program it sends tasks.
 
 ``SENTINELS`` says where they are, ``CLIENTS`` whose classes are used (``switchmaster`` or ``redis``), ``DONE`` the file
-to which each task appends its number.
+to which each task appends its number; ``QUEUES`` and ``PAUSE`` what is sent, and how many seconds apart.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if os.environ["CLIENTS"] == "switchmaster":
 
 URL = ";".join(f"sentinel://{address}" for address in os.environ["SENTINELS"].split())
 PLACE = {"master_name": "mymaster"}
-QUEUES = ("solo", "prefork")
-PAUSE = 0.01
+QUEUES = os.environ["QUEUES"].split()
+PAUSE = float(os.environ["PAUSE"])
 
 app = Celery("celery_app", broker=URL, backend=URL)
 app.conf.update(

@@ -1,5 +1,5 @@
 """
-Celery's own workers, prefork and solo, through a planned failover and a crash: both consume again, and end on SIGTERM.
+Celery's workers of each pool go through a planned failover and a crash: all consume again, and end on SIGTERM.
 
 Stock workers go on with the old master until Sentinel demotes it, some 11 s after a planned failover.
 """
@@ -29,7 +29,6 @@ TESTS = Path(__file__).parent.parent
 LIMIT = 60.0
 AGAIN = 10.0
 """Seconds from the switch to the next task of each worker: one second of it on an idle machine."""
-QUEUES = ("solo", "prefork")
 
 
 class Celery:
@@ -40,22 +39,26 @@ class Celery:
         lab: the deployment.
         folder: for what they write.
         clients: whose classes they use: ``switchmaster`` or ``redis``.
+        pools: a worker for each, and a queue of its name.
+        pause: seconds between two tasks.
         stack: ends them.
     """
 
-    def __init__(self, lab: Lab, folder: Path, clients: str, stack: ExitStack) -> None:
-        self.folder = folder
+    def __init__(self, lab: Lab, folder: Path, clients: str, stack: ExitStack, pools: list[str], pause: float) -> None:
+        self.folder, self.queues = folder, pools
         self._environment = os.environ | {
             "SENTINELS": " ".join(f"{host}:{port}" for host, port in lab.sentinel_addresses),
             "CLIENTS": clients,
             "DONE": str(folder / "done"),
+            "QUEUES": " ".join(pools),
+            "PAUSE": str(pause),
             "PYTHONPATH": str(TESTS),
         }
         self.workers = {
             queue: stack.enter_context(
                 self._running(f"{queue}.log", "celery", "-A", "celery_app", "worker", "-P", queue, "-Q", queue)
             )
-            for queue in QUEUES
+            for queue in pools
         }
         self.sender = stack.enter_context(self._running("sender.log", "celery_app"))
 
@@ -92,7 +95,7 @@ class Celery:
 
     def wait_until_going_on(self, since: float, limit: float) -> None:
         """Wait until each worker carries out tasks that were begun after this moment."""
-        for queue in QUEUES:
+        for queue in self.queues:
             eventually(
                 lambda queue=queue: max(self.done(queue).values()) > since, limit, what=f"{queue}: {self.logs()}"
             )
@@ -104,7 +107,7 @@ class Celery:
 
     def wait_until_done(self) -> None:
         """Wait until every task whose sending was acknowledged is carried out."""
-        for queue in QUEUES:
+        for queue in self.queues:
             sent = {int(number) for (number,) in self.said("sent", queue)}
             eventually(lambda queue=queue, sent=sent: not sent - set(self.done(queue)), LIMIT, what=f"all of {queue}")
 
@@ -116,19 +119,32 @@ class Celery:
         return "\n".join(f"== {path.name}\n{path.read_text()[-1500:]}" for path in self.folder.glob("*.log"))
 
 
-def test_workers_consume_again_after_any_failover_and_end_when_told_to(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("pools", "pause"),
+    [
+        (["solo", "prefork"], 0.01),
+        # kombu polls for these, and carries out some ten tasks a second on a busy machine, whoever's clients it has.
+        (["gevent", "eventlet"], 0.3),
+    ],
+    ids=["processes", "greenlets"],
+)
+def test_workers_consume_again_after_any_failover_and_end_when_told_to(
+    pools: list[str], pause: float, tmp_path: Path
+) -> None:
+    for framework in {"gevent", "eventlet"} & set(pools):
+        pytest.importorskip(framework)
     clients = os.environ.get("SWITCHMASTER_TEST_CELERY_CLIENTS", "switchmaster")
     options = {"down_after_ms": 1000, "failover_timeout_ms": 5000}
     with ExitStack() as stack:
         lab = stack.enter_context(Lab(binary=str(find_or_skip("redis-7.0").path), **options))
-        celery = Celery(lab, tmp_path, clients, stack)
-        eventually(lambda: all(celery.done(queue) for queue in QUEUES), LIMIT, what="the workers' first tasks")
+        celery = Celery(lab, tmp_path, clients, stack, pools, pause)
+        eventually(lambda: all(celery.done(queue) for queue in celery.queues), LIMIT, what="the workers' first tasks")
         fail_over(lab, celery, crash=False)
-        failed = [each for queue in QUEUES for each in celery.said("failed", queue)]
+        failed = [each for queue in celery.queues for each in celery.said("failed", queue)]
         assert failed == []
         fail_over(lab, celery, crash=True)
         celery.stop_sending()
-        assert all(len(celery.said("result", queue)) == 1 for queue in QUEUES)
+        assert all(len(celery.said("result", queue)) == 1 for queue in celery.queues)
         for queue, worker in celery.workers.items():
             worker.terminate()
             assert worker.wait(LIMIT) == 0, f"{queue}: {celery.logs()}"
@@ -143,7 +159,7 @@ def fail_over(lab: Lab, celery: Celery, crash: bool) -> None:
     celery.wait_until_going_on(switched + 0.5, AGAIN)
     if not crash:
         celery.wait_until_done()
-    gaps = {queue: round(celery.longest_gap(queue, begin), 2) for queue in QUEUES}
+    gaps = {queue: round(celery.longest_gap(queue, begin), 2) for queue in celery.queues}
     print("crash" if crash else "planned", "seconds without work:", gaps)
     if old.alive:
         make_ready(lab, old)

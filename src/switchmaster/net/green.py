@@ -106,12 +106,16 @@ class _GeventWaker:
     def __init__(self, gevent: Any) -> None:
         hub = gevent.get_hub()
         self._gevent, self._waiter, self._woken = gevent, gevent.hub.Waiter(hub), False
+        self._loop, self._thread = hub.loop, get_ident()
         self._bell = hub.loop.async_()
         self._bell.start(self._waiter.switch, None)
 
     def set(self) -> None:
         self._woken = True
-        self._bell.send()
+        if self._thread == get_ident():  # also in a forked child, whose loop does not hear the bell yet
+            self._loop.run_callback(self._waiter.switch, None)
+        else:
+            self._bell.send()
 
     def wait(self, timeout: float | None) -> bool:
         with self._gevent.Timeout(timeout, False):
