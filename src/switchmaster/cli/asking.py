@@ -89,7 +89,8 @@ def report_unreached(topology: Topology) -> set[SentinelName]:
     """Say on standard error which Sentinels are not heard, and why; return their names."""
     unreached = {name: state for name, state in topology.sentinels.items() if state.state is not LinkState.LIVE}
     for name, state in sorted(unreached.items()):
-        complain(f"the Sentinel {name} could not be reached: {state.reason or 'no answer yet'}")
+        how = "could not be reached" if state.refusal is None else "refuses us"
+        complain(f"the Sentinel {name} {how}: {state.reason or 'no answer yet'}")
     return set(unreached)
 
 
