@@ -294,8 +294,9 @@ def _read_query(query: str, known: Collection[str]) -> dict[str, str]:
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     known = list(known)
-    near = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(known)}"
+    # Far names are no help: "ssl_ca_certs" is not a slip of the pen for "ssl_check_hostname".
+    near = difflib.get_close_matches(name, known, 1, cutoff=0.8)
+    return f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(_PARAMETERS)}"
 
 
 def _read_accesses(tls: bool, parameters: Mapping[str, str]) -> tuple[Access, Access]:

@@ -152,6 +152,21 @@ def test_url_keeps_the_credentials_of_nodes_and_sentinels_apart() -> None:
     assert (none.sentinel.username, none.sentinel.password) == (None, None)
 
 
+def test_url_opens_tls_by_the_library_s_own_parameters(guarded: Lab) -> None:
+    assert guarded.certificates is not None
+    files = guarded.certificates
+    said = {"ssl_ca_certs": files.ca, "ssl_certfile": files.client, "ssl_keyfile": files.client_key}
+    query = "&".join(f"{name}={quote(str(file), safe='')}" for name, file in said.items())
+    query += (
+        f"&ssl_check_hostname=0&ssl_cert_reqs=required&decode_responses=1&sentinel_password={quote(SENTINEL_SECRET)}"
+    )
+    client = switchmaster.redis.from_url(f"rediss+sentinel://:{quote(SECRET)}@{hosts(guarded)}/mymaster?{query}")
+    assert client.set("k", "v")
+    assert client.get("k") == "v"
+    assert client.connection_pool.sentinel_manager.watcher.hearing
+    end(client)
+
+
 WRONG = {
     "another scheme": "redis://u:s3cret@h1:6379/0",
     "no host": "redis+sentinel://u:s3cret@/mymaster",

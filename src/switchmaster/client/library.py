@@ -37,6 +37,8 @@ class Library:
     """Whether it looks at the host name of a certificate where nobody says so."""
     url_parameters: dict[str, Any]
     """What its URLs take, and how each value is read."""
+    arguments: frozenset[str]
+    """The arguments of its connections for threads, TLS included."""
     master_not_found: type[Exception]
     """Its ``MasterNotFoundError``, of threads and of asyncio, and its ``SlaveNotFoundError``."""
     subscribers: tuple[type, ...]
@@ -159,6 +161,11 @@ def bind(name: str) -> Library:
             inspect.signature(connection.SSLConnection.__init__).parameters["ssl_check_hostname"].default
         ),
         url_parameters=dict(parsers),
+        arguments=frozenset(
+            name
+            for kind in (connection.AbstractConnection, connection.Connection, connection.SSLConnection)
+            for name in inspect.signature(kind.__init__).parameters
+        ),
         master_not_found=type("MasterNotFoundError", tuple(_not_found(name)), {"__module__": f"switchmaster.{name}"}),
         subscribers=tuple(import_module(f"{name}.{part}").PubSub for part in ("client", "asyncio.client")),
         values=tuple(_values(name)),

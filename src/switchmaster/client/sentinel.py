@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Final, Self
 
 from ..errors import UsageError
 from ..net.sync import Watcher
-from ..url import Access, Settings, parse_url
 from .account import Account
 from .library import Library
 from .lines import Lines
@@ -21,17 +20,16 @@ from .pool import FollowingPool
 from .sameness import frozen
 from .settings import question_limit_of, settings_of
 from .shared import Lease, share
+from .url_arguments import arguments_of
 
 __all__ = ["FollowingSentinel", "client_from_url"]
 
 CLIENTS: Final = 256
 """Different clients that one Sentinel keeps; more are made anew each time, as the library does."""
 
-_OURS: Final = {"hold": float, "failover_wait": float, "drain": float}
 _ROLES: Final = ("master", "replica")
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
-_TEXTS: Final = {"client_name": str, "encoding": str}
 
 
 class FollowingSentinel(_Theirs):
@@ -81,13 +79,14 @@ class FollowingSentinel(_Theirs):
 
         Args:
             url: see `switchmaster.url.parse_url` for its form. Beside the parameters named there it takes ours
-                (``hold``, ``failover_wait``, ``drain``) and those that the library's own URLs take.
+                (``hold``, ``failover_wait``, ``drain``) and those that the library's own URLs take; see
+                `switchmaster.client.url_arguments` for those that the Sentinels get.
             arguments: as for the class; what the URL says goes before them.
 
         Raises:
             UsageError: the URL is wrong; the sentence never shows what could be a password.
         """
-        return cls(**_arguments(cls, url, arguments)[0])
+        return cls(**arguments_of(cls.library, url, arguments)[0])
 
     # -- what can be seen ---------------------------------------------------------------------------
 
@@ -215,7 +214,7 @@ def client_from_url(sentinel_class: type[FollowingSentinel], url: str, arguments
     Raises:
         UsageError: the URL is wrong, or names no master.
     """
-    given, said = _arguments(sentinel_class, url, arguments)
+    given, said = arguments_of(sentinel_class.library, url, arguments)
     if not said.masters:
         raise UsageError("the URL names no master: expected redis+sentinel://HOST:PORT,HOST:PORT/MASTER")
     role = (said.parameters or {}).get("role", "master")
@@ -223,43 +222,3 @@ def client_from_url(sentinel_class: type[FollowingSentinel], url: str, arguments
         raise UsageError("the URL's role must be master or replica")
     sentinel = sentinel_class(**given)
     return sentinel.master_for(said.masters[0]) if role == "master" else sentinel.replica_for(said.masters[0])
-
-
-def _arguments(
-    sentinel_class: type[FollowingSentinel], url: str, arguments: dict[str, Any]
-) -> tuple[dict[str, Any], Settings]:
-    """Turn a URL into arguments for the class, on top of those that were given."""
-    known = {**sentinel_class.library.url_parameters, **_OURS, **_TEXTS}
-    known.pop("timeout", None)  # ours: seconds that a Sentinel has to answer
-    said = parse_url(url, (*known, "role"))
-    given = dict(arguments)
-    for name, text in (said.parameters or {}).items():
-        if name != "role":
-            given[name] = _cast(name, text, known[name])
-    if said.db is not None:
-        given["db"] = said.db
-    given |= _opened(said.node)
-    sentinel = dict(given.pop("sentinel_kwargs", None) or {})
-    sentinel |= {name: value for name, value in given.items() if name.startswith("socket_")} | _opened(said.sentinel)
-    if said.timeout is not None:
-        sentinel |= {"socket_timeout": said.timeout, "socket_connect_timeout": said.timeout}
-    return {**given, "sentinels": list(said.sentinels or ()), "sentinel_kwargs": sentinel}, said
-
-
-def _cast(name: str, text: str, kind: Any) -> Any:
-    try:
-        return kind(text)
-    except (TypeError, ValueError):
-        raise UsageError(f"the URL's {name} has a value that can't be used") from None
-
-
-def _opened(access: Access) -> dict[str, Any]:
-    if access.server_name is not None:
-        raise UsageError(
-            "client libraries have no way to ask for another server name than the host's: give the Sentinels and nodes "
-            "certificates for their own names, or turn ssl_check_hostname off"
-        )
-    said = {"username": access.username, "password": access.password}
-    if access.uses_tls:
-        said |= {"ssl": True, "ssl_ca_certs": access.ca, "ssl_certfile": access.cert, "ssl_keyfile": access.key}  # type: ignore[dict-item]
-    return {name: value for name, value in said.items() if value is not None}
