@@ -23,7 +23,7 @@ from .connection import COMEBACKS, MARKS, FollowingConnection
 from .library import Library
 from .lines import Lines
 from .pool import FollowingPool
-from .sentinel import FollowingSentinel
+from .sentinel import Client, FollowingSentinel
 
 __all__ = ["Connection", "Pool", "Sentinel"]
 
@@ -364,7 +364,7 @@ class Pool(FollowingPool, _Theirs):
         return await discover(self.lines)
 
 
-class Sentinel(FollowingSentinel, _Theirs):
+class Sentinel(FollowingSentinel[Client], _Theirs):
     """A Sentinel for asyncio."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

@@ -8,7 +8,7 @@ that was made once is given again for the same arguments, so that `master_for` i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar, overload
 
 from ..errors import UsageError
 from ..net.sync import Watcher
@@ -30,9 +30,12 @@ CLIENTS: Final = 256
 _ROLES: Final = ("master", "replica")
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
+Client = TypeVar("Client")
+"""The library's own client, which is given where the user names no class."""
+Other = TypeVar("Other")
 
 
-class FollowingSentinel(_Theirs):
+class FollowingSentinel(Generic[Client], _Theirs):
     """
     A Sentinel, to be mixed in before the library's own.
 
@@ -108,6 +111,16 @@ class FollowingSentinel(_Theirs):
 
     # -- clients ------------------------------------------------------------------------------------
 
+    @overload
+    def master_for(
+        self, service_name: str, redis_class: None = None, connection_pool_class: Any = None, **kwargs: Any
+    ) -> Client: ...
+
+    @overload
+    def master_for(
+        self, service_name: str, redis_class: type[Other], connection_pool_class: Any = None, **kwargs: Any
+    ) -> Other: ...
+
     def master_for(
         self, service_name: str, redis_class: Any = None, connection_pool_class: Any = None, **kwargs: Any
     ) -> Any:
@@ -122,11 +135,31 @@ class FollowingSentinel(_Theirs):
         """
         return self._client(True, service_name, redis_class, connection_pool_class, kwargs)
 
+    @overload
+    def slave_for(
+        self, service_name: str, redis_class: None = None, connection_pool_class: Any = None, **kwargs: Any
+    ) -> Client: ...
+
+    @overload
+    def slave_for(
+        self, service_name: str, redis_class: type[Other], connection_pool_class: Any = None, **kwargs: Any
+    ) -> Other: ...
+
     def slave_for(
         self, service_name: str, redis_class: Any = None, connection_pool_class: Any = None, **kwargs: Any
     ) -> Any:
         """Return a client for a master's replicas, or for the master for want of any; see `master_for`."""
         return self._client(False, service_name, redis_class, connection_pool_class, kwargs)
+
+    @overload
+    def replica_for(
+        self, service_name: str, redis_class: None = None, connection_pool_class: Any = None, **kwargs: Any
+    ) -> Client: ...
+
+    @overload
+    def replica_for(
+        self, service_name: str, redis_class: type[Other], connection_pool_class: Any = None, **kwargs: Any
+    ) -> Other: ...
 
     def replica_for(
         self, service_name: str, redis_class: Any = None, connection_pool_class: Any = None, **kwargs: Any
@@ -202,7 +235,7 @@ class FollowingSentinel(_Theirs):
         return [(host, port) for host, port in (lines.dialled(each, master=False) for each in usable)]
 
 
-def client_from_url(sentinel_class: type[FollowingSentinel], url: str, arguments: dict[str, Any]) -> Any:
+def client_from_url(sentinel_class: type[FollowingSentinel[Client]], url: str, arguments: dict[str, Any]) -> Client:
     """
     Make a client of the master that a URL names; or of its replicas, where it says ``role=replica``.
 

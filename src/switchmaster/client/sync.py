@@ -25,7 +25,7 @@ from .connection import COMEBACKS, MARKS, FollowingConnection
 from .library import Library
 from .lines import Lines
 from .pool import FollowingPool
-from .sentinel import FollowingSentinel
+from .sentinel import Client, FollowingSentinel
 from .sockets import noticing
 
 __all__ = ["Connection", "Pool", "Sentinel"]
@@ -430,7 +430,7 @@ class Pool(FollowingPool, _Theirs):
         return discover(self.lines)
 
 
-class Sentinel(FollowingSentinel, _Theirs):
+class Sentinel(FollowingSentinel[Client], _Theirs):
     """A Sentinel for threads."""
 
     def discover_master(self, service_name: str) -> tuple[str, int]:

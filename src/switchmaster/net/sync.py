@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar, Unpack
 
 from ..core.decisions import Notice, Switch
 from ..core.facts import Probe
@@ -29,7 +29,7 @@ from . import watcher as asynchronous
 from .feeds import Feed
 from .locate import Location
 from .threads import Future, Loop, RLock, Thread, lock, wait_hard
-from .watcher import AddressLike, Heard
+from .watcher import AddressLike, Heard, WatcherOptions
 
 __all__ = ["Stream", "Watcher"]
 
@@ -297,7 +297,7 @@ class Watcher:
     parent's raises `WatcherClosed`.
     """
 
-    def __init__(self, sentinels: Sequence[AddressLike], **options: Any) -> None:
+    def __init__(self, sentinels: Sequence[AddressLike], **options: Unpack[WatcherOptions]) -> None:
         self._watcher = asynchronous.Watcher(sentinels, **options)
         self._make = partial(asynchronous.Watcher, tuple(sentinels), **options)
         self._thread: LoopThread | None = None

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypedDict
 
 from ..core.counters import LinkCounters
 from ..core.decisions import (
@@ -50,7 +50,7 @@ from .node import NodeConnection
 from .probes import Probes
 from .readers import Readers, Turn
 
-__all__ = ["AddressLike", "Heard", "Watcher"]
+__all__ = ["AddressLike", "Heard", "Watcher", "WatcherOptions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,31 @@ class Heard:
     event: Event
     time: float
     """Seconds since 1970."""
+
+
+class WatcherOptions(TypedDict, total=False):
+    """The arguments of a `Watcher` beside the Sentinels, for who hands them on; what they mean is said there."""
+
+    deployment: str
+    masters: Sequence[str] | None
+    username: str | None
+    password: str | None
+    credentials: CredentialProvider | None
+    tls: AnyTls
+    node_username: str | None
+    node_password: str | None
+    node_credentials: CredentialProvider | None
+    node_tls: AnyTls
+    node_access: Mapping[str, NodeAccess] | None
+    address_map: AddressMap | None
+    timeout: float
+    grade: Grade | str
+    discover: bool
+    probe: bool
+    queue: int
+    reconcile: float
+    poll: float | None
+    subscribe: bool
 
 
 def _new_link(

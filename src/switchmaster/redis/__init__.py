@@ -72,7 +72,7 @@ class SentinelConnectionPool(sync.Pool, redis.sentinel.SentinelConnectionPool):
     tls_connection = SentinelManagedSSLConnection
 
 
-class Sentinel(sync.Sentinel, redis.sentinel.Sentinel):
+class Sentinel(sync.Sentinel[redis.Redis], redis.sentinel.Sentinel):
     """`redis.sentinel.Sentinel`, with clients that follow the master."""
 
     library = LIBRARY
@@ -80,7 +80,7 @@ class Sentinel(sync.Sentinel, redis.sentinel.Sentinel):
     client_class = redis.Redis
 
 
-def from_url(url: str, **arguments: Any) -> Any:
+def from_url(url: str, **arguments: Any) -> redis.Redis:
     """
     Make a client from ``redis+sentinel://user:pass@h1:26379,h2:26379/mymaster/0``; see `Sentinel.from_url`.
 

@@ -61,7 +61,7 @@ class SentinelConnectionPool(aio.Pool, redis.asyncio.sentinel.SentinelConnection
     tls_connection = SentinelManagedSSLConnection
 
 
-class Sentinel(aio.Sentinel, redis.asyncio.sentinel.Sentinel):
+class Sentinel(aio.Sentinel[redis.asyncio.Redis], redis.asyncio.sentinel.Sentinel):  # type: ignore[misc]  # ours say what they return
     """`redis.asyncio.sentinel.Sentinel`, with clients that follow the master."""
 
     library = LIBRARY
@@ -69,7 +69,7 @@ class Sentinel(aio.Sentinel, redis.asyncio.sentinel.Sentinel):
     client_class = redis.asyncio.Redis
 
 
-def from_url(url: str, **arguments: Any) -> Any:
+def from_url(url: str, **arguments: Any) -> redis.asyncio.Redis:
     """
     Make a client from ``redis+sentinel://user:pass@h1:26379,h2:26379/mymaster/0``; see `Sentinel.from_url`.
 

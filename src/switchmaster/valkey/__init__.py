@@ -72,7 +72,7 @@ class SentinelConnectionPool(sync.Pool, valkey.sentinel.SentinelConnectionPool):
     tls_connection = SentinelManagedSSLConnection
 
 
-class Sentinel(sync.Sentinel, valkey.sentinel.Sentinel):  # type: ignore[misc]  # `valkey_class` is taken by name
+class Sentinel(sync.Sentinel[valkey.Valkey], valkey.sentinel.Sentinel):  # type: ignore[misc]  # `valkey_class` is taken by name
     """`valkey.sentinel.Sentinel`, with clients that follow the master."""
 
     library = LIBRARY
@@ -80,7 +80,7 @@ class Sentinel(sync.Sentinel, valkey.sentinel.Sentinel):  # type: ignore[misc]  
     client_class = valkey.Valkey
 
 
-def from_url(url: str, **arguments: Any) -> Any:
+def from_url(url: str, **arguments: Any) -> valkey.Valkey:
     """
     Make a client from ``valkey+sentinel://user:pass@h1:26379,h2:26379/mymaster/0``; see `Sentinel.from_url`.
 

@@ -61,7 +61,7 @@ class SentinelConnectionPool(aio.Pool, valkey.asyncio.sentinel.SentinelConnectio
     tls_connection = SentinelManagedSSLConnection
 
 
-class Sentinel(aio.Sentinel, valkey.asyncio.sentinel.Sentinel):  # type: ignore[misc]  # as above
+class Sentinel(aio.Sentinel[valkey.asyncio.Valkey], valkey.asyncio.sentinel.Sentinel):  # type: ignore[misc]  # as above
     """`valkey.asyncio.sentinel.Sentinel`, with clients that follow the master."""
 
     library = LIBRARY
@@ -69,7 +69,7 @@ class Sentinel(aio.Sentinel, valkey.asyncio.sentinel.Sentinel):  # type: ignore[
     client_class = valkey.asyncio.Valkey
 
 
-def from_url(url: str, **arguments: Any) -> Any:
+def from_url(url: str, **arguments: Any) -> valkey.asyncio.Valkey:
     """
     Make a client from ``valkey+sentinel://user:pass@h1:26379,h2:26379/mymaster/0``; see `Sentinel.from_url`.
 
