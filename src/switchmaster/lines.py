@@ -122,6 +122,8 @@ def failover_line(failover: Failover) -> Line:
         "epoch": failover.epoch,
         "leader": failover.leader,
         "candidates": list(failover.candidates),
+        "attempted": failover.attempted,
+        "closed": failover.closed,
         "reason": failover.reason or None,
         "stages": [_stage(entry) for entry in failover.stages],
         "durations": failover.durations,

@@ -220,7 +220,7 @@ def test_what_is_committed_comes_by_itself_and_nothing_is_missed_while_the_daemo
         page.page.clock.install()
         page.go(f"#/masters/kvdb/{FAILED}")
         page.wait("Live", "#freshness")
-        page.wait("All is well: 10.0.1.1:6379 is the master. 2 replicas follow, and 3 Sentinels agree.")
+        page.wait("All is well: 10.0.1.1:6379 is the master. 2 replicas follow, and 3 of 3 Sentinels agree.")
         page.page.evaluate("window.here = true")
 
         told.say(S1, f"+sdown master {FAILED} {A.host} {A.port}")

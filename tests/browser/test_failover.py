@@ -88,7 +88,7 @@ def test_failover_moves_every_page_without_a_reload(browser: Any, lab: Lab, url:
         eventually(lambda: new in row.inner_text(), what="the new address in the overview")
         states = overview.page.evaluate("window.states")
         assert states[0] == "OK"
-        assert {"Suspected", "Down", "Failing over"} & set(states[1:]), states
+        assert {"Suspected", "Agreed down", "Failing over"} & set(states[1:]), states
         assert overview.page.evaluate("window.here") is True
         assert master.page.evaluate("window.here") is True
         timeline_is_whole(master, named(old), new, lab)

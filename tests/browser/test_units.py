@@ -13,6 +13,7 @@ import pytest
 
 from dashboard import Serving, watched
 from served import Kept, Told, served
+from switchmaster.core.words import HEALTH_WORDS, OUTCOME_WORDS, STAGE_WORDS, record_words, stage_words
 
 pytestmark = pytest.mark.browser
 
@@ -399,6 +400,24 @@ def test_what_happens_is_said_the_gravest_first(call: Call) -> None:
     ]
     [quiet] = happening(call, a_master(2, 3), voters[1:])
     assert quiet == ("ok", "All is well: 10.0.1.1:6379 is the master. 2 replicas follow, and 3 of 3 Sentinels agree.")
+
+
+def test_states_have_the_same_names_as_everywhere_else(call: Call) -> None:
+    for table, words in (("HEALTH", HEALTH_WORDS), ("STAGES", STAGE_WORDS), ("OUTCOME", OUTCOME_WORDS)):
+        here = {key: text.replace("OK", "ok").lower() for key, text in call("words.js", f"m.{table}").items()}
+        assert here == {str(key): text for key, text in words.items()}, table
+    for outcome, attempted, closed, stage in (
+        ("in-progress", False, False, "suspected"),
+        ("in-progress", False, False, "agreed-down"),
+        ("aborted", False, True, "aborted"),
+        ("in-progress", True, False, "electing"),
+        ("aborted", True, True, "aborted"),
+        ("completed", True, True, "settled"),
+    ):
+        line = {"outcome": outcome, "attempted": attempted, "closed": closed, "stages": [{"stage": stage}]}
+        said = call("words.js", "m.recordWords(values[0])", line)
+        assert said.lower() == record_words(outcome, attempted, closed, stage)
+        assert call("words.js", "m.stageWords(...values)", line, stage).lower() == stage_words(stage, attempted)
 
 
 def test_new_master_is_not_called_down_for_what_is_said_of_the_old_one(call: Call) -> None:

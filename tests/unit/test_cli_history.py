@@ -92,7 +92,7 @@ def test_show_tells_stages_in_words_in_json_and_in_markdown(url: str) -> None:
     code, pretty, _ = run("show", line["id"], "--journal", url, "--format", "pretty")
     assert code == 0
     stages = [stage["stage"] for stage in line["stages"]]
-    places = [pretty.index(f"  {stage} ") for stage in dict.fromkeys(stages)]
+    places = [pretty.index(f"  {stage.replace('-', ' ')} ") for stage in dict.fromkeys(stages)]
     assert len(places) == 10
     assert "3 Sentinels of a quorum of 2" in pretty
     assert "back after 5.378 s" in pretty

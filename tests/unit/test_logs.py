@@ -13,6 +13,7 @@ import pytest
 
 from keeping import Kept, entries_of
 from recordings import said_in
+from switchmaster.core.transcript import Said
 from switchmaster.journal.errors import JournalUnavailable
 from switchmaster.journal.store import Store
 from switchmaster.journal.writer import Written
@@ -47,6 +48,22 @@ def test_hostile_name_stays_on_its_line(log: io.StringIO) -> None:
     said.encode("utf-8")
 
 
+def test_a_suspicion_that_ends_is_no_aborted_failover(log: io.StringIO, tmp_path: Path) -> None:
+    kept, teller = Kept(tmp_path), Teller()
+    heard = [
+        Said("s1:1", at, channel, "master mymaster 127.0.0.1 6379", line)
+        for line, (at, channel) in enumerate(((1.0, "+sdown"), (2.0, "-sdown")), 1)
+    ]
+    kept.write(Store("run", "one"), entries_of(heard), at_once=1)
+    for number, line in kept.reader.entries(limit=1000, types=("failover",)):
+        teller.written([Written(number, line, line["id"])])
+    said = log.getvalue()
+    assert "mymaster: suspicion ended: the master answers again" in said
+    assert "aborted" not in said
+    assert "failover" not in said.replace('"failover"', "").replace("failover=", "")
+    kept.close()
+
+
 def test_each_stage_is_told_once_however_often_the_record_grows(log: io.StringIO, tmp_path: Path) -> None:
     kept, teller = Kept(tmp_path), Teller()
     kept.write(Store("run", "one"), entries_of(said_in(["redis-7.0.15-crash500-run0"])), at_once=1)
@@ -54,7 +71,7 @@ def test_each_stage_is_told_once_however_often_the_record_grows(log: io.StringIO
     ids = [line.get("id") for _, line in news]
     teller.written([Written(number, line, id) for (number, line), id in zip(news, ids, strict=True)])
     said = log.getvalue().splitlines()
-    for stage in ("suspected", "agreed-down", "elected", "selected", "switched", "settled"):
+    for stage in ("suspected", "agreed down", "elected", "selected", "switched", "settled"):
         assert sum(f"mymaster: {stage}" in line for line in said) == 1, stage
     assert sum("SWITCH" in line for line in said) == 1
     kept.close()

@@ -14,6 +14,7 @@ from typing import Final
 from ..core.decisions import Notice, NoticeKind, Switch
 from ..core.failover import Failover, FailoverKind, Outcome, Stage, StageEntry
 from ..core.model import Address, Via, Wall
+from ..core.words import SUSPICION_ENDED, record_words, stage_words
 from .output import Words
 from .zone import clock, day_and_clock
 
@@ -23,7 +24,7 @@ TOLD_KEPT: Final = 1_000
 """Attempts of which is remembered what was told; the oldest is forgotten first."""
 NAME_WIDTH: Final = 24
 WHEN_WIDTH: Final = 12
-WHAT_WIDTH: Final = 14
+WHAT_WIDTH: Final = len(SUSPICION_ENDED)
 
 _RANK: Final = {stage: rank for rank, stage in enumerate(Stage)}
 _STYLES: Final[Mapping[Stage, str]] = {
@@ -137,7 +138,7 @@ class Narrator:
 
     def _stage(self, record: Failover, entry: StageEntry) -> Words:
         begun = self._begun.get(record.master, entry)
-        what = str(entry.stage).replace("-", " ")
+        what = stage_words(entry.stage, record.attempted)
         columns = self._columns(
             record.master,
             _elapsed(begun, entry.at, entry.time),
@@ -150,7 +151,7 @@ class Narrator:
 
     def _closing(self, record: Failover) -> list[Words]:
         style = "green" if record.outcome is Outcome.COMPLETED else "red"
-        what = str(record.outcome)
+        what = record_words(record.outcome, record.attempted, record.closed, None)
         lines: list[Words] = []
         for text in _verdict(record):
             lines.append((*self._columns(record.master, "", what, style), (text, style)))
@@ -161,7 +162,7 @@ class Narrator:
         return (
             (f"{master:<{self._width}}  ", "dim"),
             (f"{when:>{WHEN_WIDTH}}  ", ""),
-            (f"{what:<{WHAT_WIDTH}}  ", style),
+            (f"{what:<{WHAT_WIDTH}} ", style),
         )
 
     def _widen(self, name: str) -> None:

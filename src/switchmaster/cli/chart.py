@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ..core.words import SUSPICION_ENDED, stage_words
 from ..lines import Line
 from .output import Words
 from .record import address, facts, offset, seconds, span, voted
@@ -17,7 +18,7 @@ from .zone import moment
 __all__ = ["chart"]
 
 WIDTH: Final = 44
-STAGE_WIDTH: Final = 14
+STAGE_WIDTH: Final = len(SUSPICION_ENDED)
 
 
 def chart(line: Line, switches: Sequence[Line]) -> Iterator[Words]:
@@ -52,7 +53,7 @@ def _bars(line: Line) -> Iterator[Words]:
         first, last = round(begin / end * (WIDTH - 1)), round(until / end * (WIDTH - 1))
         bar = " " * first + "█" * max(1, last - first)
         yield (
-            (f"  {stage['stage']:<{STAGE_WIDTH}} ", "cyan"),
+            (f"  {stage_words(stage['stage'], line['attempted']):<{STAGE_WIDTH}}", "cyan"),
             (f"{f'+{begin:.3f} s':>12}  ", ""),
             (f"{bar:<{WIDTH}}  ", "green"),
             (_said(stage), "dim"),

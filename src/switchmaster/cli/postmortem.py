@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from ..core.words import stage_words
 from ..lines import Line
 from .record import address, facts, offset, seconds, span, standing, voted
 from .zone import moment
@@ -80,8 +81,9 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 def _stage(line: Line, stage: Line) -> tuple[str, ...]:
     what = stage["by"] + voted(stage) + (f" {address(stage['replica'])}" if stage.get("replica") else "")
     what += f": {stage['reason']}" if stage.get("reason") else ""
+    words = stage_words(stage["stage"], line["attempted"])
     who = [stage["sentinel"] or "the node itself", *stage.get("also", ())]
-    return seconds(offset(line, stage["time"]) or 0.0), moment(stage["time"]), stage["stage"], what, ", ".join(who)
+    return seconds(offset(line, stage["time"]) or 0.0), moment(stage["time"]), words, what, ", ".join(who)
 
 
 def _replica(replica: Line) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from ..core.words import record_words
 from ..lines import Line
 from .zone import moment
 
@@ -65,9 +66,10 @@ def standing(line: Line) -> tuple[str, str]:
     if line["missed"]:
         return "yellow", "missed"
     if not line["attempted"]:
-        return "dim", "suspicion"
+        stage = line["stages"][-1]["stage"] if line["stages"] else None
+        return "dim", record_words(line["outcome"], False, line["closed"], stage)
     styles = {"completed": "green", "aborted": "red", "in-progress": "bold yellow"}
-    return styles[line["outcome"]], line["outcome"]
+    return styles[line["outcome"]], record_words(line["outcome"], True, line["closed"], None)
 
 
 def facts(line: Line) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from ..core.facts import LinkState
 from ..core.topology import Health, MasterState, ReplicaState, SentinelState, Topology
-from ..core.words import agreement_words, electorate_words, ghost_words
+from ..core.words import HEALTH_WORDS, agreement_words, electorate_words, ghost_words, stage_words
 from .output import Words
 
 __all__ = ["master_rows", "topology_tree"]
@@ -43,7 +43,7 @@ def master_rows(masters: Iterable[MasterState]) -> list[Words]:
         (
             (f"{state.name:<{name_width}}  ", "bold"),
             (f"{_address(state):<{address_width}}  ", ""),
-            (f"{state.health:<12}  ", _HEALTH_STYLES[state.health]),
+            (f"{HEALTH_WORDS[state.health]:<12}  ", _HEALTH_STYLES[state.health]),
             (f"epoch {_or_unknown(state.epoch):<4}  ", ""),
             (f"{_number(len(state.replicas), 'replica')}, {agreement_words(state)}", ""),
         )
@@ -79,7 +79,7 @@ def _master_branch(state: MasterState) -> _Branch:
     words: Words = (
         (state.name, "bold"),
         (f"  {_address(state)}  ", ""),
-        (str(state.health), _HEALTH_STYLES[state.health]),
+        (HEALTH_WORDS[state.health], _HEALTH_STYLES[state.health]),
         (f"  epoch {_or_unknown(state.epoch)}{quorum}, grade {state.grade}", "dim"),
     )
     below: list[_Branch] = []
@@ -88,7 +88,9 @@ def _master_branch(state: MasterState) -> _Branch:
     if state.down_by:
         below.append(((("down", "red"), (f", say {', '.join(state.down_by)}", "")), ()))
     if state.failover is not None:
-        text = f"failover {state.failover.number} has come to: {state.failover.stage}"
+        record = state.failover
+        text = f"failover {record.number}: {stage_words(record.stage, True)}" if record.attempted else ""
+        text = text or stage_words(record.stage, False)
         below.append((((text, "bold yellow"),), ()))
     furthest = max((row.offset for row in state.replicas if row.offset is not None), default=None)
     below += [(_replica_words(row, furthest), ()) for row in state.replicas]

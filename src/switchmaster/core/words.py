@@ -7,11 +7,66 @@ its own copy in ``words.js``, which a test holds equal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from .topology import Electorate, MasterState, Obstacle
+from .failover import Outcome, Stage
+from .topology import Electorate, Health, MasterState, Obstacle
 
-__all__ = ["agreement_words", "electorate_words", "ghost_words", "shared_id_words"]
+__all__ = [
+    "HEALTH_WORDS",
+    "OUTCOME_WORDS",
+    "STAGE_WORDS",
+    "SUSPICION_ENDED",
+    "agreement_words",
+    "electorate_words",
+    "ghost_words",
+    "record_words",
+    "shared_id_words",
+    "stage_words",
+]
+
+STAGE_WORDS: Final[Mapping[str, str]] = {stage: str(stage).replace("-", " ") for stage in Stage}
+"""A stage's name for people."""
+
+SUSPICION_ENDED: Final = "suspicion ended"
+"""The last stage of a record in which no Sentinel tried a failover: nothing was aborted."""
+
+HEALTH_WORDS: Final[Mapping[str, str]] = {
+    Health.OK: "ok",
+    Health.SUSPECTED: STAGE_WORDS[Stage.SUSPECTED],
+    Health.DOWN: STAGE_WORDS[Stage.AGREED_DOWN],
+    Health.FAILING_OVER: "failing over",
+    Health.UNKNOWN: "unknown",
+}
+"""A master's health for people."""
+
+OUTCOME_WORDS: Final[Mapping[str, str]] = {
+    Outcome.IN_PROGRESS: HEALTH_WORDS[Health.FAILING_OVER],
+    Outcome.COMPLETED: "completed",
+    Outcome.ABORTED: STAGE_WORDS[Stage.ABORTED],
+}
+"""The outcome of a failover that a Sentinel tried, for people."""
+
+
+def stage_words(stage: str, attempted: bool) -> str:
+    """Return a stage's name in a record, in which a Sentinel tried a failover or not."""
+    return SUSPICION_ENDED if stage == Stage.ABORTED and not attempted else STAGE_WORDS.get(stage, stage)
+
+
+def record_words(outcome: str, attempted: bool, closed: bool, stage: str | None) -> str:
+    """
+    Return how the record of a failover stands, for people.
+
+    Args:
+        outcome: one of `Outcome`.
+        attempted: whether a Sentinel tried a failover.
+        closed: whether it has ended.
+        stage: the last stage; None where there is none.
+    """
+    if attempted:
+        return OUTCOME_WORDS.get(outcome, outcome)
+    return SUSPICION_ENDED if closed or stage is None else stage_words(stage, attempted)
 
 
 def electorate_words(electorate: Electorate) -> str:

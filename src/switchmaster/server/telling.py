@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Final
 
+from ..core.words import SUSPICION_ENDED, record_words, stage_words
 from ..journal.accounts import Account, merged
 from ..journal.entries import Entry, Seen, SwitchSeen
 from ..journal.errors import JournalUnavailable
@@ -96,18 +97,26 @@ class Teller:
             if key not in told:
                 told.add(key)
                 self._stage(line, stage, fields)
-        if line["closed"] and not line["missed"] and ("closed",) not in told:
+        ended = line["attempted"] or not any(stage["stage"] == "aborted" for stage in line["stages"])
+        if line["closed"] and not line["missed"] and ended and ("closed",) not in told:
             told.add(("closed",))
+            words = record_words(line["outcome"], line["attempted"], True, None)
+            what = f"failover {words}" if line["attempted"] else words
             total = line["durations"].get("total")
-            _say(logging.INFO, f"{line['master']}: failover {line['outcome']}", fields, kind=line["kind"], total=total)
+            _say(logging.INFO, f"{line['master']}: {what}", fields, kind=line["kind"], total=total)
 
     def _stage(self, line: Line, stage: Line, fields: Line) -> None:
-        level = logging.WARNING if stage["stage"] in ("agreed-down", "aborted") else logging.INFO
+        words = stage_words(stage["stage"], line["attempted"])
+        level = (
+            logging.WARNING
+            if stage["stage"] in ("agreed-down", "aborted") and words != SUSPICION_ENDED
+            else logging.INFO
+        )
         reason = f": {stage['reason']}" if stage.get("reason") else ""
         replica = stage.get("replica")
         _say(
             level,
-            f"{line['master']}: {stage['stage']}{reason}",
+            f"{line['master']}: {words}{reason}",
             fields,
             by=stage["by"],
             sentinel=stage["sentinel"],

@@ -2,7 +2,7 @@
 
 import { h, s } from "./dom.js";
 import { address, ago, clock, day, duration, seconds, shown, utc } from "./text.js";
-import { HEALTH, OUTCOME } from "./words.js";
+import { HEALTH, recordWords } from "./words.js";
 
 // A shape for each state, so that colour is never alone.
 const SHAPES = {
@@ -30,8 +30,10 @@ export function state(level, words) {
 
 export const healthState = (health) => state(health, HEALTH[health]);
 
-export function outcomeState(outcome) {
-  return state(LEVEL[outcome] ?? "unknown", OUTCOME[outcome] ?? "Unknown");
+/** How a failover's record stands. */
+export function outcomeState(failover) {
+  const level = failover.attempted === false ? "suspected" : (LEVEL[failover.outcome] ?? "unknown");
+  return state(level, recordWords(failover));
 }
 
 /** A name from the network: isolated, so that its direction turns nothing around it. */

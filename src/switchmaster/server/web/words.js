@@ -2,15 +2,16 @@
 
 import { address, bytes, count, day, duration, list, sameAddress, shown } from "./text.js";
 
+// The same words as in core/words.py, with a capital; a test holds them equal.
 export const HEALTH = {
   "failing-over": "Failing over",
-  down: "Down",
+  down: "Agreed down",
   suspected: "Suspected",
   unknown: "Unknown",
   ok: "OK",
 };
 
-export const OUTCOME = { completed: "Completed", aborted: "Aborted", "in-progress": "In progress" };
+export const OUTCOME = { completed: "Completed", aborted: "Aborted", "in-progress": "Failing over" };
 
 export const STAGES = {
   suspected: "Suspected",
@@ -21,10 +22,24 @@ export const STAGES = {
   promoting: "Promoting",
   promoted: "Promoted",
   switched: "Switched",
-  reconfiguring: "Replicas follow",
+  reconfiguring: "Reconfiguring",
   settled: "Settled",
   aborted: "Aborted",
 };
+
+const SUSPICION_ENDED = "Suspicion ended";
+
+/** A stage's name in a failover's record, in which a Sentinel tried a failover or not. */
+export function stageWords(failover, stage) {
+  return stage === "aborted" && failover.attempted === false ? SUSPICION_ENDED : (STAGES[stage] ?? shown(stage));
+}
+
+/** How a failover's record stands. */
+export function recordWords(failover) {
+  if (failover.attempted !== false) return OUTCOME[failover.outcome] ?? "Unknown";
+  const stage = failover.stages.at(-1)?.stage;
+  return failover.closed || !stage ? SUSPICION_ENDED : stageWords(failover, stage);
+}
 
 /** Durations that matter, in their order: key, name, what it means. */
 export const DURATIONS = [
@@ -101,7 +116,7 @@ export function failoverNow(failover) {
       switched: `${chosen} is the new master, and Sentinel has announced it.`,
       reconfiguring: `${chosen} is the new master; the other replicas are told to follow it.`,
       settled: `${chosen} is the new master, and the failover is done.`,
-      aborted: `The failover was aborted${failover.reason ? `: ${shown(failover.reason)}` : ""}.`,
+      aborted: `The ${failover.attempted === false ? "suspicion ended" : "failover was aborted"}${why(failover)}.`,
     }[last.stage] ?? shown(last.stage)
   );
 }
@@ -130,15 +145,19 @@ export function failoverTold(failover) {
   if (failover.missed) return missedTold(failover);
   if (failover.outcome === "completed")
     return `${address(failover.new)} took over from ${address(failover.old)}${took}.`;
+  if (failover.attempted === false && failover.outcome === "aborted")
+    return `The suspicion of ${address(failover.old)} ended${why(failover)}.`;
   if (failover.outcome === "aborted") {
     const wasPromoted = failover.stages.some((one) => one.stage === "promoted");
     const came = wasPromoted
       ? `${address(failover.new)} took over from ${address(failover.old)}, but not for long`
       : `No replica took over from ${address(failover.old)}`;
-    return `${came}${failover.reason ? `: ${shown(failover.reason)}` : ""}.`;
+    return `${came}${why(failover)}.`;
   }
   return failoverNow(failover);
 }
+
+const why = (failover) => (failover.reason ? `: ${shown(failover.reason)}` : "");
 
 /** What the epochs and addresses before and after tell of a failover that nobody heard. */
 function missedTold({ old, new: now, away }) {
@@ -311,11 +330,13 @@ export function lineWords(line) {
     const { length } = line.witnesses;
     return `${count(length, "Sentinel")} ${length === 1 ? "confirms" : "confirm"} the switch to ${address(line.new)}`;
   }
-  if (line.type === "failover") return `Failover: ${stageWords(line)}`;
+  if (line.type === "failover") return reached(line);
   return shown(line.text ?? line.type);
 }
 
-function stageWords(line) {
+function reached(line) {
+  if (line.missed) return "Failover: missed while away";
   const stage = line.stages.at(-1)?.stage;
-  return line.missed ? "missed while away" : (STAGES[stage] ?? shown(stage ?? line.outcome)).toLowerCase();
+  const words = stage ? stageWords(line, stage) : recordWords(line);
+  return line.attempted === false ? words : `Failover: ${words.toLowerCase()}`;
 }

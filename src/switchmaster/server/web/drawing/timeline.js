@@ -4,7 +4,7 @@
 
 import { s } from "../dom.js";
 import { duration, middle, seconds, shown } from "../text.js";
-import { STAGES, lineWords } from "../words.js";
+import { lineWords, stageWords } from "../words.js";
 
 const NARROW = 640; // px; below it a lane's name stands above it
 const NAMES = 190; // px for names beside the lanes
@@ -72,7 +72,7 @@ export function marksOf(failover, events) {
     if (event.kind !== "sentinel" && !(event.channel.endsWith("sdown") && event.kind !== "master"))
       add(event.sentinel, event.time, event.channel, lineWords(event));
   for (const stage of failover.stages) {
-    const words = stage.by === "ROLE" ? "answers ROLE master" : (STAGES[stage.stage] ?? stage.stage);
+    const words = stage.by === "ROLE" ? "answers ROLE master" : stageWords(failover, stage.stage);
     if (stage.by === "ROLE" || !events.length)
       add(stage.by === "ROLE" ? NODE_LANE : stage.sentinel, stage.time, stage.by, words);
   }
@@ -126,6 +126,7 @@ export function layoutTimeline({ failover, events, sentinels, width, now, span =
   return {
     ...{ width, height: bottom + AXIS, narrow, left, begin, end, bottom, lanes },
     bands: bandsOf(
+      failover,
       stages.filter((stage) => stage.at <= end),
       x,
       width - END,
@@ -169,13 +170,13 @@ function stacked(marks, x, left) {
   return { placed, rows: Math.max(1, free.length) };
 }
 
-function bandsOf(stages, x, right) {
+function bandsOf(failover, stages, x, right) {
   const firsts = stages.filter((stage, index) => stages.findIndex((one) => one.stage === stage.stage) === index);
   const ordered = firsts.sort((a, b) => a.at - b.at);
   return ordered.map((stage, index) => {
     const from = x(stage.at);
     const to = index + 1 < ordered.length ? x(ordered[index + 1].at) : right;
-    const label = STAGES[stage.stage] ?? shown(stage.stage);
+    const label = stageWords(failover, stage.stage);
     return {
       stage: stage.stage,
       x: from,

@@ -19,7 +19,7 @@ import {
 } from "../parts.js";
 import { toMaster } from "../routes.js";
 import { count, duration, seconds, shown } from "../text.js";
-import { DURATIONS, STAGES, counted, epochs, failoverTold } from "../words.js";
+import { DURATIONS, counted, epochs, failoverTold, stageWords } from "../words.js";
 
 const STEPS = [["Stage"], ["After", "number"], ["At"], ["Said first by"], ["And by"]];
 const EVENTS = 1_000; // of one failover at most
@@ -90,7 +90,7 @@ export function makeFailover({ live, api, parts: [id], act }) {
         name(failover.deployment),
       ),
       h("h1", {}, place(failover.old), " → ", failover.new ? place(failover.new) : "nobody"),
-      outcomeState(failover.outcome),
+      outcomeState(failover),
       failover.acknowledged ? state("ok", "Acknowledged") : null,
     );
     update(words, h("p", { class: "first" }, failoverTold(failover)));
@@ -267,7 +267,7 @@ function stepRow(stage, index, failover) {
   const after = (alone ? stage.elapsed : null) ?? seconds(stage.time) - begin;
   const who = stage.sentinel ? name(stage.sentinel) : stage.by === "ROLE" ? "the node itself" : "–";
   const what = [
-    STAGES[stage.stage] ?? shown(stage.stage),
+    stageWords(failover, stage.stage),
     stage.replica ? [" ", place(stage.replica)] : null,
     stage.voted_for ? [" vote for ", name(stage.voted_for)] : null,
     stage.reason ? `: ${shown(stage.reason)}` : null,

@@ -22,7 +22,7 @@ const OUTCOMES = [
   ["", "All outcomes"],
   ["completed", "Completed"],
   ["aborted", "Aborted"],
-  ["in-progress", "In progress"],
+  ["in-progress", "Failing over"],
 ];
 const KINDS = [
   ["", "All kinds"],
@@ -128,7 +128,7 @@ function row(line) {
         h("a", { href: toMaster(line.deployment, line.master) }, name(line.master)),
         h("span", { class: "faint" }, " in ", name(line.deployment)),
       ),
-      [outcomeState(line.outcome), line.missed ? h("span", { class: "faint" }, "missed while away") : null],
+      [outcomeState(line), line.missed ? h("span", { class: "faint" }, "missed while away") : null],
       line.kind ? shown(line.kind) : "not known",
       place(line.old),
       line.new ? place(line.new) : "nobody",

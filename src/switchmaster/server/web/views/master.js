@@ -7,7 +7,7 @@ import { Feed } from "../feed.js";
 import { empty, facts, healthState, icon, missing, name, place, state, table, time, timeAgo } from "../parts.js";
 import { toFailover, toHistory } from "../routes.js";
 import { address, count, shown } from "../text.js";
-import { OUTCOME, happening, healthOf, inTilt, lag, lagWords, lags, linkWords, suspects } from "../words.js";
+import { happening, healthOf, inTilt, lag, lagWords, lags, linkWords, recordWords, suspects } from "../words.js";
 
 const REPLICAS = [
   ["Replica"],
@@ -129,7 +129,7 @@ function tables(master, sentinels, live, failover) {
               {},
               h("a", { href: toFailover(failover.id) }, time(failover.time)),
               ", ",
-              (OUTCOME[failover.outcome] ?? shown(failover.outcome)).toLowerCase(),
+              recordWords(failover).toLowerCase(),
             )
           : "none in the journal",
       ],
