@@ -1,8 +1,8 @@
 """
-A data node in threads of the test's own process, whose every answer tells which command it belongs to.
+A data node and a Sentinel in threads of the test's own process.
 
-It answers ROLE as a master, GET and ECHO with their argument, and enough else for a client library to greet it, to
-send transactions and to subscribe.
+Every answer of the node tells which command it belongs to: it answers ROLE as a master, GET and ECHO with their
+argument, and enough else for a client library to greet it, to send transactions and to subscribe.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from abc import ABC, abstractmethod
 from types import TracebackType
+from typing import Self
 
 import hiredis
 
-from scripted import bulk, push
+from scripted import ScriptedSentinel, bulk, push
 from switchmaster.core.model import Address
 
 OK = b"+OK\r\n"
 
 
-class EchoingNode:
-    """A master; use as a context manager."""
+class Threaded(ABC):
+    """A server with a thread for each connection; use as a context manager."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
@@ -30,7 +32,7 @@ class EchoingNode:
         self.accepted = 0
         self.open: set[socket.socket] = set()
 
-    def __enter__(self) -> EchoingNode:
+    def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
@@ -51,29 +53,49 @@ class EchoingNode:
                 threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
 
     def _serve(self, peer: socket.socket) -> None:
-        reader, queue = hiredis.Reader(), list[bytes]()
-        in_transaction = resp3 = False
         with contextlib.suppress(OSError):
-            while data := peer.recv(65536):
-                reader.feed(data)
-                answers = b""
-                while words := reader.gets():
-                    name = words[0].upper()
-                    resp3 = resp3 or name == b"HELLO"
-                    if name == b"MULTI":
-                        in_transaction, queue = True, []
-                        answers += OK
-                    elif name == b"EXEC":
-                        answers += b"*%d\r\n" % len(queue) + b"".join(queue)
-                        in_transaction = False
-                    elif in_transaction:
-                        queue.append(self._answer(words, resp3))
-                        answers += b"+QUEUED\r\n"
-                    else:
-                        answers += self._answer(words, resp3)
-                peer.sendall(answers)
+            self._talk(peer)
         self.open.discard(peer)
         peer.close()
+
+    @abstractmethod
+    def _talk(self, peer: socket.socket) -> None:
+        """Answer until the other side goes."""
+
+
+class ThreadedSentinel(Threaded):
+    """A Sentinel by recording."""
+
+    def _talk(self, peer: socket.socket) -> None:
+        sentinel = ScriptedSentinel()
+        while data := peer.recv(65536):
+            peer.sendall(sentinel.answer(data))
+
+
+class EchoingNode(Threaded):
+    """A master."""
+
+    def _talk(self, peer: socket.socket) -> None:
+        reader, queue = hiredis.Reader(), list[bytes]()
+        in_transaction = resp3 = False
+        while data := peer.recv(65536):
+            reader.feed(data)
+            answers = b""
+            while words := reader.gets():
+                name = words[0].upper()
+                resp3 = resp3 or name == b"HELLO"
+                if name == b"MULTI":
+                    in_transaction, queue = True, []
+                    answers += OK
+                elif name == b"EXEC":
+                    answers += b"*%d\r\n" % len(queue) + b"".join(queue)
+                    in_transaction = False
+                elif in_transaction:
+                    queue.append(self._answer(words, resp3))
+                    answers += b"+QUEUED\r\n"
+                else:
+                    answers += self._answer(words, resp3)
+            peer.sendall(answers)
 
     def _answer(self, words: list[bytes], resp3: bool) -> bytes:
         match words[0].upper():

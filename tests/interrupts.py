@@ -1,31 +1,33 @@
 """
 Interrupt some work at every point at which the interpreter may interrupt it.
 
-An exception from a signal handler, or from `PyThreadState_SetAsyncExc`, is raised where the interpreter looks for it:
-after calls, at the beginning of functions and at the end of loops. `interrupted` asks for it before one instruction,
-from a trace function, so it is raised at the next such point, exactly as a real one would be. The work runs once to
-find out which instructions there are, and then once for each.
+An exception from a signal handler is raised where the interpreter looks for signals: after calls, at the beginning of
+functions and at the end of loops. `interrupted` lets a signal come before one instruction, from a trace function, so
+the exception is raised at the next such point, exactly as a real one would be. The work runs once to find out which
+instructions there are, and then once for each. Only in the main thread, where Python handles signals.
 """
 
 from __future__ import annotations
 
 import ctypes
 import dis
+import signal
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, TypeAlias
 
-_ask = ctypes.pythonapi.PyThreadState_SetAsyncExc
-_ask.argtypes = (ctypes.c_ulong, ctypes.py_object)
+_signal = ctypes.pythonapi.PyErr_SetInterruptEx
+_signal.argtypes = (ctypes.c_int,)
 
 Point: TypeAlias = tuple[CodeType, int, int]
 """A place in the code, and how often it has been passed."""
 
 LOOKS = ("RESUME", "CALL", "JUMP_BACKWARD", "SEND", "WITH_EXCEPT")
 """Instructions at which an interrupt may be raised, by the beginnings of their names: before others it comes later."""
+ELSEWHERE = "/logging/"
+"""Python's own logging, in which an interrupt may leave a lock held for ever: nobody but Python can mend that."""
 PASSES = 2
 """How often a place is interrupted at most, in a loop for instance."""
 
@@ -41,7 +43,7 @@ def points(work: Callable[[], Any]) -> list[Point]:
 
     def look(code: CodeType, offset: int) -> None:
         place = code, offset
-        if offset in _looks(code):
+        if offset in _looks(code) and ELSEWHERE not in code.co_filename:
             seen[place] += 1
             if seen[place] <= PASSES:
                 found.append((*place, seen[place]))
@@ -53,7 +55,9 @@ def points(work: Callable[[], Any]) -> list[Point]:
 def interrupted(work: Callable[[], Any], point: Point) -> bool:
     """Run some work, interrupt it at a point, and return whether it was."""
     code, offset, passes = point
-    ident = threading.get_ident()
+
+    def handler(*_: object) -> None:
+        raise Interrupted
 
     def tracer(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal passes
@@ -62,11 +66,12 @@ def interrupted(work: Callable[[], Any], point: Point) -> bool:
             passes -= 1
             if passes == 0:
                 sys.settrace(None)
-                # The loop calls `_ask` without an instruction at which the trace function itself would be interrupted.
-                for _ in map(_ask, (ident,), (Interrupted,)):
+                # The loop calls it without an instruction at which the trace function itself would be interrupted.
+                for _ in map(_signal, (signal.SIGUSR1,)):
                     return None
         return tracer
 
+    before = signal.signal(signal.SIGUSR1, handler)
     try:
         sys.settrace(tracer)
         try:
@@ -77,6 +82,8 @@ def interrupted(work: Callable[[], Any], point: Point) -> bool:
             pass
     except Interrupted:
         return True
+    finally:
+        signal.signal(signal.SIGUSR1, before)
     return False
 
 

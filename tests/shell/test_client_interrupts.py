@@ -11,17 +11,24 @@ import asyncio
 import gc
 import importlib
 import random
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from client_lab import attempt
-from echoing import EchoingNode
+import switchmaster.redis
+from client_lab import attempt, watcher_threads
+from conditions import eventually
+from echoing import EchoingNode, ThreadedSentinel
 from faulty import closed_port
 from interrupts import Interrupted, Point, interrupted, points
+from scripted import bulk
+from switchmaster.client.view import View
 from switchmaster.core.gate import Phase, Replicas, Standing
+from switchmaster.core.model import Address
 
 # An interrupt may hit a finalizer, or come between a socket and its connection: then Python itself complains.
 pytestmark = [
@@ -30,6 +37,13 @@ pytestmark = [
 ]
 LIBRARIES = ("redis", "valkey")
 POOL = 50
+
+
+@pytest.fixture(autouse=True)
+def complaints_come_here() -> Iterator[None]:
+    """Collect garbage while such complaints are still expected."""
+    yield
+    gc.collect()
 
 
 @dataclass
@@ -187,6 +201,70 @@ def test_answer_that_a_callback_chokes_on_leaves_the_others_to_nobody(rig: Rig) 
     check(rig)
 
 
+def asking(sentinel: Any, number: int) -> None:
+    sentinel.master_for("mymaster").get(f"asked-{number}")
+
+
+def ending(sentinel: Any, number: int) -> None:
+    assert sentinel.watcher is not None
+    sentinel.close()
+
+
+@pytest.mark.parametrize("work", [asking, ending])
+def test_watcher_that_was_interrupted_starts_again_and_ends(
+    work: Callable[[Any, int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_threads: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", in_threads.append)
+    with EchoingNode() as node, ThreadedSentinel() as listening:
+
+        def mapped(address: Address) -> Address:
+            return address if address == listening.address else node.address
+
+        def make() -> Any:
+            return switchmaster.redis.Sentinel([listening.address], socket_timeout=5.0, address_map=mapped)
+
+        sentinels = [make()]
+        work(sentinels[-1], 0)
+        found = [point for point in points(lambda: work(make(), 0)) if "redis" not in point[0].co_filename]
+        for number, point in enumerate(found, 1):
+            sentinels.append(make())
+            interrupted(lambda: work(sentinels[-1], number), point)  # noqa: B023  # it is called at once
+            client = sentinels[-1].master_for("mymaster")
+            assert client.get(f"next-{number}") == f"next-{number}".encode()
+            client.connection_pool.shared_out = False
+            client.close()
+            for sentinel in sentinels:
+                sentinel.close()
+            del sentinel, client, sentinels[:]
+        assert len(found) > 50
+    gc.collect()
+    eventually(lambda: watcher_threads() == [], what="the end of every Watcher")
+    assert in_threads == []
+
+
+def waiting(view: View[object], seen: object) -> None:
+    view.wait(seen, time.monotonic() + 0.001)
+
+
+def test_whoever_is_interrupted_while_it_waits_keeps_nobody_from_being_woken() -> None:
+    view, seen = View[object](1), 1
+    for point in points(lambda: waiting(view, seen)):
+        interrupted(lambda: waiting(view, seen), point)
+        woken = threading.Event()
+
+        def wait(woken: threading.Event = woken) -> None:
+            view.wait(1, time.monotonic() + 20.0)
+            woken.set()
+
+        thread = threading.Thread(target=wait, daemon=True)
+        thread.start()
+        view.set(2)
+        assert woken.wait(10.0)
+        thread.join(10.0)
+        view.set(seen)
+
+
 def _ours_to_end(found: list[Point]) -> list[Point]:
     # redis-py's own locks (an Event of its PubSub, a Condition) may be left held; that is not ours to mend.
     return [point for point in found if "threading" not in point[0].co_filename]
@@ -220,6 +298,18 @@ async def _in_loop(client: Any, number: int) -> None:
         pipe.get(f"cancelled-{number}").get(f"too-{number}")
         await pipe.execute()
     await client.get(f"single-{number}")
+
+
+def test_number_in_a_command_that_a_signal_hits_ends_no_process(rig: Rig) -> None:
+    def run() -> None:
+        rig.client.execute_command("ECHO", rig.key("number"), 1, 2.5)
+
+    packed = rig.client.connection_pool.make_connection().pack_command("SET", "key", 7, 2.5, b"x", "\u00e9")
+    assert b"".join(packed) == b"*6\r\n" + b"".join(map(bulk, ("SET", "key", "7", "2.5", b"x", b"\xc3\xa9")))
+    run()
+    for rig.number, point in enumerate(points(run), 1):
+        interrupted(run, point)
+        check(rig)
 
 
 def test_what_interrupts_is_seen_by_the_caller(rig: Rig) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from switchmaster.core.facts import LinkState
 from switchmaster.core.gate import Phase, Replicas, Standing
 from switchmaster.core.model import Address
 from switchmaster.core.topology import SentinelState, Topology
-from switchmaster.net.locate import Location
 
 LIMIT = 10.0
 ELSEWHERE = Address("127.0.0.1", 1)
@@ -149,14 +147,11 @@ class InTheMidstOfATurn:
     def masters(self) -> tuple[str, ...]:
         return ("mymaster",)
 
-    def soon(self, call: object) -> None:
+    def soon(self, call: object) -> bool:
         """Never come to it."""
+        return True
 
-    def begin_locate(self, name: str, settle: float) -> Future[Location]:
-        """Never get an answer."""
-        return Future()
-
-    def close(self) -> None:
+    def close(self, wait: bool = True) -> None:
         """Have nothing to close."""
 
 
@@ -165,6 +160,7 @@ def test_question_that_comes_between_a_sentinel_s_answer_and_the_followers_finds
 ) -> None:
     shared = sentinel._shared
     follower = shared.follower("mymaster")
+    shared._begun = True
     shared._watcher = InTheMidstOfATurn(lambda: follower.believe(*at(ELSEWHERE)))  # type: ignore[assignment]
     question = shared.inquire(follower, time.monotonic() + LIMIT)
     next(question)

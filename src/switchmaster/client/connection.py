@@ -198,7 +198,7 @@ class FollowingConnection(_Theirs):
         client that keeps its connection (a pipeline that watches, a ``single_connection_client``) comes back after it
         was interrupted, and where the connection with the old answers ends.
         """
-        if self._owes and self._dialler is None and not self._listens:
+        if self._owes and self._dialler is None and not (self._listens or self._is_a_subscribers()):
             self._abandon()
         return self._retry
 
@@ -224,6 +224,11 @@ class FollowingConnection(_Theirs):
         """End a connection that owes answers; it comes back with the next command, and owes nothing."""
         self._drop()
         self._owes = 0
+
+    def _is_a_subscribers(self) -> bool:
+        # Its PubSub is called back at each new connection. It may subscribe in one task and begin to listen in another;
+        # and every message says what it is, whoever reads it.
+        return any(hasattr(getattr(callback(), "__self__", None), "subscribed") for callback in self._connect_callbacks)
 
     def finish(self) -> None:
         """End the connection if its last user left answers unread, or the server still keeps something for him."""

@@ -13,11 +13,10 @@ import contextlib
 import os
 import time
 import weakref
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from ..core.decisions import Switch
 from ..core.facts import LinkState
@@ -41,6 +40,8 @@ GRACE: Final = 0.25
 """Seconds that Sentinels which are heard have to tell of a master that they never spoke of."""
 SETTLE: Final = 0.05
 """Seconds until what the first Sentinels say counts, while the Watcher has not heard enough of them: it knows more."""
+
+T = TypeVar("T")
 
 Inquiry: TypeAlias = Generator[tuple[object, float], None, SwitchmasterError | None]
 """Yields (turn seen, until when to wait for another), returns why the master is not known; None where it is."""
@@ -75,9 +76,14 @@ class Shared:
         self._lock = RLock()
         self._watcher: Watcher | None = None
         self._followers: dict[str, Follower] = {}
-        self._leases = 0
-        self._given_back: deque[None] = deque()
-        """Leases that have ended and are not counted yet."""
+        self._leases: set[object] = set()
+        """The open ones."""
+        self._given_back = False
+        """A lease has ended, and nobody has looked yet whether it was the last."""
+        self._ended: list[Watcher] = []
+        """Watchers that are to be closed, because their last lease has ended."""
+        self._begun = False
+        """The Watcher's start has come to its end; where it was interrupted it is started again."""
         self._asked_at = float("-inf")
         self._questions = 0
         self._asked = 0
@@ -88,7 +94,7 @@ class Shared:
         """Why no Sentinel was heard when all had failed last: somebody's question may have dialled them again since."""
 
     def __repr__(self) -> str:
-        return f"<Shared Watcher of {', '.join(map(str, self.settings.sentinels))}: {self._leases} leases>"
+        return f"<Shared Watcher of {', '.join(map(str, self.settings.sentinels))}: {len(self._leases)} leases>"
 
     @property
     def watcher(self) -> Watcher:
@@ -98,24 +104,31 @@ class Shared:
         Raises:
             UsageError: the arguments are wrong, a file of certificates for instance.
         """
-        with self._holding():
-            if self._watcher is None:
-                watcher = self.settings.watcher()
-                watcher.on_switch(self._take_switch)
-                watcher.on_change(self._look)
-                watcher.start(wait=False)
-                self._watcher = watcher
-            return self._watcher
+        return self._holding(self._started)
+
+    def _started(self) -> Watcher:
+        watcher = self._watcher
+        if watcher is None:
+            watcher = self.settings.watcher()
+            watcher.on_switch(self._take_switch)
+            watcher.on_change(self._look)
+            self._watcher, self._begun = watcher, False
+        if not self._begun:
+            watcher.start(wait=False)
+            self._begun = True
+        return watcher
 
     def follower(self, master: str) -> Follower:
         """Return the one follower of a master."""
-        with self._holding():
-            follower = self._followers.get(master)
-            if follower is None:
-                follower = self._followers[master] = Follower(master)
-                if self._watcher is not None:
-                    self._watcher.soon(self._look)
-            return follower
+        return self._holding(lambda: self._follower(master))
+
+    def _follower(self, master: str) -> Follower:
+        follower = self._followers.get(master)
+        if follower is None:
+            follower = self._followers[master] = Follower(master)
+            if self._watcher is not None:
+                self._watcher.soon(self._look)
+        return follower
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
         """Call something in the Watcher's thread after some seconds; not at all where it has ended by then."""
@@ -127,13 +140,15 @@ class Shared:
 
     def refresh(self) -> int:
         """Have all Sentinels asked anew, soon, but not too often; return the number of the question."""
-        with self._holding():
-            now = time.monotonic()
-            if now >= self._asked_at + REFRESH_EVERY:
-                self._asked_at = now
-                self._questions += 1
-                self.watcher.soon(self._ask)
-            return self._questions
+        return self._holding(self._refresh)
+
+    def _refresh(self) -> int:
+        now = time.monotonic()
+        if now >= self._asked_at + REFRESH_EVERY:
+            self._questions += 1
+            self._started().soon(self._ask)
+            self._asked_at = now
+        return self._questions
 
     def inquire(self, follower: Follower, until: float) -> Inquiry:
         """
@@ -169,8 +184,8 @@ class Shared:
         """Forget what the first Sentinels said of a master; return whether that was all that was known of it."""
         if follower.early is None:
             return False
-        with self._holding():
-            now = time.monotonic()
+        now = time.monotonic()
+        with self._lock:
             self._directly[follower.master] = _Asked(now, now, Location())
         follower.forget()
         return True
@@ -189,19 +204,24 @@ class Shared:
 
     def _ask_directly(self, follower: Follower, began: float, until: float) -> _Asked:
         """Return the newest question for a master that went to all Sentinels at once; a new one where that is older."""
-        with self._holding():
+        with self._lock:
             asked = self._directly.get(follower.master)
-            if asked is None or (asked.location is not None and asked.began < began - REFRESH_EVERY):
+            if asked is None or self._is_old(asked, began):
                 now = time.monotonic()
                 asked = self._directly[follower.master] = _Asked(now, now + min(SETTLE, max(0.0, until - now) / 2))
                 self._begin_to_ask(follower, asked, asked.settled_at - now)
             return asked
 
+    def _is_old(self, asked: _Asked, now: float) -> bool:
+        # A question without an answer after all this time was never put: who was about to was interrupted.
+        return asked.began < now - (REFRESH_EVERY if asked.location is not None else self.settings.patience)
+
     def _begin_to_ask(self, follower: Follower, asked: _Asked, settle: float) -> None:
         watcher = self._watcher
-        if watcher is None:  # it has ended meanwhile, and so has the question
-            asked.location = Location()
-            return
+        if watcher is None or not watcher.soon(lambda: self._ask_in_loop(watcher, follower, asked, settle)):
+            asked.location = Location()  # it has ended meanwhile, and so has the question
+
+    def _ask_in_loop(self, watcher: Watcher, follower: Follower, asked: _Asked, settle: float) -> None:
         try:
             answers = watcher.begin_locate(follower.master, settle)
         except WatcherClosed:
@@ -269,7 +289,8 @@ class Shared:
         found, left = location.found, asked.settled_at - time.monotonic()
         watcher = self._watcher
         if location.answers and not self.hearing and watcher is not None:
-            watcher.refresh()  # who answers can be listened to: its link need not wait to be dialled again
+            with contextlib.suppress(WatcherClosed):
+                watcher.refresh()  # who answers can be listened to: its link need not wait to be dialled again
         if found is not None and left > 0:
             return _call_later(left, lambda: self._take_location(follower, asked, done))
         newest = self._directly.get(follower.master) is asked
@@ -289,48 +310,54 @@ class Shared:
 
     # -- life ---------------------------------------------------------------------------------------
 
-    def _lease(self) -> None:
-        with self._holding():
-            self._leases += 1
+    def _lease(self, lease: object) -> None:
+        self._leases.add(lease)
 
-    def _release(self) -> None:
+    def _release(self, lease: object) -> None:
         # The garbage collector calls this in any thread, also in the Watcher's own while another holds the lock and
         # waits for that thread: it must not wait. Who holds the lock does it instead, afterwards.
-        self._given_back.append(None)
+        self._leases.discard(lease)
+        self._given_back = True
         self._count_leases()
 
-    @contextlib.contextmanager
-    def _holding(self) -> Iterator[None]:
-        """Hold the lock, and then do what others had to leave undone meanwhile."""
+    def _holding(self, work: Callable[[], T]) -> T:
+        """Do something under the lock, and then what others had to leave undone meanwhile."""
         try:
             with self._lock:
-                yield
+                return work()
         finally:
             self._count_leases()
 
     def _count_leases(self) -> None:
-        while self._given_back and self._lock.acquire(blocking=False):
+        while self._given_back:
+            acquire, held = self._lock.acquire, False
             try:
-                ended = self._end_leases()
+                # Acquired and noted in one step of the interpreter: an interrupt comes before both or after both.
+                for held in map(acquire, (False,)):
+                    if held:
+                        self._end_leases()
             finally:
-                self._lock.release()
-            if ended is not None:
-                # Again in its thread: a turn that is under way there may have told the followers meanwhile.
-                ended.soon(self._forget_if_ended)
-                ended.close(wait=False)
-                self._forget_if_ended()
+                if held:
+                    self._lock.release()
+            if not held:
+                return
+        while self._ended:
+            ended = self._ended[0]
+            # Again in its thread: a turn that is under way there may have told the followers meanwhile.
+            ended.soon(self._forget_if_ended)
+            ended.close(wait=False)
+            self._forget_if_ended()
+            with contextlib.suppress(ValueError):
+                self._ended.remove(ended)
 
-    def _end_leases(self) -> Watcher | None:
-        """Take back the leases that have ended; return the Watcher where it was the last."""
-        with contextlib.suppress(IndexError):
-            while True:
-                self._given_back.popleft()
-                self._leases -= 1
-        if self._leases > 0 or self._watcher is None:
-            return None
-        watcher, self._watcher = self._watcher, None
-        self._know_nothing()
-        return watcher
+    def _end_leases(self) -> None:
+        """Let go of the Watcher where the last lease has ended."""
+        self._given_back = False
+        watcher = self._watcher
+        if not self._leases and watcher is not None:
+            # In one statement without a call: nothing interrupts it, so no Watcher is closed that is still used.
+            self._watcher, self._ended = None, [*self._ended, watcher]
+            self._know_nothing()
 
     def _forget_if_ended(self) -> None:
         if self._watcher is None:
@@ -348,7 +375,7 @@ class Shared:
         """Begin anew in a forked child."""
         self._lock = RLock()
         self.turns.renew()
-        self._watcher = None
+        self._watcher, self._ended = None, []
         for follower in self._followers.values():
             follower.renew()
         self._know_nothing()
@@ -369,34 +396,19 @@ class Lease:
 
     def __init__(self, shared: Shared, owner: object) -> None:
         self.shared = shared
-        # One token, in one of two lists: threads that open and close at once can't both take it.
-        self._shut: list[None] = [None]
-        self._opened: list[None] = []
-        weakref.finalize(owner, _close, shared, self._opened, self._shut)
+        # In the set of open leases or not: opening and closing twice, at once or by half are all the same.
+        self._token = object()
+        weakref.finalize(owner, shared._release, self._token)
 
     def open(self) -> None:
         """Begin, or begin again; nothing happens where it is open."""
-        if self._shut and _take(self._shut):
-            self.shared._lease()
-            self._opened.append(None)
+        if self._token not in self.shared._leases:
+            self.shared._lease(self._token)
 
     def close(self) -> None:
         """End it; nothing happens where it is not open."""
-        _close(self.shared, self._opened, self._shut)
-
-
-def _take(tokens: list[None]) -> bool:
-    try:
-        tokens.pop()
-    except IndexError:
-        return False
-    return True
-
-
-def _close(shared: Shared, opened: list[None], shut: list[None]) -> None:
-    if _take(opened):
-        shared._release()
-        shut.append(None)
+        if self._token in self.shared._leases:
+            self.shared._release(self._token)
 
 
 def share(settings: Settings) -> Shared:

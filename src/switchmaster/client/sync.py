@@ -24,6 +24,7 @@ from ..net.threads import lock, me, shut_down
 from .connection import COMEBACKS, MARKS, FollowingConnection
 from .library import Library
 from .lines import Lines
+from .packing import careful
 from .pool import FollowingPool
 from .sentinel import Client, FollowingSentinel
 from .sockets import noticing
@@ -56,6 +57,9 @@ class Connection(FollowingConnection, _Theirs):
 
     def _drop(self) -> None:
         self.disconnect()
+
+    def _construct_command_packer(self, packer: Any) -> Any:
+        return careful(super()._construct_command_packer(packer))
 
     def _is_watched(self) -> bool:
         return getattr(self._sock, "taken", False)
@@ -533,9 +537,4 @@ def discover(lines: Lines) -> tuple[str, int]:
 
 
 def _role(lines: Lines, node: Address, seconds: float) -> Probe:
-    asked = lines.shared.watcher.begin_role(node)
-    try:
-        return asked.result(seconds)
-    except TimeoutError:
-        asked.cancel()
-        return Probe(node, None, f"no answer within {seconds:.3g} s")
+    return lines.shared.watcher.role(node, seconds=seconds)

@@ -12,7 +12,7 @@ import contextlib
 import time
 from typing import Generic, TypeVar
 
-from ..net.threads import Condition
+from ..net.threads import RLock, Waiters
 
 __all__ = ["View"]
 
@@ -27,19 +27,19 @@ class View(Generic[V]):
         current: the first value.
     """
 
-    __slots__ = ("_changed", "_futures", "current")
+    __slots__ = ("_futures", "_lock", "_waiters", "current")
 
     def __init__(self, current: V) -> None:
         self.current = current
         """The newest value; compare it by identity."""
-        self._changed = Condition()
+        self._waiters, self._lock = Waiters(), RLock()
         self._futures: dict[asyncio.AbstractEventLoop, set[asyncio.Future[None]]] = {}
 
     def set(self, value: V) -> None:
         """Take a new value and wake all who wait for one."""
-        with self._changed:
-            self.current = value
-            self._changed.notify_all()
+        self.current = value
+        self._waiters.wake()
+        with self._lock:
             loops = list(self._futures)
         for loop in loops:
             # A loop that was closed meanwhile has nobody left who waits.
@@ -48,15 +48,13 @@ class View(Generic[V]):
 
     def wait(self, seen: V, until: float) -> None:
         """Wait, in a thread or greenlet, until the value is not `seen` any more, or until a moment (monotonic)."""
-        with self._changed:
-            while self.current is seen and (left := until - time.monotonic()) > 0:
-                self._changed.wait(left)
+        self._waiters.wait(lambda: self.current is not seen, until)
 
     async def wait_in_loop(self, seen: V, until: float) -> None:
         """Wait, in a task, until the value is not `seen` any more, or until a moment (monotonic seconds)."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        with self._changed:
+        with self._lock:
             if self.current is not seen:
                 return
             self._futures.setdefault(loop, set()).add(future)
@@ -70,18 +68,19 @@ class View(Generic[V]):
 
     def renew(self) -> None:
         """Begin anew in a forked child: nobody of the parent's waits here, and its lock may be held for ever."""
-        self._changed.renew()
+        self._lock = RLock()
+        self._waiters.renew()
         self._futures = {}
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
-        with self._changed:
+        with self._lock:
             waiting = list(self._futures.get(loop, ()))
         for future in waiting:
             if not future.done():
                 future.set_result(None)
 
     def _forget(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
-        with self._changed:
+        with self._lock:
             waiting = self._futures.get(loop, set())
             waiting.discard(future)
             if not waiting:

@@ -13,6 +13,7 @@ import atexit
 import concurrent.futures
 import contextlib
 import os
+import time
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
@@ -26,9 +27,10 @@ from ..core.model import Address
 from ..core.topology import MasterState, Topology
 from ..errors import WaitTimeout, WatcherClosed
 from . import watcher as asynchronous
+from .answer import Answer
 from .feeds import Feed
 from .locate import Location
-from .threads import Future, Loop, RLock, Thread, lock, wait_hard
+from .threads import Future, Loop, RLock, Thread, lock
 from .watcher import AddressLike, Heard, WatcherOptions
 
 __all__ = ["Stream", "Watcher"]
@@ -57,8 +59,13 @@ class LoopThread:
         self._open = True
         self.forked = False
         """Whether it belongs to the process from which this one was forked."""
-        self._pending: set[Future[Any]] = set()
-        self._thread = Thread(self._run, name)
+        self._pending: set[Future[Any] | Answer[Any]] = set()
+        self._ending: asyncio.Task[None] | None = None
+        self._thread = Thread(self._run, name, start=False)
+
+    def start(self) -> None:
+        """Start the thread; safe to call again, also after it was interrupted."""
+        self._thread.start()
 
     @property
     def is_current(self) -> bool:
@@ -82,13 +89,14 @@ class LoopThread:
             self._loop.call_soon_threadsafe(self._launch, work, future)
             return future
 
-    def run(self, work: Coroutine[Any, Any, T], hard: bool = False) -> T:
+    def run(self, work: Coroutine[Any, Any, T], hard: bool = False, seconds: float | None = None) -> T:
         """
         Run a coroutine in the loop and return what it returns.
 
         Args:
             work: the coroutine.
             hard: whether no other greenlet may run meanwhile, for work that takes a turn of the loop only.
+            seconds: how long it may take; None for ever.
 
         Raises:
             WatcherClosed: the loop has ended, or ended meanwhile.
@@ -97,16 +105,24 @@ class LoopThread:
         if self.is_current:
             work.close()
             raise RuntimeError("a callback of the Watcher runs in its loop: it must not wait for the loop")
-        future = self.begin(work)
+        self.start()  # who was to do that may have been interrupted
+        answer = Answer[T](hard)
+        until = None if seconds is None else time.monotonic() + seconds
+        with self._lock:
+            if not self._open:
+                work.close()
+                raise WatcherClosed(FORKED if self.forked else "")
+            self._pending.add(answer)
+            self._loop.call_soon_threadsafe(answer.begin, work, self._loop)
         try:
-            if hard:
-                wait_hard(future)
-            return future.result()
-        except concurrent.futures.CancelledError:
+            return answer.result(until)
+        except asyncio.CancelledError:
             raise WatcherClosed(FORKED if self.forked else "") from None
         except BaseException:
-            future.cancel()
+            self.soon(answer.cancel)
             raise
+        finally:
+            self._pending.discard(answer)
 
     def read(self, look: Callable[[], T]) -> T:
         """Look at what belongs to the loop, between two of its turns; from a callback at once."""
@@ -118,11 +134,12 @@ class LoopThread:
 
         return self.run(looking())
 
-    def soon(self, callback: Callable[[], None]) -> None:
-        """Call something in the loop, soon; nothing happens where it has ended."""
+    def soon(self, callback: Callable[[], None]) -> bool:
+        """Call something in the loop, soon; return False where the loop has ended, and nothing will happen."""
         with self._lock:
             if self._open:
                 self._loop.call_soon_threadsafe(callback)
+            return self._open
 
     def stop(self, last: Callable[[], Coroutine[Any, Any, None]], wait: bool = True) -> None:
         """
@@ -137,8 +154,9 @@ class LoopThread:
         """
         with self._lock:
             if self._open:
-                self._open = False
+                self.start()  # a loop that never ran could not end
                 self._loop.call_soon_threadsafe(self._begin_end, last)
+                self._open = False
         if wait:
             self.join()
 
@@ -156,8 +174,9 @@ class LoopThread:
             future.abandon()
 
     def _begin_end(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._ending = self._loop.create_task(last())
-        self._ending.add_done_callback(lambda _: self._loop.stop())
+        if self._ending is None:
+            self._ending = self._loop.create_task(last())
+            self._ending.add_done_callback(lambda _: self._loop.stop())
 
     def _launch(self, work: Coroutine[Any, Any, T], future: Future[T]) -> None:
         task = self._loop.create_task(work)
@@ -321,6 +340,8 @@ class Watcher:
         Args:
             wait: False returns at once and lets the links come up by themselves.
 
+        Where it is interrupted it is closed; with ``wait=False`` it may be started again.
+
         Raises:
             NoSentinelReachable: none of the Sentinels answered.
             WatcherClosed: it was closed before, or meanwhile.
@@ -329,14 +350,15 @@ class Watcher:
         with self._lock:
             if self._closed:
                 raise WatcherClosed
-            if self._thread is not None:
-                return
             _started.add(self)
-            self._thread = LoopThread("switchmaster watcher")
+            if self._thread is None:
+                self._thread = LoopThread("switchmaster watcher")
+            thread = self._thread
         try:
-            self._thread.run(self._watcher.start(wait), hard=not wait)
+            thread.run(self._watcher.start(wait), hard=not wait)
         except BaseException:
-            self.close()
+            if wait:
+                self.close()
             raise
 
     def close(self, wait: bool = True) -> None:
@@ -351,10 +373,9 @@ class Watcher:
         if self._thread is not None:
             self._thread.stop(self._watcher.close, wait)
 
-    def soon(self, callback: Callable[[], None]) -> None:
-        """Call something in the loop's thread, soon; does not wait, and does nothing where the thread has ended."""
-        if self._thread is not None:
-            self._thread.soon(callback)
+    def soon(self, callback: Callable[[], None]) -> bool:
+        """Call something in the loop's thread, soon; return False where that thread does not run."""
+        return self._thread is not None and self._thread.soon(callback)
 
     def _leave_behind(self) -> None:
         """
@@ -382,12 +403,15 @@ class Watcher:
         if self._forked and not (self._thread is not None and self._thread.is_current):
             if self._closed:
                 raise WatcherClosed
-            self._restarting.acquire()
+            acquire, held = self._restarting.acquire, False
             try:
-                if self._forked:
-                    self._restart()
+                # Acquired and noted in one step of the interpreter: an interrupt comes before both or after both.
+                for held in map(acquire, (True,)):
+                    if held and self._forked:
+                        self._restart()
             finally:
-                self._restarting.release()
+                if held:
+                    self._restarting.release()
         return self._watcher
 
     def _restart(self) -> None:
@@ -475,21 +499,26 @@ class Watcher:
         """Ask all Sentinels anew, and dial those at once that would be dialled later; does not wait for answers."""
         self._running().read(self._watcher.refresh)
 
-    def role(self, node: Address, master: str | None = None) -> Probe:
+    def role(self, node: Address, master: str | None = None, seconds: float | None = None) -> Probe:
         """
         Ask a data node for its ROLE, once, over a connection of its own.
 
         Args:
             node: its address, as Sentinel announces it.
             master: whose node it is, where ``node_access`` may have something of its own for that master.
+            seconds: how long the caller waits, where that is less than ``timeout``.
 
         Returns:
-            What it answered, or the reason why it gave no answer within ``timeout``.
+            What it answered, or the reason why it gave no answer in time.
 
         Raises:
             WatcherClosed: the watcher does not run.
         """
-        return self.begin_role(node, master).result()
+        thread = self._running()
+        try:
+            return thread.run(self._watcher.role(node, master), seconds=seconds)
+        except TimeoutError:
+            return Probe(node, None, f"no answer within {seconds or 0.0:.3g} s")
 
     def begin_role(self, node: Address, master: str | None = None) -> concurrent.futures.Future[Probe]:
         """Ask as `role` does, without waiting; the future gets what it returns, or raises."""

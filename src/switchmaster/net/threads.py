@@ -17,12 +17,13 @@ import concurrent.futures
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final, Self, TypeVar
 
 from .green import REAL, DefaultSelector, ThreadWaker, Waker, get_ident, me, patching, waker
 
-__all__ = ["Condition", "Event", "Future", "Loop", "RLock", "Thread", "lock", "me", "shut_down", "wait_hard"]
+__all__ = ["Condition", "Event", "Future", "Loop", "RLock", "Thread", "Waiters", "lock", "me", "shut_down"]
 
 T = TypeVar("T")
 
@@ -97,24 +98,76 @@ class Condition:
             each.set()
 
 
+class Waiters:
+    """
+    Threads and greenlets that wait until something is the case, and that may be interrupted.
+
+    An exception from a signal handler, or Celery's soft time limit, is raised in a waiting thread after any call. It
+    leaves a condition without its lock, or with it for ever. Here each waiter has a waker of its own; the lock is held
+    by a bare ``with``, which the interpreter does not interrupt between taking it and noting that.
+
+    Args:
+        hard: whether no other greenlet of the thread may run meanwhile.
+    """
+
+    def __init__(self, hard: bool = False) -> None:
+        self._lock = RLock()
+        self._waiting: set[Waker] = set()
+        self._waker: Callable[[], Waker] = ThreadWaker if hard else waker
+
+    def renew(self) -> None:
+        """Begin again in a forked child, as `Condition.renew` does."""
+        self._lock = RLock()
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake all; what they wait for must be the case by now."""
+        with self._lock:
+            while self._waiting:
+                self._waiting.pop().set()
+
+    def wait(self, over: Callable[[], bool], until: float | None = None) -> bool:
+        """
+        Wait until something is the case.
+
+        Args:
+            over: whether it is; looked at again after each `wake`.
+            until: how long at most, in monotonic seconds; None for ever.
+
+        Returns:
+            Whether it is the case.
+        """
+        while not over():
+            left = None if until is None else until - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            mine = self._waker()
+            try:
+                self._waiting.add(mine)
+                if not over():
+                    mine.wait(left)
+            finally:
+                with self._lock:
+                    self._waiting.discard(mine)
+                    mine.close()
+        return True
+
+
 class Event:
     """What happens once, and is waited for by threads and greenlets."""
 
     def __init__(self) -> None:
-        self._changed = Condition()
+        self._waiters = Waiters()
         self._happened = False
 
     def set(self) -> None:
         """Let it happen."""
-        with self._changed:
-            self._happened = True
-            self._changed.notify_all()
+        self._happened = True
+        self._waiters.wake()
 
     def wait(self) -> None:
         """Wait until it has happened."""
-        with self._changed:
-            while not self._happened:
-                self._changed.wait()
+        self._waiters.wait(lambda: self._happened)
 
 
 class _GreenLock:
@@ -156,33 +209,39 @@ class Future(concurrent.futures.Future[T]):
         self.cancel()
 
 
-def wait_hard(future: concurrent.futures.Future[Any]) -> None:
-    """Wait for a future that is settled at once without letting any greenlet run meanwhile."""
-    settled = ThreadWaker()
-    future.add_done_callback(lambda _: settled.set())
-    settled.wait(None)
-
-
 class Thread:
     """
-    A real daemon thread, started at once.
+    A real daemon thread.
 
     Args:
         work: what it does.
         name: its name, for those who list threads.
+        start: whether it is started at once.
     """
 
-    def __init__(self, work: Callable[[], None], name: str) -> None:
+    def __init__(self, work: Callable[[], None], name: str, start: bool = True) -> None:
         self._work = work
         self._ended = Event()
         self._ident: int | None = None
-        self._listed: threading.Thread | None = None
-        if patching():
-            # threading's own would be a greenlet, or wait for one in vain. This one is in no list.
-            _start_new_thread(self._run, ())
-        else:
-            self._listed = threading.Thread(target=self._run, name=name, daemon=True)
-            self._listed.start()
+        self._starting = RLock()
+        self._starter: int | None = None
+        # Where something is patched, threading's own would be a greenlet, or wait for one in vain: it is in no list.
+        self._listed = None if patching() else threading.Thread(target=self._run, name=name, daemon=True)
+        if start:
+            self.start()
+
+    def start(self) -> None:
+        """
+        Start it; safe to call again, also after it was interrupted.
+
+        `threading.Thread.start` must not be interrupted: the thread would end before it has begun. So a thread does
+        that which no signal interrupts, and that this one was started is noted in the same step.
+        """
+        run = self._run if self._listed is None else self._listed.start
+        with self._starting:
+            if self._starter is None:
+                for self._starter in map(_start_new_thread, (run,), ((),)):
+                    break
 
     @property
     def is_current(self) -> bool:
@@ -192,6 +251,7 @@ class Thread:
     def forget(self) -> None:
         """Note in a forked child that it does not exist here."""
         self._ident = self._listed = None
+        self._starting, self._starter = RLock(), 0
         self._ended = Event()
         self._ended.set()
 
