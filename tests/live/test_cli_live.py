@@ -221,7 +221,7 @@ def test_passwords_come_from_a_file_and_the_environment(lab_factory: LabFactory,
     assert (good.returncode, good.stderr) == (0, "")
     for variables in ({}, {"SWITCHMASTER_SENTINEL_PASSWORD": "wr0ng-s3cret"}):
         bad = run("master", MASTER, *words(lab), **variables)
-        assert (bad.returncode, bad.stdout) == (3, "")
+        assert (bad.returncode, bad.stdout) == (5, "")
         assert "password" in bad.stderr
         assert "s3cret" not in bad.stderr
 
