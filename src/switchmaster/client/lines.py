@@ -133,6 +133,17 @@ class Lines:
             return Address(self._forced_host, mapped.port)
         return mapped
 
+    def named(self) -> Address:
+        """
+        Return the node by which a command that begins now is named, as it is dialled.
+
+        That is the master, or for readers the replica that most connections are at. Where it is not known yet, it is
+        the master's name, without a port that means anything.
+        """
+        phase, load = self.follower.phases.current, Counter[Address]() if self.to_master else self._load()
+        address = max(load, key=lambda each: load[each]) if load else phase.address
+        return Address(self.master, 0) if address is None else self.dialled(address, address == phase.address)
+
     def order(self, usable: Sequence[Address]) -> list[Address]:
         """Return these replicas with the least used first; among equals another one each time."""
         load = self._load()

@@ -14,8 +14,29 @@ from .shared import share
 
 __all__ = ["FollowingPool"]
 
+_NAMING = ("host", "port")
+
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
+
+
+class _Named(dict[str, Any]):
+    """
+    Arguments of a pool's connections, which name the node that is used now.
+
+    Tracers (OpenTelemetry, Sentry) read ``host`` and ``port`` there when a command begins, and take localhost:6379
+    where there are none. A connection is given neither: it learns where to go each time it connects.
+    """
+
+    def __init__(self, arguments: dict[str, Any], lines: Lines) -> None:
+        super().__init__(arguments)
+        self._lines = lines
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an argument; for ``host`` and ``port`` those of the node where commands go."""
+        if name in _NAMING and name not in self:
+            return getattr(self._lines.named(), name)
+        return super().get(name, default)
 
 
 class FollowingPool(_Theirs):
@@ -39,6 +60,7 @@ class FollowingPool(_Theirs):
     shared_out = False
     """Whether it was given to more than one caller of `master_for`: then no one of them may end all connections."""
     lines: Lines
+    connection_kwargs: Any
 
     def __init__(self, service_name: str, sentinel_manager: Any, **arguments: Any) -> None:
         defaults = getattr(sentinel_manager, "options", Options())
@@ -61,6 +83,7 @@ class FollowingPool(_Theirs):
             getattr(sentinel_manager, "min_other_sentinels", 0),
             question_limit_of(sentinel_manager),
         )
+        self.connection_kwargs = _Named(self.connection_kwargs, self.lines)
 
     @property
     def master_address(self) -> tuple[str, int] | None:
