@@ -171,6 +171,31 @@ def test_a_socket_of_greenlets_remembers_who_took_its_descriptor(framework: str)
     assert said.split() == ["b'1'", "False", "b'2'", "False", "True", "True"]
 
 
+@pytest.mark.parametrize("framework", GREEN)
+def test_a_real_thread_logs_though_a_greenlet_holds_the_logs_lock(framework: str) -> None:
+    said = green(
+        framework,
+        """
+        import asyncio, logging, sys, time
+        from switchmaster.net.sync import LoopThread
+        logging.basicConfig(stream=sys.stdout, format="%(message)s")
+        thread = LoopThread("test")
+        handler = logging.getLogger().handlers[0]
+        def hold():
+            with handler.lock:
+                time.sleep(0.3)
+        spawn(hold)
+        time.sleep(0.05)
+        thread.soon(lambda: logging.getLogger("switchmaster").warning("from-the-loop"))
+        time.sleep(0.5)
+        print(thread.read(lambda: "goes-on"))
+        thread.stop(lambda: asyncio.sleep(0))
+        """,
+    )
+    # In between asyncio may say that the loop was slow: in gevent it waits for the lock, as any thread would.
+    assert (said.split()[0], said.split()[-1]) == ("from-the-loop", "goes-on")
+
+
 def test_one_connection_that_cannot_be_cut_keeps_no_other_from_it() -> None:
     class Member:
         target = Address("10.0.0.1", 6379)

@@ -9,17 +9,25 @@ from __future__ import annotations
 import _socket
 import _thread
 import contextlib
+import logging
 import os
 import selectors
 import sys
 import threading
 import weakref
 from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any, Final, Protocol
 
-__all__ = ["REAL", "DefaultSelector", "Waker", "me", "patching", "waker"]
+__all__ = ["REAL", "DefaultSelector", "Waker", "me", "patching", "speaking", "voice", "waker"]
+
+LOGGERS: Final = ("switchmaster", "switchmaster.client", "asyncio")
+"""What the Watcher's thread logs to."""
+LINES: Final = 1000
+"""What may wait for a hub that is blocked; the log loses what comes on top."""
 
 
 def patching() -> str:
@@ -150,12 +158,12 @@ class _Bell:
         self._near, self._far = _socket.socketpair()
         self._near.setblocking(False)
         self._far.setblocking(False)
-        self._rung: deque[Any] = deque()
+        self.rung: deque[Any] = deque()
         self._trampoline = eventlet.hubs.trampoline
         eventlet.spawn(self._answer)
 
     def ring(self, event: Any) -> None:
-        self._rung.append(event)
+        self.rung.append(event)
         with contextlib.suppress(OSError):  # so many are rung already that one more makes no difference; or forked
             self._far.send(b"!")
 
@@ -164,8 +172,9 @@ class _Bell:
             self._trampoline(self._near.fileno(), read=True)
             with contextlib.suppress(BlockingIOError):
                 self._near.recv(4096)
-            while self._rung:
-                self._rung.popleft().send()
+            while self.rung:
+                with contextlib.suppress(Exception):  # a handler's of the log, which has told it as logging does
+                    self.rung.popleft().send()
 
     def close(self) -> None:
         self._near.close()
@@ -188,10 +197,56 @@ def _forget_bells() -> None:
     for bell in list(_bells.values()):
         bell.close()
     _bells.clear()
+    _voices.clear()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_bells)
+
+
+@dataclass(slots=True)
+class _Line:
+    """A record of the log that is on its way to a greenlet."""
+
+    record: logging.LogRecord
+
+    def send(self) -> None:
+        logging.getLogger(self.record.name).handle(self.record)
+
+
+class _Handed(logging.Filter):
+    """Hands what a real thread logs to a greenlet: eventlet's locks, those of logging too, know one thread only."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        bell = _voices.get(get_ident())
+        if bell is not None and len(bell.rung) < LINES:
+            bell.ring(_Line(record))
+        return bell is None
+
+
+_voices: dict[int, _Bell] = {}
+"""By real thread: what it logs through."""
+_handed: Final = _Handed()
+
+
+def voice() -> Any:
+    """Return what a real thread that the caller starts has to log through; None where it may log by itself."""
+    if patching() != "eventlet":
+        return None
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(_handed)
+    return _voices.get(get_ident()) or _bell_of(sys.modules["eventlet"])
+
+
+@contextlib.contextmanager
+def speaking(through: Any) -> Iterator[None]:
+    """In a real thread, log through a `voice`."""
+    if through is not None:
+        _voices[get_ident()] = through
+    try:
+        yield
+    finally:
+        _voices.pop(get_ident(), None)
 
 
 def waker() -> Waker:

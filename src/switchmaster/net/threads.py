@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Self, TypeVar
 
-from .green import REAL, DefaultSelector, ThreadWaker, Waker, get_ident, me, patching, waker
+from .green import REAL, DefaultSelector, ThreadWaker, Waker, get_ident, me, patching, speaking, voice, waker
 
 __all__ = ["Condition", "Event", "Future", "Loop", "RLock", "Thread", "Waiters", "lock", "me", "shut_down"]
 
@@ -222,6 +222,7 @@ class Thread:
     def __init__(self, work: Callable[[], None], name: str, start: bool = True) -> None:
         self._work = work
         self._ended = Event()
+        self._voice = voice()
         self._ident: int | None = None
         self._starting = RLock()
         self._starter: int | None = None
@@ -264,7 +265,8 @@ class Thread:
     def _run(self) -> None:
         self._ident = get_ident()
         try:
-            self._work()
+            with speaking(self._voice):
+                self._work()
         finally:
             self._ended.set()
 
