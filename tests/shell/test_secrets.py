@@ -7,6 +7,7 @@ The stranger's socket keeps every byte that it gets, and answers as a server doe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 import switchmaster.redis
 import switchmaster.redis.asyncio
 from faulty import FaultyPeer, run, until
-from scripted import NO_MASTER, ScriptedSentinel, published, resp
+from scripted import ScriptedSentinel, published, resp
 from switchmaster import Grade, Watcher
 from switchmaster.core.facts import LinkState
 from switchmaster.core.model import Address
@@ -32,6 +33,8 @@ class Locked:
     def __init__(self, password: str, inner: ScriptedSentinel | list[Any]) -> None:
         self.password, self.inner = password, inner
         self.got = b""
+        self.delay = 0.0
+        """Seconds before it reads what it is asked."""
         self.writers: list[Writer] = []
 
     @property
@@ -43,6 +46,7 @@ class Locked:
         self.writers.append(writer)
         while data := await reader.read(65536):
             self.got += data
+            await asyncio.sleep(self.delay)
             commands.feed(data)
             while (words := commands.gets()) is not False:
                 text = [word.decode() for word in words]
@@ -189,8 +193,8 @@ def test_client_sends_no_password_to_a_master_that_the_first_sentinel_alone_name
             *_, liar = all_of_them.sentinels
             _, false = all_of_them.strangers
             all_of_them.say(liar, false, [all_of_them.replica], all_of_them.sentinels, epoch=9)
-            for one in all_of_them.sentinels[1:2]:
-                one.inner.refuse["SENTINEL"] = NO_MASTER  # type: ignore[union-attr]  # it has no say
+            for one in all_of_them.sentinels[:2]:
+                one.delay = 0.3  # so that for a while the liar alone has answered
             sentinel = switchmaster.redis.asyncio.Sentinel(
                 [all_of_them.address(one) for one in all_of_them.sentinels],
                 sentinel_kwargs={"password": OF_SENTINELS},
@@ -201,9 +205,8 @@ def test_client_sends_no_password_to_a_master_that_the_first_sentinel_alone_name
             )
             client = sentinel.master_for("mymaster")
             try:
-                await client.set("k", 1)
-            except switchmaster.redis.asyncio.MasterNotFoundError as error:
-                assert "not given the password" in str(error) or "in vain" in str(error)  # noqa: PT017
+                with contextlib.suppress(switchmaster.redis.asyncio.MasterNotFoundError):
+                    await client.set("k", 1)  # it finds the true master, or none in time that it may log in to
             finally:
                 await client.aclose()
                 await sentinel.aclose()
