@@ -53,6 +53,16 @@ listener.subscribe(channel=lambda message: None)
 thread = listener.run_in_thread(sleep_time=0.1, daemon=True)
 print(client.ping())
 """
+FINALIZER = """
+class Owner:
+    def __init__(self):
+        self.client = Sentinel(addresses).master_for("mymaster")
+        self.itself = self
+        self.client.set("begun", 1)
+    def __del__(self):
+        print(self.client.set("last", "word"))
+owner = Owner()
+"""
 AT_EXIT = """
 import atexit
 sentinel = Sentinel(addresses)
@@ -88,6 +98,7 @@ asyncio.run(main())
 EXITS = {
     "main thread": MAIN,
     "daemon threads": DAEMONS,
+    "finalizer": FINALIZER,
     "listener": LISTENER,
     "begun in atexit": AT_EXIT,
     "used in atexit": AT_EXIT_FIRST,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import switchmaster.redis
+from client_lab import attempt
+from echoing import EchoingNode
 from faulty import closed_port
 from switchmaster.core.facts import LinkState
 from switchmaster.core.gate import Phase, Replicas, Standing
@@ -194,3 +197,27 @@ def test_caller_s_retry_is_used_to_connect_where_we_do_not_wait_ourselves(wait: 
     client.close()
     sentinel.close()
     watcher.close()
+
+
+def test_finalizer_that_uses_a_client_works_though_its_pool_is_garbage_too() -> None:
+    answers: list[object] = []
+
+    class Owner:
+        def __init__(self, client: Any) -> None:
+            self.client, self.itself = client, self
+
+        def __del__(self) -> None:
+            answers.append(attempt(lambda: self.client.get("last")))
+
+    with EchoingNode() as node:
+        sentinel = switchmaster.redis.Sentinel([("127.0.0.1", closed_port())], socket_timeout=5.0)
+        client = sentinel._make(True, "mymaster", sentinel.client_class, sentinel.pool_class, {})
+        lines = client.connection_pool.lines
+        lines.look_again = lines.lease.open = lambda: None
+        lines.follower.believe(*at(node.address))
+        client.connection_pool.itself = client.connection_pool
+        Owner(client)
+        del client
+        gc.collect()
+        sentinel.close()
+    assert answers == [b"last"]

@@ -84,6 +84,10 @@ class FollowingPool(_Theirs):
             question_limit_of(sentinel_manager),
         )
         self.connection_kwargs = _Named(self.connection_kwargs, self.lines)
+        proxy = getattr(self, "proxy", None)  # of threads
+        if proxy is not None:
+            # Connections hold it. In a finalizer the pool may be gone already, and they still have to work.
+            proxy.lines = self.lines
 
     @property
     def master_address(self) -> tuple[str, int] | None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Generic, Self, TypeVar, overload
 
 from ..errors import UsageError
+from ..net.arguments import check_several, read_pair
 from ..net.sync import Watcher
 from .account import Account
 from .library import Library
@@ -65,9 +66,8 @@ class FollowingSentinel(Generic[Client], _Theirs):
     ) -> None:
         self.options = take_options(connection_kwargs)
         self.account = Account(self.options.hook)
-        super().__init__(sentinels, min_other_sentinels, sentinel_kwargs, **connection_kwargs)
-        if not self.sentinels:
-            raise UsageError('a Sentinel needs at least one address, such as [("10.0.0.1", 26379)]')
+        addresses = [tuple(read_pair(each)) for each in check_several(sentinels)]
+        super().__init__(addresses, min_other_sentinels, sentinel_kwargs, **connection_kwargs)
         # valkey-py has no such argument; what it means is ours to do anyway.
         self._force_master_ip = force_master_ip
         self._shared = share(settings_of(self, None, self.options.address_map, self.library.check_hostname))

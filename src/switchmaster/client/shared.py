@@ -26,7 +26,7 @@ from ..core.resp import Refusal
 from ..core.topology import MasterState
 from ..errors import AccessRefused, NoSentinelReachable, SwitchmasterError, UnknownMaster, WatcherClosed
 from ..net.locate import Location
-from ..net.sync import Watcher
+from ..net.sync import Watcher, exiting
 from ..net.threads import RLock
 from .follower import Follower
 from .settings import Settings
@@ -270,7 +270,7 @@ class Shared:
 
     def _look(self) -> None:
         watcher = self._watcher
-        if watcher is None:  # the first turns come before `start` has returned
+        if watcher is None or exiting():  # the first turns come before `start` has returned
             return
         if watcher.idle:
             self._reasons = {one.name: one.reason for one in watcher.topology.sentinels.values() if one.reason}
@@ -398,7 +398,8 @@ class Lease:
         self.shared = shared
         # In the set of open leases or not: opening and closing twice, at once or by half are all the same.
         self._token = object()
-        weakref.finalize(owner, shared._release, self._token)
+        # Not at the interpreter's exit: an object's last words may still go where the master is known to be.
+        weakref.finalize(owner, shared._release, self._token).atexit = False
 
     def open(self) -> None:
         """Begin, or begin again; nothing happens where it is open."""

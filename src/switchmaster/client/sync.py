@@ -46,7 +46,7 @@ class Connection(FollowingConnection, _Theirs):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._follow(self.connection_pool.connection_pool_ref().lines)
+        self._follow(self.connection_pool.lines)
         self._turn = lock()
 
     def _me(self) -> object:

@@ -28,12 +28,13 @@ from ..core.topology import MasterState, Topology
 from ..errors import WaitTimeout, WatcherClosed
 from . import watcher as asynchronous
 from .answer import Answer
+from .arguments import check_several
 from .feeds import Feed
 from .locate import Location
 from .threads import Future, Loop, RLock, Thread, lock
 from .watcher import AddressLike, Heard, WatcherOptions
 
-__all__ = ["Stream", "Watcher"]
+__all__ = ["Stream", "Watcher", "exiting"]
 
 T = TypeVar("T")
 
@@ -64,7 +65,14 @@ class LoopThread:
         self._thread = Thread(self._run, name, start=False)
 
     def start(self) -> None:
-        """Start the thread; safe to call again, also after it was interrupted."""
+        """
+        Start the thread; safe to call again, also after it was interrupted.
+
+        Raises:
+            WatcherClosed: the interpreter ends.
+        """
+        if exiting() and self._thread.is_new:
+            raise WatcherClosed
         self._thread.start()
 
     @property
@@ -154,7 +162,8 @@ class LoopThread:
         """
         with self._lock:
             if self._open:
-                self.start()  # a loop that never ran could not end
+                if not exiting():
+                    self.start()  # a loop that never ran could not end
                 self._loop.call_soon_threadsafe(self._begin_end, last)
                 self._open = False
         if wait:
@@ -162,7 +171,7 @@ class LoopThread:
 
     def join(self) -> None:
         """Wait until the thread has ended; from the loop's own thread do nothing."""
-        if not self.is_current:
+        if not (self.is_current or self._thread.is_new):
             self._thread.join()
 
     def forget(self) -> None:
@@ -317,6 +326,7 @@ class Watcher:
     """
 
     def __init__(self, sentinels: Sequence[AddressLike], **options: Unpack[WatcherOptions]) -> None:
+        sentinels = check_several(sentinels)
         self._watcher = asynchronous.Watcher(sentinels, **options)
         self._make = partial(asynchronous.Watcher, tuple(sentinels), **options)
         self._thread: LoopThread | None = None
@@ -608,9 +618,19 @@ _left_behind: list[object] = []
 """Of a parent process: kept, because the end of a loop would touch the selector that both processes share."""
 
 
+_exiting: list[None] = []
+"""Not empty once the interpreter ends: from then on no thread would come to run."""
+
+
+def exiting() -> bool:
+    """Whether the interpreter ends, so that nothing can be heard any more."""
+    return bool(_exiting)
+
+
 @atexit.register
 def _close_all() -> None:
     """Close what is still open when the interpreter ends, so that no Sentinel sees a torn connection."""
+    _exiting.append(None)
     for watcher in list(_started):
         watcher.close()
 

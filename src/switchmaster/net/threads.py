@@ -231,6 +231,11 @@ class Thread:
         if start:
             self.start()
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it was never started."""
+        return self._starter is None
+
     def start(self) -> None:
         """
         Start it; safe to call again, also after it was interrupted.
