@@ -4,6 +4,7 @@ What the API serves, without a daemon: deployments that a test tells what Sentin
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -35,6 +36,11 @@ SENTINELS = S1, S2, S3 = tuple(SentinelName(f"10.0.0.{number}:26379") for number
 A, B, C = (Address(f"10.0.1.{number}", 6379) for number in (1, 2, 3))
 NOW = 1_790_000_000.0
 """When a failover begins; a test that needs another adds to it."""
+
+
+def node_id(node: Address) -> str:
+    """Return the run id of a node: ours differ by host alone."""
+    return hashlib.sha1(str(node).encode()).hexdigest()
 
 
 class Told:
@@ -126,7 +132,9 @@ class Told:
             name, LinkChange(LinkState.LIVE, run_id=RunId(f"{SENTINELS.index(name):040x}"), version="redis 7.0.15")
         )
         replicas = [node for node in (A, B, C) if node != address]
-        self.tell(name, *(snapshot(address, epoch, name=master, replicas=replicas) for master in self.names))
+        self.tell(
+            name, *(snapshot(address, epoch, name=master, replicas=replicas, run_ids=node_id) for master in self.names)
+        )
         self.tell(name, SnapshotEnd(self.names))
 
     def say(self, name: SentinelName, *lines: str) -> None:

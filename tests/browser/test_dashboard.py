@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from answers import snapshot
 from conditions import eventually
 from dashboard import DESKTOP, PHONE, TOKEN, Serving, Watched, lacking, watched
-from served import S1, S2, S3, A, B, C, Kept, Told, served
+from served import S1, S2, S3, A, B, C, Kept, Told, node_id, served
 from switchmaster.core.facts import LinkChange, LinkState
 from switchmaster.core.model import Address
 from switchmaster.journal import FailoverFilter
+from switchmaster.server.api import Http
 
 pytestmark = pytest.mark.browser
 
@@ -101,7 +104,7 @@ def test_hundreds_of_masters_are_found_by_search_and_by_state(browser: Any, kept
 
 def test_what_needs_a_look_though_the_master_is_well_is_told(browser: Any, kept: Kept) -> None:
     told = Told("kvdb", ["torn", "quiet"])
-    told.tell(S2, snapshot(B, 0, name="torn", replicas=[A, C]))
+    told.tell(S2, snapshot(B, 0, name="torn", replicas=[A, C], run_ids=node_id))
     told.tell(S3, LinkChange(LinkState.DOWN, reason="connection refused"))
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.go()
@@ -137,7 +140,7 @@ def test_what_is_empty_is_said_in_words(browser: Any, kept: Kept) -> None:
     with serving(Told("kvdb", [], up=False), kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.go()
         page.wait("No master is monitored here, or no Sentinel has told of one yet.")
-        page.wait("No Sentinel is heard: what is shown is the last belief.")
+        page.wait("None of 3 Sentinels is heard. Nothing is known of its masters.")
         page.go("#/failovers")
         page.wait("The journal has no such failover.")
         page.go("#/none")
@@ -146,7 +149,29 @@ def test_what_is_empty_is_said_in_words(browser: Any, kept: Kept) -> None:
         page.wait("No Sentinel that is heard monitors a master of that name.")
         page.ignored.append("404")
         page.go("#/failovers/20261125T030000Z-1a2b3c4d")
-        page.wait("the journal has no failover")
+        page.wait("The journal has no failover 20261125T030000Z-1a2b3c4d")
+        assert page.text("h1") == page.page.title().partition(" – ")[0] == "No such failover"
+        assert page.page.locator("main form:visible, main button:visible, main h2:visible").count() == 0
+
+
+def test_deployment_of_which_no_sentinel_is_heard_looks_worse_than_anything_else(browser: Any, kept: Kept) -> None:
+    gone, torn = Told("gone", ["orders", "carts"]), Told("torn", ["users"])
+    torn.say(S1, f"+sdown master users {A.host} {A.port}")
+    for sentinel in (S1, S2, S3):
+        gone.tell(sentinel, LinkChange(LinkState.DOWN, reason="connection refused"))
+    with serving(gone, torn, kept=kept) as daemon, watched(browser, daemon.url) as page:
+        page.go()
+        page.wait("None of 3 Sentinels is heard. What is shown of 2 masters is the last belief", ".urgent")
+        assert "Not watched" in page.texts(".urgent li")[0]
+        assert page.page.title() == "Not watched · Masters – switchmaster"
+        worse, bad = (
+            page.page.evaluate(f"getComputedStyle(document.querySelector('{of} .state')).color")
+            for of in (".urgent li:first-child", ".deaf tbody")
+        )
+        assert worse == bad
+        page.go("#/masters/gone/orders")
+        page.wait("No Sentinel is heard: this is the last belief", ".situation .first")
+        page.page.wait_for_selector(".situation .first .level-down")
 
 
 # -- hostile text ------------------------------------------------------------------------------------
@@ -309,6 +334,55 @@ def test_history_gets_new_failovers_without_a_reload(browser: Any, kept: Kept) -
         assert "outcome=aborted" in page.page.url
 
 
+def test_history_is_filtered_by_date_master_and_text(browser: Any, kept: Kept) -> None:
+    told = Told("kvdb", [FAILED, "carts"])
+    told.fail_over(FAILED)
+    told.now += 86_400
+    told.fail_over("carts")
+    kept.write(told.entries)
+    [late, early] = failovers(kept)
+    kept.reader.comment(early["id"], "Ann", "the switch in rack 7 was replaced")
+    with serving(told, kept=kept) as daemon, watched(browser, daemon.url, timezone_id="Asia/Tokyo") as page:
+
+        def shows(query: str, *masters: str) -> None:
+            page.go(f"#/failovers?{query}")
+            eventually(
+                lambda: [row.split()[0] for row in page.texts("tbody td[data-label=Master]")] == list(masters),
+                what=f"{masters} at {query}",
+            )
+
+        shows("", "carts", FAILED)
+        shows("master=carts", "carts")
+        shows("q=RACK%207", FAILED)
+        shows(f"q={early['id'][:12]}", FAILED)
+        shows("q=10.0.1.2:6379", "carts", FAILED)
+        moment = datetime.fromisoformat(late["time"]).astimezone(ZoneInfo("Asia/Tokyo"))
+        noon = moment.replace(tzinfo=None, microsecond=0).isoformat(timespec="minutes")
+        shows(f"since={noon}", "carts")
+        shows(f"until={noon}", FAILED)
+        assert page.page.get_by_label("Until (Asia/Tokyo)").input_value() == noon
+        page.page.get_by_label("Text").fill("nothing like it")
+        page.page.keyboard.press("Enter")
+        page.wait("The journal has no such failover.")
+        assert "until=" in page.page.url
+
+
+def test_post_mortem_is_saved_as_a_file(browser: Any, kept: Kept, tmp_path: Path) -> None:
+    told, id = failed_over(kept)
+    with serving(told, kept=kept, token=TOKEN, read_token=READ) as daemon, watched(browser, daemon.url) as page:
+        page.ignored.append("401")
+        page.page.goto(f"{daemon.url}#/failovers/{id}")
+        page.page.get_by_role("dialog").get_by_label("Token").fill(READ)
+        page.page.keyboard.press("Enter")
+        page.wait("took over from")
+        assert page.page.title() == f"{FAILED} · Completed – switchmaster"
+        with page.page.expect_download() as saving:
+            page.page.get_by_role("button", name="Post-mortem").click()
+        assert saving.value.suggested_filename == f"failover-{id}.md"
+        saving.value.save_as(tmp_path / "saved.md")
+        assert (tmp_path / "saved.md").read_text("utf-8").startswith(f"# Failover of kvdb/{FAILED}, ")
+
+
 def test_journal_that_is_away_is_said_and_what_is_believed_goes_on(browser: Any, kept: Kept, tmp_path: Path) -> None:
     told, _ = failed_over(kept)
     (tmp_path / "journal.db").rename(tmp_path / "away.db")
@@ -360,6 +434,34 @@ def test_token_is_asked_for_and_stays_in_the_tab(browser: Any, kept: Kept) -> No
         ("Ann", "a known thing", True),
         ("Ann", "and one word more", False),
     ]
+
+
+def test_question_for_a_token_ends_with_what_it_was_asked_for(browser: Any, kept: Kept) -> None:
+    told, id = failed_over(kept)
+    with serving(told, kept=kept, token=TOKEN) as daemon, watched(browser, daemon.url) as page:
+        page.ignored += ["401", "ERR_"]
+        page.page.clock.install()
+        page.go(f"#/failovers/{id}")
+        page.page.get_by_label("Your name").fill("Ann")
+        page.page.get_by_role("button", name="Acknowledge").click()
+        page.page.wait_for_selector("dialog[open]")
+        page.page.evaluate("location.hash = '#/'")
+        page.wait("Masters", "h1")
+        assert page.page.locator("dialog[open]").count() == 0
+
+    # A daemon that wants a token to look, and then is started again without.
+    with serving(told, kept=kept, read_token=READ) as daemon, watched(browser, daemon.url) as page:
+        page.ignored += ["401", "ERR_"]
+        page.page.clock.install()
+        page.page.goto(daemon.url)
+        page.page.wait_for_selector("dialog[open]")
+        daemon.stop()
+        daemon._settings = Http(daemon._settings.listen)
+        daemon.start()
+        page.page.clock.fast_forward(11_000)
+        page.wait("Live", "#freshness")
+        assert page.page.locator("dialog[open]").count() == 0
+        assert not page.page.locator("#token-button").is_visible()
 
 
 def test_nobody_is_offered_what_nobody_may_do(browser: Any, kept: Kept) -> None:
@@ -444,7 +546,8 @@ def test_everything_is_reached_and_used_by_keyboard(browser: Any, everything: tu
                 "a:visible, button:visible, input:visible, select:visible, textarea:visible, summary:visible"
             ).count()
             reached = set()
-            for _ in range(wanted + 2):
+            # Each field of a date and time is a stop of its own: seven more for each of two.
+            for _ in range(wanted + 2 + 14):
                 page.page.keyboard.press("Tab")
                 focused = page.page.evaluate(
                     """() => { const one = document.activeElement; const style = getComputedStyle(one);
@@ -494,6 +597,6 @@ def test_times_are_the_viewers_with_utc_at_hand(browser: Any, everything: tuple[
         time = page.page.locator("tbody time").first
         time.wait_for()
         stamp = time.get_attribute("datetime")
-        assert time.inner_text() == "21 Sept 2026, 19:43:20"
+        assert time.inner_text() == "21 Sept 2026, 19:43:20 UTC+5:30"
         assert time.get_attribute("title") == "2026-09-21 14:13:20.000000 UTC"
         assert stamp == "2026-09-21T14:13:20.000000Z"

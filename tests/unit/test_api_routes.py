@@ -14,6 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 from served import S2, A, B, C, Kept, Told, asking, served
+from switchmaster.account.postmortem import document
 from switchmaster.core.model import Address
 from switchmaster.server.api import shapes
 
@@ -373,3 +374,68 @@ def test_what_is_not_there_is_answered_with_a_sentence(kept: Kept) -> None:
         assert "query.limit" in wrong.json()["detail"]
 
     ask(go, Told(), kept=kept)
+
+
+def test_query_parameter_that_is_none_of_ours_is_refused_with_those_that_are() -> None:
+    async def go(client: httpx.AsyncClient) -> None:
+        for path, wrong, near in (
+            ("/api/v1/masters?deploymnt=kvdb", "deploymnt", "deployment"),
+            ("/api/v1/failovers?from=2026-11-23T03:00:00Z", "from", None),
+            ("/api/v1/status?verbose=1", "verbose", None),
+            ("/api/v1/stream?types=switch", "types", "type"),
+            ("/masters/mymaster1/is-master?addr=10.0.1.1:6379&master=x", "master", None),
+        ):
+            answer = await client.get(path)
+            detail = answer.json()["detail"]
+            assert (answer.status_code, f"there is no query parameter {wrong!r} here" in detail) == (422, True), path
+            assert (f"did you mean {near!r}?" in detail) is (near is not None), detail
+        assert "known: none" in (await client.get("/api/v1/status?verbose=1")).json()["detail"]
+        assert (await client.get("/metrics?x=1")).status_code == (await client.get("/livez?x=1")).status_code == 200
+
+    ask(go, Told())
+
+
+def test_failovers_are_found_by_what_they_mention(kept: Kept) -> None:
+    told = Told("kvdb", ["orders", "100%_sure"])
+    for name in told.names:
+        told.fail_over(name)
+        told.now += 60
+    kept.write(told.entries)
+
+    async def go(client: httpx.AsyncClient) -> None:
+        async def found(**query: str) -> list[str]:
+            return [one["master"] for one in (await client.get("/api/v1/failovers", params=query)).json()["items"]]
+
+        both = ["100%_sure", "orders"]
+        [_, first] = (await client.get("/api/v1/failovers")).json()["items"]
+        kept.reader.comment(first["id"], "Ann", "the Switch in rack 7")
+        assert await found(q="ORDER") == await found(q="rack 7") == await found(q="ann") == ["orders"]
+        assert await found(q="0%_s") == ["100%_sure"]
+        assert await found(q="%") == ["100%_sure"]  # a sign, not a pattern
+        assert await found(q="10.0.1.2:6379") == await found(q="10.0.0.1:26379") == await found(q="KVDB") == both
+        assert await found(q=first["id"][:-1]) == ["orders"]
+        assert await found(q="10.0.9.9:6379") == await found(q="nothing like it") == []
+        assert (await client.get("/api/v1/failovers", params={"q": "x" * 201})).status_code == 422
+
+    ask(go, told, kept=kept)
+
+
+def test_post_mortem_is_served_as_the_cli_writes_it(kept: Kept) -> None:
+    told = failed_over()
+    kept.write(told.entries)
+
+    async def go(client: httpx.AsyncClient) -> None:
+        [one] = (await client.get("/api/v1/failovers")).json()["items"]
+        answer = await client.get(f"/api/v1/failovers/{one['id']}/postmortem")
+        assert answer.headers["Content-Type"] == "text/markdown; charset=utf-8"
+        assert answer.headers["Content-Disposition"] == f'attachment; filename="failover-{one["id"]}.md"'
+        switches = [line for _, line in kept.reader.entries(types=("switch",), failover=one["id"])]
+        assert switches
+        line = kept.reader.failover(one["id"])
+        assert line is not None
+        assert answer.text == document(line, switches)
+        again = await client.get(answer.url.path, headers={"If-None-Match": answer.headers["ETag"]})
+        assert again.status_code == 304
+        assert (await client.get("/api/v1/failovers/none/postmortem")).status_code == 404
+
+    ask(go, told, kept=kept)

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from keeping import Kept, entries_of
 from recordings import said_in
+from switchmaster.account.postmortem import escape
 from switchmaster.cli.group import cli
-from switchmaster.cli.postmortem import escape
 from switchmaster.core.transcript import Said
 from switchmaster.journal.store import Store
 from switchmaster.lines import Line
@@ -158,3 +158,42 @@ def test_escaped_text_has_no_markup(text: str) -> None:
     escaped = escape(text)
     assert not re.search(r"(?<!\\)[`<>&\[\]()!|@$#]|[\n\r]|(?<!\\)://|www\.", escaped)
     assert re.sub(r"\\(.)", r"\1", escaped).split() == text.split()
+
+
+def test_failover_is_meant_by_the_beginning_of_its_id_or_as_the_last(url: str) -> None:
+    lines = history(url)
+    newest = lines[0]["id"]
+    for given in (newest, newest[:-1], "last"):
+        assert json.loads(run("show", given, "--journal", url, "--format", "json")[1])["id"] == newest
+    assert run("ack", "last", "--by", "ann", "--journal", url)[0] == 0
+    assert run("comment", newest[:-2], "seen", "--by", "ann", "--journal", url)[0] == 0
+    assert [one["text"] for one in json.loads(run("show", "last", "--journal", url)[1])["comments"]] == ["", "seen"]
+    code, out, err = run("show", newest[:2], "--journal", url)
+    assert (code, out) == (2, "")
+    assert "several failovers have an id that begins with '20': " in err
+    assert all(line["id"] in err for line in lines)
+    for wrong in ("%", "_", newest.lower(), newest + "0"):
+        code, _, err = run("show", wrong, "--journal", url)
+        assert (code, "the journal has no failover" in err) == (2, True), wrong
+
+
+def test_history_finds_a_text(url: str) -> None:
+    old = history(url)[3]["old"]
+    assert [line["epoch"] for line in history(url, "--text", f"{old['host']}:{old['port']}")]
+    assert not history(url, "--text", "nothing like it")
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["histroy"], "'history'"),
+        (["lab", "crahs"], "'crash'"),
+        (["config", "chek"], "'check'"),
+        (["history", "--sinse", "7d"], "--since"),
+        (["watch", "--until-swich"], "--until-switch"),
+    ],
+)
+def test_word_that_is_misspelt_is_answered_with_the_one_that_is_meant(words: list[str], near: str) -> None:
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert re.search(rf"Did you mean\b.*{near}", err)

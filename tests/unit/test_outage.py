@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from switchmaster.account.postmortem import postmortem
+from switchmaster.account.record import lasted
 from switchmaster.cli.account import Narrator
 from switchmaster.cli.chart import chart
-from switchmaster.cli.postmortem import postmortem
-from switchmaster.cli.record import lasted
 from switchmaster.core.facts import Probe
 from switchmaster.core.failover import Failover, Stage
 from switchmaster.journal.accounts import Account, merged

@@ -7,4 +7,7 @@ read from, and the only words for it.
 
 Read in this order: `logs`, the formats of log files and how several become one story. Pure: bytes and values in,
 values out; the shells of `switchmaster.cli` open files and know the time.
+
+Then `zone` (how times are shown), `record` (words for a failover's line) and `postmortem`, which the CLI and the API
+share.
 """

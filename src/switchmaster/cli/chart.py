@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ..account.record import address, facts, offset, seconds, span, voted
 from ..core.words import SUSPICION_ENDED, stage_words
 from ..lines import Line
 from .output import Words
-from .record import address, facts, offset, seconds, span, voted
 from .zone import moment
 
 __all__ = ["chart"]

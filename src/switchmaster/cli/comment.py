@@ -6,7 +6,7 @@ import getpass
 
 import click
 
-from .journal_options import journal_options, no_such, opened
+from .journal_options import journal_options, no_such, opened, the_id
 
 __all__ = ["comment"]
 
@@ -17,7 +17,7 @@ __all__ = ["comment"]
 @click.option("--by", metavar="NAME", help="Who. [default: this user]")
 @journal_options
 def comment(id: str, text: str, by: str | None, config: str | None, journal: str | None) -> None:
-    """Write TEXT beside the failover ID."""
+    """Write TEXT beside the failover ID (its beginning will do; `last` is the newest)."""
     with opened(config, journal) as reader:
-        if not reader.comment(id, by or getpass.getuser(), text):
+        if not reader.comment(the_id(reader, id), by or getpass.getuser(), text):
             raise no_such(id)

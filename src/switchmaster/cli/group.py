@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from difflib import get_close_matches
 from typing import Any, Final, TextIO
 
 import click
@@ -51,6 +52,15 @@ class Verbs(click.Group):
         verb = getattr(importlib.import_module(f"switchmaster.cli.{module}"), name)
         assert isinstance(verb, click.Command)
         return verb
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        # click names what is near of commands that are loaded; ours are loaded when they are called.
+        near = get_close_matches(args[0], VERBS, 1) if args[0] not in VERBS else []
+        if near and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         for stream in (sys.stdout, sys.stderr):

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
+from ..account.record import address, lasted, standing
 from ..lines import Line
 from .journal_options import journal_options, opened
 from .output import Output, Words, complain, format_option
-from .record import address, lasted, standing
 from .zone import moment, read_moment, utc_option
 
 __all__ = ["history"]
@@ -29,6 +29,7 @@ __all__ = ["history"]
     "--since", metavar="TIME", callback=read_moment, help="Only since then: 7d ago, 03:12, 2026-11-25T03:00Z."
 )
 @click.option("--until", metavar="TIME", callback=read_moment, help="Only before then.")
+@click.option("--text", metavar="TEXT", help="Only those that mention it: names, addresses, reason, comments.")
 @click.option("--missed/--heard", default=None, help="Only those that happened unheard, or only the others.")
 @click.option("--acknowledged/--unacknowledged", default=None, help="Only those that somebody has seen to, or not.")
 @click.option("--all", "suspicions", is_flag=True, help="Also suspicions after which nobody tried a failover.")

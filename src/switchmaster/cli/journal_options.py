@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -19,7 +19,11 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from ..journal.reader import Reader
 
-__all__ = ["journal_options", "no_such", "opened"]
+__all__ = ["journal_options", "no_such", "opened", "the_id"]
+
+LAST: Final = "last"
+SEVERAL: Final = 6
+"""Ids that are looked up for one beginning; one less are shown."""
 
 
 def journal_options(function: Any) -> Any:
@@ -49,6 +53,35 @@ def opened(config: str | None, journal: str | None) -> Iterator[Reader]:
         yield reader
     finally:
         reader.close()
+
+
+def the_id(reader: Reader, given: str) -> str:
+    """
+    Return the id of the failover that is meant.
+
+    Args:
+        reader: the journal.
+        given: an id, the beginning of one, or ``last`` for the newest failover.
+
+    Raises:
+        UsageError: none is meant, or several.
+    """
+    from ..journal.reader import FailoverFilter
+
+    if given == LAST:
+        newest = reader.failovers(FailoverFilter(), limit=1).items
+        if not newest:
+            raise UsageError("the journal has no failover yet")
+        return str(newest[0]["id"])
+    found = reader.ids(given, SEVERAL)
+    if given in found:
+        return given
+    if len(found) > 1:
+        shown = ", ".join(found[: SEVERAL - 1]) + (" and more" if len(found) == SEVERAL else "")
+        raise UsageError(f"several failovers have an id that begins with {given!r}: {shown}; write more of it")
+    if not found:
+        raise no_such(given)
+    return found[0]
 
 
 def no_such(id: str) -> UsageError:

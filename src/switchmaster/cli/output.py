@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
@@ -84,7 +85,16 @@ class Output:
 
     def words(self, words: Words) -> None:
         """Write one line for people."""
-        spans = [(neutralise(text), style) for text, style in words]
+        spans = tuple((neutralise(text), style) for text, style in words)
+        if not sys.stdout.isatty():
+            self._spans(spans)
+            return
+        from .wrap import wrap
+
+        for line in wrap(spans, shutil.get_terminal_size().columns):
+            self._spans(line)
+
+    def _spans(self, spans: Words) -> None:
         if self._console is None:
             self._write("".join(text for text, _ in spans).rstrip())
             return

@@ -14,6 +14,7 @@ from typing import Final
 import click
 
 from ..account.annotations import remark_line, remark_words
+from ..account.postmortem import postmortem
 from ..account.timeline import to_html, to_svg
 from ..core.failover import Failover
 from ..errors import UsageError
@@ -21,7 +22,6 @@ from ..lines import Line, failover_line, notice_line, switch_line
 from .account import Narrator
 from .incidents import Told, counted, tell_again
 from .output import Output
-from .postmortem import postmortem
 from .sources import read_sources, source_options
 from .terminal import neutralise
 from .zone import utc_option

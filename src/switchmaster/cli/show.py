@@ -10,11 +10,10 @@ import json
 
 import click
 
+from ..account.postmortem import document
 from .chart import chart
-from .journal_options import journal_options, no_such, opened
+from .journal_options import journal_options, no_such, opened, the_id
 from .output import Output
-from .postmortem import postmortem
-from .terminal import neutralise
 from .zone import utc_option
 
 __all__ = ["show"]
@@ -31,14 +30,19 @@ __all__ = ["show"]
     help="For people, for programs, or a post-mortem in Markdown. [default: pretty on a terminal, json otherwise]",
 )
 def show(id: str, config: str | None, journal: str | None, form: str | None) -> None:
-    """Tell one failover with its stages and times."""
+    """
+    Show one failover with its stages and times.
+
+    ID may be the beginning of an id that no other has, or `last` for the newest failover.
+    """
     with opened(config, journal) as reader:
-        line = reader.failover(id)
+        found = the_id(reader, id)
+        line = reader.failover(found)
         if line is None:
             raise no_such(id)
-        switches = [one for _, one in reader.entries(types=("switch",), failover=id)]
+        switches = [one for _, one in reader.entries(types=("switch",), failover=found)]
     if form == "md":
-        click.echo("".join(f"{neutralise(row)}\n" for row in postmortem(line, switches)), nl=False)
+        click.echo(document(line, switches), nl=False)
         return
     output = Output(form)
     if output.form == "pretty":

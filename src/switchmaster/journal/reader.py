@@ -11,6 +11,7 @@ import base64
 import binascii
 import json
 import math
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ LIMIT: Final = 1_000
 """Items of one page at most."""
 TEXT: Final = 10_000
 """Characters of one comment at most."""
+_NO_KEY: Final = re.compile(r"[^A-Za-z_]")
+"""What no key of a line has."""
 NO_CURSOR: Final = "that is no cursor of a list: take `next` of the page before"
 
 
@@ -51,6 +54,8 @@ class FailoverFilter:
     """Also those where a master was suspected and nobody tried a failover."""
     missed: bool | None = None
     acknowledged: bool | None = None
+    text: str | None = None
+    """What its names, id, comments or (where it is no bare word) addresses and reason mention, in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,23 @@ class Reader:
                 for one in said
             ]
         }
+
+    def ids(self, beginning: str, limit: int) -> list[str]:
+        """
+        Return the ids of failovers that begin so, in order.
+
+        Args:
+            beginning: of the ids; matched exactly.
+            limit: ids at most.
+
+        Raises:
+            JournalUnavailable: the database can't be asked.
+        """
+        self._check_there()
+        begins = failovers.c.id.startswith(stored(beginning), autoescape=True)
+        asked = select(failovers.c.id).where(begins).order_by(failovers.c.id).limit(limit)
+        with connect(self._engine, self._url) as connection:
+            return [id for id in connection.scalars(asked) if id.startswith(beginning)]
 
     def acknowledge(self, id: str, by: str, comment: str = "") -> bool:
         """
@@ -350,7 +372,29 @@ def _conditions(wanted: FailoverFilter) -> list[ColumnElement[bool]]:
         where.append(columns.missed.is_(wanted.missed))
     if wanted.acknowledged is not None:
         where.append(columns.acknowledged.is_not(None) if wanted.acknowledged else columns.acknowledged.is_(None))
+    if wanted.text:
+        where.append(_mentions(wanted.text))
     return where
+
+
+def _mentions(text: str) -> ColumnElement[bool]:
+    """
+    Return the condition that a failover mentions a text.
+
+    Lines are JSON, and spell it as JSON does. A bare word is not looked for in them: it may be a key of every line.
+    """
+    columns = failovers.c
+    found = [column.icontains(stored(text), autoescape=True) for column in (columns.deployment, columns.master)]
+    found.append(columns.id.istartswith(stored(text), autoescape=True))
+    host, colon, port = text.rpartition(":")
+    spelt = [json.dumps(text)[1:-1]] if _NO_KEY.search(text) else []
+    if colon and port.isdigit():
+        spelt.append(f'"host":{json.dumps(host.strip("[]"))},"port":{port}')
+    found += [columns.line.icontains(one, autoescape=True) for one in spelt]
+    said = comments.c.failover == columns.id
+    words = [column.icontains(stored(text), autoescape=True) for column in (comments.c.by, comments.c.text)]
+    found.append(select(comments.c.id).where(said, or_(*words)).exists())
+    return or_(*found)
 
 
 def _line_of(row: Any) -> Line:

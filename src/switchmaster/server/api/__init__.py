@@ -14,6 +14,7 @@ Live routes answer from memory, and go on where the journal is away; journal rou
     GET  /api/v1/sentinels                    [sentinel]     ?deployment=
     GET  /api/v1/failovers                    [failover]     newest first, with filters        (from the journal)
     GET  /api/v1/failovers/{id}               one, with its comments                           (from the journal)
+    GET  /api/v1/failovers/{id}/postmortem    the same as Markdown, to be completed            (from the journal)
     POST /api/v1/failovers/{id}/acknowledge   {"by": ..., "comment": ...} -> the failover      (into the journal)
     POST /api/v1/failovers/{id}/comments      {"by": ..., "text": ...} -> the failover         (into the journal)
     GET  /api/v1/switches                     [switch]       newest first                      (from the journal)

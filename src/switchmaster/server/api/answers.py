@@ -66,7 +66,13 @@ def page(items: list[Any], next: str | None = None) -> Mapping[str, Any]:
     return {"items": items, "next": next}
 
 
-def answer(request: Request, body: bytes | Mapping[str, Any], etag: str | None = None) -> Response:
+def answer(
+    request: Request,
+    body: bytes | Mapping[str, Any],
+    etag: str | None = None,
+    type: str = "application/json",
+    name: str | None = None,
+) -> Response:
     """
     Return 200 with a body, or 304 where the client has it.
 
@@ -74,12 +80,16 @@ def answer(request: Request, body: bytes | Mapping[str, Any], etag: str | None =
         request: what was asked.
         body: the answer, or its JSON.
         etag: the body's; None makes it.
+        type: the body's.
+        name: of the file that a browser saves it in; None shows it. Printable ASCII, without quotes.
     """
     if not isinstance(body, bytes):
         body = rendered(body)
     etag = etag or etag_of(body)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if name is not None:
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
     known = request.headers.get("if-none-match", "") if request.method == "GET" else ""
     if known.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
         return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")
+    return Response(body, headers=headers, media_type=type)

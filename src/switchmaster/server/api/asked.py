@@ -11,13 +11,14 @@ balancer's question would wait for that thread.
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Path, Query, Request
 from pydantic import AwareDatetime, BeforeValidator
 
-from .answers import Problem
+from .answers import Problem, ProblemError
 from .state import State
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "StateOf",
     "Types",
     "Until",
+    "known_parameters",
 ]
 
 ERRORS: Final[dict[int | str, dict[str, Any]]] = {"default": {"model": Problem}, 422: {"model": Problem}}
@@ -53,6 +55,19 @@ def rfc3339(value: Any) -> Any:
     if not isinstance(value, str) or not TIME.fullmatch(value):
         raise ValueError("must be a time with its zone, such as 2026-11-23T03:00:00Z")
     return value
+
+
+async def known_parameters(request: Request) -> None:
+    """Refuse a query parameter that the route does not have: one that is misspelt would narrow nothing, silently."""
+    route = request.scope["route"]
+    operation = request.app.openapi()["paths"][route.path_format][request.method.lower()]
+    known = sorted(one["name"] for one in operation.get("parameters", ()) if one["in"] == "query")
+    for name in request.query_params:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            there = ", ".join(known) or "none"
+            raise ProblemError(422, f"there is no query parameter {name[:100]!r} here; {hint}known: {there}")
 
 
 async def deployment_of(

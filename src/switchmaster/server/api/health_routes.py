@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from ...core.model import Address
 from ..exposure import Http
 from . import shapes
 from .answers import rendered
-from .asked import ERRORS, Deployment, StateOf
+from .asked import ERRORS, Deployment, StateOf, known_parameters
 from .beliefs import same_address
 from .metrics import CONTENT_TYPE, Metrics
 
@@ -52,6 +52,7 @@ def make_health_routes(settings: Http, metrics: Metrics) -> APIRouter:
         "/masters/{name:path}/is-master",
         response_model=shapes.IsMaster,
         responses={503: {"model": shapes.IsMaster, "description": "It is not."}},
+        dependencies=[Depends(known_parameters)],
     )
     async def is_master(
         state: StateOf,

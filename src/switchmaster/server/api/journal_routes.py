@@ -7,16 +7,32 @@ count: what is added meanwhile moves nothing.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from ...account.postmortem import document
 from ...journal import FailoverFilter, Page
 from ...lines import Line
 from . import shapes
 from .answers import ProblemError, answer, page
-from .asked import ERRORS, Cursor, Deployment, Entry, Id, Limit, Master, OfFailover, Since, StateOf, Types, Until
+from .asked import (
+    ERRORS,
+    Cursor,
+    Deployment,
+    Entry,
+    Id,
+    Limit,
+    Master,
+    OfFailover,
+    Since,
+    StateOf,
+    Types,
+    Until,
+    known_parameters,
+)
 from .state import State
 from .stream import Wanted
 
@@ -25,7 +41,7 @@ __all__ = ["make_journal_routes"]
 
 def make_journal_routes() -> APIRouter:
     """Return the routes."""
-    router = APIRouter(responses=ERRORS)
+    router = APIRouter(responses=ERRORS, dependencies=[Depends(known_parameters)])
     _add_failovers(router)
     _add_lists(router)
     _add_stream(router)
@@ -44,6 +60,14 @@ def _add_failovers(router: APIRouter) -> None:
         since: Since = None,
         until: Until = None,
         suspicions: Annotated[bool, Query(description="Also where nobody tried a failover.")] = False,
+        q: Annotated[
+            str | None,
+            Query(
+                min_length=1,
+                max_length=200,
+                description="Only those that mention this: names, id, addresses, Sentinels, reason, comments.",
+            ),
+        ] = None,
         missed: Annotated[bool | None, Query(description="Only those missed while away, or none of them.")] = None,
         acknowledged: Annotated[bool | None, Query(description="Only those seen to, or none of them.")] = None,
         cursor: Cursor = None,
@@ -51,7 +75,7 @@ def _add_failovers(router: APIRouter) -> None:
     ) -> Response:
         """Failovers, newest first."""
         wanted = FailoverFilter(
-            deployment, master, outcome, kind, _seconds(since), _seconds(until), suspicions, missed, acknowledged
+            deployment, master, outcome, kind, _seconds(since), _seconds(until), suspicions, missed, acknowledged, q
         )
         return _listed(request, await state.history.ask(lambda reader: reader.failovers(wanted, cursor, limit)))
 
@@ -59,6 +83,18 @@ def _add_failovers(router: APIRouter) -> None:
     async def failover(request: Request, state: StateOf, id: Id) -> Response:
         """One failover, with its comments."""
         return answer(request, await _failover(state, id))
+
+    @router.get(
+        "/api/v1/failovers/{id}/postmortem",
+        response_class=Response,
+        responses={200: {"description": "Markdown.", "content": {"text/markdown": {}}}},
+    )
+    async def postmortem(request: Request, state: StateOf, id: Id) -> Response:
+        """One failover as a post-mortem in Markdown, to be completed by people."""
+        line = await _failover(state, id)
+        told = await state.history.ask(lambda reader: reader.entries(types=("switch",), failover=id))
+        text = await asyncio.to_thread(document, line, [switch for _, switch in told])
+        return answer(request, text.encode("utf-8"), type="text/markdown; charset=utf-8", name=f"failover-{id}.md")
 
     @router.post("/api/v1/failovers/{id}/acknowledge", response_model=shapes.FailoverLine)
     async def acknowledge(request: Request, state: StateOf, id: Id, body: shapes.Acknowledgement) -> Response:

@@ -6,13 +6,13 @@ import asyncio
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from ...core.topology import Topology
 from ..exposure import Http
 from . import shapes
 from .answers import answer, etag_of, page
-from .asked import ERRORS, Cursor, Deployment, Limit, Master, StateOf
+from .asked import ERRORS, Cursor, Deployment, Limit, Master, StateOf, known_parameters
 from .beliefs import all_masters, deployment_line, master_page, sentinel_lines, status_body, told_master, topology_body
 
 __all__ = ["make_live_routes"]
@@ -20,7 +20,7 @@ __all__ = ["make_live_routes"]
 
 def make_live_routes(settings: Http) -> APIRouter:
     """Return the routes; `settings` are told by `/api/v1/status`."""
-    router = APIRouter(responses=ERRORS)
+    router = APIRouter(responses=ERRORS, dependencies=[Depends(known_parameters)])
 
     @router.get("/api/v1/status", response_model=shapes.Status)
     async def status(request: Request, state: StateOf) -> Response:

@@ -42,6 +42,16 @@ export class Api {
     return { body: await answered(() => answer.json()), etag: answer.headers.get("ETag") };
   }
 
+  /** Save an answer as a file. */
+  async save(path, name) {
+    const answer = await this.#send(path, { headers: this.headers() });
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await answered(() => answer.blob()));
+    link.download = name;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
   async post(path, body) {
     const headers = this.headers({ "Content-Type": "application/json" });
     const answer = await this.#send(path, { method: "POST", headers, body: JSON.stringify(body) });

@@ -9,7 +9,8 @@ export const FILTERS = { ...HEALTH, disagree: "Disagreement" };
  * Digest the topologies of all deployments.
  *
  * Returns {masters, numbers (by key of FILTERS), urgent ([{master, told}], the gravest first), ailing (deployments with
- * Sentinels that are not heard or in TILT: [{topology, silent, tilted}]), voters (how many Sentinels)}.
+ * Sentinels that are not heard or in TILT: [{topology, silent, tilted, deaf}], those of which none is heard first),
+ * voters (how many Sentinels)}. The masters of a deployment of which none is heard are told by it, not one by one.
  */
 export function digest(topologies) {
   const masters = topologies.flatMap((topology) => topology.masters);
@@ -18,7 +19,9 @@ export function digest(topologies) {
     numbers[healthOf(master)] += 1;
     if (disagrees(master)) numbers.disagree += 1;
   }
+  const deaf = new Set(topologies.filter(isDeaf).map((topology) => topology.deployment));
   const urgent = masters
+    .filter((master) => !deaf.has(master.deployment))
     .map((master) => ({ master, told: troubles(master, []) }))
     .filter(({ told }) => told.length)
     .sort((a, b) => rank(a.master) - rank(b.master));
@@ -27,11 +30,16 @@ export function digest(topologies) {
       topology,
       silent: topology.sentinels.filter((one) => one.state !== "live").length,
       tilted: topology.sentinels.filter(inTilt).length,
+      deaf: deaf.has(topology.deployment),
     }))
-    .filter(({ silent, tilted }) => silent || tilted);
+    .filter(({ silent, tilted, deaf: none }) => silent || tilted || none)
+    .sort((a, b) => b.deaf - a.deaf);
   const voters = topologies.reduce((sum, topology) => sum + topology.sentinels.length, 0);
   return { masters, numbers, urgent, ailing, voters };
 }
+
+/** Whether no Sentinel of a deployment is heard: nothing of it is known any more. */
+export const isDeaf = (topology) => topology.sentinels.every((one) => one.state !== "live");
 
 /** Those masters, in their order, that stand as `wanted` says (a key of FILTERS, or empty) and have all words. */
 export function chosen(topologies, words, wanted) {
@@ -48,7 +56,8 @@ function textOf({ master, deployment, address }) {
   return `${master}\n${deployment}\n${address ? `${address.host}:${address.port}` : ""}`.toLowerCase();
 }
 
-const rank = (master) => Object.keys(HEALTH).indexOf(healthOf(master)) - (master.failover ? 10 : 0) - (impossible(master) ? 20 : 0);
+const rank = (master) =>
+  Object.keys(HEALTH).indexOf(healthOf(master)) - (master.failover ? 10 : 0) - (impossible(master) ? 20 : 0);
 
 /** The last result of a function, as long as its arguments are the same. */
 export function remembered(work) {

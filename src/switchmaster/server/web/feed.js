@@ -8,6 +8,7 @@ import { seconds, shown } from "./text.js";
 import { lineWords } from "./words.js";
 
 const PAGE = 60;
+const FIRST = matchMedia("(max-width: 640px)").matches ? 15 : PAGE; // lines that are drawn at first
 const MOST = 600; // lines that are kept; the oldest go first
 const APART = 5; // seconds by which daemons' clocks, and the moments at which they hear, may differ
 const DECISIONS = new Set(["switch", "failover", "notice", "action"]);
@@ -19,6 +20,7 @@ export class Feed {
   #error = "";
   #loaded = false;
   #all = true;
+  #room = FIRST; // lines that are drawn at most
 
   /** Of one master; `changed` is called where there is something new to draw. */
   constructor(api, deployment, master, changed) {
@@ -29,7 +31,7 @@ export class Feed {
     this.element = h("div", { class: "feed" });
     this.element.addEventListener("click", (event) => {
       const button = event.target.closest("button");
-      if (button?.dataset.act === "older") void this.load(this.#next);
+      if (button?.dataset.act === "older") this.#older();
       if (button?.dataset.act === "which") {
         this.#all = button.dataset.which === "all";
         this.render();
@@ -51,6 +53,13 @@ export class Feed {
     this.render();
   }
 
+  /** Draw more of what is there, and load what is not. */
+  #older() {
+    this.#room += FIRST;
+    if (this.#next && this.#lines.size < this.#room) void this.load(this.#next);
+    else this.render();
+  }
+
   told(line, entry) {
     if (this.#take(line, entry)) this.render();
   }
@@ -66,9 +75,11 @@ export class Feed {
   }
 
   render() {
-    const drawn = newsOf([...this.#lines.entries()].sort(([a], [b]) => a - b))
+    // In the order of what they tell: several daemons commit when they come to it, and one that was away later.
+    const news = newsOf([...this.#lines.entries()].sort(([a], [b]) => a - b))
       .filter(([, line]) => this.#all || DECISIONS.has(line.type))
-      .reverse();
+      .sort(([a, one], [b, other]) => (seconds(timeOf(other)) ?? 0) - (seconds(timeOf(one)) ?? 0) || b - a);
+    const drawn = news.slice(0, this.#room);
     const button = (which, words) =>
       h(
         "button",
@@ -106,7 +117,9 @@ export class Feed {
       drawn.length
         ? null
         : empty(this.#loaded ? "Nothing was told of this master yet." : this.#error ? "" : "Loading the events."),
-      this.#next ? h("button", { type: "button", class: "more", "data-act": "older" }, "Show older") : null,
+      this.#next || news.length > drawn.length
+        ? h("button", { type: "button", class: "more", "data-act": "older" }, "Show older")
+        : null,
     );
     this.changed();
   }
@@ -142,16 +155,19 @@ function firstOfDaemons() {
   };
 }
 
+/** When it was: a failover's line is told at each stage, whose own time is what counts. */
+function timeOf(line) {
+  return line.type === "failover" ? (line.stages.at(-1)?.time ?? line.time) : line.time;
+}
+
 function drawLine(entry, line) {
   const level = { switch: "failing-over", notice: "suspected", failover: "failing-over" }[line.type];
   const told =
     line.type === "failover" && line.id ? h("a", { href: toFailover(line.id) }, lineWords(line)) : lineWords(line);
-  // A failover's line is told at each stage: the stage's own time is what counts.
-  const at = line.type === "failover" ? (line.stages.at(-1)?.time ?? line.time) : line.time;
   return h(
     "li",
     { key: entry, class: `line line-${DECISIONS.has(line.type) ? "decision" : "event"}` },
-    timeOfDay(at ?? null),
+    timeOfDay(timeOf(line) ?? null),
     h("span", { class: "who" }, level ? icon(level) : null, line.sentinel ? name(line.sentinel) : "switchmaster"),
     h("span", { class: "what" }, told),
     line.channel ? h("code", {}, shown(line.channel)) : h("code", {}, shown(line.type)),

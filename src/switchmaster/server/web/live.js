@@ -202,6 +202,16 @@ export class Live {
     }
   }
 
+  /** Ask once whether the daemon lets us look now. */
+  async isAdmitted() {
+    try {
+      await this.#api.get("status");
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /** The token has changed. */
   admitted() {
     this.wantsToken = null;

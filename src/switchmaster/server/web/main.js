@@ -15,6 +15,7 @@ import { makeHistory } from "./views/history.js";
 import { makeMaster } from "./views/master.js";
 import { makeOverview } from "./views/overview.js";
 
+const LOOK = 10_000; // ms between two looks whether a token is still wanted
 const VIEWS = { overview: makeOverview, master: makeMaster, history: makeHistory, failover: makeFailover };
 const TICK = 1_000; // ms between two drawings where nothing has changed: ages go on
 const FRAME = 100; // ms between two drawings of what moves by itself
@@ -23,6 +24,7 @@ const main = document.getElementById("main");
 const freshness = document.getElementById("freshness");
 const trouble = document.getElementById("trouble");
 const about = document.getElementById("about");
+const tokenButton = document.getElementById("token-button");
 const api = new Api();
 const live = new Live(api);
 const dialog = new TokenDialog(api);
@@ -34,6 +36,7 @@ let frame = 0;
 
 /** Show the view that the address means. */
 function show() {
+  dialog.cancel(); // it asked for the page that was
   const route = parse(location.hash);
   const moved = hash !== null;
   hash = location.hash;
@@ -42,7 +45,6 @@ function show() {
   for (const link of document.querySelectorAll("nav a"))
     if (link.dataset.page === route.page) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
-  document.title = `${view.title} – switchmaster`;
   main.replaceChildren(h("div", { class: `page page-${route.page}` }, view.element));
   live.show(view.needs);
   draw();
@@ -78,6 +80,8 @@ function makeNowhere() {
 function draw() {
   drawn = Date.now();
   view.render();
+  const title = `${typeof view.title === "function" ? view.title() : view.title} – switchmaster`;
+  if (document.title !== title) document.title = title;
 }
 
 /** Draw once, soon, however many reasons there are. */
@@ -122,6 +126,10 @@ function drawFreshness() {
 
 function drawAbout() {
   const status = live.get("status").value;
+  const open = status?.access.read === "open" && status.access.act === "nobody";
+  tokenButton.hidden = open && !api.token;
+  const does = api.token ? "Change or forget the token" : "Enter a token";
+  if (tokenButton.textContent !== does) tokenButton.textContent = does;
   if (!status) return;
   const { journal } = status;
   const kept = !journal.kept
@@ -138,6 +146,7 @@ live.start({
       refused = live.wantsToken;
       void askForToken(live.wantsToken);
     }
+    if (!live.wantsToken) refused = null;
     drawFreshness();
     soon();
   },
@@ -167,10 +176,18 @@ document.addEventListener("keydown", (event) => {
     view.focus.focus();
   }
 });
-document
-  .getElementById("token-button")
-  .addEventListener("click", () => void askForToken("Some daemons want a token to look, and all want one to act."));
+tokenButton.addEventListener(
+  "click",
+  () => void askForToken("Some daemons want a token to look, and all want one to act."),
+);
 new ResizeObserver(() => view?.resized?.()).observe(main);
+setInterval(async () => {
+  // The daemon may have been started again without one, or with the one that we have.
+  if (live.wantsToken && (await live.isAdmitted())) {
+    dialog.cancel();
+    live.admitted();
+  }
+}, LOOK);
 setInterval(() => {
   const moving = view?.moving?.() && !calm.matches;
   if (!document.hidden && Date.now() - drawn >= (moving ? FRAME : TICK)) draw();

@@ -50,6 +50,11 @@ export class TokenDialog {
     return new Promise((done) => this.#waiting.push(done));
   }
 
+  /** Close it, where it is open: what it was asked for is no more. */
+  cancel() {
+    if (this.dialog.open) this.#end(null);
+  }
+
   #end(token) {
     if (token !== null) this.#api.token = token;
     this.input.value = "";

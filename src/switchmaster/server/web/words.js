@@ -185,6 +185,8 @@ export function troubles(master, sentinels) {
   const told = [];
   const say = (level, text) => told.push({ level, text });
   const health = healthOf(master);
+  if (sentinels.length && sentinels.every((one) => one.state !== "live"))
+    say("down", "No Sentinel is heard: this is the last belief, and a failover now would not be seen.");
   if (impossible(master)) say("down", `${sentence(master.electorate.text)}.`);
   if (master.failover && master.failover.outcome === "in-progress")
     say(health === "ok" ? "failing-over" : health, failoverNow(master.failover));
@@ -195,7 +197,8 @@ export function troubles(master, sentinels) {
       "suspected",
       `${names(master.down_by)} ${master.down_by.length === 1 ? "gets" : "get"} no answer from the master${quorum}.`,
     );
-  } else if (health === "unknown") say("unknown", "No Sentinel that is heard says where this master is.");
+  } else if (health === "unknown" && !told.length)
+    say("unknown", "No Sentinel that is heard says where this master is.");
   else if (promoted(master)) say("failing-over", failoverNow(master.failover));
   else if (health === "failing-over") say("failing-over", "A failover is under way.");
   sayOfSentinels(master, sentinels, say);
@@ -216,9 +219,7 @@ function sayOfSentinels(master, sentinels, say) {
   if (behind.length)
     say("failing-over", `${names(behind)} still ${behind.length === 1 ? "gives" : "give"} the old address.`);
   const silent = sentinels.filter((sentinel) => sentinel.state !== "live").map((sentinel) => sentinel.sentinel);
-  if (silent.length && silent.length === sentinels.length)
-    say("unknown", "No Sentinel is heard: this is the last belief.");
-  else if (silent.length) say("suspected", `${names(silent)} can't be heard.`);
+  if (silent.length && silent.length < sentinels.length) say("suspected", `${names(silent)} can't be heard.`);
   const absent = master.electorate?.absent ?? [];
   if (absent.length) {
     const verbs = absent.length === 1 ? ["is", "answers"] : ["are", "answer"];

@@ -17,9 +17,9 @@ import {
   timeOfDay,
   took,
 } from "../parts.js";
-import { toMaster } from "../routes.js";
+import { toHistory, toMaster } from "../routes.js";
 import { count, duration, seconds, shown } from "../text.js";
-import { DURATIONS, counted, epochs, failoverTold, stageWords } from "../words.js";
+import { DURATIONS, counted, epochs, failoverTold, recordWords, stageWords } from "../words.js";
 
 const STEPS = [["Stage"], ["After", "number"], ["At"], ["Said first by"], ["And by"]];
 const EVENTS = 1_000; // of one failover at most
@@ -38,11 +38,30 @@ export function makeFailover({ live, api, parts: [id], act }) {
   const steps = h("div", {});
   const said = h("div", {});
   const form = makeForm({ live, api, source, act });
+  const saving = h("button", { type: "button" }, "Post-mortem (Markdown)");
+  const notSaved = h("p", { role: "alert", class: "problem" });
+  const report = h("div", { class: "report" }, saving, notSaved);
+  const section = (key, title, ...parts) =>
+    h("section", { "aria-labelledby": key }, h("h2", { id: key }, title), ...parts);
+  const sections = [
+    section("line", "Timeline", spans, drawing, legend),
+    section("lasted", "How long it took", lasted),
+    section("steps", "Stages", steps),
+    section("said", "What people say", said, form.element),
+  ];
   const events = new Map(); // by the entry in the journal
   let told = null; // the newest line of the stream; it has no comments
   let asked = false;
   let problem = "";
   let span = "whole";
+  saving.addEventListener("click", async () => {
+    try {
+      await api.save(`${source}/postmortem`, `failover-${id}.md`);
+      notSaved.textContent = "";
+    } catch (error) {
+      notSaved.textContent = shown(error.message);
+    }
+  });
   spans.addEventListener("click", (event) => {
     span = event.target.closest("button")?.dataset.span ?? span;
     render();
@@ -73,9 +92,11 @@ export function makeFailover({ live, api, parts: [id], act }) {
 
   function render() {
     const failover = current();
+    for (const one of [report, ...sections]) one.hidden = !failover;
     if (!failover) {
-      update(head, h("h1", {}, "Failover"));
-      update(words, missing(live.get(source), "This failover"));
+      const gone = live.get(source).error?.status === 404;
+      update(head, h("h1", {}, gone ? "No such failover" : "Failover"));
+      update(words, gone ? notFound(id) : missing(live.get(source), "This failover"));
       return;
     }
     if (!asked && failover.time && !failover.missed) void loadEvents(failover);
@@ -216,15 +237,12 @@ export function makeFailover({ live, api, parts: [id], act }) {
   }
 
   return {
-    title: "Failover",
-    element: [
-      head,
-      words,
-      h("section", { "aria-labelledby": "line" }, h("h2", { id: "line" }, "Timeline"), spans, drawing, legend),
-      h("section", { "aria-labelledby": "lasted" }, h("h2", { id: "lasted" }, "How long it took"), lasted),
-      h("section", { "aria-labelledby": "steps" }, h("h2", { id: "steps" }, "Stages"), steps),
-      h("section", { "aria-labelledby": "said" }, h("h2", { id: "said" }, "What people say"), said, form.element),
-    ],
+    title: () => {
+      const failover = current();
+      if (!failover) return live.get(source).error?.status === 404 ? "No such failover" : "Failover";
+      return `${shown(failover.master)} · ${recordWords(failover)}`;
+    },
+    element: [head, words, report, ...sections],
     needs: [source],
     render,
     told(line, entry) {
@@ -247,6 +265,13 @@ export function makeFailover({ live, api, parts: [id], act }) {
       );
     },
   };
+}
+
+function notFound(id) {
+  return [
+    h("p", {}, `The journal has no failover ${id}: it is misspelt, or retention has removed it.`),
+    h("p", {}, h("a", { href: toHistory() }, "All failovers in the journal")),
+  ];
 }
 
 function spanButton(key, words, pressed) {

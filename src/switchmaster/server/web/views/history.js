@@ -2,7 +2,7 @@
 
 import { path } from "../api.js";
 import { h, update } from "../dom.js";
-import { choices, empty, missing, name, outcomeState, place, state, table, time, took } from "../parts.js";
+import { choices, empty, field, missing, name, outcomeState, place, state, table, time, took } from "../parts.js";
 import { toFailover, toHistory, toMaster } from "../routes.js";
 import { shown } from "../text.js";
 
@@ -36,13 +36,26 @@ const ACKNOWLEDGED = [
   ["true", "Yes"],
 ];
 
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** A moment that was entered, which is in the viewer's zone, as the API takes it; undefined where there is none. */
+function momentOf(entered) {
+  const at = new Date(entered ?? "");
+  return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
+}
+
 export function makeHistory({ live, api, filters, go }) {
-  const { deployment, master, outcome, kind, acknowledged, suspicions } = filters;
-  const asked = { deployment, master, outcome, kind, acknowledged, suspicions, limit: PAGE };
+  const { deployment, master, outcome, kind, acknowledged, suspicions, q } = filters;
+  const [since, until] = [momentOf(filters.since), momentOf(filters.until)];
+  const asked = { deployment, master, outcome, kind, acknowledged, suspicions, since, until, q, limit: PAGE };
   const source = path("failovers", asked);
   const form = h(
     "div",
     { class: "tools" },
+    field("Text", { type: "search", name: "q", value: q ?? "", maxlength: 200, placeholder: "Name, address, comment" }),
+    field("Master", { type: "text", name: "master", value: master ?? "", autocomplete: "off", spellcheck: "false" }),
+    field(`From (${ZONE})`, { type: "datetime-local", name: "since", value: since ? filters.since : "" }),
+    field(`Until (${ZONE})`, { type: "datetime-local", name: "until", value: until ? filters.until : "" }),
     choices("Outcome", "outcome", OUTCOMES, outcome),
     choices("Kind", "kind", KINDS, kind),
     choices("Acknowledged", "acknowledged", ACKNOWLEDGED, acknowledged),
@@ -108,7 +121,7 @@ export function makeHistory({ live, api, filters, go }) {
   }
 
   return {
-    title: "History",
+    title: master ? `${shown(master)} · History` : "History",
     element: [h("h1", {}, "History"), narrowed, form, list],
     needs: [source],
     render,

@@ -7,7 +7,19 @@ import { Feed } from "../feed.js";
 import { empty, facts, healthState, icon, missing, name, place, state, table, time, timeAgo } from "../parts.js";
 import { toFailover, toHistory } from "../routes.js";
 import { address, count, shown } from "../text.js";
-import { happening, healthOf, inTilt, lag, lagWords, lags, linkWords, recordWords, suspects } from "../words.js";
+import {
+  HEALTH,
+  happening,
+  healthOf,
+  impossible,
+  inTilt,
+  lag,
+  lagWords,
+  lags,
+  linkWords,
+  recordWords,
+  suspects,
+} from "../words.js";
 
 const REPLICAS = [
   ["Replica"],
@@ -87,7 +99,11 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
 
   void feed.load();
   return {
-    title: shown(called),
+    title: () => {
+      const master = current();
+      const standing = !master ? "" : impossible(master) ? "No failover possible" : HEALTH[healthOf(master)];
+      return [shown(called), standing].filter(Boolean).join(" · ");
+    },
     element: [
       head,
       words,

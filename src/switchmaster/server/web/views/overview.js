@@ -1,6 +1,6 @@
 // All masters of all deployments: what needs a look on top, in words; then every master, to be searched and filtered.
 
-import { FILTERS, chosen, digest, remembered } from "../digest.js";
+import { FILTERS, chosen, digest, isDeaf, remembered } from "../digest.js";
 import { h, update } from "../dom.js";
 import { empty, healthState, icon, missing, name, place, state, table, timeAgo } from "../parts.js";
 import { toFailover, toMaster, toOverview } from "../routes.js";
@@ -82,7 +82,7 @@ export function makeOverview({ live, filters, place: go, soon }) {
   }
 
   return {
-    title: "Masters",
+    title: () => titleOf(digested(live.get("topology").value?.items ?? NONE)),
     element: [
       h("h1", {}, "Masters"),
       now,
@@ -102,6 +102,13 @@ export function makeOverview({ live, filters, place: go, soon }) {
   };
 }
 
+/** What the tab says: the gravest state, with how many masters stand so. */
+function titleOf({ numbers, ailing }) {
+  if (ailing.some(({ deaf }) => deaf)) return "Not watched · Masters";
+  const worst = ["down", "failing-over", "suspected", "unknown"].find((key) => numbers[key]);
+  return worst ? `${numbers[worst]} ${HEALTH[worst].toLowerCase()} · Masters` : "Masters";
+}
+
 function drawNow(topologies, { masters, urgent, ailing, voters }, running) {
   if (!urgent.length && !ailing.length) {
     const numbers = [
@@ -116,8 +123,9 @@ function drawNow(topologies, { masters, urgent, ailing, voters }, running) {
     h(
       "ul",
       { class: "urgent" },
+      ailing.filter(({ deaf }) => deaf).map(drawAiling),
       urgent.slice(0, URGENT).map((one) => drawUrgent(one, running)),
-      ailing.map(drawAiling),
+      ailing.filter(({ deaf }) => !deaf).map(drawAiling),
     ),
     urgent.length > URGENT ? h("p", {}, `and ${count(urgent.length - URGENT, "master")} more`) : null,
   ];
@@ -142,11 +150,11 @@ function wordOf(master, level) {
   return disagrees(master) ? FILTERS.disagree : "Degraded";
 }
 
-function drawAiling({ topology, silent, tilted }) {
+function drawAiling({ topology, silent, tilted, deaf }) {
   const all = topology.sentinels.length;
   const sentences = [
-    silent === all ? "No Sentinel is heard: what is shown is the last belief." : null,
-    silent && silent < all ? `${count(silent, "Sentinel")} of ${all} can't be heard.` : null,
+    deaf ? deafWords(topology) : null,
+    silent && !deaf ? `${count(silent, "Sentinel")} of ${all} can't be heard.` : null,
     tilted === 1 ? `1 Sentinel of ${all} is in TILT and starts no failover.` : null,
     tilted > 1 ? `${tilted} Sentinels of ${all} are in TILT and start no failover.` : null,
   ];
@@ -154,9 +162,16 @@ function drawAiling({ topology, silent, tilted }) {
     "li",
     { key: `\n${topology.deployment}` },
     h("strong", {}, name(topology.deployment)),
-    state("suspected", silent ? "Sentinels away" : "TILT"),
+    deaf ? state("down", "Not watched") : state("suspected", silent ? "Sentinels away" : "TILT"),
     h("span", { class: "sentence" }, sentences.filter(Boolean).join(" ")),
   );
+}
+
+function deafWords({ sentinels, masters }) {
+  const known = masters.length
+    ? `What is shown of ${count(masters.length, "master")} is the last belief: a failover now would not be seen.`
+    : "Nothing is known of its masters.";
+  return `None of ${count(sentinels.length, "Sentinel")} is heard. ${known}`;
 }
 
 function drawChips({ masters, numbers }, wanted) {
@@ -205,14 +220,20 @@ const keyOf = (line) => `${line.deployment}\n${line.master}`;
 
 function drawDeployment(topology, masters, now) {
   const heard = topology.sentinels.filter((one) => one.state === "live").length;
-  const silent = heard < topology.sentinels.length || !heard;
+  const deaf = isDeaf(topology);
+  const silent = heard < topology.sentinels.length;
   const sentinels = count(topology.sentinels.length, "Sentinel");
   const about = `${heard} of ${sentinels} heard, ${count(topology.masters.length, "master")}`;
   return h(
     "section",
-    { class: "deployment", key: topology.deployment },
+    { class: deaf ? "deployment deaf" : "deployment", key: topology.deployment },
     h("h2", {}, name(topology.deployment)),
-    h("p", { class: "about" }, silent ? icon("suspected") : null, about),
+    h(
+      "p",
+      { class: "about" },
+      deaf ? [state("down", "Not watched"), " "] : silent ? icon("suspected") : null,
+      about,
+    ),
     table(
       `Masters of ${shown(topology.deployment)}`,
       COLUMNS,

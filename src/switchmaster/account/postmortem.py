@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ..core.words import stage_words
+from ..harmless import neutralise
 from ..lines import Line
 from .record import address, facts, offset, seconds, span, standing, voted
 from .zone import moment
 
-__all__ = ["escape", "postmortem"]
+__all__ = ["document", "escape", "postmortem"]
 
 _MARKUP: Final = re.compile(r"[\\`*_{}\[\]()#!|<>&~@$]|:(?=//)|(?<=\bwww)\.", re.IGNORECASE)
 """What could be markup, HTML, a mention or a link in the middle of a line."""
@@ -24,6 +25,11 @@ _MARKUP: Final = re.compile(r"[\\`*_{}\[\]()#!|<>&~@$]|:(?=//)|(?<=\bwww)\.", re
 def escape(text: str) -> str:
     """Return text that Markdown shows as it is: a backslash before each sign that could be markup, no line end."""
     return _MARKUP.sub(r"\\\g<0>", " ".join(text.splitlines()))
+
+
+def document(line: Line, switches: Sequence[Line]) -> str:
+    """Return the whole document, harmless for a terminal too; arguments as of `postmortem`."""
+    return "".join(f"{neutralise(row)}\n" for row in postmortem(line, switches))
 
 
 def postmortem(line: Line, switches: Sequence[Line]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """
 The words for parts of a failover's line, shared by `history`, `show` and the post-mortem.
 
-Lines go in, text leaves; nothing here prints, and what came from the network is made harmless where it is printed.
+Nothing here prints; what came from the network is made harmless where it is printed.
 """
 
 from __future__ import annotations

@@ -1,0 +1,53 @@
+"""
+In which zone times are shown: UTC, unless a verb on a terminal chooses the machine's own (`LOCAL`).
+
+Seconds since 1970, or ISO 8601 text in UTC as lines have it, go in; text that always names its zone leaves.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Final
+
+from ..core.model import Wall
+
+__all__ = ["LOCAL", "at", "clock", "day_and_clock", "moment", "placed", "shown"]
+
+LOCAL: Final[ContextVar[bool]] = ContextVar("local times", default=False)
+"""Whether local times are shown and read here."""
+
+
+def clock(wall: Wall) -> str:
+    """Return the time of day with its zone, as ``03:00:00.123Z`` or ``04:00:00.123+01:00``; nothing without a time."""
+    return "" if wall is None else shown(at(wall), "%H:%M:%S.%f")
+
+
+def day_and_clock(wall: Wall) -> str:
+    """Return day and time with its zone; nothing where there is none."""
+    return "" if wall is None else shown(at(wall), "%Y-%m-%d %H:%M:%S.%f")
+
+
+def moment(text: str | None) -> str:
+    """Return a line's time as `day_and_clock` does; ``not known`` where there is none."""
+    return "not known" if text is None else shown(_zoned(datetime.fromisoformat(text)), "%Y-%m-%d %H:%M:%S.%f")
+
+
+def at(wall: float) -> datetime:
+    """Return a moment in the zone that is shown."""
+    return _zoned(datetime.fromtimestamp(wall, UTC))
+
+
+def _zoned(time: datetime) -> datetime:
+    return time.astimezone() if LOCAL.get() else time.astimezone(UTC)
+
+
+def placed(time: datetime) -> datetime:
+    """Return a time that names no zone in the one that is shown."""
+    return time.astimezone() if LOCAL.get() else time.replace(tzinfo=UTC)
+
+
+def shown(time: datetime, form: str) -> str:
+    """Return a time in a form of `strftime`, its microseconds cut to milliseconds, with its zone."""
+    zone = "Z" if time.tzinfo is UTC else f"{time:%z}"[:3] + ":" + f"{time:%z}"[3:5]
+    return f"{time:{form}}"[:-3] + zone
