@@ -58,6 +58,11 @@ SENTINEL = SentinelReply(
 HELLO_PERIOD = 2.0
 
 
+def _id_of(node: str) -> str:
+    """Return a run id for a node, which all its names share."""
+    return f"{node.encode().hex()[-40:]:0>40}"
+
+
 def snapshot(
     address: Address,
     epoch: int,
@@ -67,7 +72,7 @@ def snapshot(
     others: int = 2,
     replicas: Sequence[Address] | None = None,
     sentinels: Sequence[tuple[RunId, Address]] | None = None,
-    run_ids: Callable[[Address], str] = lambda address: f"{address.port:040x}",
+    run_ids: Callable[[Address], str] = lambda address: _id_of(str(address).replace("localhost", "127.0.0.1")),
 ) -> MasterSnapshot:
     """Return an answer about one master, as recorded but for what is named."""
     return MasterSnapshot(
