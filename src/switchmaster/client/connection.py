@@ -348,6 +348,7 @@ class FollowingConnection(_Theirs):
             return None
         self._lines.check_peers()
         self._lines.check_listed(address)
+        self._lines.name(address, master)
         host, port = self._lines.dialled(address, master)
         return host, port
 

@@ -133,16 +133,11 @@ class Lines:
             return Address(self._forced_host, mapped.port)
         return mapped
 
-    def named(self) -> Address:
-        """
-        Return the node by which a command that begins now is named, as it is dialled.
-
-        That is the master, or for readers the replica that most connections are at. Where it is not known yet, it is
-        the master's name, without a port that means anything.
-        """
-        phase, load = self.follower.phases.current, Counter[Address]() if self.to_master else self._load()
-        address = max(load, key=lambda each: load[each]) if load else phase.address
-        return Address(self.master, 0) if address is None else self.dialled(address, address == phase.address)
+    def name(self, address: Address, master: bool) -> None:
+        """Name the node where commands go now in the pool's arguments, for tracers that read it there."""
+        arguments = getattr(self._pool(), "connection_kwargs", None)
+        if arguments is not None:
+            arguments["host"], arguments["port"] = self.dialled(address, master)
 
     def order(self, usable: Sequence[Address]) -> list[Address]:
         """Return these replicas with the least used first; among equals another one each time."""
@@ -295,6 +290,9 @@ class Lines:
 
     def settle(self) -> None:
         """Cut the connections that must not be where they are; those in use may first drain, if the user wants it."""
+        master = self.follower.phases.current.address
+        if self.to_master and self._counts and master is not None:
+            self.name(master, True)
         astray = self._astray()
         if not astray:
             return

@@ -14,29 +14,8 @@ from .shared import share
 
 __all__ = ["FollowingPool"]
 
-_NAMING = ("host", "port")
-
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
-
-
-class _Named(dict[str, Any]):
-    """
-    Arguments of a pool's connections, which name the node that is used now.
-
-    Tracers (OpenTelemetry, Sentry) read ``host`` and ``port`` there when a command begins, and take localhost:6379
-    where there are none. A connection is given neither: it learns where to go each time it connects.
-    """
-
-    def __init__(self, arguments: dict[str, Any], lines: Lines) -> None:
-        super().__init__(arguments)
-        self._lines = lines
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return an argument; for ``host`` and ``port`` those of the node where commands go."""
-        if name in _NAMING and name not in self:
-            return getattr(self._lines.named(), name)
-        return super().get(name, default)
 
 
 class FollowingPool(_Theirs):
@@ -60,13 +39,14 @@ class FollowingPool(_Theirs):
     shared_out = False
     """Whether it was given to more than one caller of `master_for`: then no one of them may end all connections."""
     lines: Lines
-    connection_kwargs: Any
 
     def __init__(self, service_name: str, sentinel_manager: Any, **arguments: Any) -> None:
         defaults = getattr(sentinel_manager, "options", Options())
         options = take_options(arguments, defaults)
         connection = self.tls_connection if arguments.pop("ssl", False) else self.plain_connection
         arguments.setdefault("connection_class", connection)
+        # For tracers; `Lines` keeps them true. A connection learns where to go whenever it connects.
+        arguments |= {"host": service_name, "port": 0}
         super().__init__(service_name, sentinel_manager, **arguments)
         account = getattr(sentinel_manager, "account", None)
         if account is None or account.hook is not options.hook:
@@ -83,7 +63,6 @@ class FollowingPool(_Theirs):
             getattr(sentinel_manager, "min_other_sentinels", 0),
             question_limit_of(sentinel_manager),
         )
-        self.connection_kwargs = _Named(self.connection_kwargs, self.lines)
         proxy = getattr(self, "proxy", None)  # of threads
         if proxy is not None:
             # Connections hold it. In a finalizer the pool may be gone already, and they still have to work.

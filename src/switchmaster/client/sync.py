@@ -156,18 +156,15 @@ class Connection(FollowingConnection, _Theirs):
             raise
 
     def can_read(self, timeout: float = 0) -> bool:
-        if self._listens and not self._dials():
-            return bool(self._listen(lambda: self._look(timeout), timeout, False))
-        return self._look(timeout)
-
-    def _look(self, timeout: float) -> bool:
         opened = self._sock
-        taken = getattr(opened, "taken", None)
+        taken = getattr(opened, "taken", True)
         try:
-            return bool(super().can_read(timeout))
+            if self._listens and not self._dials():
+                return bool(self._listen(lambda: super(Connection, self).can_read(timeout), timeout, False))
+            return super().can_read(timeout)  # type: ignore[no-any-return]
         finally:
-            if taken is not None:
-                opened.taken = taken  # the library looks by the descriptor too
+            if not taken:
+                opened.taken = False  # the library looks by the descriptor too
 
     def _connect(self) -> Any:
         return noticing(super()._connect())
