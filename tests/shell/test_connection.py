@@ -17,7 +17,7 @@ import trustme
 from faulty import FaultyPeer, Talk, closed_port, run, speak, until
 from scripted import NO_HELLO, NOPERM, published
 from switchmaster.core.events import NewEpoch
-from switchmaster.core.facts import Fact, LinkState, MasterSnapshot, SnapshotEnd
+from switchmaster.core.facts import Fact, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
 from switchmaster.core.link import Link
 from switchmaster.core.model import Address
 from switchmaster.net.connection import Connection
@@ -259,6 +259,32 @@ def test_connection_comes_back_after_a_crash_with_a_whole_snapshot() -> None:
                     lambda lives=lives: talk.facts.count(SnapshotEnd(("mymaster",))) == lives  # type: ignore[misc]
                 )
                 peer.cut()
+
+    run(test)
+
+
+def test_link_that_is_hurried_by_who_hears_that_it_ended_is_dialled_anew() -> None:
+    """Its old stream is still open in that turn, and nobody must take it for the new one."""
+
+    async def deaf_at_first(peer: FaultyPeer, reader: Reader, writer: Writer) -> None:
+        if peer.accepted == 1:
+            await asyncio.sleep(3600)
+        while data := await reader.read(65536):
+            writer.write(peer.sentinel.answer(data))
+
+    async def test() -> None:
+        async with FaultyPeer(deaf_at_first) as peer:
+
+            def hear(name: str, facts: list[Fact], now: float) -> None:
+                if any(isinstance(fact, LinkChange) and fact.state is LinkState.DOWN for fact in facts):
+                    connection.hurry()
+
+            link = Link("peer:1", rng=lambda: 0.5, timeout=0.2)  # type: ignore[arg-type]
+            connection = Connection(link, lambda: DialTarget(peer.address), hear)
+            connection.start()
+            await until(lambda: link.state is LinkState.LIVE)
+            assert peer.accepted == 2
+            await connection.close()
 
     run(test)
 

@@ -60,9 +60,15 @@ class Connection(Shell):
 
     def hurry(self) -> None:
         """Dial at once where that is due later, or ask for a whole snapshot; see `Link.hurry`."""
-        if self._loop is not None:
-            self.link.hurry(self._now)
-            self._pump()
+        if self._loop is None:
+            return
+        if self._pumping:
+            # Who is told that a link has ended must not have it dialled in that very turn: the streams that it has
+            # left are still open, and would be taken for the new ones.
+            self._loop.call_soon(self.hurry)
+            return
+        self.link.hurry(self._now)
+        self._pump()
 
     def _streams_wanted(self) -> int:
         return self.link.streams_wanted
