@@ -27,6 +27,7 @@ from redis.retry import Retry
 from flatness import Measure
 from switchmaster.core import grammar
 from switchmaster.core.decisions import Notice, Switch
+from switchmaster.core.model import Address
 from switchmaster.redis import Sentinel
 from switchmaster.redis.asyncio import Sentinel as AsyncSentinel
 
@@ -165,7 +166,8 @@ class Following:
     def hears_all(self) -> bool:
         """Whether the Watcher hears every Sentinel about every master."""
         states = [self.sentinel.watcher.state(name) for name in self._masters]
-        return all(sum(one.live for one in state.opinions) == len(self._sentinels) for state in states)
+        names = {str(Address(*each)) for each in self._sentinels}
+        return all(sum(o.live and o.sentinel in names for o in state.opinions) == len(names) for state in states)
 
     def sample(self) -> None:
         """Take each measure."""

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import liar
 import netns
 from client_lab import sockets, watcher_threads
 from conditions import eventually
@@ -40,6 +41,8 @@ PEACE_LIMIT = 60.0
 CALM = 2.0
 """Seconds of peace at both ends, in which nothing may happen."""
 SAMPLES = 60
+PUPPETS = 10
+"""Sentinels of its own that the liar names."""
 LATER = 6.0
 """Seconds after peace by which the last news is there: what was decided is told again to nobody."""
 
@@ -65,6 +68,8 @@ class Outcome:
     others: list[str] = field(default_factory=list)
     """Findings that are neither about switches nor about writes."""
     counters: Mapping[str, float] = field(default_factory=dict)
+    lies: int = 0
+    """Failovers that the liar among the Sentinels made up; none may be followed."""
 
     def findings(self) -> list[str]:
         """Say everything that must not be."""
@@ -97,6 +102,7 @@ def tell(binary: ServerBinary, seed: int, seconds: float) -> Outcome:
         tempfile.TemporaryDirectory(prefix="switchmaster-chaos-") as folder,
         deployed(MASTERS, REPLICAS, SENTINELS, binary=str(binary.path), **options) as lab,
         Links({server.name: server.address for server in lab.servers}) as links,
+        lied_to(outcome, lab, links),
     ):
         seen = Path(folder, "seen.jsonl")
         try:
@@ -108,6 +114,31 @@ def tell(binary: ServerBinary, seed: int, seconds: float) -> Outcome:
         _judge(outcome, lab, seen)
     _check_nothing_left(outcome, before)
     return outcome
+
+
+@contextmanager
+def lied_to(outcome: Outcome, lab: Lab, links: Links) -> Iterator[None]:
+    """Put a liar before the last Sentinel, for the application alone, while the block lasts."""
+    honest = lab.sentinels[-1].address
+    plan = {
+        "upstream": links.table[honest],
+        "puppets": PUPPETS,
+        "masters": {name: [node.address for node in lab.nodes(name)] for name in MASTERS},
+        "seed": outcome.seed,
+    }
+    command = [sys.executable, "-P", liar.__file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None  # we asked for pipes
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(plan) + "\n")
+        process.stdin.flush()
+        host, port = json.loads(process.stdout.readline())
+        links.table[honest] = (host, port)
+        try:
+            yield
+        finally:
+            process.stdin.close()
+            outcome.lies = int(process.stdout.readline())
 
 
 def kinds_of(binary: ServerBinary) -> list[Kind]:

@@ -278,8 +278,8 @@ MUTANTS = [
     Mutant(
         "believe the first majority though it differs",
         "core/watch.py",
-        "return self._roster.heard_all or all(",
-        "return True or all(",
+        "agreed = self._roster.heard_all or all(",
+        "agreed = True or all(",
         lie=True,
     ),
     Mutant(

@@ -107,6 +107,7 @@ def test_word_of_one_sentinel_is_followed_when_the_others_do_not_answer() -> Non
     told.fail_over()
     told.tell(None, Probe(B, None, "NOPERM"))
     told.promote()
+    assert asked(told) == set(HONEST)
     told.wait(0.9)
     assert told.switches == []
     told.wait(0.2)
@@ -215,3 +216,39 @@ def test_answer_that_lies_about_a_run_id_makes_no_two_nodes_one() -> None:
     told.tell(S1, snapshot(X, 999, run_ids=lambda address: run_id))
     fails_over_honestly(told)
     assert [switch.new for switch in told.switches] == [B]
+
+
+def test_silent_node_of_one_sentinel_is_not_followed_when_its_time_is_over() -> None:
+    told = Told()
+    forge(told)
+    assert asked(told) == set(HONEST), "at once, so that they have answered when the node's time is over"
+    others_answer(told)
+    told.wait(60.0)
+    assert told.switches == []
+
+
+def test_run_id_that_a_sentinel_made_up_for_what_it_announces_keeps_nobody_there() -> None:
+    told = Told()
+    for name in HONEST:
+        told.down(name)
+    run_ids = dict.fromkeys((X, A), f"{A.port:040x}")
+    told.fail_over(S1, 999, A, X)
+    told.promote(S1, A, X)
+    told.tell(S1, snapshot(X, 999, run_ids=run_ids.__getitem__))
+    told.wait(3.0)
+    assert [switch.new for switch in told.switches] == [X], "there is nobody else to ask"
+    for name in HONEST:
+        told.up(name, A, 0)
+    told.wait(SETTLE + 5.0)
+    assert told.watch.address("mymaster") == A
+
+
+def test_sentinels_that_contradicted_and_were_lost_then_have_contradicted() -> None:
+    told = Told()
+    forge(told)
+    others_answer(told)
+    for name in HONEST:
+        told.down(name)
+    told.tell(None, Probe(X, None, "connection refused"))
+    told.wait(SETTLE - 1.0)
+    assert told.switches == []

@@ -439,3 +439,24 @@ def test_sentinel_that_catches_up_with_what_is_believed_makes_no_failover() -> N
     told.wait(300.0)
     assert (told.of(Failover), told.switches) == ([], [])
     assert told.watch.topology.masters["mymaster"].failover is None
+
+
+def test_answer_of_a_higher_epoch_is_a_failover_whatever_run_id_it_gives() -> None:
+    told = Told()
+    for name in (S2, S3):
+        told.tell(name, snapshot(B, 1, run_ids=lambda address: f"{A.port:040x}"))
+    told.tell(None, Probe(B, "master"))
+    assert [switch.new for switch in told.switches] == [B]
+
+
+def test_announcement_before_the_first_answers_are_in_settles_nothing() -> None:
+    told = Told(started=False)
+    told.tell(S1, LinkChange(LinkState.LIVE, run_id=IDS[S1]))
+    told.switch(S1, A, C)
+    told.tell(S1, snapshot(C, 9))
+    for name in (S2, S3):
+        told.up(name, A, 1)
+    told.tell(S1, SnapshotEnd(("mymaster",)))
+    assert told.watch.established
+    assert told.watch.address("mymaster") == A
+    assert told.switches == []

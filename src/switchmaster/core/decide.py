@@ -191,7 +191,7 @@ class Belief:
         view = self.view(sentinel)
         if self._impossible(sentinel, node, now, wall):
             return
-        self.established = True
+        self.established = self.established or not can_ask
         if self.switch is not None and node != self.address and sentinel in self.switch.witnesses:
             self._standing.left()
         old = old if old is not None and old.possible else None
@@ -242,7 +242,9 @@ class Belief:
         view = self.view(sentinel)
         if self._impossible(sentinel, address, now, wall):
             return
-        address = self._one_name(view, address, run_id, now, wall)
+        if epoch <= self._floor or self.epoch is None:
+            # At a higher epoch it is a failover, whatever its node is called.
+            address = self._one_name(view, address, run_id, now, wall)
         returned = not view.live or view.address is None
         self._answer(view, address, epoch, now)
         view.run_id = run_id or view.run_id
@@ -343,9 +345,10 @@ class Belief:
         What a majority gives is the first belief. Who gives another at a higher epoch may be the first that knows of a
         failover, or may lie: its node is asked.
         """
-        if self.address is None:
+        settled, self._standing.since = self.established, now
+        self.established = self.address is not None
+        if settled or not self.established:
             return
-        self.established, self._standing.since = True, now
         most = self.voters.most
         backed = self.voters.backed(most)
         if most is None or backed is None:
@@ -402,6 +405,7 @@ class Belief:
     def _earned(self, candidate: Candidate, now: float) -> Grade | None:
         """Return the grade with which the candidate is decided now, or None while it has to wait."""
         late = candidate.announced_at is not None and now >= candidate.announced_at + self.timeout
+        contradicted = candidate.role is None and self._contradicted(candidate, now)
         if candidate.announced and candidate.epoch is None and candidate.asked and not late:
             return None
         if candidate.denied:
@@ -415,7 +419,7 @@ class Belief:
         if candidate.anew is Cause.UNKNOWN and self._standing.firm(now):
             return None
         unasked = self.policy is Grade.ANNOUNCED or not self.probing or bool(candidate.reason)
-        return Grade.ANNOUNCED if (unasked or late) and not self._contradicted(candidate, now) else None
+        return Grade.ANNOUNCED if (unasked or late) and not contradicted else None
 
     def _contradicted(self, candidate: Candidate, now: float) -> bool:
         """Whether a majority of the Sentinels that are heard gives another address; those are asked again, once."""
@@ -450,6 +454,7 @@ class Belief:
             time=wall,
         )
         self._out.append(self.switch)
+        self.established = True
         self._remember(candidate, via, now)
         for other in self._candidates:
             if other is candidate or candidate.epoch is None or self._outdated(other.epoch):
@@ -592,6 +597,10 @@ class Belief:
 
     def _one_name(self, view: View, address: Address, run_id: str, now: float, wall: Wall) -> Address:
         """Return the believed address where a Sentinel has another for that very node; else its own."""
+        switch = self.switch
+        if switch is not None and switch.new == self.address and switch.grade is Grade.ANNOUNCED:
+            # Only Sentinels speak for it, and one of them may have made up its run id as well.
+            return address
         ours = self._names.ours(self.address, view, address, run_id, now, wall)
         candidate = None if ours == address else self._candidates.get(address)
         if candidate is not None:

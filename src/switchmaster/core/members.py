@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from .model import LIMITS, SentinelName
+from .topology import View
 
-__all__ = ["Members"]
+__all__ = ["Members", "lists_of"]
 
 
 class Members:
@@ -91,3 +92,12 @@ class Members:
             lists: whom each Sentinel that is heard lists now; nothing of those that may not be asked for it.
         """
         return 2 * sum(name not in lists.get(by, (name,)) for by in self._members) > len(self._members)
+
+
+def lists_of(views: Iterable[View]) -> dict[SentinelName, frozenset[SentinelName]]:
+    """Return whom each Sentinel that is heard lists, of any master; nothing of those that may not be asked for it."""
+    found: dict[SentinelName, set[SentinelName]] = {}
+    for view in views:
+        if view.live and view.lists:
+            found.setdefault(view.sentinel, set()).update(SentinelName(str(a)) for a in view.sentinels.values())
+    return {name: frozenset(others) for name, others in found.items()}

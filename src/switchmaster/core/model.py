@@ -148,8 +148,8 @@ class Limits(NamedTuple):
     """Bytes of one reply or event before the peer is taken for broken: 10,000 names in ROLE are 0.5 MB."""
     sentinels: int = 64
     """Sentinels of one deployment that are connected to; more are counted, not dialled."""
-    masters: int = 100_000
-    """Masters of one deployment; more are counted, not followed."""
+    masters: int = 20_000
+    """Masters of one deployment; more are counted, not followed, and reported once. A flood of names ends here."""
     replicas: int = 1_000
     """Replicas of one master."""
     witnesses: int = 64

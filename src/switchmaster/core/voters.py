@@ -125,7 +125,8 @@ class Voters:
             patience: seconds that a Sentinel has to answer.
             most: seconds in which it hears of a failover that others have made.
         """
-        heard = [view for view in self._votes if view.live]
+        # Who has answered since, and was lost then, has said what it had to say.
+        heard = [view for view in self._votes if view.live or (view.answered_at or -inf) >= since]
         against = [
             view
             for view in heard

@@ -35,6 +35,7 @@ from .facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, Probe
 from .failover import FailoverKind
 from .hello import Hello
 from .meaning import JUDGES
+from .members import lists_of
 from .model import LIMITS, Address, Grade, RunId, SentinelName, Via, Wall
 from .roster import Roster, Sentinel
 from .state import master_state
@@ -367,12 +368,7 @@ class Watch:
         return frozenset(run_id for view in views if view.live for run_id in view.sentinels)
 
     def _lists(self) -> dict[SentinelName, frozenset[SentinelName]]:
-        found: dict[SentinelName, set[SentinelName]] = {}
-        for master in self._masters.values():
-            for view in master.belief.views.values():
-                if view.live and view.lists:
-                    found.setdefault(view.sentinel, set()).update(SentinelName(str(a)) for a in view.sentinels.values())
-        return {name: frozenset(others) for name, others in found.items()}
+        return lists_of(view for master in self._masters.values() for view in master.belief.views.values())
 
     def _answer_came(self, now: float) -> None:
         if self._first_answer is None:
@@ -408,14 +404,20 @@ class Watch:
             attempts.switched(sentinel.name, fact.address, now, wall)
 
     def _snapshot_end(self, sentinel: Sentinel, fact: SnapshotEnd, now: float, wall: Wall) -> None:
-        sentinel.answered = True
+        first, sentinel.answered = not sentinel.answered, True
         self._roster.members.silent.discard(sentinel.name)
         self._answer_came(now)
-        names = sentinel.monitors = frozenset(fact.names)
+        before, names = None if first else sentinel.monitors, frozenset(fact.names)
+        sentinel.monitors = names
         for name, master in self._masters.items():
-            if name not in names:
-                if sentinel.name in master.belief.views:
-                    master.belief.forgotten(sentinel.name, now, wall)
+            if name in names:
+                continue
+            heard = sentinel.name in master.belief.views
+            if heard:
+                master.belief.forgotten(sentinel.name, now, wall)
+            if not master.belief.views:
+                self._settle(name, master)  # nobody is left who could vote
+            elif heard or before is None or name in before:
                 self._survey(name, master, now, wall)
         self._establish(now, wall)
 
@@ -436,9 +438,8 @@ class Watch:
 
     @property
     def _heard_enough(self) -> bool:
-        if not self._roster.heard_enough:
-            return False
-        return self._roster.heard_all or all(master.belief.voters.agree for master in self._masters.values())
+        agreed = self._roster.heard_all or all(master.belief.voters.agree for master in self._masters.values())
+        return agreed and self._roster.heard_enough
 
     # -- events -------------------------------------------------------------------------------------
 

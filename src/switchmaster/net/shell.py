@@ -31,6 +31,10 @@ _HAPPY_EYEBALLS = 0.25
 """Seconds until the next address of a name is tried beside the first (RFC 8305)."""
 
 
+TURN_BYTES = 8_192
+"""Bytes of one peer that are read in one turn of the loop, some 100 events: others have their turn before the rest."""
+
+
 class Shell(ABC):
     """
     Base of the shells around a link.
@@ -251,6 +255,8 @@ class _Pipe(asyncio.Protocol):
         self._shell = shell
         self._transport: asyncio.Transport | None = None
         self._lost: asyncio.Future[None] | None = None
+        self._rest = b""
+        """What was received and is for later turns."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A cast, not a check: uvloop's transports are of another class.
@@ -267,12 +273,32 @@ class _Pipe(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        if not self._rest and len(data) <= TURN_BYTES:
+            self._shell._received(self, data)
+            return
+        # What is read at once is bounded by the transport, and nothing more is read before the rest is done.
+        waits, self._rest = bool(self._rest), self._rest + data
+        if not waits:
+            assert self._transport is not None
+            self._transport.pause_reading()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if not self._rest:
+            return  # it was aborted meanwhile
+        assert self._transport is not None
+        data, self._rest = self._rest[:TURN_BYTES], self._rest[TURN_BYTES:]
         self._shell._received(self, data)
+        if self._rest:
+            asyncio.get_running_loop().call_soon(self._go_on)
+        elif not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def eof_received(self) -> None:
         self._shell._ended(self, "")
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._rest = b""
         reason = "" if exc is None else plain(describe_error(exc, None, None))
         self._shell._ended(self, reason)
         if self._lost is not None and not self._lost.done():
@@ -293,6 +319,7 @@ class _Pipe(asyncio.Protocol):
 
     def abort(self) -> None:
         assert self._transport is not None
+        self._rest = b""
         self._transport.abort()
 
 
