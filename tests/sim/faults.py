@@ -106,7 +106,9 @@ class Faults:
         renewed = self.chance.random() < 0.1
         # One alone: where all have moved while nobody listened, nobody can know.
         known = len(self.story.settings.seeds) == len(self.deployment.sentinels)
-        if known and not self.world.counts["Sentinel moves"] and self.chance.random() < 0.15:
+        # Of three, one that moves has two to vouch for it, and none of them may have been told REMOVE.
+        many = len(self.deployment.sentinels) > 3
+        if known and not self.world.counts["Sentinel moves"] and self.chance.random() < 0.15 and many:
             self.world.counts["Sentinel moves"] += 1
             process.move(Address(f"10.0.99.{process.host.rpartition('.')[2]}", 26379))
         self.later(lambda: process.start(memory, renewed))
