@@ -252,3 +252,13 @@ def test_sentinels_that_contradicted_and_were_lost_then_have_contradicted() -> N
     told.tell(None, Probe(X, None, "connection refused"))
     told.wait(SETTLE - 1.0)
     assert told.switches == []
+
+
+def test_leader_that_announces_what_no_majority_holds_leaves_no_promotion_early() -> None:
+    told = Told()
+    told.fail_over(S1, 1)
+    told.tell(None, Probe(B, "slave", following=A), Probe(B, "master"))
+    told.switch(S1, A, X)
+    others_answer(told)
+    told.wait(2.0)
+    assert [switch.new for switch in told.switches] == [B]

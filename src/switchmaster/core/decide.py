@@ -193,7 +193,7 @@ class Belief:
             return
         self.established = self.established or not can_ask
         if self.switch is not None and node != self.address and sentinel in self.switch.witnesses:
-            self._standing.left()
+            self._standing.left(node)
         old = old if old is not None and old.possible else None
         if self.address is None:
             self.address = old

@@ -39,8 +39,8 @@ class Standing:
         """The node to be confirmed is a replica again."""
         self._silent = False
         """The node to be confirmed gave no answer when it was last asked."""
-        self._left = False
-        """The leader that promoted the node to be confirmed follows another."""
+        self._left: Address | None = None
+        """The other node that the leader follows that promoted the node to be confirmed."""
 
     def begin(self, now: float, confirming: Address | None) -> None:
         """
@@ -51,7 +51,8 @@ class Standing:
             confirming: the node, where only its own ROLE speaks for it; else None.
         """
         self.since, self.confirming = now, confirming
-        self._undone = self._silent = self._left = False
+        self._undone = self._silent = False
+        self._left = None
 
     def confirmed(self) -> None:
         """Take that a Sentinel announced the belief."""
@@ -67,9 +68,9 @@ class Standing:
         """Take that a Sentinel makes the node to be confirmed a replica."""
         self._undone = True
 
-    def left(self) -> None:
+    def left(self, node: Address) -> None:
         """Take that the leader announces another: that ended its failover (sentinelResetMasterAndChangeAddress)."""
-        self._left = True
+        self._left = node
 
     def held_since(self, view: View) -> float:
         """Return since when a Sentinel says otherwise: not before there was a belief to say it against."""
@@ -104,7 +105,7 @@ class Standing:
             return Cause.RECONFIGURED
         if any(view.sdown for view in group):
             return None
-        if (self._undone or self._left) and self.confirming is not None:
+        if (self._undone or self._left == group[0].address) and self.confirming is not None:
             return Cause.FAILOVER
         # What was promoted and announced by nobody stands until the node itself falls, but not for ever.
         patience = SETTLE if self.confirming is None or self._silent else ABANDONED if abandoned else UNSEEN
