@@ -129,8 +129,8 @@ MUTANTS = [
     Mutant(
         "call a switch promoted that is only announced",
         "core/decide.py",
-        "return Grade.ANNOUNCED if unasked or late else None",
-        "return Grade.PROMOTED if unasked or late else None",
+        "return Grade.ANNOUNCED if (unasked or late) and not contradicted",
+        "return Grade.PROMOTED if (unasked or late) and not contradicted",
     ),
     Mutant(
         "decide what is outdated", "core/decide.py", "return epoch is not None and epoch <= self._floor", "return False"
@@ -160,9 +160,8 @@ MUTANTS = [
     Mutant(
         "learn the epoch from any answer",
         "core/decide.py",
-        "                self.switch = replace(self.switch, epoch=epoch)\n",
-        "                self.switch = replace(self.switch, epoch=epoch)\n"
-        "        elif self.epoch is None:\n            self.epoch = epoch\n",
+        "        if self.epoch is None and epoch >= self._floor:\n",
+        "        if self.epoch is None:\n",
         first=1700,
     ),
     Mutant(
@@ -215,7 +214,7 @@ MUTANTS = [
     Mutant(
         "follow one Sentinel against the others",
         "core/decide.py",
-        "if (unasked or late) and not self._contradicted(candidate, now) else None",
+        "if (unasked or late) and not contradicted else None",
         "if unasked or late else None",
         lie=True,
     ),
