@@ -257,6 +257,12 @@ class _Transport(asyncio.Transport):
         if self._open:
             self._protocol.data_received(data)
 
+    def pause_reading(self) -> None:
+        """What comes all the same is for the protocol to keep, as with TLS."""
+
+    def resume_reading(self) -> None:
+        """See `pause_reading`."""
+
     def _lost(self, error: Exception | None) -> None:
         self._loop.call_soon(self._tell_lost, error)
 
