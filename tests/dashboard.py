@@ -148,6 +148,16 @@ def watched(browser: Any, url: str, size: dict[str, int] | None = None, **option
         context.close()
 
 
+def inaccessible(page: Watched) -> list[tuple[str, str, str]]:
+    """Return what axe-core finds on a page: rule, element, what to mend."""
+    try:
+        from axe_playwright_python.sync_playwright import Axe
+    except ImportError:
+        lacking("axe-playwright-python is not installed (the extra dev has it)")
+    found = Axe().run(page.page).response["violations"]
+    return [(one["id"], node["html"][:200], node["failureSummary"]) for one in found for node in one["nodes"]]
+
+
 class Serving:
     """
     An application on a free port of loopback, served by a thread; may stop, and start again on the same port.

@@ -20,7 +20,7 @@ HEAD = """\
 
 # The HTTP API
 
-The daemon serves the same as an OpenAPI document at `/openapi.json`.
+The daemon serves the same as a page at `/docs`, and as an OpenAPI document at `/openapi.json`.
 How to open it, follow the stream, and ask it from a balancer: [What the daemon serves](../topics/serving.md).
 
 A list is `{"items": [...], "next": cursor or null}`; `?cursor=` of `next` goes on behind the last item, whatever was

@@ -16,6 +16,8 @@ from served import Told, asking, served
 WEB = Path(str(resources.files("switchmaster.server"))) / "web"
 ROOT = Path(__file__).parents[2]
 FILES = sorted(path for path in WEB.rglob("*") if path.is_file())
+PAGES = {"./": WEB / "index.html", "docs": WEB / "docs.html"}
+"""By how pages link to them."""
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
 
 
@@ -40,6 +42,8 @@ def name_of(path: Path) -> str:
     [
         ("/", "text/html; charset=utf-8"),
         ("/index.html", "text/html; charset=utf-8"),
+        ("/docs", "text/html; charset=utf-8"),
+        ("/docs.html", "text/html; charset=utf-8"),
         ("/style.css", "text/css; charset=utf-8"),
         ("/main.js", "text/javascript; charset=utf-8"),
         ("/views/overview.js", "text/javascript; charset=utf-8"),
@@ -51,6 +55,9 @@ def test_file_has_its_type_whatever_the_machine_thinks(path: str, type: str) -> 
     assert (answer.status_code, answer.headers["content-type"]) == (200, type)
     assert answer.headers["cache-control"] == "no-cache"
     assert answer.headers["x-content-type-options"] == "nosniff"
+    policy = answer.headers["content-security-policy"]
+    assert "script-src 'self'; style-src 'self'" in policy
+    assert "unsafe" not in policy
 
 
 def test_file_that_the_browser_has_is_not_sent_again() -> None:
@@ -62,7 +69,18 @@ def test_file_that_the_browser_has_is_not_sent_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/none.js", "/views", "/views/", "/../app.py", "/%2e%2e/daemon.py", "/views/..%2f..%2fdaemon.py"]
+    "path",
+    [
+        "/none.js",
+        "/docs/",
+        "/redoc",
+        "/index",
+        "/views",
+        "/views/",
+        "/../app.py",
+        "/%2e%2e/daemon.py",
+        "/views/..%2f..%2fdaemon.py",
+    ],
 )
 def test_what_is_no_file_of_the_dashboard_is_not_there(path: str) -> None:
     answer = ask(path)
@@ -70,12 +88,20 @@ def test_what_is_no_file_of_the_dashboard_is_not_there(path: str) -> None:
     assert answer.json()["detail"] == "there is nothing of that name"
 
 
-def test_page_loads_nothing_from_elsewhere_and_has_nothing_inline() -> None:
-    page = (WEB / "index.html").read_text(encoding="utf-8")
-    assert [] == re.findall(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)|https?:|javascript:", page)
-    loaded = re.findall(r"\s(?:src|href)=\"([^\"#]+)\"", page)
+@pytest.mark.parametrize("path", PAGES.values(), ids=name_of)
+def test_page_loads_nothing_from_elsewhere_and_has_nothing_inline(path: Path) -> None:
+    page = path.read_text(encoding="utf-8")
+    assert [] == re.findall(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)|javascript:", page)
+    loaded = set(re.findall(r"\s(?:src|href)=\"([^\"#]+)", page)) - PAGES.keys() - {"openapi.json"}
     assert loaded
     assert all((WEB / name).is_file() for name in loaded)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_file_names_a_place_elsewhere(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:\b\w+:|[\"'(])//[^\"'\s)]+", text))
+    assert set() == {one.strip("\"'(") for one in named} - {"http://www.w3.org/2000/svg"}
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
@@ -83,7 +109,6 @@ def test_script_never_makes_html_or_code_of_text(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     banned = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\b|new Function|createContextual"
     assert [] == re.findall(banned, text)
-    assert set() == set(re.findall(r"https?://[^\"'\s]+", text)) - {"http://www.w3.org/2000/svg"}
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
@@ -109,8 +134,8 @@ def test_every_file_is_reached_from_the_page() -> None:
         if path.suffix == ".svg":
             continue
         text = path.read_text(encoding="utf-8")
-        found = re.findall(r'(?:src|href)="([\w./-]+)"|from "(.*?)"', text)
-        linked: set[Any] = {(path.parent / (a or b)).resolve() for a, b in found}
+        found = {a or b for a, b in re.findall(r'(?:src|href)="([\w./-]+)"|from "(.*?)"', text)} - {"openapi.json"}
+        linked: set[Any] = {PAGES.get(name, path.parent / name).resolve() for name in found}
         waiting += sorted(linked - reached)
     assert set(FILES) == reached
 

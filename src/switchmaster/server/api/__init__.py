@@ -22,6 +22,7 @@ Live routes answer from memory, and go on where the journal is away; journal rou
     GET  /api/v1/observers                    [run of a daemon], newest first                  (from the journal)
     GET  /api/v1/stream                       server-sent events: every line, as it is committed
     GET  /livez  /readyz  /metrics  /openapi.json
+    GET  /  /docs                             the dashboard, and a page of these routes
     GET  /masters/{name}/is-master?addr=      200 or 503, for balancers
 
 A list is ``{"items": [...], "next": cursor or null}``. Lines have the shapes of `switchmaster.lines`. An error is

@@ -50,7 +50,7 @@ def create_app(state: State, settings: Http, metrics: Metrics | None = None, web
         title="switchmaster",
         version=state.version,
         description=ABOUT,
-        docs_url=None,  # they load their scripts from elsewhere
+        docs_url=None,  # they load their scripts from elsewhere; `/docs` is a page of the dashboard's
         redoc_url=None,
         redirect_slashes=False,
     )

@@ -37,7 +37,10 @@ __all__ = [
     "known_parameters",
 ]
 
-ERRORS: Final[dict[int | str, dict[str, Any]]] = {"default": {"model": Problem}, 422: {"model": Problem}}
+ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    "default": {"model": Problem, "description": "What went wrong, in a sentence."},
+    422: {"model": Problem, "description": "A parameter or the body is not what it should be."},
+}
 """What every route may answer besides its own."""
 
 TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})")

@@ -44,7 +44,7 @@ class Dashboard:
     An ASGI application of files.
 
     Args:
-        folder: where they are; ``index.html`` is served at ``/`` too.
+        folder: where they are; a page is served without its ``.html`` too, and ``index.html`` at ``/``.
     """
 
     def __init__(self, folder: Path = WEB) -> None:
@@ -53,9 +53,10 @@ class Dashboard:
             if path.is_file() and path.suffix in TYPES:
                 body = path.read_bytes()
                 file = _File(body, TYPES[path.suffix], etag_of(body))
-                self._files[f"/{path.relative_to(folder).as_posix()}"] = file
-        if "/index.html" in self._files:
-            self._files["/"] = self._files["/index.html"]
+                name = f"/{path.relative_to(folder).as_posix()}"
+                self._files[name] = file
+                if path.suffix == ".html":
+                    self._files[name.removesuffix(".html").removesuffix("index")] = file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a file; 404 and 405 are raised, for the application to word."""

@@ -17,6 +17,13 @@ export class ApiError extends Error {
 }
 
 export class Api {
+  #base;
+
+  /** `base` is where the paths begin that are asked. */
+  constructor(base = "api/v1/") {
+    this.#base = base;
+  }
+
   /** Kept as long as the tab is. */
   get token() {
     return sessionStorage.getItem(STORED);
@@ -61,7 +68,7 @@ export class Api {
   async #send(path, options) {
     // no-store: the ETag is ours to send, and nothing of a deployment stays in the browser's cache.
     const limit = AbortSignal.timeout(LIMIT);
-    const answer = await answered(() => fetch(`api/v1/${path}`, { ...options, signal: limit, cache: "no-store" }));
+    const answer = await answered(() => fetch(this.#base + path, { ...options, signal: limit, cache: "no-store" }));
     if (!answer.ok && answer.status !== 304) throw await problemOf(answer);
     return answer;
   }
