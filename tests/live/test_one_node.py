@@ -1,0 +1,75 @@
+"""
+What looks like news to one Sentinel, and is none: a node with two names, and a Sentinel that catches up.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from account import account
+from conditions import eventually
+from fix_lab import LabFactory, find_or_skip
+from switchmaster.core.failover import Failover
+from switchmaster.lab import Lab
+from switchmaster.lab.servers import LabServer
+
+pytestmark = pytest.mark.live
+
+SETTLED = 12.0
+"""Seconds in which a majority that gives another address would have moved the belief: 10, and some."""
+
+
+def announce_names(lab: Lab, sentinel: LabServer) -> None:
+    """Have one Sentinel know the master by a name, and announce names."""
+    lab.crash(sentinel)
+    lines = sentinel.first_config.replace("127.0.0.1", "localhost").splitlines()
+    lines = [
+        line.replace("localhost", "127.0.0.1") if line.startswith(("bind", "dir", "logfile")) else line
+        for line in lines
+    ]
+    names = ["sentinel resolve-hostnames yes", "sentinel announce-hostnames yes"]
+    sentinel.config.write_text("\n".join([*names, *lines]) + "\n")
+    lab.restart(sentinel)
+
+
+@pytest.mark.slow  # it waits longer than a majority must hold another address
+@pytest.mark.parametrize("version", ["valkey-9.1", "redis-7.0"])  # 6.2 writes names, and does not load them again
+def test_a_master_that_one_sentinel_calls_by_name_is_one_node(version: str, lab_factory: LabFactory) -> None:
+    lab = lab_factory(binary=str(find_or_skip(version).path))
+    announce_names(lab, lab.sentinels[0])
+    assert lab.sentinel_command(0, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")[0] == "localhost"
+    with account(lab) as told:
+        told.wait_until_settled()
+        believed = told.watcher.master("mymaster")
+        wait(SETTLED)
+        assert told.switches() == []
+        assert told.watcher.master("mymaster") == believed
+        lab.failover(sentinel=1)
+        told.wait_for_switch()
+        told.wait_until_settled()
+        wait(SETTLED)
+        [switch] = told.switches()
+        assert switch.new.port == lab.master().port
+
+
+def wait(seconds: float) -> None:
+    """Let the time pass in which a false switch would come."""
+    began = time.monotonic()
+    eventually(lambda: time.monotonic() > began + seconds, seconds + 30, what="the time to pass")
+
+
+def test_a_sentinel_that_catches_up_is_no_failover(server: str, lab_factory: LabFactory) -> None:
+    """It was restarted with its first configuration, so it announces as news what all know."""
+    lab = lab_factory(binary=server)
+    lab.failover(sentinel=1)
+    lab.wait_until_settled()
+    with account(lab) as told:
+        records: list[Failover] = []
+        told.watcher.on_failover(records.append)
+        lab.restart_sentinel(0, keep_config=False)
+        told.wait_for("+switch-master")
+        told.wait_until_settled()
+        assert told.switches() == []
+        assert [record for record in records if record.attempted] == []
