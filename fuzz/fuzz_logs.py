@@ -1,6 +1,4 @@
-"""
-Whatever log files hold, reading them raises nothing, loses no event, puts all in order, and tells it without markup.
-"""
+"""Whatever log files hold, reading them raises nothing, loses no event, and puts all in order."""
 
 from __future__ import annotations
 

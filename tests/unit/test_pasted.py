@@ -184,13 +184,18 @@ def test_time_in_front_counts_only_with_its_zone(line: str, time: float | None, 
         ('["pmessage","*","+sdown"]\n', "line 1: a message that is cut short"),
         ('{"type": "pmessage", "pattern": "*", "channel": "+sdown"}\n', "line 1: a message that is cut short"),
         ('7) "pmessage"\n8) "*"\n9) "+sdown"\n', "line 1: a message that is cut short"),
-        ("1:X 23 Nov 2026 03:00:00.123 # +sdown master m 10.0.0.1 6379\n", "line 1: a line of a Sentinel's log file"),
     ],
 )
 def test_what_is_not_whole_is_counted_and_said(text: str, word: str) -> None:
     result = replay("", text=text + TTY)
     assert "left out 1 of its pieces" in result.stderr
     assert word in result.stderr
+
+
+def test_log_lines_among_what_was_pasted_are_read_too() -> None:
+    result = replay("", text="1:X 23 Nov 2026 03:00:00.123 # +switch-master m 10.0.0.1 1 10.0.0.2 2\n" + TTY)
+    assert "no server's" not in result.stderr
+    assert '"old":{"host":"10.0.0.1","port":1}' in result.stdout
 
 
 def test_message_that_says_nothing_known_is_counted_and_said() -> None:

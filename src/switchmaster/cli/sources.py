@@ -110,10 +110,10 @@ def read_sources(
         reader, content, moment = _read(file)
         latest = max(latest, moment)
         is_log = bool(reader.entries) or reader.of_servers > 0
+        transcript = None
         if is_log:
             logs.append(LogFile(file, reader.entries, names.get(file)))
             left += [(file, one) for one in reader.left]
-            _complain_of(file, reader)
         if content and (not is_log or _TRANSCRIPT.search(content)):
             name = names.get(file) or ("stdin" if file == "-" else Path(file).stem)
             transcript = read_transcript(_without_logs(content) if is_log else content, name)
@@ -122,6 +122,9 @@ def read_sources(
                 _report_skips(transcript)
                 _report_hellos(transcript)
                 _report_unread(transcript)
+        # What belongs to a transcript is no server's line either, and is counted there.
+        if is_log and (transcript is None or not transcript.said):
+            _complain_of(file, reader)
     merged = merge_logs(logs, latest=latest, zone=zone) if logs else None
     said = merge(transcripts)
     if merged is not None:
