@@ -140,7 +140,9 @@ class Watched:
             assert state.incarnation >= before, f"{name} went back to incarnation {state.incarnation}"
             self.incarnations[name] = state.incarnation
             key = (name, state.incarnation)
-            if state.epoch is not None:
+            # Before enough have answered, the highest epoch is shown; then what a majority gives, which may be lower.
+            # What was decided on stands.
+            if state.epoch is not None and (self.watch.established or key in self.switches):
                 assert state.epoch >= self.epochs.get(key, state.epoch), f"{key} went back to epoch {state.epoch}"
                 self.epochs[key] = state.epoch
         mine = {node for node, _ in self.probed}

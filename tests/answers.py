@@ -60,7 +60,7 @@ HELLO_PERIOD = 2.0
 
 def _id_of(node: str) -> str:
     """Return a run id for a node, which all its names share."""
-    return f"{node.encode().hex()[-40:]:0>40}"
+    return f"{node.encode('utf-8', 'surrogateescape').hex()[-40:]:0>40}"
 
 
 def snapshot(

@@ -6,7 +6,7 @@ import random
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from answers import snapshot
@@ -97,6 +97,7 @@ class Checked:
 @pytest.mark.parametrize("probing", [True, False])
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**32), policy=st.sampled_from(Grade))
+@example(seed=1_981_892_023, policy=Grade.ANNOUNCED).via("a failover heard, and then the first answers of a majority")
 def test_watch_keeps_its_invariants_whatever_is_said_in_whatever_order(
     asking: bool, probing: bool, seed: int, policy: Grade
 ) -> None:
