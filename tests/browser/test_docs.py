@@ -77,6 +77,9 @@ def test_page_keeps_the_rules_of_accessibility_and_fits(
         opened(page)
         assert inaccessible(page) == []
         assert page.overflow() <= 0
+        assert page.overlaps() == []
+        page.page.set_viewport_size({"width": 320, "height": 640})
+        assert page.overflow() <= 0
 
 
 def test_a_route_says_what_it_takes_who_may_call_it_and_how(browser: Any, daemon: Serving) -> None:
@@ -86,6 +89,8 @@ def test_a_route_says_what_it_takes_who_may_call_it_and_how(browser: Any, daemon
         assert "integer, 1 to 1000, 100 unless given" in limit.inner_text()
         balancer = route(page, "GET /masters/{name}/is-master")
         assert "addr" in balancer.get_by_role("row", name="query, required").inner_text()
+        entry = route(page, "GET /api/v1/stream").get_by_role("row", name="after")
+        assert "integer, at least 0" in entry.inner_text()  # 2 ** 63 - 1 is no number of JavaScript's
         assert "Open to everybody." in route(page, "GET /livez").inner_text()
         assert "has a read token" in route(page, "GET /metrics").inner_text()
         comment = route(page, "POST /api/v1/failovers/{id}/comments")
@@ -114,6 +119,17 @@ def test_links_lead_to_routes_and_shapes_and_a_line_is_copied(browser: Any, daem
         page.page.keyboard.press("Enter")
         page.wait("The line is copied.", "[role=status]")
         assert page.page.evaluate("navigator.clipboard.readText()") == of.locator(".curl code").inner_text()
+
+
+def test_line_is_selected_where_the_browser_lets_nobody_copy(browser: Any, daemon: Serving) -> None:
+    with watched(browser, daemon.url) as page:
+        # As over plain HTTP beyond loopback.
+        page.page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+        opened(page)
+        of = route(page, "GET /api/v1/status")
+        of.get_by_role("button", name="Copy").click()
+        page.wait("The line is selected", "[role=status]")
+        assert page.page.evaluate("getSelection().toString()") == of.locator(".curl code").inner_text()
 
 
 def test_dashboard_leads_there_and_back(browser: Any, daemon: Serving) -> None:

@@ -37,7 +37,9 @@ function bounds({ minimum, maximum, minLength, maxLength, pattern }) {
   ];
 }
 
-function range(least, most, said) {
+function range(least, greatest, said) {
+  // What a number of JavaScript can't hold is not the figure of the document any more.
+  const most = Number.isSafeInteger(greatest) ? greatest : undefined;
   if (least === undefined && most === undefined) return null;
   if (least === undefined) return said(`at most ${most}`);
   return said(most === undefined ? `at least ${least}` : `${least} to ${most}`);
