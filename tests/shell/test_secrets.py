@@ -35,6 +35,8 @@ class Locked:
         self.got = b""
         self.delay = 0.0
         """Seconds before it reads what it is asked."""
+        self.open = False
+        """It wants no password."""
         self.writers: list[Writer] = []
 
     @property
@@ -50,7 +52,7 @@ class Locked:
             commands.feed(data)
             while (words := commands.gets()) is not False:
                 text = [word.decode() for word in words]
-                inside = inside or ("AUTH" in text and self.password in text)
+                inside = inside or self.open or ("AUTH" in text and self.password in text)
                 if not inside:
                     writer.write(b"-NOAUTH Authentication required.\r\n")
                 elif isinstance(self.inner, ScriptedSentinel):
@@ -165,6 +167,33 @@ def test_node_that_one_sentinel_announces_gets_no_password_and_no_grade_above_an
                 assert not false.leaked
                 state = watcher.state("mymaster")
                 assert state.address == master or state.grade is Grade.ANNOUNCED
+
+    run(test)
+
+
+def test_stranger_that_wants_no_password_and_answers_role_master_is_not_followed() -> None:
+    async def test() -> None:
+        async with Deployment().running() as all_of_them:
+            *_, liar = all_of_them.sentinels
+            _, false = all_of_them.strangers
+            false.open = True
+            master, place = all_of_them.address(all_of_them.master), all_of_them.address(false)
+            seeds = [all_of_them.address(one) for one in all_of_them.sentinels]
+            async with Watcher(seeds, password=OF_SENTINELS, timeout=0.3) as watcher:
+                await until(lambda: heard(watcher) == 3)
+                replicas = [all_of_them.replica, false]
+                all_of_them.say(liar, false, replicas, all_of_them.sentinels, epoch=9)
+                old = f"mymaster {master.host} {master.port}"
+                replica = f"slave {place} {place.host} {place.port} @ {old}"
+                events = [("+new-epoch", "9"), ("+try-failover", f"master {old}"), ("+selected-slave", replica)]
+                all_of_them.publish(liar, *events, ("+promoted-slave", replica))
+                all_of_them.publish(liar, ("+switch-master", f"{old} {place.host} {place.port}"))
+                assert (await watcher.role(place, "mymaster")).role == "master"
+                deadline = asyncio.get_running_loop().time() + 1.0
+                while asyncio.get_running_loop().time() < deadline:
+                    state = watcher.state("mymaster")
+                    assert (state.address, state.imminent, state.switch) == (master, None, None)
+                    await asyncio.sleep(0.02)
 
     run(test)
 

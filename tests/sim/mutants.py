@@ -219,6 +219,20 @@ MUTANTS = [
         lie=True,
     ),
     Mutant(
+        "take the word of a stranger for a promotion",
+        "core/decide.py",
+        ' == "master" and not self.voters.unlisted(candidate.node)',
+        ' == "master"',
+        lie=True,
+    ),
+    Mutant(
+        "let one Sentinel introduce a stranger",
+        "core/voters.py",
+        "and 2 * sum(known) <= len(known)",
+        "and not any(known)",
+        lie=True,
+    ),
+    Mutant(
         "ask nobody whether he contradicts",
         "core/decide.py",
         "            self._out += [Ask(view.sentinel, (self.master,), why) for view in against]\n",

@@ -12,7 +12,7 @@ from switchmaster.core.grammar import parse_event
 from switchmaster.core.model import EPOCH_MAX, Address, Grade
 from switchmaster.core.replies import MasterReply, parse_master
 from switchmaster.core.standing import SETTLE
-from told import IDS, S1, S2, S3, A, B, C, Told
+from told import AT_A, IDS, S1, S2, S3, A, B, C, Told
 
 HONEST = (S2, S3)
 X = Address("127.0.0.1", 29999)
@@ -165,15 +165,16 @@ def test_epoch_out_of_range_is_no_answer_and_no_event() -> None:
 
 
 def test_first_belief_is_what_a_majority_gives_and_a_higher_epoch_has_to_prove_itself() -> None:
-    for role, believed in (("slave", A), (None, A), ("master", X)):
+    for role, believed in (("slave", A), (None, A), ("master", B)):
+        claimed = B if role == "master" else X
         told = Told(started=False)
-        told.up(S1, X, 999)
+        told.up(S1, claimed, 999)
         told.up(S2, A, 5)
         assert not told.watch.established, "they differ, so the third is heard too"
         told.up(S3, A, 5)
         assert told.watch.established
         assert told.watch.address("mymaster") == A
-        told.tell(None, Probe(X, role, "" if role else "connection refused"))
+        told.tell(None, Probe(claimed, role, "" if role else "connection refused"))
         told.wait(0.5)
         others_answer(told, A, 5)
         told.wait(5.0)
@@ -262,3 +263,84 @@ def test_leader_that_announces_what_no_majority_holds_leaves_no_promotion_early(
     others_answer(told)
     told.wait(2.0)
     assert [switch.new for switch in told.switches] == [B]
+
+
+@pytest.mark.parametrize("policy", [Grade.ANNOUNCED, Grade.PROMOTED])
+def test_stranger_that_answers_role_master_proves_nothing(policy: Grade) -> None:
+    told = Told(policy)
+    for _ in range(3):
+        told.fail_over(S1, 999, A, X)
+        told.tell(None, Probe(X, "master"))
+        assert told.watch.topology.masters["mymaster"].imminent is None
+        forge(told)
+        told.tell(None, Probe(X, "master"))
+        others_answer(told)
+        told.wait(SETTLE + 1.0)
+    assert (told.switches, told.watch.address("mymaster")) == ([], A)
+    assert NoticeKind.NOT_FOLLOWED in told.notices
+    fails_over_honestly(told, 1000)
+    assert [(switch.new, switch.grade) for switch in told.switches[:1]] == [(B, Grade.PROMOTED)]
+
+
+def test_stranger_that_answers_role_master_has_no_more_than_the_word_of_who_announces_it() -> None:
+    told = Told()
+    for name in HONEST:
+        told.tell(name, snapshot(A, 0, replicas=[B, C], flags=["s_down"]))
+    forge(told, 1)
+    told.tell(None, Probe(X, "master"))
+    others_answer(told, flags=("s_down",))
+    told.wait(SETTLE - 0.1)
+    assert told.switches == []
+    told.wait(0.2)
+    assert [(switch.new, switch.grade) for switch in told.switches] == [(X, Grade.ANNOUNCED)]
+    assert told.switches[0].why.endswith("the node answers ROLE master, but most Sentinels do not list it")
+
+
+def test_stranger_that_a_majority_follows_is_one_no_longer() -> None:
+    told = Told()
+    told.fail_over(S1, 1, A, X)
+    told.tell(None, Probe(X, "master"))
+    told.promote(S1, A, X)
+    others_answer(told)
+    assert told.switches == []
+    told.switch(S2, A, X)
+    assert [(switch.new, switch.grade) for switch in told.switches] == [(X, Grade.PROMOTED)]
+
+
+def test_replicas_that_most_sentinels_do_not_list_all_of_are_no_strangers() -> None:
+    for replicas in (None, [B]):  # refused; with `replica-announced no`
+        told = Told(started=False)
+        for name in (S1, S2, S3):
+            told.tell(name, LinkChange(LinkState.LIVE, run_id=IDS[name]), snapshot(A, 0, replicas=replicas))
+            told.tell(name, SnapshotEnd(("mymaster",)))
+        told.fail_over(S1, 1, A, C)
+        told.tell(None, Probe(C, "master"))
+        assert [(switch.new, switch.grade) for switch in told.switches] == [(C, Grade.PROMOTED)]
+
+
+def test_replica_that_one_of_two_that_list_has_not_found_yet_is_known_as_soon_as_it_has() -> None:
+    told = Told()
+    told.down(S3)
+    told.say(S1, f"+slave slave {X} {X.host} {X.port} @ {AT_A}")
+    told.fail_over(S1, 1, A, X)
+    told.tell(None, Probe(X, "master"))
+    assert told.switches == []
+    told.say(S2, f"+slave slave {X} {X.host} {X.port} @ {AT_A}")
+    told.promote(S1, A, X)
+    assert [(switch.new, switch.grade) for switch in told.switches] == [(X, Grade.PROMOTED)]
+
+
+def test_stranger_with_the_run_id_of_a_replica_proves_nothing() -> None:
+    told = Told()
+    run_ids = {A: f"{A.port:040x}", B: f"{B.port:040x}", X: f"{B.port:040x}"}
+    for name in (S1, *HONEST):
+        nodes = [X] if name == S1 else [B]
+        told.tell(name, snapshot(A, 0, replicas=[*nodes, C], run_ids=lambda node: run_ids.get(node, "")))
+    told.fail_over(S1, 999, A, X)
+    told.tell(None, Probe(X, "master"), Probe(B, "slave", following=A))
+    assert told.switches == []
+    told.switch(S1, A, X)
+    told.tell(None, Probe(X, "master"))
+    others_answer(told)
+    told.wait(SETTLE + 1.0)
+    assert (told.switches, told.watch.address("mymaster")) == ([], A)

@@ -84,10 +84,14 @@ class Candidates:
         """Return the candidate at this address, or None."""
         return self._candidates.get(node)
 
-    @property
-    def imminent(self) -> Address | None:
-        """The node that is about to be decided; None where there is none, or more than one."""
-        found = [candidate.node for candidate in self._candidates.values() if candidate.imminent]
+    def imminent(self, unlisted: Callable[[Address], bool]) -> Address | None:
+        """
+        Return the node that is about to be decided; None where there is none, or more than one.
+
+        Args:
+            unlisted: returns whether a node is a stranger, which is never imminent.
+        """
+        found = [c.node for c in self._candidates.values() if c.imminent and not unlisted(c.node)]
         return found[0] if len(found) == 1 else None
 
     def ended(self, node: Address) -> None:
@@ -158,6 +162,8 @@ def unproved(candidate: Candidate, waited: float | None) -> str:
         return f"the node could not be asked: {candidate.reason}"
     if candidate.role is None:
         return f"the node did not answer {within}"
+    if candidate.role == "master":
+        return "the node answers ROLE master, but most Sentinels do not list it"
     # The wire says slave, people read replica.
     role = "replica" if candidate.role == "slave" else candidate.role
     return f"the node did not answer anything but ROLE {role} {within}"

@@ -5,7 +5,8 @@ Who is master: one `Belief` for each master, moved only by the rules below.
    another address is a disagreement: reported, not followed. A higher epoch makes a candidate.
 2. A candidate is decided when it has the grade that the policy asks for. A node that denies being a master is never
    followed. Where the node cannot be asked, or is silent for ``timeout``, an announcement is enough, unless a majority
-   of the Sentinels that are heard contradicts it; the Switch says so.
+   of the Sentinels that are heard contradicts it; the Switch says so. What a node says that they do not list as one of
+   this master's proves nothing: it counts as silent.
 3. An announcement without an epoch is settled by asking its Sentinel. Where asking is not possible (a
    transcript, an ACL), it counts by its place: `View.index` tells which switches that Sentinel has made.
 4. Epochs begin anew (an incarnation) when a majority that was told to monitor the master anew agrees, or when
@@ -303,7 +304,7 @@ class Belief:
     @property
     def imminent(self) -> Address | None:
         """The candidate that has just behaved as a promotion makes a node behave, or says that it is a master."""
-        return self._candidates.imminent
+        return self._candidates.imminent(self.voters.unlisted)
 
     # -- what nodes say -----------------------------------------------------------------------------
 
@@ -405,14 +406,15 @@ class Belief:
     def _earned(self, candidate: Candidate, now: float) -> Grade | None:
         """Return the grade with which the candidate is decided now, or None while it has to wait."""
         late = candidate.announced_at is not None and now >= candidate.announced_at + self.timeout
-        contradicted = candidate.role is None and self._contradicted(candidate, now)
+        proved = candidate.role == "master" and not self.voters.unlisted(candidate.node)
+        contradicted = not proved and not candidate.denied and self._contradicted(candidate, now)
         if candidate.announced and candidate.epoch is None and candidate.asked and not late:
             return None
         if candidate.denied:
             return None
         if self.policy is Grade.AGREED:
             return Grade.AGREED if self.voters.support(candidate.node) >= self.voters.majority else None
-        if candidate.role == "master":
+        if proved:
             return Grade.PROMOTED
         if not candidate.announced:
             return None
@@ -429,7 +431,8 @@ class Belief:
         against = self.voters.contradicting(candidate.node, since, now, self.timeout, SETTLE)
         if against and not candidate.compared:
             candidate.compared = True
-            why = f"{next(iter(candidate.announced))} announces {candidate.node}, and its node can't be asked"
+            doubt = "can't be asked" if candidate.role is None else "is none that most Sentinels list"
+            why = f"{next(iter(candidate.announced))} announces {candidate.node}, and its node {doubt}"
             self._out += [Ask(view.sentinel, (self.master,), why) for view in against]
         return bool(against)
 

@@ -22,7 +22,8 @@ class Names:
     The names of one master's node.
 
     Args:
-        voters: what each Sentinel says; `View.called` keeps its name for the believed node.
+        voters: what each Sentinel says; `View.called` and `View.promotes` keep its names for the believed node, and for
+            the one that it promotes.
         notices: where a second name is reported.
     """
 
@@ -56,15 +57,39 @@ class Names:
     def in_our_words(
         self, believed: Address | None, view: View, event: InstanceEvent | SwitchedMaster, now: float, wall: Wall
     ) -> InstanceEvent | SwitchedMaster:
-        """Return an event with our address for the believed node, where its Sentinel has another for it."""
+        """
+        Return an event with our address for the believed node, where its Sentinel has another for it.
+
+        A node that is to be promoted gets the address at which a majority lists it.
+        """
         if believed is None:
             return event
         if isinstance(event, SwitchedMaster):
             known = view.replicas.get(event.new)
             old = believed if event.old == view.called else event.old
             new = event.new if known is None else self.ours(believed, view, event.new, known.run_id, now, wall)
+            new = self._listed_at(view, new)
             return event if (old, new) == (event.old, event.new) else replace(event, old=old, new=new)
-        if view.called is None or event.instance.master_address != view.called:
-            return event
-        address = believed if event.instance.kind is Kind.MASTER else event.instance.address
-        return replace(event, instance=replace(event.instance, address=address, master_address=believed))
+        instance, channel = event.instance, event.channel
+        if view.called is not None and instance.master_address == view.called:
+            address = believed if instance.kind is Kind.MASTER else instance.address
+            instance = replace(instance, address=address, master_address=believed)
+        if channel in ("+selected-slave", "+promoted-slave") or channel.startswith("+failover-state-"):
+            instance = replace(instance, address=self._listed_at(view, instance.address))
+        return event if instance == event.instance else replace(event, instance=instance)
+
+    def _listed_at(self, view: View, node: Address) -> Address:
+        """
+        Return the address at which a majority lists a node that one Sentinel has at another; else its own.
+
+        One that lies about a run id has a node of the majority's asked, and not its own.
+        """
+        known = view.replicas.get(node)
+        if known is None:  # a leader forgets its replicas when it follows the one that it promotes
+            name, ours = view.promotes or (node, node)
+            return ours if name == node else node
+        ours = node
+        if known.run_id and self._voters.unlisted(node):
+            ours = self._voters.replica(known.run_id) or node
+        view.promotes = node, ours
+        return ours

@@ -91,8 +91,8 @@ class Notices:
         self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, now, wall)
 
     def contradicted(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
-        """The node that a Sentinel announces can't be asked, and a majority of the others say otherwise."""
-        text = f"{sentinel} announces {node}, most Sentinels give another, and the node can't be asked; not followed"
+        """The node that a Sentinel announces proves nothing, and a majority of the others say otherwise."""
+        text = f"{sentinel} announces {node}, which proves nothing, and most Sentinels give another; not followed"
         self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, now, wall)
 
     def two_names(self, sentinel: SentinelName, name: Address, ours: Address, now: float, wall: Wall) -> None:

@@ -228,6 +228,8 @@ class View:
     """Of the process that it takes for the master; empty where it is not known."""
     called: Address | None = None
     """Its own name for the node that is believed, where that differs: then `address` is ours."""
+    promotes: tuple[Address, Address] | None = None
+    """Its own name for the node that it last selected, promoted or followed, and ours."""
     answered_at: float | None = None
     """When it last answered with its address, in monotonic seconds; None where it has not, or may not be asked."""
     sdown: bool = False
@@ -244,6 +246,9 @@ class View:
     replicas: dict[Address, ReplicaView] = field(default_factory=dict)
     nodes: set[Address] = field(default_factory=set)
     """The master and the replicas that it has listed in its last answer or since, those of before a switch included."""
+    lists_all: bool = False
+    """It has answered with all of them: SENTINEL REPLICAS is not refused, and has as many rows as it counts replicas
+    (those with ``replica-announced no`` are counted, not listed, and may be promoted all the same)."""
     sentinels: dict[RunId, Address] = field(default_factory=dict)
     """The other Sentinels that it knows."""
     lists: bool = False
@@ -264,6 +269,7 @@ class View:
         self.nodes.add(fact.address)
         if fact.replicas is not None:
             self.nodes = {fact.address, *(row.address for row in fact.replicas[: LIMITS.replicas])}
+            self.lists_all = len(fact.replicas[: LIMITS.replicas]) >= reply.num_replicas
             self.replicas = {
                 row.address: ReplicaView(
                     "s_down" in row.flags, row.master_link_up, row.offset, row.priority, row.run_id

@@ -6,6 +6,7 @@ Views are kept and counted here, and moved by `decide` alone.
 
 from __future__ import annotations
 
+from collections import Counter
 from math import inf
 
 from .listed import listed
@@ -143,6 +144,12 @@ class Voters:
         found |= {view.replicas[address].run_id for view in self.views.values() if address in view.replicas}
         return found - {""}
 
+    def replica(self, run_id: str) -> Address | None:
+        """Return the address at which most of the Sentinels that we hear list the replica with this run id."""
+        heard = [view for view in self._votes if view.live]
+        counts = Counter(node for view in heard for node, row in view.replicas.items() if row.run_id == run_id)
+        return next((node for node, count in counts.items() if 2 * count > len(heard)), None)
+
     def backed(self, address: Address | None, by: float = inf, again: float = -inf) -> int | None:
         """
         Return the highest epoch at which a majority of the Sentinels that we hear give an address.
@@ -184,6 +191,16 @@ class Voters:
         lists = [(view.live, (*view.nodes, view.address)) for view in self._votes if view.address is not None]
         heard = [nodes for live, nodes in lists if live] or [nodes for _, nodes in lists]
         return listed([*heard, *[()] * awaited])
+
+    def unlisted(self, node: Address) -> bool:
+        """
+        Return whether a node is a stranger: most of the Sentinels that we hear list all nodes, and no majority has it.
+
+        Where they may not be asked, or do not list all, nobody is a stranger.
+        """
+        heard = [view for view in self._votes if view.live and view.address is not None]
+        known = [node == view.address or node in view.nodes for view in heard if view.lists_all or view.address == node]
+        return 2 * len(known) > len(heard) and 2 * sum(known) <= len(known)
 
     def opinions(self, believed: Address | None) -> tuple[Opinion, ...]:
         """Return what each Sentinel says, in order of name."""
