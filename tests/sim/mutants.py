@@ -123,8 +123,9 @@ MUTANTS = [
     Mutant(
         "take any answer to ROLE for a promotion",
         "core/decide.py",
-        'if candidate.role == "master":\n            return Grade',
-        "if candidate.role is not None:\n            return Grade",
+        'proved = candidate.role == "master"',
+        "proved = candidate.role is not None",
+        (("        if candidate.denied:\n            return None\n", ""),),
     ),
     Mutant(
         "call a switch promoted that is only announced",
