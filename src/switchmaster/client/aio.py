@@ -62,6 +62,8 @@ class Connection(FollowingConnection, _Theirs):
 
     async def connect(self) -> None:
         """Connect to where commands may go, unless it is there; wait for a failover as `Options` say."""
+        if self._dialler is None and self._seen is self._view.current and self._look_again_at is None:
+            return  # what `_stays` finds, without a call: the pool connects before every command
         if self._dials():
             await super().connect()
         elif not (self._stays() or self._listens or self.bound):  # a listener comes back when it reads

@@ -21,16 +21,23 @@ class _Noticing(_Theirs):
     taken = False
     """Whether somebody asked for the descriptor; who asks only for a moment sets it back."""
 
-    def fileno(self) -> int:
-        """Return the descriptor, and remember that it was asked for."""
-        self.taken = True
-        inside: Any = getattr(self, "fd", self)  # eventlet's plain one has no such method, but a real socket inside
-        return int(super().fileno() if inside is self else inside.fileno())
-
 
 @functools.cache
 def _kind(plain: Any) -> Any:
-    return type(plain.__name__, (_Noticing, plain), {})
+    ask = getattr(plain, "fileno", _ask_inside)  # looked up once: a pool asks before every command
+
+    def fileno(self: Any) -> int:
+        """Return the descriptor, and remember that it was asked for."""
+        self.taken = True
+        descriptor: int = ask(self)
+        return descriptor
+
+    return type(plain.__name__, (_Noticing, plain), {"fileno": fileno})
+
+
+def _ask_inside(opened: Any) -> int:
+    """Ask eventlet's plain socket, which has no such method, but a real socket inside."""
+    return int(opened.fd.fileno())
 
 
 def noticing(opened: Any) -> Any:

@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from ..core.facts import Probe
@@ -68,6 +69,8 @@ class Connection(FollowingConnection, _Theirs):
 
     def connect(self) -> None:
         """Connect to where commands may go, unless it is there; wait for a failover as `Options` say."""
+        if self._dialler is None and self._seen is self._view.current and self._look_again_at is None:
+            return  # what `_stays` finds, without a call: the pool connects before every command
         if self._dials():
             super().connect()
         elif not (self._stays() or self._listens or self.bound):  # a listener comes back when it reads
@@ -103,7 +106,7 @@ class Connection(FollowingConnection, _Theirs):
 
     def send_command(self, *words: Any, **options: Any) -> None:
         if not (self._pinned or self._listens or words[0] in MARKS):
-            return self.send_packed_command(self.pack_command(*words), options.get("check_health", True))
+            return self.send_packed_command(self._command_packer.pack(*words), options.get("check_health", True))
         if self._listens and words[0] == "PING" and self._restores() and not self._dials():
             return self._ping(words, options)
         if self._says_later(words):
@@ -134,7 +137,7 @@ class Connection(FollowingConnection, _Theirs):
             return self._reads_later()
         if self._listens and not self._dials():
             timeout = options.get("timeout")
-            return self._listen(lambda: self.read_plainly(*arguments, **options), timeout, None)
+            return self._listen(partial(self.read_plainly, *arguments, **options), timeout, None)
         try:
             if self._owed:
                 self._read_owed(*arguments, **options)
@@ -160,7 +163,7 @@ class Connection(FollowingConnection, _Theirs):
         taken = getattr(opened, "taken", True)
         try:
             if self._listens and not self._dials():
-                return bool(self._listen(lambda: super(Connection, self).can_read(timeout), timeout, False))
+                return bool(self._listen(partial(super().can_read, timeout), timeout, False))
             return super().can_read(timeout)  # type: ignore[no-any-return]
         finally:
             if not taken:
