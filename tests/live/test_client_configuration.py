@@ -7,6 +7,7 @@ Each case has the Sentinels right and the nodes wrong. Only what is away, busy o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import socket
 import ssl
@@ -205,3 +206,28 @@ def test_master_that_is_away_is_waited_for_though_the_caller_handles_an_error_of
     thread.join(WAIT)
     for error, _ in came[0]:
         assert isinstance(error, switchmaster.redis.NoMasterElected), repr(error)
+
+
+def test_hanging_up_on_a_hung_master_over_tls_leaves_no_socket_behind(lab: Lab) -> None:
+    """A hung peer answers no farewell, so that asyncio would keep the socket for 30 s or beyond the end of its loop."""
+    hung = lab.master()
+
+    async def go() -> int:
+        options = {"sentinel_kwargs": right(lab), **right(lab)}
+        async with switchmaster.redis.asyncio.Sentinel(lab.sentinel_addresses, **options) as sentinel:
+            pool = sentinel.master_for("mymaster").connection_pool
+            connection = await pool.get_connection()
+            opened = connection._writer.get_extra_info("socket")
+            lab.hang(hung)
+            try:
+                await connection.disconnect(nowait=True)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(5):
+                        while opened.fileno() >= 0:
+                            await asyncio.sleep(0.01)
+                return int(opened.fileno())
+            finally:
+                lab.resume(hung)
+                await pool.release(connection)
+
+    assert asyncio.run(go()) == -1

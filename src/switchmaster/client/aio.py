@@ -94,7 +94,14 @@ class Connection(FollowingConnection, _Theirs):
 
     async def disconnect(self, *arguments: Any, **options: Any) -> None:
         self._forget_session()
-        await super().disconnect(*arguments, **options)
+        writer = self._writer
+        try:
+            await super().disconnect(*arguments, **options)
+        finally:
+            if writer is not None:
+                # TLS waits for the peer's farewell: of a hung one, or where this wait is cancelled, it never comes.
+                with contextlib.suppress(RuntimeError):  # its loop was closed
+                    writer.transport.abort()
         self._tell_doubt()
 
     # What every command goes through gives the library's own coroutine where nothing is to be done, and packs at once:
