@@ -45,9 +45,11 @@ class FollowingPool(_Theirs):
         options = take_options(arguments, defaults)
         connection = self.tls_connection if arguments.pop("ssl", False) else self.plain_connection
         arguments.setdefault("connection_class", connection)
-        # For tracers; `Lines` keeps them true. A connection learns where to go whenever it connects.
-        arguments |= {"host": service_name, "port": 0}
         super().__init__(service_name, sentinel_manager, **arguments)
+        # For tracers; `Lines` keeps them true. A connection learns where to go whenever it connects. They come last:
+        # given a host, redis-py's pool of tasks expects notices of maintenance, and takes a dead idle connection for a
+        # good one.
+        self.connection_kwargs |= {"host": service_name, "port": 0}
         account = getattr(sentinel_manager, "account", None)
         if account is None or account.hook is not options.hook:
             account = Account(options.hook)
