@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from ..lines import master_line
-from .asking import asked, report_strangers
+from .asking import asked, links_settled, report_strangers
 from .options import deployment_options, read_settings, sentinels_argument
 from .output import Output
 
 __all__ = ["master"]
+
+OTHERS: Final = 0.1
+"""Seconds for which Sentinels that have not answered are waited for once the master is known: one of another deployment
+is named then, and a silent one costs no more."""
 
 
 @click.command()
@@ -37,7 +41,7 @@ def master(name: str, sentinels: tuple[str, ...], form: str, **given: Any) -> No
     with asked(deployment, [name], discover=False, subscribe=False) as watcher:
         address = watcher.master(name)
         state = watcher.state(name)
-        report_strangers(watcher.topology)
+        report_strangers(links_settled(watcher, OTHERS))
     output = Output(form)
     if output.form == "json":
         output.line(master_line(watcher.topology.deployment, state))
