@@ -374,7 +374,9 @@ def test_everything_is_counted_and_told(lab: Lab, kind: type[Recording], caplog:
     assert counted["held_seconds"] == pytest.approx(sum(seconds for _, seconds in hook.held))
     assert counted["longest_hold"] == pytest.approx(max(seconds for _, seconds in hook.held))
     assert 0 < counted["longest_hold"] < 2.0 + SLACK
-    assert (counted["waits_ran_out"], counted["asked"] > 0) == (0, True)
+    assert counted["waits_ran_out"] == 0
+    # Each of the two clients asks once, where the Watcher has not heard enough before its first command.
+    assert counted["asked"] <= 2
     failures = len(hook.switches) + len(hook.cuts) + len(hook.held) if kind is Broken else 0
     assert counted["hook_errors"] == failures
     assert sum(record.exc_info is not None for record in caplog.records) == failures
