@@ -159,15 +159,20 @@ class Connection(FollowingConnection, _Theirs):
             raise
 
     def can_read(self, timeout: float = 0) -> bool:
+        if self._listens and not self._dials():
+            return bool(self._listen(partial(self._look, timeout), timeout, False))
+        return self._look(timeout)
+
+    def _look(self, timeout: float) -> bool:
+        # The library looks by the descriptor too. The mark goes before anybody asks whether a listener comes back, and
+        # from the very socket that was looked at: a listener may have come back to another one in between.
         opened = self._sock
         taken = getattr(opened, "taken", True)
         try:
-            if self._listens and not self._dials():
-                return bool(self._listen(partial(super().can_read, timeout), timeout, False))
             return super().can_read(timeout)  # type: ignore[no-any-return]
         finally:
             if not taken:
-                opened.taken = False  # the library looks by the descriptor too
+                opened.taken = False
 
     def _connect(self) -> Any:
         return noticing(super()._connect())
