@@ -31,7 +31,11 @@ COMMANDS: list[tuple[Any, ...]] = [
 ]
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: repr(words)[:40])
+# Without addresses of memory: every process that runs tests must call them the same.
+NAMES = [f"{number} {'-'.join(type(word).__name__ for word in words)}" for number, words in enumerate(COMMANDS)]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=NAMES)
 def test_commands_are_packed_as_the_library_packs_them(words: tuple[Any, ...]) -> None:
     library = HiredisRespSerializer()
     assert packing.careful(library).pack(*words) == library.pack(*words)
@@ -46,7 +50,7 @@ def test_what_the_library_refuses_is_refused() -> None:
         packer.pack("SET", "\ud800")
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: repr(words)[:40])
+@pytest.mark.parametrize("words", COMMANDS, ids=NAMES)
 def test_no_number_gets_to_c(words: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     got: list[Any] = []
     monkeypatch.setattr(hiredis, "pack_command", got.extend)
