@@ -133,7 +133,8 @@ def test_commands_after_an_interrupt_anywhere_get_their_own_answers(rig: Rig, wo
 
     run()
     hits = 0
-    found = points(run)
+    # Python 3.12 traces no instruction of code that nobody has traced before.
+    found = points(run) or points(run)
     for rig.number, point in enumerate(found, 1):
         hits += interrupted(run, point)
         check(rig)
@@ -317,6 +318,6 @@ def test_what_interrupts_is_seen_by_the_caller(rig: Rig) -> None:
         single(rig)
 
     run()
-    point = points(run)[-1]
+    point = (points(run) or points(run))[-1]
     assert interrupted(run, point)
     assert issubclass(Interrupted, BaseException)
