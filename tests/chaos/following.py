@@ -27,6 +27,7 @@ from redis.retry import Retry
 from flatness import Measure
 from switchmaster.core import grammar
 from switchmaster.core.decisions import Notice, Switch
+from switchmaster.core.failover import Failover
 from switchmaster.core.model import Address
 from switchmaster.redis import Sentinel
 from switchmaster.redis.asyncio import Sentinel as AsyncSentinel
@@ -114,6 +115,8 @@ class Following:
         self.switches: list[tuple[float, Switch]] = []
         """With when each was told (monotonic seconds)."""
         self.notices: list[tuple[float, Notice]] = []
+        self.stages: dict[tuple[str, int | None, str, str], float] = {}
+        """When each stage of each failover was first told, by master, epoch, stage and replica."""
         self.ledgers: list[Ledger] = []
         self.samples = {measure.name: array("d") for measure in MEASURES}
         self._masters, self._folder = tuple(masters), folder
@@ -133,6 +136,7 @@ class Following:
         watcher = self.sentinel.watcher
         watcher.on_switch(lambda switch: self.switches.append((time.monotonic(), switch)))
         watcher.on_notice(lambda notice: self.notices.append((time.monotonic(), notice)))
+        watcher.on_failover(self._note_stage)
         # Each sample collects garbage: that must not take long, or it would be seen in how soon switches are known.
         gc.collect()
         gc.freeze()
@@ -158,6 +162,11 @@ class Following:
         assert not any(thread.is_alive() for thread in self._threads), "a command never came back"
         for ledger in self.ledgers:
             ledger.close()
+
+    def _note_stage(self, failover: Failover) -> None:
+        for entry in failover.stages:
+            key = (failover.master, failover.epoch, f"{entry.stage} by {entry.by}", str(entry.replica or ""))
+            self.stages.setdefault(key, time.monotonic())
 
     def believed(self) -> dict[str, Where]:
         """Return where the Watcher believes each master to be."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from .faults import Deed
 from .following import Entry
-from .schedule import Kind
+from .schedule import LIAR, Kind
 from .truth import Truth
 from .verdict import Astray, Told, Verdict
 
@@ -35,6 +35,8 @@ TICK = 0.15
 """Seconds from a selection to the promotion, at the most: Sentinel goes on each 50 to 100 ms."""
 TOO_LATE = "late"
 """The kind of a loss in a planned failover of which the application heard too late."""
+LIED_TO = "lied to"
+"""The kind of a loss in a planned failover whose leader lies: by its own word it began another in the midst."""
 ASTRAY = "astray"
 """The kind of a loss, where a node was promoted that the Sentinels let go, and no leader of ours died."""
 STANDSTILL = "standstill"
@@ -94,7 +96,8 @@ def _followed_still(told: Iterable[Told], deeds: Sequence[Deed]) -> Iterator[tup
     Return when a master that was replaced took writes still: under what, from when and to when.
 
     That is one that is cut off; one that Sentinels replaced by themselves while none of them was heard; and one in a
-    planned failover of which the application heard late, because it got no processor: it could not hold its commands.
+    planned failover of which the application heard late, because it got no processor, or from a leader that lies: it
+    could not hold its commands.
     """
     deaf = [one for one in deeds if one.fault.kind is Kind.DEAF]
     for one in told:
@@ -104,6 +107,8 @@ def _followed_still(told: Iterable[Told], deeds: Sequence[Deed]) -> Iterator[tup
                 yield one.kind, begin, end
             elif one.kind in FREE and end - begin > BUSY:
                 yield TOO_LATE, begin - TICK, end
+            elif one.kind in FREE and _leader_lies(one):
+                yield LIED_TO, begin - TICK, end
 
 
 def _count(
@@ -190,9 +195,17 @@ def _blame_error(entry: Entry, told: Sequence[Told], deeds: Iterable[Deed]) -> t
     for one in told:
         if one.promotion is None or not _is_near(entry, one.promotion.at):
             continue
-        if one.deed is None or (one.kind == Kind.COORDINATED and one.knew is not None and one.knew > BUSY):
+        if one.deed is None or (one.kind == Kind.COORDINATED and _is_heard_badly(one)):
             return one.kind, False
     return (at_work[0] if at_work else NONE), True
+
+
+def _is_heard_badly(told: Told) -> bool:
+    return _leader_lies(told) or (told.knew is not None and told.knew > BUSY)
+
+
+def _leader_lies(told: Told) -> bool:
+    return told.deed is not None and told.deed.fault.sentinel == LIAR
 
 
 def _is_near(entry: Entry, at: float) -> bool:

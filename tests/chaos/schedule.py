@@ -17,6 +17,7 @@ from enum import StrEnum
 __all__ = [
     "FAILOVERS",
     "IMPAIRED",
+    "LIAR",
     "MASTERS",
     "PARTITIONS",
     "SENTINELS",
@@ -31,6 +32,8 @@ __all__ = [
 
 MASTERS = ("first", "second", "third")
 SENTINELS = 5
+LIAR = SENTINELS - 1
+"""The Sentinel before which a liar sits, for the application: what its Sentinel says comes with what it makes up."""
 IMPAIRED = 2
 """Sentinels that may be away, or not be heard, at once: the others are a majority."""
 FIRST = 1.0

@@ -28,7 +28,7 @@ from .following import MEASURES, Following
 from .links import Links
 from .losses import Account, Written, account
 from .scattered import deployed
-from .schedule import MASTERS, PARTITIONS, SENTINELS, Fault, Kind, draw
+from .schedule import LIAR, MASTERS, PARTITIONS, SENTINELS, Fault, Kind, draw
 from .verdict import Report, Verdict, judge
 
 __all__ = ["Outcome", "tell"]
@@ -118,8 +118,8 @@ def tell(binary: ServerBinary, seed: int, seconds: float) -> Outcome:
 
 @contextmanager
 def lied_to(outcome: Outcome, lab: Lab, links: Links) -> Iterator[None]:
-    """Put a liar before the last Sentinel, for the application alone, while the block lasts."""
-    honest = lab.sentinels[-1].address
+    """Put a liar before one Sentinel, for the application alone, while the block lasts."""
+    honest = lab.sentinels[LIAR].address
     plan = {
         "upstream": links.table[honest],
         "puppets": PUPPETS,
@@ -242,13 +242,24 @@ def _write_down(outcome: Outcome, lab: Lab, following: Following) -> None:
         _say(outcome, at, f"SWITCH {switch.master} to {switch.new}, epoch {switch.epoch}, {switch.cause}: {switch.why}")
     for at, notice in following.notices:
         _say(outcome, at, f"notice {notice.kind} of {notice.master}: {notice.text}")
+    for (master, epoch, stage, replica), at in following.stages.items():
+        _say(outcome, at, f"told of {master}: {stage} {replica}, epoch {epoch}".replace(" ,", ","))
     outcome.reports = [
         Report(at, one.master, one.old, one.new, one.epoch, one.incarnation) for at, one in following.switches
     ]
     for ledger in following.ledgers:
         with lab.master(ledger.master).client(5.0) as client:
             kept = [int(item) for item in client.call("LRANGE", ledger.key, 0, -1)]
-        outcome.written.append(Written(ledger.master, ledger.key, list(ledger.entries()), kept))
+        entries = list(ledger.entries())
+        for entry in entries:
+            if entry.error:
+                sent = entry.sent - outcome.begun
+                _say(outcome, entry.ended, f"{ledger.key} {entry.number}, sent at {sent:.3f}, fails: {entry.error}")
+        for index, number in enumerate(kept):
+            if index and number <= kept[index - 1]:
+                around = kept[max(0, index - 12) : index + 12]
+                _say(outcome, entries[number - 1].ended, f"{ledger.key} goes back to {number}: ... {around} ...")
+        outcome.written.append(Written(ledger.master, ledger.key, entries, kept))
 
 
 def _judge(outcome: Outcome, lab: Lab, seen: Path) -> None:

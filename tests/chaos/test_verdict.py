@@ -10,7 +10,7 @@ import pytest
 from chaos.faults import Deed
 from chaos.following import Entry
 from chaos.losses import Account, Written, account
-from chaos.schedule import Fault, Kind
+from chaos.schedule import LIAR, Fault, Kind
 from chaos.truth import Held, Role, Truth
 from chaos.verdict import LATE, LATE_WHEN_HAMPERED, Report, Verdict, judge
 
@@ -329,6 +329,16 @@ def test_command_in_flight_of_a_coordinated_failover_may_fail_where_its_applicat
     entries = [Entry(9.95, 10.02, 1, "ConnectionError")]
     came = of_writes(entries, [], [deed_of(Kind(kind))], reports=[replace(TOLD, at=TOLD.at + late)])
     assert len(came.findings()) == found
+
+
+@pytest.mark.parametrize("kind", [Kind.PLANNED, Kind.COORDINATED])
+def test_planned_failover_whose_leader_lies_may_cost_what_is_under_way(kind: Kind) -> None:
+    led = deed_of(kind, sentinel=LIAR)
+    came = of_writes([entry(9.95, 1)], [], [led])
+    assert (came.findings(), came.lost) == ([], {"lied to": 1})
+    assert len(of_writes([entry(9.8, 1)], [], [led]).findings()) == 1
+    came = of_writes([Entry(9.95, 10.02, 1, "ConnectionError")], [], [led])
+    assert len(came.findings()) == (0 if kind is Kind.COORDINATED else 1)
 
 
 def test_error_while_a_node_stood_still_by_itself_is_counted_and_no_finding() -> None:

@@ -100,6 +100,16 @@ def test_attempts_begin_anew_when_a_leader_selects_another_replica() -> None:
     assert (attempt.number, attempt.epoch, attempt.new) == (2, None, Address("127.0.0.1", 27003))
 
 
+def test_attempts_go_on_when_one_that_was_not_elected_tries_again() -> None:
+    attempts = Attempts("default", "mymaster")
+    tell(attempts, [(S1, "+try-failover", MASTER), (S2, "+try-failover", MASTER), (S2, "+elected-leader", MASTER)])
+    tell(attempts, [(S2, "+selected-slave", REPLICA)])
+    tell(attempts, [(S1, "+try-failover", MASTER)], epoch=2)
+    first, second = attempts.open
+    assert (first.epoch, first.stage, first.leader) == (1, Stage.SELECTED, S2)
+    assert (second.epoch, second.stage, second.leader) == (2, Stage.ELECTING, None)
+
+
 def test_attempts_join_no_leader_to_an_election_that_it_did_not_stand_in() -> None:
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+try-failover", MASTER)], epoch=4)

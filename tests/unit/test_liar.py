@@ -8,6 +8,7 @@ from answers import snapshot
 from switchmaster.core.decisions import Notice, NoticeKind
 from switchmaster.core.events import NewEpoch, Unrecognised
 from switchmaster.core.facts import LinkChange, LinkState, Probe, SnapshotEnd
+from switchmaster.core.gate import Standing, phase_of
 from switchmaster.core.grammar import parse_event
 from switchmaster.core.model import EPOCH_MAX, Address, Grade
 from switchmaster.core.replies import MasterReply, parse_master
@@ -51,6 +52,35 @@ def fails_over_honestly(told: Told, epoch: int = 1) -> None:
         told.switch(name)
         told.tell(name, snapshot(B, epoch))
     told.wait(2.0)
+
+
+def test_failover_that_one_sentinel_makes_up_opens_no_way_that_a_true_one_holds() -> None:
+    told = Told()
+    replica = f"slave {B} {B.host} {B.port} @ {AT_A}"
+    told.say(S2, "+new-epoch 1", f"+try-failover master {AT_A}")
+    told.say(S3, f"+vote-for-leader {IDS[S2]} 1")
+    told.say(S2, f"+elected-leader master {AT_A}", f"+selected-slave {replica}")
+    told.say(S2, f"+failover-state-wait-promotion {replica}")
+    told.tell(None, Probe(B, "slave", following=A), Probe(B, "master"))
+    held = phase_of(told.watch.state("mymaster"))
+    assert (held.standing, held.address) == (Standing.HELD, B), "its leader has not seen the promotion yet"
+    lie = f"slave {X} {X.host} {X.port} @ {AT_A}"
+    for line in (
+        "+new-epoch 999",
+        f"+try-failover master {AT_A}",
+        f"+selected-slave {lie}",
+        f"+promoted-slave {lie}",
+        f"+switch-master {AT_A} {X.host} {X.port}",
+        f"+failover-end master {AT_A}",
+        f"+try-failover master mymaster {B.host} {B.port}",
+        f"-failover-abort-not-elected master mymaster {B.host} {B.port}",
+    ):
+        told.say(S1, line)
+        assert phase_of(told.watch.state("mymaster")).same(held), line
+    told.promote(S2)
+    told.say(S2, f"+slave-reconf-sent slave {C} {C.host} {C.port} @ {AT_A}")
+    opened = phase_of(told.watch.state("mymaster"))
+    assert (opened.standing, opened.address) == (Standing.OPEN, B)
 
 
 @pytest.mark.parametrize("policy", Grade)

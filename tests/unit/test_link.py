@@ -60,6 +60,15 @@ def test_link_greets_then_subscribes_then_asks_on_one_connection() -> None:
     ]
 
 
+@pytest.mark.parametrize("refuse", [{}, {"HELLO": NO_HELLO}], ids=["RESP3", "RESP2"])
+@pytest.mark.parametrize("subscribe", [True, False])
+def test_link_that_is_live_has_told_whose_process_it_is(refuse: dict[str, bytes], subscribe: bool) -> None:
+    facts = exchange(link_of(subscribe=subscribe), ScriptedSentinel(refuse=refuse), 0.0)
+    [live] = [fact for fact in facts if isinstance(fact, LinkChange) and fact.state is LinkState.LIVE]
+    assert len(live.run_id or "") == 40
+    assert len(live.process) == 40
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_snapshot_asks_whether_the_sentinel_is_in_tilt(version: str) -> None:
     sentinel = ScriptedSentinel(version)

@@ -252,7 +252,7 @@ class Attempts:
         self._ended.discard(sentinel)
         previous = self._leading.pop(sentinel, None)
         if previous is not None:
-            self._abandon(previous, "the same Sentinel tries again", now, wall)
+            self._try_again(previous, sentinel, now, wall)
         address = event.instance.address
         attempt = self._electing(address, epoch) or self._begin(address, now)
         self._leading[sentinel] = attempt
@@ -273,7 +273,7 @@ class Attempts:
         attempt = self._leading.get(sentinel)
         if attempt is not None and chosen is not None and attempt.new not in (None, chosen):
             # A leader selects once: we missed how this attempt ended and another began.
-            self._abandon(attempt, "the same Sentinel tries again", now, wall)
+            self._try_again(attempt, sentinel, now, wall)
             attempt = None
         if attempt is None:
             # We came in the middle: the one that selects, promotes or reconfigures is the leader.
@@ -517,6 +517,13 @@ class Attempts:
         alone = attempt.given_up >= set(attempt.candidates) or attempt.leader == sentinel
         if alone and not attempt.promoted:
             self._abort(attempt, sentinel, by, why, now, wall)
+
+    def _try_again(self, attempt: Attempt, sentinel: SentinelName, now: float, wall: Wall) -> None:
+        """Take out who has begun another attempt unheard; one that somebody else leads goes on."""
+        if not attempt.promoted:
+            self._leave(attempt, sentinel, "", "the same Sentinel tries again", now, wall)
+        elif attempt.leader in (None, sentinel):
+            attempt.close()
 
     def _abandon(self, attempt: Attempt, why: str, now: float, wall: Wall, by: str = "") -> None:
         if attempt.promoted:

@@ -16,6 +16,8 @@ Rules of `phase_of`:
    is in flight (9.1.2; a plain failover ends them within the promotion).
 4. An aborted failover opens the way to the old master again; so does one of which nothing is heard any more.
 5. Without an address there is nothing to follow: `Standing.UNKNOWN`.
+6. Of several failovers that go on, the strictest word counts: what one Sentinel makes up beside a true failover opens
+   no way that this one holds.
 
 Rule of `replicas_of`, beside what its fields say: Sentinel ends all connections of a replica when it points it to the
 new master (CLIENT KILL in the MULTI of SLAVEOF), and publishes ``+slave-reconf-sent`` in the same moment, which is too
@@ -30,6 +32,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
 from .failover import Failover, FailoverKind, Stage
 from .model import Address
@@ -49,6 +52,9 @@ class Standing(enum.Enum):
     """The master is agreed to be down: what is not sent yet waits, `Limits.failover_wait` seconds at most."""
     UNKNOWN = "unknown"
     """It is not known where the master is."""
+
+
+_STRICTNESS: Final = {Standing.OPEN: 0, Standing.HELD: 1, Standing.FAILING: 2}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,15 +146,28 @@ def phase_of(state: MasterState | None) -> Phase:
     """
     if state is None or state.address is None:
         return UNKNOWN
-    standing, since = _standing(state.failover, state.address)
-    chosen = state.failover.new if state.failover is not None and standing is not Standing.OPEN else None
-    ahead = chosen if chosen == state.imminent != state.address else None
+    standing, since, record = _standing(state)
+    ahead = record.new if record is not None and record.new == state.imminent != state.address else None
     return Phase(standing, state.address, since, state.epoch, ahead)
 
 
-def _standing(record: Failover | None, address: Address) -> tuple[Standing, float]:
-    if record is None or record.closed or record.stage is Stage.ABORTED:
-        return Standing.OPEN, 0.0
+def _under_way(state: MasterState) -> tuple[Failover, ...]:
+    """Return the failovers that go on, oldest first."""
+    records = state.beside if state.failover is None else (*state.beside, state.failover)
+    return tuple(record for record in records if not record.closed and record.stage is not Stage.ABORTED)
+
+
+def _standing(state: MasterState) -> tuple[Standing, float, Failover | None]:
+    """Return the strictest of what the failovers that go on ask for, since when, and by which; of equals the newest."""
+    found: tuple[Standing, float, Failover | None] = (Standing.OPEN, 0.0, None)
+    for record in _under_way(state):
+        standing, since = _standing_in(record, state.address)
+        if _STRICTNESS[standing] >= _STRICTNESS[found[0]] and standing is not Standing.OPEN:
+            found = (standing, since, record)
+    return found
+
+
+def _standing_in(record: Failover, address: Address | None) -> tuple[Standing, float]:
     if record.old != address and not _about_to_end_connections(record, address):
         return Standing.OPEN, 0.0
     if record.entry(Stage.AGREED_DOWN) is not None:
@@ -159,7 +178,7 @@ def _standing(record: Failover | None, address: Address) -> tuple[Standing, floa
     return Standing.OPEN, 0.0
 
 
-def _about_to_end_connections(record: Failover, address: Address) -> bool:
+def _about_to_end_connections(record: Failover, address: Address | None) -> bool:
     # The leader goes on to the replicas, or to the switch, in the turn after the one that ends the connections.
     if record.new != address or record.stage is not Stage.PROMOTED or record.entry(Stage.AGREED_DOWN) is not None:
         return False
@@ -179,17 +198,18 @@ def replicas_of(state: MasterState | None, before: Replicas = NO_REPLICAS) -> Re
     """
     if state is None or state.address is None:
         return NO_REPLICAS
-    record = state.failover
-    chosen = record.new if record is not None and not record.closed and record.stage is not Stage.ABORTED else None
+    under_way = _under_way(state)
+    chosen = {record.new for record in under_way}
     if any(opinion.live and opinion.agrees for opinion in state.opinions):
         up = [row for row in state.replicas if not row.down_by and row.address != state.address]
         well, answering = [row.address for row in up if row.link_up is not False], [row.address for row in up]
     else:
         well = answering = sorted(before.kept - {state.address, before.master})
-    usable = tuple(address for address in well if address != chosen)
-    if record is not None and chosen == state.address and not _about_to_end_connections(record, state.address):
-        usable = tuple(address for address in usable if address in _following(record))
-    standing, since = _standing(record, state.address)
+    usable = tuple(address for address in well if address not in chosen)
+    for record in under_way:
+        if record.new == state.address and not _about_to_end_connections(record, state.address):
+            usable = tuple(address for address in usable if address in _following(record))
+    standing, since, _ = _standing(state)
     held = since if standing is Standing.HELD and not usable else None
     return Replicas(usable, frozenset((*answering, state.address)), state.address, held)
 

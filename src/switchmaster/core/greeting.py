@@ -125,9 +125,11 @@ class Greeting:
     Args:
         ask: writes a command on it.
         login: who we are.
-        on_welcome: is called when the peer is known to be a Sentinel: in RESP3 at once, behind the
-            questions for its ids; in RESP2 when all is answered.
+        on_welcome: is called once, when the peer is known to be a Sentinel: in RESP3 behind the
+            questions for its ids, or with their answers; in RESP2 when all is answered.
         on_failure: ends the conversation.
+        waits_for_ids: whether the welcome waits for the ids in RESP3 too, for a link that sends
+            nothing after which it could count on them.
     """
 
     __slots__ = (
@@ -135,6 +137,7 @@ class Greeting:
         "_login",
         "_on_failure",
         "_on_welcome",
+        "_waits_for_ids",
         "_with_password",
         "process",
         "resp2",
@@ -142,11 +145,19 @@ class Greeting:
         "version",
     )
 
-    def __init__(self, ask: Ask, login: Login, on_welcome: Callable[[float], None], on_failure: OnFailure) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        login: Login,
+        on_welcome: Callable[[float], None],
+        on_failure: OnFailure,
+        waits_for_ids: bool = False,
+    ) -> None:
         self._ask = ask
         self._login = login
         self._on_welcome = on_welcome
         self._on_failure = on_failure
+        self._waits_for_ids = waits_for_ids
         self._with_password = login.has_password
         self.resp2 = False
         self.run_id: RunId | None = None
@@ -182,8 +193,9 @@ class Greeting:
             self.version = plain(f"{hello.server} {hello.version}", _VERSION_SHOWN)
             self._login = self._login.without_password()
             self._ask(("SENTINEL", "MYID"), self._take_myid)
-            self._ask(("INFO", "server"), self._take_info)
-            self._on_welcome(now)
+            self._ask(("INFO", "server"), self._take_last_id if self._waits_for_ids else self._take_info)
+            if not self._waits_for_ids:
+                self._on_welcome(now)
 
     def _fall_back(self) -> None:
         self.resp2 = True
@@ -208,6 +220,10 @@ class Greeting:
         self.process = plain(info.run_id or "", _PROCESS_SHOWN)
         if info.version:
             self.version = plain(f"{info.server or 'redis'} {info.version}", _VERSION_SHOWN)
+
+    def _take_last_id(self, reply: Reply, now: float) -> None:
+        self._take_info(reply, now)
+        self._on_welcome(now)
 
     def _take_myid(self, reply: Reply, now: float) -> None:
         refusal = classify(reply)

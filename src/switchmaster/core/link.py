@@ -311,6 +311,7 @@ class Link:
             Login(self._client_name, credentials),
             self._take_welcome,
             self._fail,
+            waits_for_ids=not self._subscribes,
         )
         self._greeting.begin()
 

@@ -48,6 +48,7 @@ def master_state(belief: Belief, attempts: Attempts, roster: Roster) -> MasterSt
         opinions=belief.voters.opinions(belief.address),
         listed=belief.voters.listed(roster.awaited),
         failover=attempt.record() if attempt is not None else None,
+        beside=tuple(other.record() for other in attempts.open[:-1]),
         switch=belief.switch,
         imminent=belief.imminent,
         led_by=tuple(sorted(view.sentinel for view in belief.views.values() if view.live and view.leads)),

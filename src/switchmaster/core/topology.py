@@ -172,6 +172,8 @@ class MasterState:
     is not decided: within milliseconds it is the master, or it was something else."""
     electorate: Electorate = Electorate(1)
     """The Sentinels that count for it, and whether they could fail it over."""
+    beside: tuple[Failover, ...] = ()
+    """The other failovers of it that are open, oldest first: what one Sentinel makes up hides no true one."""
     led_by: tuple[SentinelName, ...] = ()
     """The Sentinels that answer that they lead a failover of it, its beginning heard or not."""
 

@@ -396,10 +396,10 @@ class Watch:
 
     def _catch_up(self, sentinel: Sentinel, fact: MasterSnapshot, attempts: Attempts, now: float, wall: Wall) -> None:
         """Put into the record what its events would have said, had they been heard."""
-        if "coordinated_failover" in fact.reply.flags and attempts.current is not None:
-            attempts.current.kind = FailoverKind.COORDINATED
-        attempts.agreed_down(sentinel.name, "o_down" in fact.reply.flags)
         led = attempts.led_by(sentinel.name)
+        if "coordinated_failover" in fact.reply.flags and (attempt := led or attempts.current):
+            attempt.kind = FailoverKind.COORDINATED
+        attempts.agreed_down(sentinel.name, "o_down" in fact.reply.flags)
         if led is None or "failover_in_progress" not in fact.reply.flags:
             attempts.switched(sentinel.name, fact.address, now, wall)
 
