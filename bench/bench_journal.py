@@ -23,12 +23,12 @@ from urllib.parse import urlencode
 
 from figures import Figure, Table, median, percentile, report
 from served import Client, asked_at_once, serving
-from switchmaster.core.model import Address, SentinelName
 from switchmaster.journal import FailoverFilter, Reader, open_reader
 from switchmaster.journal.accounts import Account, from_iso
 from switchmaster.journal.entries import Entry, Seen, SwitchSeen
 from switchmaster.journal.writer import Writer
-from switchmaster.lines import iso
+from switchmaster.model import Address, SentinelName
+from switchmaster.render import iso
 
 EVENTS = int(os.environ.get("SWITCHMASTER_BENCH_EVENTS", "1000000"))
 FAILOVERS = EVENTS // 100

@@ -18,7 +18,7 @@ import redis.asyncio
 
 from figures import Figure, median, percentile, report
 from switchmaster import Watcher
-from switchmaster.core.events import SwitchedMaster
+from switchmaster.wire.events import SwitchedMaster
 
 ROUNDS = 7
 MESSAGES = 400

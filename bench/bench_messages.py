@@ -23,10 +23,10 @@ from redis._parsers import _RESP3Parser
 from figures import Figure, median, report
 from peer import Script
 from recorded import RECORDINGS, Run, many_masters, messages_of, runs_of, start_address
-from switchmaster.core.facts import Fact, LinkState
-from switchmaster.core.link import Link
-from switchmaster.core.model import SentinelName
-from switchmaster.core.watch import Watch
+from switchmaster.belief.watch import Watch
+from switchmaster.link.link import Link
+from switchmaster.model import SentinelName
+from switchmaster.wire.facts import Fact, LinkState
 
 REPEATS = 5
 GOAL = 4.0

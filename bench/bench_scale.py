@@ -18,12 +18,12 @@ from itertools import groupby
 
 from figures import Figure, median, report
 from recorded import Message, many_masters
-from switchmaster.core.decisions import Ask, StartProbe, Switch
-from switchmaster.core.facts import Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
-from switchmaster.core.grammar import parse_event
-from switchmaster.core.model import Address, RunId, SentinelName
-from switchmaster.core.replies import parse_master, parse_replicas, parse_sentinels
-from switchmaster.core.watch import Watch
+from switchmaster.belief.decisions import Ask, StartProbe, Switch
+from switchmaster.belief.watch import Watch
+from switchmaster.model import Address, RunId, SentinelName
+from switchmaster.wire.facts import Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
+from switchmaster.wire.grammar import parse_event
+from switchmaster.wire.replies import parse_master, parse_replicas, parse_sentinels
 
 MASTERS = 10_000
 FAILOVERS = 1_000

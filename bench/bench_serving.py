@@ -58,8 +58,8 @@ def asked(port: int) -> tuple[list[float], int]:
 
 async def daemon(config: Path) -> None:
     """Run a daemon whose loop notes how late each beat is; a line on stdin has those since the last one written."""
-    from switchmaster.server.config import read_configuration
     from switchmaster.server.daemon import Daemon
+    from switchmaster.server.settings.configuration import read_configuration
 
     late: list[float] = []
 

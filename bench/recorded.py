@@ -1,4 +1,4 @@
-"""The recorded events of tests/captures as what a Sentinel writes: RESP pushes, in order of arrival."""
+"""The recorded events of tests/recorded/captures as what a Sentinel writes: RESP pushes, in order of arrival."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 __all__ = ["RECORDINGS", "Message", "Run", "many_masters", "messages_of", "pushed", "runs_of", "start_address"]
 
-CAPTURES = Path(__file__).parent.parent / "tests" / "captures"
+CAPTURES = Path(__file__).parent.parent / "tests" / "recorded" / "captures"
 RECORDINGS = sorted(
     path for path in CAPTURES.glob("*.jsonl") if not path.name.endswith((".hello.jsonl", ".steps.jsonl"))
 )

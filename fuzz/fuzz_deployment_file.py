@@ -7,7 +7,7 @@ from pathlib import Path
 
 from drive import Target, main
 from switchmaster.errors import UsageError
-from switchmaster.server.file import read_deployment
+from switchmaster.server.settings.file import read_deployment
 
 
 def check(data: bytes) -> None:

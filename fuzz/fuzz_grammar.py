@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from drive import Target, main
+from recorded.events import written_event
 from seeds import messages
-from switchmaster.core.events import Configured, Unrecognised
-from switchmaster.core.grammar import CUT_AT, parse_event
-from switchmaster.core.model import LIMITS
-from wire import written_event
+from switchmaster.model import LIMITS
+from switchmaster.wire.events import Configured, Unrecognised
+from switchmaster.wire.grammar import CUT_AT, parse_event
 
 LEADING_ZERO = re.compile(r"(?<![0-9])0[0-9]")
 """No server writes one; read as a number, it is written without."""

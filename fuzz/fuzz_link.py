@@ -6,9 +6,9 @@ import zlib
 
 from drive import Target, main
 from script import PASSWORD, Play, credentials_for, link_seeds
-from switchmaster.core.facts import LinkChange
-from switchmaster.core.link import Link
-from switchmaster.core.model import SentinelName
+from switchmaster.link.link import Link
+from switchmaster.model import SentinelName
+from switchmaster.wire.facts import LinkChange
 
 NAME = SentinelName("127.0.0.1:26379")
 

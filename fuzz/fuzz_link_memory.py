@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from drive import Target, main
 from fuzz_link import link_for
 from script import Play, link_seeds
-from switchmaster.core.model import LIMITS
+from switchmaster.model import LIMITS
 
 TEXT = 1023
 """Characters of a name, a host or a run id: what sentinelEvent() can publish."""

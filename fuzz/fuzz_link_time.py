@@ -5,8 +5,8 @@ from __future__ import annotations
 from drive import Target, main
 from fuzz_link import link_for
 from script import Play, link_seeds
-from switchmaster.core.facts import LinkState
-from switchmaster.core.stream import LAST_REPLY
+from switchmaster.link.stream import LAST_REPLY
+from switchmaster.wire.facts import LinkState
 
 SOON = 2 * LAST_REPLY
 """Seconds: a PING after one, the rest for requests in flight. The greeting has three."""

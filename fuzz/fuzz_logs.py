@@ -12,9 +12,9 @@ from switchmaster.account.logs import LogFile, LogReader, merge_logs
 from switchmaster.account.logs.candidates import candidates
 from switchmaster.account.logs.messages import Published
 from switchmaster.account.logs.reader import read_line
+from switchmaster.account.replay import replay
 from switchmaster.account.why import Story, why
-from switchmaster.core.failover import Failover
-from switchmaster.core.replay import replay
+from switchmaster.belief.failover import Failover
 
 LATEST = 1_796_000_000.0
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from drive import Target, main
 from script import MARK, PASSWORD, Play, credentials_for
 from seeds import node_answers
-from switchmaster.core.facts import Probe
-from switchmaster.core.model import Address
-from switchmaster.core.nodelink import NodeLink
+from switchmaster.link.node import NodeLink
+from switchmaster.model import Address
+from switchmaster.wire.facts import Probe
 
 
 def node_for() -> NodeLink:

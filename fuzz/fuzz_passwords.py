@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from drive import Target, main
 from seeds import messages
-from switchmaster.core.events import Configured, Unrecognised
-from switchmaster.core.grammar import parse_event
+from switchmaster.wire.events import Configured, Unrecognised
+from switchmaster.wire.grammar import parse_event
 
 SECRET = b"zQ7jW4kX"
 

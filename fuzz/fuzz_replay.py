@@ -8,11 +8,11 @@ from contextlib import redirect_stderr, redirect_stdout
 
 from drive import Target, main
 from seeds import transcripts
+from switchmaster.account.transcript import merge, read_transcript
 from switchmaster.cli.incidents import tell_again
 from switchmaster.cli.output import COLUMNS, Output
-from switchmaster.cli.replay import _lines, _tell
 from switchmaster.cli.sources import Material
-from switchmaster.core.transcript import merge, read_transcript
+from switchmaster.cli.verbs.replay import _lines, _tell
 
 
 def check(data: bytes) -> None:

@@ -8,11 +8,11 @@ from hiredis import PushNotification
 
 from drive import Target, main
 from seeds import node_answers, replies
-from switchmaster.core import replies as module
-from switchmaster.core.events import Unrecognised
-from switchmaster.core.model import LIMITS
-from switchmaster.core.resp import FrameReader, classify, explain, plain
-from switchmaster.core.transcript_lines import encoded
+from switchmaster.account.transcript_lines import encoded
+from switchmaster.model import LIMITS
+from switchmaster.wire import replies as module
+from switchmaster.wire.events import Unrecognised
+from switchmaster.wire.resp import FrameReader, classify, explain, plain
 
 PARSERS: tuple[Callable[[object], object], ...] = (
     module.parse_address,

@@ -9,8 +9,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from drive import Target, main
 from seeds import messages
 from switchmaster.cli.output import COLUMNS, Output, complain
-from switchmaster.core.grammar import parse_event
-from switchmaster.lines import event_line
+from switchmaster.render import event_line
+from switchmaster.wire.grammar import parse_event
 
 SHOWN = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
 """Format characters that have a shape: signs before numbers (Prepended_Concatenation_Mark)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from drive import Target, main
 from seeds import transcripts
-from switchmaster.core.transcript import SKIPS_KEPT, Transcript, merge, read_transcript
+from switchmaster.account.transcript import SKIPS_KEPT, Transcript, merge, read_transcript
 
 
 def check(data: bytes) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from drive import Target, main
 from seeds import transcripts
-from switchmaster.core.grammar import parse_event
-from switchmaster.core.transcript import Said, read_transcript
-from switchmaster.core.transcript_lines import LINE_MAX, encoded
-from switchmaster.lines import event_line, to_json
+from switchmaster.account.transcript import Said, read_transcript
+from switchmaster.account.transcript_lines import LINE_MAX, encoded
+from switchmaster.render import event_line, to_json
+from switchmaster.wire.grammar import parse_event
 
 ESCAPES = {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t", 7: "\\a", 8: "\\b", ord("\\"): "\\\\", ord('"'): '\\"'}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from drive import Target, main
-from switchmaster.core.model import Address
 from switchmaster.errors import UsageError
+from switchmaster.model import Address
 from switchmaster.url import Settings, parse_sentinels, parse_url
 
 MORE = ("role", "socket_timeout", "max_connections")

@@ -6,15 +6,15 @@ import zlib
 from typing import Final
 
 import drive  # first: it says where the tests are
-from answers import RecordedSentinels, snapshot
+from recorded.answers import RecordedSentinels, snapshot
 from seeds import said_by
-from switchmaster.core.decisions import Ask, Connect, Disconnect, StartProbe, StopProbe, Switch
-from switchmaster.core.facts import Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
-from switchmaster.core.grammar import parse_event
-from switchmaster.core.model import LIMITS, Address, Grade, RunId, SentinelName
-from switchmaster.core.transcript import Said
-from switchmaster.core.watch import Watch
-from switchmaster.lines import event_line
+from switchmaster.account.transcript import Said
+from switchmaster.belief.decisions import Ask, Connect, Disconnect, StartProbe, StopProbe, Switch
+from switchmaster.belief.watch import Watch
+from switchmaster.model import LIMITS, Address, Grade, RunId, SentinelName
+from switchmaster.render import event_line
+from switchmaster.wire.facts import Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
+from switchmaster.wire.grammar import parse_event
 
 SENTINELS: Final = tuple(SentinelName(f"127.0.0.1:{port}") for port in (27011, 27012, 27013))
 LINES: Final = 600

@@ -9,7 +9,7 @@ from typing import Final
 from drive import Target, main
 from fuzz_watch import SENTINELS, fact_of
 from seeds import messages
-from switchmaster.core.watch import Watch
+from switchmaster.belief.watch import Watch
 
 FILLED: Final = 4_500
 """Times after which every limit of one master is reached: its replicas, and the tries of which votes are told."""

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from seeds import conversations
-from switchmaster.core.facts import Fact
-from switchmaster.core.greeting import NOBODY, Credentials
-from switchmaster.core.link import Link
-from switchmaster.core.nodelink import NodeLink
+from switchmaster.link.greeting import NOBODY, Credentials
+from switchmaster.link.link import Link
+from switchmaster.link.node import NodeLink
+from switchmaster.wire.facts import Fact
 
 __all__ = ["MARK", "PASSWORD", "Cut", "Play", "link_seeds", "pieces_of"]
 

@@ -11,10 +11,10 @@ from functools import cache
 from pathlib import Path
 
 import drive  # noqa: F401  # it says where the tests are
-from recordings import CAPTURES, NAMES
-from scripted import NO_HELLO, NOPERM, VERSIONS, ScriptedSentinel, exchange, link_of, published, recorded, resp
-from switchmaster.core.greeting import Credentials
-from wire import RECORDINGS, events_of
+from peers.scripted import NO_HELLO, NOPERM, VERSIONS, ScriptedSentinel, exchange, link_of, published, recorded, resp
+from recorded.events import RECORDINGS, events_of
+from recorded.recordings import CAPTURES, NAMES
+from switchmaster.link.greeting import Credentials
 
 __all__ = ["conversations", "messages", "node_answers", "replies", "said_by", "transcripts"]
 
@@ -103,7 +103,7 @@ def _cuts(size: int = 6_000) -> Iterator[bytes]:
 @cache
 def said_by() -> tuple[tuple[tuple[str, str, str], ...], ...]:
     """Return recordings as lists of (Sentinel, channel, payload), each at most some hundreds long."""
-    from recordings import said_in
+    from recorded.recordings import said_in
 
     found = []
     for name in NAMES:

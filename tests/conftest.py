@@ -16,8 +16,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-if importlib.util.find_spec("fix_lab") is not None:
-    pytest_plugins = ["fix_lab"]
+if importlib.util.find_spec("rig") is not None:
+    pytest_plugins = ["rig.fix_lab"]
 
 TESTS = Path(__file__).parent
 PORTS_EACH = 5000

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pages import write_or_check
-from switchmaster.core.model import Address
+from switchmaster.model import Address
 from switchmaster.server.api import Http, State, create_app
 
 HEAD = """\

@@ -12,23 +12,18 @@ from ._version import __version__
 
 TYPE_CHECKING = False  # what type checkers take for True; `typing` itself would cost more than all the rest
 if TYPE_CHECKING:
-    from .core.decisions import Notice as Notice
-    from .core.decisions import NoticeKind as NoticeKind
-    from .core.decisions import Switch as Switch
-    from .core.events import Event as Event
-    from .core.failover import Failover as Failover
-    from .core.failover import FailoverKind as FailoverKind
-    from .core.failover import Outcome as Outcome
-    from .core.failover import Stage as Stage
-    from .core.failover import StageEntry as StageEntry
-    from .core.model import Address as Address
-    from .core.model import Cause as Cause
-    from .core.model import Grade as Grade
-    from .core.model import Via as Via
-    from .core.topology import Health as Health
-    from .core.topology import MasterState as MasterState
-    from .core.topology import SentinelState as SentinelState
-    from .core.topology import Topology as Topology
+    from .belief.decisions import Notice as Notice
+    from .belief.decisions import NoticeKind as NoticeKind
+    from .belief.decisions import Switch as Switch
+    from .belief.failover import Failover as Failover
+    from .belief.failover import FailoverKind as FailoverKind
+    from .belief.failover import Outcome as Outcome
+    from .belief.failover import Stage as Stage
+    from .belief.failover import StageEntry as StageEntry
+    from .belief.topology import Health as Health
+    from .belief.topology import MasterState as MasterState
+    from .belief.topology import SentinelState as SentinelState
+    from .belief.topology import Topology as Topology
     from .errors import AccessRefused as AccessRefused
     from .errors import NoSentinelReachable as NoSentinelReachable
     from .errors import SwitchmasterError as SwitchmasterError
@@ -36,30 +31,35 @@ if TYPE_CHECKING:
     from .errors import UsageError as UsageError
     from .errors import WaitTimeout as WaitTimeout
     from .errors import WatcherClosed as WatcherClosed
+    from .model import Address as Address
+    from .model import Cause as Cause
+    from .model import Grade as Grade
+    from .model import Via as Via
     from .net.access import NodeAccess as NodeAccess
     from .net.credentials import CredentialProvider as CredentialProvider
     from .net.dial import Tls as Tls
     from .net.watcher import Heard as Heard
     from .net.watcher import Watcher as Watcher
+    from .wire.events import Event as Event
 
 _HOME = {
-    "Notice": "core.decisions",
-    "NoticeKind": "core.decisions",
-    "Switch": "core.decisions",
-    "Event": "core.events",
-    "Failover": "core.failover",
-    "FailoverKind": "core.failover",
-    "Outcome": "core.failover",
-    "Stage": "core.failover",
-    "StageEntry": "core.failover",
-    "Address": "core.model",
-    "Cause": "core.model",
-    "Grade": "core.model",
-    "Via": "core.model",
-    "Health": "core.topology",
-    "MasterState": "core.topology",
-    "SentinelState": "core.topology",
-    "Topology": "core.topology",
+    "Notice": "belief.decisions",
+    "NoticeKind": "belief.decisions",
+    "Switch": "belief.decisions",
+    "Event": "wire.events",
+    "Failover": "belief.failover",
+    "FailoverKind": "belief.failover",
+    "Outcome": "belief.failover",
+    "Stage": "belief.failover",
+    "StageEntry": "belief.failover",
+    "Address": "model",
+    "Cause": "model",
+    "Grade": "model",
+    "Via": "model",
+    "Health": "belief.topology",
+    "MasterState": "belief.topology",
+    "SentinelState": "belief.topology",
+    "Topology": "belief.topology",
     "AccessRefused": "errors",
     "NoSentinelReachable": "errors",
     "SwitchmasterError": "errors",

@@ -19,7 +19,7 @@ The exception tree of switchmaster.
 
 Every class carries its data as attributes and writes its own sentence in ``__str__``: what was tried, on
 whom, for how long, what to do next. No sentence ever holds a secret. What a Sentinel or a node sends never
-raises: it becomes a fact (`switchmaster.core.facts`).
+raises: it becomes a fact (`switchmaster.wire.facts`).
 """
 
 from __future__ import annotations

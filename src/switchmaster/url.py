@@ -24,8 +24,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Final, TypeVar
 from urllib.parse import unquote, unquote_plus
 
-from .core.model import Address
 from .errors import UsageError
+from .model import Address
 
 __all__ = [
     "DEFAULT_PORT",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dashboard import chromium_or_skip, lacking
+from rig.dashboard import chromium_or_skip, lacking
 
 
 @pytest.fixture(scope="module")

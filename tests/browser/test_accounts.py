@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-import keeping
-from conditions import eventually
-from dashboard import DESKTOP, PHONE, Serving, Watched, watched
-from recordings import said_in
-from served import SENTINELS, A, B, Kept, Told, served
-from switchmaster.core.transcript import Said
+from recorded import kept as keeping
+from recorded.recordings import said_in
+from rig.conditions import eventually
+from rig.dashboard import DESKTOP, PHONE, Serving, Watched, watched
+from rig.served import SENTINELS, A, B, Kept, Told, served
+from switchmaster.account.transcript import Said
 from switchmaster.journal import FailoverFilter
 from switchmaster.journal.reader import Reader
 from switchmaster.journal.store import Store

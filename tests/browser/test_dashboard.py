@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from answers import snapshot
-from conditions import eventually
-from dashboard import DESKTOP, PHONE, TOKEN, Serving, Watched, inaccessible, watched
-from served import S1, S2, S3, A, B, C, Kept, Told, node_id, served
-from switchmaster.core.facts import LinkChange, LinkState
-from switchmaster.core.model import Address
+from recorded.answers import snapshot
+from rig.conditions import eventually
+from rig.dashboard import DESKTOP, PHONE, TOKEN, Serving, Watched, inaccessible, watched
+from rig.served import S1, S2, S3, A, B, C, Kept, Told, node_id, served
 from switchmaster.journal import FailoverFilter
+from switchmaster.model import Address
 from switchmaster.server.api import Http
+from switchmaster.wire.facts import LinkChange, LinkState
 
 pytestmark = pytest.mark.browser
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from dashboard import DESKTOP, PHONE, TOKEN, Serving, Watched, inaccessible, watched
-from served import Kept, Told, served
+from rig.dashboard import DESKTOP, PHONE, TOKEN, Serving, Watched, inaccessible, watched
+from rig.served import Kept, Told, served
 
 pytestmark = pytest.mark.browser
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from conditions import eventually
-from dashboard import DESKTOP, PHONE, TOKEN, Watched, daemon, watched
-from fix_lab import find_or_skip
+from rig.conditions import eventually
+from rig.dashboard import DESKTOP, PHONE, TOKEN, Watched, daemon, watched
+from rig.fix_lab import find_or_skip
 from switchmaster.lab import Lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.live]

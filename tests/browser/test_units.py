@@ -11,9 +11,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from dashboard import Serving, watched
-from served import Kept, Told, served
-from switchmaster.core.words import HEALTH_WORDS, OUTCOME_WORDS, STAGE_WORDS, record_words, stage_words
+from rig.dashboard import Serving, watched
+from rig.served import Kept, Told, served
+from switchmaster.belief.words import HEALTH_WORDS, OUTCOME_WORDS, STAGE_WORDS, record_words, stage_words
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,7 @@ import argparse
 import random
 import sys
 
-import netns
+from rig import netns
 from switchmaster.lab import find_binary
 
 from .schedule import draw

@@ -24,13 +24,13 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from flatness import Measure
-from switchmaster.core import grammar
-from switchmaster.core.decisions import Notice, Switch
-from switchmaster.core.failover import Failover
-from switchmaster.core.model import Address
+from rig.flatness import Measure
+from switchmaster.belief.decisions import Notice, Switch
+from switchmaster.belief.failover import Failover
+from switchmaster.model import Address
 from switchmaster.redis import Sentinel
 from switchmaster.redis.asyncio import Sentinel as AsyncSentinel
+from switchmaster.wire import grammar
 
 __all__ = ["MEASURES", "Entry", "Following", "Ledger"]
 

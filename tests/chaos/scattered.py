@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from elsewhere import Elsewhere
-from netns import Network, lacking
-from star import Star
+from rig.netns import Network, lacking
+from rig.networked import Elsewhere
+from rig.star import Star
 from switchmaster.lab import Lab, LabServer
 
 __all__ = ["Scattered", "deployed"]

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import liar
-import netns
-from client_lab import sockets, watcher_threads
-from conditions import eventually
+from peers import liar
+from rig import netns
+from rig.client_lab import sockets, watcher_threads
+from rig.conditions import eventually
 from switchmaster.lab import Lab, ServerBinary
 
 from . import observer, truth

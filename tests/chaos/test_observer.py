@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos import observer
-from conditions import eventually
+from rig.conditions import eventually
 
 MASTER = b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
 REPLICA = b"*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:1\r\n$9\r\nconnected\r\n:0\r\n"

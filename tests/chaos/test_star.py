@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from netns import Network, lacking
-from star import Star
+from rig.netns import Network, lacking
+from rig.star import Star
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(bool(lacking()), reason=lacking() or "none")]
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from client_lab import make_ready
-from conditions import eventually
-from fix_lab import find_or_skip
+from rig.client_lab import make_ready
+from rig.conditions import eventually
+from rig.fix_lab import find_or_skip
 from switchmaster.lab import Lab
 
 pytest.importorskip("celery")
@@ -56,11 +56,11 @@ class Celery:
         }
         self.workers = {
             queue: stack.enter_context(
-                self._running(f"{queue}.log", "celery", "-A", "celery_app", "worker", "-P", queue, "-Q", queue)
+                self._running(f"{queue}.log", "celery", "-A", "rig.celery_app", "worker", "-P", queue, "-Q", queue)
             )
             for queue in pools
         }
-        self.sender = stack.enter_context(self._running("sender.log", "celery_app"))
+        self.sender = stack.enter_context(self._running("sender.log", "rig.celery_app"))
 
     @contextmanager
     def _running(self, log: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:

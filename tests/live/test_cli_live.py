@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 import switchmaster
-from conditions import eventually
-from fix_lab import LabFactory, find_or_skip
-from switchmaster.cli.beside import daemon_beside
+from rig.conditions import eventually
+from rig.fix_lab import LabFactory, find_or_skip
+from switchmaster.cli.demo_daemon import daemon_beside
 from switchmaster.lab import Lab
 
 pytestmark = pytest.mark.live
@@ -336,7 +336,7 @@ def completed(url: str) -> list[dict[str, object]]:
 
 
 def test_demo_without_the_daemons_libraries_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("switchmaster.cli.beside.EXTRA", ("no_such_library",))
+    monkeypatch.setattr("switchmaster.cli.demo_daemon.EXTRA", ("no_such_library",))
     with daemon_beside(["127.0.0.1:1"], tmp_path) as beside:
         assert (beside.url, beside.pid) == ("", None)
         assert "pip install 'switchmaster[server]'" in beside.reason

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from conditions import eventually
-from fix_lab import find_or_skip
+from rig.conditions import eventually
+from rig.fix_lab import find_or_skip
 from switchmaster.lab import Lab
 
 pytestmark = pytest.mark.live

@@ -17,12 +17,12 @@ import redis.sentinel
 
 import switchmaster.redis
 import switchmaster.redis.asyncio
-from client_lab import end, go_through_failover, in_thread, make_ready, wait_for_subscribers
-from conditions import eventually
-from fix_lab import LabFactory, find_or_skip
-from switchmaster.core.decisions import Switch
-from switchmaster.core.model import Address
+from rig.client_lab import end, go_through_failover, in_thread, make_ready, wait_for_subscribers
+from rig.conditions import eventually
+from rig.fix_lab import LabFactory, find_or_skip
+from switchmaster.belief.decisions import Switch
 from switchmaster.lab import Lab
+from switchmaster.model import Address
 
 pytestmark = pytest.mark.live
 

@@ -21,9 +21,9 @@ from redis.retry import Retry
 
 import switchmaster.redis
 import switchmaster.redis.asyncio
-from client_lab import end, make_ready
-from conditions import eventually
-from fix_lab import LabFactory, find_or_skip
+from rig.client_lab import end, make_ready
+from rig.conditions import eventually
+from rig.fix_lab import LabFactory, find_or_skip
 from switchmaster import errors
 from switchmaster.lab import Lab, LabServer
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from client_lab import wait_for_subscribers
-from fix_lab import find_or_skip
+from rig.client_lab import wait_for_subscribers
+from rig.fix_lab import find_or_skip
 from switchmaster.lab import Lab
 
 pytestmark = pytest.mark.live

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from client_lab import check_went_through, leaving_nothing, wait_for_subscribers, watcher_threads, write_until_moved
-from conditions import eventually
-from fix_lab import find_or_skip
+from rig.client_lab import check_went_through, leaving_nothing, wait_for_subscribers, watcher_threads, write_until_moved
+from rig.conditions import eventually
+from rig.fix_lab import find_or_skip
 from switchmaster.lab import Lab
 from switchmaster.redis import Sentinel
 from switchmaster.redis.asyncio import Sentinel as AsyncSentinel

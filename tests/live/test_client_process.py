@@ -18,7 +18,7 @@ import pytest
 import switchmaster.redis
 import switchmaster.redis.asyncio
 import switchmaster.valkey
-from client_lab import (
+from rig.client_lab import (
     attempt,
     blocked,
     check_went_through,
@@ -29,8 +29,8 @@ from client_lab import (
     wait_for_subscribers,
     watcher_threads,
 )
-from conditions import eventually
-from fix_lab import find_or_skip
+from rig.conditions import eventually
+from rig.fix_lab import find_or_skip
 from switchmaster.lab import Lab
 
 pytestmark = pytest.mark.live

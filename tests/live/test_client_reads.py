@@ -13,9 +13,9 @@ from contextlib import contextmanager
 import pytest
 
 import switchmaster.redis
-from client_lab import end, make_ready
-from conditions import eventually
-from fix_lab import LabFactory, find_or_skip
+from rig.client_lab import end, make_ready
+from rig.conditions import eventually
+from rig.fix_lab import LabFactory, find_or_skip
 from switchmaster.lab import Lab, LabServer
 
 pytestmark = pytest.mark.live

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from client_lab import end
-from cutting import CuttingProxy
-from fix_lab import find_or_skip
-from switchmaster.core.model import Address
+from peers.cutting import CuttingProxy
+from rig.client_lab import end
+from rig.fix_lab import find_or_skip
 from switchmaster.lab import Lab
+from switchmaster.model import Address
 
 # valkey-py needs the argument of which redis-py says that it is old.
 pytestmark = [pytest.mark.live, pytest.mark.filterwarnings("ignore:Call to 'get_connection':DeprecationWarning")]

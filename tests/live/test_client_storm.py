@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from client_lab import end
-from fix_lab import find_or_skip
+from rig.client_lab import end
+from rig.fix_lab import find_or_skip
 from switchmaster.lab import Lab
 from switchmaster.redis import Sentinel
 from switchmaster.redis.asyncio import Sentinel as AsyncSentinel

@@ -17,12 +17,12 @@ import switchmaster.redis
 import switchmaster.redis.asyncio
 import switchmaster.valkey
 import switchmaster.valkey.asyncio
-from client_lab import end, go_through_failover, make_ready
-from conditions import eventually
-from fix_lab import LabFactory, find_or_skip
-from switchmaster.core.model import Address
+from rig.client_lab import end, go_through_failover, make_ready
+from rig.conditions import eventually
+from rig.fix_lab import LabFactory, find_or_skip
 from switchmaster.errors import UsageError
 from switchmaster.lab import Lab, Proxy
+from switchmaster.model import Address
 
 pytestmark = pytest.mark.live
 

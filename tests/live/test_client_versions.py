@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from client_lab import make_ready
-from fix_lab import find_or_skip
+from rig.client_lab import make_ready
+from rig.fix_lab import find_or_skip
 from switchmaster.lab import Lab
 
 pytestmark = pytest.mark.live
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.live
 VERSIONS = {"redis": ("6.0.0", "6.4.0", "7.0.1", "7.4.1", "8.0.1"), "valkey": ("6.0.0", "6.1.0")}
 OTHERS = [(library, version) for library, versions in VERSIONS.items() for version in versions]
 ALL = [*OTHERS, *((library, metadata.version(library)) for library in VERSIONS)]
-WALK = Path(__file__).parent.parent / "library_walk.py"
+WALK = Path(__file__).parent.parent / "rig" / "library_walk.py"
 FETCH_LIMIT, WALK_LIMIT = 60.0, 60.0
 
 

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import pytest
 
-from conditions import eventually
-from daemons import Daemon
-from fix_lab import LabFactory
-from postgres import Postgres
+from rig.conditions import eventually
+from rig.daemons import Daemon
+from rig.fix_lab import LabFactory
+from rig.postgres import Postgres
+from rig.witness import said_by
 from switchmaster.journal import FailoverFilter, Reader, open_reader
 from switchmaster.lab import Lab
-from switchmaster.lines import Line
-from witness import said_by
+from switchmaster.render import Line
 
 pytestmark = pytest.mark.live
 

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from conditions import eventually
-from daemons import Daemon
-from fix_lab import LabFactory
+from rig.conditions import eventually
+from rig.daemons import Daemon
+from rig.fix_lab import LabFactory
 from switchmaster.lab import Lab
 from switchmaster.lab.servers import LabServer
 

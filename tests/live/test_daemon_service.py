@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from conditions import eventually
-from daemons import Daemon
-from fix_lab import find_or_skip
+from rig.conditions import eventually
+from rig.daemons import Daemon
+from rig.fix_lab import find_or_skip
 from switchmaster.journal import FailoverFilter, open_reader
 from switchmaster.lab import Lab
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import pytest
 
-from account import FAILOVER_LIMIT, Account, account, accounts, check_one_switch_each_epoch
-from conditions import eventually
-from fix_lab import LabFactory, find_or_skip
-from switchmaster.core.decisions import Switch
-from switchmaster.core.model import Address, Grade, Via
+from rig.conditions import eventually
+from rig.fix_lab import LabFactory, find_or_skip
+from rig.watched import FAILOVER_LIMIT, Account, account, accounts, check_one_switch_each_epoch
+from switchmaster.belief.decisions import Switch
 from switchmaster.lab import Lab
+from switchmaster.model import Address, Grade, Via
 from switchmaster.net.dial import Tls
 from switchmaster.net.watcher import Heard
 

@@ -23,10 +23,10 @@ from redis.retry import Retry
 
 import switchmaster.redis
 import switchmaster.redis.asyncio
-from conditions import eventually
-from fix_lab import LabFactory, find_or_skip
-from switchmaster.core.model import Address
+from rig.conditions import eventually
+from rig.fix_lab import LabFactory, find_or_skip
 from switchmaster.lab import Lab
+from switchmaster.model import Address
 
 pytestmark = pytest.mark.live
 

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 import switchmaster
-from conditions import eventually
-from fix_lab import LabFactory, find_or_skip
-from switchmaster.cli.beside import Beside, daemon_beside
-from switchmaster.core.replies import QuorumReply, parse_ckquorum
+from rig.conditions import eventually
+from rig.fix_lab import LabFactory, find_or_skip
+from switchmaster.cli.demo_daemon import Beside, daemon_beside
 from switchmaster.errors import LabError
 from switchmaster.lab import Lab, LabServer
+from switchmaster.wire.replies import QuorumReply, parse_ckquorum
 
 pytestmark = pytest.mark.live
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from conditions import eventually
-from fix_lab import LabFactory, find_or_skip
+from rig.conditions import eventually
+from rig.fix_lab import LabFactory, find_or_skip
 from switchmaster.errors import LabError, UsageError
 from switchmaster.lab import (
     CommandRefused,
@@ -245,7 +245,7 @@ class Terminal:
 
     MAIN = """
 import sys
-from switchmaster.cli.lab import lab
+from switchmaster.cli.verbs.lab import lab
 from switchmaster.errors import SwitchmasterError
 try:
     lab()

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import pytest
 
-from account import Account, account
-from conditions import eventually
-from fix_lab import LabFactory, find_or_skip
+from rig.conditions import eventually
+from rig.fix_lab import LabFactory, find_or_skip
+from rig.watched import Account, account
 from switchmaster.account.logs import LogFile, LogReader, Logs, RemarkKind, merge_logs
-from switchmaster.core.failover import Failover, Stage
-from switchmaster.core.replay import replay
-from switchmaster.core.transcript import Said
+from switchmaster.account.replay import replay
+from switchmaster.account.transcript import Said
+from switchmaster.belief.failover import Failover, Stage
 from switchmaster.lab import Lab
 from switchmaster.net.watcher import Heard
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from account import FAILOVER_LIMIT, accounts, check_one_switch_each_epoch
-from conditions import eventually
-from daemons import Daemon
-from fix_lab import LabFactory, find_or_skip
+from rig.conditions import eventually
+from rig.daemons import Daemon
+from rig.fix_lab import LabFactory, find_or_skip
+from rig.watched import FAILOVER_LIMIT, accounts, check_one_switch_each_epoch
 from switchmaster import NodeAccess
-from switchmaster.core.model import Address, Grade, Via
 from switchmaster.journal import open_reader
 from switchmaster.lab import Lab
 from switchmaster.lab.client import Credentials
+from switchmaster.model import Address, Grade, Via
 
 pytestmark = pytest.mark.live
 

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from account import account
-from conditions import eventually
-from fix_lab import LabFactory, find_or_skip
-from switchmaster.core.failover import Failover
+from rig.conditions import eventually
+from rig.fix_lab import LabFactory, find_or_skip
+from rig.watched import account
+from switchmaster.belief.failover import Failover
 from switchmaster.lab import Lab
 from switchmaster.lab.servers import LabServer
 

@@ -12,15 +12,15 @@ import redis.sentinel
 
 import switchmaster.redis
 import switchmaster.redis.asyncio
-from account import FAILOVER_LIMIT
-from client_lab import end, make_ready, wait_for_subscribers
-from conditions import eventually
-from daemons import Daemon
-from fix_lab import LabFactory, find_or_skip
-from switchmaster.core.model import Grade
+from rig.client_lab import end, make_ready, wait_for_subscribers
+from rig.conditions import eventually
+from rig.daemons import Daemon
+from rig.fix_lab import LabFactory, find_or_skip
+from rig.watched import FAILOVER_LIMIT
+from rig.writers import Writers
 from switchmaster.journal import open_reader
 from switchmaster.lab import Lab
-from writers import Writers
+from switchmaster.model import Grade
 
 pytestmark = pytest.mark.live
 

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from account import account
-from conditions import eventually
-from fix_lab import LabFactory, find_or_skip
-from switchmaster.core.facts import LinkState
-from switchmaster.core.model import Address, Cause
+from rig.conditions import eventually
+from rig.fix_lab import LabFactory, find_or_skip
+from rig.watched import account
 from switchmaster.errors import NoSentinelReachable
 from switchmaster.lab import Lab, Proxy
+from switchmaster.model import Address, Cause
 from switchmaster.net import watcher as asynchronous
 from switchmaster.sync import Watcher
+from switchmaster.wire.facts import LinkState
 
 pytestmark = pytest.mark.live
 

@@ -17,9 +17,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import switchmaster.redis
 import switchmaster.redis.asyncio
-from client_lab import end
-from conditions import eventually
-from fix_lab import LabFactory, find_or_skip
+from rig.client_lab import end
+from rig.conditions import eventually
+from rig.fix_lab import LabFactory, find_or_skip
 
 pytestmark = pytest.mark.live
 

@@ -17,7 +17,7 @@ import pytest
 import schemathesis
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from served import LOOPBACK, Kept, Told, served
+from rig.served import LOOPBACK, Kept, Told, served
 from switchmaster.server.api import Http
 
 TOKEN = "act-1234"

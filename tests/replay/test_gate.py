@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from recordings import NAMES, said_in
-from switchmaster.core.gate import UNKNOWN, Phase, Standing, phase_of, replicas_of
-from switchmaster.core.grammar import parse_event
-from switchmaster.core.model import Grade, SentinelName
-from switchmaster.core.watch import Watch
+from recorded.recordings import NAMES, said_in
+from switchmaster.belief.watch import Watch
+from switchmaster.follow.gate import UNKNOWN, Phase, Standing, phase_of, replicas_of
+from switchmaster.model import Grade, SentinelName
+from switchmaster.wire.grammar import parse_event
 
 GOLDEN = Path(__file__).parent / "gates.txt"
 

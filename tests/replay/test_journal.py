@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from keeping import Kept, entries_of
-from recordings import NAMES, said_in
-from switchmaster.core.failover import Failover
-from switchmaster.core.replay import replay
+from recorded.kept import Kept, entries_of
+from recorded.recordings import NAMES, said_in
+from switchmaster.account.replay import replay
+from switchmaster.belief.failover import Failover
 from switchmaster.journal.accounts import from_iso
 from switchmaster.journal.reader import FailoverFilter
 from switchmaster.journal.store import Store
-from switchmaster.lines import Line
+from switchmaster.render import Line
 
 JOURNALS = Path(__file__).parent / "journal"
 GOLDEN = sorted(JOURNALS.glob("*.txt"))

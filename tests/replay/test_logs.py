@@ -14,15 +14,15 @@ from statistics import median
 
 import pytest
 
-from log_wrappers import WRAPPERS, as_redis_2, as_redis_4, as_syslog, as_valkey, as_windows
+from recorded.log_wrappers import WRAPPERS, as_redis_2, as_redis_4, as_syslog, as_valkey, as_windows
 from switchmaster.account.logs import LogFile, LogReader, Logs, merge_logs
 from switchmaster.account.logs.stamps import Zone, utc
-from switchmaster.core.decisions import Switch
-from switchmaster.core.failover import Failover, Stage
-from switchmaster.core.replay import replay
-from switchmaster.core.transcript import Said, merge, read_transcript
+from switchmaster.account.replay import replay
+from switchmaster.account.transcript import Said, merge, read_transcript
+from switchmaster.belief.decisions import Switch
+from switchmaster.belief.failover import Failover, Stage
 
-LOGS = Path(__file__).parent.parent / "logs"
+LOGS = Path(__file__).parent.parent / "recorded" / "logs"
 RECORDED = ("redis-6.2.14", "valkey-9.1.2-logfmt-iso")
 NAMES = ("s1", "s2", "s3")
 LATEST = 1_796_000_000.0
@@ -108,7 +108,7 @@ def test_every_wrapper_is_read_through(recording: str, wrapper: str) -> None:
 @pytest.mark.parametrize("recording", RECORDED)
 def test_all_sentinels_in_one_file_are_told_apart(recording: str, wrapper: str) -> None:
     """Merged by time, as a collector does; the pid or the wrapper tells who says what."""
-    from log_wrappers import moment_of
+    from recorded.log_wrappers import moment_of
 
     rows = [(moment_of(line), name, line) for name in NAMES for line in lines_of(recording, name)]
     rows.sort(key=lambda row: row[0])

@@ -12,14 +12,14 @@ from datetime import timedelta
 
 import pytest
 
-from log_wrappers import WRAPPERS, as_valkey, moment_of
+from recorded.log_wrappers import WRAPPERS, as_valkey, moment_of
 from replay.test_logs import LOGS, RECORDED, check_same_story, failovers_of, lines_of, read, told
 from switchmaster.account.annotations import Annotations
 from switchmaster.account.logs import Logs, RemarkKind
 from switchmaster.account.logs.candidates import candidates
 from switchmaster.account.logs.reader import read_line
-from switchmaster.core.failover import Failover, FailoverKind
-from switchmaster.core.replay import replay
+from switchmaster.account.replay import replay
+from switchmaster.belief.failover import Failover, FailoverKind
 
 REDIS = "redis-6.2.14"
 NODES = ("redis-7.0.15-nodes", "valkey-9.1.2-nodes")

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from recordings import NAMES, said_in, time_of_step
-from switchmaster.core.decisions import Notice, Switch
-from switchmaster.core.failover import Failover, StageEntry
-from switchmaster.core.model import Grade
-from switchmaster.core.replay import replay
-from switchmaster.core.topology import MasterState, Topology
-from switchmaster.core.transcript import Said
-from switchmaster.core.watch import Watch
+from recorded.recordings import NAMES, said_in, time_of_step
+from switchmaster.account.replay import replay
+from switchmaster.account.transcript import Said
+from switchmaster.belief.decisions import Notice, Switch
+from switchmaster.belief.failover import Failover, StageEntry
+from switchmaster.belief.topology import MasterState, Topology
+from switchmaster.belief.watch import Watch
+from switchmaster.model import Grade
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 
 import pytest
 
-from answers import RecordedSentinels
-from recordings import CAPTURES, NAMES, said_in
-from switchmaster.core.decisions import Ask, Switch
-from switchmaster.core.facts import LinkChange, LinkState
-from switchmaster.core.model import Grade, SentinelName
-from switchmaster.core.transcript import Said
-from switchmaster.core.watch import Watch
+from recorded.answers import RecordedSentinels
+from recorded.recordings import CAPTURES, NAMES, said_in
+from switchmaster.account.transcript import Said
+from switchmaster.belief.decisions import Ask, Switch
+from switchmaster.belief.watch import Watch
+from switchmaster.model import Grade, SentinelName
+from switchmaster.wire.facts import LinkChange, LinkState
 
 CUTS = 40
 """Cut positions of one recording for each way of cutting; every run is over the whole recording."""

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from faulty import run, until
-from served import ANY_PORT, Told, listening, served
-from switchmaster.core.model import Address
+from peers.faulty import run, until
+from rig.served import ANY_PORT, Told, listening, served
 from switchmaster.errors import UsageError
+from switchmaster.model import Address
 from switchmaster.server.api import Connections, Http, HttpServer
 
 

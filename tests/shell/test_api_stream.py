@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from faulty import run, until
-from served import Kept, Told, listening, served
+from peers.faulty import run, until
+from rig.served import Kept, Told, listening, served
 from switchmaster.journal.entries import Seen
 from switchmaster.server.api import HttpServer, State
 

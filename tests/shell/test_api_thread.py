@@ -14,10 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from faulty import FaultyPeer, until
-from served import ANY_PORT, Kept, Told, served
-from switchmaster.core.model import Address
+from peers.faulty import FaultyPeer, until
+from rig.served import ANY_PORT, Kept, Told, served
 from switchmaster.errors import UnknownMaster, UsageError
+from switchmaster.model import Address
 from switchmaster.net.watcher import Watcher
 from switchmaster.server.api import Connections, Http, HttpServer, HttpThread, State
 from switchmaster.server.published import Published

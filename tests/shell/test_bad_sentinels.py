@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from faulty import FaultyPeer, closed_port, run, until
-from switchmaster.core.facts import LinkState
-from switchmaster.core.model import Address
+from peers.faulty import FaultyPeer, closed_port, run, until
 from switchmaster.errors import NoSentinelReachable, UnknownMaster
+from switchmaster.model import Address
 from switchmaster.net.watcher import Watcher
+from switchmaster.wire.facts import LinkState
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 TIMEOUT = 0.4

@@ -20,15 +20,15 @@ from typing import Any
 import pytest
 
 import switchmaster.redis
-from client_lab import attempt, watcher_threads
-from conditions import eventually
-from echoing import EchoingNode, ThreadedSentinel
-from faulty import closed_port
-from interrupts import Interrupted, Point, interrupted, points
-from scripted import bulk
+from peers.echoing import EchoingNode, ThreadedSentinel
+from peers.faulty import closed_port
+from peers.scripted import bulk
+from rig.client_lab import attempt, watcher_threads
+from rig.conditions import eventually
+from rig.interrupts import Interrupted, Point, interrupted, points
 from switchmaster.client.view import View
-from switchmaster.core.gate import Phase, Replicas, Standing
-from switchmaster.core.model import Address
+from switchmaster.follow.gate import Phase, Replicas, Standing
+from switchmaster.model import Address
 
 # An interrupt may hit a finalizer, or come between a socket and its connection: then Python itself complains.
 pytestmark = [

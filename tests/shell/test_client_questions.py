@@ -20,9 +20,9 @@ import redis.exceptions
 
 import switchmaster.redis
 import switchmaster.redis.asyncio
-from client_lab import watcher_threads
-from conditions import eventually
-from faulty import Behaviour, FaultyPeer, closed_port, speak
+from peers.faulty import Behaviour, FaultyPeer, closed_port, speak
+from rig.client_lab import watcher_threads
+from rig.conditions import eventually
 from switchmaster.client.settings import question_limit_of
 
 SLACK = 0.25

@@ -13,13 +13,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import switchmaster.redis
-from client_lab import attempt
-from echoing import EchoingNode
-from faulty import closed_port
-from switchmaster.core.facts import LinkState
-from switchmaster.core.gate import Phase, Replicas, Standing
-from switchmaster.core.model import Address
-from switchmaster.core.topology import SentinelState, Topology
+from peers.echoing import EchoingNode
+from peers.faulty import closed_port
+from rig.client_lab import attempt
+from switchmaster.belief.topology import SentinelState, Topology
+from switchmaster.follow.gate import Phase, Replicas, Standing
+from switchmaster.model import Address
+from switchmaster.wire.facts import LinkState
 
 LIMIT = 10.0
 ELSEWHERE = Address("127.0.0.1", 1)

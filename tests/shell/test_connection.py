@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 import trustme
 
-from faulty import FaultyPeer, Talk, closed_port, run, speak, until
-from scripted import NO_HELLO, NOPERM, published
-from switchmaster.core.events import NewEpoch
-from switchmaster.core.facts import Fact, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
-from switchmaster.core.link import Link
-from switchmaster.core.model import Address
+from peers.faulty import FaultyPeer, Talk, closed_port, run, speak, until
+from peers.scripted import NO_HELLO, NOPERM, published
+from switchmaster.link.link import Link
+from switchmaster.model import Address
 from switchmaster.net.connection import Connection
 from switchmaster.net.dial import DialTarget, Tls
+from switchmaster.wire.events import NewEpoch
+from switchmaster.wire.facts import Fact, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from faulty import until
-from switchmaster.core.decisions import Disconnect
-from switchmaster.core.model import SentinelName
+from peers.faulty import until
+from switchmaster.belief.decisions import Disconnect
+from switchmaster.model import SentinelName
 from switchmaster.net.watcher import Watcher
 
 NOBODY = SentinelName("127.0.0.1:1")

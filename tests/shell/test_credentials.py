@@ -11,16 +11,16 @@ from typing import Any
 import hiredis
 import pytest
 
-from faulty import FaultyPeer, closed_port, run, until
-from scripted import resp
+from peers.faulty import FaultyPeer, closed_port, run, until
+from peers.scripted import resp
 from switchmaster import UsageError, Watcher
-from switchmaster.core.facts import LinkState, Probe
-from switchmaster.core.greeting import Credentials
-from switchmaster.core.model import Address
+from switchmaster.link.greeting import Credentials
+from switchmaster.model import Address
 from switchmaster.net import credentials as module
 from switchmaster.net.access import NodeAccess, NodeDiallers
 from switchmaster.net.credentials import Provided
 from switchmaster.net.probes import Probes
+from switchmaster.wire.facts import LinkState, Probe
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from conditions import eventually
-from keeping import Kept, entries_of
-from postgres import Postgres
-from recordings import said_in
+from recorded.kept import Kept, entries_of
+from recorded.recordings import said_in
+from rig.conditions import eventually
+from rig.postgres import Postgres
 from switchmaster.journal import FailoverFilter, engine, open_reader
 from switchmaster.journal.entries import Seen
 from switchmaster.journal.retention import Kept as Keeping

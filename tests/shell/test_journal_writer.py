@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from conditions import eventually
-from switchmaster.core.model import Address
+from rig.conditions import eventually
 from switchmaster.errors import UsageError
 from switchmaster.journal import Reader, engine, open_reader, writer
 from switchmaster.journal.entries import Alive, Entry, Seen, Sighting, SwitchSeen
 from switchmaster.journal.errors import JournalUnavailable
 from switchmaster.journal.writer import Callbacks, Writer, Written
+from switchmaster.model import Address
 
 Make = Callable[..., Writer]
 

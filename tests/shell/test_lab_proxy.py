@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conditions import eventually
+from rig.conditions import eventually
 from switchmaster.errors import LabError, UsageError
 from switchmaster.lab import Proxy
 

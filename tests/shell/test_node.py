@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from faulty import FaultyPeer, closed_port, run, until
-from scripted import resp
-from switchmaster.core.facts import Probe
-from switchmaster.core.model import Address
-from switchmaster.core.nodelink import NodeLink
+from peers.faulty import FaultyPeer, closed_port, run, until
+from peers.scripted import resp
+from switchmaster.link.node import NodeLink
+from switchmaster.model import Address
 from switchmaster.net.dial import DialTarget
 from switchmaster.net.node import NodeConnection
+from switchmaster.wire.facts import Probe
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 

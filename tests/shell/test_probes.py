@@ -11,14 +11,14 @@ from pathlib import Path
 import hiredis
 import trustme
 
-from faulty import FaultyPeer, closed_port, run, until
-from scripted import resp
-from switchmaster.core.facts import Probe
-from switchmaster.core.model import Address
+from peers.faulty import FaultyPeer, closed_port, run, until
+from peers.scripted import resp
+from switchmaster.model import Address
 from switchmaster.net.access import NodeAccess, NodeDiallers
 from switchmaster.net.dial import Tls
 from switchmaster.net.node import NodeConnection
 from switchmaster.net.probes import PROBES, Probes
+from switchmaster.wire.facts import Probe
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 OWN, ONE, TWO = NodeAccess(password="own"), NodeAccess("app", "one"), NodeAccess("app", "two")

@@ -17,11 +17,11 @@ import pytest
 
 import switchmaster.redis
 import switchmaster.redis.asyncio
-from faulty import FaultyPeer, run, until
-from scripted import ScriptedSentinel, published, resp
+from peers.faulty import FaultyPeer, run, until
+from peers.scripted import ScriptedSentinel, published, resp
 from switchmaster import Grade, Watcher
-from switchmaster.core.facts import LinkState
-from switchmaster.core.model import Address
+from switchmaster.model import Address
+from switchmaster.wire.facts import LinkState
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 OF_SENTINELS, OF_NODES = "s3cret-of-sentinels", "s3cret-of-nodes"

@@ -12,14 +12,14 @@ from contextlib import suppress
 
 import pytest
 
-from conditions import eventually
-from faulty import FaultyPeer, closed_port
-from peers import Peer
-from switchmaster.core.events import NewEpoch
-from switchmaster.core.model import Address
+from peers.faulty import FaultyPeer, closed_port
+from peers.threaded import Peer
+from rig.conditions import eventually
 from switchmaster.errors import NoSentinelReachable, UnknownMaster, WaitTimeout, WatcherClosed
+from switchmaster.model import Address
 from switchmaster.net.watcher import Heard
 from switchmaster.sync import Stream, Watcher
+from switchmaster.wire.events import NewEpoch
 
 
 @pytest.fixture

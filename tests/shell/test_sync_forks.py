@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from faulty import closed_port
-from peers import Peer
-from switchmaster.core.model import Address
+from peers.faulty import closed_port
+from peers.threaded import Peer
 from switchmaster.errors import NoSentinelReachable, WatcherClosed
+from switchmaster.model import Address
 from switchmaster.sync import Watcher
 
 # From 3.12 on Python warns of a fork in a process that has threads: that is what is tested here.

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from conditions import eventually
-from switchmaster.client.account import Account
-from switchmaster.client.lines import Lines
-from switchmaster.core.model import Address
+from rig.conditions import eventually
+from switchmaster.client.connections import Lines
+from switchmaster.client.tally import Account
+from switchmaster.model import Address
 from switchmaster.net import threads
 from switchmaster.net.sync import LoopThread
 

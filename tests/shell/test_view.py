@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 
-from conditions import eventually
+from rig.conditions import eventually
 from switchmaster.client.view import View
 
 LIMIT = 10.0

@@ -13,13 +13,13 @@ from typing import Any
 
 import hiredis
 
+from switchmaster.belief.decisions import Switch
 from switchmaster.client.follower import Follower
-from switchmaster.core.decisions import Switch
-from switchmaster.core.gate import Limits, Phase, Standing
-from switchmaster.core.model import Address
-from switchmaster.core.reach import Ask, Dial, Effect, HangUp, Reach, Wait
-from switchmaster.core.resp import encode
 from switchmaster.errors import NoMasterElected, SwitchmasterError
+from switchmaster.follow.gate import Limits, Phase, Standing
+from switchmaster.follow.reach import Ask, Dial, Effect, HangUp, Reach, Wait
+from switchmaster.model import Address
+from switchmaster.wire.resp import encode
 
 from .clock import VirtualLoop
 from .world import World

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from switchmaster.core.model import Address
+from switchmaster.model import Address
 
 from .instance import State
 from .node import DataNode

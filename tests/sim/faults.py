@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from switchmaster.core.model import Address
+from switchmaster.model import Address
 
 from . import failing
 from .deployment import WATCHER

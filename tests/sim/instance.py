@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 
-from switchmaster.core.model import Address
+from switchmaster.model import Address
 
 __all__ = ["Instance", "Monitored", "State"]
 

@@ -19,9 +19,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from switchmaster.core.decisions import Switch
-from switchmaster.core.facts import LinkState
-from switchmaster.core.model import LIMITS, Address, Cause, Grade
+from switchmaster.belief.decisions import Switch
+from switchmaster.model import LIMITS, Address, Cause, Grade
+from switchmaster.wire.facts import LinkState
 
 from .deployment import Deployment
 from .node import DataNode

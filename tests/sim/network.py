@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from switchmaster.core.model import Address
+from switchmaster.model import Address
 
 from .clock import Clock, Timer
 

@@ -7,8 +7,8 @@ promotion that was queued on a node that hangs is carried out when it goes on: t
 
 from __future__ import annotations
 
-from scripted import resp
-from switchmaster.core.model import Address
+from peers.scripted import resp
+from switchmaster.model import Address
 
 from .process import Conversation, Process
 from .world import World

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import hiredis
 
-from switchmaster.core.model import Address
+from switchmaster.model import Address
 
 from .network import Peer, Stream
 from .world import World

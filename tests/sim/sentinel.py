@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from switchmaster.core.model import Address
+from switchmaster.model import Address
 
 from . import failing, serving
 from .instance import Instance, Monitored, State
@@ -32,7 +32,7 @@ class Flavour:
     """Which server the Sentinels are, and how they are set up."""
 
     version: str = "redis-7.0.15"
-    """A recording in tests/replies."""
+    """A recording in tests/recorded/replies."""
     quorum: int = 2
     down_after: float = 1.0
     failover_timeout: float = 10.0

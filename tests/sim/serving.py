@@ -1,7 +1,8 @@
 """
 What a simulated Sentinel answers to its clients, in bytes, and how its events reach them.
 
-The fields of replies are those that the recorded server of its version has (tests/replies); what differs is filled in.
+The fields of replies are those that the recorded server of its version has (tests/recorded/replies); what differs is
+filled in.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from scripted import NO_HELLO, NO_MASTER, push, recorded, resp
+from peers.scripted import NO_HELLO, NO_MASTER, push, recorded, resp
 
 from .instance import Instance, Monitored
 from .process import Conversation

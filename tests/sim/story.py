@@ -12,8 +12,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from switchmaster.core.decisions import Switch
-from switchmaster.core.model import Grade
+from switchmaster.belief.decisions import Switch
+from switchmaster.model import Grade
 
 from .clock import VirtualLoop
 from .deployment import WATCHER, Deployment, Plan

@@ -56,7 +56,7 @@ def test_every_mutant_still_finds_its_place(mutant: Mutant) -> None:
 
 def test_fault_in_the_product_is_caught_and_its_story_told(monkeypatch: pytest.MonkeyPatch) -> None:
     # What `make mutants` does for all, here for the one that every story finds.
-    monkeypatch.setattr("switchmaster.core.decide.Belief._witness", lambda self, view: None)
+    monkeypatch.setattr("switchmaster.belief.decide.Belief._witness", lambda self, view: None)
     failed = [told for seed in range(20) if (told := tell(seed)).failure]
     assert failed
     assert failed[0].transcript().startswith(f"seed {failed[0].seed}: ")

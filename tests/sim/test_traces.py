@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from recordings import said_in, steps_of
+from recorded.recordings import said_in, steps_of
 from sim.deployment import Deployment, Plan
 from sim.sentinel import Flavour
 from sim.world import World

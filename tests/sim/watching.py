@@ -15,10 +15,10 @@ from typing import Any
 import switchmaster.client.view
 import switchmaster.net.probes
 import switchmaster.net.watcher
+from switchmaster.belief.decisions import Notice, Switch
+from switchmaster.belief.failover import Failover
 from switchmaster.client.follower import Follower
-from switchmaster.core.decisions import Notice, Switch
-from switchmaster.core.failover import Failover
-from switchmaster.core.model import Address, Grade
+from switchmaster.model import Address, Grade
 from switchmaster.net.watcher import Watcher
 
 from .client import Client

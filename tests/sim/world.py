@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from switchmaster.core.model import Address
+from switchmaster.model import Address
 
 from .clock import Clock
 from .network import Network

@@ -23,13 +23,13 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from conditions import eventually
-from flatness import Measure, thirds
 from load import Load
-from switchmaster.core import grammar
-from switchmaster.core.model import LIMITS
+from rig.conditions import eventually
+from rig.flatness import Measure, thirds
 from switchmaster.errors import LabError
 from switchmaster.lab import Lab, LabServer, find_binary
+from switchmaster.model import LIMITS
+from switchmaster.wire import grammar
 
 MASTERS = ("first", "second")
 CRASH_EVERY, SENTINEL_EVERY = 8, 20

@@ -9,9 +9,9 @@ import pytest
 import trustme
 
 from switchmaster import NodeAccess, Tls, Watcher
-from switchmaster.core.greeting import Credentials
-from switchmaster.core.model import Address
 from switchmaster.errors import UsageError
+from switchmaster.link.greeting import Credentials
+from switchmaster.model import Address
 from switchmaster.net.access import Dialler, NodeDiallers
 from switchmaster.net.dial import DialTarget
 from switchmaster.sync import Watcher as SyncWatcher

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from served import Told, asking, served
+from rig.served import Told, asking, served
 
 WEB = Path(str(resources.files("switchmaster.server"))) / "web"
 ROOT = Path(__file__).parents[2]

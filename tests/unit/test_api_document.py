@@ -10,12 +10,12 @@ from typing import get_args
 
 import pytest
 
-from served import Told, served
-from switchmaster.core.facts import LinkState
-from switchmaster.core.failover import Outcome
-from switchmaster.core.model import Cause, Grade
-from switchmaster.core.topology import Health
+from rig.served import Told, served
+from switchmaster.belief.failover import Outcome
+from switchmaster.belief.topology import Health
+from switchmaster.model import Cause, Grade
 from switchmaster.server.api import shapes
+from switchmaster.wire.facts import LinkState
 
 TESTS = Path(__file__).parent.parent
 

@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
-from served import LOOPBACK, Kept, Told, asking, served
-from switchmaster.core.model import Address
+from rig.served import LOOPBACK, Kept, Told, asking, served
 from switchmaster.errors import UsageError
 from switchmaster.journal import open_reader
+from switchmaster.model import Address
 from switchmaster.server.api import Http, State, create_app, guard
-from switchmaster.server.exposure import read_listen
+from switchmaster.server.settings.exposure import read_listen
 
 PUBLIC = Address("0.0.0.0", 8370)
 TOKEN, READ = "act-1234", "look-5678"

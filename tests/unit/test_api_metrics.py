@@ -13,15 +13,15 @@ import pytest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from served import LOOPBACK, NOW, S1, S2, SENTINELS, A, B, C, Kept, Told, asking, served
-from switchmaster.core.decisions import Notice, NoticeKind, Switch
-from switchmaster.core.facts import LinkChange, LinkState
-from switchmaster.core.failover import Failover
-from switchmaster.core.model import Cause, Grade, Via
+from rig.served import LOOPBACK, NOW, S1, S2, SENTINELS, A, B, C, Kept, Told, asking, served
+from switchmaster.belief.decisions import Notice, NoticeKind, Switch
+from switchmaster.belief.failover import Failover
 from switchmaster.journal.schema import stored
 from switchmaster.journal.writer import Written
+from switchmaster.model import Cause, Grade, Via
 from switchmaster.server.api import Http, Metrics, State, create_app, metrics
 from switchmaster.server.api.families import FAMILIES, PREFIX
+from switchmaster.wire.facts import LinkChange, LinkState
 
 HOSTILE = 'evil"} 1\nswitchmaster_up{x="\udcff\\\x00'
 

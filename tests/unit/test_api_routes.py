@@ -13,9 +13,9 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from served import S2, A, B, C, Kept, Told, asking, served
+from rig.served import S2, A, B, C, Kept, Told, asking, served
 from switchmaster.account.postmortem import document
-from switchmaster.core.model import Address
+from switchmaster.model import Address
 from switchmaster.server.api import shapes
 
 Asked = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]

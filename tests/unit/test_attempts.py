@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-from recordings import NAMES, said_in
-from switchmaster.core.attempts import SILENCE, Attempts
-from switchmaster.core.events import Voted
-from switchmaster.core.failover import FOLLOWS, Failover, FailoverKind, Outcome, Stage
-from switchmaster.core.grammar import parse_event
-from switchmaster.core.model import LIMITS, Address, SentinelName
-from switchmaster.core.replay import replay
+from recorded.recordings import NAMES, said_in
+from switchmaster.account.replay import replay
+from switchmaster.belief.attempts import SILENCE, Attempts
+from switchmaster.belief.failover import FOLLOWS, Failover, FailoverKind, Outcome, Stage
+from switchmaster.model import LIMITS, Address, SentinelName
+from switchmaster.wire.events import Voted
+from switchmaster.wire.grammar import parse_event
 
 S1, S2, S3 = (SentinelName(f"127.0.0.1:2701{number}") for number in (1, 2, 3))
 MASTER = "master mymaster 127.0.0.1 27001"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchmaster.core.backoff import Backoff
+from switchmaster.link.backoff import Backoff
 
 
 def test_delays_grow_to_the_cap_and_stay_there() -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from keeping import Kept, entries_of
-from recordings import said_in
+from recorded.kept import Kept, entries_of
+from recorded.recordings import said_in
 from switchmaster.account.postmortem import escape
+from switchmaster.account.transcript import Said
 from switchmaster.cli.group import cli
-from switchmaster.core.transcript import Said
 from switchmaster.journal.store import Store
-from switchmaster.lines import Line
+from switchmaster.render import Line
 
 HOSTILE = "m\x1b]0;x\x07'; DROP TABLE failovers;--|<img/src=x>[a](http://b)\udcff"
 

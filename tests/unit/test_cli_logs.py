@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner, Result
 
-from keeping import Kept, entries_of
+from recorded.kept import Kept, entries_of
+from switchmaster.account.transcript import merge, read_transcript
 from switchmaster.cli.group import cli
-from switchmaster.core.transcript import merge, read_transcript
 from switchmaster.journal.reader import FailoverFilter
 from switchmaster.journal.store import Store
 
-LOGS = Path(__file__).parent.parent / "logs"
+LOGS = Path(__file__).parent.parent / "recorded" / "logs"
 REDIS = [str(LOGS / f"redis-6.2.14.{name}.log") for name in ("s1", "s2", "s3")]
 VALKEY = [str(LOGS / f"valkey-9.1.2-logfmt-iso.{name}.log") for name in ("s1", "s2", "s3")]
 NODES = sorted(str(path) for path in LOGS.glob("redis-7.0.15-nodes.*.log"))

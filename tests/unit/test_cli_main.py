@@ -17,7 +17,7 @@ from switchmaster._version import __version__
 from switchmaster.cli.group import VERBS, cli
 
 SRC = str(Path(switchmaster.__file__).parent.parent)
-CAPTURES = Path(__file__).parent.parent / "captures"
+CAPTURES = Path(__file__).parent.parent / "recorded" / "captures"
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from switchmaster.cli.group import cli
 
 TESTS = Path(__file__).parent.parent
-NOTE = str(TESTS / "transcripts" / "operators-note.txt")
-CRASH = str(TESTS / "captures" / "redis-7.0.15-crash500-run0.jsonl")
+NOTE = str(TESTS / "recorded" / "transcripts" / "operators-note.txt")
+CRASH = str(TESTS / "recorded" / "captures" / "redis-7.0.15-crash500-run0.jsonl")
 
 NOTE_TOLD = """
 mymaster1: the master 10.209.10.30:6390 seems to be down
@@ -83,7 +83,7 @@ def test_pretty_account_has_elapsed_times_where_the_input_has_times() -> None:
 
 
 def test_pretty_account_keeps_each_failover_of_two_masters_together() -> None:
-    two = str(TESTS / "captures" / "redis-7.0.15-two-masters.jsonl")
+    two = str(TESTS / "recorded" / "captures" / "redis-7.0.15-two-masters.jsonl")
     text = replay(two, "--format", "pretty").stdout
     first, second = text.split("\nmymaster: ")
     assert "mymaster " not in first
@@ -103,9 +103,9 @@ def test_standard_input_is_a_file_named_dash() -> None:
 
 def test_several_files_are_several_sentinels_of_one_failover() -> None:
     names = [f"redis-7.0.15-main.s{n}.redis-cli.txt" for n in (1, 2, 3)]
-    found = lines(replay(*(str(TESTS / "captures" / name) for name in names)))
+    found = lines(replay(*(str(TESTS / "recorded" / "captures" / name) for name in names)))
     together = [line for line in found if line["type"] == "failover"]
-    alone = lines(replay(str(TESTS / "captures" / names[0])))
+    alone = lines(replay(str(TESTS / "recorded" / "captures" / names[0])))
     assert max(len(line["stages"]) for line in together) >= 8
     assert {s["new"]["port"] for s in found if s["type"] == "switch"} >= {
         s["new"]["port"] for s in alone if s["type"] == "switch"

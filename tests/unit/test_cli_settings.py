@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from switchmaster.cli.options import Deployment, read_settings
-from switchmaster.core.model import Address
 from switchmaster.errors import UsageError
-from switchmaster.server.file import read_deployment
+from switchmaster.model import Address
+from switchmaster.server.settings.file import read_deployment
 from switchmaster.url import Access
 
 FULL = """

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
+from switchmaster.belief.topology import Health, MasterState, Opinion, ReplicaState, SentinelState, Topology
 from switchmaster.cli.tree import master_rows, topology_tree
-from switchmaster.core.facts import LinkState
-from switchmaster.core.model import Address, Grade, SentinelName
-from switchmaster.core.topology import (
-    Health,
-    MasterState,
-    Opinion,
-    ReplicaState,
-    SentinelState,
-    Topology,
-)
+from switchmaster.model import Address, Grade, SentinelName
+from switchmaster.wire.facts import LinkState
 
 S1, S2 = SentinelName("s1:26379"), SentinelName("s2:26379")
 OLD, NEW = Address("10.0.0.1", 6379), Address("fe80::2", 6379)

@@ -12,20 +12,20 @@ from typing import Any
 
 import pytest
 
+from switchmaster.account.transcript import merge, read_transcript
+from switchmaster.belief.decisions import Notice, NoticeKind, Switch
+from switchmaster.belief.failover import Failover
+from switchmaster.belief.topology import SentinelState, Topology
+from switchmaster.belief.watch import Watch
 from switchmaster.cli.feed import EVENTS_KEPT, NEWS_KEPT, Feed
 from switchmaster.cli.output import Output
-from switchmaster.cli.watch import LiveAccount
-from switchmaster.core.decisions import Notice, NoticeKind, Switch
-from switchmaster.core.facts import LinkState
-from switchmaster.core.failover import Failover
-from switchmaster.core.grammar import parse_event
-from switchmaster.core.model import Grade, SentinelName
-from switchmaster.core.topology import SentinelState, Topology
-from switchmaster.core.transcript import merge, read_transcript
-from switchmaster.core.watch import Watch
+from switchmaster.cli.verbs.watch import LiveAccount
+from switchmaster.model import Grade, SentinelName
 from switchmaster.net.watcher import Heard
+from switchmaster.wire.facts import LinkState
+from switchmaster.wire.grammar import parse_event
 
-CRASH = Path(__file__).parent.parent / "captures" / "redis-7.0.15-crash500-run0.jsonl"
+CRASH = Path(__file__).parent.parent / "recorded" / "captures" / "redis-7.0.15-crash500-run0.jsonl"
 
 
 class TellingWatcher:

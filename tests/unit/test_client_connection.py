@@ -9,9 +9,9 @@ import pytest
 from switchmaster.client import connection as module
 from switchmaster.client.connection import LOOK_AGAIN, FollowingConnection
 from switchmaster.client.view import View
-from switchmaster.core.gate import Phase, Replicas, Standing
-from switchmaster.core.model import Address
 from switchmaster.errors import StaleMaster
+from switchmaster.follow.gate import Phase, Replicas, Standing
+from switchmaster.model import Address
 
 MASTER, REPLICA = Address("127.0.0.1", 27001), Address("127.0.0.1", 27002)
 

@@ -31,13 +31,13 @@ import switchmaster.redis.asyncio
 import switchmaster.valkey
 import switchmaster.valkey.asyncio
 from switchmaster import errors
-from switchmaster.client.account import Account
 from switchmaster.client.library import bind
 from switchmaster.client.options import Options, take_options
 from switchmaster.client.sameness import frozen
 from switchmaster.client.settings import settings_of
-from switchmaster.core.model import Address
+from switchmaster.client.tally import Account
 from switchmaster.errors import MissingDependency, UsageError
+from switchmaster.model import Address
 
 TWO = [("127.0.0.1", 26379), ("127.0.0.1", 26380)]
 

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchmaster import NodeAccess, Tls, Watcher
-from switchmaster.core.model import Address, Grade
 from switchmaster.errors import UsageError
+from switchmaster.model import Address, Grade
 from switchmaster.server.access import PasswordFile
-from switchmaster.server.config import default_journal, journal_url, problems_of, read_configuration
-from switchmaster.server.file import read_file
-from switchmaster.server.model import File
-from switchmaster.server.toml import line_of, lines_of
+from switchmaster.server.settings.configuration import default_journal, journal_url, problems_of, read_configuration
+from switchmaster.server.settings.file import read_file
+from switchmaster.server.settings.tables import File
+from switchmaster.server.settings.toml import line_of, lines_of
 
 FULL = """\
 [deployments.kvdb]

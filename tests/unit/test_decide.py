@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from switchmaster.core.decide import Belief
-from switchmaster.core.decisions import StartProbe, Switch
-from switchmaster.core.facts import Probe
-from switchmaster.core.model import LIMITS, Address, Cause, Grade, SentinelName, Via
-from switchmaster.core.standing import ABANDONED, SETTLE, UNSEEN
+from switchmaster.belief.decide import Belief
+from switchmaster.belief.decisions import StartProbe, Switch
+from switchmaster.belief.standing import ABANDONED, SETTLE, UNSEEN
+from switchmaster.model import LIMITS, Address, Cause, Grade, SentinelName, Via
+from switchmaster.wire.facts import Probe
 
 S1, S2, S3 = SENTINELS = [SentinelName(f"127.0.0.1:2701{number}") for number in (1, 2, 3)]
 A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from switchmaster.core.model import Address
 from switchmaster.errors import UsageError
+from switchmaster.model import Address
 from switchmaster.net.dial import Tls, map_address
 
 

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from answers import SENTINEL, snapshot
+from recorded.answers import SENTINEL, snapshot
+from switchmaster.belief.decisions import Ask, Notice, NoticeKind
+from switchmaster.belief.topology import Electorate, Health, Obstacle
+from switchmaster.belief.watch import Watch
+from switchmaster.belief.words import agreement_words, electorate_words
 from switchmaster.cli.tree import master_rows, topology_tree
-from switchmaster.core.decisions import Ask, Notice, NoticeKind
-from switchmaster.core.facts import Condition, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
-from switchmaster.core.grammar import parse_event
-from switchmaster.core.model import Address, RunId, SentinelName
-from switchmaster.core.topology import Electorate, Health, Obstacle
-from switchmaster.core.watch import Watch
-from switchmaster.core.words import agreement_words, electorate_words
-from switchmaster.lines import master_line
+from switchmaster.model import Address, RunId, SentinelName
+from switchmaster.render import master_line
+from switchmaster.wire.facts import Condition, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
+from switchmaster.wire.grammar import parse_event
 
 MASTER = Address("127.0.0.1", 27001)
 S1, S2, S3, S4, S5 = NAMES = [SentinelName(f"127.0.0.1:2701{number}") for number in range(1, 6)]

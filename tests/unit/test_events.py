@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from switchmaster.core.events import EVENTS, SPEC_OF, Form
+from switchmaster.wire.events import EVENTS, SPEC_OF, Form
 
 ROOT = Path(__file__).parent.parent.parent
-CAPTURES = ROOT / "tests" / "captures"
+CAPTURES = ROOT / "tests" / "recorded" / "captures"
 WHO = {"leader", "non-leader", "each", "one", "target", "candidate", "voter", "itself"}
 
 

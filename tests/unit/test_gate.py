@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from switchmaster.core.failover import TRIGGERS, Failover, FailoverKind, Outcome, StageEntry
-from switchmaster.core.gate import UNKNOWN, Limits, Phase, Replicas, Standing, phase_of, replicas_of
-from switchmaster.core.model import Address, Grade, SentinelName
-from switchmaster.core.topology import Health, MasterState, Opinion, ReplicaState
+from switchmaster.belief.failover import TRIGGERS, Failover, FailoverKind, Outcome, StageEntry
+from switchmaster.belief.topology import Health, MasterState, Opinion, ReplicaState
+from switchmaster.follow.gate import UNKNOWN, Limits, Phase, Replicas, Standing, phase_of, replicas_of
+from switchmaster.model import Address, Grade, SentinelName
 
 A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
 SENTINEL = SentinelName("127.0.0.1:26379")

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchmaster.core import grammar
-from switchmaster.core.events import (
+from recorded.events import RECORDED, RECORDINGS, events_of, written_event
+from switchmaster.model import LIMITS, Address
+from switchmaster.wire import grammar
+from switchmaster.wire.events import (
     EVENTS,
     SPEC_OF,
     AddressSwitched,
@@ -30,9 +32,7 @@ from switchmaster.core.events import (
     Unrecognised,
     Voted,
 )
-from switchmaster.core.grammar import CUT_AT, parse_event
-from switchmaster.core.model import LIMITS, Address
-from wire import RECORDINGS, TESTS, events_of, written_event
+from switchmaster.wire.grammar import CUT_AT, parse_event
 
 CLASS_OF = {
     Form.INSTANCE: InstanceEvent,
@@ -100,7 +100,7 @@ def test_every_recorded_instance_agrees_with_its_name(path: Path) -> None:
 def test_events_of_oddly_named_masters_are_read_as_they_were_recorded() -> None:
     lines = [
         line.removeprefix("event ")
-        for path in (TESTS / "replies").glob("*.txt")
+        for path in (RECORDED / "replies").glob("*.txt")
         for line in path.read_text(encoding="utf-8").splitlines()
         if line.startswith("event [")
     ]

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from switchmaster.core.events import (
+from recorded.events import written_event
+from switchmaster.model import Address
+from switchmaster.wire.events import (
     EVENTS,
     AddressSwitched,
     AddressUpdated,
@@ -26,9 +28,7 @@ from switchmaster.core.events import (
     SwitchedMaster,
     Voted,
 )
-from switchmaster.core.grammar import CUT_AT, SET_OPTIONS, parse_event
-from switchmaster.core.model import Address
-from wire import written_event
+from switchmaster.wire.grammar import CUT_AT, SET_OPTIONS, parse_event
 
 
 def is_event(event: object) -> bool:

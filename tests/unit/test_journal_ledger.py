@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from served import S1, A, B, C, Told
-from switchmaster.core.facts import Probe
-from switchmaster.core.model import Address
+from rig.served import S1, A, B, C, Told
 from switchmaster.journal.accounts import Account
 from switchmaster.journal.entries import Entry, SwitchSeen
+from switchmaster.model import Address
+from switchmaster.wire.facts import Probe
 
 
 def learned(told: Told) -> list[Entry]:

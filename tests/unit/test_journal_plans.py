@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from served import NOW, B, C, Kept, Told
+from rig.served import NOW, B, C, Kept, Told
 from switchmaster.journal import FailoverFilter, Page, Reader
 
 OF = {"deployment": "kvdb", "master": "mymaster1"}

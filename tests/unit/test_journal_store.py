@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from keeping import Kept
-from switchmaster.core.model import Address
+from recorded.kept import Kept
 from switchmaster.journal.accounts import Account, merged, same_failover
 from switchmaster.journal.engine import connect
 from switchmaster.journal.entries import Alive, Entry, Seen, Sighting, SwitchSeen, Watched
@@ -17,7 +16,8 @@ from switchmaster.journal.reader import FailoverFilter
 from switchmaster.journal.retention import Kept as Keeping
 from switchmaster.journal.retention import prune, size
 from switchmaster.journal.store import Store
-from switchmaster.lines import Line, iso
+from switchmaster.model import Address
+from switchmaster.render import Line, iso
 
 A, B, C = (Address("10.0.0.1", port) for port in (1, 2, 3))
 T = 1_700_000_000.0

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from answers import snapshot
-from switchmaster.core.decisions import Notice, NoticeKind
-from switchmaster.core.events import NewEpoch, Unrecognised
-from switchmaster.core.facts import LinkChange, LinkState, Probe, SnapshotEnd
-from switchmaster.core.gate import Standing, phase_of
-from switchmaster.core.grammar import parse_event
-from switchmaster.core.model import EPOCH_MAX, Address, Grade
-from switchmaster.core.replies import MasterReply, parse_master
-from switchmaster.core.standing import SETTLE
-from told import AT_A, IDS, S1, S2, S3, A, B, C, Told
+from recorded.answers import snapshot
+from rig.told import AT_A, IDS, S1, S2, S3, A, B, C, Told
+from switchmaster.belief.decisions import Notice, NoticeKind
+from switchmaster.belief.standing import SETTLE
+from switchmaster.follow.gate import Standing, phase_of
+from switchmaster.model import EPOCH_MAX, Address, Grade
+from switchmaster.wire.events import NewEpoch, Unrecognised
+from switchmaster.wire.facts import LinkChange, LinkState, Probe, SnapshotEnd
+from switchmaster.wire.grammar import parse_event
+from switchmaster.wire.replies import MasterReply, parse_master
 
 HONEST = (S2, S3)
 X = Address("127.0.0.1", 29999)

@@ -6,22 +6,14 @@ import json
 
 import pytest
 
-from recordings import NAMES, said_in
-from switchmaster.core.decisions import Notice, Switch
-from switchmaster.core.failover import Failover
-from switchmaster.core.grammar import parse_event
-from switchmaster.core.model import Grade
-from switchmaster.core.replay import replay
-from switchmaster.core.watch import Watch
-from switchmaster.lines import (
-    event_line,
-    failover_line,
-    iso,
-    notice_line,
-    switch_line,
-    to_json,
-    topology_line,
-)
+from recorded.recordings import NAMES, said_in
+from switchmaster.account.replay import replay
+from switchmaster.belief.decisions import Notice, Switch
+from switchmaster.belief.failover import Failover
+from switchmaster.belief.watch import Watch
+from switchmaster.model import Grade
+from switchmaster.render import event_line, failover_line, iso, notice_line, switch_line, to_json, topology_line
+from switchmaster.wire.grammar import parse_event
 
 
 def test_switch_line_has_every_field_with_null_where_the_input_has_none() -> None:

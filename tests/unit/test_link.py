@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripted import (
+from peers.scripted import (
     NO_HELLO,
     NOPERM,
     VERSIONS,
@@ -16,13 +16,13 @@ from scripted import (
     push,
     recorded,
 )
-from switchmaster.core.events import EVENTS
-from switchmaster.core.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
-from switchmaster.core.grammar import parse_event
-from switchmaster.core.greeting import Credentials
-from switchmaster.core.link import Link
-from switchmaster.core.model import LIMITS, Address
-from wire import RECORDINGS, events_of
+from recorded.events import RECORDINGS, events_of
+from switchmaster.link.greeting import Credentials
+from switchmaster.link.link import Link
+from switchmaster.model import LIMITS, Address
+from switchmaster.wire.events import EVENTS
+from switchmaster.wire.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
+from switchmaster.wire.grammar import parse_event
 
 
 def states(facts: list[Fact]) -> list[LinkState]:

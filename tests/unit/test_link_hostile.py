@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scripted import NO_HELLO, NOPERM, ScriptedSentinel, exchange, link_of, node_of, one_by_one, published
-from switchmaster.core.facts import Fact, LinkChange, LinkState
-from switchmaster.core.greeting import Credentials
-from switchmaster.core.link import Link
-from switchmaster.core.model import LIMITS
-from switchmaster.core.resp import FrameReader, plain
+from peers.scripted import NO_HELLO, NOPERM, ScriptedSentinel, exchange, link_of, node_of, one_by_one, published
+from switchmaster.link.greeting import Credentials
+from switchmaster.link.link import Link
+from switchmaster.model import LIMITS
+from switchmaster.wire.facts import Fact, LinkChange, LinkState
+from switchmaster.wire.resp import FrameReader, plain
 
 SECRET = Credentials("u", "s3cret")
 HELLO_STANDALONE = (

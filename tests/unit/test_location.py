@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripted import NOPERM, VERSIONS, ScriptedSentinel, one_by_one
-from switchmaster.core.greeting import NOBODY, Credentials
-from switchmaster.core.location import Located, Question, listed_by, newest
-from switchmaster.core.model import Address
+from peers.scripted import NOPERM, VERSIONS, ScriptedSentinel, one_by_one
+from switchmaster.link.greeting import NOBODY, Credentials
+from switchmaster.link.location import Located, Question, listed_by, newest
+from switchmaster.model import Address
 
 A, B = Address("10.0.0.1", 6379), Address("10.0.0.2", 6379)
 

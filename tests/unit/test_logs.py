@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from keeping import Kept, entries_of
-from recordings import said_in
-from switchmaster.core.transcript import Said
+from recorded.kept import Kept, entries_of
+from recorded.recordings import said_in
+from switchmaster.account.transcript import Said
 from switchmaster.journal.errors import JournalUnavailable
 from switchmaster.journal.store import Store
 from switchmaster.journal.writer import Written

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from answers import snapshot
-from switchmaster.core.decisions import Connect
-from switchmaster.core.facts import LinkChange, LinkState, Probe, SnapshotEnd
-from switchmaster.core.members import Members
-from switchmaster.core.model import LIMITS, Address, Grade, RunId, SentinelName
-from switchmaster.core.roster import LEAVE
-from switchmaster.core.watch import Watch
-from told import IDS, S1, S2, S3, SENTINELS, A, Told
+from recorded.answers import snapshot
+from rig.told import IDS, S1, S2, S3, SENTINELS, A, Told
+from switchmaster.belief.decisions import Connect
+from switchmaster.belief.members import Members
+from switchmaster.belief.roster import LEAVE
+from switchmaster.belief.watch import Watch
+from switchmaster.model import LIMITS, Address, Grade, RunId, SentinelName
+from switchmaster.wire.facts import LinkChange, LinkState, Probe, SnapshotEnd
 
 PUPPETS = [Address("127.0.0.2", 20000 + number) for number in range(10)]
 X = Address("127.0.0.1", 29999)

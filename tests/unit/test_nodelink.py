@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from scripted import node_of, resp
-from switchmaster.core.facts import Probe
-from switchmaster.core.greeting import NOBODY, Credentials
-from switchmaster.core.model import Address
-from switchmaster.core.nodelink import SLOW_POLL, NodeLink
+from peers.scripted import node_of, resp
+from switchmaster.link.greeting import NOBODY, Credentials
+from switchmaster.link.node import SLOW_POLL, NodeLink
+from switchmaster.model import Address
+from switchmaster.wire.facts import Probe
 
 NODE = Address("10.0.0.1", 6379)
 ROLE = b"*1\r\n$4\r\nROLE\r\n"

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from rig.told import S1, B, Told
 from switchmaster.account.postmortem import postmortem
 from switchmaster.account.record import lasted
-from switchmaster.cli.account import Narrator
+from switchmaster.belief.failover import Failover, Stage
 from switchmaster.cli.chart import chart
-from switchmaster.core.facts import Probe
-from switchmaster.core.failover import Failover, Stage
+from switchmaster.cli.narrator import Narrator
 from switchmaster.journal.accounts import Account, merged
-from switchmaster.lines import Line, failover_line
-from told import S1, B, Told
+from switchmaster.render import Line, failover_line
+from switchmaster.wire.facts import Probe
 
 
 def failed_over() -> Failover:

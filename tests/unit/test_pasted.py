@@ -1,5 +1,6 @@
 """
-`switchmaster replay` of what people paste: each file of `tests/pasted` with its right answer, and the ways to copy it.
+`switchmaster replay` of what people paste: each file of `tests/recorded/pasted` with its right answer, and the ways to
+copy it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from switchmaster.account.transcript import read_transcript
+from switchmaster.account.transcript_lines import undress
 from switchmaster.cli.group import cli
-from switchmaster.core.hello import Hello, parse_hello
-from switchmaster.core.model import Address, RunId
-from switchmaster.core.transcript import read_transcript
-from switchmaster.core.transcript_lines import undress
+from switchmaster.model import Address, RunId
+from switchmaster.wire.hello import Hello, parse_hello
 
-PASTED = Path(__file__).parent.parent / "pasted"
+PASTED = Path(__file__).parent.parent / "recorded" / "pasted"
 HEARD = ["redis-cli-csv", "redis-cli-json", "redis-cli-pipe", "redis-py-json", "redis-py-printed"]
 PMESSAGE = ["pmessage", "*", "+sdown", "master m 10.0.0.1 6379"]
 EVENT = [("+sdown", "master m 10.0.0.1 6379")]

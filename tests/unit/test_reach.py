@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from switchmaster.core.gate import Limits, Phase, Replicas, Standing
-from switchmaster.core.model import Address
-from switchmaster.core.reach import Ask, Dial, Effect, HangUp, Reach, Wait
 from switchmaster.errors import NoMasterElected, NoSentinelReachable, SessionMoved, TransactionMoved
+from switchmaster.follow.gate import Limits, Phase, Replicas, Standing
+from switchmaster.follow.reach import Ask, Dial, Effect, HangUp, Reach, Wait
+from switchmaster.model import Address
 
 A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
 

@@ -1,7 +1,7 @@
 """
 Replies of real servers, through real RESP bytes and hiredis, in both protocols; and hostile ones.
 
-tests/replies/*.txt hold ``COMMAND => repr`` lines, in RESP2's shape; here they become bytes again.
+tests/recorded/replies/*.txt hold ``COMMAND => repr`` lines, in RESP2's shape; here they become bytes again.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import answers
-from switchmaster.core import replies
-from switchmaster.core.events import Kind, Unrecognised
-from switchmaster.core.info import InfoMaster
-from switchmaster.core.model import LIMITS, Address
+from recorded import answers
+from switchmaster.model import LIMITS, Address
+from switchmaster.wire import replies
+from switchmaster.wire.events import Kind, Unrecognised
+from switchmaster.wire.info import InfoMaster
 
-REPLIES = Path(__file__).parent.parent / "replies"
+REPLIES = Path(__file__).parent.parent / "recorded" / "replies"
 PARSERS: list[tuple[str, Callable[[object], object]]] = [
     (r"SENTINEL (MASTERS|PRIMARIES)", replies.parse_masters),
     (r"SENTINEL (MASTER|PRIMARY) .+", replies.parse_master),

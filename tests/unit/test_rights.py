@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hiredis import ReplyError
 
-from switchmaster.core.rights import Rights
+from switchmaster.link.rights import Rights
 
 REFUSED = ReplyError("NOPERM whatever a server says in whatever language")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from switchmaster.core.decisions import Connect, Disconnect
-from switchmaster.core.facts import LinkChange, LinkState
-from switchmaster.core.model import LIMITS, Address, RunId, SentinelName
-from switchmaster.core.roster import FORGET, LEAVE, RECHECK, Roster, Sentinel
+from switchmaster.belief.decisions import Connect, Disconnect
+from switchmaster.belief.roster import FORGET, LEAVE, RECHECK, Roster, Sentinel
+from switchmaster.model import LIMITS, Address, RunId, SentinelName
+from switchmaster.wire.facts import LinkChange, LinkState
 
 SEED = SentinelName("sentinel-1:26379")
 ID, OTHER_ID = RunId("a" * 40), RunId("b" * 40)

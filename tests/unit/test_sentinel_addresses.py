@@ -16,7 +16,7 @@ import switchmaster.sync
 import switchmaster.valkey
 import switchmaster.valkey.asyncio
 from switchmaster import UsageError, Watcher
-from switchmaster.core.model import Address
+from switchmaster.model import Address
 
 SENTINELS = (
     switchmaster.redis.Sentinel,

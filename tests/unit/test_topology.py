@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from answers import snapshot
-from switchmaster.core.events import InstanceEvent
-from switchmaster.core.grammar import parse_event
-from switchmaster.core.model import LIMITS, Address, RunId, SentinelName
-from switchmaster.core.topology import View, merge_replicas
+from recorded.answers import snapshot
+from switchmaster.belief.topology import View, merge_replicas
+from switchmaster.model import LIMITS, Address, RunId, SentinelName
+from switchmaster.wire.events import InstanceEvent
+from switchmaster.wire.grammar import parse_event
 
 A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
 S1, S2 = SentinelName("127.0.0.1:27012"), SentinelName("127.0.0.1:27011")

@@ -8,20 +8,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from switchmaster.core.transcript import (
-    LINE_MAX,
-    SKIPS_KEPT,
-    Said,
-    Skipped,
-    Transcript,
-    merge,
-    read_transcript,
-)
-from switchmaster.core.transcript_lines import read_prompt, read_time
+from switchmaster.account.transcript import LINE_MAX, SKIPS_KEPT, Said, Skipped, Transcript, merge, read_transcript
+from switchmaster.account.transcript_lines import read_prompt, read_time
 
 TESTS = Path(__file__).parent.parent
-CAPTURES = TESTS / "captures"
-NOTE = TESTS / "transcripts" / "operators-note.txt"
+CAPTURES = TESTS / "recorded" / "captures"
+NOTE = TESTS / "recorded" / "transcripts" / "operators-note.txt"
 TERMINALS = sorted(CAPTURES.glob("*.s?.redis-cli.txt"))
 
 SDOWN = "master mymaster1 10.209.10.30 6390"

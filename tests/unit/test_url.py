@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchmaster.core.model import Address
 from switchmaster.errors import UsageError
+from switchmaster.model import Address
 from switchmaster.url import (
     Access,
     Settings,

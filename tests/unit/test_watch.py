@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from answers import snapshot
-from switchmaster.core.decisions import Ask, Connect, Disconnect, NoticeKind, StartProbe, StopProbe
-from switchmaster.core.facts import LinkChange, LinkState, Probe, SnapshotEnd
-from switchmaster.core.failover import Failover, Outcome, Stage
-from switchmaster.core.gate import Standing, phase_of
-from switchmaster.core.model import Address, Cause, Grade, RunId, SentinelName, Via
-from switchmaster.core.topology import Health
-from told import AT_A, IDS, S1, S2, S3, SENTINELS, A, B, C, Told
+from recorded.answers import snapshot
+from rig.told import AT_A, IDS, S1, S2, S3, SENTINELS, A, B, C, Told
+from switchmaster.belief.decisions import Ask, Connect, Disconnect, NoticeKind, StartProbe, StopProbe
+from switchmaster.belief.failover import Failover, Outcome, Stage
+from switchmaster.belief.topology import Health
+from switchmaster.follow.gate import Standing, phase_of
+from switchmaster.model import Address, Cause, Grade, RunId, SentinelName, Via
+from switchmaster.wire.facts import LinkChange, LinkState, Probe, SnapshotEnd
 
 
 def test_watch_switches_when_the_selected_replica_answers_master_and_counts_later_news_as_witnesses() -> None:

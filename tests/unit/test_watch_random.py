@@ -9,14 +9,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from answers import snapshot
-from recordings import NAMES, said_in
-from switchmaster.core.decisions import Switch
-from switchmaster.core.events import Event
-from switchmaster.core.facts import Fact, LinkChange, LinkState, Probe, SnapshotEnd
-from switchmaster.core.grammar import parse_event
-from switchmaster.core.model import Address, Grade, RunId, SentinelName
-from switchmaster.core.watch import Watch
+from recorded.answers import snapshot
+from recorded.recordings import NAMES, said_in
+from switchmaster.belief.decisions import Switch
+from switchmaster.belief.watch import Watch
+from switchmaster.model import Address, Grade, RunId, SentinelName
+from switchmaster.wire.events import Event
+from switchmaster.wire.facts import Fact, LinkChange, LinkState, Probe, SnapshotEnd
+from switchmaster.wire.grammar import parse_event
 
 SENTINELS = [SentinelName(f"127.0.0.1:{port}") for port in (27011, 27012, 27013)]
 NODES = [Address("127.0.0.1", port) for port in (27001, 27002, 27003)]

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from ..core.failover import Failover, FailoverKind, Stage
-from ..core.model import RunId, SentinelName
-from ..lines import Line, iso
+from ..belief.failover import Failover, FailoverKind, Stage
+from ..model import RunId, SentinelName
+from ..render import Line, iso
 from .logs import Logs, Noted, RemarkKind
 
 __all__ = ["Annotations", "remark_line", "remark_words"]

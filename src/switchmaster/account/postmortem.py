@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from ..core.words import stage_words
+from ..belief.words import stage_words
 from ..harmless import neutralise
-from ..lines import Line
+from ..render import Line
 from .record import address, facts, offset, seconds, span, standing, voted
 from .zone import moment
 

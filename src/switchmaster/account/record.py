@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from ..core.words import record_words
-from ..lines import Line
+from ..belief.words import record_words
+from ..render import Line
 from .zone import moment
 
 __all__ = ["address", "facts", "lasted", "offset", "seconds", "span", "standing", "voted"]

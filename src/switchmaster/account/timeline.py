@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from ..core.transcript import Said
-from ..lines import Line, host_port, seconds_of
+from ..render import Line, host_port, seconds_of
+from .transcript import Said
 
 __all__ = ["Incident", "to_html", "to_svg"]
 

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
 
-from ..core.transcript import Said
-from ..lines import Line, host_port, seconds_of
+from ..render import Line, host_port, seconds_of
 from .logs import Noted, RemarkKind
 from .timeline import Incident
+from .transcript import Said
 
 __all__ = ["Story", "choose", "why"]
 

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final
 
-from ..core.model import Wall
+from ..model import Wall
 
 __all__ = ["LOCAL", "at", "clock", "day_and_clock", "moment", "placed", "shown"]
 

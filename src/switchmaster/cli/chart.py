@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ..account.record import address, facts, offset, seconds, span, voted
-from ..core.words import SUSPICION_ENDED, stage_words
-from ..lines import Line
+from ..belief.words import SUSPICION_ENDED, stage_words
+from ..render import Line
 from .output import Words
 from .zone import moment
 

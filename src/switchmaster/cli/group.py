@@ -49,7 +49,7 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         module, name = ELSEWHERE.get(cmd_name, (cmd_name, cmd_name))
-        verb = getattr(importlib.import_module(f"switchmaster.cli.{module}"), name)
+        verb = getattr(importlib.import_module(f"switchmaster.cli.verbs.{module}"), name)
         assert isinstance(verb, click.Command)
         return verb
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from ..account.annotations import Annotations, remark_line
 from ..account.logs import Noted
+from ..account.replay import Chapter, chapters_of
 from ..account.timeline import Incident
-from ..core.replay import Chapter, chapters_of
-from ..core.transcript import Said
+from ..account.transcript import Said
 from ..journal.entries import Entry
 from ..journal.replayed import replay_into_entries
-from ..lines import seconds_of
+from ..render import seconds_of
 from .sources import Material
 
 __all__ = ["Told", "counted", "tell_again"]

@@ -46,7 +46,7 @@ def opened(config: str | None, journal: str | None) -> Iterator[Reader]:
         UsageError: the file or the URL is wrong.
     """
     from ..journal.reader import open_reader
-    from ..server.config import journal_url
+    from ..server.settings.configuration import journal_url
 
     reader = open_reader(journal_url(None if config is None else Path(os.path.expanduser(config)), journal, os.environ))
     try:

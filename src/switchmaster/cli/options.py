@@ -134,7 +134,7 @@ def read_settings(
     settings = _from_flags(sentinels, given).over(settings_from_environment(environ))
     file = given.get("config") or environ.get("SWITCHMASTER_CONFIG")
     if file:
-        from ..server.file import read_deployment
+        from ..server.settings.file import read_deployment
 
         settings = settings.over(read_deployment(Path(os.path.expanduser(file)), given.get("deployment")))
     if not settings.sentinels:

@@ -26,11 +26,11 @@ import click
 from ..account.logs import LeftOut, LogFile, LogReader, Logs, merge_logs
 from ..account.logs.reader import WHOLE, read_line
 from ..account.logs.stamps import Zone
-from ..core.events import Unrecognised
-from ..core.grammar import parse_event
-from ..core.hello import HELLO_CHANNEL, parse_hello
-from ..core.transcript import Said, Transcript, merge, read_transcript
+from ..account.transcript import Said, Transcript, merge, read_transcript
 from ..errors import UsageError
+from ..wire.events import Unrecognised
+from ..wire.grammar import parse_event
+from ..wire.hello import HELLO_CHANNEL, parse_hello
 from .output import complain
 
 __all__ = ["Material", "read_sources", "source_options"]

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from ..core.facts import LinkState
-from ..core.topology import Health, MasterState, ReplicaState, SentinelState, Topology
-from ..core.words import HEALTH_WORDS, agreement_words, electorate_words, ghost_words, stage_words
+from ..belief.topology import Health, MasterState, ReplicaState, SentinelState, Topology
+from ..belief.words import HEALTH_WORDS, agreement_words, electorate_words, ghost_words, stage_words
+from ..wire.facts import LinkState
 from .output import Words
 
 __all__ = ["master_rows", "topology_tree"]

@@ -6,5 +6,5 @@ Read in this order: `options` what a user may choose; `view` the newest value of
 arguments to a Watcher's; `account` what happened, counted and told; `library` the few names in which client
 libraries differ; `connection`, then `sync` and `aio`: the classes that are mixed into a library's own.
 
-Decisions are made in `switchmaster.core.gate` and `switchmaster.core.reach`, which know neither sockets nor threads.
+Decisions are made in `switchmaster.follow`, which knows neither sockets nor threads.
 """

@@ -14,14 +14,14 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Self
 
-from ..core.facts import Probe
-from ..core.gate import Limits
-from ..core.model import Address
-from ..core.reach import Ask, Dial, Effect, HangUp, Wait
 from ..errors import SwitchmasterError
+from ..follow.gate import Limits
+from ..follow.reach import Ask, Dial, Effect, HangUp, Wait
+from ..model import Address
+from ..wire.facts import Probe
 from .connection import COMEBACKS, MARKS, FollowingConnection
+from .connections import Lines
 from .library import Library
-from .lines import Lines
 from .pool import FollowingPool
 from .sentinel import Client, FollowingSentinel
 

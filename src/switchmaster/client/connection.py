@@ -3,7 +3,7 @@ What a connection that follows a master is, whether it belongs to a thread or to
 
 It is mixed in before the library's own ``SentinelManagedConnection``. A command may be sent while `_seen` is the newest
 value of the gate: one comparison, nothing else, is what following costs. Otherwise the plan of
-`switchmaster.core.reach` is carried out first, by `switchmaster.client.sync` or `switchmaster.client.aio`.
+`switchmaster.follow.reach` is carried out first, by `switchmaster.client.sync` or `switchmaster.client.aio`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from ..core.gate import UNKNOWN, Limits, Phase
-from ..core.model import Address
-from ..core.reach import Reach
-from ..core.resp import plain
 from ..errors import StaleMaster, SwitchmasterError
-from .lines import Lines
+from ..follow.gate import UNKNOWN, Limits, Phase
+from ..follow.reach import Reach
+from ..model import Address
+from ..wire.resp import plain
+from .connections import Lines
 from .view import View
 
 __all__ = ["COMEBACKS", "MARKS", "FollowingConnection"]

@@ -11,11 +11,11 @@ from __future__ import annotations
 import weakref
 from typing import Protocol
 
-from ..core.decisions import Switch
-from ..core.gate import NO_REPLICAS, UNKNOWN, Phase, Replicas, Standing, phase_of, replicas_of
-from ..core.location import Located
-from ..core.model import Address
-from ..core.topology import MasterState
+from ..belief.decisions import Switch
+from ..belief.topology import MasterState
+from ..follow.gate import NO_REPLICAS, UNKNOWN, Phase, Replicas, Standing, phase_of, replicas_of
+from ..link.location import Located
+from ..model import Address
 from ..net.threads import RLock
 from .view import View
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
-from ..core.decisions import Switch
-from ..core.gate import Limits
-from ..core.model import Address
+from ..belief.decisions import Switch
 from ..errors import UsageError
+from ..follow.gate import Limits
+from ..model import Address
 from ..net.dial import AddressMap
 
 __all__ = ["Hook", "Options", "take_options"]

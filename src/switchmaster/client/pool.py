@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .account import Account
 from .connection import FollowingConnection
+from .connections import Lines
 from .library import Library
-from .lines import Lines
 from .options import Options, take_options
 from .settings import question_limit_of, settings_of
 from .shared import share
+from .tally import Account
 
 __all__ = ["FollowingPool"]
 

@@ -13,14 +13,14 @@ from typing import Any, ClassVar, Final, Generic, Self, TypeVar, overload
 from ..errors import UsageError
 from ..net.arguments import check_several, read_pair
 from ..net.sync import Watcher
-from .account import Account
+from .connections import Lines
 from .library import Library
-from .lines import Lines
 from .options import take_options
 from .pool import FollowingPool
 from .sameness import frozen
 from .settings import question_limit_of, settings_of
 from .shared import Lease, share
+from .tally import Account
 from .url_arguments import arguments_of
 
 __all__ = ["FollowingSentinel", "client_from_url"]
@@ -106,7 +106,7 @@ class FollowingSentinel(Generic[Client], _Theirs):
 
     @property
     def counters(self) -> dict[str, float]:
-        """What happened to the clients of this Sentinel; see `switchmaster.client.account.Counters`."""
+        """What happened to the clients of this Sentinel; see `switchmaster.client.tally.Counters`."""
         return self.account.read()
 
     # -- clients ------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..core.model import Address
 from ..errors import UsageError
+from ..model import Address
 from ..net.dial import AddressMap
 from ..net.sync import Watcher
 

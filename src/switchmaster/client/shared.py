@@ -18,16 +18,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
-from ..core.decisions import Switch
-from ..core.facts import LinkState
-from ..core.gate import UNKNOWN, Standing
-from ..core.location import listed_by
-from ..core.resp import Refusal
-from ..core.topology import MasterState
+from ..belief.decisions import Switch
+from ..belief.topology import MasterState
 from ..errors import AccessRefused, NoSentinelReachable, SwitchmasterError, UnknownMaster, WatcherClosed
+from ..follow.gate import UNKNOWN, Standing
+from ..link.location import listed_by
 from ..net.locate import Location
 from ..net.sync import Watcher, exiting
 from ..net.threads import RLock
+from ..wire.facts import LinkState
+from ..wire.resp import Refusal
 from .follower import Follower
 from .settings import Settings
 from .view import View

@@ -16,15 +16,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from ..core.facts import Probe
-from ..core.gate import Limits
-from ..core.model import Address
-from ..core.reach import Ask, Dial, Effect, HangUp, Wait
 from ..errors import SwitchmasterError
+from ..follow.gate import Limits
+from ..follow.reach import Ask, Dial, Effect, HangUp, Wait
+from ..model import Address
 from ..net.threads import lock, me, shut_down
+from ..wire.facts import Probe
 from .connection import COMEBACKS, MARKS, FollowingConnection
+from .connections import Lines
 from .library import Library
-from .lines import Lines
 from .packing import careful
 from .pool import FollowingPool
 from .sentinel import Client, FollowingSentinel

@@ -18,7 +18,7 @@ The journal: what was seen, decided and done, in SQLite or PostgreSQL.
     reader.acknowledge(id, by="ann", comment="known")  # and reader.comment(id, by=..., text=...)
     reader.close()
 
-All lines are plain JSON types, the same as `switchmaster.lines` makes and DESIGN's CLI contract shows; a failover's
+All lines are plain JSON types, the same as `switchmaster.render` makes and DESIGN's CLI contract shows; a failover's
 line has more (`accounts.merged` says what). Calls block: a server asks from a worker thread. A database that can't be
 asked raises `JournalUnavailable`, a wrong URL or cursor `UsageError`.
 

@@ -25,9 +25,9 @@ from datetime import datetime
 from math import inf
 from typing import Any, Final
 
-from ..core.failover import Stage
-from ..core.model import Address
-from ..lines import Line, iso
+from ..belief.failover import Stage
+from ..model import Address
+from ..render import Line, iso
 
 __all__ = ["OVERLAP", "Account", "address_line", "from_iso", "merged", "same_failover"]
 
@@ -36,7 +36,7 @@ OVERLAP: Final = 5.0
 
 OPEN: Final = 200.0
 """Seconds for which an attempt whose end was not seen may still be the one that is heard of now: the core's own
-limit for an attempt that nobody speaks of (`core.attempts.SILENCE`)."""
+limit for an attempt that nobody speaks of (`belief.attempts.SILENCE`)."""
 
 _RANK: Final = {str(stage): rank for rank, stage in enumerate(Stage)}
 
@@ -137,7 +137,7 @@ def merged(accounts: Sequence[tuple[str, Account]]) -> Account:
 
     Returns:
         One account. Its ``line`` is what readers get, but for ``id``, ``comments`` and ``acknowledged``:
-        the keys of `switchmaster.lines.failover_line`, and ``ended``, ``attempted``, ``missed``, ``closed``,
+        the keys of `switchmaster.render.failover_line`, and ``ended``, ``attempted``, ``missed``, ``closed``,
         ``incarnation``, ``agreement`` (``agreeing`` of ``quorum``), ``promotion`` (when the ``node`` itself said so,
         and when a ``sentinel`` did), ``announcements`` (each Sentinel's ``+switch-master``), ``replicas``,
         ``returned`` (the old master), ``away`` (of a missed one: ``after``, ``before`` and the ``epochs``),

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..core.model import Address, SentinelName
-from ..lines import Line
+from ..model import Address, SentinelName
+from ..render import Line
 from .accounts import Account
 
 __all__ = ["Alive", "Entry", "Seen", "Sighting", "SwitchSeen", "Watched"]

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from ..core.model import Address
+from ..model import Address
 from .entries import Sighting
 from .missed import Missed
 from .schema import ANY_EPOCH, deployments, masters, plain, stored, switches
@@ -22,7 +22,7 @@ from .schema import ANY_EPOCH, deployments, masters, plain, stored, switches
 __all__ = ["Heads"]
 
 SETTLED: Final = 30.0
-"""Seconds: fifteen hello periods, and more than `core.decide.SETTLE`."""
+"""Seconds: fifteen hello periods, and more than `belief.decide.SETTLE`."""
 
 
 class Heads:

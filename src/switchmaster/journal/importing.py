@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from ..core.transcript import Said
+from ..account.transcript import Said
 from .accounts import Account
 from .engine import connect, make_engine
 from .entries import Entry, SwitchSeen

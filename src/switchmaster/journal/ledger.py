@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ..core.decisions import Notice, Switch
-from ..core.events import Event, InstanceEvent, Kind, ObjectivelyDown, SwitchedMaster
-from ..core.failover import ABORT_REASONS, Failover, Stage
-from ..core.model import Address, Cause, Grade, SentinelName, Via
-from ..core.topology import MasterState
-from ..lines import Line, event_line, failover_line, iso, notice_line, switch_line
+from ..belief.decisions import Notice, Switch
+from ..belief.failover import ABORT_REASONS, Failover, Stage
+from ..belief.topology import MasterState
+from ..model import Address, Cause, Grade, SentinelName, Via
+from ..render import Line, event_line, failover_line, iso, notice_line, switch_line
+from ..wire.events import Event, InstanceEvent, Kind, ObjectivelyDown, SwitchedMaster
 from .accounts import Account, address_line
 from .entries import Entry, Seen, Sighting, SwitchSeen
 

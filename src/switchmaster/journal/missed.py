@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ..core.model import Address
-from ..lines import Line, iso
+from ..model import Address
+from ..render import Line, iso
 from .accounts import Account, address_line
 from .entries import Sighting, SwitchSeen
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Engine, Table, and_, func, insert, or_, select, update
 
 from ..errors import UsageError
-from ..lines import Line, iso
+from ..render import Line, iso
 from .engine import connect, make_engine, shown, sqlite_file
 from .errors import JournalUnavailable
 from .schema import comments, entries, failovers, masters, observers, plain, stored, switches

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ..core.decisions import Decision, Notice, Switch
-from ..core.events import Event
-from ..core.failover import Failover
-from ..core.model import Grade, SentinelName, Wall
-from ..core.replay import decided
-from ..core.transcript import Said
-from ..core.watch import Watch
-from ..lines import Line
+from ..account.replay import decided
+from ..account.transcript import Said
+from ..belief.decisions import Decision, Notice, Switch
+from ..belief.failover import Failover
+from ..belief.watch import Watch
+from ..model import Grade, SentinelName, Wall
+from ..render import Line
+from ..wire.events import Event
 from .accounts import Account, merged
 from .entries import Entry, SwitchSeen
 from .ledger import Ledger
@@ -32,7 +32,7 @@ class Replayed:
     """What comes of a recording."""
 
     decisions: list[Decision] = field(default_factory=list)
-    """As `core.replay.decided` gives them."""
+    """As `account.replay.decided` gives them."""
     entries: list[Entry] = field(default_factory=list)
     """What a journal keeps of it, in order."""
 

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, insert, select, update
 
-from ..core.model import Address
-from ..lines import Line, to_json
+from ..model import Address
+from ..render import Line, to_json
 from .accounts import OPEN, Account, from_iso, merged, same_failover
 from .entries import Alive, Entry, Seen, Sighting, SwitchSeen, Watched
 from .heads import Heads

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from ..lines import Line, to_json
+from ..render import Line, to_json
 from .accounts import OVERLAP
 from .entries import SwitchSeen
 from .schema import ANY_EPOCH, stored, switches

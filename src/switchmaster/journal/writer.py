@@ -27,7 +27,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from ..errors import SwitchmasterError
-from ..lines import iso
+from ..render import iso
 from .accounts import Account
 from .engine import make_engine, shown, sqlite_file, unavailable
 from .entries import Entry, Seen, SwitchSeen

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Self, TypeAlias
 
-from ..core.greeting import NOBODY, WITHHELD, Credentials
-from ..core.model import Address
 from ..errors import UsageError
+from ..link.greeting import NOBODY, WITHHELD, Credentials
+from ..model import Address
 from .credentials import CredentialProvider, Provided
 from .dial import AddressMap, DialTarget, Tls, map_address
 

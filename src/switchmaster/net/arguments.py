@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
 
-from ..core.model import Address, Grade
-from ..core.resp import plain
 from ..errors import UsageError
+from ..model import Address, Grade
+from ..wire.resp import plain
 
 __all__ = ["AddressLike", "check_several", "read_address", "read_grade", "read_pair"]
 

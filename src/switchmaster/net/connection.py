@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from ..core.facts import Fact
-from ..core.greeting import Credentials
-from ..core.link import Link
-from ..core.model import SentinelName
+from ..link.greeting import Credentials
+from ..link.link import Link
+from ..model import SentinelName
+from ..wire.facts import Fact
 from .dial import DialTarget
 from .shell import Shell
 

@@ -13,8 +13,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Final, Protocol, runtime_checkable
 
-from ..core.greeting import Credentials
 from ..errors import SwitchmasterError, UsageError
+from ..link.greeting import Credentials
 from .threads import Thread
 
 __all__ = ["PROVIDER_LIMIT", "CredentialProvider", "Provided", "read_credentials"]

@@ -17,9 +17,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeAlias
 
-from ..core.greeting import NOBODY, Credentials
-from ..core.model import Address
 from ..errors import UsageError
+from ..link.greeting import NOBODY, Credentials
+from ..model import Address
 from .credentials import Provided
 
 __all__ = ["AddressMap", "DialTarget", "Tls", "describe_error", "map_address", "same_place"]

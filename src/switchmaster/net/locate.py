@@ -11,9 +11,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ..core.location import Located, Question, newest
-from ..core.model import SentinelName
-from ..core.resp import plain
+from ..link.location import Located, Question, newest
+from ..model import SentinelName
+from ..wire.resp import plain
 from .dial import DialTarget, describe_error
 from .shell import connect_options
 

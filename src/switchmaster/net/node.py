@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from ..core.facts import Probe
-from ..core.greeting import Credentials
-from ..core.nodelink import NodeLink
+from ..link.greeting import Credentials
+from ..link.node import NodeLink
+from ..wire.facts import Probe
 from .dial import DialTarget
 from .shell import Shell
 

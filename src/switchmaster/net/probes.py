@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
-from ..core.facts import Probe
-from ..core.model import Address
-from ..core.nodelink import NodeLink
+from ..link.node import NodeLink
+from ..model import Address
+from ..wire.facts import Probe
 from .access import Dialler, NodeDiallers
 from .dial import DialTarget
 from .node import NodeConnection, OnProbes

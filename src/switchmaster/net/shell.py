@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import Any, cast
 
-from ..core.greeting import Credentials
-from ..core.resp import plain
+from ..link.greeting import Credentials
+from ..wire.resp import plain
 from .dial import DialTarget, describe_error
 
 __all__ = ["Shell", "connect_options"]

@@ -20,12 +20,12 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar, Unpack
 
-from ..core.decisions import Notice, Switch
-from ..core.facts import Probe
-from ..core.failover import Failover
-from ..core.model import Address
-from ..core.topology import MasterState, Topology
+from ..belief.decisions import Notice, Switch
+from ..belief.failover import Failover
+from ..belief.topology import MasterState, Topology
 from ..errors import WaitTimeout, WatcherClosed
+from ..model import Address
+from ..wire.facts import Probe
 from . import watcher as asynchronous
 from .answer import Answer
 from .arguments import check_several

@@ -19,26 +19,17 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypedDict
 
-from ..core.counters import LinkCounters
-from ..core.decisions import (
-    Ask,
-    Connect,
-    Decision,
-    Disconnect,
-    Notice,
-    StartProbe,
-    StopProbe,
-    Switch,
-)
-from ..core.events import Event
-from ..core.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
-from ..core.failover import Failover
-from ..core.link import Link
-from ..core.model import Address, Grade, SentinelName
-from ..core.resp import Refusal
-from ..core.topology import MasterState, SentinelState, Topology
-from ..core.watch import Watch
+from ..belief.decisions import Ask, Connect, Decision, Disconnect, Notice, StartProbe, StopProbe, Switch
+from ..belief.failover import Failover
+from ..belief.topology import MasterState, SentinelState, Topology
+from ..belief.watch import Watch
 from ..errors import AccessRefused, NoSentinelReachable, UnknownMaster, UsageError, WatcherClosed
+from ..link.counters import LinkCounters
+from ..link.link import Link
+from ..model import Address, Grade, SentinelName
+from ..wire.events import Event
+from ..wire.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
+from ..wire.resp import Refusal
 from .access import AnyTls, Dialler, NodeAccess, NodeDiallers
 from .arguments import AddressLike, check_several, read_address, read_grade
 from .connection import Connection

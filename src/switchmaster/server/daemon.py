@@ -25,12 +25,12 @@ from ..journal.entries import Alive, Seen
 from ..journal.reader import Reader, open_reader
 from ..journal.retention import Kept
 from ..journal.writer import Callbacks, Writer, Written
-from ..lines import iso, to_json, topology_line
+from ..render import iso, to_json, topology_line
 from .api import Connections, HttpServer, HttpThread, Metrics, State, create_app
-from .config import Configuration, Deployment, Journal
 from .logs import set_up
 from .notify import Systemd
 from .published import Published
+from .settings.configuration import Configuration, Deployment, Journal
 from .telling import Teller
 from .watching import Watching
 

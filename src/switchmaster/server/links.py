@@ -10,9 +10,9 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-from ..core.facts import LinkState
-from ..core.model import SentinelName
-from ..core.topology import SentinelState
+from ..belief.topology import SentinelState
+from ..model import SentinelName
+from ..wire.facts import LinkState
 
 __all__ = ["LinkLog"]
 

@@ -13,7 +13,7 @@ import re
 import sys
 from typing import Any, Final, Literal
 
-from ..lines import iso
+from ..render import iso
 
 __all__ = ["JsonLines", "TextLines", "set_up"]
 

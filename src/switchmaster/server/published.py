@@ -17,11 +17,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from ..core.counters import LinkCounters
-from ..core.decisions import Switch
-from ..core.model import Address, SentinelName
-from ..core.topology import MasterState, SentinelState, Topology
+from ..belief.decisions import Switch
+from ..belief.topology import MasterState, SentinelState, Topology
 from ..errors import UnknownMaster
+from ..link.counters import LinkCounters
+from ..model import Address, SentinelName
 from ..net.watcher import Watcher
 
 __all__ = ["Published"]

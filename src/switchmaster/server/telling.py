@@ -12,12 +12,12 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ..core.words import SUSPICION_ENDED, record_words, stage_words
+from ..belief.words import SUSPICION_ENDED, record_words, stage_words
 from ..journal.accounts import Account, merged
 from ..journal.entries import Entry, Seen, SwitchSeen
 from ..journal.errors import JournalUnavailable
 from ..journal.writer import Written
-from ..lines import Line
+from ..render import Line
 
 __all__ = ["Teller"]
 

@@ -12,16 +12,16 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from ..core.decisions import Notice, Switch
-from ..core.failover import Failover
-from ..core.topology import MasterState, Topology
+from ..belief.decisions import Notice, Switch
+from ..belief.failover import Failover
+from ..belief.topology import MasterState, Topology
 from ..errors import UnknownMaster, WatcherClosed
 from ..journal.entries import Entry, Watched
 from ..journal.ledger import Ledger
 from ..net.watcher import Heard, Watcher
-from .config import Deployment
 from .links import LinkLog
 from .published import Published
+from .settings.configuration import Deployment
 
 __all__ = ["Watching"]
 

@@ -2,7 +2,7 @@
 Logs: what Sentinels and data nodes wrote of themselves, read into the events and remarks of one story.
 
 **In**: files of bytes, in any of the servers' formats and under any wrapper; what the user knows beside them (names,
-a time zone, the latest moment). **Out**: `Logs`: every event as `core.transcript.Said`, in one order and on one clock,
+a time zone, the latest moment). **Out**: `Logs`: every event as `transcript.Said`, in one order and on one clock,
 and every remark, with who made it. What follows (switches, failovers) is decided by the same core that listens live.
 
 Read in this order:

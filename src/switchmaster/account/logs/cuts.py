@@ -17,9 +17,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from ...core.events import EVENTS, Form, InstanceEvent, Kind, SwitchedMaster
-from ...core.grammar import parse_event
-from ...core.model import Address
+from ...model import Address
+from ...wire.events import EVENTS, Form, InstanceEvent, Kind, SwitchedMaster
+from ...wire.grammar import parse_event
 from .messages import Published, Remark, Unreadable
 from .origins import LogFile
 from .reader import Entry

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ...core.events import InstanceEvent, NewEpoch, SwitchedMaster, Voted
-from ...core.failover import TRIGGERS, Stage
-from ...core.grammar import parse_event
-from ...core.transcript import Said
+from ...belief.failover import TRIGGERS, Stage
+from ...wire.events import InstanceEvent, NewEpoch, SwitchedMaster, Voted
+from ...wire.grammar import parse_event
+from ..transcript import Said
 from .clocks import Offset, Sighted, offsets
 from .cuts import complete_cuts
 from .messages import Published, Remark, RemarkKind, Unreadable

@@ -15,9 +15,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ...core.events import EVENTS, Unrecognised
-from ...core.grammar import parse_event
-from ...core.model import Address
+from ...model import Address
+from ...wire.events import EVENTS, Unrecognised
+from ...wire.grammar import parse_event
 
 __all__ = ["LOGGED_ONLY", "Published", "Remark", "RemarkKind", "Unreadable", "read_message"]
 

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ...core.events import InstanceEvent, Kind
-from ...core.grammar import parse_event
+from ...wire.events import InstanceEvent, Kind
+from ...wire.grammar import parse_event
 from .messages import Published, RemarkKind
 from .reader import Entry
 

@@ -25,7 +25,7 @@ Live routes answer from memory, and go on where the journal is away; journal rou
     GET  /  /docs                             the dashboard, and a page of these routes
     GET  /masters/{name}/is-master?addr=      200 or 503, for balancers
 
-A list is ``{"items": [...], "next": cursor or null}``. Lines have the shapes of `switchmaster.lines`. An error is
+A list is ``{"items": [...], "next": cursor or null}``. Lines have the shapes of `switchmaster.render`. An error is
 ``{"status": 404, "title": "Not Found", "detail": "a sentence"}``. Under ``/api/v1/`` everything but the stream has an
 ``ETag`` and heeds ``If-None-Match``; HEAD answers as GET would, without a body.
 
@@ -37,10 +37,10 @@ choose. ``reset`` says that the id is none of this journal's: load everything an
 In order: `guard` (who may come in), `state` (what is handed over), `beliefs` (the belief's JSON), `answers` (JSON,
 ETag, errors), `history` (questions to the journal), `stream`, `families` and `metrics`, the routes, `app`,
 `connections` (who is kept), `serving`, `thread`.
-Who may look and act says `switchmaster.server.exposure`.
+Who may look and act says `switchmaster.server.settings.exposure`.
 """
 
-from ..exposure import Http
+from ..settings.exposure import Http
 from .app import create_app
 from .connections import Connections
 from .metrics import Metrics

@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from ...errors import UsageError
-from ..exposure import Http
+from ..settings.exposure import Http
 from .answers import ProblemError, problem
 from .dashboard import WEB, Dashboard
 from .guard import GUARDED, Guard

@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..exposure import Http
+from ..settings.exposure import Http
 from .answers import problem
 
 __all__ = ["BODY", "BODY_TIME", "GUARDED", "HEADER_BYTES", "OPEN", "TRUSTED", "Guard"]

@@ -11,13 +11,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from ...core.model import Address
-from ..exposure import Http
+from ...model import Address
+from ..settings.exposure import Http
 from . import shapes
 from .answers import rendered
-from .asked import ERRORS, Deployment, StateOf, known_parameters
-from .beliefs import same_address
+from .belief_lines import same_address
 from .metrics import CONTENT_TYPE, Metrics
+from .parameters import ERRORS, Deployment, StateOf, known_parameters
 
 __all__ = ["make_health_routes"]
 

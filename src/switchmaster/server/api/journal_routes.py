@@ -15,10 +15,10 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from ...account.postmortem import document
 from ...journal import FailoverFilter, Page
-from ...lines import Line
+from ...render import Line
 from . import shapes
 from .answers import ProblemError, answer, page
-from .asked import (
+from .parameters import (
     ERRORS,
     Cursor,
     Deployment,

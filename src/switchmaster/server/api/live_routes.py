@@ -8,12 +8,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from ...core.topology import Topology
-from ..exposure import Http
+from ...belief.topology import Topology
+from ..settings.exposure import Http
 from . import shapes
 from .answers import answer, etag_of, page
-from .asked import ERRORS, Cursor, Deployment, Limit, Master, StateOf, known_parameters
-from .beliefs import all_masters, deployment_line, master_page, sentinel_lines, status_body, told_master, topology_body
+from .belief_lines import (
+    all_masters,
+    deployment_line,
+    master_page,
+    sentinel_lines,
+    status_body,
+    told_master,
+    topology_body,
+)
+from .parameters import ERRORS, Cursor, Deployment, Limit, Master, StateOf, known_parameters
 
 __all__ = ["make_live_routes"]
 

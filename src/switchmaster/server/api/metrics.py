@@ -29,14 +29,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from ...core.counters import LinkCounters
-from ...core.decisions import Notice, NoticeKind, Switch
-from ...core.facts import LinkState
-from ...core.failover import Failover
-from ...core.model import SentinelName, Via
-from ...core.topology import Topology
+from ...belief.decisions import Notice, NoticeKind, Switch
+from ...belief.failover import Failover
+from ...belief.topology import Topology
 from ...journal.schema import stored
 from ...journal.writer import Written
+from ...link.counters import LinkCounters
+from ...model import SentinelName, Via
+from ...wire.facts import LinkState
 from .families import FAMILIES, PREFIX
 from .state import State
 

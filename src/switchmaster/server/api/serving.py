@@ -27,9 +27,9 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from ...core.model import Address
 from ...errors import UsageError
-from ..exposure import Http
+from ...model import Address
+from ..settings.exposure import Http
 from .answers import problem
 from .connections import Connection, Connections
 from .guard import HEADER_BYTES, TRUSTED

@@ -1,5 +1,5 @@
 """
-The shapes of the answers, for the OpenAPI document: what `switchmaster.lines` and `beliefs` make, named.
+The shapes of the answers, for the OpenAPI document: what `switchmaster.render` and `beliefs` make, named.
 
 Answers are not put through them: that would copy each of 10,000 masters once more. Tests do.
 """

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from ... import __version__
-from ...core.counters import LinkCounters
-from ...core.model import Address, SentinelName
-from ...core.topology import MasterState, Topology
+from ...belief.topology import MasterState, Topology
 from ...errors import SwitchmasterError, UnknownMaster, WatcherClosed
 from ...journal import Reader
 from ...journal.writer import Writer
+from ...link.counters import LinkCounters
+from ...model import Address, SentinelName
 from .answers import ProblemError
 from .connections import Connections
 from .history import History

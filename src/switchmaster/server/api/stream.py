@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from ...lines import Line, to_json
+from ...render import Line, to_json
 from .answers import ProblemError
 from .history import History
 

@@ -2,7 +2,7 @@
 
 import { address, bytes, count, day, duration, list, sameAddress, shown } from "./text.js";
 
-// The same words as in core/words.py, with a capital; a test holds them equal.
+// The same words as in belief/words.py, with a capital; a test holds them equal.
 export const HEALTH = {
   "failing-over": "Failing over",
   down: "Agreed down",

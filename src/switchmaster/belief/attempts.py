@@ -1,0 +1,561 @@
+"""
+Which attempt an event belongs to: the failovers of one master, several of which may be open at once.
+
+Rules, since events name neither an attempt nor (but for two) an epoch:
+
+1. The Sentinel that leads an attempt says what becomes of it, until its own ``+switch-master`` after
+   ``+failover-end``, an abort, a reset, or its next ``+try-failover``.
+2. ``+try-failover`` joins the open attempt on that master's address if nobody leads it yet; else it opens one.
+3. ``+sdown`` and ``+odown`` belong to the open attempt on that address that is not promoted yet; from a
+   Sentinel that has not heard of the promotion, to the promoted one; else they open one.
+4. A suspicion of another address than the believed one, and a ``+switch-master`` to what is believed already, are no
+   news: a Sentinel that is behind catches up.
+5. ``+switch-master`` belongs to the oldest open attempt that ends at that address and that this Sentinel has
+   not announced yet; else to an ended one; else to an open one of which nothing more is known.
+6. ``+new-epoch`` and ``+vote-for-leader`` name no master: they are matched by epoch and run id.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from ..model import LIMITS, Address, SentinelName, Wall
+from ..wire.events import Event, InstanceEvent, Kind, SwitchedMaster, Voted
+from .failover import ABORT_REASONS, TRIGGERS, Attempt, Failover, FailoverKind, Stage, StageEntry
+
+__all__ = ["Attempts"]
+
+SILENCE: Final = 200.0
+"""Seconds after which an open attempt that nobody speaks of is closed: failover-timeout (180 s by default)
+and the longest election."""
+
+
+class Attempts:
+    """
+    The failovers of one master.
+
+    Args:
+        deployment: the deployment's name, for the records.
+        master: the master's name.
+    """
+
+    __slots__ = (
+        "_down",
+        "_ended",
+        "_known",
+        "_leading",
+        "_numbered",
+        "_odown",
+        "_open",
+        "_out",
+        "_past",
+        "_sole",
+        "believed",
+        "deployment",
+        "master",
+    )
+
+    def __init__(self, deployment: str, master: str) -> None:
+        self.deployment = deployment
+        self.master = master
+        self.believed: Address | None = None
+        """The master's address as it is believed; None while nothing is settled."""
+        self._open: list[Attempt] = []
+        self._leading: dict[SentinelName, Attempt] = {}
+        self._down: dict[SentinelName, tuple[Address, StageEntry]] = {}
+        """Standing suspicions: a later attempt starts with them."""
+        self._odown: set[SentinelName] = set()
+        self._known: set[SentinelName] = set()
+        """Of whom it is known whether they are in `_odown`: who is heard from the middle on may have agreed before."""
+        self._ended: set[SentinelName] = set()
+        """Whose ``+failover-end`` was heard, and nothing of that failover before."""
+        self._sole: int | None = None
+        """See `observe`."""
+        self._numbered = 0
+        self._out: list[Failover] = []
+        self._past: deque[Attempt] = deque(maxlen=LIMITS.failovers_open)
+        """Ended attempts, to tell late news of them from news of another."""
+
+    @property
+    def current(self) -> Attempt | None:
+        """The latest open attempt, or None."""
+        return self._open[-1] if self._open else None
+
+    @property
+    def deadline(self) -> float | None:
+        """When the oldest open attempt is given up, in monotonic seconds; None where none is open."""
+        return min((attempt.heard + SILENCE for attempt in self._open), default=None)
+
+    @property
+    def open(self) -> tuple[Attempt, ...]:
+        """The open attempts, oldest first."""
+        return tuple(self._open)
+
+    def led_by(self, sentinel: SentinelName) -> Attempt | None:
+        """Return the attempt that this Sentinel leads or tries to lead."""
+        return self._leading.get(sentinel)
+
+    def ending_at(self, node: Address) -> Attempt | None:
+        """Return the latest open attempt whose selected replica is this node."""
+        return next((a for a in reversed(self._open) if a.new == node), None)
+
+    def records(self) -> list[Failover]:
+        """Return the records that changed since the last call, oldest first."""
+        out, self._out = self._out, []
+        for attempt in self._open:
+            if attempt.changed:
+                attempt.changed = False
+                out.append(attempt.record())
+        return out
+
+    # -- what is told ------------------------------------------------------------------------------
+
+    def observe(
+        self,
+        sentinel: SentinelName,
+        event: Event,
+        epoch: int | None,
+        now: float,
+        wall: Wall,
+        sole: int | None = None,
+    ) -> Attempt | None:
+        """
+        Put one event into the attempt it belongs to.
+
+        Args:
+            sentinel: who published it.
+            event: an event that names this master, or a vote.
+            epoch: the last epoch that this Sentinel named (``+new-epoch``).
+            now: monotonic seconds.
+            wall: seconds since 1970, or None.
+            sole: the one epoch that this Sentinel has named since its last switch, while no other master fails: a
+                switch that it announces now can have no other.
+
+        Returns:
+            The attempt, or None where the event belongs to none.
+        """
+        act = _ACTS.get(event.channel)
+        if act is None:
+            return None
+        self._sole = sole
+        attempt = act(self, sentinel, event, epoch, now, wall)
+        self._sweep()
+        return attempt
+
+    def promoted(self, node: Address, now: float, wall: Wall) -> None:
+        """Note that the node itself answers ROLE ``master``."""
+        attempt = self.ending_at(node)
+        if attempt is not None and not attempt.promoted:
+            attempt.reach(StageEntry(Stage.PROMOTED, now, wall, None, "ROLE", node))
+
+    def switched(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
+        """
+        Note that a Sentinel's answer shows the new address: its announcement was missed.
+
+        Of a leader, only once it runs no failover any more: it answers with the new address long before.
+        """
+        attempt = self.ending_at(node)
+        if attempt is not None and sentinel not in attempt.switched_by:
+            self._announce(attempt, sentinel, node, "snapshot", now, wall)
+            self._sweep()
+
+    def lost(self, sentinel: SentinelName, now: float, wall: Wall) -> None:
+        """Drop the suspicions of a Sentinel that is not heard any more: it could not take them back."""
+        for attempt in self._open:
+            if attempt.leader in (None, sentinel):
+                attempt.interrupted.add(sentinel)
+        self._odown.discard(sentinel)
+        self._known.discard(sentinel)
+        if self._down.pop(sentinel, None) is None or self._down:
+            return
+        for attempt in self._open:
+            if attempt.stage in (Stage.SUSPECTED, Stage.AGREED_DOWN):
+                self._abort(attempt, None, "", f"{sentinel}, which suspected it, is not heard", now, wall)
+        self._sweep()
+
+    def agreed_down(self, sentinel: SentinelName, down: bool) -> None:
+        """Note whether this Sentinel's answer shows ODOWN: what it said before we heard it."""
+        self._known.add(sentinel)
+        if down:
+            self._odown.add(sentinel)
+        else:
+            self._odown.discard(sentinel)
+
+    def tick(self, now: float, wall: Wall) -> None:
+        """Close what nobody has spoken of for `SILENCE`."""
+        for attempt in self._open:
+            if now >= attempt.heard + SILENCE:
+                self._abandon(attempt, f"nothing more was heard of it for {SILENCE:.0f} s", now, wall)
+        self._sweep()
+
+    def finish(self) -> None:
+        """Close all that is open, as at the end of a replay; what was not switched stays in progress."""
+        for attempt in self._open:
+            attempt.close()
+        self._sweep()
+
+    # -- acts, one for each kind of event -----------------------------------------------------------
+
+    def _suspect(
+        self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall
+    ) -> Attempt | None:
+        if not isinstance(event, InstanceEvent) or event.instance.kind is not Kind.MASTER:
+            return None
+        stage, address = TRIGGERS[event.channel], event.instance.address
+        entry = StageEntry(stage, now, wall, sentinel, event.channel)
+        self._known.add(sentinel)
+        if stage is Stage.AGREED_DOWN:
+            self._odown.add(sentinel)
+        else:
+            self._down[sentinel] = (address, entry)
+        attempt = self._on_address(sentinel, address)
+        if attempt is None and (
+            self.believed not in (None, address) or any(a.old == address and a.late(sentinel) for a in self._past)
+        ):
+            return None
+        attempt = attempt or self._begin(address, now)
+        attempt.reach(entry)
+        return attempt
+
+    def _clear(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
+        if not isinstance(event, InstanceEvent) or event.instance.kind is not Kind.MASTER:
+            return None
+        led = self._leading.get(sentinel)
+        if event.channel == "-odown" and led is not None and led.kind is None and sentinel not in self._known:
+            led.kind = FailoverKind.AUTOMATIC  # it takes back what it had said before we heard it
+        self._odown.discard(sentinel)
+        self._known.add(sentinel)
+        if event.channel == "-odown":
+            return None
+        self._down.pop(sentinel, None)
+        attempt = self._on_address(sentinel, event.instance.address)
+        if attempt is None or attempt.stage not in (Stage.SUSPECTED, Stage.AGREED_DOWN) or self._down:
+            # Valkey 9.1 sends -sdown without +sdown in every SENTINEL FAILOVER, and leaders take +odown
+            # back in the middle of a failover that goes on: no more than a suspicion can be withdrawn.
+            return attempt
+        self._abort(attempt, sentinel, event.channel, "the master answers again", now, wall)
+        return attempt
+
+    def _try(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
+        if not isinstance(event, InstanceEvent):
+            return None
+        self._ended.discard(sentinel)
+        previous = self._leading.pop(sentinel, None)
+        if previous is not None:
+            self._try_again(previous, sentinel, now, wall)
+        address = event.instance.address
+        attempt = self._electing(address, epoch) or self._begin(address, now)
+        self._leading[sentinel] = attempt
+        attempt.interrupted.discard(sentinel)
+        attempt.candidates[sentinel] = epoch
+        attempt.epoch = epoch if attempt.epoch is None else attempt.epoch
+        if sentinel in self._known:
+            attempt.kind = FailoverKind.AUTOMATIC if sentinel in self._odown else FailoverKind.MANUAL
+        attempt.reach(StageEntry(Stage.ELECTING, now, wall, sentinel, event.channel))
+        return attempt
+
+    def _lead(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
+        if not isinstance(event, InstanceEvent):
+            return None
+        stage, instance = TRIGGERS[event.channel], event.instance
+        replica = instance.address if instance.kind is Kind.REPLICA else None
+        chosen = replica if stage in (Stage.SELECTED, Stage.PROMOTING, Stage.PROMOTED) else None
+        attempt = self._leading.get(sentinel)
+        if attempt is not None and chosen is not None and attempt.new not in (None, chosen):
+            # A leader selects once: we missed how this attempt ended and another began.
+            self._try_again(attempt, sentinel, now, wall)
+            attempt = None
+        if attempt is None:
+            # We came in the middle: the one that selects, promotes or reconfigures is the leader.
+            attempt = self._joined(sentinel, instance.master_address, chosen) or self._begin(
+                instance.master_address, now
+            )
+            self._leading[sentinel] = attempt
+        if sentinel in attempt.interrupted and attempt.new is None:
+            # It may have given up unheard, and tried again at an epoch that we have not heard either.
+            attempt.epoch = attempt.candidates[sentinel] = None
+        attempt.leader = sentinel
+        if attempt.candidates.get(sentinel) is not None:
+            attempt.epoch = attempt.candidates[sentinel]
+        attempt.new = chosen or attempt.new
+        replica = replica or (attempt.new if stage is Stage.PROMOTED else None)
+        attempt.reach(StageEntry(stage, now, wall, sentinel, event.channel, replica))
+        return attempt
+
+    def _end(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
+        # What is left to come of it is best-effort SLAVEOFs and, in the same instant, its +switch-master.
+        attempt = self._leading.get(sentinel)
+        if attempt is not None:
+            attempt.ended = True
+        else:
+            self._ended.add(sentinel)
+        return attempt
+
+    def _switch(
+        self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall
+    ) -> Attempt | None:
+        if not isinstance(event, SwitchedMaster):
+            return None
+        led = self._leading.get(sentinel)
+        attempt = led if led is not None and led.new == event.new else self._ending_unheard(sentinel, event.new)
+        if attempt is None and (late := self._ended_at(sentinel, event.new)):
+            late.switched_by.add(sentinel)
+        elif attempt := attempt or self._starting_unheard(sentinel, event.old) or self._unheard(event, now):
+            attempt.guessed = attempt.guessed or attempt.new is None
+            attempt.new = attempt.new or event.new
+            if attempt.epoch is None and not self._owned(self._sole):
+                attempt.epoch = self._sole
+            if sentinel in self._ended and attempt.leader is None:
+                attempt.leader, attempt.ended, self._leading[sentinel] = sentinel, True, attempt
+        if led is not None and led is not attempt:
+            # It tried too, and learned that another was faster: its own attempt ends without a word.
+            self._leave(led, sentinel, event.channel, "another failover took its place", now, wall)
+        if attempt is None:
+            self._trust(sentinel)
+            return None
+        self._announce(attempt, sentinel, event.new, event.channel, now, wall)
+        self._trust(sentinel)
+        return attempt
+
+    def _announce(
+        self,
+        attempt: Attempt,
+        sentinel: SentinelName,
+        node: Address,
+        by: str,
+        now: float,
+        wall: Wall,
+    ) -> None:
+        attempt.switched_by.add(sentinel)
+        attempt.reach(StageEntry(Stage.SWITCHED, now, wall, sentinel, by, node))
+        if self._leading.get(sentinel) is attempt:
+            del self._leading[sentinel]
+            if attempt.ended or by == "snapshot":
+                end = "+failover-end" if attempt.ended else by
+                attempt.reach(StageEntry(Stage.SETTLED, now, wall, sentinel, end))
+
+    def _give_up(
+        self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall
+    ) -> Attempt | None:
+        attempt = self._leading.pop(sentinel, None)
+        if attempt is None:
+            address = event.instance.address if isinstance(event, InstanceEvent) else None
+            attempt = self._on_address(sentinel, address) if address else None
+        if attempt is None or attempt.promoted:
+            return attempt
+        if event.channel == "-failover-abort-master-timeout":
+            attempt.kind = FailoverKind.COORDINATED
+        if event.channel == "-failover-abort-not-elected" and attempt.kind is FailoverKind.MANUAL:
+            # A plain SENTINEL FAILOVER needs no votes (sentinelFailoverWaitStart(), SRI_FORCE_FAILOVER).
+            attempt.kind = FailoverKind.AUTOMATIC if self._down else FailoverKind.COORDINATED
+        self._leave(attempt, sentinel, event.channel, ABORT_REASONS[event.channel], now, wall)
+        return attempt
+
+    def _reset(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
+        # SENTINEL RESET and REMOVE stop a running failover without any word of an abort.
+        self._trust(sentinel)
+        attempt = self._leading.pop(sentinel, None)
+        if attempt is not None:
+            command = "RESET" if event.channel == "+reset-master" else "REMOVE"
+            self._abandon(attempt, f"SENTINEL {command} on its leader stopped it", now, wall, event.channel)
+        return attempt
+
+    def stood(self, sentinel: SentinelName, epoch: int) -> None:
+        """Take at which epoch a Sentinel tries, where that was not known or missed."""
+        attempt = self._leading.get(sentinel)
+        if attempt is not None and sentinel in attempt.candidates:
+            attempt.candidates[sentinel] = epoch
+            if len(attempt.candidates) == 1:
+                attempt.epoch = epoch
+
+    def vote(
+        self,
+        sentinel: SentinelName,
+        event: Voted,
+        voted_for: SentinelName | None,
+        alone: bool,
+        now: float,
+        wall: Wall,
+    ) -> Attempt | None:
+        """
+        Count a vote, if it belongs to one of this master's attempts.
+
+        Args:
+            sentinel: the voter.
+            event: the vote.
+            voted_for: the Sentinel that has that run id, where it is known.
+            alone: whether this is the only master in trouble: then a vote for a Sentinel that we do not
+                hear is for its failover.
+            now: monotonic seconds.
+            wall: seconds since 1970, or None.
+
+        Returns:
+            The attempt, or None where the vote is for another master.
+        """
+        attempt = next((a for a in self._open if a.candidate_at(event.epoch, voted_for)), None)
+        if attempt is None and alone and all(a.epoch != event.epoch for a in self._past):
+            waiting = (None, Stage.SUSPECTED, Stage.AGREED_DOWN, Stage.ELECTING)
+            attempt = next((a for a in self._open if a.stage in waiting and a.epoch is None), None)
+            if attempt is not None:
+                attempt.epoch = event.epoch
+                if attempt.stage in (Stage.SUSPECTED, Stage.AGREED_DOWN):
+                    attempt.kind = attempt.kind or FailoverKind.AUTOMATIC
+        vote = (sentinel, event.run_id, event.epoch)
+        if attempt is None or vote in attempt.votes or len(attempt.votes) >= LIMITS.witnesses:
+            # Said twice where two masters fall together: a voter then says the later epoch for both.
+            return attempt
+        attempt.votes.append(vote)
+        if attempt.kind is FailoverKind.MANUAL and sentinel not in attempt.candidates:
+            # Only SENTINEL FAILOVER … COORDINATED has an election; a plain one takes its epoch without votes.
+            attempt.kind = FailoverKind.COORDINATED
+        whom = str(voted_for or event.run_id)
+        attempt.reach(StageEntry(Stage.ELECTING, now, wall, sentinel, event.channel, voted_for=whom))
+        return attempt
+
+    # -- which attempt ------------------------------------------------------------------------------
+
+    def _on_address(self, sentinel: SentinelName, address: Address) -> Attempt | None:
+        same = [a for a in self._open if a.old == address]
+        behind = [a for a in same if a.promoted and sentinel not in a.switched_by]
+        fresh = [a for a in same if not a.promoted]
+        return fresh[-1] if fresh else (behind[0] if behind else None)
+
+    def _joined(self, sentinel: SentinelName, address: Address, chosen: Address | None) -> Attempt | None:
+        """Return the attempt that a leader is in whose beginning was missed: one that nobody else leads or tries."""
+        attempt = self._on_address(sentinel, address)
+        if attempt is None or attempt.closed or attempt.leader not in (None, sentinel):
+            return None
+        if attempt.epoch is not None and attempt.candidates and sentinel not in attempt.candidates:
+            return None
+        return attempt if chosen is None or attempt.new in (None, chosen) else None
+
+    def _electing(self, address: Address, epoch: int | None) -> Attempt | None:
+        """Return the attempt that a ``+try-failover`` joins: candidates of one election share its epoch."""
+        before = (None, Stage.SUSPECTED, Stage.AGREED_DOWN, Stage.ELECTING)
+        same = [a for a in self._open if a.old == address and not a.promoted]
+        joined = [a for a in same if a.epoch == epoch is not None]
+        waiting = [a for a in same if a.stage in before and None in (a.epoch, epoch)]
+        return next(iter([*joined, *waiting]), None)
+
+    def _ending_unheard(self, sentinel: SentinelName, new: Address) -> Attempt | None:
+        return next((a for a in self._open if a.new == new and sentinel not in a.switched_by), None)
+
+    def _starting_unheard(self, sentinel: SentinelName, old: Address) -> Attempt | None:
+        unheard = [a for a in self._open if a.new is None and a.old == old and sentinel not in a.switched_by]
+        # What a leader announces that has selected nobody it learned from another, at another epoch.
+        return next((a for a in unheard if a.leader != sentinel or a.ended), None)
+
+    def _unheard(self, event: SwitchedMaster, now: float) -> Attempt | None:
+        """Return a new attempt for a switch of which nothing was heard before; None where it is no news."""
+        return None if event.new == self.believed else self._begin(event.old, now)
+
+    def _ended_at(self, sentinel: SentinelName, new: Address) -> Attempt | None:
+        return next((a for a in self._past if a.new == new and a.late(sentinel)), None)
+
+    def _owned(self, epoch: int | None) -> bool:
+        return any(attempt.epoch == epoch for attempt in (*self._past, *self._open))
+
+    def name_epoch(self, old: Address | None, new: Address, epoch: int) -> None:
+        """Give an open attempt the epoch of the switch that it led to, where nobody named it while it was heard."""
+        attempt = self.ending_at(new)
+        if attempt is not None and attempt.epoch is None and attempt.old == old and not self._owned(epoch):
+            attempt.epoch, attempt.changed = epoch, True
+
+    def name_silence(self, down_after: Mapping[SentinelName, float | None]) -> None:
+        """Give each open attempt the ``down-after`` of the Sentinel that suspected the master first, in seconds."""
+        for attempt in self._open:
+            first = attempt.stages[0] if attempt.stages else None
+            if attempt.down_after is None and first is not None and first.stage is Stage.SUSPECTED and first.sentinel:
+                attempt.down_after = down_after.get(first.sentinel)
+
+    def _trust(self, sentinel: SentinelName) -> None:
+        """Drop what this Sentinel suspected: it uses another address now, or begins anew."""
+        self._known.add(sentinel)
+        self._ended.discard(sentinel)
+        self._down.pop(sentinel, None)
+        self._odown.discard(sentinel)
+
+    def _begin(self, old: Address, now: float) -> Attempt:
+        while len(self._open) >= LIMITS.failovers_open:
+            self._open[0].close()
+            self._sweep()
+        self._numbered += 1
+        attempt = Attempt(self.deployment, self.master, self._numbered, old, heard=now)
+        standing = [entry for address, entry in self._down.values() if address == old]
+        for entry in sorted(standing, key=lambda entry: entry.at):
+            attempt.reach(entry)
+        self._open.append(attempt)
+        return attempt
+
+    # -- how attempts end ---------------------------------------------------------------------------
+
+    def _abort(
+        self,
+        attempt: Attempt,
+        sentinel: SentinelName | None,
+        by: str,
+        why: str,
+        now: float,
+        wall: Wall,
+    ) -> None:
+        attempt.reach(StageEntry(Stage.ABORTED, now, wall, sentinel, by, reason=why))
+
+    def _leave(self, attempt: Attempt, sentinel: SentinelName, by: str, why: str, now: float, wall: Wall) -> None:
+        """Take one candidate out; without any, or without its leader, the attempt is aborted."""
+        self._leading.pop(sentinel, None)
+        attempt.given_up.add(sentinel)
+        alone = attempt.given_up >= set(attempt.candidates) or attempt.leader == sentinel
+        if alone and not attempt.promoted:
+            self._abort(attempt, sentinel, by, why, now, wall)
+
+    def _try_again(self, attempt: Attempt, sentinel: SentinelName, now: float, wall: Wall) -> None:
+        """Take out who has begun another attempt unheard; one that somebody else leads goes on."""
+        if not attempt.promoted:
+            self._leave(attempt, sentinel, "", "the same Sentinel tries again", now, wall)
+        elif attempt.leader in (None, sentinel):
+            attempt.close()
+
+    def _abandon(self, attempt: Attempt, why: str, now: float, wall: Wall, by: str = "") -> None:
+        if attempt.promoted:
+            attempt.close()
+        else:
+            self._abort(attempt, attempt.leader, by, why, now, wall)
+
+    def _sweep(self) -> None:
+        """Hand out what has ended, and forget it."""
+        closed = [attempt for attempt in self._open if attempt.closed]
+        if not closed:
+            return
+        for attempt in closed:
+            self._out.append(attempt.record())
+            self._past.append(attempt)
+        self._open = [attempt for attempt in self._open if not attempt.closed]
+        self._leading = {name: led for name, led in self._leading.items() if not led.closed}
+
+
+_Act = Callable[
+    [Attempts, SentinelName, Event, int | None, float, Wall],
+    Attempt | None,
+]
+
+_ACTS: Final[Mapping[str, _Act]] = {
+    "+sdown": Attempts._suspect,
+    "+odown": Attempts._suspect,
+    "-sdown": Attempts._clear,
+    "-odown": Attempts._clear,
+    "+try-failover": Attempts._try,
+    **{
+        channel: Attempts._lead
+        for channel, stage in TRIGGERS.items()
+        if stage in (Stage.ELECTED, Stage.SELECTED, Stage.PROMOTING, Stage.PROMOTED, Stage.RECONFIGURING)
+        and channel != "ROLE"
+    },
+    "+failover-end": Attempts._end,
+    "+switch-master": Attempts._switch,
+    **dict.fromkeys(ABORT_REASONS, Attempts._give_up),
+    "+reset-master": Attempts._reset,
+    "-monitor": Attempts._reset,
+}
+"""What each channel does; the others belong to no attempt."""

@@ -1,0 +1,183 @@
+"""
+A candidate: an address that may be a master's, and what stands behind it, in values and in words.
+
+It judges nothing; `decide` does, and writes the reason of a switch with `why`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from ..model import LIMITS, Address, Cause, Grade, SentinelName, Via
+from .decisions import StartProbe, StopProbe
+
+__all__ = ["Candidate", "Candidates", "unproved", "why"]
+
+
+@dataclass(slots=True)
+class Candidate:
+    """An address that may be the master's, and what stands behind it."""
+
+    node: Address
+    epoch: int | None = None
+    named: dict[SentinelName, None] = field(default_factory=dict)
+    """Leaders that selected it."""
+    announced: dict[SentinelName, Via] = field(default_factory=dict)
+    """Sentinels that say it is the master."""
+    announced_at: float | None = None
+    asked: bool = False
+    """A Sentinel was asked for the epoch, and has not answered."""
+    compared: bool = False
+    """The Sentinels that give another address were asked whether they still do."""
+    role: str | None = None
+    reason: str = ""
+    """Why the node gave no ROLE; empty while it has not been asked or has answered."""
+    ended: bool = False
+    """The node has just ended the connection over which it had answered, as a promotion does."""
+    anew: Cause | None = None
+    """Set where the epochs begin anew with it, to the cause of that."""
+    withdrawn_at: float | None = None
+
+    @property
+    def denied(self) -> bool:
+        """Whether the node itself says that it is not a master."""
+        return self.role not in (None, "master")
+
+    def retract(self) -> None:
+        """Forget who announced it: what they said has proved wrong."""
+        self.announced.clear()
+        self.announced_at, self.compared = None, False
+
+    @property
+    def imminent(self) -> bool:
+        """Whether all that is left to do is to decide it, or to hear what the node says of itself."""
+        return self.withdrawn_at is None and (self.ended or self.role == "master")
+
+    @property
+    def witnesses(self) -> tuple[SentinelName, ...]:
+        """Who named it, in order, once each."""
+        return tuple({**self.named, **dict.fromkeys(self.announced)})[: LIMITS.witnesses]
+
+
+class Candidates:
+    """
+    The candidates of one master, bounded, each asked for its ROLE while it is one.
+
+    Args:
+        master: the master's name.
+        probing: whether nodes can be asked.
+        out: where to put what the shell should do.
+    """
+
+    def __init__(self, master: str, probing: bool, out: Callable[[StartProbe | StopProbe], None]) -> None:
+        self._master, self._probing, self._out = master, probing, out
+        self._candidates: dict[Address, Candidate] = {}
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return iter(list(self._candidates.values()))
+
+    def __bool__(self) -> bool:
+        return bool(self._candidates)
+
+    def get(self, node: Address) -> Candidate | None:
+        """Return the candidate at this address, or None."""
+        return self._candidates.get(node)
+
+    def imminent(self, unlisted: Callable[[Address], bool]) -> Address | None:
+        """
+        Return the node that is about to be decided; None where there is none, or more than one.
+
+        Args:
+            unlisted: returns whether a node is a stranger, which is never imminent.
+        """
+        found = [c.node for c in self._candidates.values() if c.imminent and not unlisted(c.node)]
+        return found[0] if len(found) == 1 else None
+
+    def ended(self, node: Address) -> None:
+        """Take that a node ended the connection over which it had answered."""
+        if node in self._candidates:
+            self._candidates[node].ended = True
+
+    def asked(self, node: Address) -> bool:
+        """Whether a Sentinel was asked for the epoch of the candidate at this address."""
+        candidate = self._candidates.get(node)
+        return candidate is not None and candidate.asked
+
+    def open(self, node: Address, why: str) -> Candidate:
+        """Return the candidate at this address; a new one is asked for its ROLE, and may push out the oldest."""
+        candidate = self._candidates.get(node)
+        if candidate is None:
+            while len(self._candidates) >= LIMITS.candidates:
+                self.drop(next(iter(self._candidates.values())))
+            candidate = self._candidates[node] = Candidate(node)
+            if self._probing:
+                self._out(StartProbe(node, self._master, why))
+        return candidate
+
+    def drop(self, candidate: Candidate, keep_probe: bool = False) -> None:
+        """Forget a candidate, and ask its node no more unless it is to be confirmed."""
+        if self._candidates.pop(candidate.node, None) is not None and not keep_probe:
+            self.leave(candidate.node)
+
+    def leave(self, node: Address) -> None:
+        """Ask this node no more."""
+        if self._probing:
+            self._out(StopProbe(node, self._master))
+
+
+def why(candidate: Candidate, grade: Grade, via: Via, support: int, voters: int, waited: str) -> str:
+    """
+    Say in words why a candidate was decided.
+
+    Args:
+        candidate: the new address, with all that was heard of it.
+        grade: the grade that it has.
+        via: the news that decided it.
+        support: how many Sentinels give this address.
+        voters: how many there are.
+        waited: for a node that was not heard: what came of asking it.
+
+    Returns:
+        One sentence without a full stop, for the switch line.
+    """
+    heard = _heard(candidate, via, voters)
+    if grade is Grade.AGREED:
+        return f"{heard}; {support} of {voters} Sentinels agree"
+    if grade is Grade.PROMOTED:
+        return f"{heard}; the node itself answers ROLE master"
+    return f"{heard}; {waited}"
+
+
+def unproved(candidate: Candidate, waited: float | None) -> str:
+    """
+    Say what came of asking the node, where it did not prove that it is the master.
+
+    Args:
+        candidate: the node.
+        waited: seconds that it was given; None where nobody waited for it.
+    """
+    within = "yet" if waited is None else f"within {waited:g} s"
+    if candidate.reason:
+        return f"the node could not be asked: {candidate.reason}"
+    if candidate.role is None:
+        return f"the node did not answer {within}"
+    if candidate.role == "master":
+        return "the node answers ROLE master, but most Sentinels do not list it"
+    # The wire says slave, people read replica.
+    role = "replica" if candidate.role == "slave" else candidate.role
+    return f"the node did not answer anything but ROLE {role} {within}"
+
+
+def _heard(candidate: Candidate, via: Via, voters: int) -> str:
+    epoch = "an epoch that nobody named" if candidate.epoch is None else f"epoch {candidate.epoch}"
+    first = next(iter({**candidate.announced, **candidate.named}), None)
+    if candidate.anew is not None:
+        return f"{len(candidate.announced)} of {voters} Sentinels give it anew at {epoch}"
+    if via is Via.ROLE:
+        return f"{first} selected it in the failover at {epoch}"
+    if via is Via.SNAPSHOT:
+        return f"{first} answers with it at {epoch}"
+    if via is Via.HELLO:
+        return f"{first} names it in its hello at {epoch}"
+    return f"{via} from {first} at {epoch}"

@@ -1,0 +1,71 @@
+"""
+Which Sentinels count for a master, and whether they could fail it over now.
+
+A failover needs a Sentinel that sees as many others agree as the quorum asks, and the votes of a majority of all that
+it knows (sentinelIsQuorumReachable() in sentinel.c, which SENTINEL CKQUORUM tells). Sentinel does not know two things
+that we do: a Sentinel that does not monitor the master can't vote on it (sentinelCommand(), IS-MASTER-DOWN-BY-ADDR),
+and one in TILT neither leads nor agrees that anybody is down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ..model import RunId, SentinelName
+from ..wire.facts import LinkState
+from .roster import Roster, Sentinel
+from .topology import Electorate, Obstacle, View
+
+__all__ = ["electorate_of"]
+
+
+def electorate_of(master: str, views: Mapping[SentinelName, View], known: int, roster: Roster) -> Electorate:
+    """
+    Return who counts for a master, and whether a failover is possible.
+
+    Args:
+        master: its name.
+        views: what each Sentinel says of it.
+        known: how many Sentinels are known to count for it.
+        roster: all Sentinels of the deployment.
+    """
+    heard = [sentinel for sentinel in roster if sentinel.state is LinkState.LIVE and not sentinel.parked]
+    unaware = [s for s in heard if s.name not in views and s.can_ask and s.answered and master not in s.monitors]
+    tilted = [s for s in heard if s.tilt]
+    names = tuple(sorted(sentinel.name for sentinel in unaware))
+    best = Electorate(known, unaware=names)
+    for view in views.values():
+        if view.live and view.others is not None and view.quorum is not None:
+            one = _as_seen(view, view.others + 1, view.quorum, _ids(unaware), tilted)
+            if best.counted is None or _margin(one) > _margin(best):
+                best = replace(one, known=known, unaware=names, absent=_absent(view, heard))
+    return best
+
+
+def _as_seen(view: View, counted: int, quorum: int, unaware: set[RunId], tilted: list[Sentinel]) -> Electorate:
+    able = view.sentinels.keys() - view.silent - unaware
+    usable = counted - len(view.silent) if view.usable is None else view.usable
+    answering = usable - len(view.sentinels.keys() & unaware - view.silent)
+    needed = max(counted // 2 + 1, quorum)
+    obstacle = None
+    if quorum > counted:
+        obstacle = Obstacle.QUORUM_TOO_HIGH
+    elif answering < needed:
+        obstacle = Obstacle.TOO_FEW
+    elif any(s.name == view.sentinel for s in tilted) or answering - len(able & _ids(tilted)) < quorum:
+        obstacle = Obstacle.TILT
+    return Electorate(counted, counted, answering, needed, obstacle)
+
+
+def _absent(view: View, heard: list[Sentinel]) -> tuple[SentinelName, ...]:
+    silent = (view.silent & view.sentinels.keys()) - _ids(heard)
+    return tuple(sorted({SentinelName(str(view.sentinels[run_id])) for run_id in silent} - {s.name for s in heard}))
+
+
+def _ids(sentinels: list[Sentinel]) -> set[RunId]:
+    return {sentinel.run_id for sentinel in sentinels if sentinel.run_id is not None}
+
+
+def _margin(electorate: Electorate) -> tuple[bool, int]:
+    return electorate.obstacle is None, (electorate.answering or 0) - (electorate.needed or 0)

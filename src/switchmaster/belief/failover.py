@@ -1,0 +1,364 @@
+"""
+The record of one failover: stages, in their order, with when and who said so.
+
+Rules, all of them in this file:
+
+1. A stage is entered by a trigger of `TRIGGERS`; `FOLLOWS` says which stage may come after which. Stages may
+   be skipped, because events may be missed, but never taken back.
+2. A trigger for a stage that was passed already is a further witness of that stage.
+3. An attempt ends `settled` (the leader said ``+failover-end`` and the switch is known) or `aborted`; an
+   attempt that only was suspected ends when every Sentinel has taken its suspicion back.
+
+Values and one mutable `Attempt`; no I/O and no clock. Which attempt an event belongs to: `attempts`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, cast
+
+from ..model import LIMITS, Address, SentinelName, Wall
+
+__all__ = [
+    "FOLLOWS",
+    "TRIGGERS",
+    "Attempt",
+    "Failover",
+    "FailoverKind",
+    "Outcome",
+    "Stage",
+    "StageEntry",
+]
+
+
+class Stage(enum.StrEnum):
+    """The stages of a failover, in the order in which they come."""
+
+    SUSPECTED = "suspected"
+    """``+sdown master``: one Sentinel gets no valid answer from the master."""
+    AGREED_DOWN = "agreed-down"
+    """``+odown``: as many Sentinels as the quorum say so."""
+    ELECTING = "electing"
+    """``+try-failover``: a Sentinel asks the others for their votes; or ``+vote-for-leader``: one gives its own."""
+    ELECTED = "elected"
+    """``+elected-leader``: one Sentinel leads the failover."""
+    SELECTED = "selected"
+    """``+selected-slave``: the leader has chosen the replica. The first event with the future address."""
+    PROMOTING = "promoting"
+    """``+failover-state-wait-promotion``: SLAVEOF NO ONE is under way to it."""
+    PROMOTED = "promoted"
+    """The node itself answers ROLE master, or the leader saw so in its INFO (``+promoted-slave``)."""
+    SWITCHED = "switched"
+    """``+switch-master``: the first Sentinel uses the new address."""
+    RECONFIGURING = "reconfiguring"
+    """``+slave-reconf-…``: another replica is told to follow the new master."""
+    SETTLED = "settled"
+    """``+failover-end``: the leader has done its work."""
+    ABORTED = "aborted"
+    """``-failover-abort-…``, a reset, or nothing more was heard."""
+
+
+_ORDER: Final = {stage: rank for rank, stage in enumerate(Stage)}
+
+TRIGGERS: Final[Mapping[str, Stage]] = {
+    "+sdown": Stage.SUSPECTED,
+    "+odown": Stage.AGREED_DOWN,
+    "+try-failover": Stage.ELECTING,
+    "+vote-for-leader": Stage.ELECTING,
+    "+elected-leader": Stage.ELECTED,
+    "+failover-state-select-slave": Stage.ELECTED,
+    "+selected-slave": Stage.SELECTED,
+    "+failover-state-send-slaveof-noone": Stage.SELECTED,
+    "+failover-state-wait-promotion": Stage.PROMOTING,
+    "ROLE": Stage.PROMOTED,
+    "+promoted-slave": Stage.PROMOTED,
+    "+failover-state-reconf-slaves": Stage.PROMOTED,
+    "+switch-master": Stage.SWITCHED,
+    "+slave-reconf-sent": Stage.RECONFIGURING,
+    "+slave-reconf-sent-be": Stage.RECONFIGURING,
+    "-slave-reconf-sent-timeout": Stage.RECONFIGURING,
+    "+slave-reconf-inprog": Stage.RECONFIGURING,
+    "+slave-reconf-done": Stage.RECONFIGURING,
+    "+failover-end-for-timeout": Stage.RECONFIGURING,
+    "+failover-end": Stage.SETTLED,
+    "-failover-abort-not-elected": Stage.ABORTED,
+    "-failover-abort-no-good-slave": Stage.ABORTED,
+    "-failover-abort-slave-timeout": Stage.ABORTED,
+    "-failover-abort-master-timeout": Stage.ABORTED,
+}
+"""Which stage a channel (or the node's own ROLE) is the news of."""
+
+_ABORTABLE: Final = (
+    Stage.SUSPECTED,
+    Stage.AGREED_DOWN,
+    Stage.ELECTING,
+    Stage.ELECTED,
+    Stage.SELECTED,
+    Stage.PROMOTING,
+)
+
+FOLLOWS: Final[Mapping[Stage, frozenset[Stage]]] = {
+    stage: frozenset(
+        later
+        for later in Stage
+        if _ORDER[later] > _ORDER[stage]
+        and (later is not Stage.ABORTED or stage in _ABORTABLE)
+        and (later is not Stage.SETTLED or stage in (Stage.SWITCHED, Stage.RECONFIGURING))
+    )
+    for stage in Stage
+    if stage not in (Stage.SETTLED, Stage.ABORTED)
+} | {
+    # The leader reconfigures the replicas before any Sentinel announces the switch, and goes on after it.
+    Stage.RECONFIGURING: frozenset({Stage.SWITCHED, Stage.SETTLED}),
+    Stage.SETTLED: frozenset(),
+    Stage.ABORTED: frozenset(),
+}
+"""Which stage may come after which: any later one, but nothing aborts after the promotion, and nothing is
+settled before a Sentinel has switched."""
+
+_AFTER_PROMOTION: Final = (Stage.PROMOTED, Stage.SWITCHED, Stage.RECONFIGURING)
+"""Each alone proves the promotion, to who came late: replicas are told to follow when there is whom to follow."""
+
+_NO_ATTEMPT: Final = (Stage.SUSPECTED, Stage.AGREED_DOWN, Stage.ABORTED)
+
+ABORT_REASONS: Final[Mapping[str, str]] = {
+    "-failover-abort-not-elected": "no Sentinel won the election in time",
+    "-failover-abort-no-good-slave": "no replica is fit to be promoted",
+    "-failover-abort-slave-timeout": "the selected replica was not promoted in time; it may still become a "
+    "second master",
+    "-failover-abort-master-timeout": "the old master did not hand over in time",
+}
+
+
+class Outcome(enum.StrEnum):
+    """How a failover stands."""
+
+    IN_PROGRESS = "in-progress"
+    COMPLETED = "completed"
+    """The master's address changed."""
+    ABORTED = "aborted"
+
+
+class FailoverKind(enum.StrEnum):
+    """Who started it."""
+
+    AUTOMATIC = "automatic"
+    """Sentinels agreed that the master is down."""
+    MANUAL = "manual"
+    """SENTINEL FAILOVER."""
+    COORDINATED = "coordinated"
+    """SENTINEL FAILOVER … COORDINATED (Valkey 9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageEntry:
+    """One stage, as it was first heard."""
+
+    stage: Stage
+    at: float
+    """Monotonic seconds."""
+    time: Wall
+    sentinel: SentinelName | None
+    """Who said so first; None where the node itself did."""
+    by: str
+    """The channel, or ``ROLE``."""
+    replica: Address | None = None
+    """The replica that this is about: the selected one, the promoted one, the one reconfigured."""
+    also: tuple[SentinelName, ...] = ()
+    """Who else said so later."""
+    reason: str = ""
+    """For `Stage.ABORTED`: why, in words."""
+    voted_for: str = ""
+    """For ``+vote-for-leader``: whom `sentinel` wants as the leader, by its name, or by its run id where that is all
+    that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """
+    The record of one attempt, as far as it has come. A new value comes with every stage.
+    """
+
+    deployment: str
+    master: str
+    number: int
+    """Counts the attempts of this master that were seen, from 1: one number, one attempt."""
+    old: Address | None
+    new: Address | None
+    """The selected replica, from `Stage.SELECTED` on; in `Attempt` the same."""
+    epoch: int | None
+    leader: SentinelName | None
+    kind: FailoverKind | None
+    """None where the input does not tell."""
+    outcome: Outcome
+    stages: tuple[StageEntry, ...]
+    """In the order of `Stage`; several entries for `Stage.RECONFIGURING`, one for each other stage."""
+    candidates: tuple[SentinelName, ...] = ()
+    """The Sentinels that tried to lead it (``+try-failover``); who only votes is none."""
+    votes: tuple[tuple[SentinelName, str, int], ...] = ()
+    """``(voter, run id voted for, epoch)`` as heard."""
+    closed: bool = False
+    """True in the last record of this attempt."""
+    down_after: float | None = None
+    """For how many seconds the master had given no valid answer when it was first suspected: what the Sentinel that
+    suspected it answers as ``down-after-milliseconds``. None where nobody suspected it or could be asked."""
+
+    @property
+    def attempted(self) -> bool:
+        """False while, or if, the master was only suspected and no Sentinel tried a failover."""
+        return any(entry.stage not in _NO_ATTEMPT for entry in self.stages)
+
+    @property
+    def stage(self) -> Stage:
+        """The stage it has reached."""
+        return self.stages[-1].stage
+
+    @property
+    def reason(self) -> str:
+        """Why it was aborted; empty otherwise."""
+        return self.stages[-1].reason
+
+    def entry(self, stage: Stage) -> StageEntry | None:
+        """Return the first entry of a stage, or None."""
+        return next((entry for entry in self.stages if entry.stage is stage), None)
+
+    @property
+    def durations(self) -> dict[str, float]:
+        """
+        Seconds between the stages that both were seen, empty where the input has no time.
+
+        Keys: ``detection`` (suspected to agreed down), ``election`` (electing to elected), ``promotion``
+        (selected to promoted), ``announcement`` (promoted to the first ``+switch-master``: what a listener
+        of that event alone loses), ``outage`` (how long there was no master: `down_after`, and suspected to promoted;
+        where `down_after` is None, from the first suspicion on), ``total`` (first to last stage).
+        """
+        spans = {
+            "detection": (Stage.SUSPECTED, Stage.AGREED_DOWN),
+            "election": (Stage.ELECTING, Stage.ELECTED),
+            "promotion": (Stage.SELECTED, Stage.PROMOTED),
+            "announcement": (Stage.PROMOTED, Stage.SWITCHED),
+            "outage": (Stage.SUSPECTED, Stage.PROMOTED),
+        }
+        pairs = {name: (self.entry(a), self.entry(b)) for name, (a, b) in spans.items()}
+        if self.stages:
+            pairs["total"] = (self.stages[0], max(self.stages, key=lambda entry: entry.at))
+        found = {
+            name: round(max(0.0, last.at - first.at), 6)
+            for name, (first, last) in pairs.items()
+            if first and last and first.time is not None and last.time is not None
+        }
+        if "outage" in found and self.down_after is not None:
+            found["outage"] = round(found["outage"] + self.down_after, 6)
+        return found
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt while it is followed: walks the table, and gives its record as a value."""
+
+    deployment: str
+    master: str
+    number: int
+    old: Address | None
+    new: Address | None = None
+    epoch: int | None = None
+    leader: SentinelName | None = None
+    kind: FailoverKind | None = None
+    stages: list[StageEntry] = field(default_factory=list)
+    candidates: dict[SentinelName, int | None] = field(default_factory=dict)
+    """Who tried to lead it, and at which epoch."""
+    interrupted: set[SentinelName] = field(default_factory=set)
+    """Who may lead it, and was not heard for a while since it began."""
+    given_up: set[SentinelName] = field(default_factory=set)
+    votes: list[tuple[SentinelName, str, int]] = field(default_factory=list)
+    switched_by: set[SentinelName] = field(default_factory=set)
+    guessed: bool = False
+    """Its new address was taken from a ``+switch-master`` that may belong to another."""
+    down_after: float | None = None
+    ended: bool = False
+    """The leader said ``+failover-end``, and the switch is still to be heard."""
+    closed: bool = False
+    changed: bool = False
+    heard: float = 0.0
+    """Monotonic seconds of its last event."""
+
+    @property
+    def stage(self) -> Stage | None:
+        """The stage reached; None before the first."""
+        return self.stages[-1].stage if self.stages else None
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the replica is known to be a master, by whichever news."""
+        return any(entry.stage in _AFTER_PROMOTION for entry in self.stages)
+
+    @property
+    def switched(self) -> bool:
+        """Whether a Sentinel has announced the new address."""
+        return any(entry.stage is Stage.SWITCHED for entry in self.stages)
+
+    def candidate_at(self, epoch: int, candidate: SentinelName | None) -> bool:
+        """Whether this Sentinel (or any, where it is not known) tries to lead it at that epoch."""
+        if candidate is not None:
+            return self.candidates.get(candidate) == epoch
+        return epoch in self.candidates.values()
+
+    def late(self, sentinel: SentinelName) -> bool:
+        """Whether this Sentinel has not announced its switch yet, though others have."""
+        return self.promoted and sentinel not in self.switched_by
+
+    def reach(self, entry: StageEntry) -> None:
+        """Enter a stage, or count one more witness of a stage that was entered."""
+        self.heard = max(self.heard, entry.at)
+        again = entry.stage is not Stage.RECONFIGURING and any(e.stage is entry.stage for e in self.stages)
+        allowed = self.stage is None or entry.stage in FOLLOWS[self.stage] or self.stage is entry.stage
+        if not self.closed and not again and allowed:
+            self._enter(entry)
+        else:
+            self._witness(entry)
+
+    def _enter(self, entry: StageEntry) -> None:
+        if len(self.stages) < LIMITS.stages:
+            self.stages.append(entry)
+            self.changed = True
+        self.closed = entry.stage in (Stage.SETTLED, Stage.ABORTED)
+
+    def _witness(self, entry: StageEntry) -> None:
+        for index, first in enumerate(self.stages):
+            if first.stage is not entry.stage or first.stage is Stage.RECONFIGURING:
+                continue
+            known = (None, first.sentinel, *first.also)
+            if entry.sentinel not in known and len(first.also) < LIMITS.witnesses:
+                self.stages[index] = replace(first, also=(*first.also, cast(SentinelName, entry.sentinel)))
+                self.changed = True
+            return
+
+    def close(self) -> None:
+        """End the record without a further stage: what is known is all that will be."""
+        self.closed = self.changed = True
+
+    def record(self) -> Failover:
+        """Return the record as a value."""
+        return Failover(
+            deployment=self.deployment,
+            master=self.master,
+            number=self.number,
+            old=self.old,
+            new=self.new,
+            epoch=self.epoch,
+            leader=self.leader,
+            kind=self.kind,
+            outcome=self._outcome(),
+            stages=tuple(sorted(self.stages, key=lambda entry: _ORDER[entry.stage])),
+            candidates=tuple(self.candidates),
+            votes=tuple(self.votes),
+            closed=self.closed,
+            down_after=self.down_after,
+        )
+
+    def _outcome(self) -> Outcome:
+        if self.stage is Stage.ABORTED:
+            return Outcome.ABORTED
+        return Outcome.COMPLETED if self.switched or self.promoted else Outcome.IN_PROGRESS

@@ -1,0 +1,103 @@
+"""
+The Sentinels of one deployment whose word counts as a vote: the seeds, and those whom a majority vouches for.
+
+Anybody can be heard; who may vote is decided here alone. A Sentinel names others (SENTINEL SENTINELS, ``+sentinel``),
+and one that lies could name any number of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from ..model import LIMITS, SentinelName
+from .topology import View
+
+__all__ = ["Members", "lists_of"]
+
+
+class Members:
+    """
+    The Sentinels that vote.
+
+    Args:
+        seeds: the Sentinels that the user named.
+        grows: whether others join; without, the seeds alone vote.
+    """
+
+    def __init__(self, seeds: Iterable[SentinelName], grows: bool) -> None:
+        self.grows = grows
+        self.silent: set[SentinelName] = set(seeds)
+        """Members that have never answered: nobody knows what they monitor, so each counts for every master."""
+        self._members: dict[SentinelName, None] = dict.fromkeys(seeds)
+        """Who votes. Invariant: whoever is no seed was named by a majority of the seeds, or of the members at that
+        time, those that are down included. So fewer than a majority of either never add a vote, however many Sentinels
+        they name, and whoever else is down."""
+        self._seeds = frozenset(self._members)
+        self._named: dict[SentinelName, dict[SentinelName, None]] = {}
+        """Whom each member names, bounded for each, so that nobody fills the room of the others."""
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._members
+
+    def __iter__(self) -> Iterator[SentinelName]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def name(self, by: SentinelName, name: SentinelName) -> None:
+        """
+        Take that one Sentinel names another, by the address at which it knows it.
+
+        Args:
+            by: who names it.
+            name: whom.
+        """
+        named = self._named.get(by, {})
+        if not self.grows or name in self._members or name in named or len(named) >= LIMITS.sentinels:
+            return
+        self._named.setdefault(by, named)[name] = None
+        self._admit()
+
+    def _admit(self) -> None:
+        """Let everybody join whom a majority names; each that joins may vouch for the next."""
+        before = -1
+        while before != len(self._members):
+            before = len(self._members)
+            seeds = [name for name in self._seeds if name in self._members]
+            for name in {name: None for by in self._members for name in self._named.get(by, ())}:
+                if name not in self._members and any(self._vouch(each, name) for each in (seeds, self._members)):
+                    self.add(name)
+                    self.silent.add(name)
+
+    def _vouch(self, voters: Collection[SentinelName], name: SentinelName) -> bool:
+        return 2 * sum(name in self._named.get(by, ()) for by in voters) > len(voters)
+
+    def add(self, name: SentinelName) -> None:
+        """Let a Sentinel vote."""
+        self._members.setdefault(name)
+
+    def remove(self, name: SentinelName) -> None:
+        """Let a Sentinel vote no longer."""
+        self._members.pop(name, None)
+        self._named.pop(name, None)
+        self.silent.discard(name)
+
+    def missing(self, name: SentinelName, lists: Mapping[SentinelName, frozenset[SentinelName]]) -> bool:
+        """
+        Return whether a majority of the members does not know a Sentinel any more, as after SENTINEL RESET.
+
+        Args:
+            name: the Sentinel, which is down.
+            lists: whom each Sentinel that is heard lists now; nothing of those that may not be asked for it.
+        """
+        return 2 * sum(name not in lists.get(by, (name,)) for by in self._members) > len(self._members)
+
+
+def lists_of(views: Iterable[View]) -> dict[SentinelName, frozenset[SentinelName]]:
+    """Return whom each Sentinel that is heard lists, of any master; nothing of those that may not be asked for it."""
+    found: dict[SentinelName, set[SentinelName]] = {}
+    for view in views:
+        if view.live and view.lists:
+            found.setdefault(view.sentinel, set()).update(SentinelName(str(a)) for a in view.sentinels.values())
+    return {name: frozenset(others) for name, others in found.items()}

@@ -1,0 +1,95 @@
+"""
+One node, two names: what Sentinels whose ``announce-hostnames`` or ``announce-ip`` differ call the believed master.
+
+The run id tells that it is one node (SENTINEL MASTER, SENTINEL REPLICAS): it is drawn anew at each start of a server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..model import Address, Wall
+from ..wire.events import InstanceEvent, Kind, SwitchedMaster
+from .notices import Notices
+from .topology import View
+from .voters import Voters
+
+__all__ = ["Names"]
+
+
+class Names:
+    """
+    The names of one master's node.
+
+    Args:
+        voters: what each Sentinel says; `View.called` and `View.promotes` keep its names for the believed node, and for
+            the one that it promotes.
+        notices: where a second name is reported.
+    """
+
+    def __init__(self, voters: Voters, notices: Notices) -> None:
+        self._voters, self._notices = voters, notices
+
+    def ours(
+        self, believed: Address | None, view: View, address: Address, run_id: str, now: float, wall: Wall
+    ) -> Address:
+        """
+        Return our address for a node: the believed one where a Sentinel has another for that very node.
+
+        All that know the believed address must give it that run id, so that one that lies makes no two nodes one.
+
+        Args:
+            believed: the address that is believed.
+            view: the account of the Sentinel that names `address`.
+            address: its name for a node.
+            run_id: the node's; empty where it is not known.
+            now: the moment, in monotonic seconds.
+            wall: the same, in seconds since 1970; None where there is no clock.
+        """
+        if believed is None or address == believed:
+            return address
+        if address != view.called and self._voters.run_ids(believed) != {run_id}:
+            return address
+        view.called = address
+        self._notices.two_names(view.sentinel, address, believed, now, wall)
+        return believed
+
+    def in_our_words(
+        self, believed: Address | None, view: View, event: InstanceEvent | SwitchedMaster, now: float, wall: Wall
+    ) -> InstanceEvent | SwitchedMaster:
+        """
+        Return an event with our address for the believed node, where its Sentinel has another for it.
+
+        A node that is to be promoted gets the address at which a majority lists it.
+        """
+        if believed is None:
+            return event
+        if isinstance(event, SwitchedMaster):
+            known = view.replicas.get(event.new)
+            old = believed if event.old == view.called else event.old
+            new = event.new if known is None else self.ours(believed, view, event.new, known.run_id, now, wall)
+            new = self._listed_at(view, new)
+            return event if (old, new) == (event.old, event.new) else replace(event, old=old, new=new)
+        instance, channel = event.instance, event.channel
+        if view.called is not None and instance.master_address == view.called:
+            address = believed if instance.kind is Kind.MASTER else instance.address
+            instance = replace(instance, address=address, master_address=believed)
+        if channel in ("+selected-slave", "+promoted-slave") or channel.startswith("+failover-state-"):
+            instance = replace(instance, address=self._listed_at(view, instance.address))
+        return event if instance == event.instance else replace(event, instance=instance)
+
+    def _listed_at(self, view: View, node: Address) -> Address:
+        """
+        Return the address at which a majority lists a node that one Sentinel has at another; else its own.
+
+        One that lies about a run id has a node of the majority's asked, and not its own.
+        """
+        known = view.replicas.get(node)
+        if known is None:  # a leader forgets its replicas when it follows the one that it promotes
+            name, ours = view.promotes or (node, node)
+            return ours if name == node else node
+        ours = node
+        if known.run_id and self._voters.unlisted(node):
+            ours = self._voters.replica(known.run_id) or node
+        view.promotes = node, ours
+        return ours

@@ -1,0 +1,231 @@
+"""
+What the Sentinels say of one master, counted: views, majority, support, and those who say otherwise.
+
+Views are kept and counted here, and moved by `decide` alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import inf
+
+from ..link.listed import listed
+from ..model import Address, SentinelName
+from .members import Members
+from .topology import Opinion, View
+
+__all__ = ["Voters"]
+
+
+class Voters:
+    """
+    The Sentinels that monitor one master.
+
+    Args:
+        members: those whose word is a vote; None for all that speak.
+    """
+
+    def __init__(self, members: Members | None = None) -> None:
+        self.views: dict[SentinelName, View] = {}
+        self._members = members
+        self._left: dict[SentinelName, tuple[float, int]] = {}
+        """Who was told to monitor this master no more: until when it counts all the same, and how many it knew of."""
+        self._forgot: set[SentinelName] = set()
+        """Who forgot this master, by ``-monitor`` or with all its memory, and has not answered about it since."""
+
+    def view(self, sentinel: SentinelName, incarnation: int) -> View:
+        """Return this Sentinel's account, new if need be."""
+        view = self.views.get(sentinel)
+        if view is None:
+            view = self.views[sentinel] = View(sentinel, incarnation=incarnation)
+        return view
+
+    def leave(self, sentinel: SentinelName, until: float) -> bool:
+        """
+        Drop the account of a Sentinel that was told to monitor this master no more.
+
+        It counts for a while, with the others that it knew of: an operator who moves a master tells one Sentinel after
+        the other, and the first that monitors it anew is no majority.
+
+        Returns:
+            Whether there was one.
+        """
+        view = self.views.pop(sentinel, None)
+        if view is None:
+            return False
+        self._left[sentinel] = until, (view.others or 0) + 1
+        self._forgot.add(sentinel)
+        return True
+
+    def renew(self, sentinel: SentinelName) -> None:
+        """Take that a Sentinel has lost its memory."""
+        if sentinel in self.views:
+            self._forgot.add(sentinel)
+
+    def returns(self, sentinel: SentinelName) -> bool:
+        """Return whether this answer is the first since the Sentinel forgot this master: it monitors it anew."""
+        if sentinel not in self._forgot:
+            return False
+        self._forgot.discard(sentinel)
+        return True
+
+    def expire(self, now: float) -> None:
+        """Count those no more that have left long ago."""
+        self._left = {name: left for name, left in self._left.items() if left[0] > now}
+
+    @property
+    def deadlines(self) -> list[float]:
+        """When those that have left count no more."""
+        return [until for until, _ in self._left.values()]
+
+    @property
+    def _votes(self) -> list[View]:
+        members = self._members
+        return [view for view in self.views.values() if members is None or view.sentinel in members]
+
+    @property
+    def count(self) -> int:
+        """
+        How many Sentinels vote on this master: those that we know, or as many as at least half of them count.
+
+        One that overstates how many there are could else make a majority impossible.
+        """
+        members, votes = self._members, self._votes
+        count = len(votes)
+        if members is not None and members.silent:
+            count += sum(name not in self.views for name in members.silent)
+        counts = [view.others + 1 for view in votes if view.live and view.others is not None]
+        if self._left:  # hardly ever, and this is asked after every event
+            left = {name: known for name, (_, known) in self._left.items() if members is None or name in members}
+            count += sum(name not in self.views and (members is None or name not in members.silent) for name in left)
+            counts += left.values()
+        if counts and (members is None or members.grows):
+            count = max(count, sorted(counts, reverse=True)[(len(counts) - 1) // 2])
+        return max(count, 1)
+
+    @property
+    def majority(self) -> int:
+        """How many Sentinels are a majority of them."""
+        return self.count // 2 + 1
+
+    def support(self, address: Address | None) -> int:
+        """Return how many Sentinels that we hear give this address."""
+        return sum(view.live and view.address == address for view in self._votes)
+
+    def contradicting(self, node: Address, since: float, now: float, patience: float, most: float) -> list[View]:
+        """
+        Return the Sentinels that give another address than an announced one, if they are a majority of those heard.
+
+        Who was heard before the announcement only, and has not answered since, counts for `patience`: by then it has
+        answered, or hangs. Who finds its own master down counts for `most`: by then an honest one follows.
+
+        Args:
+            node: the address that was announced.
+            since: when, in monotonic seconds.
+            now: the moment.
+            patience: seconds that a Sentinel has to answer.
+            most: seconds in which it hears of a failover that others have made.
+        """
+        # Who has answered since, and was lost then, has said what it had to say.
+        heard = [view for view in self._votes if view.live or (view.answered_at or -inf) >= since]
+        against = [
+            view
+            for view in heard
+            if view.address not in (None, node)
+            and view.answered_at is not None
+            and (view.answered_at >= since or now < since + patience)
+            and (not (view.sdown or view.odown) or now < since + most)
+        ]
+        return against if 2 * len(against) > len(heard) else []
+
+    def run_ids(self, address: Address) -> set[str]:
+        """Return the run ids of a node, as those tell that know it by this address."""
+        found = {view.run_id for view in self.views.values() if view.address == address and view.called is None}
+        found |= {view.replicas[address].run_id for view in self.views.values() if address in view.replicas}
+        return found - {""}
+
+    def replica(self, run_id: str) -> Address | None:
+        """Return the address at which most of the Sentinels that we hear list the replica with this run id."""
+        heard = [view for view in self._votes if view.live]
+        counts = Counter(node for view in heard for node, row in view.replicas.items() if row.run_id == run_id)
+        return next((node for node, count in counts.items() if 2 * count > len(heard)), None)
+
+    def backed(self, address: Address | None, by: float = inf, again: float = -inf) -> int | None:
+        """
+        Return the highest epoch at which a majority of the Sentinels that we hear give an address.
+
+        Args:
+            address: the address.
+            by: count only who has said so since then, in monotonic seconds, or longer.
+            again: count only who has answered so since then.
+
+        Returns:
+            The epoch; None where no majority gives it.
+        """
+        heard = [view for view in self._votes if view.live and view.address is not None]
+        giving = [v for v in heard if v.address == address and v.since <= by and (v.answered_at or -inf) >= again]
+        epochs = sorted(v.epoch for v in giving if v.epoch is not None)
+        return epochs[-(len(heard) // 2 + 1)] if len(epochs) > len(heard) // 2 else None
+
+    @property
+    def most(self) -> Address | None:
+        """The address that a majority of the Sentinels that we hear give; None where there is none."""
+        given = [view.address for view in self._votes if view.live and view.address is not None]
+        return next((address for address in dict.fromkeys(given) if 2 * given.count(address) > len(given)), None)
+
+    @property
+    def agree(self) -> bool:
+        """Whether all Sentinels that we hear give one address."""
+        return len({view.address for view in self._votes if view.live and view.address is not None}) < 2
+
+    def listed(self, awaited: int = 0) -> frozenset[Address]:
+        """
+        Return the nodes that more than half of the Sentinels that we hear list as this master or its replicas.
+
+        Where none is heard any more, what they said last is held to, as the belief is.
+
+        Args:
+            awaited: how many others have not answered yet, and may. They list nothing, so that the first to answer is
+                no majority.
+        """
+        lists = [(view.live, (*view.nodes, view.address)) for view in self._votes if view.address is not None]
+        heard = [nodes for live, nodes in lists if live] or [nodes for _, nodes in lists]
+        return listed([*heard, *[()] * awaited])
+
+    def unlisted(self, node: Address) -> bool:
+        """
+        Return whether a node is a stranger: most of the Sentinels that we hear list all nodes, and no majority has it.
+
+        Where they may not be asked, or do not list all, nobody is a stranger.
+        """
+        heard = [view for view in self._votes if view.live and view.address is not None]
+        known = [node == view.address or node in view.nodes for view in heard if view.lists_all or view.address == node]
+        return 2 * len(known) > len(heard) and 2 * sum(known) <= len(known)
+
+    def opinions(self, believed: Address | None) -> tuple[Opinion, ...]:
+        """Return what each Sentinel says, in order of name."""
+        return tuple(
+            Opinion(name, view.address, view.epoch, view.live, view.address == believed, view.others)
+            for name, view in sorted(self.views.items())
+            if view.address is not None
+        )
+
+    def otherwise(self, believed: Address | None, incarnation: int, floor: int) -> list[View]:
+        """
+        Return the majority that gives one other address at an epoch that is not higher, if there is one.
+
+        Args:
+            believed: the address that they do not give.
+            incarnation: theirs; who still holds to an earlier one does not count.
+            floor: the highest epoch that belongs to the belief. Who was told to monitor anew may have any.
+        """
+        groups: dict[Address, list[View]] = {}
+        for view in self._votes:
+            if not view.live or view.epoch is None or view.address is None or view.address == believed:
+                continue
+            if view.incarnation == incarnation and (view.fresh or view.epoch <= floor):
+                groups.setdefault(view.address, []).append(view)
+        if not groups:
+            return []
+        group = max(groups.values(), key=len)
+        return group if len(group) >= self.majority else []

@@ -1,0 +1,111 @@
+"""
+A Watcher that runs for one command: started, checked, its unreachable Sentinels reported, closed.
+
+Enters: a `Deployment`. Leaves: a Watcher that has its belief. What could not be reached is said on
+standard error; that nothing could, or that a master is not monitored, is raised.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from ..belief.topology import Topology
+from ..errors import UnknownMaster
+from ..model import SentinelName
+from ..wire.facts import LinkState
+from .options import Deployment
+from .output import complain
+
+if TYPE_CHECKING:
+    from ..net.sync import Watcher
+
+__all__ = ["asked", "links_settled", "report_strangers", "report_unreached"]
+
+POLL: Final = 0.02
+
+
+@contextmanager
+def asked(deployment: Deployment, masters: Iterable[str] = (), **more: Any) -> Iterator[Watcher]:
+    """
+    Run a Watcher for the length of a block.
+
+    Args:
+        deployment: where and with what.
+        masters: the only ones that matter; none for all.
+        more: further arguments of the Watcher; `subscribe=False` for who asks once.
+
+    Raises:
+        NoSentinelReachable: none answered in time.
+        AccessRefused: they refuse the login, or everything that is asked.
+        UnknownMaster: a master of `masters` is monitored by none.
+    """
+
+    names = tuple(masters) or deployment.settings.masters or ()
+    with _watcher(deployment, names, more) as watcher:
+        for name in names:
+            _check_known(watcher, name, deployment)
+        yield watcher
+
+
+def _watcher(deployment: Deployment, names: tuple[str, ...], more: Mapping[str, Any]) -> Watcher:
+    from ..net.sync import Watcher
+
+    arguments = {**deployment.watcher_arguments(names), **more}
+    return Watcher(arguments.pop("sentinels"), **arguments)
+
+
+def _check_known(watcher: Watcher, name: str, deployment: Deployment) -> None:
+    try:
+        watcher.master(name)
+    except UnknownMaster as error:
+        # This Watcher was told to look at no other master: the sentence shall name those that there are.
+        everything = replace(deployment, settings=replace(deployment.settings, masters=None))
+        with _watcher(everything, (), {"discover": False, "probe": False, "subscribe": False}) as other:
+            raise UnknownMaster(name, other.masters(), error.sentinels) from None
+
+
+def links_settled(watcher: Watcher, limit: float) -> Topology:
+    """
+    Wait until every Sentinel has answered, or is known not to be heard, those that were discovered included.
+
+    Args:
+        watcher: one that runs.
+        limit: seconds.
+    """
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        topology = watcher.topology
+        if all(_is_settled(topology, name) for name in topology.sentinels):
+            return topology
+        time.sleep(POLL)
+    return watcher.topology
+
+
+def report_unreached(topology: Topology) -> set[SentinelName]:
+    """Say on standard error which Sentinels are not heard, and why; return their names."""
+    unreached = {name: state for name, state in topology.sentinels.items() if state.state is not LinkState.LIVE}
+    for name, state in sorted(unreached.items()):
+        how = "could not be reached" if state.refusal is None else "refuses us"
+        complain(f"the Sentinel {name} {how}: {state.reason or 'no answer yet'}")
+    return set(unreached)
+
+
+def report_strangers(topology: Topology) -> None:
+    """Say on standard error which Sentinels monitor another set of masters, or another node, than the others."""
+    for name, state in sorted(topology.masters.items()):
+        for sentinel in state.electorate.unaware:
+            complain(f"the Sentinel {sentinel} does not monitor {name!r}: does it belong to another deployment?")
+        for opinion in state.disagreeing:
+            complain(
+                f"the Sentinel {opinion.sentinel} names {opinion.address} as the master {name!r}, not {state.address}: "
+                "it is behind, or belongs to another deployment"
+            )
+
+
+def _is_settled(topology: Topology, name: SentinelName) -> bool:
+    state = topology.sentinels[name]
+    return state.answered if state.state is LinkState.LIVE else bool(state.reason)

@@ -1,0 +1,23 @@
+"""`switchmaster comment ID TEXT`: write a comment beside a failover in the journal."""
+
+from __future__ import annotations
+
+import getpass
+
+import click
+
+from ..journal_options import journal_options, no_such, opened, the_id
+
+__all__ = ["comment"]
+
+
+@click.command()
+@click.argument("id")
+@click.argument("text")
+@click.option("--by", metavar="NAME", help="Who. [default: this user]")
+@journal_options
+def comment(id: str, text: str, by: str | None, config: str | None, journal: str | None) -> None:
+    """Write TEXT beside the failover ID (its beginning will do; `last` is the newest)."""
+    with opened(config, journal) as reader:
+        if not reader.comment(the_id(reader, id), by or getpass.getuser(), text):
+            raise no_such(id)

@@ -1,0 +1,115 @@
+"""
+`switchmaster config`: check the file of ``--config``, and print its JSON Schema.
+
+Enters: a path. Leaves: every complaint on standard error, with its line, and exit code 2; or what the daemon would do
+with the file, without any secret.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from ...errors import UsageError
+from ...render import Line
+from ..output import Output, complain, format_option
+
+if TYPE_CHECKING:
+    from ...server.settings.configuration import Configuration
+
+__all__ = ["config"]
+
+WRONG: Final = 2
+"""The exit code of wrong configuration."""
+
+
+@click.group()
+def config() -> None:
+    """Check a configuration file, and print its JSON Schema."""
+
+
+@config.command()
+@click.argument("file", required=False, metavar="FILE", envvar="SWITCHMASTER_CONFIG")
+@format_option
+@click.pass_context
+def check(context: click.Context, file: str | None, form: str | None) -> None:
+    """
+    Say all that is wrong with FILE, with lines, or what the daemon would do with it.
+
+    Secrets and certificates that it names are read too. Exit codes: 0 the daemon would take it, 2 it would not.
+    """
+    from ...server.settings.configuration import problems_of, read_configuration
+
+    if file is None:
+        raise UsageError("name the file to check, or set SWITCHMASTER_CONFIG")
+    path = Path(os.path.expanduser(file))
+    problems = problems_of(path)
+    for problem in problems:
+        complain(problem)
+    if problems:
+        context.exit(WRONG)
+    found = read_configuration(path)
+    output = Output(form)
+    if output.form == "pretty":
+        output.words(((f"{file} is good", "green"),))
+        output.all_words(((f"  {key:<12} ", "dim"), (value, "")) for key, value in _rows(found))
+    elif output.form == "tsv":
+        for key, value in _rows(found):
+            output.line({"type": "setting", "key": key, "value": value})
+    else:
+        output.line(_line(found))
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of the file, for editors and other checkers."""
+    from ...server.settings.reference import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+def _line(found: Configuration) -> Line:
+    return {
+        "type": "configuration",
+        "path": str(found.path),
+        "deployments": [
+            {
+                "deployment": one.name,
+                "sentinels": [str(address) for address in one.arguments["sentinels"]],
+                "masters": None if one.arguments["masters"] is None else list(one.arguments["masters"]),
+                "nodes": [
+                    {
+                        "master": master,
+                        "username": access.credentials.username if access.credentials else access.username,
+                        "password": access.password is not None or access.credentials is not None,
+                        "tls": access.tls is not None,
+                    }
+                    for master, access in one.arguments["node_access"].items()
+                ],
+            }
+            for one in found.deployments
+        ],
+        "journal": found.journal.shown,
+        "http": str(found.http.listen),
+        "log": found.log.format,
+    }
+
+
+def _rows(found: Configuration) -> list[tuple[str, str]]:
+    line = _line(found)
+    rows = []
+    for one in line["deployments"]:
+        masters, sentinels = ", ".join(one["masters"] or ["all masters"]), ", ".join(one["sentinels"])
+        rows.append(("deployment", f"{one['deployment']}: {masters} by {sentinels}"))
+        rows += [("nodes", f"{one['deployment']}, of {own['master']}: {_access(own)}") for own in one["nodes"]]
+    return [*rows, *((key, str(line[key])) for key in ("journal", "http", "log"))]
+
+
+def _access(own: Line) -> str:
+    """Say what opens the nodes of a master that has an access of its own."""
+    user = own["username"] or "the default user"
+    return f"{user}, {'a' if own['password'] else 'no'} password, {'TLS' if own['tls'] else 'no TLS'}"

@@ -1,0 +1,38 @@
+"""`switchmaster masters`: all masters of a deployment and where they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ...render import master_line
+from ..command_watcher import asked, links_settled, report_strangers, report_unreached
+from ..options import deployment_options, read_settings, sentinels_argument
+from ..output import Output, complain, format_option
+from ..tree import master_rows
+
+__all__ = ["masters"]
+
+
+@click.command()
+@sentinels_argument
+@format_option
+@deployment_options(("--answer-timeout", "--timeout"))
+def masters(sentinels: tuple[str, ...], form: str | None, **given: Any) -> None:
+    """List the masters that the Sentinels monitor, and where they are. No right to subscribe is needed."""
+    deployment = read_settings(sentinels, given)
+    with asked(deployment, subscribe=False) as watcher:
+        topology = links_settled(watcher, 2 * deployment.timeout)
+    unreached = report_unreached(topology)
+    report_strangers(topology)
+    if not topology.masters:
+        answered = ", ".join(sorted(topology.sentinels.keys() - unreached))
+        complain(f"the Sentinels that answer ({answered}) monitor no master; SENTINEL MONITOR gives them one")
+    states = [state for _, state in sorted(topology.masters.items())]
+    output = Output(form)
+    if output.form == "pretty":
+        output.all_words(master_rows(states))
+        return
+    for state in states:
+        output.line(master_line(topology.deployment, state))

@@ -1,0 +1,112 @@
+"""
+`switchmaster replay`: what recorded Sentinels said, decided again by the core that hears them live.
+
+Enters: files of logs, of redis-cli's output, recorded lines of JSON, or notes with such output in them; one file a
+Sentinel, or one file of several. Leaves: failovers and switches on standard output, in their order, with what only
+logs say beside them; or as a post-mortem, or as a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import click
+
+from ...account.annotations import remark_line, remark_words
+from ...account.postmortem import postmortem
+from ...account.timeline import to_html, to_svg
+from ...belief.failover import Failover
+from ...errors import UsageError
+from ...render import Line, failover_line, notice_line, switch_line
+from ..incidents import Told, counted, tell_again
+from ..narrator import Narrator
+from ..output import Output
+from ..sources import read_sources, source_options
+from ..terminal import neutralise
+from ..zone import utc_option
+
+__all__ = ["replay"]
+
+DOCUMENTS: Final = ("md", "svg", "html")
+
+
+@click.command()
+@source_options()
+@click.option("--deployment", metavar="NAME", default="default", help="The name that the lines carry.")
+@utc_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["pretty", "json", "tsv", *DOCUMENTS]),
+    help="For people, for programs, a post-mortem in Markdown, or the timeline as a picture or a page. "
+    "[default: pretty on a terminal, json otherwise]",
+)
+def replay(
+    files: tuple[str, ...], called: tuple[str, ...], tz: str | None, left_out: bool, deployment: str, form: str | None
+) -> None:
+    """
+    Report each failover and switch in recorded Sentinel events and logs.
+
+    FILE holds log lines of Sentinels and data nodes, in any format, whatever a container or a collector put around
+    them; or what redis-cli printed for PSUBSCRIBE, on a terminal, through a pipe, or with --csv or --json; messages as
+    redis-py returns them, printed or as JSON; or lines of JSON ({"ts", "sentinel", "channel", "payload"}, or what
+    `watch --events` prints). Plain or .gz, with whatever stands around it; "-" is standard input. Several files are
+    several Sentinels and nodes of one deployment. What can't be read is counted on standard error.
+    """
+    told = tell_again(read_sources(files, called, tz, left_out), deployment)
+    if form in DOCUMENTS:
+        click.echo(_document(told, form), nl=False)
+        return
+    output = Output(form)
+    if output.form == "pretty":
+        _tell(output, told)
+    else:
+        for line in _lines(told):
+            output.line(line)
+
+
+def _document(told: Told, form: str) -> str:
+    incidents = told.incidents
+    if not told.timed:
+        raise UsageError("what redis-cli prints has no times: there is no timeline to draw; give the Sentinels' logs")
+    if form == "md":
+        parts = ["".join(f"{neutralise(row)}\n" for row in postmortem(one.line, one.switches)) for one in incidents]
+        return "\n".join(parts) or "No failover was found.\n"
+    return to_svg(incidents) if form == "svg" else to_html(incidents)
+
+
+def _lines(told: Told) -> Iterator[Line]:
+    for chapter in told.chapters:
+        if chapter.switch is not None:
+            yield switch_line(chapter.switch)
+        if chapter.failover is not None and chapter.failover.attempted:
+            yield _failover_line(chapter.failover, told)
+        if chapter.notice is not None:
+            yield notice_line(chapter.notice)
+
+
+def _failover_line(record: Failover, told: Told) -> Line:
+    noted = told.remarks.get((record.master, record.number), ())
+    votes = [{"sentinel": s, "run_id": run_id, "epoch": epoch} for s, run_id, epoch in record.votes]
+    return failover_line(record) | {"votes": votes, "remarks": [remark_line(one) for one in noted]}
+
+
+def _tell(output: Output, told: Told) -> None:
+    narrator = Narrator()
+    failovers = switches = 0
+    for chapter in told.chapters:
+        record, switch = chapter.failover, chapter.switch
+        switches += switch is not None
+        if record is not None and record.attempted:
+            failovers += 1
+            output.all_words(narrator.failover(record, switch))
+            for noted in told.remarks.get((record.master, record.number), ()):
+                words = remark_words(noted, told.run_ids)
+                output.words(narrator.remark(noted.time, "log", f"{words}  ({noted.origin}'s log)"))
+        elif switch is not None:
+            output.all_words(narrator.switch(switch))
+        elif chapter.notice is not None:
+            output.all_words(narrator.notice(chapter.notice))
+    output.words(())
+    output.words(((f"{counted(failovers, 'failover')}, {counted(switches, 'switch')}", "bold"),))

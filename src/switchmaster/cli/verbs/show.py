@@ -1,0 +1,51 @@
+"""
+`switchmaster show ID`: one failover, as a chart of its stages, as a post-mortem, or as its line.
+
+Enters: a journal and an id. Leaves: the account on standard output.
+"""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from ...account.postmortem import document
+from ..chart import chart
+from ..journal_options import journal_options, no_such, opened, the_id
+from ..output import Output
+from ..zone import utc_option
+
+__all__ = ["show"]
+
+
+@click.command()
+@click.argument("id")
+@journal_options
+@utc_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["pretty", "json", "md"]),
+    help="For people, for programs, or a post-mortem in Markdown. [default: pretty on a terminal, json otherwise]",
+)
+def show(id: str, config: str | None, journal: str | None, form: str | None) -> None:
+    """
+    Show one failover with its stages and times.
+
+    ID may be the beginning of an id that no other has, or `last` for the newest failover.
+    """
+    with opened(config, journal) as reader:
+        found = the_id(reader, id)
+        line = reader.failover(found)
+        if line is None:
+            raise no_such(id)
+        switches = [one for _, one in reader.entries(types=("switch",), failover=found)]
+    if form == "md":
+        click.echo(document(line, switches), nl=False)
+        return
+    output = Output(form)
+    if output.form == "pretty":
+        output.all_words(chart(line, switches))
+    else:
+        click.echo(json.dumps(line | {"switches": switches}, ensure_ascii=True, separators=(",", ":")))

@@ -1,0 +1,89 @@
+"""
+`switchmaster why FILE...`: an incident in sentences, from logs, transcripts, or the journal.
+
+Enters: files, or a journal. Leaves: on standard output what happened, how long no master took writes, why it took so
+long, and what was at risk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import click
+
+from ...account.timeline import Incident
+from ...account.why import Story, choose
+from ...account.why import why as sentences
+from ...errors import UsageError
+from ...render import seconds_of
+from ..incidents import tell_again
+from ..journal_options import journal_options, opened
+from ..sources import read_sources, source_options
+from ..terminal import neutralise
+from ..zone import clock, day_and_clock, read_moment_near, utc_option
+
+__all__ = ["why"]
+
+PAGE: Final = 200
+"""Failovers of a journal that are looked at, newest first."""
+
+
+@click.command()
+@source_options(required=False)
+@journal_options
+@click.option("--master", metavar="NAME", help="Tell of this master alone.")
+@click.option("--at", metavar="TIME", help="The incident at a time: 03:12, or 2026-11-29T03:12:00Z.")
+@utc_option
+def why(
+    files: tuple[str, ...],
+    called: tuple[str, ...],
+    tz: str | None,
+    left_out: bool,
+    config: str | None,
+    journal: str | None,
+    master: str | None,
+    at: str | None,
+) -> None:
+    """
+    Say what happened, and why it took as long as it did.
+
+    FILE is as for `replay`: logs of Sentinels and data nodes in any format, or what redis-cli printed. Without FILE,
+    the failovers come from the journal.
+    """
+    story = _of_files(files, called, tz, left_out) if files else _of_journal(config, journal, master)
+    chosen = choose(story, master=master, at=None if at is None else _moment(at, story))
+    for sentence in sentences(replace(chosen, moment=day_and_clock, clock=clock)):
+        click.echo(neutralise(sentence))
+
+
+def _of_files(files: tuple[str, ...], called: tuple[str, ...], tz: str | None, left_out: bool) -> Story:
+    material = read_sources(files, called, tz, left_out)
+    told = tell_again(material, "default")
+    if not told.timed:
+        raise UsageError(
+            f"{', '.join(files)}: what redis-cli prints has no times, so nothing can be said of how long it took; "
+            "`replay` "
+            "tells the order, and the Sentinels' logs have the times"
+        )
+    has_nodes = material.logs is not None and bool(material.logs.nodes)
+    return Story(told.incidents, material.said, told.rest, told.run_ids, has_nodes)
+
+
+def _of_journal(config: str | None, journal: str | None, master: str | None) -> Story:
+    from ...journal import FailoverFilter
+
+    with opened(config, journal) as reader:
+        page = reader.failovers(FailoverFilter(master=master), None, PAGE)
+        incidents = []
+        for line in reversed(page.items):
+            switches = [one for _, one in reader.entries(types=("switch",), failover=line["id"])]
+            incidents.append(Incident(line, switches, (), line.get("remarks") or ()))
+    return Story(incidents, ())
+
+
+def _moment(text: str, story: Story) -> float:
+    try:
+        return read_moment_near(text, (seconds_of(one.line["time"]) for one in story.incidents))
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"--at {text}: expected a time such as 03:12, 03:12:30 or 2026-11-29T03:12:00Z") from None

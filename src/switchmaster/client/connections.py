@@ -1,0 +1,349 @@
+"""
+The connections of one pool, as far as they follow a master: who they are, where they may be, when they are cut.
+
+The Watcher's thread calls `settle` after every news; connections come and go in their own threads and loops. A
+connection is added before it dials, and looks at the gate after that: so either it sees the news, or `settle` sees it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from ..belief.decisions import Switch
+from ..errors import StaleMaster
+from ..follow.gate import NO_REPLICAS, Phase, Replicas, Standing
+from ..model import Address
+from ..net.dial import map_address, same_place
+from ..net.threads import RLock
+from ..wire.facts import Probe
+from .follower import Follower
+from .library import Library
+from .options import Options
+from .settings import TIMEOUT
+from .shared import Inquiry, Lease, Shared
+from .tally import Account
+from .view import View
+
+__all__ = ["Lines", "Member"]
+
+
+class Member(Protocol):
+    """A connection of the pool."""
+
+    target: Address | None
+    """Where it is, or is being dialled; None where it is nowhere."""
+
+    def cut(self) -> None:
+        """End it from outside, at once, from any thread."""
+
+
+class Lines:
+    """
+    The connections of one pool.
+
+    Args:
+        pool: the pool; only looked at while it lives, for who is idle.
+        master: the name of the master.
+        to_master: whether commands are for the master; else for its replicas.
+        shared: who knows where it is.
+        options: what the user chose.
+        account: where to count.
+        library: the client library.
+        forced_host: the host to dial instead of the master's own (redis-py's ``force_master_ip``).
+        min_others: other Sentinels that one must know to be believed (redis-py's ``min_other_sentinels``).
+        question_limit: seconds that a question to the Sentinels may take, where the user asks it himself.
+        counts: whether switches are counted and told here; not where no connection is.
+    """
+
+    def __init__(
+        self,
+        pool: Any,
+        master: str,
+        to_master: bool,
+        shared: Shared,
+        options: Options,
+        account: Account,
+        library: Library,
+        forced_host: str | None = None,
+        min_others: int = 0,
+        question_limit: float = TIMEOUT,
+        counts: bool = True,
+    ) -> None:
+        self.master, self.to_master, self.shared = master, to_master, shared
+        self.options, self.limits = options, options.limits
+        self.account, self.library = account, library
+        self.lease = Lease(shared, pool)
+        self.follower: Follower = shared.follower(master)
+        self.view: View[Phase] | View[Replicas] = self.follower.phases if to_master else self.follower.replicas
+        self._forced_host, self._min_others, self.question_limit = forced_host, min_others, question_limit
+        self._counts = counts and to_master
+        self._secret = shared.settings.node.secret
+        self._pool = weakref.ref(pool)
+        self._members: weakref.WeakSet[Member] = weakref.WeakSet()
+        self._ahead_in: Phase | None = None
+        """The phase in which a connection has gone ahead."""
+        self._lock = RLock()  # see `Shared`: garbage is collected under it too
+        self.follower.add(self)
+
+    # -- who ----------------------------------------------------------------------------------------
+
+    def add(self, member: Member) -> None:
+        """Take a connection, before it dials."""
+        with self._lock:
+            self._members.add(member)
+
+    def members(self) -> list[Member]:
+        """Return the connections that are somewhere."""
+        with self._lock:
+            return [member for member in self._members if member.target is not None]
+
+    # -- where --------------------------------------------------------------------------------------
+
+    def admits(self, address: Address | None) -> bool:
+        """Whether a connection may be at this node, or go ahead to it."""
+        ahead = self.to_master and address is not None and address == self.follower.phases.current.next
+        return ahead or self.serves(address)
+
+    def serves(self, address: Address | None) -> bool:
+        """Whether commands may go to this node."""
+        if self.to_master:
+            return address is not None and address == self.follower.phases.current.address
+        return address in self.follower.replicas.current.kept
+
+    def goes_ahead(self, phase: Phase) -> bool:
+        """
+        Whether a connection that asks may go to `Phase.next`: the first one may.
+
+        One is enough for the first command to lose no time; more would take the processor from the Watcher's thread,
+        which is about to decide.
+        """
+        with self._lock:
+            first, self._ahead_in = self._ahead_in is not phase, phase
+        return first
+
+    def dialled(self, address: Address, master: bool) -> Address:
+        """Return what to connect to for an announced address."""
+        mapped = map_address(self.options.address_map, address)
+        if master and self._forced_host is not None:
+            return Address(self._forced_host, mapped.port)
+        return mapped
+
+    def name(self, address: Address, master: bool) -> None:
+        """Name the node where commands go now in the pool's arguments, for tracers that read it there."""
+        arguments = getattr(self._pool(), "connection_kwargs", None)
+        if arguments is not None:
+            arguments["host"], arguments["port"] = self.dialled(address, master)
+
+    def order(self, usable: Sequence[Address]) -> list[Address]:
+        """Return these replicas with the least used first; among equals another one each time."""
+        load = self._load()
+        start = random.randrange(len(usable)) if usable else 0
+        turned = [*usable[start:], *usable[:start]]
+        return sorted(turned, key=lambda address: load[address])
+
+    def crowded(self, address: Address | None, usable: Iterable[Address]) -> bool:
+        """Whether a replica bears at least two connections more than the least used."""
+        load = self._load()
+        return address is not None and load[address] >= 2 + min((load[each] for each in usable), default=0)
+
+    def _load(self) -> Counter[Address]:
+        return Counter(member.target for member in self.members() if member.target is not None)
+
+    def check_peers(self) -> None:
+        """
+        Hold what is known against the least number of other Sentinels that the user wants (``min_other_sentinels``).
+
+        Raises:
+            Exception: the library's MasterNotFoundError: no Sentinel that is heard knows that many others.
+        """
+        if not self._min_others or self.follower.by_hand:
+            return
+        known = self.follower.others
+        if known < self._min_others:
+            raise self.library.not_found(
+                f"No master found for {self.master!r}: the Sentinels that name one know {known} others, of the "
+                f"{self._min_others} that min_other_sentinels asks for"
+            )
+
+    def check_listed(self, address: Address) -> None:
+        """
+        See that a node is given no password that is merely announced: a majority of the Sentinels must list it.
+
+        Args:
+            address: the node, as Sentinel announces it.
+
+        Raises:
+            Exception: the library's ConnectionError: they don't (yet).
+        """
+        follower = self.follower
+        if not self._secret or follower.by_hand or any(same_place(address, node) for node in follower.listed):
+            return
+        raise self.library.lost(
+            f"{address} is not given the password of {self.master!r}: fewer than half of the Sentinels that are heard "
+            "list it as a node of that master"
+        )
+
+    # -- questions ----------------------------------------------------------------------------------
+
+    @property
+    def answers(self) -> bool:
+        """Whether memory says where the master is, and can be trusted: a Sentinel is heard."""
+        follower = self.follower
+        known = follower.phases.current.address is not None
+        return known and self.shared.hearing and not follower.by_hand and follower.early is None
+
+    @property
+    def question_until(self) -> float:
+        """When a question that the user asks now is over, in monotonic seconds."""
+        return time.monotonic() + self.question_limit
+
+    @property
+    def patient_until(self) -> float:
+        """When a question is over that a command waits for: no sooner, and never before a link has had its time."""
+        return time.monotonic() + max(self.question_limit, self.shared.settings.patience)
+
+    def inquire(self, until: float) -> Inquiry:
+        """Ask the Sentinels where the master is; see `Shared.inquire`."""
+        self.account.asked()
+        return self.shared.inquire(self.follower, until)
+
+    def note_refusals(self) -> None:
+        """Say once what the Sentinels refuse, where that makes us slower."""
+        denied = self.shared.denied
+        if denied and not self.follower.by_hand:
+            self.account.say_once(f"the Sentinels of {self.master!r} let us subscribe to nothing of use: {denied}")
+
+    def take(self, master: tuple[str, int], replicas: Iterable[tuple[str, int]] | None) -> None:
+        """Take addresses that the library found by its own means; None for replicas that it was not asked for."""
+        self.account.say_once(
+            f"the Sentinels of {self.master!r} refuse our questions: they are asked as {self.library.name}-py asks, "
+            "whenever a connection is made, and no switch is heard; grant the user what docs/topics/clients.md lists"
+        )
+        address = Address(master[0], int(master[1]))
+        found = NO_REPLICAS
+        if replicas is not None:
+            usable = tuple(sorted(Address(host, int(port)) for host, port in replicas))
+            found = Replicas(usable, frozenset((*usable, address)), address)
+        self.follower.believe(Phase(Standing.OPEN, address, 0.0), found)
+
+    def look_again(self) -> None:
+        """Forget what nobody will correct, so that it is asked again; what the Watcher knows stays."""
+        follower = self.follower
+        if follower.by_hand or (follower.early is not None and self.shared.idle):
+            follower.forget()
+
+    def manager(self) -> Any:
+        """Return the Sentinel of the pool, or the Sentinel itself whose lines these are."""
+        pool = self._pool()
+        return getattr(pool, "sentinel_manager", pool)
+
+    def found(self) -> tuple[str, int]:
+        """
+        Return what to connect to for the master.
+
+        Raises:
+            Exception: the library's MasterNotFoundError.
+        """
+        address = self.follower.phases.current.address
+        if address is None:  # lost in this very moment
+            raise self.library.not_found(f"No master found for {self.master!r}")
+        self.check_peers()
+        host, port = self.dialled(address, master=True)
+        return host, port
+
+    @property
+    def unproved(self) -> Address | None:
+        """The node that the Sentinels have just named, to be asked for its ROLE; None where the library found it."""
+        return None if self.follower.by_hand else self.follower.phases.current.address
+
+    def judge(self, probe: Probe) -> StaleMaster | None:
+        """
+        Take what the node answered that the Sentinels have just named.
+
+        Args:
+            probe: its answer; without a role it proves nothing, and the Sentinels' word must do.
+
+        Returns:
+            The error where it is no master.
+        """
+        if probe.role is None or probe.role == "master":
+            return None
+        self.account.not_master()
+        return StaleMaster(self.master, str(probe.node), probe.role)
+
+    def refute(self) -> bool:
+        """Forget what the first Sentinels said; return whether it was they, so that others may know better."""
+        return self.shared.refute(self.follower)
+
+    # -- news, in the Watcher's thread --------------------------------------------------------------
+
+    def flush_cache(self) -> None:
+        """Empty the client-side cache, where redis-py has one: what it holds was read elsewhere."""
+        cache = getattr(self._pool(), "cache", None)
+        if cache is not None:
+            cache.flush()
+
+    def settle(self) -> None:
+        """Cut the connections that must not be where they are; those in use may first drain, if the user wants it."""
+        master = self.follower.phases.current.address
+        if self.to_master and self._counts and master is not None:
+            self.name(master, True)
+        astray = self._astray()
+        if not astray:
+            return
+        self.flush_cache()
+        if not self.limits.drain:
+            return self._cut(astray)
+        idle = self._idle()
+        self._cut([member for member in astray if id(member) in idle])
+        self.shared.later(self.limits.drain, self._cut_astray)
+
+    def switched(self, switch: Switch) -> None:
+        """Count a switch and tell the hook; a pool for replicas leaves that to the others."""
+        if self._counts:
+            self.account.switched(switch)
+
+    def renew(self) -> None:
+        """Begin anew in a forked child: its connections are the parent's."""
+        self._lock = RLock()
+        self._members = weakref.WeakSet()
+        self.account.renew()
+
+    def _astray(self) -> list[Member]:
+        # Where nobody knows where the master is, no connection is known to be wrong: the Watcher has ended with the
+        # last lease, or what the library found is to be asked anew. What is sent next waits for the answer anyway.
+        follower = self.follower
+        known = follower.phases.current.address if self.to_master else follower.replicas.current.master
+        if known is None:
+            return []
+        return [member for member in self.members() if not self.admits(member.target)]
+
+    def _cut_astray(self) -> None:
+        self._cut(self._astray())
+
+    def _cut(self, members: Iterable[Member]) -> None:
+        cut: Counter[Address] = Counter()
+        for member in members:
+            address = member.target
+            if address is None:
+                continue
+            try:
+                member.cut()
+            except Exception as error:
+                # Of a kind that we do not know, perhaps: the others are cut all the same.
+                self.account.cut_failed(self.master, address, error)
+            else:
+                cut[address] += 1
+        for address, count in cut.items():
+            self.account.cut(self.master, address, count)
+
+    def _idle(self) -> set[int]:
+        pool = self._pool()
+        waiting = list(getattr(pool, "_available_connections", ()))
+        # redis-py's client-side cache wraps the connection that is ours.
+        return {id(getattr(connection, "_conn", connection)) for connection in waiting}

@@ -1,0 +1,476 @@
+"""
+One conversation with one Sentinel, without I/O, clock or chance.
+
+What enters are bytes and the time; what leaves are bytes and facts, in the order in which the
+Sentinel said them. ``HELLO 3`` first, then the subscription and the questions on the same
+connection: Sentinel is one thread, so an answer includes every event before it. Where HELLO is
+refused: RESP2, the events on a second connection. Whatever the peer sends or omits ends in
+`LinkState.DOWN` with a reason, in bounded time; nothing here ever raises for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from hiredis import PushNotification, ReplyError
+
+from ..model import SentinelName
+from ..wire.events import Unrecognised
+from ..wire.facts import Fact, LinkChange, LinkState, MasterSnapshot
+from ..wire.grammar import parse_event
+from ..wire.resp import Refusal, Reply, explain
+from .backoff import Backoff
+from .counters import LinkCounters
+from .greeting import NOBODY, Credentials, Greeting, Login
+from .rights import Rights
+from .snapshot import PARTS, Inquiry
+from .stream import OnReply, Stream
+from .subscription import Subscription
+
+__all__ = ["Link"]
+
+_GREETING: Final = 3
+"""How many timeouts the greeting may take as a whole."""
+_ANY_MASTER: Final = "mymaster"
+"""What is asked about to learn what may be asked: the rights are looked at before the name."""
+_LARGE: Final = 200
+"""Masters above which the reconcile becomes rarer in proportion, so its rate stays even."""
+
+
+class Link:
+    """
+    One conversation with one Sentinel.
+
+    Args:
+        name: how this Sentinel is named to people.
+        client_name: what CLIENT LIST shows; without spaces.
+        masters: the only masters to ask about; None for all. Events of others are still heard.
+        rng: returns a number in [0, 1).
+        timeout: seconds that a reply may take.
+        ping_interval: seconds of silence after which a PING is sent.
+        reconcile_interval: seconds between whole snapshots, give or take a fifth.
+        stable_after: seconds that a conversation must have been live before the backoff starts
+            again.
+        poll_interval: seconds between whole snapshots of a Sentinel that lets this user subscribe to nothing of
+            use; None leaves such a Sentinel instead.
+        subscribe: False asks only, and needs no right to subscribe: no event is heard.
+
+    Raises:
+        ValueError: a number is not positive, or the client name is not one word.
+    """
+
+    def __init__(
+        self,
+        name: SentinelName,
+        *,
+        client_name: str = "switchmaster",
+        masters: Sequence[str] | None = None,
+        rng: Callable[[], float],
+        timeout: float = 1.0,
+        ping_interval: float = 1.0,
+        reconcile_interval: float = 10.0,
+        stable_after: float = 5.0,
+        poll_interval: float | None = None,
+        subscribe: bool = True,
+    ) -> None:
+        if min(timeout, ping_interval, reconcile_interval, poll_interval or 1.0) <= 0:
+            raise ValueError("timeout, ping_interval, reconcile_interval and poll_interval are seconds above 0")
+        if not client_name or any(char.isspace() or not char.isprintable() for char in client_name):
+            raise ValueError("client_name must be one word")
+        self.name = name
+        self.timeout = timeout
+        self.counters = LinkCounters()
+        self._client_name = client_name
+        self._masters = tuple(masters) if masters else None
+        self._rng = rng
+        self._ping_interval = ping_interval
+        self._reconcile_interval = reconcile_interval
+        self._stable_after = stable_after
+        self._poll_interval = poll_interval
+        self._subscribes = subscribe
+        self._backoff = Backoff()
+        self._facts: list[Fact] = []
+        self._state = LinkState.CONNECTING
+        self._retry_at: float | None = None
+        self._closed = False
+        self._last_heard: float | None = None
+        self._now = 0.0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._streams: dict[int, Stream] = {}
+        self._wanted = 1
+        self._greeting: Greeting | None = None
+        self._subscription: Subscription | None = None
+        self._inquiry: Inquiry | None = None
+        self._denied = ""
+        self._rights = Rights()
+        self._greeting_due: float | None = None
+        self._reconcile_at: float | None = None
+        self._live_since: float | None = None
+
+    def __repr__(self) -> str:
+        version = self._greeting.version if self._greeting is not None else ""
+        return f"<Link {self.name} {self._state} {version or 'unknown version'}>"
+
+    # What the shell sees.
+
+    @property
+    def state(self) -> LinkState:
+        """Where the conversation stands."""
+        return self._state
+
+    @property
+    def streams_wanted(self) -> int:
+        """How many connections should be open: 0 (close all), 1, or 2 in RESP2."""
+        return 0 if self._closed or self._state is LinkState.DOWN else self._wanted
+
+    @property
+    def last_heard(self) -> float | None:
+        """When the last byte came, in monotonic seconds; None before the first one."""
+        return self._last_heard
+
+    @property
+    def subscribed(self) -> str:
+        """What is subscribed to, for people: ``*``, ``+* -*``, or channels; empty unless live."""
+        return self._subscription.subscribed if self._subscription is not None else ""
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` must be called at the latest; None where all waits for the shell."""
+        if self._state is LinkState.DOWN:
+            return self._retry_at
+        due = [stream.deadline for stream in self._streams.values()]
+        if self._greeting_due is not None:
+            due.append(self._greeting_due)
+        if self._reconcile_at is not None:
+            due.append(self._reconcile_at)
+        return min(due, default=None)
+
+    def events_received(self) -> list[Fact]:
+        """Return the facts since the last call, in order."""
+        facts, self._facts = self._facts, []
+        return facts
+
+    def data_to_send(self) -> list[tuple[int, bytes]]:
+        """Return what is to be written now, as (stream, bytes)."""
+        waiting = [(number, stream.data_to_send()) for number, stream in self._streams.items()]
+        return [(number, data) for number, data in waiting if data]
+
+    # What the shell reports.
+
+    def connect(self, now: float, stream: int = 0, credentials: Credentials = NOBODY) -> None:
+        """
+        Take note of an open connection, and greet.
+
+        Args:
+            now: monotonic seconds.
+            stream: 0, or 1 for the second connection of RESP2.
+            credentials: what opens this connection; not kept once the greeting is over.
+
+        Raises:
+            ValueError: this stream is open already.
+        """
+        if stream in self._streams:
+            raise ValueError(f"stream {stream} of {self.name} is open already")
+        if stream >= self.streams_wanted:
+            return
+        self._now = now
+        self.counters.connects += 1
+        self._streams[stream] = Stream(self.timeout, self._ping_interval, now)
+        if stream == 0:
+            self._greeting_due = now + _GREETING * self.timeout
+            self._change(LinkState.GREETING)
+            self._greet(credentials)
+        else:
+            current = self._streams[stream]
+            Login(self._client_name, credentials).send(lambda *request: self._ask(current, *request), self._fail)
+            self._subscribe(stream)
+
+    def connect_failed(self, reason: str, now: float, stream: int = 0) -> None:
+        """
+        Take note that no connection could be opened.
+
+        Args:
+            reason: why, as the end of a sentence.
+            now: monotonic seconds.
+            stream: which connection was tried.
+        """
+        self._now = now
+        if stream < self.streams_wanted:
+            self._go_down(reason, now)
+
+    def receive_data(self, data: bytes, now: float, stream: int = 0) -> None:
+        """
+        Take bytes from the Sentinel; any cutting is the same to the link.
+
+        Args:
+            data: what came.
+            now: monotonic seconds.
+            stream: on which connection.
+        """
+        current = self._streams.get(stream)
+        if current is None:
+            return
+        self._now = self._last_heard = now
+        self.counters.bytes_received += len(data)
+        for frame in current.read(data, now):
+            # The first test is the hot path: on all but a handful of frames nothing else is asked.
+            if type(frame) is PushNotification and len(frame) == 4 and frame[0] == b"pmessage":
+                self._hear(frame[2], frame[3])
+                continue
+            if type(frame) is PushNotification or (stream == 1 and type(frame) is list):
+                self._take_push(current, frame, now)
+            else:
+                self._take_reply(current, frame, now)
+            if not self._streams:
+                return
+        if current.broken:
+            self._go_down(current.broken, now)
+
+    def receive_eof(self, now: float, stream: int = 0, reason: str = "the Sentinel closed the connection") -> None:
+        """
+        Take note that a connection is gone.
+
+        Args:
+            now: monotonic seconds.
+            stream: which connection.
+            reason: why, as the end of a sentence.
+        """
+        self._now = now
+        if stream in self._streams:
+            self._go_down(reason, now)
+
+    def tick(self, now: float) -> None:
+        """Do what is due by now; harmless when nothing is."""
+        self._now = now
+        if self._closed:
+            return
+        if self._state is LinkState.DOWN:
+            if self._retry_at is not None and now >= self._retry_at:
+                self._change(LinkState.CONNECTING)
+            return
+        for stream in tuple(self._streams.values()):
+            overdue = stream.overdue(now)
+            if overdue:
+                self._go_down(overdue, now)
+                return
+            if stream.ping_due(now):
+                self.counters.pings += 1
+                self._ask(stream, ("PING",), self._ignore)
+        if self._greeting_due is not None and now >= self._greeting_due:
+            self._go_down(f"the greeting was not over after {_GREETING * self.timeout:g} s", now)
+        elif self._reconcile_at is not None and now >= self._reconcile_at and self._inquiry is not None:
+            self._reconcile_at = None
+            self._inquiry.want()
+            self._inquiry.pump()
+
+    def ask(self, now: float, names: Iterable[str] | None = None) -> None:
+        """
+        Ask the Sentinel about masters as soon as possible.
+
+        Before the link is live this does nothing: a whole snapshot follows then anyway. A name
+        whose answer is under way is asked about once more, since that answer may be older than the
+        reason to ask.
+
+        Args:
+            now: monotonic seconds.
+            names: the masters; None for a whole snapshot.
+        """
+        self._now = now
+        if self._state is LinkState.LIVE and self._inquiry is not None:
+            self.counters.asked += 1
+            self._inquiry.want(names)
+            self._inquiry.pump()
+
+    def hurry(self, now: float) -> None:
+        """Dial at once where the link waits to dial again, and ask about everything where it is live."""
+        if self._state is LinkState.DOWN and not self._closed:
+            self._retry_at = now
+            self.tick(now)
+        else:
+            self.ask(now)
+
+    def close(self) -> None:
+        """End the conversation for good; the shell closes what is no longer wanted."""
+        if self._closed:
+            return
+        self._closed = True
+        self._leave()
+        self._retry_at = None
+        if self._state is not LinkState.DOWN:
+            self._change(LinkState.DOWN, reason="it was closed by us")
+
+    # The greeting.
+
+    def _greet(self, credentials: Credentials) -> None:
+        stream = self._streams[0]
+        self._greeting = Greeting(
+            lambda command, on_reply: self._ask(stream, command, on_reply),
+            Login(self._client_name, credentials),
+            self._take_welcome,
+            self._fail,
+            waits_for_ids=not self._subscribes,
+        )
+        self._greeting.begin()
+
+    def _take_welcome(self, now: float) -> None:
+        assert self._greeting is not None
+        if not self._subscribes:
+            self._go_live(now)
+            return
+        if self._greeting.resp2:
+            self._wanted = 2
+            return
+        self._subscribe(0)
+        # The first question leaves with the subscription; where that is refused, its answer is
+        # void.
+        self._inquire()
+
+    def _subscribe(self, stream: int) -> None:
+        current = self._streams[stream]
+        self._subscription = Subscription(
+            lambda command, on_reply, count: self._ask(current, command, on_reply, count),
+            self._go_live,
+            self._revoke_question,
+            self._take_denial,
+            self._go_down,
+        )
+        self._subscription.begin()
+
+    def _take_denial(self, reason: str, now: float) -> None:
+        if self._poll_interval is None:
+            self._find_rights(reason)
+        else:
+            self._denied = f"{reason}{self._rights.advice}; until then it is asked every {self._poll_interval:g} s"
+            self._go_live(now)
+
+    def _find_rights(self, reason: str) -> None:
+        """Ask everything that we would ask once, and go down with the reason and all that is lacking."""
+        name = self._masters[0] if self._masters else _ANY_MASTER
+        stream = self._streams[0]
+        for part in PARTS[:-1]:
+            self._ask(stream, ("SENTINEL", part, name), self._ignore)
+        self._ask(stream, ("SENTINEL", PARTS[-1], name), lambda _, now: self._deny(reason, now))
+
+    def _deny(self, reason: str, now: float) -> None:
+        self._go_down(f"{reason}{self._rights.advice}", now, Refusal.PERMISSION)
+
+    def _go_live(self, now: float) -> None:
+        self._greeting_due = None
+        self._live_since = now
+        self._change(LinkState.LIVE, self._denied)
+        if self._inquiry is None:
+            self._inquire()
+
+    # The questions.
+
+    def _inquire(self) -> None:
+        stream = self._streams[0]
+        self._inquiry = Inquiry(
+            lambda command, on_reply: self._ask(stream, command, on_reply),
+            self._answer,
+            self._end_round,
+            self._refuse_questions,
+            self.counters,
+            self._masters,
+        )
+        self._inquiry.want()
+        self._inquiry.pump()
+
+    def _revoke_question(self) -> None:
+        if self._inquiry is not None:
+            self._inquiry.abandon()
+            self._inquiry = None
+
+    def _answer(self, fact: Fact) -> None:
+        self.counters.snapshots += isinstance(fact, MasterSnapshot)
+        self.counters.unrecognised += isinstance(fact, Unrecognised)
+        self._facts.append(fact)
+
+    def _end_round(self, now: float, masters: int) -> None:
+        self.counters.rounds += 1
+        jitter = 0.8 + 0.4 * self._rng()
+        asked_only = self._denied or not self._subscribes
+        interval = self._poll_interval if asked_only and self._poll_interval else self._reconcile_interval
+        self._reconcile_at = now + interval * max(1.0, masters / _LARGE) * jitter
+
+    def _refuse_questions(self) -> None:
+        self._reconcile_at = None
+        if self._denied:
+            self._find_rights("the user may neither subscribe nor ask")
+        elif not self._subscribes:
+            self._find_rights("the user may not ask about masters")
+        elif self._state is LinkState.LIVE:
+            self._change(LinkState.LIVE)
+
+    # Frames.
+
+    def _ask(self, stream: Stream, command: tuple[str, ...], on_reply: OnReply, confirmations: int = 0) -> None:
+        self.counters.requests += 1
+        rights = self._rights
+
+        def take(reply: Reply, now: float) -> None:
+            rights.note(command, reply)
+            on_reply(reply, now)
+
+        stream.ask(command, take, self._now, confirmations)
+
+    def _ignore(self, reply: Reply, now: float) -> None:
+        pass
+
+    def _hear(self, channel: bytes, payload: bytes) -> None:
+        event = parse_event(channel, payload)
+        self.counters.events += 1
+        if type(event) is Unrecognised:
+            self.counters.unrecognised += 1
+        self._facts.append(event)
+
+    def _take_push(self, stream: Stream, frame: list[Reply], now: float) -> None:
+        match frame:
+            case [b"pmessage", _, channel, payload] | [b"message", channel, payload]:
+                self._hear(channel, payload)
+            case [b"psubscribe" | b"subscribe", *_] if stream.confirm(frame, now):
+                pass
+            case [b"pong", *_]:
+                self._take_reply(stream, frame, now)
+            case _:
+                self.counters.unrecognised += 1
+
+    def _take_reply(self, stream: Stream, frame: Reply, now: float) -> None:
+        is_error = isinstance(frame, ReplyError)
+        self.counters.resp_errors += is_error
+        if not stream.reply(frame, now):
+            self._go_down(explain(frame) if is_error else "it answered what nobody had asked", now)
+
+    # States.
+
+    def _change(self, state: LinkState, reason: str = "", refusal: Refusal | None = None) -> None:
+        self._state = state
+        change = LinkChange(state, reason, refusal=refusal)
+        if state is LinkState.LIVE and self._greeting is not None:
+            can_ask = self._inquiry is None or self._inquiry.can_ask
+            greeting = self._greeting
+            change = LinkChange(state, reason, greeting.run_id, greeting.version, greeting.process, can_ask)
+        self._facts.append(change)
+
+    def _leave(self) -> None:
+        if self._inquiry is not None:
+            self._inquiry.abandon()
+        self._forget()
+
+    def _fail(self, reason: str, now: float, refused: bool = False) -> None:
+        self._go_down(reason, now, Refusal.PASSWORD if refused else None)
+
+    def _go_down(self, reason: str, now: float, refusal: Refusal | None = None) -> None:
+        if self._state is LinkState.DOWN:
+            return
+        refused = refusal is Refusal.PASSWORD
+        self.counters.failures += 1
+        if self._live_since is not None and now - self._live_since >= self._stable_after:
+            self._backoff.reset()
+        delay = self._backoff.longest_delay(self._rng) if refused else self._backoff.next_delay(self._rng)
+        self._retry_at = now + delay
+        self._leave()
+        self._change(LinkState.DOWN, reason, refusal)

@@ -1,0 +1,263 @@
+"""
+One conversation with one data node, without I/O, clock or chance: is it the master yet?
+
+AUTH where there is a password, then ROLE, again and again: every `poll_interval` while the node is
+a replica, every `SLOW_POLL` seconds once it is the master. Its end of file is news too: the MULTI
+that promotes a replica kills its clients (sentinelSendSlaveOf() in sentinel.c), so it is dialled
+again at once. A `Probe` leaves only when the answer differs from the last one. Whatever the node
+sends or omits is answered in bounded time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from hiredis import PushNotification
+
+from ..model import Address
+from ..wire.events import Kind, Unrecognised
+from ..wire.facts import Probe
+from ..wire.replies import parse_role
+from ..wire.resp import Refusal, Reply, classify, explain, plain
+from .greeting import NOBODY, Credentials, Login
+from .stream import Stream
+
+__all__ = ["SLOW_POLL", "NodeLink"]
+
+SLOW_POLL: Final = 1.0
+"""Seconds between two questions to a node that is the master, or that can never become one."""
+_RETRY: Final = (0.05, 0.25)
+"""Seconds between which an attempt follows one in vain."""
+_AFTER_REFUSAL: Final = (1.0, 2.0)
+"""The same after a refusal, which other credentials or another right must mend first."""
+_AT_ONCE: Final = 0.05
+"""Seconds that must lie between two reconnects without delay, so that no node is hammered."""
+
+
+class NodeLink:
+    """
+    Asks one data node for its role.
+
+    Args:
+        node: the node as Sentinel announces it; what is dialled may differ.
+        rng: returns a number in [0, 1).
+        timeout: seconds that a reply may take.
+        poll_interval: seconds between an answer and the next question.
+
+    Raises:
+        ValueError: a number is not positive.
+    """
+
+    def __init__(
+        self,
+        node: Address,
+        *,
+        rng: Callable[[], float],
+        timeout: float = 1.0,
+        poll_interval: float = 0.02,
+    ) -> None:
+        if min(timeout, poll_interval) <= 0:
+            raise ValueError("timeout and poll_interval are seconds above 0")
+        self.node = node
+        self.timeout = timeout
+        self._rng = rng
+        self._poll_interval = poll_interval
+        self._login = Login("switchmaster", NOBODY)
+        """How the connection logged in, without the password."""
+        self._stream: Stream | None = None
+        self._answered = False
+        self._ask_at: float | None = None
+        self._retry_at: float | None = None
+        self._last_at_once: float | None = None
+        self._last: Probe | None = None
+        self._probes: list[Probe] = []
+        self._closed = False
+
+    def __repr__(self) -> str:
+        role = self._last.role if self._last is not None else None
+        return f"<NodeLink {self.node} {role or 'no answer'}>"
+
+    # What the shell sees.
+
+    @property
+    def wants_connection(self) -> bool:
+        """Whether a connection should be open, or be opened; when False it should be closed."""
+        return not self._closed and self._retry_at is None
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` must be called at the latest; None where all waits for the shell."""
+        if self._retry_at is not None or self._stream is None:
+            return self._retry_at
+        return self._stream.deadline if self._ask_at is None else self._ask_at
+
+    def events_received(self) -> list[Probe]:
+        """Return the answers since the last call that differ from the ones before them."""
+        probes, self._probes = self._probes, []
+        return probes
+
+    def data_to_send(self) -> list[bytes]:
+        """Return what is to be written now."""
+        data = b"" if self._stream is None else self._stream.data_to_send()
+        return [data] if data else []
+
+    # What the shell reports.
+
+    def connect(self, now: float, credentials: Credentials = NOBODY) -> None:
+        """
+        Take note of an open connection, and ask.
+
+        Args:
+            now: monotonic seconds.
+            credentials: what opens this connection; not kept.
+
+        Raises:
+            ValueError: there is one already.
+        """
+        if self._stream is not None:
+            raise ValueError(f"the connection to {self.node} is open already")
+        if not self.wants_connection:
+            return
+        self._answered = False
+        stream = self._stream = Stream(self.timeout, SLOW_POLL, now)
+        login = Login("switchmaster", credentials)
+        login.authenticate(lambda command, on_reply: stream.ask(command, on_reply, now), self._take_login_failure)
+        self._login = login.without_password()
+        self._ask(now)
+
+    def connect_failed(self, reason: str, now: float) -> None:
+        """
+        Take note that no connection could be opened.
+
+        Args:
+            reason: why, as the end of a sentence.
+            now: monotonic seconds.
+        """
+        if self.wants_connection:
+            self._give_up(reason, now)
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """
+        Take bytes from the node; any cutting is the same to the link.
+
+        Args:
+            data: what came.
+            now: monotonic seconds.
+        """
+        stream = self._stream
+        if stream is None:
+            return
+        for frame in stream.read(data, now):
+            # A data node pushes nothing to whoever does not subscribe; what it invents is passed
+            # over.
+            if type(frame) is not PushNotification and not stream.reply(frame, now):
+                self._give_up(explain(frame) if classify(frame) else "it answered what nobody had asked", now)
+            if self._stream is not stream:
+                return
+        if stream.broken:
+            self._give_up(stream.broken, now)
+
+    def receive_eof(self, now: float, reason: str = "the node closed the connection") -> None:
+        """
+        Take note that the connection is gone, which may be the promotion itself: dial again at
+        once.
+
+        Args:
+            now: monotonic seconds.
+            reason: why, as the end of a sentence.
+        """
+        if self._stream is None:
+            return
+        recent = self._last_at_once is not None and now < self._last_at_once + _AT_ONCE
+        if not self._answered or recent:
+            self._give_up(reason, now)
+            return
+        self._last_at_once = now
+        self._drop()
+        self._report(Probe(self.node, None, reason, ended=True))
+
+    def tick(self, now: float) -> None:
+        """Do what is due by now; harmless when nothing is."""
+        if self._retry_at is not None:
+            if now >= self._retry_at:
+                self._retry_at = None
+        elif self._stream is not None:
+            overdue = self._stream.overdue(now)
+            if overdue:
+                self._give_up(overdue, now)
+            elif self._ask_at is not None and now >= self._ask_at:
+                self._ask(now)
+
+    def tell_anew(self, now: float) -> None:
+        """
+        Tell the next answer even if it is as the last, and ask at once: somebody came who has heard none.
+
+        Args:
+            now: monotonic seconds.
+        """
+        last, self._last = self._last, None
+        if self._retry_at is not None and last is not None:
+            self._report(last)
+        elif self._ask_at is not None:
+            self._ask(now)
+
+    def close(self) -> None:
+        """Ask no more; the shell closes the connection."""
+        self._closed = True
+        self._drop()
+        self._retry_at = None
+
+    # Questions and answers.
+
+    def _ask(self, now: float) -> None:
+        assert self._stream is not None
+        self._ask_at = None
+        self._stream.ask(("ROLE",), self._take_role, now)
+
+    def _take_login_failure(self, reason: str, now: float, refused: bool = False) -> None:
+        self._give_up(reason, now, _AFTER_REFUSAL if refused else _RETRY)
+
+    def _take_role(self, reply: Reply, now: float) -> None:
+        self._answered = True
+        refusal = classify(reply)
+        if refusal in (Refusal.PASSWORD, Refusal.PERMISSION):
+            self._give_up(self._login.explain(reply), now, _AFTER_REFUSAL)
+        elif refusal in (Refusal.PROTECTED, Refusal.FULL):
+            self._give_up(explain(reply), now)
+        elif refusal is not None:
+            # LOADING, MASTERDOWN, BUSY: a node that is not ready yet, and may be in a moment.
+            self._report(Probe(self.node, None, f"it has no answer yet ({explain(reply)})"))
+            self._ask_at = now + self._poll_interval
+        else:
+            probe = self._read(reply)
+            self._report(probe)
+            is_replica = probe.role == "slave"
+            self._ask_at = now + (self._poll_interval if is_replica else SLOW_POLL)
+
+    def _read(self, reply: Reply) -> Probe:
+        role = parse_role(reply)
+        if isinstance(role, Unrecognised):
+            return Probe(self.node, None, f"its answer to ROLE is none: {plain(role.reason)}")
+        if role.role is Kind.SENTINEL:
+            return Probe(self.node, "sentinel", "it is a Sentinel, not a data node")
+        if role.role is Kind.MASTER:
+            return Probe(self.node, "master")
+        return Probe(self.node, "slave", "", role.master, role.state == "connected")
+
+    def _report(self, probe: Probe) -> None:
+        if probe != self._last:
+            self._last = probe
+            self._probes.append(probe)
+
+    # Ends.
+
+    def _drop(self) -> None:
+        self._stream = None
+        self._ask_at = None
+
+    def _give_up(self, reason: str, now: float, pause: tuple[float, float] = _RETRY) -> None:
+        self._drop()
+        shortest, longest = pause
+        self._retry_at = now + shortest + (longest - shortest) * self._rng()
+        self._report(Probe(self.node, None, reason))

@@ -1,0 +1,169 @@
+"""
+The nouns of the domain: addresses, grades, causes, and the limits of the core.
+
+Nothing here knows a protocol, a clock or a socket. Identities are what Sentinel announces; what is dialled
+may differ (``address_map``), and is never compared.
+"""
+
+from __future__ import annotations
+
+import enum
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from typing import Final, NamedTuple, NewType, TypeAlias
+
+from .errors import UsageError
+
+__all__ = ["EPOCH_MAX", "LIMITS", "Address", "Cause", "Grade", "Limits", "RunId", "SentinelName", "Via", "Wall"]
+
+SentinelName = NewType("SentinelName", str)
+"""How we name one Sentinel: ``host:port``, as the user gave it or as the others announce it."""
+
+RunId = NewType("RunId", str)
+"""The 40 hexadecimal digits by which Sentinels know each other (SENTINEL MYID)."""
+
+EPOCH_MAX: Final = 2**63 - 1
+"""The highest epoch that is believed. Sentinel counts failovers up from 0, so no honest one comes near it."""
+
+Wall: TypeAlias = float | None
+"""Seconds since 1970, for people; None where the input has no time. Order and durations never use it."""
+
+
+class Address(NamedTuple):
+    """
+    A host and a port, as Sentinel announces them.
+
+    Equal to the tuple ``(host, port)``, so it can be passed wherever a socket address is expected.
+    """
+
+    host: str
+    """An IPv4 or IPv6 address without brackets, or a host name; empty where Sentinel could not resolve it."""
+    port: int
+    """0 to 65535; 0 is what Redis 6.2 gives for a Sentinel that lost its address."""
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def possible(self) -> bool:
+        """
+        Whether a node can have this address at all.
+
+        False for port 0, an empty host, the unspecified, multicast and broadcast addresses, and for what a resolver
+        would read as an address though it is none (``0``, ``0x7f.1``).
+        """
+        return 0 < self.port <= 65535 and _possible_host(self.host)
+
+    @classmethod
+    def parse(cls, text: str, default_port: int | None = None) -> Address:
+        """
+        Read ``HOST:PORT``, ``[IPV6]:PORT``, or ``HOST`` where a default port is given.
+
+        Args:
+            text: what the user wrote.
+            default_port: the port where the text has none.
+
+        Returns:
+            The address.
+
+        Raises:
+            UsageError: the text is not an address; the sentence says what one looks like.
+        """
+        if "@" in text:
+            # What stands before it may be a password, so nothing of it is shown.
+            raise UsageError("an address has no user and no '@': expected HOST:PORT, or a URL: redis+sentinel://…")
+        host, colon, port = text.strip().rpartition(":")
+        if not colon or (port.endswith("]") and text.strip().startswith("[")):
+            host, port = text.strip(), "" if default_port is None else str(default_port)
+        elif ":" in host and not host.startswith("["):
+            raise UsageError(f"{text!r} is not an address: write an IPv6 address as [::1]:26379")
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        if not host or any(c.isspace() or c in "[]" or not c.isprintable() for c in host):
+            raise UsageError(f"{text!r} is not an address: expected HOST:PORT, such as 10.0.0.1:26379")
+        if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65535):
+            raise UsageError(f"{text!r} has no valid port: expected HOST:PORT with a port from 1 to 65535")
+        return cls(host, int(port))
+
+
+@lru_cache(maxsize=4096)
+def _possible_host(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        # A name whose last label is a number is read as an IPv4 address in an old notation.
+        last = host.rstrip(".").rpartition(".")[2].lower()
+        return bool(last) and not last.isdigit() and not last.startswith("0x")
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return not (address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255")
+
+
+class Grade(enum.IntEnum):
+    """How much stands behind a belief; a policy names the least that a Switch must have."""
+
+    ANNOUNCED = 1
+    """One Sentinel said so, and no majority of those that are heard contradicts it."""
+    PROMOTED = 2
+    """The node itself answers ROLE ``master``, after a Sentinel named it."""
+    AGREED = 3
+    """A majority of the known Sentinels give that address at that epoch."""
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Cause(enum.StrEnum):
+    """Why a master's address changed."""
+
+    FAILOVER = "failover"
+    RECONFIGURED = "reconfigured"
+    """REMOVE and MONITOR, SET, RESET, or a restart with another configuration."""
+    UNKNOWN = "unknown"
+
+
+class Via(enum.StrEnum):
+    """By which news a Switch was decided, earliest first."""
+
+    ROLE = "role"
+    """The selected replica itself answered ROLE ``master``."""
+    PROMOTED = "+promoted-slave"
+    """The leader saw the promotion in the replica's INFO."""
+    SWITCH = "+switch-master"
+    """A Sentinel announced that it uses the new address."""
+    SNAPSHOT = "snapshot"
+    """A Sentinel answered so when asked: the events were missed, or there were none."""
+    HELLO = "hello"
+    """A Sentinel said so to the others over a data node: only in a replay of what such a node published."""
+
+
+class Limits(NamedTuple):
+    """Every bound of the core, in one place. What is dropped is counted where it is dropped."""
+
+    payload_shown: int = 200
+    """Characters of an unrecognised payload that are kept."""
+    text: int = 1023
+    """Characters of a name, a host, or another word of a reply: sentinelEvent() publishes no more (LOG_MAX_LEN)."""
+    reply_bytes: int = 16 * 1024 * 1024
+    """Bytes of one reply or event before the peer is taken for broken: 10,000 names in ROLE are 0.5 MB."""
+    sentinels: int = 64
+    """Sentinels of one deployment that are connected to; more are counted, not dialled."""
+    masters: int = 20_000
+    """Masters of one deployment; more are counted, not followed, and reported once. A flood of names ends here."""
+    replicas: int = 1_000
+    """Replicas of one master."""
+    witnesses: int = 64
+    """Witnesses of one Switch, and votes in one failover."""
+    transitions: int = 64
+    """Past switches that are remembered for each master, to tell a late announcement from a new one."""
+    failovers_open: int = 8
+    """Failovers of one master that are followed at once; the oldest is closed first."""
+    candidates: int = 8
+    """Addresses that may be one master's at one time: a failover has one, a chain of three has three."""
+    stages: int = 1_000
+    """Entries in one failover's record."""
+    batch: int = 64
+    """Masters asked about in one write, so that each answer comes within the timeout."""
+
+
+LIMITS = Limits()

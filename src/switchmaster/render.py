@@ -1,0 +1,282 @@
+"""
+The lines that switchmaster prints, serves and keeps: one JSON object for each value of the core.
+
+A switch looks the same in ``watch``, ``replay``, the API, webhooks and the journal; so do events and failovers.
+Values go in, dictionaries of plain JSON types come out; nothing is printed here. Text from the network may
+hold anything: `to_json` escapes all that is not ASCII.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from .belief.decisions import Notice, Switch
+from .belief.failover import Failover, StageEntry
+from .belief.topology import Electorate, MasterState, SentinelState, Topology
+from .belief.words import agreement_words, electorate_words
+from .model import Address, Wall
+from .wire.events import (
+    Configured,
+    Event,
+    Instance,
+    InstanceEvent,
+    Monitored,
+    NewEpoch,
+    ObjectivelyDown,
+    RoleChanged,
+    SwitchedMaster,
+    Unrecognised,
+    Voted,
+)
+
+__all__ = [
+    "Line",
+    "event_line",
+    "failover_line",
+    "host_port",
+    "iso",
+    "master_line",
+    "notice_line",
+    "seconds_of",
+    "sentinel_line",
+    "switch_line",
+    "to_json",
+    "topology_line",
+]
+
+Line = dict[str, Any]
+"""One JSON object; its ``type`` says which."""
+
+
+def iso(wall: Wall) -> str | None:
+    """Return a time as ``2026-11-23T03:00:00.123456Z``, or None where there is none."""
+    if wall is None:
+        return None
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def seconds_of(time: str | None) -> float:
+    """Return the seconds since 1970 of a time in a line; 0 where there is none."""
+    return 0.0 if time is None else datetime.fromisoformat(time).timestamp()
+
+
+def host_port(line: Mapping[str, Any] | None) -> str:
+    """Return an address in a line as ``HOST:PORT``, or ``not known``."""
+    if line is None:
+        return "not known"
+    return f"[{line['host']}]:{line['port']}" if ":" in line["host"] else f"{line['host']}:{line['port']}"
+
+
+def to_json(line: Mapping[str, Any]) -> str:
+    """Return the line as JSON on one line, ASCII only."""
+    return json.dumps(line, ensure_ascii=True, separators=(",", ":"))
+
+
+def switch_line(switch: Switch) -> Line:
+    """Return the line of a switch. ``time`` and ``epoch`` are null where the input has none."""
+    return {
+        "type": "switch",
+        "time": iso(switch.time),
+        "deployment": switch.deployment,
+        "master": switch.master,
+        "old": _address(switch.old),
+        "new": _address(switch.new),
+        "epoch": switch.epoch,
+        "grade": str(switch.grade),
+        "cause": str(switch.cause),
+        "witnesses": list(switch.witnesses),
+        "why": switch.why,
+        "via": str(switch.via),
+        "incarnation": switch.incarnation,
+    }
+
+
+def event_line(sentinel: str, event: Event, time: Wall) -> Line:
+    """Return the line of an event, with what its payload says as fields of their own."""
+    return {
+        "type": "event",
+        "time": iso(time),
+        "sentinel": sentinel,
+        "channel": event.channel,
+        "payload": event.payload,
+        "master": event.master,
+        **_parsed(event),
+    }
+
+
+def failover_line(failover: Failover) -> Line:
+    """Return the line of a failover's record, as far as it has come."""
+    return {
+        "type": "failover",
+        "time": iso(failover.stages[0].time) if failover.stages else None,
+        "deployment": failover.deployment,
+        "master": failover.master,
+        "number": failover.number,
+        "outcome": str(failover.outcome),
+        "kind": None if failover.kind is None else str(failover.kind),
+        "old": _address(failover.old),
+        "new": _address(failover.new),
+        "epoch": failover.epoch,
+        "leader": failover.leader,
+        "candidates": list(failover.candidates),
+        "attempted": failover.attempted,
+        "closed": failover.closed,
+        "reason": failover.reason or None,
+        "stages": [_stage(entry) for entry in failover.stages],
+        "durations": failover.durations,
+        "down_after": failover.down_after,
+    }
+
+
+def notice_line(notice: Notice) -> Line:
+    """Return the line of a notice: something to know that nobody has to follow."""
+    return {
+        "type": "notice",
+        "time": iso(notice.time),
+        "deployment": notice.deployment,
+        "master": notice.master,
+        "sentinel": notice.sentinel,
+        "kind": str(notice.kind),
+        "text": notice.text,
+    }
+
+
+def master_line(deployment: str, state: MasterState) -> Line:
+    """Return the line of what is believed of one master."""
+    return {
+        "type": "master",
+        "deployment": deployment,
+        "master": state.name,
+        "address": _address(state.address),
+        "epoch": state.epoch,
+        "incarnation": state.incarnation,
+        "grade": str(state.grade),
+        "health": str(state.health),
+        "quorum": state.quorum,
+        "down_by": list(state.down_by),
+        "replicas": [
+            {
+                **(_address(row.address) or {}),
+                "down_by": list(row.down_by),
+                "link_up": row.link_up,
+                "offset": row.offset,
+                "priority": row.priority,
+            }
+            for row in state.replicas
+        ],
+        "opinions": [
+            {
+                "sentinel": row.sentinel,
+                **(_address(row.address) or {}),
+                "epoch": row.epoch,
+                "live": row.live,
+                "agrees": row.agrees,
+            }
+            for row in state.opinions
+        ],
+        "agreement": agreement_words(state),
+        "led_by": list(state.led_by),
+        "failover_possible": state.electorate.possible,
+        "electorate": _electorate(state.electorate),
+    }
+
+
+def sentinel_line(deployment: str, state: SentinelState) -> Line:
+    """Return the line of one Sentinel and our link to it."""
+    return {
+        "type": "sentinel",
+        "deployment": deployment,
+        "sentinel": state.name,
+        "run_id": state.run_id,
+        "version": state.version or None,
+        "state": str(state.state),
+        "reason": state.reason or None,
+        "seed": state.seed,
+        "tilt": state.tilt,
+        "tilt_since": iso(state.tilt_since),
+        "also": list(state.also),
+        "shares_id_with": list(state.shares_id_with),
+        "simulates_failures": state.simulates_failures,
+        "scripts_waiting": state.scripts_waiting,
+    }
+
+
+def topology_line(topology: Topology) -> Line:
+    """Return everything that is believed of one deployment, as one line."""
+    name = topology.deployment
+    return {
+        "type": "topology",
+        "deployment": name,
+        "masters": [master_line(name, state) for _, state in sorted(topology.masters.items())],
+        "sentinels": [sentinel_line(name, state) for _, state in sorted(topology.sentinels.items())],
+    }
+
+
+def _electorate(electorate: Electorate) -> Line:
+    return {
+        "known": electorate.known,
+        "counted": electorate.counted,
+        "answering": electorate.answering,
+        "needed": electorate.needed,
+        "obstacle": None if electorate.obstacle is None else str(electorate.obstacle),
+        "text": electorate_words(electorate) or None,
+        "unaware": list(electorate.unaware),
+        "absent": list(electorate.absent),
+    }
+
+
+def _address(address: Address | None) -> Line | None:
+    return None if address is None else {"host": address.host, "port": address.port}
+
+
+def _stage(entry: StageEntry) -> Line:
+    line: Line = {
+        "stage": str(entry.stage),
+        "time": iso(entry.time),
+        "sentinel": entry.sentinel,
+        "by": entry.by,
+    }
+    if entry.replica is not None:
+        line["replica"] = _address(entry.replica)
+    if entry.also:
+        line["also"] = list(entry.also)
+    if entry.reason:
+        line["reason"] = entry.reason
+    if entry.voted_for:
+        line["voted_for"] = entry.voted_for
+    return line
+
+
+def _instance(instance: Instance) -> Line:
+    return {
+        "kind": str(instance.kind),
+        "name": instance.name,
+        "address": _address(instance.address),
+        "master_address": _address(instance.master_address),
+    }
+
+
+def _parsed(event: Event) -> Line:
+    match event:
+        case ObjectivelyDown():
+            extra: Line = {"agreeing": event.agreeing, "quorum": event.quorum}
+        case Monitored():
+            extra = {"quorum": event.quorum}
+        case Configured():
+            extra = {"option": event.option, "values": event.values}
+        case RoleChanged():
+            extra = {"role": str(event.role)}
+        case SwitchedMaster():
+            return {"old": _address(event.old), "new": _address(event.new)}
+        case NewEpoch():
+            return {"epoch": event.epoch}
+        case Voted():
+            return {"run_id": event.run_id, "epoch": event.epoch}
+        case Unrecognised():
+            return {"unrecognised": event.reason}
+        case _:
+            extra = {}
+    return {**_instance(event.instance), **extra} if isinstance(event, InstanceEvent) else extra

@@ -1,0 +1,278 @@
+"""
+The daemon's configuration: flags over environment over file over defaults, as values that are complete.
+
+`read_configuration` is called at the start and again at each reload. Variables: ``SWITCHMASTER_JOURNAL_URL``,
+``SWITCHMASTER_HTTP_LISTEN``, ``SWITCHMASTER_LOG_FORMAT`` and so on: section, then key.
+``SWITCHMASTER_JOURNAL_PASSWORD``, ``SWITCHMASTER_HTTP_TOKEN`` and ``SWITCHMASTER_HTTP_READ_TOKEN`` hold secrets
+themselves. Those that the other verbs take (``SWITCHMASTER_SENTINELS`` and others, see `switchmaster.url`) are for a
+configuration with one deployment.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from ...errors import UsageError
+from ...journal.engine import make_engine, shown
+from ...model import Grade
+from ...net.access import read_tls
+from ...url import PREFIX, Settings, parse_sentinels, settings_from_environment
+from ..access import checked, fingerprint, read_secret, watcher_arguments
+from .exposure import Http, read_listen
+from .file import ConfigFile, deployment_settings, read_file
+from .tables import DeploymentTable, File, HttpTable, JournalTable, LogTable
+
+__all__ = [
+    "Configuration",
+    "Deployment",
+    "Http",
+    "Journal",
+    "default_journal",
+    "journal_url",
+    "problems_of",
+    "read_configuration",
+]
+
+SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"journal": JournalTable, "http": HttpTable, "log": LogTable}
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A deployment that can be watched: all secrets at hand."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(repr=False)
+    """Of a Watcher, ``sentinels`` included."""
+    fingerprint: str = field(repr=False)
+    """Changes with anything that a Watcher would have to be started anew for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Where everything is kept, and for how long."""
+
+    url: str = field(repr=False)
+    """With its password."""
+    observer: str
+    events: bool
+    keep: float
+    """Seconds that failovers and switches are kept."""
+    keep_events: float
+    """Seconds that everything else is kept."""
+    max_size: int
+    """Bytes."""
+    queue: int
+    """Entries that wait in memory."""
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password."""
+        return shown(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that the daemon is told."""
+
+    deployments: tuple[Deployment, ...]
+    journal: Journal
+    http: Http
+    log: LogTable
+    path: Path | None
+    """The file; None where all came from flags and environment."""
+
+
+def read_configuration(
+    path: Path | None,
+    sentinels: Iterable[str] = (),
+    journal: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Configuration:
+    """
+    Put together what flags, environment and file say.
+
+    Args:
+        path: the TOML file; None for none.
+        sentinels: words of the command line that name Sentinels; none for those of environment and file.
+        journal: the journal's URL, if a flag gives it.
+        environ: the environment; None for the process's.
+
+    Raises:
+        UsageError: something is wrong; the first sentence.
+    """
+    environ = os.environ if environ is None else environ
+    file = read_file(path) if path is not None else ConfigFile(Path(), File(), (), {})
+    file.check()
+    folder = Path() if path is None else path.parent
+    sections = {name: _section(name, getattr(file.tables, name), environ) for name in SECTIONS}
+    return Configuration(
+        deployments=_deployments(file, folder, parse_sentinels(sentinels), environ),
+        journal=_journal(sections["journal"], folder, journal, environ, file),
+        http=_http(sections["http"], folder, environ),
+        log=sections["log"],
+        path=path,
+    )
+
+
+def problems_of(path: Path, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """
+    Return all that is wrong with a file; nothing where the daemon would take it.
+
+    Raises:
+        UsageError: it can't be read, or is no TOML.
+    """
+    file = read_file(path)
+    if file.problems:
+        return file.problems
+    try:
+        read_configuration(path, environ=environ)
+    except UsageError as error:
+        return (str(error),)
+    return ()
+
+
+def journal_url(path: Path | None, given: str | None, environ: Mapping[str, str] | None = None) -> str:
+    """
+    Return where the journal is, with its password, for those who only read it.
+
+    Args:
+        path: the TOML file; None for none.
+        given: a URL that a flag gives; it wins.
+
+    Raises:
+        UsageError: something is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    file = read_file(path) if path is not None else ConfigFile(Path(), File(), (), {})
+    file.check()
+    folder = Path() if path is None else path.parent
+    return _journal(_section("journal", file.tables.journal, environ), folder, given, environ, file).url
+
+
+def default_journal(environ: Mapping[str, str]) -> str:
+    """Return the URL of ``journal.db`` in the state directory: systemd's, the system's for root, or the user's own."""
+    folder = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if not folder and os.geteuid() == 0:
+        folder = "/var/lib/switchmaster"
+    if not folder:
+        home = environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+        folder = f"{home}/switchmaster"
+    return f"sqlite:///{Path(folder) / 'journal.db'}"
+
+
+# -- sections --------------------------------------------------------------------------------------
+
+
+def _section(name: str, table: Any, environ: Mapping[str, str]) -> Any:
+    """Put the environment's values over the file's."""
+    given = {}
+    for key, info in type(table).model_fields.items():
+        variable = f"{PREFIX}{name.upper()}_{key.upper()}"
+        if not environ.get(variable) or key == "tls":
+            continue
+        try:
+            adapter: TypeAdapter[Any] = TypeAdapter(info.rebuild_annotation())
+            given[key] = adapter.validate_strings(environ[variable])
+        except ValidationError as error:
+            raise UsageError(f"{variable} {error.errors()[0]['msg']}") from None
+    return table.model_copy(update=given) if given else table
+
+
+def _journal(
+    table: JournalTable, folder: Path, flag: str | None, environ: Mapping[str, str], file: ConfigFile
+) -> Journal:
+    in_file = file.tables.journal.url
+    if in_file is not None and _password_in(in_file):
+        raise UsageError(
+            file.wrong(("journal", "url"), "holds a password; name a file that holds it in journal.password_file")
+        )
+    url = flag or table.url or default_journal(environ)
+    password = environ.get(f"{PREFIX}JOURNAL_PASSWORD")
+    if not password and table.password_file is not None:
+        password = read_secret(folder / os.path.expanduser(table.password_file), "journal")
+    make_engine(url, writing=False).dispose()  # refuses what is no URL of a journal
+    if password:
+        url = make_url(url).set(password=password).render_as_string(hide_password=False)
+    return Journal(
+        url=url,
+        observer=table.observer or socket.gethostname(),
+        events=table.events,
+        keep=table.keep,
+        keep_events=table.keep_events,
+        max_size=table.max_size,
+        queue=table.queue,
+    )
+
+
+def _password_in(url: str) -> bool:
+    try:
+        return bool(make_url(url).password)
+    except (ArgumentError, ValueError):
+        return False  # `make_engine` says what is wrong with it
+
+
+def _http(table: HttpTable, folder: Path, environ: Mapping[str, str]) -> Http:
+    tokens = {}
+    for name in ("token", "read_token"):
+        file = getattr(table, f"{name}_file")
+        tokens[name] = environ.get(f"{PREFIX}HTTP_{name.upper()}") or None
+        if tokens[name] is None and file is not None:
+            tokens[name] = read_secret(folder / os.path.expanduser(file), f"HTTP {name.replace('_', ' ')}")
+    tls = {} if table.tls is None else {"cert": table.tls.cert, "key": table.tls.key}
+    files = {name: str(folder / os.path.expanduser(value)) for name, value in tls.items()}
+    return Http(
+        listen=read_listen(table.listen),
+        hosts=table.hosts,
+        connections=table.connections,
+        connections_per_peer=table.connections_per_peer,
+        **tokens,
+        **files,
+    )
+
+
+# -- deployments -----------------------------------------------------------------------------------
+
+
+def _deployments(file: ConfigFile, folder: Path, given: Settings, environ: Mapping[str, str]) -> tuple[Deployment, ...]:
+    tables = dict(file.tables.deployments)
+    outside = given.over(settings_from_environment(environ))
+    if not tables and outside.sentinels:
+        tables["default"] = DeploymentTable()
+    if not tables:
+        where = f"{file.path} has no deployment; " if file.lines else "there is nothing to watch; "
+        raise UsageError(f"{where}write one as [deployments.NAME] with sentinels = [...], or name HOST:PORT...")
+    if outside != Settings() and len(tables) > 1:
+        raise UsageError(
+            f"{file.path} has {len(tables)} deployments; Sentinels, passwords and TLS of the command line or of "
+            f"{PREFIX}... variables are for one: write them in the file"
+        )
+    return tuple(_deployment(file, name, table, folder, outside) for name, table in tables.items())
+
+
+def _deployment(file: ConfigFile, name: str, table: DeploymentTable, folder: Path, outside: Settings) -> Deployment:
+    settings = outside.over(deployment_settings(name, table, folder))
+    place = ("deployments", name)
+    if not settings.sentinels:
+        raise UsageError(file.wrong(place, 'has no Sentinel; add sentinels = ["HOST:PORT"]'))
+    try:
+        arguments = watcher_arguments(checked(settings)) | {
+            "grade": Grade[table.grade.upper()],
+            "discover": table.discover,
+            "probe": table.probe,
+            "reconcile": table.reconcile,
+        }
+        of_masters = (access.tls for access in arguments["node_access"].values())
+        for tls in dict.fromkeys((arguments["tls"], arguments["node_tls"], *of_masters)):
+            read_tls(tls)
+        return Deployment(name, arguments, fingerprint(arguments))
+    except UsageError as error:
+        raise UsageError(file.wrong(place, f"can't be used: {error}") if file.lines else str(error)) from None

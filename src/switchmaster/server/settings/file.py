@@ -1,0 +1,267 @@
+"""
+The file of ``--config``: read, checked against `model`, and every complaint as a sentence.
+
+::
+
+    [deployments.kvdb]
+    sentinels = ["10.209.10.30:46390", "10.209.10.31:46390"]     # or one URL
+    [deployments.kvdb.sentinel]                                  # and [deployments.kvdb.node]
+    password_file = "/run/secrets/sentinel"
+    [deployments.kvdb.nodes.mymaster1]                           # instead of [deployments.kvdb.node], for this master
+    password_file = "/run/secrets/mymaster1"
+    [journal]
+    url = "sqlite:////var/lib/switchmaster/journal.db"
+
+Enters: a path. Leaves: a `File`, or sentences with file, line, key and, for a key that is not known, the nearest that
+is. Files that it names are taken relative to its own folder, and not opened here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TypeAlias, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ...errors import UsageError
+from ...model import Address
+from ...url import Access, Settings, parse_sentinels
+from .tables import AccessTable, DeploymentTable, File, TlsTable
+from .toml import KeyPath, line_of, lines_of
+
+__all__ = ["ConfigFile", "deployment_settings", "read_deployment", "read_file"]
+
+SIZE: Final = 4 * 1024 * 1024
+_SENTENCES: Final[Mapping[str, str]] = {
+    "model_type": "must be a table",
+    "dict_type": "must be a table",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "missing": "is missing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A file that was read, with what is wrong with it."""
+
+    path: Path
+    tables: File
+    """What is right in it; the defaults where anything is wrong."""
+    problems: tuple[str, ...]
+    """Sentences, in the order of the lines they are about."""
+    lines: Mapping[KeyPath, int]
+
+    def wrong(self, path: KeyPath, what: str) -> str:
+        """Return the sentence about one key."""
+        line = line_of(self.lines, path)
+        place = f"{self.path}, line {line}" if line else f"{self.path}"
+        return f"{place}: {'.'.join(path)} {what}"
+
+    def check(self) -> None:
+        """
+        Refuse a file with anything wrong in it.
+
+        Raises:
+            UsageError: the first sentence, and how many more there are.
+        """
+        if not self.problems:
+            return
+        more = len(self.problems) - 1
+        tail = f" (and {more} more; `switchmaster config check` lists them)" if more else ""
+        raise UsageError(self.problems[0] + tail)
+
+
+def read_file(path: Path) -> ConfigFile:
+    """
+    Read a file.
+
+    Args:
+        path: of the TOML file.
+
+    Raises:
+        UsageError: it can't be read, or is no TOML.
+    """
+    text = _read(path)
+    try:
+        values = tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError is one; a number of 5,000 digits is another
+        raise UsageError(f"{path} is no valid TOML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{path} can't be read: its tables or arrays are nested too deeply") from None
+    file = ConfigFile(path, File(), (), lines_of(text))
+    try:
+        tables = File.model_validate(values)
+        found = list(_strangers(file, tables))
+    except ValidationError as error:
+        tables = File()
+        found = [_problem(file, detail) for detail in error.errors(include_url=False, include_input=False)]
+    problems = tuple(sentence for _, sentence in sorted(found))
+    return replace(file, tables=File() if problems else tables, problems=problems)
+
+
+def read_deployment(path: Path, name: str | None) -> Settings:
+    """
+    Read one deployment of a file, for the verbs that only watch.
+
+    Args:
+        path: the TOML file.
+        name: the deployment's name; None where the file has only one.
+
+    Raises:
+        UsageError: the file can't be read, is no TOML, or something in it is wrong; the sentence
+            names the file, the line where it is known, and the key.
+    """
+    file = read_file(path)
+    file.check()
+    chosen = _choose(path, file.tables.deployments, name)
+    return deployment_settings(chosen, file.tables.deployments[chosen], path.parent)
+
+
+def deployment_settings(name: str, table: DeploymentTable, folder: Path) -> Settings:
+    """
+    Return where a deployment is and what opens it.
+
+    Args:
+        name: its name.
+        table: what the file says of it.
+        folder: what paths in it are relative to.
+    """
+    pairs = {Address.parse(announced): Address.parse(dialled) for announced, dialled in table.address_map.items()}
+    own = Settings(
+        masters=table.masters,
+        deployment=name,
+        sentinel=_access(table.sentinel, folder),
+        node=_access(table.node, folder),
+        node_access={master: _access(own, folder) for master, own in table.nodes.items()} or None,
+        address_map=pairs or None,
+        timeout=table.timeout,
+        poll=table.poll,
+    )
+    return own.over(parse_sentinels(table.sentinels or ()))
+
+
+def _access(table: AccessTable, folder: Path) -> Access:
+    access = Access(username=table.username, password_file=_within(folder, table.password_file))
+    if not isinstance(table.tls, TlsTable):
+        return access.over(Access(tls=table.tls))
+    files = {name: _within(folder, getattr(table.tls, name)) for name in ("ca", "cert", "key")}
+    return access.over(Access(tls=True, server_name=table.tls.server_name, **files))
+
+
+def _within(folder: Path, name: str | None) -> str | None:
+    return None if name is None else str(folder / os.path.expanduser(name))
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(SIZE + 1)
+        if len(data) > SIZE:
+            raise UsageError(f"can't read {path}: it is larger than {SIZE // 2**20} MB, so it is no configuration")
+        return data.decode("utf-8")
+    except OSError as error:
+        raise UsageError(f"can't read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"can't read {path}: it is not UTF-8") from None
+
+
+def _choose(path: Path, deployments: Mapping[str, Any], name: str | None) -> str:
+    there = ", ".join(repr(one) for one in deployments) or "none"
+    if name is None and len(deployments) == 1:
+        return next(iter(deployments))
+    if name is None:
+        raise UsageError(
+            f"{path} has {len(deployments)} deployments ({there}); name one with --deployment NAME"
+            if deployments
+            else f"{path} has no deployment; write one as [deployments.NAME] with sentinels = [...]"
+        )
+    if name not in deployments:
+        raise UsageError(f"{path} has no deployment {name!r}; it has {there}")
+    return name
+
+
+# -- sentences ------------------------------------------------------------------------------------
+
+
+_Problem: TypeAlias = tuple[int, str]
+"""The line, 0 where none is known, and the sentence."""
+
+
+def _problem(file: ConfigFile, detail: ErrorDetails) -> _Problem:
+    path, table = _place(detail["loc"])
+    return _at(file, path, _what(path[-1] if path else "", table, detail))
+
+
+def _strangers(file: ConfigFile, tables: File) -> Iterator[_Problem]:
+    """Yield a problem for each master that has a table, and is none of those that its deployment follows."""
+    for name, table in tables.deployments.items():
+        masters = table.masters or parse_sentinels(table.sentinels or ()).masters
+        if not masters:
+            continue
+        for master in table.nodes.keys() - masters:
+            advice = _nearest(master, masters) or "add it to masters, or remove this table"
+            yield _at(file, ("deployments", name, "nodes", master), f"is none of its masters; {advice}")
+
+
+def _at(file: ConfigFile, path: KeyPath, what: str) -> _Problem:
+    return line_of(file.lines, path) or 0, file.wrong(path, what)
+
+
+def _what(key: str, table: type[BaseModel], detail: ErrorDetails) -> str:
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        return _unknown(key, table)
+    if kind == "literal_error":
+        return f"must be {detail['ctx']['expected']}"
+    if kind in ("greater_than_equal", "less_than_equal"):
+        return f"must be {'at least' if kind.startswith('g') else 'at most'} {next(iter(detail['ctx'].values()))}"
+    return _SENTENCES.get(kind, detail["msg"])
+
+
+def _unknown(key: str, table: type[BaseModel]) -> str:
+    if key in ("password", "token"):
+        return f"has no place in the file; name a file that holds it in {key}_file"
+    known = ", ".join(table.model_fields)
+    return f"is not known; {_nearest(key, table.model_fields) or f'known are {known}'}"
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+def _place(parts: Iterable[int | str]) -> tuple[KeyPath, type[BaseModel]]:
+    """
+    Return the keys of the file at a place in the model, and the model of the table that holds the last of them.
+
+    A deployment or a master may be called as a key or a model is: what a part is follows from where it stands.
+    """
+    path: list[str] = []
+    table: type[BaseModel] = File
+    rest = map(str, parts)
+    for part in rest:
+        path.append(part)
+        field = table.model_fields.get(part)
+        within = None if field is None else _model_in(field.annotation)
+        if field is None or within is None:
+            break
+        if get_origin(field.annotation) is dict:
+            path.extend(islice(rest, 1))  # the name that the user gave
+        elif within is TlsTable:
+            next(rest, None)  # which of the alternatives it was taken for
+        table = within
+    return tuple(path), table
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)

@@ -1,0 +1,246 @@
+"""
+What may stand in the file of ``--config``: the one truth, from which the JSON Schema and the reference page are made.
+
+Each class is a table of the file, each field a key; a field's description is what the reference says of it. Values are
+checked one by one here; what several keys say together is `config`'s matter. Passwords have no key: only files that
+hold them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from ...errors import UsageError
+from ...model import Address
+from ...url import parse_sentinels
+from .exposure import read_listen
+
+__all__ = ["AccessTable", "DeploymentTable", "File", "HttpTable", "JournalTable", "LogTable", "TlsTable"]
+
+DAY: Final = 86_400
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": DAY, "w": 7 * DAY}
+_BYTES: Final = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_TEXT: Final = {"type": "string", "minLength": 1}
+
+
+def _wrong(sentence: str) -> PydanticCustomError:
+    return PydanticCustomError("wrong", "{sentence}", {"sentence": sentence})
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, str) or not value:
+        raise _wrong("must be a string that is not empty")
+    return value
+
+
+def _texts(value: Any) -> Any:
+    values = [value] if isinstance(value, str) else value
+    if not (isinstance(values, (list, tuple)) and values and all(isinstance(one, str) and one for one in values)):
+        raise _wrong("must be an array of strings")
+    return tuple(values)
+
+
+def _sentinels(value: Any) -> Any:
+    values = _texts(value)
+    try:
+        parse_sentinels(values)
+    except UsageError as error:
+        raise _wrong(f"is wrong: {error}") from None
+    return values
+
+
+def _seconds(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= DAY:
+        raise _wrong("must be a number of seconds above 0, such as 0.5")
+    return float(value)
+
+
+def _address_map(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        raise _wrong("must be a table")
+    for pair in value.items():
+        for address in pair:
+            try:
+                Address.parse(str(address))
+            except UsageError as error:
+                raise _wrong(f"is wrong: {error}") from None
+    return {str(announced): str(dialled) for announced, dialled in value.items()}
+
+
+def _age(value: Any) -> Any:
+    found = re.fullmatch(r"(\d{1,9})([smhdw])", value) if isinstance(value, str) else None
+    if found is None:
+        raise _wrong('must be a time such as "90d", in s, m, h, d or w')
+    return float(int(found[1]) * _SECONDS[found[2]])
+
+
+def _size(value: Any) -> Any:
+    found = re.fullmatch(r"(\d{1,12}) ?([kMGT]B|[KMG]iB|)", value) if isinstance(value, str) else None
+    if found is None:
+        raise _wrong('must be a size such as "500MB" or "2GiB"')
+    return int(found[1]) * _BYTES[found[2]]
+
+
+def _listen(value: Any) -> Any:
+    try:
+        read_listen(_text(value))
+    except UsageError as error:
+        raise _wrong(f"is wrong: {error}") from None
+    return value
+
+
+def _tls_kind(value: Any) -> str:
+    return "TlsTable" if isinstance(value, (Mapping, BaseModel)) else "bool"
+
+
+_texts_schema: Final = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema(_TEXT)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts), WithJsonSchema(_texts_schema)]
+Sentinels = Annotated[tuple[str, ...], BeforeValidator(_sentinels), WithJsonSchema(_texts_schema)]
+Seconds = Annotated[
+    float, BeforeValidator(_seconds), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": DAY})
+]
+AddressMap = Annotated[
+    dict[str, str],
+    BeforeValidator(_address_map),
+    WithJsonSchema({"type": "object", "additionalProperties": _TEXT}),
+]
+Age = Annotated[float, BeforeValidator(_age), WithJsonSchema({"type": "string", "pattern": r"^\d{1,9}[smhdw]$"})]
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,12} ?([kMGT]B|[KMG]iB)?$"}),
+]
+Listen = Annotated[str, BeforeValidator(_listen), WithJsonSchema(_TEXT)]
+
+
+class Table(BaseModel):
+    """A table of the file: no key that is not known, no value of another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class TlsTable(Table):
+    """Files and the name for TLS; paths are relative to the file's own folder."""
+
+    ca: Text | None = Field(default=None, description="Whom to trust, instead of the system's authorities.")
+    cert: Text | None = Field(default=None, description="Our certificate.")
+    key: Text | None = Field(default=None, description="Its key.")
+    server_name: Text | None = Field(default=None, description="The name in the servers' certificates.")
+
+
+Tls = Annotated[Annotated[bool, Tag("bool")] | Annotated[TlsTable, Tag("TlsTable")], Discriminator(_tls_kind)]
+
+
+class AccessTable(Table):
+    """What opens one kind of server."""
+
+    username: Text | None = Field(default=None, description="The ACL user.")
+    password_file: Text | None = Field(
+        default=None, description="A file that holds the password; it is read with each connection."
+    )
+    tls: Tls | None = Field(default=None, description="`true` for TLS as the system has it, or a table.")
+
+
+class DeploymentTable(Table):
+    """One set of Sentinels and the masters that they monitor."""
+
+    sentinels: Sentinels | None = Field(
+        default=None, description="`HOST:PORT` of some of the Sentinels (the others are discovered), or one URL."
+    )
+    masters: Texts | None = Field(default=None, description="The masters to follow; all of them, unless named.")
+    address_map: AddressMap = Field(
+        default_factory=dict, description="What Sentinel announces = what can be dialled instead."
+    )
+    timeout: Seconds | None = Field(default=None, description="Seconds that a server has to answer; 1 unless given.")
+    grade: Literal["announced", "promoted", "agreed"] = Field(
+        default="promoted", description="The least that a switch must have behind it."
+    )
+    discover: bool = Field(default=True, description="Whether to connect to Sentinels that the others know.")
+    probe: bool = Field(default=True, description="Whether to ask data nodes for their ROLE.")
+    reconcile: Seconds = Field(default=10.0, description="Seconds between two rounds of questions beside the events.")
+    poll: Seconds | None = Field(
+        default=None,
+        description="Seconds between questions to a Sentinel that lets us subscribe to nothing.",
+    )
+    sentinel: AccessTable = Field(default=AccessTable(), description="What opens the Sentinels.")
+    node: AccessTable = Field(default=AccessTable(), description="What opens the data nodes.")
+    nodes: dict[str, AccessTable] = Field(
+        default_factory=dict,
+        description="What opens the data nodes of one master, by its name; it takes the place of `node` as a whole.",
+    )
+
+
+class JournalTable(Table):
+    """Where what was seen, decided and done is kept, and for how long."""
+
+    url: Text | None = Field(
+        default=None,
+        description="`sqlite:////ABSOLUTE/PATH`, `sqlite:///PATH` (from where the daemon runs) or "
+        "`postgresql+psycopg://USER@HOST/DATABASE`; unless given, `journal.db` in the state directory.",
+    )
+    password_file: Text | None = Field(default=None, description="A file that holds PostgreSQL's password.")
+    observer: Text | None = Field(default=None, description="What this daemon calls itself; else the host's name.")
+    events: bool = Field(default=True, description="Whether each event of each Sentinel is kept too.")
+    keep: Age = Field(default="730d", description="How long failovers and switches are kept.", validate_default=True)
+    keep_events: Age = Field(default="30d", description="How long everything else is kept.", validate_default=True)
+    max_size: Size = Field(
+        default="2GB", description="Beyond it the oldest events go first, whatever their age.", validate_default=True
+    )
+    queue: int = Field(
+        default=100_000, ge=100, le=10_000_000, description="Entries that wait in memory while the database is away."
+    )
+
+
+class HttpTlsTable(Table):
+    """What the HTTP server shows of itself."""
+
+    cert: Text = Field(description="The server's certificate.")
+    key: Text = Field(description="Its key.")
+
+
+class HttpTable(Table):
+    """The HTTP API, the metrics and the dashboard."""
+
+    listen: Listen = Field(default="127.0.0.1:8370", description="Where to listen; beyond loopback only with a token.")
+    token_file: Text | None = Field(default=None, description="A file that holds the token to act with.")
+    read_token_file: Text | None = Field(default=None, description="A file that holds the token to look with.")
+    tls: HttpTlsTable | None = Field(default=None, description="Certificate and key, to serve HTTPS.")
+    hosts: Texts = Field(
+        default=(), description="Names to be called by, besides `localhost`, IP addresses and the host of `listen`."
+    )
+    connections: int = Field(
+        default=256,
+        ge=32,
+        le=10_000,
+        description="Connections that ask at once, and as many that are idle; health has slots of its own.",
+    )
+    connections_per_peer: int = Field(
+        default=128,
+        ge=32,
+        le=10_000,
+        description="The same, of one address (of IPv6, of one /64). Raise it where a proxy stands before the daemon.",
+    )
+
+
+class LogTable(Table):
+    """What the daemon says on standard error."""
+
+    format: Literal["text", "json"] = Field(default="text", description="Lines for people, or one JSON object a line.")
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least that is said.")
+
+
+class File(Table):
+    """The whole file."""
+
+    deployments: dict[str, DeploymentTable] = Field(
+        default_factory=dict, description="What to watch, each under a name of your own."
+    )
+    journal: JournalTable = Field(default=JournalTable(), description="Where everything is kept.")
+    http: HttpTable = Field(default=HttpTable(), description="What is served.")
+    log: LogTable = Field(default=LogTable(), description="What is said.")

@@ -1,0 +1,223 @@
+"""
+RESP at the edge: commands as bytes, bytes as frames, refusals as sentences.
+
+`FrameReader` wraps ``hiredis.Reader``, which reads RESP2 and RESP3 alike, and bounds what a peer
+can make it hold. Nothing here raises on what a peer sent: a broken stream has its reason in
+`FrameReader.broken`. Text from a peer that goes into a reason is cut and cleaned by `plain`.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
+
+import hiredis
+
+from ..model import LIMITS
+
+__all__ = ["FrameReader", "Refusal", "Reply", "classify", "encode", "explain", "plain"]
+
+Reply: TypeAlias = Any
+"""What hiredis returns: bytes, int, float, bool, list, dict, None, or a ReplyError as a value."""
+
+_NOT_ENOUGH: Final = object()
+_SLICE: Final = 256 * 1024
+"""Bytes that are given to the parser at once: by so much can a frame exceed its bound."""
+_HUGE_AGGREGATE: Final = re.compile(rb"\n[*%~>|][0-9]{7}")
+"""
+hiredis allocates room for all elements that a header announces, 8 bytes each, before any has come.
+
+So a header of a million elements and more is refused unread; a ROLE with `LIMITS.masters` names has
+six digits.
+"""
+_OPEN_HEADER: Final = re.compile(rb"\n[*%~>|][0-9]{0,6}\Z")
+"""What the next chunk may make such a header of: held back, so that a cut in a header changes nothing."""
+_OPEN_BYTES: Final = 8
+"""The longest of these."""
+
+
+def encode(args: Sequence[str | bytes]) -> bytes:
+    """
+    Write one command.
+
+    Args:
+        args: its words; text becomes UTF-8 with surrogateescape, so names go back as they came.
+
+    Returns:
+        The command as an array of bulk strings.
+    """
+    words = tuple(word if isinstance(word, bytes) else word.encode("utf-8", "surrogateescape") for word in args)
+    return bytes(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub forgets bytes
+
+
+def plain(text: object, limit: int = LIMITS.payload_shown) -> str:
+    """
+    Make a peer's text fit for a sentence on a terminal.
+
+    Args:
+        text: what the peer sent.
+        limit: characters that are kept.
+
+    Returns:
+        One line, in which every character that does not print is a question mark.
+    """
+    words = str(text)[: limit + 1]
+    shown = "".join(char if char.isprintable() else "?" for char in words[:limit])
+    return shown + "…" if len(words) > limit else shown
+
+
+class FrameReader:
+    """
+    Bytes in, whole frames out.
+
+    Args:
+        frame_bytes: how large one frame may be before the peer is taken for broken.
+    """
+
+    __slots__ = ("_before", "_first", "_frame_bytes", "_held", "_pending", "_reader", "broken")
+
+    def __init__(self, frame_bytes: int = LIMITS.reply_bytes) -> None:
+        self._reader = hiredis.Reader(notEnoughData=_NOT_ENOUGH)
+        self._frame_bytes = frame_bytes
+        self._pending = 0
+        self._first = b""
+        self._before = b"\n"
+        self._held = b""
+        self.broken = ""
+        """Why nothing more is read, as the end of a sentence; empty while the stream is whole."""
+
+    def read(self, data: bytes) -> list[Reply]:
+        """
+        Take bytes from the peer.
+
+        Args:
+            data: what came; any part of the stream.
+
+        Returns:
+            The frames that are complete now, in order; those before a break are still given.
+        """
+        self._first = self._first or data[:1]
+        if len(data) <= _SLICE:
+            return self._read(data)
+        frames: list[Reply] = []
+        for start in range(0, len(data), _SLICE):
+            frames += self._read(data[start : start + _SLICE])
+        return frames
+
+    def _read(self, data: bytes) -> list[Reply]:
+        frames: list[Reply] = []
+        if self.broken:
+            return frames
+        # Begins with the last byte that was parsed, which may be the line feed before a header.
+        scanned = self._before + self._held + data
+        huge = _HUGE_AGGREGATE.search(scanned)
+        if huge is not None:
+            # What comes before it is still good, and whole or torn input must give the same.
+            data, self._held = scanned[1 : huge.start() + 1], b""
+        else:
+            opened = _OPEN_HEADER.search(scanned, max(0, len(scanned) - _OPEN_BYTES))
+            end = len(scanned) if opened is None else opened.start() + 1
+            data, self._held = scanned[1:end], scanned[end:]
+            self._before = scanned[end - 1 : end]
+        gets = self._reader.gets
+        try:
+            self._reader.feed(data)
+            while (frame := gets()) is not _NOT_ENOUGH:
+                frames.append(frame)
+        except Exception as error:
+            # ProtocolError; TypeError for a map with a list as key; MemoryError for a huge bulk.
+            self.broken = self._explain_break(error)
+        self._count(len(data), bool(frames))
+        if huge is not None and not self.broken:
+            self.broken = "it announced a reply of a million elements or more"
+        return frames
+
+    def _count(self, size: int, progressed: bool) -> None:
+        # has_data() is false inside an unfinished array, so what is held is counted here.
+        self._pending = 0 if progressed else self._pending + size
+        if self._pending > self._frame_bytes and not self.broken:
+            self.broken = f"it sent more than {self._frame_bytes} bytes without ending a reply"
+
+    def _explain_break(self, error: Exception) -> str:
+        # One byte must do: the rest may come later, and how bytes are cut must not matter.
+        if self._first == b"H":
+            return "it looks like an HTTP server, not a Sentinel; check the port, which is usually 26379"
+        if self._first == b"\x15":
+            return "it wants TLS; give the TLS options, or the port without TLS"
+        return f"it does not speak RESP; check the port: {plain(error)}"
+
+
+class Refusal(enum.Enum):
+    """What kind of no an error reply is."""
+
+    PASSWORD = "password"
+    """The password is missing or wrong: trying again soon is hammering."""
+    PROTECTED = "protected mode"
+    FULL = "maxclients"
+    PERMISSION = "NOPERM"
+    """The ACL user may not do this one thing."""
+    UNKNOWN_COMMAND = "unknown command"
+    """Also a protocol version that it does not speak."""
+    NO_SUCH_MASTER = "no such master"
+    OTHER = "other"
+
+
+_REFUSALS: Final[tuple[tuple[str, Refusal, str], ...]] = (
+    # Prefixes only: the wording after them differs between versions (docs/topics/protocol.md, 3.3).
+    (
+        "NOAUTH",
+        Refusal.PASSWORD,
+        "it wants a password; give one for it (and a username, if it has ACL users)",
+    ),
+    ("WRONGPASS", Refusal.PASSWORD, "it refuses the username or the password; check both"),
+    ("ERR invalid password", Refusal.PASSWORD, "it refuses the password; check it"),
+    (
+        "DENIED",
+        Refusal.PROTECTED,
+        "it is in protected mode and refuses other hosts; set a password on it, or `protected-mode no`",
+    ),
+    (
+        "ERR max number of clients",
+        Refusal.FULL,
+        "it has no room for another client; raise its maxclients, or close idle clients",
+    ),
+    ("NOPERM", Refusal.PERMISSION, "the ACL user may not do this; grant it"),
+    ("NOPROTO", Refusal.UNKNOWN_COMMAND, "it does not speak RESP3"),
+    ("ERR unknown", Refusal.UNKNOWN_COMMAND, "it does not know the command"),
+    ("ERR Unknown", Refusal.UNKNOWN_COMMAND, "it does not know the command"),
+    ("ERR No such master", Refusal.NO_SUCH_MASTER, "it monitors no such master"),
+)
+
+
+def classify(reply: Reply) -> Refusal | None:
+    """
+    Tell which kind of refusal a reply is.
+
+    Args:
+        reply: any reply.
+
+    Returns:
+        The kind, or None where the reply is not an error.
+    """
+    if not isinstance(reply, hiredis.ReplyError):
+        return None
+    text = str(reply)
+    return next((kind for prefix, kind, _ in _REFUSALS if text.startswith(prefix)), Refusal.OTHER)
+
+
+def explain(reply: Reply) -> str:
+    """
+    Write a refusal as the end of a sentence, with advice and the peer's own words.
+
+    Args:
+        reply: an error reply.
+
+    Returns:
+        Advice where the error is a known one, then what the peer said.
+    """
+    text = str(reply)
+    said = f'it said "{plain(text)}"'
+    advice = next((advice for prefix, _, advice in _REFUSALS if text.startswith(prefix)), "")
+    return f"{advice} ({said})" if advice else said

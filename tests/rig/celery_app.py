@@ -1,0 +1,69 @@
+"""
+A Celery application whose broker and result backend are behind Sentinel; run as a program it sends tasks.
+
+``SENTINELS`` says where they are, ``CLIENTS`` whose classes are used (``switchmaster`` or ``redis``), ``DONE`` the file
+to which each task appends its number; ``QUEUES`` and ``PAUSE`` what is sent, and how many seconds apart.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import celery.backends.redis
+import kombu.transport.redis
+from celery import Celery
+
+if os.environ["CLIENTS"] == "switchmaster":
+    # As docs/topics/clients.md says: neither takes the class of a Sentinel as an option.
+    import switchmaster.redis
+
+    kombu.transport.redis.sentinel = switchmaster.redis
+    kombu.transport.redis.SentinelChannel.connection_class = switchmaster.redis.SentinelManagedConnection
+    kombu.transport.redis.SentinelChannel.connection_class_ssl = switchmaster.redis.SentinelManagedSSLConnection
+    celery.backends.redis.SentinelBackend.sentinel = switchmaster.redis
+
+URL = ";".join(f"sentinel://{address}" for address in os.environ["SENTINELS"].split())
+PLACE = {"master_name": "mymaster"}
+QUEUES = os.environ["QUEUES"].split()
+PAUSE = float(os.environ["PAUSE"])
+
+app = Celery("rig.celery_app", broker=URL, backend=URL)
+app.conf.update(
+    broker_transport_options=PLACE,
+    result_backend_transport_options=PLACE,
+    broker_connection_retry_on_startup=True,
+    worker_hijack_root_logger=False,
+)
+
+
+@app.task
+def record(queue: str, number: int) -> int:
+    """Append a task's number to the file of its queue."""
+    with Path(f"{os.environ['DONE']}.{queue}").open("a") as file:
+        file.write(f"{number} {time.time()}\n")
+    return number
+
+
+def send() -> None:
+    """Send one task after the other to each queue, until a line comes; then fetch the results of the last two."""
+    over = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.readline(), over.set()), daemon=True).start()
+    number, last = 0, {}
+    while not over.wait(PAUSE):
+        number += 1
+        for queue in QUEUES:
+            try:
+                last[queue] = record.apply_async((queue, number), queue=queue)
+                print("sent", queue, number, flush=True)
+            except Exception as error:
+                print("failed", queue, number, repr(error), flush=True)
+    for queue, result in last.items():
+        print("result", queue, result.get(timeout=30), flush=True)
+
+
+if __name__ == "__main__":
+    send()

@@ -1,0 +1,126 @@
+"""
+A PostgreSQL of one's own: a cluster in a temporary folder, run by a user that is not root, gone at the end.
+
+The servers' programs come from PATH or from Debian's package `postgresql`; nothing of the system's own clusters is
+touched.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from rig.conditions import eventually
+
+USERS = ("postgres", "nobody")
+LIMIT = 60.0
+ATTEMPTS = 4
+
+
+def find_or_skip(program: str) -> str:
+    """Find a program of PostgreSQL; skip the test where there is none, or fail it where all are required."""
+    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), reverse=True)
+    found = shutil.which(program) or (str(debian[0]) if debian else None)
+    if found is not None:
+        return found
+    reason = f"no {program} was found; on Debian: apt-get install postgresql"
+    if os.environ.get("SWITCHMASTER_TEST_REQUIRE") == "all":
+        pytest.fail(f"SWITCHMASTER_TEST_REQUIRE=all: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def other_user() -> str | None:
+    """Return a user to run as where we are root, for PostgreSQL refuses root; else None."""
+    if os.geteuid() != 0:
+        return None
+    known = {one.pw_name for one in pwd.getpwall()}
+    return next(name for name in USERS if name in known)
+
+
+class Postgres:
+    """
+    One cluster.
+
+    Args:
+        folder: an empty folder that this may own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._server = find_or_skip("postgres")
+        self._initdb = find_or_skip("initdb")
+        self._user = other_user()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = _free_port()
+
+    @property
+    def url(self) -> str:
+        """Where a journal is in it."""
+        return f"postgresql+psycopg://switchmaster@127.0.0.1:{self.port}/postgres"
+
+    def make(self) -> None:
+        """Make the cluster."""
+        if self._user is not None:
+            shutil.chown(self.folder, self._user)
+            # pytest's own folders are closed to others; who is allowed to pass can't list them.
+            for parent in self.folder.parents:
+                if parent.owner() == "root" and parent != Path("/"):
+                    parent.chmod(parent.stat().st_mode | 0o011)
+        words = [self._initdb, "-D", str(self.folder / "data"), "-U", "switchmaster", "-A", "trust", "--no-sync"]
+        subprocess.run([*words, "-E", "UTF8", "--locale=C"], check=True, capture_output=True, **self._as())
+
+    def start(self) -> None:
+        """Start the server, and wait until it takes connections; at another port if somebody has taken this one."""
+        for _ in range(ATTEMPTS):
+            self._launch()
+            if eventually(lambda: self._answers() or self._ended(), LIMIT) != "ended":
+                return
+            self.stop()
+            self.port = _free_port()
+        raise AssertionError((self.folder / "log").read_text("utf-8", "replace")[-2000:])
+
+    def _launch(self) -> None:
+        words: Sequence[str] = [
+            *(self._server, "-D", str(self.folder / "data"), "-p", str(self.port), "-h", "127.0.0.1"),
+            *("-k", str(self.folder), "-c", "shared_buffers=16MB", "-c", "max_connections=30"),
+        ]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(words, stdout=log, stderr=log, **self._as())
+
+    def _ended(self) -> str:
+        assert self._process is not None
+        return "" if self._process.poll() is None else "ended"
+
+    def stop(self) -> None:
+        """Stop the server at once: its clients are cut off."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(LIMIT)
+            self._process = None
+
+    def _as(self) -> dict[str, str]:
+        return {"cwd": str(self.folder)} if self._user is None else {"cwd": str(self.folder), "user": self._user}
+
+    def _answers(self) -> bool:
+        import psycopg
+
+        try:
+            with psycopg.connect(f"host=127.0.0.1 port={self.port} user=switchmaster dbname=postgres") as connection:
+                return connection.execute("SELECT 1").fetchone() == (1,)
+        except psycopg.OperationalError:
+            return False
+
+
+def _free_port() -> int:
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port: int = chosen.getsockname()[1]
+        return port
