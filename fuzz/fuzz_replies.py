@@ -12,7 +12,8 @@ from switchmaster.account.transcript_lines import encoded
 from switchmaster.model import LIMITS
 from switchmaster.wire import replies as module
 from switchmaster.wire.events import Unrecognised
-from switchmaster.wire.resp import FrameReader, classify, explain, plain
+from switchmaster.wire.refusal import classify, explain
+from switchmaster.wire.resp import FrameReader, plain
 
 PARSERS: tuple[Callable[[object], object], ...] = (
     module.parse_address,

@@ -24,6 +24,7 @@ from peers.faulty import Behaviour, FaultyPeer, closed_port, speak
 from rig.client_lab import watcher_threads
 from rig.conditions import eventually
 from switchmaster.client.settings import question_limit_of
+from switchmaster.errors import AccessRefused
 
 SLACK = 0.25
 """Seconds that a busy machine may add."""
@@ -74,6 +75,12 @@ def name_master(replies: dict[str, Any], node: tuple[str, int]) -> None:
     replies["SENTINEL GET-MASTER-ADDR-BY-NAME mymaster"] = [host, port]
     row = replies["SENTINEL MASTERS"][0]
     row[row.index("ip") + 1], row[row.index("port") + 1] = host, port
+
+
+async def closed_proxy(peer: FaultyPeer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer everything with an error in words."""
+    while await reader.read(65536):
+        writer.write(b"-ERR this emigrant proxy is closed\r\n")
 
 
 async def silent(peer: FaultyPeer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -203,6 +210,15 @@ def test_refusal_is_told_at_once(kind: str) -> None:
     assert isinstance(error, switchmaster.redis.NoSentinelReachable)
     assert "connection refused" in str(error)
     assert taken < LONG / 4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_of_a_peer_do_not_pass_for_a_lack_of_rights(peers: Peers, kind: str) -> None:
+    """Where rights are lacking, redis-py's own way of discovery is taken; ``emigrant`` holds ``grant``."""
+    error, _ = timed(kind, [peers.add(closed_proxy)], socket_timeout=0.3)
+    assert isinstance(error, switchmaster.redis.NoSentinelReachable)
+    assert not isinstance(error, AccessRefused)
+    assert "this emigrant proxy is closed" in str(error)
 
 
 @pytest.mark.parametrize("kind", KINDS)

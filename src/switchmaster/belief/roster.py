@@ -19,7 +19,7 @@ from typing import Final
 from ..model import LIMITS, Address, RunId, SentinelName, Wall
 from ..wire.events import Voted
 from ..wire.facts import LinkChange, LinkState
-from ..wire.resp import Refusal
+from ..wire.refusal import Refusal
 from .decisions import Connect, Disconnect
 from .members import Members
 from .topology import SentinelState

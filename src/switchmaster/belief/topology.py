@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ..model import LIMITS, Address, Grade, RunId, SentinelName, Wall
 from ..wire.events import InstanceEvent, Kind
 from ..wire.facts import LinkState, MasterSnapshot
-from ..wire.resp import Refusal
+from ..wire.refusal import Refusal
 from .decisions import Switch
 from .failover import Failover
 

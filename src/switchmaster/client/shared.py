@@ -27,7 +27,7 @@ from ..net.locate import Location
 from ..net.sync import Watcher, exiting
 from ..net.threads import RLock
 from ..wire.facts import LinkState
-from ..wire.resp import Refusal
+from ..wire.refusal import Refusal
 from .follower import Follower
 from .settings import Settings
 from .view import View

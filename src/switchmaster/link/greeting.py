@@ -15,8 +15,9 @@ from typing import Final, Protocol, TypeAlias
 
 from ..model import RunId
 from ..wire.events import Kind, Unrecognised
+from ..wire.refusal import Refusal, classify, explain
 from ..wire.replies import parse_hello, parse_info, parse_myid, parse_role
-from ..wire.resp import Refusal, Reply, classify, explain, plain
+from ..wire.resp import Reply, plain
 from .stream import OnReply
 
 __all__ = ["NOBODY", "WITHHELD", "Ask", "Credentials", "Greeting", "Login", "OnFailure", "is_data_node"]
@@ -83,7 +84,7 @@ class Login:
         return self._password is not None
 
     def explain(self, reply: Reply) -> str:
-        """Write a refusal as the end of a sentence; see `switchmaster.wire.resp.explain`."""
+        """Write a refusal as the end of a sentence; see `switchmaster.wire.refusal.explain`."""
         if self._withheld and classify(reply) is Refusal.PASSWORD:
             return "it wants a password, and gets none before a majority of the Sentinels lists it"
         return explain(reply)
@@ -101,7 +102,7 @@ class Login:
         def take_auth(reply: Reply, now: float) -> None:
             refusal = classify(reply)
             # A password that nobody asked for is no reason to stay away: HELLO takes it silently.
-            if refusal is not None and "without any password" not in str(reply):
+            if refusal not in (None, Refusal.NEEDLESS_PASSWORD):
                 on_failure(explain(reply), now, refused=refusal is Refusal.PASSWORD)
 
         if self._password is not None:
@@ -178,7 +179,7 @@ class Greeting:
             self._with_password = False
             self._login.send(self._ask, self._on_failure)
             self.begin()
-        elif refusal in (Refusal.PERMISSION, Refusal.UNKNOWN_COMMAND):
+        elif refusal.unavailable:
             self._fall_back()
         else:
             self._on_failure(self._login.explain(reply), now, refused=refusal is Refusal.PASSWORD)
@@ -230,8 +231,8 @@ class Greeting:
         if refusal is Refusal.PASSWORD:
             self._on_failure(self._login.explain(reply), now, refused=True)
             return
-        if refusal is Refusal.UNKNOWN_COMMAND and str(reply).startswith("ERR unknown command"):
-            # A Sentinel without MYID says "Unknown sentinel subcommand" instead.
+        if refusal is Refusal.UNKNOWN_COMMAND:
+            # A Sentinel without MYID lacks the subcommand alone.
             self._on_failure(is_data_node("without the command SENTINEL"), now)
             return
         run_id = parse_myid(reply)

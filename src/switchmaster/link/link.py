@@ -19,7 +19,8 @@ from ..model import SentinelName
 from ..wire.events import Unrecognised
 from ..wire.facts import Fact, LinkChange, LinkState, MasterSnapshot
 from ..wire.grammar import parse_event
-from ..wire.resp import Refusal, Reply, explain
+from ..wire.refusal import Refusal, explain
+from ..wire.resp import Reply
 from .backoff import Backoff
 from .counters import LinkCounters
 from .greeting import NOBODY, Credentials, Greeting, Login

@@ -14,8 +14,9 @@ from functools import partial
 
 from ..model import LIMITS, Address
 from ..wire.events import Unrecognised
+from ..wire.refusal import Refusal, classify, explain
 from ..wire.replies import MasterReply, parse_address, parse_master, parse_replicas
-from ..wire.resp import FrameReader, Refusal, Reply, classify, encode, explain, plain
+from ..wire.resp import FrameReader, Reply, encode, plain
 from .greeting import NOBODY, Credentials, Login
 from .listed import listed
 from .stream import OnReply

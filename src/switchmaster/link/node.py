@@ -18,8 +18,9 @@ from hiredis import PushNotification
 from ..model import Address
 from ..wire.events import Kind, Unrecognised
 from ..wire.facts import Probe
+from ..wire.refusal import Refusal, classify, explain
 from ..wire.replies import parse_role
-from ..wire.resp import Refusal, Reply, classify, explain, plain
+from ..wire.resp import Reply, plain
 from .greeting import NOBODY, Credentials, Login
 from .stream import Stream
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ..wire.resp import Refusal, Reply, classify
+from ..wire.refusal import Refusal, classify
+from ..wire.resp import Reply
 
 __all__ = ["Rights"]
 

@@ -20,6 +20,7 @@ from typing import Final, TypeVar
 from ..model import LIMITS
 from ..wire.events import Unrecognised
 from ..wire.facts import Condition, Fact, MasterSnapshot, SnapshotEnd
+from ..wire.refusal import Refusal, classify
 from ..wire.replies import (
     QuorumReply,
     parse_address,
@@ -31,7 +32,7 @@ from ..wire.replies import (
     parse_role,
     parse_sentinels,
 )
-from ..wire.resp import Refusal, Reply, classify, plain
+from ..wire.resp import Reply, plain
 from .counters import LinkCounters
 from .stream import OnReply
 
@@ -159,8 +160,9 @@ class Inquiry:
     def _take_info(self, reply: Reply, now: float) -> None:
         if self._abandoned:
             return
-        if classify(reply) is not None:
-            self._informs = classify(reply) not in (Refusal.PERMISSION, Refusal.UNKNOWN_COMMAND)
+        refusal = classify(reply)
+        if refusal is not None:
+            self._informs = not refusal.unavailable
             return
         # Of 10,000 masters that is all but the first 200 bytes, and nothing that is not asked for by name.
         info = parse_info(reply.partition(b"\r\nmaster0:")[0] if isinstance(reply, bytes) else reply)
@@ -256,7 +258,7 @@ class Inquiry:
         refusals = [classify(answers.replies[part]) for part in _ESSENTIAL]
         if Refusal.NO_SUCH_MASTER in refusals:
             return
-        if Refusal.PERMISSION in refusals or Refusal.UNKNOWN_COMMAND in refusals:
+        if any(refusal is not None and refusal.unavailable for refusal in refusals):
             self._refuse()
             return
         snapshot = self._read(answers)
@@ -298,7 +300,7 @@ class Inquiry:
         reply = answers.replies[part]
         refusal = classify(reply)
         if refusal is not None:
-            if refusal in (Refusal.PERMISSION, Refusal.UNKNOWN_COMMAND) and part in self._parts:
+            if refusal.unavailable and part in self._parts:
                 instead = (_QUORUM,) if part == "SENTINELS" else ()
                 self._parts = (*(kept for kept in self._parts if kept != part), *instead)
             return None
@@ -313,7 +315,8 @@ class Inquiry:
         quorum = parse_ckquorum(reply)
         if isinstance(quorum, QuorumReply):
             return quorum.usable
-        if classify(reply) in (Refusal.PERMISSION, Refusal.UNKNOWN_COMMAND):
+        refusal = classify(reply)
+        if refusal is not None and refusal.unavailable:
             self._parts = tuple(kept for kept in self._parts if kept != _QUORUM)
         return None
 

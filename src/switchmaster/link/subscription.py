@@ -14,7 +14,8 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from ..wire.events import EVENTS
-from ..wire.resp import Refusal, Reply, classify, explain
+from ..wire.refusal import Refusal, classify, explain
+from ..wire.resp import Reply
 from .stream import OnReply
 
 __all__ = ["Subscription"]

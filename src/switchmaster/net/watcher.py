@@ -29,7 +29,7 @@ from ..link.link import Link
 from ..model import Address, Grade, SentinelName
 from ..wire.events import Event
 from ..wire.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
-from ..wire.resp import Refusal
+from ..wire.refusal import Refusal
 from .access import AnyTls, Dialler, NodeAccess, NodeDiallers
 from .arguments import AddressLike, check_several, read_address, read_grade
 from .connection import Connection

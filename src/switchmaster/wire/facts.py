@@ -14,8 +14,8 @@ from typing import TypeAlias
 
 from ..model import Address, RunId
 from .events import Event
+from .refusal import Refusal
 from .replies import MasterReply, ReplicaReply, SentinelReply
-from .resp import Refusal
 
 __all__ = ["Condition", "Fact", "LinkChange", "LinkState", "MasterSnapshot", "Probe", "SnapshotEnd"]
 

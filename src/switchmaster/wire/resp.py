@@ -1,14 +1,13 @@
 """
-RESP at the edge: commands as bytes, bytes as frames, refusals as sentences.
+RESP at the edge: commands as bytes, bytes as frames.
 
-`FrameReader` wraps ``hiredis.Reader``, which reads RESP2 and RESP3 alike, and bounds what a peer
-can make it hold. Nothing here raises on what a peer sent: a broken stream has its reason in
-`FrameReader.broken`. Text from a peer that goes into a reason is cut and cleaned by `plain`.
+`FrameReader` wraps ``hiredis.Reader``, which reads RESP2 and RESP3 alike, and bounds what a peer can make it hold.
+Nothing here raises on what a peer sent: a broken stream has its reason in `FrameReader.broken`. `plain` cuts and cleans
+a peer's text before it goes into a reason.
 """
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
@@ -17,7 +16,7 @@ import hiredis
 
 from ..model import LIMITS
 
-__all__ = ["FrameReader", "Refusal", "Reply", "classify", "encode", "explain", "plain"]
+__all__ = ["FrameReader", "Reply", "encode", "plain"]
 
 Reply: TypeAlias = Any
 """What hiredis returns: bytes, int, float, bool, list, dict, None, or a ReplyError as a value."""
@@ -147,77 +146,3 @@ class FrameReader:
         if self._first == b"\x15":
             return "it wants TLS; give the TLS options, or the port without TLS"
         return f"it does not speak RESP; check the port: {plain(error)}"
-
-
-class Refusal(enum.Enum):
-    """What kind of no an error reply is."""
-
-    PASSWORD = "password"
-    """The password is missing or wrong: trying again soon is hammering."""
-    PROTECTED = "protected mode"
-    FULL = "maxclients"
-    PERMISSION = "NOPERM"
-    """The ACL user may not do this one thing."""
-    UNKNOWN_COMMAND = "unknown command"
-    """Also a protocol version that it does not speak."""
-    NO_SUCH_MASTER = "no such master"
-    OTHER = "other"
-
-
-_REFUSALS: Final[tuple[tuple[str, Refusal, str], ...]] = (
-    # Prefixes only: the wording after them differs between versions (docs/topics/protocol.md, 3.3).
-    (
-        "NOAUTH",
-        Refusal.PASSWORD,
-        "it wants a password; give one for it (and a username, if it has ACL users)",
-    ),
-    ("WRONGPASS", Refusal.PASSWORD, "it refuses the username or the password; check both"),
-    ("ERR invalid password", Refusal.PASSWORD, "it refuses the password; check it"),
-    (
-        "DENIED",
-        Refusal.PROTECTED,
-        "it is in protected mode and refuses other hosts; set a password on it, or `protected-mode no`",
-    ),
-    (
-        "ERR max number of clients",
-        Refusal.FULL,
-        "it has no room for another client; raise its maxclients, or close idle clients",
-    ),
-    ("NOPERM", Refusal.PERMISSION, "the ACL user may not do this; grant it"),
-    ("NOPROTO", Refusal.UNKNOWN_COMMAND, "it does not speak RESP3"),
-    ("ERR unknown", Refusal.UNKNOWN_COMMAND, "it does not know the command"),
-    ("ERR Unknown", Refusal.UNKNOWN_COMMAND, "it does not know the command"),
-    ("ERR No such master", Refusal.NO_SUCH_MASTER, "it monitors no such master"),
-)
-
-
-def classify(reply: Reply) -> Refusal | None:
-    """
-    Tell which kind of refusal a reply is.
-
-    Args:
-        reply: any reply.
-
-    Returns:
-        The kind, or None where the reply is not an error.
-    """
-    if not isinstance(reply, hiredis.ReplyError):
-        return None
-    text = str(reply)
-    return next((kind for prefix, kind, _ in _REFUSALS if text.startswith(prefix)), Refusal.OTHER)
-
-
-def explain(reply: Reply) -> str:
-    """
-    Write a refusal as the end of a sentence, with advice and the peer's own words.
-
-    Args:
-        reply: an error reply.
-
-    Returns:
-        Advice where the error is a known one, then what the peer said.
-    """
-    text = str(reply)
-    said = f'it said "{plain(text)}"'
-    advice = next((advice for prefix, _, advice in _REFUSALS if text.startswith(prefix)), "")
-    return f"{advice} ({said})" if advice else said
