@@ -62,6 +62,8 @@ class Account:
     lost: Counter[str] = field(default_factory=Counter)
     errors: dict[str, Counter[str]] = field(default_factory=dict)
     twice: list[str] = field(default_factory=list)
+    replayed: Counter[str] = field(default_factory=Counter)
+    """Writes that a server carried out again by itself, by the list that they are in; see `_replayed`."""
     wrong: list[str] = field(default_factory=list)
     """Losses and errors that must not be."""
 
@@ -121,7 +123,9 @@ def _count(
     truth: Truth,
 ) -> None:
     there = Counter(written.kept)
-    twice = {number: times for number, times in there.items() if times > 1}
+    again = _replayed(written.kept)
+    came.replayed[written.key] += len(again)
+    twice = {number: times for number, times in there.items() if times > 1 and number not in again}
     lost: Counter[tuple[str, str]] = Counter()
     failed: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], Entry] = {}
@@ -158,6 +162,26 @@ def _count(
             f"{many} x {error} of {written.key} in {kind}, the first {entry.number}, "
             f"sent at {entry.sent:.3f}, failed at {entry.ended:.3f}"
         )
+
+
+def _replayed(kept: Sequence[int]) -> set[int]:
+    """
+    Return the numbers that stand a second time in a list as a block of at least two, in their order.
+
+    A writer sends a number when the one before is acknowledged: a client that sends one twice gives 7 7 8 8. Only a
+    server that applies a piece of its master's stream again gives 7 8 7 8.
+    """
+    found: set[int] = set()
+    seen: set[int] = set()
+    block: list[int] = []
+    for number in kept:
+        if number in seen and (not block or number == block[-1] + 1) and (block or number + 1 in seen):
+            block.append(number)
+            continue
+        found |= set(block if len(block) > 1 else ())
+        block = []
+        seen.add(number)
+    return found | set(block if len(block) > 1 else ())
 
 
 def _blame_loss(

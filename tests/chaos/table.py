@@ -84,7 +84,8 @@ def _writes(outcome: Outcome) -> str:
     for kind, errors in sorted(came.errors.items()):
         rows.append((kind, errors.total(), ", ".join(f"{name} {many}" for name, many in errors.most_common())))
     failed = _rows(rows) if came.errors else "no command failed"
-    return f"{came.acknowledged} writes were acknowledged, {came.lost.total()} of them lost\n{failed}"
+    again = f"; a server carried out {came.replayed.total()} again by itself" if came.replayed.total() else ""
+    return f"{came.acknowledged} writes were acknowledged, {came.lost.total()} of them lost{again}\n{failed}"
 
 
 def _growth(outcome: Outcome) -> str:

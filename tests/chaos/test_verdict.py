@@ -298,6 +298,18 @@ def test_write_that_is_lost_without_any_failover_is_found() -> None:
     assert "in no fault" in finding
 
 
+@pytest.mark.parametrize(
+    ("kept", "found", "replayed"),
+    [([1, 2, 3, 2, 3, 4], 0, 2), ([1, 2, 2, 3, 3, 4], 2, 0), ([1, 2, 3, 2, 4], 1, 0), ([1, 2, 3, 4, 3, 4], 0, 2)],
+    ids=["a block again", "each again", "one again", "a block again at the end"],
+)
+def test_block_of_writes_that_a_server_carried_out_again_is_no_fault_of_the_client(
+    kept: list[int], found: int, replayed: int
+) -> None:
+    came = of_writes(ENTRIES, kept, [PLANNED])
+    assert (len(came.findings()), came.replayed["first-thread"]) == (found, replayed)
+
+
 def test_write_that_was_carried_out_twice_is_found() -> None:
     assert of_writes(ENTRIES, [1, 2, 3, 3, 4], [PLANNED]).findings() == [
         "carried out twice: first-thread has 3 2 times, sent at 10.099, acknowledged at 10.100"
