@@ -27,6 +27,17 @@ class Log:
     acknowledged: list[tuple[int, float]] = field(default_factory=list)
     """Numbers, and when they were acknowledged (monotonic seconds)."""
     errors: list[Exception] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    """Each error with the span of its command and how late its writer was until then: a machine that is late itself may
+    let a planned failover cost a command."""
+    late: float = 0.0
+    """Seconds by which the writer woke up too late, at the most."""
+
+    def fail(self, number: int, sent: float, error: Exception) -> None:
+        """Write down that a number failed."""
+        self.errors.append(error)
+        span = f"sent at {sent:.3f}, failed at {time.monotonic():.3f}, the writer up to {self.late:.3f} s late"
+        self.failed.append(f"{self.key} {number}: {error!r}, {span}")
 
     def longest_gap(self, begin: float, end: float) -> float:
         """Return the longest time without an acknowledgement between two moments."""
@@ -69,6 +80,10 @@ class Writers:
     def errors(self) -> list[Exception]:
         return [error for log in self.all for error in log.errors]
 
+    def failed(self) -> list[str]:
+        """Return what failed, in words."""
+        return [line for log in self.all for line in log.failed]
+
     def lost(self, lists: Callable[[str], list[bytes]]) -> list[tuple[str, int]]:
         """Return what was acknowledged and is not in the lists."""
         missing = []
@@ -89,14 +104,16 @@ class Writers:
             assert not thread.is_alive(), "a writer never came back"
 
     def _write(self, log: Log) -> None:
-        number = 0
+        number, due = 0, time.monotonic() + PAUSE
         while not self._stop.wait(PAUSE):
-            number += 1
+            number, sent = number + 1, time.monotonic()
+            log.late = max(log.late, sent - due)
             try:
                 self._client.rpush(log.key, number)
                 log.acknowledged.append((number, time.monotonic()))
             except Exception as error:
-                log.errors.append(error)
+                log.fail(number, sent, error)
+            due = time.monotonic() + PAUSE
 
     async def _write_in_tasks(self) -> None:
         assert self._make_client is not None
@@ -108,10 +125,12 @@ class Writers:
         number = 0
         while not self._stop.is_set():
             # A hundred tasks at the pace of one thread are more than two cores bear.
+            due = time.monotonic() + PAUSE * 50
             await asyncio.sleep(PAUSE * 50)
-            number += 1
+            number, sent = number + 1, time.monotonic()
+            log.late = max(log.late, sent - due)
             try:
                 await client.rpush(log.key, number)
                 log.acknowledged.append((number, time.monotonic()))
             except Exception as error:
-                log.errors.append(error)
+                log.fail(number, sent, error)
