@@ -24,8 +24,8 @@ from urllib.parse import urlencode
 from figures import Figure, Table, median, percentile, report
 from served import Client, asked_at_once, serving
 from switchmaster.journal import FailoverFilter, Reader, open_reader
-from switchmaster.journal.accounts import Account, from_iso
 from switchmaster.journal.entries import Entry, Seen, SwitchSeen
+from switchmaster.journal.merge import Observation, from_iso
 from switchmaster.journal.writer import Writer
 from switchmaster.model import Address, SentinelName
 from switchmaster.render import iso
@@ -69,14 +69,14 @@ def failovers() -> Iterator[Entry]:
                     yield switch(number)
 
 
-def account(number: int, reached: int) -> Account:
+def account(number: int, reached: int) -> Observation:
     stages: list[dict[str, object]] = []
     begin = BEGIN + number * 100
     for place, stage in enumerate(STAGES[: reached + 1]):
         said = {"stage": stage, "time": iso(begin + place * 0.2), "sentinel": "10.0.0.9:26379", "by": stage}
         replica = {"host": "10.0.0.3", "port": 6379}
         stages.append({**said, "elapsed": place * 0.2, **({"replica": replica} if stage == "reconfiguring" else {})})
-    return Account(
+    return Observation(
         deployment="default",
         master=f"shard-{number % MASTERS:05}",
         number=number // MASTERS + 1,

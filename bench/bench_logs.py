@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from figures import Figure, median, report
-from switchmaster.account.logs.reader import WHOLE, LogReader
+from switchmaster.account.logs.log_reader import WHOLE, LogReader
 
 SIZE = 256 * 1024 * 1024
 BLOCK = 4 * 1024 * 1024

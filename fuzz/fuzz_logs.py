@@ -10,10 +10,10 @@ from seeds import CAPTURES
 from switchmaster.account.annotations import Annotations, remark_line, remark_words
 from switchmaster.account.logs import LogFile, LogReader, merge_logs
 from switchmaster.account.logs.candidates import candidates
-from switchmaster.account.logs.messages import Published
-from switchmaster.account.logs.reader import read_line
+from switchmaster.account.logs.log_reader import read_line
+from switchmaster.account.logs.messages import LoggedEvent
 from switchmaster.account.replay import replay
-from switchmaster.account.why import Story, why
+from switchmaster.account.story import Story, sentences
 from switchmaster.belief.failover import Failover
 
 LATEST = 1_796_000_000.0
@@ -32,7 +32,7 @@ def check(data: bytes) -> None:
     logs = merge_logs(files, latest=LATEST)
     times = [said.time for said in logs.said]
     assert times == sorted(times, key=lambda time: time or 0.0)
-    published = sum(isinstance(entry.said, Published) for file in files for entry in file.entries)
+    published = sum(isinstance(entry.said, LoggedEvent) for file in files for entry in file.entries)
     assert len(logs.said) + len(logs.unreadable) >= min(published, 1_000)
     annotations = Annotations(logs)
     records = [annotations.annotate(one) for one in replay(logs.said) if isinstance(one, Failover)]
@@ -41,7 +41,7 @@ def check(data: bytes) -> None:
     for noted in (*rest, *(one for several in found.values() for one in several)):
         remark_line(noted)
         remark_words(noted, logs.run_ids)
-    list(why(Story((), logs.said, rest, logs.run_ids)))
+    list(sentences(Story((), logs.said, rest, logs.run_ids)))
 
 
 def check_candidates(part: bytes) -> None:

@@ -14,6 +14,7 @@ The exception tree of switchmaster.
     ├── TransactionMoved         the master changed in the middle of a transaction        (exit code 1)
     ├── SessionMoved             the master changed, and the caller holds the connection  (exit code 1)
     ├── WatcherClosed            the Watcher was used before its start or after its end   (exit code 1)
+    ├── JournalUnavailable       the journal's database can't be used now                 (exit code 1)
     ├── MissingDependency        an extra is not installed                                (exit code 2)
     └── LabError                 a server of the lab could not be started or steered      (exit code 1)
 
@@ -28,6 +29,7 @@ from collections.abc import Mapping, Sequence
 
 __all__ = [
     "AccessRefused",
+    "JournalUnavailable",
     "LabError",
     "MissingDependency",
     "NoMasterElected",
@@ -256,6 +258,27 @@ class WatcherClosed(SwitchmasterError):
         return self.sentence or (
             "this Watcher is not running; use it inside its `with` block, or between start() and close()"
         )
+
+
+class JournalUnavailable(SwitchmasterError):
+    """
+    The journal's database can't be used now.
+
+    Args:
+        where: its URL, without a password.
+        reason: what the database or its driver said.
+        advice: what to do next.
+    """
+
+    def __init__(self, where: str, reason: str, advice: str = "") -> None:
+        super().__init__(where, reason, advice)
+        self.where = where
+        self.reason = reason
+        self.advice = advice
+
+    def __str__(self) -> str:
+        tail = f"; {self.advice}" if self.advice else ""
+        return f"the journal {self.where} can't be used: {self.reason}{tail}"
 
 
 class MissingDependency(SwitchmasterError):

@@ -17,7 +17,7 @@ from recorded.kept import Kept, entries_of
 from recorded.recordings import NAMES, said_in
 from switchmaster.account.replay import replay
 from switchmaster.belief.failover import Failover
-from switchmaster.journal.accounts import from_iso
+from switchmaster.journal.merge import from_iso
 from switchmaster.journal.reader import FailoverFilter
 from switchmaster.journal.store import Store
 from switchmaster.render import Line

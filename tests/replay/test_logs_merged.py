@@ -17,7 +17,7 @@ from replay.test_logs import LOGS, RECORDED, check_same_story, failovers_of, lin
 from switchmaster.account.annotations import Annotations
 from switchmaster.account.logs import Logs, RemarkKind
 from switchmaster.account.logs.candidates import candidates
-from switchmaster.account.logs.reader import read_line
+from switchmaster.account.logs.log_reader import read_line
 from switchmaster.account.replay import replay
 from switchmaster.belief.failover import Failover, FailoverKind
 

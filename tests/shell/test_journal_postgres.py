@@ -16,8 +16,7 @@ from rig.conditions import eventually
 from rig.postgres import Postgres
 from switchmaster.journal import FailoverFilter, engine, open_reader
 from switchmaster.journal.entries import Seen
-from switchmaster.journal.retention import Kept as Keeping
-from switchmaster.journal.retention import prune, size
+from switchmaster.journal.retention import Retention, prune, size
 from switchmaster.journal.store import Store
 from switchmaster.journal.writer import Writer
 
@@ -98,6 +97,6 @@ def test_two_daemons_keep_each_failover_once_whatever_its_name(url: str, tmp_pat
     assert [line["epoch"] for line in kept.reader.switches().items] == [4, 3, 2, 1]
     with engine.connect(kept.engine, url) as connection:
         assert size(connection) > 0
-        assert prune(connection, Keeping(seconds=1, events_seconds=1), 4e9) > 0
+        assert prune(connection, Retention(seconds=1, events_seconds=1), 4e9) > 0
     assert kept.reader.failovers(FailoverFilter()).items == []
     kept.close()

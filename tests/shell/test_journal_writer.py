@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 
 from rig.conditions import eventually
-from switchmaster.errors import UsageError
+from switchmaster.errors import JournalUnavailable, UsageError
 from switchmaster.journal import Reader, engine, open_reader, writer
 from switchmaster.journal.entries import Alive, Entry, Seen, Sighting, SwitchSeen
-from switchmaster.journal.errors import JournalUnavailable
-from switchmaster.journal.writer import Callbacks, Writer, Written
+from switchmaster.journal.writer import Writer, WriterCallbacks, Written
 from switchmaster.model import Address
 
 Make = Callable[..., Writer]
@@ -32,7 +31,7 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def make(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     monkeypatch.setattr(engine, "BUSY", 0.05)
-    monkeypatch.setattr(writer, "RETRY", 0.2)
+    monkeypatch.setattr(writer, "RETRY_SECONDS", 0.2)
     made: list[Writer] = []
 
     def one(**more: object) -> Writer:
@@ -81,7 +80,7 @@ def kept(url: str, kind: str = "notice") -> list[int]:
 
 def test_what_is_put_is_read_in_its_order(make: Make, url: str) -> None:
     told: list[Written] = []
-    one = make(callbacks=Callbacks(written=told.extend))
+    one = make(callbacks=WriterCallbacks(written=told.extend))
     one.open()
     for number in range(500):
         one.put(notice(number))
@@ -100,7 +99,7 @@ def test_locked_database_makes_entries_wait_and_loses_none(make: Make, url: str,
     def waits(entries: Sequence[Entry], _: JournalUnavailable) -> None:
         waiting.extend(entries)
 
-    one = make(callbacks=Callbacks(waiting=waits))
+    one = make(callbacks=WriterCallbacks(waiting=waits))
     one.open()
     other = sqlite3.connect(tmp_path / "state" / "journal.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -192,7 +191,7 @@ def test_callback_that_fails_does_not_end_the_writer(make: Make, url: str) -> No
     def fails(_: Sequence[Written]) -> None:
         raise RuntimeError("a listener's mistake")
 
-    one = make(callbacks=Callbacks(written=fails))
+    one = make(callbacks=WriterCallbacks(written=fails))
     one.open()
     one.put(notice(1))
     eventually(lambda: one.counters.written == 1)

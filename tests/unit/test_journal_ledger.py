@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rig.served import S1, A, B, C, Told
-from switchmaster.journal.accounts import Account
 from switchmaster.journal.entries import Entry, SwitchSeen
+from switchmaster.journal.merge import Observation
 from switchmaster.model import Address
 from switchmaster.wire.facts import Probe
 
@@ -14,7 +14,7 @@ def learned(told: Told) -> list[Entry]:
 
 
 def epochs(entries: list[Entry]) -> list[tuple[type[Entry], Address | None, int | None]]:
-    return [(type(one), one.new, one.epoch) for one in entries if isinstance(one, Account | SwitchSeen)]
+    return [(type(one), one.new, one.epoch) for one in entries if isinstance(one, Observation | SwitchSeen)]
 
 
 def test_epoch_of_a_switch_is_told_in_the_turn_in_which_a_sentinel_answers_with_it() -> None:
@@ -23,7 +23,7 @@ def test_epoch_of_a_switch_is_told_in_the_turn_in_which_a_sentinel_answers_with_
     assert epochs(told.entries)[-1] == (SwitchSeen, B, None)
     assert learned(told) == []
     told.answer(S1, B, 7)
-    assert epochs(learned(told)) == [(Account, B, 7), (SwitchSeen, B, 7)]
+    assert epochs(learned(told)) == [(Observation, B, 7), (SwitchSeen, B, 7)]
     assert learned(told) == []
 
 
@@ -32,13 +32,13 @@ def test_epoch_of_the_next_switch_is_none_of_the_last() -> None:
     told.promote()
     told.promote(old=B, new=C)
     told.answer(S1, C, 8)
-    assert epochs(learned(told)) == [(Account, C, 8), (SwitchSeen, C, 8)]
+    assert epochs(learned(told)) == [(Observation, C, 8), (SwitchSeen, C, 8)]
 
 
 def outcomes(told: Told) -> list[tuple[int | None, str, bool, bool]]:
     """Return what became of each account in the end."""
     told.entries += learned(told)
-    last = {one.number: one for one in told.entries if isinstance(one, Account)}
+    last = {one.number: one for one in told.entries if isinstance(one, Observation)}
     return [(one.epoch, one.outcome, one.closed, one.missed) for one in last.values()]
 
 
@@ -49,7 +49,7 @@ def test_promotion_that_was_given_up_is_an_aborted_failover_and_the_way_back_non
     [way, back] = [one for one in told.entries if isinstance(one, SwitchSeen)]
     assert (way.new, back.new, back.incarnation) == (B, A, 1)
     assert outcomes(told) == [(None, "aborted", True, False)]
-    last = [one for one in told.entries if isinstance(one, Account)][-1]
+    last = [one for one in told.entries if isinstance(one, Observation)][-1]
     assert last.line["reason"].startswith("the promotion was given up, and the master is 10.0.1.1:6379 again: ")
 
 

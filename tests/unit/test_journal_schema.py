@@ -9,9 +9,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import insert, select, text
 
-from switchmaster.errors import UsageError
+from switchmaster.errors import JournalUnavailable, UsageError
 from switchmaster.journal.engine import connect, make_engine, shown
-from switchmaster.journal.errors import JournalUnavailable
 from switchmaster.journal.migrate import is_current, upgrade
 from switchmaster.journal.reader import open_reader
 from switchmaster.journal.schema import METADATA, entries, plain, stored

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from recorded.kept import Kept
-from switchmaster.journal.accounts import Account, merged, same_failover
 from switchmaster.journal.engine import connect
-from switchmaster.journal.entries import Alive, Entry, Seen, Sighting, SwitchSeen, Watched
+from switchmaster.journal.entries import Alive, Entry, Seen, Sighting, SwitchSeen, WatchStarted
+from switchmaster.journal.merge import Observation, merged, same_failover
 from switchmaster.journal.reader import FailoverFilter
-from switchmaster.journal.retention import Kept as Keeping
-from switchmaster.journal.retention import prune, size
+from switchmaster.journal.retention import Retention, prune, size
 from switchmaster.journal.store import Store
 from switchmaster.model import Address
 from switchmaster.render import Line, iso
@@ -41,10 +40,10 @@ def account(
     closed: bool = False,
     incarnation: int = 0,
     stages: tuple[str, ...] = ("electing",),
-) -> Account:
+) -> Observation:
     end = at if until is None else until
     said = [{"stage": name, "time": iso(T + at), "sentinel": "s1", "by": name, "elapsed": 0.0} for name in stages]
-    return Account(
+    return Observation(
         "d", "m", number, incarnation, old, new, epoch, None, outcome, True, closed, False, T + at, T + end, None,
         {"stages": said, "durations": {}},
     )  # fmt: skip
@@ -104,7 +103,7 @@ def test_one_attempt_is_one_row_however_it_grows(kept: Kept) -> None:
         (account(new=B), account(epoch=5, new=C), False),
     ],
 )
-def test_accounts_are_one_by_epoch_or_else_by_time(one: Account, other: Account, same: bool) -> None:
+def test_accounts_are_one_by_epoch_or_else_by_time(one: Observation, other: Observation, same: bool) -> None:
     assert same_failover(one, other) == same_failover(other, one) == same
 
 
@@ -185,7 +184,7 @@ def test_merging_does_not_depend_on_the_order() -> None:
 
 
 def test_whole_that_nobody_saw_from_end_to_end_is_told_by_wall_clocks() -> None:
-    def part(at: float, *stages: tuple[str, float]) -> Account:
+    def part(at: float, *stages: tuple[str, float]) -> Observation:
         said = [
             {"stage": name, "time": iso(T + time), "sentinel": "s1", "by": name, "elapsed": time - at}
             for name, time in stages
@@ -320,7 +319,7 @@ def test_observers_that_count_from_zero_meet_in_one_incarnation(kept: Kept) -> N
 
 def test_deployment_that_is_watched_anew_counts_its_incarnations_from_zero_again(kept: Kept) -> None:
     store = write(kept, "a", sighting(0, A, 1), sighting(1, A, 1, incarnation=1), switch(2, B, 2, incarnation=1))
-    write(kept, "a", Watched("d"), sighting(3, B, 2), switch(4, C, 3), store=store)
+    write(kept, "a", WatchStarted("d"), sighting(3, B, 2), switch(4, C, 3), store=store)
     assert [line["incarnation"] for line in kept.reader.switches().items] == [1, 1]
     write(kept, "a", switch(5, A, 4), store=store)
     assert [line["incarnation"] for line in kept.reader.switches().items] == [1, 1, 1]
@@ -349,15 +348,15 @@ def test_old_rows_go_by_age_and_events_by_size(kept: Kept) -> None:
     write(kept, "a", *events, account(epoch=1), account(2, epoch=2, at=5_000), switch(0, B, 1), switch(5_000, C, 2))
     with connect(kept.engine, kept.url) as connection:
         before = size(connection)
-        assert prune(connection, Keeping(), T + 5_000) == 0
-        prune(connection, Keeping(events_seconds=4_000), T + 5_000)
+        assert prune(connection, Retention(), T + 5_000) == 0
+        prune(connection, Retention(events_seconds=4_000), T + 5_000)
     numbers = [line["number"] for _, line in kept.reader.entries(types=("event",), limit=1000)]
     assert numbers == list(range(1_000, 2_000))
     with connect(kept.engine, kept.url) as connection:
-        prune(connection, Keeping(seconds=1_000), T + 5_500)
+        prune(connection, Retention(seconds=1_000), T + 5_500)
         assert size(connection) < before
     assert epochs(kept) == [2]
     assert [line["epoch"] for line in kept.reader.switches().items] == [2]
     with connect(kept.engine, kept.url) as connection:
-        prune(connection, Keeping(bytes=1), T + 5_500)
+        prune(connection, Retention(bytes=1), T + 5_500)
     assert {line["type"] for _, line in kept.reader.entries(limit=1000)} <= {"failover", "switch"}

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from switchmaster.account.logs.formats import find_server_line
-from switchmaster.account.logs.messages import Published, Remark, RemarkKind, Unreadable, read_message
-from switchmaster.account.logs.reader import Entry, read_line
+from switchmaster.account.logs.log_reader import LogEntry, read_line
+from switchmaster.account.logs.messages import LoggedEvent, Remark, RemarkKind, Unreadable, read_message
 from switchmaster.account.logs.stamps import Stamp, place, read_stamp, zone_between
 from switchmaster.account.logs.wrappers import read_wrapping
 
@@ -91,8 +91,8 @@ def test_wrappers_name_the_source_and_the_time(text: str, source: str | None, mo
 
 def test_a_bare_message_of_syslog_needs_a_server_or_an_event() -> None:
     entry = read_line(1, f"Nov 28 22:17:43 h redis[12]: {EVENT}")
-    assert isinstance(entry, Entry)
-    assert (entry.source, entry.pid, entry.said) == ("h/redis", 12, Published("+sdown", EVENT[7:]))
+    assert isinstance(entry, LogEntry)
+    assert (entry.source, entry.pid, entry.said) == ("h/redis", 12, LoggedEvent("+sdown", EVENT[7:]))
     assert read_line(1, "Nov 28 22:17:43 h redis[12]: Connecting to MASTER 10.0.0.1:6379")
     assert read_line(1, "Nov 28 22:17:43 h dbus[12]: Ready to accept connections") is False
 
@@ -103,7 +103,7 @@ def test_the_kernels_words_are_read_where_it_killed_a_server() -> None:
         "[Sat Nov 28 22:17:43 2026] Memory cgroup out of memory: Killed process 12 (valkey-server) total-vm:1kB",
     ):
         entry = read_line(1, line)
-        assert isinstance(entry, Entry)
+        assert isinstance(entry, LogEntry)
         assert isinstance(entry.said, Remark)
         assert entry.said.kind is RemarkKind.OUT_OF_MEMORY
     assert read_line(1, "Nov 28 22:17:43 h kernel: [1.5] Out of memory: Killed process 12 (java)") is False

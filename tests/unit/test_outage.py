@@ -12,7 +12,7 @@ from switchmaster.account.record import lasted
 from switchmaster.belief.failover import Failover, Stage
 from switchmaster.cli.chart import chart
 from switchmaster.cli.narrator import Narrator
-from switchmaster.journal.accounts import Account, merged
+from switchmaster.journal.merge import Observation, merged
 from switchmaster.render import Line, failover_line
 from switchmaster.wire.facts import Probe
 
@@ -27,9 +27,9 @@ def failed_over() -> Failover:
     return [one for one in told.decisions if isinstance(one, Failover)][-1]
 
 
-def account_of(record: Failover) -> Account:
+def account_of(record: Failover) -> Observation:
     line = failover_line(record) | {"announcements": [], "votes": []}
-    return Account(
+    return Observation(
         "d", "m", 1, 0, record.old, record.new, 1, None, "completed", True, True, False, 0.0, 1.0, None, line
     )
 

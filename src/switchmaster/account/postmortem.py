@@ -14,7 +14,7 @@ from ..belief.words import stage_words
 from ..harmless import neutralise
 from ..render import Line
 from .record import address, facts, offset, seconds, span, standing, voted
-from .zone import moment
+from .times import moment
 
 __all__ = ["document", "escape", "postmortem"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..belief.words import record_words
 from ..render import Line
-from .zone import moment
+from .times import moment
 
 __all__ = ["address", "facts", "lasted", "offset", "seconds", "span", "standing", "voted"]
 

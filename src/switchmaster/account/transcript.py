@@ -24,7 +24,7 @@ from .transcript_lines import (
     LINE_MAX,
     MESSAGES,
     Dressed,
-    Published,
+    JsonEvent,
     Value,
     is_log_line,
     read_element,
@@ -250,8 +250,8 @@ class _Reader:
         else:
             self._take_prose(line)
 
-    def _take_json(self, found: Published | str | None) -> None:
-        if isinstance(found, Published):
+    def _take_json(self, found: JsonEvent | str | None) -> None:
+        if isinstance(found, JsonEvent):
             sentinel = found.sentinel or self.sentinel
             self._hear("jsonl", self.at, sentinel, found.time, found.channel, found.payload)
         elif found is not None:

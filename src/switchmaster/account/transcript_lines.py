@@ -22,8 +22,8 @@ __all__ = [
     "MESSAGES",
     "Dressed",
     "Element",
+    "JsonEvent",
     "Prompt",
-    "Published",
     "Value",
     "encoded",
     "is_log_line",
@@ -113,7 +113,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class JsonEvent:
     """One published message in a line of JSON."""
 
     sentinel: str | None
@@ -227,7 +227,7 @@ def read_prompt(line: str) -> Prompt | None:
     return None
 
 
-def read_json(line: str) -> Published | str | None:
+def read_json(line: str) -> JsonEvent | str | None:
     """
     Read one line of JSON: a recorded message, or a line of our own output.
 
@@ -252,7 +252,7 @@ def read_json(line: str) -> Published | str | None:
     if "node" in found and channel != HELLO_CHANNEL:
         return "published by a data node, not by a Sentinel"
     named = sentinel if isinstance(sentinel, str) and sentinel else None
-    return Published(named, _seconds(found.get("ts", found.get("time"))), channel, payload)
+    return JsonEvent(named, _seconds(found.get("ts", found.get("time"))), channel, payload)
 
 
 def read_time(text: str) -> float | None:

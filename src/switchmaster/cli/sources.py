@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from ..account.logs import LeftOut, LogFile, LogReader, Logs, merge_logs
-from ..account.logs.reader import WHOLE, read_line
+from ..account.logs.log_reader import WHOLE, read_line
 from ..account.logs.stamps import Zone
 from ..account.transcript import Said, Transcript, merge, read_transcript
 from ..errors import UsageError

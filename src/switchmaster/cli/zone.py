@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import click
 
-from ..account.zone import LOCAL, at, clock, day_and_clock, moment, placed, shown
+from ..account.times import LOCAL, at, clock, day_and_clock, moment, placed, shown
 
 __all__ = ["clock", "day_and_clock", "moment", "read_moment", "read_moment_near", "utc_option"]
 

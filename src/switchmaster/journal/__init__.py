@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import JournalUnavailable
+from ..errors import JournalUnavailable
 
 if TYPE_CHECKING:
     from .reader import FailoverFilter, Page, Reader, open_reader

@@ -17,8 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from ..errors import MissingDependency, UsageError
-from .errors import JournalUnavailable
+from ..errors import JournalUnavailable, MissingDependency, UsageError
 
 __all__ = ["connect", "make_engine", "shown", "unavailable"]
 

@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 from ..model import Address, SentinelName
 from ..render import Line
-from .accounts import Account
+from .merge import Observation
 
-__all__ = ["Alive", "Entry", "Seen", "Sighting", "SwitchSeen", "Watched"]
+__all__ = ["Alive", "Entry", "Seen", "Sighting", "SwitchSeen", "WatchStarted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,11 @@ class Alive:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchStarted:
     """A deployment is watched anew: from here on its incarnations are counted from 0 again."""
 
     deployment: str
 
 
-Entry: TypeAlias = "Seen | Sighting | SwitchSeen | Account | Alive | Watched"
+Entry: TypeAlias = "Seen | Sighting | SwitchSeen | Observation | Alive | WatchStarted"
 """Everything that the writer takes."""

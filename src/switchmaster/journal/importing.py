@@ -13,15 +13,15 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from ..account.transcript import Said
-from .accounts import Account
 from .engine import connect, make_engine
 from .entries import Entry, SwitchSeen
+from .merge import Observation
 from .migrate import upgrade
 from .store import Store, Written
 
 __all__ = ["import_entries", "observer_of"]
 
-BATCH = 500
+ENTRIES_PER_COMMIT = 500
 """Entries of one transaction."""
 
 
@@ -65,10 +65,10 @@ def import_entries(url: str, entries: Sequence[Entry], *, observer: str, name: s
     try:
         with connect(engine, url) as connection:
             upgrade(connection)
-        for start in range(0, max(len(wanted), 1), BATCH):
+        for start in range(0, max(len(wanted), 1), ENTRIES_PER_COMMIT):
             with connect(engine, url) as connection:
                 store.begin(connection, now)
-                written += store.apply(connection, wanted[start : start + BATCH])
+                written += store.apply(connection, wanted[start : start + ENTRIES_PER_COMMIT])
                 store.end(connection, now)
             store.commit()
     finally:
@@ -78,9 +78,10 @@ def import_entries(url: str, entries: Sequence[Entry], *, observer: str, name: s
 
 def _last_accounts(entries: Sequence[Entry]) -> list[Entry]:
     """Return the last account of each failover and every switch, in their order."""
-    last = {(e.master, e.number): index for index, e in enumerate(entries) if isinstance(e, Account)}
+    last = {(e.master, e.number): index for index, e in enumerate(entries) if isinstance(e, Observation)}
     return [
         entry
         for index, entry in enumerate(entries)
-        if isinstance(entry, SwitchSeen) or (isinstance(entry, Account) and last[entry.master, entry.number] == index)
+        if isinstance(entry, SwitchSeen)
+        or (isinstance(entry, Observation) and last[entry.master, entry.number] == index)
     ]

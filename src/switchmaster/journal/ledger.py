@@ -22,8 +22,8 @@ from ..belief.topology import MasterState
 from ..model import Address, Cause, Grade, SentinelName, Via
 from ..render import Line, event_line, failover_line, iso, notice_line, switch_line
 from ..wire.events import Event, InstanceEvent, Kind, ObjectivelyDown, SwitchedMaster
-from .accounts import Account, address_line
 from .entries import Entry, Seen, Sighting, SwitchSeen
+from .merge import Observation, address_line
 
 __all__ = ["Ledger"]
 
@@ -254,7 +254,7 @@ class Ledger:
                 return
         self._waiting.setdefault(master, deque(maxlen=NEWS)).append(news)
 
-    def _account(self, followed: _Followed) -> Account:
+    def _account(self, followed: _Followed) -> Observation:
         record, switch = followed.record, followed.switch
         line = failover_line(record)
         del line["number"]
@@ -270,7 +270,7 @@ class Ledger:
         if followed.undone is not None:
             outcome, closed = "aborted", True
             line["reason"] = f"the promotion was given up, and the master is {record.old} again: {followed.undone.why}"
-        return Account(
+        return Observation(
             deployment=record.deployment,
             master=record.master,
             number=followed.number,
@@ -315,7 +315,7 @@ class Ledger:
         line: Line = {"stages": [stage], "reason": reason, "leader": sentinel}
         yield self._unrecorded(master, event.instance.master_address, None, None, "aborted", wall, line)
 
-    def _missed(self, switch: Switch) -> Account:
+    def _missed(self, switch: Switch) -> Observation:
         """Tell of a switch of which no event was heard, though we were there: all links to Sentinels were down."""
         wall = switch.time or 0.0
         line: Line = {"away": {"after": None, "before": iso(wall), "epochs": [None, switch.epoch]}}
@@ -331,10 +331,10 @@ class Ledger:
         outcome: str,
         wall: float,
         line: Line,
-    ) -> Account:
+    ) -> Observation:
         number = self._beyond[master] = self._beyond.get(master, -self._first) - 1
         state = self._state(master)
-        return Account(
+        return Observation(
             self.deployment, master, number, 0 if state is None else state.incarnation, old, new, epoch, None,
             outcome, True, True, False, wall, wall, None, line,
         )  # fmt: skip

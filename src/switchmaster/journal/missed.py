@@ -12,8 +12,8 @@ from typing import Final
 
 from ..model import Address
 from ..render import Line, iso
-from .accounts import Account, address_line
 from .entries import Sighting, SwitchSeen
+from .merge import Observation, address_line
 
 __all__ = ["NUMBERS", "Missed", "missed_failover", "missed_switch"]
 
@@ -33,14 +33,14 @@ class Missed:
     """When the master was last known to be at the old address, in seconds since 1970."""
 
 
-def missed_failover(found: Sighting, missed: Missed) -> Account:
+def missed_failover(found: Sighting, missed: Missed) -> Observation:
     """Return the account of the last failover that was missed; ``epochs`` tell how many there may have been."""
     away: Line = {
         "after": iso(missed.after),
         "before": iso(found.time),
         "epochs": [missed.epoch_before, found.epoch],
     }
-    return Account(
+    return Observation(
         deployment=found.deployment,
         master=found.master,
         number=NUMBERS - (found.epoch or 0),

@@ -19,17 +19,16 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Engine, Table, and_, func, insert, or_, select, update
 
-from ..errors import UsageError
+from ..errors import JournalUnavailable, UsageError
 from ..render import Line, iso
 from .engine import connect, make_engine, shown, sqlite_file
-from .errors import JournalUnavailable
 from .schema import comments, entries, failovers, masters, observers, plain, stored, switches
 
 __all__ = ["FailoverFilter", "Page", "Reader", "open_reader"]
 
-LIMIT: Final = 1_000
+PAGE_ITEMS: Final = 1_000
 """Items of one page at most."""
-TEXT: Final = 10_000
+COMMENT_CHARACTERS: Final = 10_000
 """Characters of one comment at most."""
 _NO_KEY: Final = re.compile(r"[^A-Za-z_]")
 """What no key of a line has."""
@@ -296,7 +295,7 @@ class Reader:
         """Return the runs of daemons that have written, newest first, the last 1,000."""
         self._check_there()
         with connect(self._engine, self._url) as connection:
-            rows = connection.execute(select(observers).order_by(observers.c.started.desc()).limit(LIMIT)).all()
+            rows = connection.execute(select(observers).order_by(observers.c.started.desc()).limit(PAGE_ITEMS)).all()
         return [
             {
                 "observer": plain(row.name),
@@ -335,8 +334,8 @@ class Reader:
             raise JournalUnavailable(shown(self._url), "there is no such file", "has `switchmaster serve` run yet?")
 
     def _comment(self, id: str, by: str, text: str, acknowledges: bool) -> bool:
-        if len(text) > TEXT or len(by) > TEXT:
-            raise UsageError(f"a comment has at most {TEXT} characters")
+        if len(text) > COMMENT_CHARACTERS or len(by) > COMMENT_CHARACTERS:
+            raise UsageError(f"a comment has at most {COMMENT_CHARACTERS} characters")
         self._check_there()
         if self._writing is None:
             self._writing = make_engine(self._url, writing=True)
@@ -404,8 +403,8 @@ def _line_of(row: Any) -> Line:
 
 
 def _check(limit: int) -> int:
-    if not 1 <= limit <= LIMIT:
-        raise UsageError(f"a page has 1 to {LIMIT} items")
+    if not 1 <= limit <= PAGE_ITEMS:
+        raise UsageError(f"a page has 1 to {PAGE_ITEMS} items")
     return limit
 
 

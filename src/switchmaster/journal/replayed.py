@@ -20,9 +20,9 @@ from ..belief.watch import Watch
 from ..model import Grade, SentinelName, Wall
 from ..render import Line
 from ..wire.events import Event
-from .accounts import Account, merged
 from .entries import Entry, SwitchSeen
 from .ledger import Ledger
+from .merge import Observation, merged
 
 __all__ = ["Replayed", "replay_into_entries"]
 
@@ -47,10 +47,10 @@ class Replayed:
             Pairs of a failover's line, with the ``number`` of its record, and the lines of its switches, by time.
             Attempts that remained a suspicion are left out.
         """
-        last: dict[tuple[str, int], Account] = {}
+        last: dict[tuple[str, int], Observation] = {}
         switches: dict[tuple[str, int | None, str], Line] = {}
         for entry in self.entries:
-            if isinstance(entry, Account):
+            if isinstance(entry, Observation):
                 last[entry.master, entry.number] = entry
             elif isinstance(entry, SwitchSeen):
                 switches[entry.master, entry.epoch, str(entry.new)] = entry.line

@@ -14,7 +14,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, delete, select,
 
 from .schema import entries, failovers, observers, switches
 
-__all__ = ["Kept", "prune", "reclaim", "size"]
+__all__ = ["Retention", "prune", "reclaim", "size"]
 
 CHUNK: Final = 10_000
 LASTING: Final = ("failover", "switch")
@@ -22,7 +22,7 @@ LASTING: Final = ("failover", "switch")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Retention:
     """How much is kept."""
 
     seconds: float = 730 * 86_400.0
@@ -33,7 +33,7 @@ class Kept:
     """Beyond it the oldest events go first."""
 
 
-def prune(connection: Connection, kept: Kept, now: float) -> int:
+def prune(connection: Connection, kept: Retention, now: float) -> int:
     """
     Remove what is too old, or too much.
 

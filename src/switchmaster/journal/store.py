@@ -20,9 +20,9 @@ from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, insert,
 
 from ..model import Address
 from ..render import Line, to_json
-from .accounts import OPEN, Account, from_iso, merged, same_failover
-from .entries import Alive, Entry, Seen, Sighting, SwitchSeen, Watched
-from .heads import Heads
+from .entries import Alive, Entry, Seen, Sighting, SwitchSeen, WatchStarted
+from .last_known import LastKnown
+from .merge import OPEN, Observation, from_iso, merged, same_failover
 from .missed import NUMBERS, missed_failover, missed_switch
 from .schema import comments, deployments, entries, failovers, observations, observers, plain, stored
 from .switches import record_switch
@@ -31,7 +31,7 @@ __all__ = ["Store", "Written"]
 
 CANDIDATES: Final = 20
 """Rows that an account without an epoch is compared with, newest first."""
-UNSEEN: Final = "its end was not seen: no daemon heard it"
+END_UNSEEN: Final = "its end was not seen: no daemon heard it"
 
 # What is asked for every account is put together once: that costs as much as asking.
 _OWN: Final = and_(
@@ -82,7 +82,7 @@ class Store:
         self.observer = observer
         self.name = name
         self._past = past
-        self._heads = Heads()
+        self._last_known = LastKnown()
 
     # -- transactions -------------------------------------------------------------------------------
 
@@ -99,11 +99,11 @@ class Store:
 
     def commit(self) -> None:
         """Keep what was learned: the transaction is on the disk."""
-        self._heads.commit()
+        self._last_known.commit()
 
     def rollback(self) -> None:
         """Forget what was learned: the transaction is gone."""
-        self._heads.rollback()
+        self._last_known.rollback()
 
     def apply(self, connection: Connection, batch: Iterable[Entry]) -> list[Written]:
         """
@@ -132,20 +132,22 @@ class Store:
             case Alive():
                 self._alive(connection, entry)
                 return []
-            case Watched():
-                self._heads.restart(entry.deployment)
+            case WatchStarted():
+                self._last_known.restart(entry.deployment)
                 return []
             case SwitchSeen():
                 return self._switch(connection, entry)
             case Sighting():
                 return self._sighting(connection, entry)
-            case Account():
-                incarnation = self._heads.incarnation(connection, entry.deployment, entry.master, entry.incarnation)
+            case Observation():
+                incarnation = self._last_known.incarnation(
+                    connection, entry.deployment, entry.master, entry.incarnation
+                )
                 return self._account(connection, replace(entry, incarnation=incarnation))
 
     def doubted(self) -> set[tuple[str, str]]:
         """Return the masters (deployment, name) of which it is to be told again where they are, and forget them."""
-        return self._heads.doubted()
+        return self._last_known.doubted()
 
     def close_unseen(self, connection: Connection, now: float) -> list[Written]:
         """Close the failovers that nobody has told of for so long that nobody will."""
@@ -157,7 +159,7 @@ class Store:
         for row in rows:
             account = _account_of(row)
             aborted = account.outcome == "in-progress"
-            line: Line = {"reason": UNSEEN} if aborted else {}
+            line: Line = {"reason": END_UNSEEN} if aborted else {}
             number = -int.from_bytes(hashlib.sha256(row.id.encode()).digest()[:6])
             end = replace(
                 account, number=number, closed=True, outcome="aborted" if aborted else account.outcome, line=line
@@ -202,11 +204,11 @@ class Store:
     # -- switches and heads -------------------------------------------------------------------------
 
     def _switch(self, connection: Connection, entry: SwitchSeen) -> list[Written]:
-        incarnation = self._heads.incarnation(connection, entry.deployment, entry.master, entry.incarnation)
+        incarnation = self._last_known.incarnation(connection, entry.deployment, entry.master, entry.incarnation)
         line, first = record_switch(connection, replace(entry, incarnation=incarnation), self.name)
         if not self._past:
             place = (entry.epoch, entry.new, entry.time)
-            self._heads.move(connection, entry.deployment, entry.master, incarnation, *place)
+            self._last_known.move(connection, entry.deployment, entry.master, incarnation, *place)
         if line is None:
             return []
         # Told once as a switch: whoever follows the stream need not sort out the same one with more witnesses.
@@ -214,7 +216,7 @@ class Store:
         return [self._tell(connection, entry.time, told, _failover_of(connection, line))]
 
     def _sighting(self, connection: Connection, entry: Sighting) -> list[Written]:
-        missed = self._heads.sight(connection, entry)
+        missed = self._last_known.sight(connection, entry)
         if missed is None:
             return []
         written = self._account(connection, missed_failover(entry, missed))
@@ -228,7 +230,7 @@ class Store:
 
     # -- failovers ----------------------------------------------------------------------------------
 
-    def _account(self, connection: Connection, account: Account) -> list[Written]:
+    def _account(self, connection: Connection, account: Observation) -> list[Written]:
         own = self._own_row(connection, account)
         target = self._by_epoch(connection, account)
         if target is None and own is not None and self._still_fits(connection, account, own):
@@ -239,11 +241,11 @@ class Store:
             self._leave(connection, str(own), target)
         return written
 
-    def _own_row(self, connection: Connection, account: Account) -> str | None:
+    def _own_row(self, connection: Connection, account: Observation) -> str | None:
         found: str | None = connection.scalar(_OWN_ROW, self._key(account))
         return found
 
-    def _key(self, account: Account) -> dict[str, Any]:
+    def _key(self, account: Observation) -> dict[str, Any]:
         """Return the parameters of `_OWN`."""
         return {
             "our": self.observer,
@@ -252,7 +254,7 @@ class Store:
             "our_number": account.number,
         }
 
-    def _by_epoch(self, connection: Connection, account: Account) -> str | None:
+    def _by_epoch(self, connection: Connection, account: Observation) -> str | None:
         """Return the row of that very epoch."""
         if account.epoch is None:
             return None
@@ -260,11 +262,11 @@ class Store:
         rows = connection.execute(_BY_EPOCH, {**master, "at": account.epoch}).all()
         return next((row.id for row in rows if same_failover(account, _account_of(row))), None)
 
-    def _still_fits(self, connection: Connection, account: Account, row: str) -> bool:
+    def _still_fits(self, connection: Connection, account: Observation, row: str) -> bool:
         others = _observed(connection, _OTHERS, {"row": row, **self._key(account)})
         return all(same_failover(account, other) for _, other in others)
 
-    def _by_time(self, connection: Connection, account: Account, but: str | None) -> str | None:
+    def _by_time(self, connection: Connection, account: Observation, but: str | None) -> str | None:
         """Return the row of an attempt that may be the same: where one of both has no epoch, time must tell."""
         begin = account.started if account.earliest is None else account.earliest
         unknown = [failovers.c.epoch.is_(None)] if account.epoch is not None else []
@@ -290,7 +292,7 @@ class Store:
         )
         return connection.execute(ours.limit(1)).first() is not None
 
-    def _put(self, connection: Connection, account: Account, row: str) -> list[Written]:
+    def _put(self, connection: Connection, account: Observation, row: str) -> list[Written]:
         """Write the account and its row anew; returns nothing where that changed nothing."""
         known = connection.execute(_ROW, {"row": row}).first()
         rest = _observed(connection, _OTHERS, {"row": row, **self._key(account)})
@@ -307,7 +309,7 @@ class Store:
             return []
         return [self._tell(connection, whole.heard, whole.line, row)]
 
-    def _observe(self, connection: Connection, account: Account, row: str) -> None:
+    def _observe(self, connection: Connection, account: Observation, row: str) -> None:
         key, values = self._key(account), {"failover": row, "record": _write(account)}
         if not connection.execute(_CHANGE_OWN, {**key, **values}).rowcount:
             names = {name: key[f"our_{name}"] for name in ("deployment", "master", "number")}
@@ -326,7 +328,7 @@ class Store:
         connection.execute(delete(failovers).where(failovers.c.id == row))
 
 
-def _master(account: Account) -> tuple[Any, ...]:
+def _master(account: Observation) -> tuple[Any, ...]:
     return (
         failovers.c.deployment == stored(account.deployment),
         failovers.c.master == stored(account.master),
@@ -334,7 +336,9 @@ def _master(account: Account) -> tuple[Any, ...]:
     )
 
 
-def _observed(connection: Connection, asked: Select[Any], parameters: Mapping[str, Any]) -> list[tuple[str, Account]]:
+def _observed(
+    connection: Connection, asked: Select[Any], parameters: Mapping[str, Any]
+) -> list[tuple[str, Observation]]:
     """Return the accounts of a row, each with its observer's name."""
     return [(plain(name), _read(record)) for name, record in connection.execute(asked, parameters)]
 
@@ -356,14 +360,14 @@ def _failover_of(connection: Connection, switch: Line) -> str | None:
     return found
 
 
-def _new_id(account: Account, observer: str, left: str | None) -> str:
+def _new_id(account: Observation, observer: str, left: str | None) -> str:
     """Return an id that says when, and that no other attempt has: ``20261125T030000Z-1a2b3c4d``."""
     who = "\0".join((account.deployment, account.master, observer, str(account.number), str(left)))
     digest = hashlib.sha256(who.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{datetime.fromtimestamp(account.started, UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}"
 
 
-def _columns(account: Account, line: str) -> dict[str, Any]:
+def _columns(account: Observation, line: str) -> dict[str, Any]:
     old, new = account.old, account.new
     return {
         "deployment": stored(account.deployment),
@@ -386,9 +390,9 @@ def _columns(account: Account, line: str) -> dict[str, Any]:
     }
 
 
-def _account_of(row: Row[Any]) -> Account:
+def _account_of(row: Row[Any]) -> Observation:
     line = json.loads(row.line)
-    return Account(
+    return Observation(
         line["deployment"], line["master"], 0, row.incarnation, _address(line["old"]), _address(line["new"]), row.epoch,
         row.kind, row.outcome, row.attempted, row.closed, row.missed, row.started, row.updated,
         from_iso((line.get("away") or {}).get("after")), line,
@@ -399,12 +403,12 @@ def _address(line: Line | None) -> Address | None:
     return None if line is None else Address(line["host"], line["port"])
 
 
-def _write(account: Account) -> str:
+def _write(account: Observation) -> str:
     return to_json(asdict(account))
 
 
-def _read(record: str) -> Account:
+def _read(record: str) -> Observation:
     fields = json.loads(record)
     for name in ("old", "new"):
         fields[name] = None if fields[name] is None else Address(*fields[name])
-    return Account(**fields)
+    return Observation(**fields)

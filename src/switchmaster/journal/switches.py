@@ -8,8 +8,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from ..render import Line, to_json
-from .accounts import OVERLAP
 from .entries import SwitchSeen
+from .merge import OVERLAP
 from .schema import ANY_EPOCH, stored, switches
 
 __all__ = ["record_switch"]

@@ -1,14 +1,14 @@
 """
-The one thread that writes: takes entries from a bounded queue, and commits them in their order.
+The one thread that writes: it takes entries from a bounded queue and commits them in order.
 
-Nobody who puts an entry waits for the database. While it is away (refused, locked, full, read-only) entries wait in
-memory, accounts of one failover as one, and the thread tries again, later and later, at most `RETRY` seconds apart.
-Where the queue is full, events are dropped first, then everything that comes; both are counted, and told when it is
-back. An entry that the database will not take by itself is dropped and counted, so that it does not stop the others.
-Where a connection is lost in the middle of a commit it is not known whether that was done: it is done again, which
-changes no switch and no failover, but may keep an event twice.
+Whoever puts an entry never waits for the database. While the database is away (refused, locked, full, read-only),
+entries wait in memory, where a newer observation of a failover replaces the older one, and the thread retries with
+growing pauses of at most `RETRY_SECONDS`. When the queue is full, events are dropped first, then everything; drops are
+counted, and recorded once the database is back. An entry that the database refuses by itself is dropped and counted, so
+that it doesn't block the others. If a connection is lost during a commit, it is unknown whether the commit succeeded:
+it is repeated, which changes no switch and no failover but may record an event twice.
 
-Callbacks come in this thread.
+Callbacks run in this thread.
 """
 
 from __future__ import annotations
@@ -26,24 +26,23 @@ from typing import Final
 from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from ..errors import SwitchmasterError
+from ..errors import JournalUnavailable, SwitchmasterError
 from ..render import iso
-from .accounts import Account
 from .engine import make_engine, shown, sqlite_file, unavailable
 from .entries import Entry, Seen, SwitchSeen
-from .errors import JournalUnavailable
+from .merge import Observation
 from .migrate import upgrade
-from .retention import CHUNK, Kept, prune, reclaim, size
+from .retention import CHUNK, Retention, prune, reclaim, size
 from .store import Store, Written
 
-__all__ = ["Counters", "Writer", "Written"]
+__all__ = ["Writer", "WriterCounters", "Written"]
 
-BATCH: Final = 1_000
+ENTRIES_PER_COMMIT: Final = 1_000
 """Entries of one transaction, and what belongs to the same turn."""
-RETRY: Final = 5.0
+RETRY_SECONDS: Final = 5.0
 """Seconds between two tries at most."""
-FIRST_RETRY: Final = 0.05
-TIDY_EVERY: Final = 60.0
+FIRST_RETRY_SECONDS: Final = 0.05
+TIDY_SECONDS: Final = 60.0
 EVENTS_SHARE: Final = 0.8
 """The part of the queue that events may fill."""
 
@@ -51,7 +50,7 @@ _log = logging.getLogger("switchmaster.journal")
 
 
 @dataclass(slots=True)
-class Counters:
+class WriterCounters:
     """What the writer has counted since its start."""
 
     written: int = 0
@@ -83,7 +82,7 @@ def _ignore(*_: object) -> None:
 
 
 @dataclass(slots=True)
-class Callbacks:
+class WriterCallbacks:
     """Whom the writer tells what, in its own thread; none may block."""
 
     written: Callable[[Sequence[Written]], None] = field(default=_ignore)
@@ -118,19 +117,19 @@ class Writer:
         name: str,
         *,
         queue: int = 100_000,
-        kept: Kept | None = None,
-        callbacks: Callbacks | None = None,
+        kept: Retention | None = None,
+        callbacks: WriterCallbacks | None = None,
     ) -> None:
-        self.counters = Counters()
-        self.kept = kept or Kept()
+        self.counters = WriterCounters()
+        self.kept = kept or Retention()
         self.trouble: JournalUnavailable | None = None
         """Why nothing can be written now; None while it can, or was not tried yet."""
-        self.tidy_every = TIDY_EVERY
+        self.tidy_every = TIDY_SECONDS
         """Seconds between two looks for what is too old, too much, or never ended."""
         self.size: int | None = None
         """Bytes that the journal takes, as of the last look; None before."""
         self._url = url
-        self._callbacks = callbacks or Callbacks()
+        self._callbacks = callbacks or WriterCallbacks()
         self._engine: Engine = make_engine(url, writing=True)
         self._store = Store(observer, name)
         self._limit = queue
@@ -216,20 +215,20 @@ class Writer:
             self._closing = time.monotonic() + timeout
             self._came.notify()
         if self._thread is not None:
-            self._thread.join(timeout + RETRY)
+            self._thread.join(timeout + RETRY_SECONDS)
         self._engine.dispose()
         return len(self._slots)
 
     # -- the thread ---------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        delay = FIRST_RETRY
+        delay = FIRST_RETRY_SECONDS
         while True:
             batch = self._take()
             try:
                 if batch:
                     self._write(batch)
-                    delay = FIRST_RETRY
+                    delay = FIRST_RETRY_SECONDS
                 elif self._closing is not None:
                     self._end()
                     return
@@ -239,15 +238,15 @@ class Writer:
                 if self._closing is not None and time.monotonic() >= self._closing:
                     return
                 self._rest(delay)
-                delay = min(RETRY, delay * 2)
+                delay = min(RETRY_SECONDS, delay * 2)
 
     def _take(self) -> list[_Slot]:
         with self._came:
             self._busy = False
             if not self._slots and self._closing is None:
-                self._came.wait(TIDY_EVERY if self.trouble is None else RETRY)
+                self._came.wait(TIDY_SECONDS if self.trouble is None else RETRY_SECONDS)
             batch: list[_Slot] = []
-            while self._slots and (len(batch) < BATCH or not batch[-1].last):
+            while self._slots and (len(batch) < ENTRIES_PER_COMMIT or not batch[-1].last):
                 batch.append(self._slots.popleft())
             self._busy = bool(batch)
             for slot in batch:
@@ -387,8 +386,8 @@ class Writer:
 def _key(entry: Entry) -> Hashable:
     """Return what a later entry of the same key takes the place of, while both wait."""
     match entry:
-        case Account():
-            return (Account, entry.deployment, entry.master, entry.number)
+        case Observation():
+            return (Observation, entry.deployment, entry.master, entry.number)
         case SwitchSeen():
             return (SwitchSeen, entry.deployment, entry.master, entry.incarnation, entry.epoch, entry.new)
         case _:

@@ -23,15 +23,15 @@ from typing import Final
 from ..errors import SwitchmasterError
 from ..journal.entries import Alive, Seen
 from ..journal.reader import Reader, open_reader
-from ..journal.retention import Kept
-from ..journal.writer import Callbacks, Writer, Written
+from ..journal.retention import Retention
+from ..journal.writer import Writer, WriterCallbacks, Written
 from ..render import iso, to_json, topology_line
 from .api import Connections, HttpServer, HttpThread, Metrics, State, create_app
 from .logs import set_up
+from .narration import LogNarrator
 from .notify import Systemd
 from .published import Published
 from .settings.configuration import Configuration, Deployment, Journal
-from .telling import Teller
 from .watching import Watching
 
 __all__ = ["Daemon"]
@@ -70,8 +70,8 @@ class Daemon:
         self.reloads = 0
         self._watched = 0
         """How often a deployment was begun to be watched."""
-        self._teller = Teller()
-        self._listeners: list[Callable[[Sequence[Written]], None]] = [self._teller.written]
+        self._narrator = LogNarrator()
+        self._listeners: list[Callable[[Sequence[Written]], None]] = [self._narrator.written]
         journal = self.configuration.journal
         self.writer = Writer(
             journal.url,
@@ -79,7 +79,7 @@ class Daemon:
             journal.observer,
             queue=journal.queue,
             kept=_kept(journal),
-            callbacks=Callbacks(self._written, self._teller.waiting, self._doubted),
+            callbacks=WriterCallbacks(self._written, self._narrator.waiting, self._doubted),
         )
         self.reader: Reader = open_reader(journal.url)
         http = self.configuration.http
@@ -298,5 +298,5 @@ class Daemon:
         self.reader.close()
 
 
-def _kept(journal: Journal) -> Kept:
-    return Kept(journal.keep, journal.keep_events, journal.max_size)
+def _kept(journal: Journal) -> Retention:
+    return Retention(journal.keep, journal.keep_events, journal.max_size)

@@ -16,7 +16,7 @@ from ..belief.decisions import Notice, Switch
 from ..belief.failover import Failover
 from ..belief.topology import MasterState, Topology
 from ..errors import UnknownMaster, WatcherClosed
-from ..journal.entries import Entry, Watched
+from ..journal.entries import Entry, WatchStarted
 from ..journal.ledger import Ledger
 from ..net.watcher import Heard, Watcher
 from .links import LinkLog
@@ -60,7 +60,7 @@ class Watching:
 
     async def start(self) -> None:
         """Begin to watch; does not wait for any Sentinel."""
-        self._put(Watched(self.deployment.name))
+        self._put(WatchStarted(self.deployment.name))
         watcher = self.watcher
         watcher.on_event(self._on_event)
         watcher.on_failover(self._on_failover)

@@ -9,7 +9,7 @@ Read in this order:
 
 - `stamps`: what a time in a line says, and which moment it means.
 - `formats`: the servers' own line formats; `wrappers`: what others put before them; `messages`: what a message says.
-- `candidates`: which lines of a large file are worth reading; `reader`: one file, read.
+- `candidates`: which lines of a large file are worth reading; `log_reader`: one file, read.
 - `cuts`: what a terminal's width cut off, completed where nothing else can have stood there.
 - `origins`: which process wrote each line, and what to call it.
 - `clocks`: how far the clocks of several Sentinels are apart.
@@ -23,10 +23,10 @@ and the reader is told. Nothing here does I/O or reads a clock, and nothing rais
 from __future__ import annotations
 
 from .clocks import Offset
+from .log_reader import LeftOut, LogReader
 from .merging import Logs, Noted, merge_logs
 from .messages import Remark, RemarkKind
 from .origins import LogFile, Origin
-from .reader import LeftOut, LogReader
 
 __all__ = [
     "LeftOut",

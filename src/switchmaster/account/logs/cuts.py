@@ -20,9 +20,9 @@ from typing import Final
 from ...model import Address
 from ...wire.events import EVENTS, Form, InstanceEvent, Kind, SwitchedMaster
 from ...wire.grammar import parse_event
-from .messages import Published, Remark, Unreadable
+from .log_reader import LogEntry
+from .messages import LoggedEvent, Remark, Unreadable
 from .origins import LogFile
-from .reader import Entry
 
 __all__ = ["complete_cuts"]
 
@@ -56,7 +56,7 @@ def complete_cuts(files: Sequence[LogFile]) -> list[LogFile]:
         for index, entry in enumerate(file.entries):
             if index in cut:
                 whole.learn_part(entry.said)
-            elif isinstance(entry.said, Published):
+            elif isinstance(entry.said, LoggedEvent):
                 whole.learn(entry.said)
     return [
         replace(file, entries=_completed(file.entries, cut, whole)) if cut else file
@@ -75,7 +75,7 @@ class _Whole:
         self._said: dict[str, set[str]] = defaultdict(set)
         self._made: dict[str, list[str]] = {}
 
-    def learn(self, said: Published) -> None:
+    def learn(self, said: LoggedEvent) -> None:
         """Keep what an event names."""
         event = parse_event(said.channel, said.payload)
         self._said[said.channel].add(said.payload)
@@ -91,7 +91,7 @@ class _Whole:
             if instance.kind is Kind.REPLICA:
                 self._addresses.add(_spaced(instance.address))
 
-    def learn_part(self, said: Published | Remark | Unreadable) -> None:
+    def learn_part(self, said: LoggedEvent | Remark | Unreadable) -> None:
         """Keep the addresses that stand whole in an event that is cut: no other may name that node."""
         if not isinstance(said, Remark):
             self._addresses.update(f"{found[1].strip('[]')} {found[2]}" for found in _NAMED.finditer(said.payload))
@@ -130,7 +130,7 @@ def _suspects(file: LogFile) -> set[int]:
         match entry.said:
             case Unreadable(channel) if channel in _FORMS:
                 found.add(index)
-            case Published() if is_edge and entry.width == widest:
+            case LoggedEvent() if is_edge and entry.width == widest:
                 found.add(index)
     return found
 
@@ -140,17 +140,17 @@ def _instance_text(payload: str, form: Form) -> str:
     return payload.rpartition(separator)[0] if separator else payload
 
 
-def _completed(entries: Sequence[Entry], cut: set[int], whole: _Whole) -> list[Entry]:
+def _completed(entries: Sequence[LogEntry], cut: set[int], whole: _Whole) -> list[LogEntry]:
     return [
         replace(entry, said=_complete(entry.said, whole))
-        if index in cut and isinstance(entry.said, Published | Unreadable)
+        if index in cut and isinstance(entry.said, LoggedEvent | Unreadable)
         else entry
         for index, entry in enumerate(entries)
     ]
 
 
-def _complete(said: Published | Unreadable, whole: _Whole) -> Published | Unreadable:
-    if isinstance(said, Published) and whole.has(said.channel, said.payload):
+def _complete(said: LoggedEvent | Unreadable, whole: _Whole) -> LoggedEvent | Unreadable:
+    if isinstance(said, LoggedEvent) and whole.has(said.channel, said.payload):
         return said
     left, form = _MARK.sub("", said.payload).rstrip(), _FORMS.get(said.channel)
     if form is Form.SWITCH:
@@ -160,15 +160,15 @@ def _complete(said: Published | Unreadable, whole: _Whole) -> Published | Unread
     if form is Form.QUORUM:
         # How many agreed is lost, that they did is not.
         instance = next((text for text in whole.instances() if left.startswith(f"{text} ")), None)
-        found = Published(said.channel, instance) if instance else _only(said, left, whole.instances())
-        return Published(said.channel, f"{found.payload} #quorum 0/0") if isinstance(found, Published) else found
+        found = LoggedEvent(said.channel, instance) if instance else _only(said, left, whole.instances())
+        return LoggedEvent(said.channel, f"{found.payload} #quorum 0/0") if isinstance(found, LoggedEvent) else found
     return Unreadable(said.channel, said.payload, "cut short")
 
 
-def _only(said: Published | Unreadable, left: str, possible: Sequence[str]) -> Published | Unreadable:
+def _only(said: LoggedEvent | Unreadable, left: str, possible: Sequence[str]) -> LoggedEvent | Unreadable:
     """Return the one event that begins so, where there is one alone."""
     fitting = [text for text in possible if text.startswith(left)] if len(possible) <= COMBINATIONS and left else []
     if len(fitting) == 1:
-        return Published(said.channel, fitting[0])
+        return LoggedEvent(said.channel, fitting[0])
     reason = f"cut short: it may be any of {len(fitting)} events" if fitting else "cut short"
     return Unreadable(said.channel, said.payload, reason)

@@ -19,9 +19,9 @@ from ...wire.grammar import parse_event
 from ..transcript import Said
 from .clocks import Offset, Sighted, offsets
 from .cuts import complete_cuts
-from .messages import Published, Remark, RemarkKind, Unreadable
+from .log_reader import LogEntry
+from .messages import LoggedEvent, Remark, RemarkKind, Unreadable
 from .origins import LogFile, Origin, origins_of
-from .reader import Entry
 from .stamps import Zone, place, read_stamp, utc, zone_between
 
 __all__ = ["Logs", "Noted", "merge_logs"]
@@ -81,7 +81,7 @@ class _Placed:
     """One origin with the moment of each of its entries."""
 
     origin: Origin
-    rows: list[tuple[float, LogFile, Entry]]
+    rows: list[tuple[float, LogFile, LogEntry]]
 
 
 def merge_logs(files: Sequence[LogFile], *, latest: float, zone: Zone = utc) -> Logs:
@@ -126,7 +126,7 @@ def merge_logs(files: Sequence[LogFile], *, latest: float, zone: Zone = utc) -> 
 def _place(origin: Origin, latest: float, zone: Zone) -> _Placed:
     ahead = _zone(origin)
     known: Zone = zone if ahead is None else lambda local: ahead
-    rows: list[tuple[float, LogFile, Entry]] = []
+    rows: list[tuple[float, LogFile, LogEntry]] = []
     for file, entries in origin.pieces:
         stamps = [entry.stamp for entry in entries]
         moments = place(stamps, latest=latest, anchors=_anchors(entries), zone=known)
@@ -149,7 +149,7 @@ def _zone(origin: Origin) -> int | None:
     return votes.most_common(1)[0][0] if votes else None
 
 
-def _anchors(entries: Sequence[Entry]) -> dict[int, int]:
+def _anchors(entries: Sequence[LogEntry]) -> dict[int, int]:
     """Return the years that wrappers and messages name, by the place of the entry."""
     found = {}
     for index, entry in enumerate(entries):
@@ -180,7 +180,7 @@ def _sightings(one: _Placed, ids: Mapping[str, str]) -> Iterator[Sighted]:
                 voter = ids.get(said.run_id or "")
                 yield Sighted(name, moment, "counted", (said.candidate, said.epoch), voter, resolution)
             continue
-        if not isinstance(said, Published):
+        if not isinstance(said, LoggedEvent):
             continue
         event = parse_event(said.channel, said.payload)
         if isinstance(event, NewEpoch):
@@ -205,7 +205,7 @@ def _events(placed: Iterable[_Placed]) -> Iterator[Said]:
         at = 0.0
         mine: dict[float, list[Said]] = {}
         for moment, _, entry in one.rows:
-            if isinstance(entry.said, Published):
+            if isinstance(entry.said, LoggedEvent):
                 # Within one origin the order of the lines is what happened, even where its clock was set back.
                 at = max(at, moment)
                 said = Said(one.origin.name, at, entry.said.channel, entry.said.payload, entry.line)

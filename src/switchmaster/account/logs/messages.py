@@ -19,7 +19,7 @@ from ...model import Address
 from ...wire.events import EVENTS, Unrecognised
 from ...wire.grammar import parse_event
 
-__all__ = ["LOGGED_ONLY", "Published", "Remark", "RemarkKind", "Unreadable", "read_message"]
+__all__ = ["LOGGED_ONLY", "LoggedEvent", "Remark", "RemarkKind", "Unreadable", "read_message"]
 
 LOGGED_ONLY: Final = frozenset(
     {"+script-child", "-script-child", "-cmd-link-reconnection", "-pubsub-link-reconnection"}
@@ -74,7 +74,7 @@ class RemarkKind(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class LoggedEvent:
     """An event, which the Sentinel published too."""
 
     channel: str
@@ -111,7 +111,7 @@ class Unreadable:
     reason: str
 
 
-def read_message(message: str) -> Published | Remark | Unreadable | None:
+def read_message(message: str) -> LoggedEvent | Remark | Unreadable | None:
     """
     Read one message of a server's log.
 
@@ -132,7 +132,7 @@ def read_message(message: str) -> Published | Remark | Unreadable | None:
     return None
 
 
-def _event(channel: str, payload: str) -> Published | Unreadable | None:
+def _event(channel: str, payload: str) -> LoggedEvent | Unreadable | None:
     if channel in LOGGED_ONLY:
         return None
     event = parse_event(channel, payload)
@@ -140,7 +140,7 @@ def _event(channel: str, payload: str) -> Published | Unreadable | None:
         # A bulleted sentence of another program's looks like a channel; an event's payload is not a sentence.
         known = channel in _CHANNELS or payload.startswith(("master ", "slave ", "sentinel "))
         return Unreadable(channel, payload, event.reason) if known else None
-    return Published(channel, payload)
+    return LoggedEvent(channel, payload)
 
 
 def _remark(kind: RemarkKind, message: str, said: dict[str, str | None]) -> Remark:

@@ -18,8 +18,8 @@ from typing import Final
 
 from ...wire.events import InstanceEvent, Kind
 from ...wire.grammar import parse_event
-from .messages import Published, RemarkKind
-from .reader import Entry
+from .log_reader import LogEntry
+from .messages import LoggedEvent, RemarkKind
 
 __all__ = ["LogFile", "Origin", "origins_of"]
 
@@ -42,7 +42,7 @@ class LogFile:
 
     name: str
     """As it was given, such as a path."""
-    entries: Sequence[Entry]
+    entries: Sequence[LogEntry]
     called: str | None = None
     """The name that the user gives to what wrote it."""
 
@@ -63,11 +63,11 @@ class Origin:
     run_id: str | None = None
     """A Sentinel's own id; it keeps it over restarts from Redis 3.2 on."""
     port: int | None = None
-    pieces: list[tuple[LogFile, list[Entry]]] = field(default_factory=list)
+    pieces: list[tuple[LogFile, list[LogEntry]]] = field(default_factory=list)
     """Its entries by file, each in the file's order; the files in the order of their first lines."""
 
     @property
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[LogEntry]:
         """All its entries."""
         return (entry for _, entries in self.pieces for entry in entries)
 
@@ -77,7 +77,7 @@ class _Process:
     file: LogFile
     source: str | None
     pid: int | None
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[LogEntry] = field(default_factory=list)
     run_id: str | None = None
     port: int | None = None
     sentinel: bool | None = None
@@ -125,7 +125,7 @@ def _groups(file: LogFile) -> list[list[_Process]]:
     processes: dict[tuple[str | None, int | None], _Process] = {}
     current: dict[str | None, _Process] = {}
     """The process of each source that wrote last; what a child writes is its own."""
-    orphans: dict[str | None, list[Entry]] = {}
+    orphans: dict[str | None, list[LogEntry]] = {}
     for entry in file.entries:
         if entry.role == "child":
             if entry.source in current:
@@ -169,7 +169,7 @@ def _look(process: _Process) -> None:
     trying = False
     for entry in process.entries:
         said = entry.said
-        if isinstance(said, Published):
+        if isinstance(said, LoggedEvent):
             process.sentinel = True if process.sentinel is None else process.sentinel
             if trying and said.channel == "+vote-for-leader" and process.run_id is None:
                 process.run_id = said.payload.partition(" ")[0]
@@ -223,7 +223,7 @@ def _addresses(origins: Iterable[Origin]) -> tuple[dict[str, str], dict[int, str
     nodes: dict[int, set[str]] = {}
     for origin in origins:
         for entry in origin.entries:
-            if not isinstance(entry.said, Published):
+            if not isinstance(entry.said, LoggedEvent):
                 continue
             event = parse_event(entry.said.channel, entry.said.payload)
             if not isinstance(event, InstanceEvent):

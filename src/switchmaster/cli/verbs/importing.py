@@ -15,8 +15,8 @@ import click
 
 from ...account.annotations import remark_line
 from ...errors import UsageError
-from ...journal.accounts import Account
 from ...journal.entries import Entry
+from ...journal.merge import Observation
 from ..incidents import Told, counted, tell_again
 from ..journal_options import journal_options
 from ..sources import read_sources, source_options
@@ -71,7 +71,7 @@ def _with_remarks(told: Told) -> list[Entry]:
     """Return the entries, each account with the remarks that belong to it."""
     found: list[Entry] = []
     for entry in told.entries:
-        if isinstance(entry, Account):
+        if isinstance(entry, Observation):
             noted = told.remarks.get((entry.master, entry.number), ())
             entry = replace(entry, line={**entry.line, "remarks": [remark_line(one) for one in noted]})
         found.append(entry)

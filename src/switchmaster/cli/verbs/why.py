@@ -12,9 +12,8 @@ from typing import Final
 
 import click
 
+from ...account.story import Story, choose, sentences
 from ...account.timeline import Incident
-from ...account.why import Story, choose
-from ...account.why import why as sentences
 from ...errors import UsageError
 from ...render import seconds_of
 from ..incidents import tell_again

@@ -1,5 +1,5 @@
 """
-One file of logs, read: bytes in, in blocks of whole lines; `Entry` values out, in the order of the file.
+One file of logs, read: bytes in, in blocks of whole lines; `LogEntry` values out, in the order of the file.
 
 The first `WHOLE` bytes are read line by line, so that every line which is not understood is counted and kept to be
 shown. In what follows only the lines that `candidates` finds are read: a log of gigabytes holds a few thousand lines
@@ -14,11 +14,11 @@ from typing import Final
 
 from .candidates import candidates
 from .formats import LINE_MAX, find_server_line
-from .messages import Published, Remark, RemarkKind, Unreadable, read_message
+from .messages import LoggedEvent, Remark, RemarkKind, Unreadable, read_message
 from .stamps import Stamp
 from .wrappers import Wrapping, read_json_line, read_wrapping
 
-__all__ = ["ENTRIES", "WHOLE", "Entry", "LeftOut", "LogReader"]
+__all__ = ["ENTRIES", "WHOLE", "LeftOut", "LogEntry", "LogReader"]
 
 WHOLE: Final = 8 * 1024 * 1024
 """Bytes at the beginning of a file of which every line is read."""
@@ -31,7 +31,7 @@ SHOWN: Final = 240
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """One line that says something."""
 
     line: int
@@ -46,7 +46,7 @@ class Entry:
     """When a wrapper that names its zone got the line."""
     width: int
     """Characters of the whole line: a terminal may have cut it there."""
-    said: Published | Remark | Unreadable
+    said: LoggedEvent | Remark | Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class LogReader:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.entries: list[Entry] = []
+        self.entries: list[LogEntry] = []
         self.lines = 0
         self.of_servers = 0
         """Lines in a server's own format, whatever they say; of a large file, of its beginning."""
@@ -97,7 +97,7 @@ class LogReader:
             self.lines = at + block.count(b"\n", before) + (not block.endswith(b"\n"))
         self._read += len(block)
 
-    def unreadable(self) -> Iterator[Entry]:
+    def unreadable(self) -> Iterator[LogEntry]:
         """Yield the entries whose event could not be read; `cuts` may complete them."""
         return (entry for entry in self.entries if isinstance(entry.said, Unreadable))
 
@@ -113,7 +113,7 @@ class LogReader:
             return
         line = raw.decode("utf-8", "surrogateescape").rstrip("\r")
         entry = read_line(number, line)
-        if isinstance(entry, Entry):
+        if isinstance(entry, LogEntry):
             self.of_servers += 1
             if len(self.entries) < ENTRIES:
                 self.entries.append(entry)
@@ -125,7 +125,7 @@ class LogReader:
             self.leave_out(number, "no format of a server", line)
 
 
-def read_line(number: int, line: str) -> Entry | bool:
+def read_line(number: int, line: str) -> LogEntry | bool:
     """
     Read one line.
 
@@ -151,10 +151,10 @@ def read_line(number: int, line: str) -> Entry | bool:
     outer = next((w.stamp for w in (wrapping, inner) if w and w.stamp and w.stamp.zone), None)
     source = (wrapping.source if wrapping else None) or inner.source
     pid = server.pid if server.pid is not None else inner.pid
-    return Entry(number, source, pid, server.role, server.stamp, outer, len(line), said)
+    return LogEntry(number, source, pid, server.role, server.stamp, outer, len(line), said)
 
 
-def _bare(number: int, line: str, text: str, wrapping: Wrapping | None) -> Entry | bool:
+def _bare(number: int, line: str, text: str, wrapping: Wrapping | None) -> LogEntry | bool:
     """Read a message that stands without the server's own prefix, as in syslog and the kernel's log."""
     kernel = read_message(text)
     if wrapping is None:
@@ -164,9 +164,9 @@ def _bare(number: int, line: str, text: str, wrapping: Wrapping | None) -> Entry
         # A collector may have taken the server's own time away; what it calls a message is one.
         wrapping = Wrapping(wrapping.source, wrapping.stamp, wrapping.pid, bare=True)
     said = read_message(text) if wrapping.bare else None
-    if not isinstance(said, Published) and not wrapping.of_server:
+    if not isinstance(said, LoggedEvent) and not wrapping.of_server:
         said = kernel if isinstance(kernel, Remark) and kernel.kind is RemarkKind.OUT_OF_MEMORY else None
     if said is None or wrapping.stamp is None:
         return wrapping.bare and wrapping.of_server
     outer = wrapping.stamp if wrapping.stamp.zone else None
-    return Entry(number, wrapping.source, wrapping.pid, None, wrapping.stamp, outer, len(line), said)
+    return LogEntry(number, wrapping.source, wrapping.pid, None, wrapping.stamp, outer, len(line), said)

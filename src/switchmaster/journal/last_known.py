@@ -1,10 +1,11 @@
 """
 Where each master was last known to be: which incarnation that is, and what was missed since.
 
-Observers count incarnations from 0 at their start; the journal counts on. `Heads` keeps the difference for each master.
-A sighting of a higher epoch than the journal's is a switch that nobody recorded: missed while away. One of a lower
-epoch, or of the same with another address, is a stale Sentinel's, or the first of a new incarnation: that only where a
-majority says so, and `SETTLED` seconds after the last change, when nobody can be behind any more.
+Observers count incarnations from 0 when they start; the journal goes on counting. `LastKnown` keeps the difference for
+each master. A sighting with a higher epoch than the journal's is a switch that no daemon recorded: missed while away.
+One with a lower epoch, or with the same epoch and another address, comes from a stale Sentinel or begins a new
+incarnation. It begins one only if a majority says so, `SETTLED` seconds or more after the last change, when no Sentinel
+can still be behind.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from .entries import Sighting
 from .missed import Missed
 from .schema import ANY_EPOCH, deployments, masters, plain, stored, switches
 
-__all__ = ["Heads"]
+__all__ = ["LastKnown"]
 
 SETTLED: Final = 30.0
 """Seconds: fifteen hello periods, and more than `belief.decide.SETTLE`."""
 
 
-class Heads:
+class LastKnown:
     """The masters' last known places, and this observer's count of incarnations beside the journal's."""
 
     def __init__(self) -> None:

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..belief.words import SUSPICION_ENDED, record_words, stage_words
-from ..journal.accounts import Account, merged
+from ..errors import JournalUnavailable
 from ..journal.entries import Entry, Seen, SwitchSeen
-from ..journal.errors import JournalUnavailable
+from ..journal.merge import Observation, merged
 from ..journal.writer import Written
 from ..render import Line
 
-__all__ = ["Teller"]
+__all__ = ["LogNarrator"]
 
 _log = logging.getLogger("switchmaster.watch")
 
@@ -38,7 +38,7 @@ _ALARMING: Final = (
 )
 
 
-class Teller:
+class LogNarrator:
     """Writes the log of what happens; called by the journal's thread."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Teller:
             match entry:
                 case Seen() | SwitchSeen():
                     self._tell(entry.line, None, {"journal": "waiting"})
-                case Account():
+                case Observation():
                     line = merged([("", entry)]).line
                     self._tell(line, f"{entry.deployment}/{entry.master}#{entry.number}", {"journal": "waiting"})
 

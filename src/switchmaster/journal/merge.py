@@ -29,7 +29,7 @@ from ..belief.failover import Stage
 from ..model import Address
 from ..render import Line, iso
 
-__all__ = ["OVERLAP", "Account", "address_line", "from_iso", "merged", "same_failover"]
+__all__ = ["OVERLAP", "Observation", "address_line", "from_iso", "merged", "same_failover"]
 
 OVERLAP: Final = 5.0
 """Seconds by which the clocks of two observers, and the moments at which they hear, may differ."""
@@ -54,7 +54,7 @@ _SPANS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Observation:
     """What one observer knows of one attempt, as far as it has come; a newer one replaces it."""
 
     deployment: str
@@ -92,7 +92,7 @@ def from_iso(text: str | None) -> float | None:
     return None if text is None else datetime.fromisoformat(text).timestamp()
 
 
-def same_failover(a: Account, b: Account) -> bool:
+def same_failover(a: Observation, b: Observation) -> bool:
     """Whether two accounts of one master, by different observers, tell of one attempt."""
     if a.incarnation != b.incarnation or not _agree(a.new, b.new):
         return False
@@ -105,30 +105,30 @@ def _agree(one: object, other: object) -> bool:
     return one is None or other is None or one == other
 
 
-def _overlap(a: Account, b: Account) -> bool:
+def _overlap(a: Observation, b: Observation) -> bool:
     return _begin(a) <= _end(b) and _begin(b) <= _end(a)
 
 
-def _in_turn(a: Account, b: Account) -> bool:
+def _in_turn(a: Observation, b: Observation) -> bool:
     """Whether nobody was chosen in the one after the other had chosen."""
     return max(_moments(a, _CHOOSING), default=0.0) <= min(_moments(b, _CHOSEN), default=inf) + OVERLAP
 
 
-def _moments(account: Account, stages: Container[str]) -> Iterator[float]:
+def _moments(account: Observation, stages: Container[str]) -> Iterator[float]:
     for stage in account.line.get("stages", ()):
         if stage["stage"] in stages and (moment := from_iso(stage["time"])) is not None:
             yield moment
 
 
-def _begin(account: Account) -> float:
+def _begin(account: Observation) -> float:
     return account.started if account.earliest is None else account.earliest
 
 
-def _end(account: Account) -> float:
+def _end(account: Observation) -> float:
     return account.heard + (OVERLAP if account.closed else OPEN)
 
 
-def merged(accounts: Sequence[tuple[str, Account]]) -> Account:
+def merged(accounts: Sequence[tuple[str, Observation]]) -> Observation:
     """
     Put together what several observers know of one attempt.
 
@@ -163,7 +163,7 @@ def merged(accounts: Sequence[tuple[str, Account]]) -> Account:
     return replace(whole, line=_line(whole, ordered))
 
 
-def _fullness(observed: tuple[str, Account]) -> tuple[bool, int, float, str]:
+def _fullness(observed: tuple[str, Observation]) -> tuple[bool, int, float, str]:
     name, account = observed
     return account.missed, -len(account.line.get("stages", ())), account.started, name
 
@@ -172,12 +172,12 @@ def _first(values: Iterable[Any]) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _gave_back(account: Account) -> bool:
+def _gave_back(account: Observation) -> bool:
     """Whether a promotion was seen to be given up: nothing else aborts a failover after it."""
     return account.outcome == "aborted" and any(_moments(account, ("promoted",)))
 
 
-def _outcome(accounts: Sequence[Account]) -> str:
+def _outcome(accounts: Sequence[Observation]) -> str:
     outcomes = {account.outcome for account in accounts}
     stages = {stage["stage"] for account in accounts for stage in account.line.get("stages", ())}
     if "switched" not in stages and any(_gave_back(account) for account in accounts):
@@ -187,7 +187,7 @@ def _outcome(accounts: Sequence[Account]) -> str:
     return next(outcome for outcome in ("completed", "aborted", "in-progress") if outcome in outcomes)
 
 
-def _line(whole: Account, ordered: Sequence[tuple[str, Account]]) -> Line:
+def _line(whole: Observation, ordered: Sequence[tuple[str, Observation]]) -> Line:
     lines = [account.line for _, account in ordered]
     stages = _stages(lines, whole.outcome)
     line: Line = {
@@ -230,7 +230,7 @@ def _union(lists: Iterable[Iterable[Any]]) -> list[Any]:
     return found
 
 
-def _reason(whole: Account, lines: Sequence[Line]) -> str | None:
+def _reason(whole: Observation, lines: Sequence[Line]) -> str | None:
     return _first(line.get("reason") for line in lines) if whole.outcome == "aborted" else None
 
 

@@ -19,7 +19,7 @@ from .logs import Noted, RemarkKind
 from .timeline import Incident
 from .transcript import Said
 
-__all__ = ["Story", "choose", "why"]
+__all__ = ["Story", "choose", "sentences"]
 
 CHAIN: Final = 600.0
 """Seconds within which attempts for one address are one incident: twice the longest usual failover-timeout."""
@@ -149,7 +149,7 @@ def choose(story: Story, *, master: str | None = None, at: float | None = None) 
     return replace(story, incidents=chain, events=events, rest=rest)
 
 
-def why(story: Story) -> Iterator[str]:
+def sentences(story: Story) -> Iterator[str]:
     """
     Tell a story.
 
