@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from .model import Cause as Cause
     from .model import Grade as Grade
     from .model import Via as Via
-    from .net.access import NodeAccess as NodeAccess
     from .net.credentials import CredentialProvider as CredentialProvider
     from .net.dial import Tls as Tls
+    from .net.diallers import NodeAccess as NodeAccess
     from .net.watcher import Heard as Heard
     from .net.watcher import Watcher as Watcher
     from .wire.events import Event as Event
@@ -67,7 +67,7 @@ _HOME = {
     "UsageError": "errors",
     "WaitTimeout": "errors",
     "WatcherClosed": "errors",
-    "NodeAccess": "net.access",
+    "NodeAccess": "net.diallers",
     "CredentialProvider": "net.credentials",
     "Tls": "net.dial",
     "Heard": "net.watcher",

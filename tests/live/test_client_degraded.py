@@ -191,7 +191,7 @@ def test_hold_of_zero_holds_nothing(lab_factory: LabFactory) -> None:
         lab.hang(replica)
         try:
             lab.failover()
-            phases = client.connection_pool.lines.follower.phases
+            phases = client.connection_pool.route.follower.phases
             eventually(lambda: phases.current.standing.value == "held", LIMIT, 0.005, "the hold")
             held = in_thread(client.ping)[0]
             for _ in range(20):

@@ -146,7 +146,7 @@ def test_no_master_elected_in_time(lab_factory: LabFactory) -> None:
     assert "a master of 'mymaster'" in str(error)
     eventually(
         lambda: (
-            client.connection_pool.lines.follower.phases.current.standing.value == "failing"
+            client.connection_pool.route.follower.phases.current.gate.value == "failing"
             or sentinel.watcher.state("mymaster").down_by
         ),
         LIMIT,

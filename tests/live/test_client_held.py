@@ -174,7 +174,7 @@ class Holders:
         kind = type(self.pool.sentinel_manager)
         module = importlib.import_module(f"{kind.__module__}.asyncio")
         sentinel = module.Sentinel(self.lab.sentinel_addresses, socket_timeout=None)
-        client = sentinel.master_for("mymaster", failover_wait=self.pool.lines.limits.failover_wait)
+        client = sentinel.master_for("mymaster", failover_wait=self.pool.route.limits.failover_wait)
         listeners = [await self._by_hand_in_loop(client) for _ in range(2)]
         blocked = asyncio.create_task(listeners[0].parse_response())
         await asyncio.wait([blocked])
@@ -272,7 +272,7 @@ def test_who_holds_a_connection_sees_it_end(lab: Lab, kind: str) -> None:
             for options in WAITS
         ]
         checks = [
-            (f"{holds.__name__} of {each.lost.__module__}, {each.pool.lines.limits}", holds(each))
+            (f"{holds.__name__} of {each.lost.__module__}, {each.pool.route.limits}", holds(each))
             for each in everybody
             for holds in HOLDERS
         ]

@@ -73,7 +73,7 @@ def test_watcher_is_one_for_all_who_say_the_same(lab: Lab) -> None:
     assert len(watcher_threads()) == 2
     client = one.master_for("mymaster")
     assert client.ping()
-    assert client.connection_pool.lines.shared.watcher is one.watcher
+    assert client.connection_pool.route.shared.watcher is one.watcher
     wait_for_subscribers(lab, 2)
     for sentinel in (same, other_library, stranger):
         sentinel.close()
@@ -149,14 +149,14 @@ def test_last_lease_may_end_under_any_lock(lab: Lab) -> None:
     # What the garbage collector does once in a long while.
     sentinel = Sentinel(lab.sentinel_addresses)
     client = sentinel.master_for("mymaster")
-    lines = client.connection_pool.lines
+    route = client.connection_pool.route
     ended: list[object] = []
 
     def end_all() -> None:
-        for lock in (lines.follower._lock, lines._lock, lines.account._lock, lines.shared.watcher._thread._lock):
+        for lock in (route.follower._lock, route._lock, route.tally._lock, route.shared.watcher._thread._lock):
             assert client.ping()
             with lock:
-                lines.lease.close()
+                route.lease.close()
             ended.append(lock)
 
     thread = threading.Thread(target=end_all, daemon=True)
@@ -201,7 +201,7 @@ def test_lease_may_end_while_another_thread_holds_the_lock_and_waits(lab: Lab) -
     assert sentinel.master_for("mymaster").ping()
     shared = sentinel._shared
     with shared._lock:
-        ending, _ = in_thread(sentinel.master_for("mymaster").connection_pool.lines.lease.close)
+        ending, _ = in_thread(sentinel.master_for("mymaster").connection_pool.route.lease.close)
         ending.join(20)
         assert not ending.is_alive(), "a thread waits for one that waits for it"
         assert len(watcher_threads()) == 1

@@ -92,12 +92,12 @@ def test_url_says_what_the_arguments_would(plain: Lab) -> None:
     )
     client = switchmaster.redis.from_url(f"redis+sentinel://{hosts(plain)}/mymaster/3?{query}", decode_responses=True)
     pool = client.connection_pool
-    options = pool.lines.options
+    options = pool.route.options
     assert (options.hold, options.failover_wait, options.drain) == (1.5, 5.0, 0.25)
     said = {name: pool.connection_kwargs[name] for name in ("db", "socket_timeout", "protocol", "client_name")}
     assert said == {"db": 3, "socket_timeout": 2.5, "protocol": 3, "client_name": "by-url"}
     assert (pool.max_connections, pool.connection_kwargs["health_check_interval"]) == (7, 9)
-    assert pool.lines.shared.settings.timeout == 0.75
+    assert pool.route.shared.settings.timeout == 0.75
     assert client.set("where", "three")
     assert client.get("where") == "three"
     assert client.client_getname() == "by-url"
@@ -209,7 +209,7 @@ def test_clients_follow_over_tls_with_passwords(guarded: Lab, how: str) -> None:
 
     client = client_of(switchmaster.redis)
     go_through_failover(guarded, client, lambda: client_of(switchmaster.redis.asyncio), begin=how)
-    assert client.connection_pool.lines.shared.watcher.counters["link_resp_errors"] == 0
+    assert client.connection_pool.route.shared.watcher.counters["link_resp_errors"] == 0
     assert client.connection_pool.sentinel_manager.counters["connections_cut"] >= 1
     end(client)
 

@@ -12,8 +12,8 @@ from typing import Any
 from peers.scripted import ScriptedSentinel
 from switchmaster.link.link import Link
 from switchmaster.model import Address
-from switchmaster.net.connection import Connection
 from switchmaster.net.dial import DialTarget
+from switchmaster.net.sentinel_connection import SentinelConnection
 from switchmaster.wire.facts import Fact, LinkChange, LinkState
 
 Behaviour = Callable[["FaultyPeer", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -115,7 +115,7 @@ class Talk:
     def __init__(self, target: DialTarget, **options: Any) -> None:
         self.facts: list[Fact] = []
         self.link = Link("peer:1", rng=lambda: 0.5, **options)  # type: ignore[arg-type]
-        self.connection = Connection(self.link, lambda: target, self._hear)
+        self.connection = SentinelConnection(self.link, lambda: target, self._hear)
 
     def _hear(self, name: str, facts: list[Fact], now: float) -> None:
         assert name == "peer:1"

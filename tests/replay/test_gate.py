@@ -16,7 +16,7 @@ import pytest
 
 from recorded.recordings import NAMES, said_in
 from switchmaster.belief.watch import Watch
-from switchmaster.follow.gate import UNKNOWN, Phase, Standing, phase_of, replicas_of
+from switchmaster.follow.gate import UNKNOWN, GateState, Phase, phase_of, replicas_of
 from switchmaster.model import Grade, SentinelName
 from switchmaster.wire.grammar import parse_event
 
@@ -42,7 +42,7 @@ def phases(name: str, master: str) -> Iterator[tuple[float, str, Phase]]:
     last = UNKNOWN
     for time, channel, watch in watched(name):
         phase = phase_of(watch.state(master))
-        if (phase.standing, phase.address) != (last.standing, last.address):
+        if (phase.gate, phase.address) != (last.gate, last.address):
             yield time, channel, phase
         last = phase
 
@@ -50,7 +50,7 @@ def phases(name: str, master: str) -> Iterator[tuple[float, str, Phase]]:
 def told(name: str) -> Iterator[str]:
     yield f"capture {name}"
     for time, channel, phase in phases(name, "mymaster"):
-        yield f"{time:8.3f} {phase.standing.value:8} {phase.address} {channel}"
+        yield f"{time:8.3f} {phase.gate.value:8} {phase.address} {channel}"
 
 
 def test_gates_of_all_recordings_are_those_that_were_looked_at(request: pytest.FixtureRequest) -> None:
@@ -64,12 +64,12 @@ def test_gates_of_all_recordings_are_those_that_were_looked_at(request: pytest.F
 def test_commands_wait_at_one_address_and_go_on_at_the_next_or_the_same(name: str) -> None:
     seen = [phase for _, _, phase in phases(name, "mymaster")]
     for before, after in pairwise(seen):
-        if before.standing is Standing.OPEN:
-            assert before.address == after.address or after.standing is Standing.OPEN
+        if before.gate is GateState.OPEN:
+            assert before.address == after.address or after.gate is GateState.OPEN
         else:
-            moved_on = after.standing is Standing.HELD and before.address != after.address
-            assert after.standing in (Standing.OPEN, Standing.FAILING) or moved_on
-    assert any(phase.standing is not Standing.OPEN for phase in seen)
+            moved_on = after.gate is GateState.HELD and before.address != after.address
+            assert after.gate in (GateState.OPEN, GateState.FAILING) or moved_on
+    assert any(phase.gate is not GateState.OPEN for phase in seen)
 
 
 @pytest.mark.parametrize("name", NAMES)

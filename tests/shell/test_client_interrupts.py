@@ -26,8 +26,8 @@ from peers.scripted import bulk
 from rig.client_lab import attempt, watcher_threads
 from rig.conditions import eventually
 from rig.interrupts import Interrupted, Point, interrupted, points
-from switchmaster.client.view import View
-from switchmaster.follow.gate import Phase, Replicas, Standing
+from switchmaster.client.observable import Observable
+from switchmaster.follow.gate import GateState, Phase, Replicas
 from switchmaster.model import Address
 
 # An interrupt may hit a finalizer, or come between a socket and its connection: then Python itself complains.
@@ -64,10 +64,10 @@ class Rig:
 
 def believe(client: Any, node: EchoingNode) -> None:
     """Have a client's master believed, without any Sentinel."""
-    lines = client.connection_pool.lines
-    lines.look_again = lines.lease.open = lambda: None
+    route = client.connection_pool.route
+    route.look_again = route.lease.open = lambda: None
     address = node.address
-    lines.follower.believe(Phase(Standing.OPEN, address, 0.0), Replicas((), frozenset((address,)), address))
+    route.follower.believe(Phase(GateState.OPEN, address, 0.0), Replicas((), frozenset((address,)), address))
 
 
 @pytest.fixture(params=LIBRARIES)
@@ -244,12 +244,12 @@ def test_watcher_that_was_interrupted_starts_again_and_ends(
     assert in_threads == []
 
 
-def waiting(view: View[object], seen: object) -> None:
+def waiting(view: Observable[object], seen: object) -> None:
     view.wait(seen, time.monotonic() + 0.001)
 
 
 def test_whoever_is_interrupted_while_it_waits_keeps_nobody_from_being_woken() -> None:
-    view, seen = View[object](1), 1
+    view, seen = Observable[object](1), 1
     for point in points(lambda: waiting(view, seen)):
         interrupted(lambda: waiting(view, seen), point)
         woken = threading.Event()

@@ -23,7 +23,7 @@ import switchmaster.redis.asyncio
 from peers.faulty import Behaviour, FaultyPeer, closed_port, speak
 from rig.client_lab import watcher_threads
 from rig.conditions import eventually
-from switchmaster.client.settings import question_limit_of
+from switchmaster.client.watcher_settings import question_limit_of
 from switchmaster.errors import AccessRefused
 
 SLACK = 0.25
@@ -288,7 +288,7 @@ def test_first_command_goes_to_what_the_first_sentinel_names_and_moves_when_enou
         client, began = sentinel.master_for("mymaster"), time.monotonic()
         assert client.ping()
         assert time.monotonic() - began < LONG / 4
-        follower = client.connection_pool.lines.follower
+        follower = client.connection_pool.route.follower
         assert follower.early is not None
         # The links have their own patience: then the one that is heard is enough.
         eventually(lambda: follower.early is None, 2 * LONG, what="the Watcher's own word")
@@ -340,7 +340,7 @@ def test_questions_of_many_at_once_are_one_to_each_sentinel(peers: Peers) -> Non
 def test_limit_is_what_the_user_says_of_sentinels_or_else_of_all(options: dict[str, Any], limit: float) -> None:
     sentinel = switchmaster.redis.Sentinel([("127.0.0.1", 1)], **options)
     assert question_limit_of(sentinel) == limit
-    assert sentinel.master_for("mymaster").connection_pool.lines.question_limit == limit
+    assert sentinel.master_for("mymaster").connection_pool.route.question_limit == limit
 
 
 def test_short_limits_share_a_watcher_whose_links_are_more_patient() -> None:

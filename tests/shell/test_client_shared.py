@@ -17,7 +17,7 @@ from peers.echoing import EchoingNode
 from peers.faulty import closed_port
 from rig.client_lab import attempt
 from switchmaster.belief.topology import SentinelState, Topology
-from switchmaster.follow.gate import Phase, Replicas, Standing
+from switchmaster.follow.gate import GateState, Phase, Replicas
 from switchmaster.model import Address
 from switchmaster.wire.facts import LinkState
 
@@ -37,7 +37,7 @@ def sentinel() -> Iterator[switchmaster.redis.Sentinel]:
 
 def at(address: Address) -> tuple[Phase, Replicas]:
     """Return what is believed of a master without replicas."""
-    return Phase(Standing.OPEN, address, 0.0), Replicas((), frozenset((address,)), address)
+    return Phase(GateState.OPEN, address, 0.0), Replicas((), frozenset((address,)), address)
 
 
 def under(lock: Any, work: Callable[[], object]) -> bool:
@@ -53,27 +53,27 @@ def under(lock: Any, work: Callable[[], object]) -> bool:
     return not thread.is_alive()
 
 
-@pytest.mark.parametrize("which", ["loop", "lines", "follower", "account"])
+@pytest.mark.parametrize("which", ["loop", "route", "follower", "tally"])
 def test_last_lease_may_end_in_a_garbage_collection_under_any_lock(
     sentinel: switchmaster.redis.Sentinel, which: str
 ) -> None:
-    lines = sentinel.master_for("mymaster").connection_pool.lines
-    lines.lease.open()
+    route = sentinel.master_for("mymaster").connection_pool.route
+    route.lease.open()
     watcher = sentinel.watcher
-    follower = lines.follower
+    follower = route.follower
     follower.believe(*at(ELSEWHERE))
     member = Member()
-    lines.add(member)
-    locks = {"loop": watcher._thread._lock, "lines": lines._lock, "follower": follower._lock}
+    route.add(member)
+    locks = {"loop": watcher._thread._lock, "route": route._lock, "follower": follower._lock}
 
     def end() -> None:
-        lines.lease.close()
+        route.lease.close()
         sentinel.close()
         follower.forget()
-        lines._cut([member])
+        route._cut([member])
 
     try:
-        assert under(locks.get(which, sentinel.account._lock), end)
+        assert under(locks.get(which, sentinel.tally._lock), end)
     finally:
         watcher.close()
 
@@ -94,34 +94,34 @@ class Member:
 def test_connections_are_left_alone_where_nobody_knows_where_the_master_is(
     sentinel: switchmaster.redis.Sentinel, kind: str
 ) -> None:
-    lines = getattr(sentinel, kind)("mymaster").connection_pool.lines
+    route = getattr(sentinel, kind)("mymaster").connection_pool.route
     member = Member()
-    lines.add(member)
-    lines.follower.believe(*at(ELSEWHERE))
+    route.add(member)
+    route.follower.believe(*at(ELSEWHERE))
     cut_before = member.cuts
-    lines.follower.forget()
+    route.follower.forget()
     assert member.cuts == cut_before
-    lines.follower.believe(*at(Address("127.0.0.1", 2)))
+    route.follower.believe(*at(Address("127.0.0.1", 2)))
     assert member.cuts > cut_before
 
 
 def test_one_connection_goes_ahead_and_is_cut_where_the_master_does_not_follow(
     sentinel: switchmaster.redis.Sentinel,
 ) -> None:
-    lines = sentinel.master_for("mymaster").connection_pool.lines
+    route = sentinel.master_for("mymaster").connection_pool.route
     here, there = ELSEWHERE, Address("127.0.0.1", 2)
     member = Member()
     member.target = there
-    lines.add(member)
-    held = Phase(Standing.HELD, here, 0.0, next=there)
+    route.add(member)
+    held = Phase(GateState.HELD, here, 0.0, next=there)
     replicas = Replicas((there,), frozenset((here, there)), here)
-    lines.follower.believe(held, replicas)
+    route.follower.believe(held, replicas)
     assert member.cuts == 0
-    assert (lines.admits(there), lines.serves(there), lines.serves(here)) == (True, False, True)
-    assert [lines.goes_ahead(held) for _ in range(3)] == [True, False, False]
-    lines.follower.believe(Phase(Standing.OPEN, here, 0.0), replicas)
+    assert (route.admits(there), route.serves(there), route.serves(here)) == (True, False, True)
+    assert [route.goes_ahead(held) for _ in range(3)] == [True, False, False]
+    route.follower.believe(Phase(GateState.OPEN, here, 0.0), replicas)
     assert member.cuts == 1
-    assert lines.goes_ahead(Phase(Standing.HELD, here, 0.0, next=there))
+    assert route.goes_ahead(Phase(GateState.HELD, here, 0.0, next=there))
 
 
 def test_end_of_the_last_lease_leaves_nothing_that_looks_known(sentinel: switchmaster.redis.Sentinel) -> None:
@@ -131,7 +131,7 @@ def test_end_of_the_last_lease_leaves_nothing_that_looks_known(sentinel: switchm
     follower.believe(*at(ELSEWHERE))
     sentinel.close()
     watcher.close()
-    assert follower.phases.current.standing is Standing.UNKNOWN
+    assert follower.phases.current.gate is GateState.UNKNOWN
     assert (shared.hearing, shared._watcher) == (False, None)
 
 
@@ -212,9 +212,9 @@ def test_finalizer_that_uses_a_client_works_though_its_pool_is_garbage_too() -> 
     with EchoingNode() as node:
         sentinel = switchmaster.redis.Sentinel([("127.0.0.1", closed_port())], socket_timeout=5.0)
         client = sentinel._make(True, "mymaster", sentinel.client_class, sentinel.pool_class, {})
-        lines = client.connection_pool.lines
-        lines.look_again = lines.lease.open = lambda: None
-        lines.follower.believe(*at(node.address))
+        route = client.connection_pool.route
+        route.look_again = route.lease.open = lambda: None
+        route.follower.believe(*at(node.address))
         client.connection_pool.itself = client.connection_pool
         Owner(client)
         del client

@@ -18,8 +18,8 @@ from peers.faulty import FaultyPeer, Talk, closed_port, run, speak, until
 from peers.scripted import NO_HELLO, NOPERM, published
 from switchmaster.link.link import Link
 from switchmaster.model import Address
-from switchmaster.net.connection import Connection
 from switchmaster.net.dial import DialTarget, Tls
+from switchmaster.net.sentinel_connection import SentinelConnection
 from switchmaster.wire.events import NewEpoch
 from switchmaster.wire.facts import Fact, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
 
@@ -94,7 +94,7 @@ def test_facts_come_in_the_turn_of_the_loop_in_which_the_bytes_came() -> None:
                     in_turn.append(receiving)
 
             link.receive_data = receive_data  # type: ignore[method-assign]
-            connection = Connection(link, lambda: DialTarget(peer.address), hear)
+            connection = SentinelConnection(link, lambda: DialTarget(peer.address), hear)
             connection.start()
             await until(lambda: in_turn)
             await connection.close()
@@ -115,7 +115,7 @@ def test_callback_that_asks_gets_its_answer() -> None:
                     connection.ask(["mymaster"])
 
             link = Link("peer:1", rng=lambda: 0.5)  # type: ignore[arg-type]
-            connection = Connection(link, lambda: DialTarget(peer.address), hear)
+            connection = SentinelConnection(link, lambda: DialTarget(peer.address), hear)
             connection.ask()
             connection.start()
             await until(lambda: len(snapshots) == 3)
@@ -132,7 +132,7 @@ def test_callback_that_raises_is_logged_and_ends_nothing(caplog: pytest.LogCaptu
                 raise RuntimeError("of the user")
 
             link = Link("peer:1", rng=lambda: 0.5)  # type: ignore[arg-type]
-            connection = Connection(link, lambda: DialTarget(peer.address), hear)
+            connection = SentinelConnection(link, lambda: DialTarget(peer.address), hear)
             with caplog.at_level(logging.ERROR, "switchmaster"):
                 connection.start()
                 await until(lambda: link.counters.rounds == 1)
@@ -280,7 +280,7 @@ def test_link_that_is_hurried_by_who_hears_that_it_ended_is_dialled_anew() -> No
                     connection.hurry()
 
             link = Link("peer:1", rng=lambda: 0.5, timeout=0.2)  # type: ignore[arg-type]
-            connection = Connection(link, lambda: DialTarget(peer.address), hear)
+            connection = SentinelConnection(link, lambda: DialTarget(peer.address), hear)
             connection.start()
             await until(lambda: link.state is LinkState.LIVE)
             assert peer.accepted == 2
@@ -336,7 +336,7 @@ def test_dial_that_raises_is_a_failed_attempt() -> None:
 
         reasons: list[Fact] = []
         link = Link("peer:1", rng=lambda: 0.5)  # type: ignore[arg-type]
-        connection = Connection(link, dial, lambda name, facts, now: reasons.extend(facts))
+        connection = SentinelConnection(link, dial, lambda name, facts, now: reasons.extend(facts))
         connection.start()
         await until(lambda: reasons)
         await connection.close()
@@ -380,7 +380,7 @@ def test_close_leaves_nothing_at_any_moment(moment: str) -> None:
 def test_connection_that_never_started_can_be_closed() -> None:
     async def test() -> None:
         link = Link("peer:1", rng=lambda: 0.5)  # type: ignore[arg-type]
-        await Connection(link, lambda: DialTarget(Address("127.0.0.1", 1)), lambda *_: None).close()
+        await SentinelConnection(link, lambda: DialTarget(Address("127.0.0.1", 1)), lambda *_: None).close()
 
     run(test)
 

@@ -17,8 +17,8 @@ from switchmaster import UsageError, Watcher
 from switchmaster.link.greeting import Credentials
 from switchmaster.model import Address
 from switchmaster.net import credentials as module
-from switchmaster.net.access import NodeAccess, NodeDiallers
 from switchmaster.net.credentials import Provided
+from switchmaster.net.diallers import NodeAccess, NodeDiallers
 from switchmaster.net.probes import Probes
 from switchmaster.wire.facts import LinkState, Probe
 

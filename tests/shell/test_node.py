@@ -9,7 +9,7 @@ from peers.scripted import resp
 from switchmaster.link.node import NodeLink
 from switchmaster.model import Address
 from switchmaster.net.dial import DialTarget
-from switchmaster.net.node import NodeConnection
+from switchmaster.net.node_connection import NodeConnection
 from switchmaster.wire.facts import Probe
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter

@@ -14,9 +14,9 @@ import trustme
 from peers.faulty import FaultyPeer, closed_port, run, until
 from peers.scripted import resp
 from switchmaster.model import Address
-from switchmaster.net.access import NodeAccess, NodeDiallers
 from switchmaster.net.dial import Tls
-from switchmaster.net.node import NodeConnection
+from switchmaster.net.diallers import NodeAccess, NodeDiallers
+from switchmaster.net.node_connection import NodeConnection
 from switchmaster.net.probes import PROBES, Probes
 from switchmaster.wire.facts import Probe
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from rig.conditions import eventually
-from switchmaster.client.connections import Lines
-from switchmaster.client.tally import Account
+from switchmaster.client.route import Route
+from switchmaster.client.tally import Tally
 from switchmaster.model import Address
 from switchmaster.net import threads
 from switchmaster.net.sync import LoopThread
@@ -36,7 +36,7 @@ def green(framework: str, program: str) -> str:
 
 
 def test_condition_wakes_all_who_wait_and_says_who_was_not() -> None:
-    condition, came = threads.Condition(), []
+    condition, came = threads.GreenCondition(), []
 
     def wait() -> None:
         with condition:
@@ -105,7 +105,7 @@ def test_greenlets_wait_without_blocking_others_and_are_woken_from_a_real_thread
                 ticks.append(time.sleep(0.01))
         spawn(tick)
         print(thread.run(elsewhere()), len(ticks) > 5)
-        event = threads.Event()
+        event = threads.GreenEvent()
         waiting = [spawn(event.wait) for _ in range(200)]
         time.sleep(0.05)
         thread.soon(event.set)
@@ -122,7 +122,7 @@ def test_greenlets_wait_without_blocking_others_and_are_woken_from_a_real_thread
         for each in holders:
             each.join() if hasattr(each, "join") else each.wait()
         print(order == [0, 0, 1, 1, 2, 2] or order)
-        condition = threads.Condition()
+        condition = threads.GreenCondition()
         with condition:
             print(condition.wait(0.02))
         thread.stop(lambda: asyncio.sleep(0))
@@ -208,10 +208,10 @@ def test_one_connection_that_cannot_be_cut_keeps_no_other_from_it() -> None:
             if self.error is not None:
                 raise self.error
 
-    lines: Any = object.__new__(Lines)
-    lines.master, lines.account = "mymaster", Account()
+    route: Any = object.__new__(Route)
+    route.master, route.tally = "mymaster", Tally()
     members = [Member(None), Member(TypeError("no such method")), Member(None)]
-    lines._cut(members)
+    route._cut(members)
     assert all(member.was_cut for member in members)
-    counted = lines.account.read()
+    counted = route.tally.read()
     assert (counted["connections_cut"], counted["cut_errors"]) == (2, 1)

@@ -16,8 +16,8 @@ import hiredis
 from switchmaster.belief.decisions import Switch
 from switchmaster.client.follower import Follower
 from switchmaster.errors import NoMasterElected, SwitchmasterError
-from switchmaster.follow.gate import Limits, Phase, Standing
-from switchmaster.follow.reach import Ask, Dial, Effect, HangUp, Reach, Wait
+from switchmaster.follow.gate import GateState, Phase, WaitLimits
+from switchmaster.follow.reach import Dial, Effect, FindMaster, HangUp, Reach, Wait
 from switchmaster.model import Address
 from switchmaster.wire.resp import encode
 
@@ -26,7 +26,7 @@ from .world import World
 
 __all__ = ["LIMITS", "Client"]
 
-LIMITS = Limits(hold=1.0, failover_wait=3.0)
+LIMITS = WaitLimits(hold=1.0, failover_wait=3.0)
 ATTEMPT = 1.0
 """Seconds that a connection, or the answer to a command, may take."""
 KEPT_AT_MOST = LIMITS.hold + LIMITS.failover_wait + 2 * ATTEMPT + 0.1
@@ -190,7 +190,7 @@ class Client:
             self._check_sent(done.value, reach)
 
     def _check_sent(self, phase: Any, reach: Reach) -> None:
-        if self._writes and phase.standing is Standing.HELD and self._world.clock.now < phase.since + LIMITS.hold:
+        if self._writes and phase.gate is GateState.HELD and self._world.clock.now < phase.since + LIMITS.hold:
             self._broken("a write is sent to a master that is being replaced, before the hold is over")
         if self._writes and self.at is not None and self._too_late(self.at):
             self._broken(f"a write is sent to {self.at}, which a Sentinel is replacing")
@@ -205,7 +205,7 @@ class Client:
                 await self.view.wait_in_loop(seen, until)
             case HangUp():
                 self._hang_up()
-            case Ask():
+            case FindMaster():
                 return await self._ask()
         return None
 

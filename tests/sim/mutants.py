@@ -75,8 +75,8 @@ MUTANTS = [
     Mutant(
         "hold nothing in a planned failover",
         "follow/gate.py",
-        "return Standing.HELD, selected.at",
-        "return Standing.OPEN, 0.0",
+        "return GateState.HELD, selected.at",
+        "return GateState.OPEN, 0.0",
     ),
     Mutant(
         "send where a connection has gone ahead",

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import switchmaster.client.view
+import switchmaster.client.observable
 import switchmaster.net.probes
 import switchmaster.net.watcher
 from switchmaster.belief.decisions import Notice, Switch
@@ -49,7 +49,7 @@ def virtual(world: World) -> Iterator[_Time]:
     time = _Time(world)
     replaced: list[tuple[Any, str, Any]] = [
         (switchmaster.net.watcher, "time", time),
-        (switchmaster.client.view, "time", time),
+        (switchmaster.client.observable, "time", time),
         (switchmaster.net.watcher, "random", world.chance),
         (switchmaster.net.probes, "random", world.chance),
     ]

@@ -12,8 +12,8 @@ from switchmaster import NodeAccess, Tls, Watcher
 from switchmaster.errors import UsageError
 from switchmaster.link.greeting import Credentials
 from switchmaster.model import Address
-from switchmaster.net.access import Dialler, NodeDiallers
 from switchmaster.net.dial import DialTarget
+from switchmaster.net.diallers import Dialler, NodeDiallers
 from switchmaster.sync import Watcher as SyncWatcher
 
 NODE = Address("10.0.0.1", 6379)

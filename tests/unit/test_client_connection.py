@@ -8,21 +8,21 @@ import pytest
 
 from switchmaster.client import connection as module
 from switchmaster.client.connection import LOOK_AGAIN, FollowingConnection
-from switchmaster.client.view import View
+from switchmaster.client.observable import Observable
 from switchmaster.errors import StaleMaster
-from switchmaster.follow.gate import Phase, Replicas, Standing
+from switchmaster.follow.gate import GateState, Phase, Replicas
 from switchmaster.model import Address
 
 MASTER, REPLICA = Address("127.0.0.1", 27001), Address("127.0.0.1", 27002)
 
 
-class Lines:
+class Route:
     """A pool that admits everybody."""
 
     to_master = False
 
     def __init__(self) -> None:
-        self.view: View[Any] = View(replicas())
+        self.view: Observable[Any] = Observable(replicas())
 
     def admits(self, address: Address | None) -> bool:
         return address is not None
@@ -48,7 +48,7 @@ def replicas() -> Replicas:
 
 def reader() -> Connection:
     connection = Connection()
-    connection._follow(Lines())  # type: ignore[arg-type]
+    connection._follow(Route())  # type: ignore[arg-type]
     connection.target, connection._seen = MASTER, connection._view.current
     return connection
 
@@ -93,7 +93,7 @@ def test_connection_that_went_ahead_is_greeted_and_yet_not_ready_for_commands() 
 
 
 def test_connection_of_which_its_server_keeps_something_does_not_go_ahead() -> None:
-    phase = Phase(Standing.HELD, MASTER, 0.0, next=REPLICA)
+    phase = Phase(GateState.HELD, MASTER, 0.0, next=REPLICA)
     assert writer().goes_ahead(phase)
     for name in ("_pinned", "_listens", "redis_connect_func"):
         connection = writer()
@@ -124,8 +124,8 @@ def test_introduction_is_sent_and_read_with_the_next_command_of_the_greeting() -
 @pytest.mark.parametrize("answer", [[b"\x1b[2J" + b"x" * 5000, b"", 0], [], b"slave", None, [[b"master"]]])
 def test_what_a_hostile_node_answers_to_role_is_an_error_of_harmless_words(answer: object) -> None:
     connection = reader()
-    connection._lines.shared = connection._lines.account = Anything()  # type: ignore[assignment]
-    connection._lines.master = "mymaster"
+    connection._route.shared = connection._route.tally = Anything()  # type: ignore[assignment]
+    connection._route.master = "mymaster"
     connection._to_master = True
     with pytest.raises(StaleMaster) as failure:
         connection._judge(answer)

@@ -31,11 +31,11 @@ import switchmaster.redis.asyncio
 import switchmaster.valkey
 import switchmaster.valkey.asyncio
 from switchmaster import errors
+from switchmaster.client.client_options import Options, take_options
 from switchmaster.client.library import bind
-from switchmaster.client.options import Options, take_options
 from switchmaster.client.sameness import frozen
-from switchmaster.client.settings import settings_of
-from switchmaster.client.tally import Account
+from switchmaster.client.tally import Tally
+from switchmaster.client.watcher_settings import settings_of
 from switchmaster.errors import MissingDependency, UsageError
 from switchmaster.model import Address
 
@@ -225,7 +225,7 @@ class Hook:
 
 def test_account_counts_and_tells_and_bears_a_hook_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     hook = Hook()
-    account = Account(hook)  # type: ignore[arg-type]  # every method of a hook is optional
+    account = Tally(hook)  # type: ignore[arg-type]  # every method of a hook is optional
     account.cut("mymaster", Address("a", 1), 3)
     account.held("mymaster", 0.5, ran_out=False)
     account.held("mymaster", 1.5, ran_out=True)
@@ -237,7 +237,7 @@ def test_account_counts_and_tells_and_bears_a_hook_that_fails(caplog: pytest.Log
 
 
 def test_account_says_a_thing_once(caplog: pytest.LogCaptureFixture) -> None:
-    account = Account()
+    account = Tally()
     with caplog.at_level(logging.WARNING, "switchmaster.client"):
         account.say_once("this")
         account.say_once("this")

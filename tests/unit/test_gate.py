@@ -8,40 +8,40 @@ import pytest
 
 from switchmaster.belief.failover import TRIGGERS, Failover, FailoverKind, Outcome, StageEntry
 from switchmaster.belief.topology import Health, MasterState, Opinion, ReplicaState
-from switchmaster.follow.gate import UNKNOWN, Limits, Phase, Replicas, Standing, phase_of, replicas_of
+from switchmaster.follow.gate import UNKNOWN, GateState, Phase, Replicas, WaitLimits, phase_of, replicas_of
 from switchmaster.model import Address, Grade, SentinelName
 
 A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
 SENTINEL = SentinelName("127.0.0.1:26379")
 
 
-def phase(standing: Standing, since: float = 100.0) -> Phase:
+def phase(standing: GateState, since: float = 100.0) -> Phase:
     return Phase(standing, A, since)
 
 
 def test_open_phase_makes_nobody_wait() -> None:
-    assert Limits().waits_until(phase(Standing.OPEN), 100.0) is None
+    assert WaitLimits().waits_until(phase(GateState.OPEN), 100.0) is None
 
 
 def test_hold_ends_by_the_selection_however_late_a_command_comes() -> None:
-    limits = Limits(hold=2.0)
-    assert limits.waits_until(phase(Standing.HELD), 100.1) == 102.0
-    assert limits.waits_until(phase(Standing.HELD), 101.9) == 102.0
+    limits = WaitLimits(hold=2.0)
+    assert limits.waits_until(phase(GateState.HELD), 100.1) == 102.0
+    assert limits.waits_until(phase(GateState.HELD), 101.9) == 102.0
 
 
 def test_wait_for_a_failover_is_each_commands_own() -> None:
-    limits = Limits(failover_wait=10.0)
-    assert limits.waits_until(phase(Standing.FAILING), 100.0) == 110.0
-    assert limits.waits_until(phase(Standing.FAILING), 105.0) == 115.0
+    limits = WaitLimits(failover_wait=10.0)
+    assert limits.waits_until(phase(GateState.FAILING), 100.0) == 110.0
+    assert limits.waits_until(phase(GateState.FAILING), 105.0) == 115.0
 
 
 def test_failover_of_which_nothing_is_heard_keeps_nobody_waiting_any_more() -> None:
-    assert Limits(failover_wait=10.0).waits_until(phase(Standing.FAILING), 110.0) is None
+    assert WaitLimits(failover_wait=10.0).waits_until(phase(GateState.FAILING), 110.0) is None
 
 
-@pytest.mark.parametrize("standing", [Standing.HELD, Standing.FAILING])
-def test_limits_of_zero_turn_waiting_off(standing: Standing) -> None:
-    assert Limits(hold=0.0, failover_wait=0.0).waits_until(phase(standing), 100.0) is None
+@pytest.mark.parametrize("standing", [GateState.HELD, GateState.FAILING])
+def test_limits_of_zero_turn_waiting_off(standing: GateState) -> None:
+    assert WaitLimits(hold=0.0, failover_wait=0.0).waits_until(phase(standing), 100.0) is None
 
 
 def test_master_of_which_nobody_speaks_is_unknown() -> None:
@@ -50,10 +50,10 @@ def test_master_of_which_nobody_speaks_is_unknown() -> None:
 
 
 def test_phases_that_say_the_same_are_told_from_others() -> None:
-    assert phase(Standing.HELD).same(phase(Standing.HELD))
-    assert not phase(Standing.HELD).same(phase(Standing.HELD, since=101.0))
-    assert not phase(Standing.HELD).same(phase(Standing.OPEN))
-    assert not phase(Standing.HELD).same(Phase(Standing.HELD, A, 100.0, next=Address("127.0.0.1", 27002)))
+    assert phase(GateState.HELD).same(phase(GateState.HELD))
+    assert not phase(GateState.HELD).same(phase(GateState.HELD, since=101.0))
+    assert not phase(GateState.HELD).same(phase(GateState.OPEN))
+    assert not phase(GateState.HELD).same(Phase(GateState.HELD, A, 100.0, next=Address("127.0.0.1", 27002)))
 
 
 def moved(*stages: StageEntry, kind: FailoverKind = FailoverKind.MANUAL, **more: object) -> MasterState:

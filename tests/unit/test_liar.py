@@ -8,7 +8,7 @@ from recorded.answers import snapshot
 from rig.told import AT_A, IDS, S1, S2, S3, A, B, C, Told
 from switchmaster.belief.decisions import Notice, NoticeKind
 from switchmaster.belief.standing import SETTLE
-from switchmaster.follow.gate import Standing, phase_of
+from switchmaster.follow.gate import GateState, phase_of
 from switchmaster.model import EPOCH_MAX, Address, Grade
 from switchmaster.wire.events import NewEpoch, Unrecognised
 from switchmaster.wire.facts import LinkChange, LinkState, Probe, SnapshotEnd
@@ -63,7 +63,7 @@ def test_failover_that_one_sentinel_makes_up_opens_no_way_that_a_true_one_holds(
     told.say(S2, f"+failover-state-wait-promotion {replica}")
     told.tell(None, Probe(B, "slave", following=A), Probe(B, "master"))
     held = phase_of(told.watch.state("mymaster"))
-    assert (held.standing, held.address) == (Standing.HELD, B), "its leader has not seen the promotion yet"
+    assert (held.gate, held.address) == (GateState.HELD, B), "its leader has not seen the promotion yet"
     lie = f"slave {X} {X.host} {X.port} @ {AT_A}"
     for line in (
         "+new-epoch 999",
@@ -80,7 +80,7 @@ def test_failover_that_one_sentinel_makes_up_opens_no_way_that_a_true_one_holds(
     told.promote(S2)
     told.say(S2, f"+slave-reconf-sent slave {C} {C.host} {C.port} @ {AT_A}")
     opened = phase_of(told.watch.state("mymaster"))
-    assert (opened.standing, opened.address) == (Standing.OPEN, B)
+    assert (opened.gate, opened.address) == (GateState.OPEN, B)
 
 
 @pytest.mark.parametrize("policy", Grade)

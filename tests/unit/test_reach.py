@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from switchmaster.errors import NoMasterElected, NoSentinelReachable, SessionMoved, TransactionMoved
-from switchmaster.follow.gate import Limits, Phase, Replicas, Standing
-from switchmaster.follow.reach import Ask, Dial, Effect, HangUp, Reach, Wait
+from switchmaster.follow.gate import GateState, Phase, Replicas, WaitLimits
+from switchmaster.follow.reach import Dial, Effect, FindMaster, HangUp, Reach, Wait
 from switchmaster.model import Address
 
 A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
@@ -51,9 +51,9 @@ class World:
 
         self.script.append((moment, happen))
 
-    def run(self, limits: Limits | None = None, replicas: bool = False, patient: bool = True) -> object:
+    def run(self, limits: WaitLimits | None = None, replicas: bool = False, patient: bool = True) -> object:
         """Carry out the plan; return its value."""
-        self.reach = Reach(self, self, limits or Limits(), lambda: self.now, "mymaster", patient)
+        self.reach = Reach(self, self, limits or WaitLimits(), lambda: self.now, "mymaster", patient)
         plan = self.reach.to_replica() if replicas else self.reach.to_master()
         answer: Exception | None = None
         try:
@@ -82,7 +82,7 @@ class World:
                 self.at = address
             case HangUp():
                 self.at, self.pinned, self.bound = None, False, False
-            case Ask():
+            case FindMaster():
                 answer = self.answers.pop(0)
                 if isinstance(answer, Exception):
                     return answer
@@ -98,12 +98,12 @@ class World:
             self.now = max(self.now, until)
 
 
-def phase(standing: Standing, address: Address = A, since: float = 100.0) -> Phase:
+def phase(standing: GateState, address: Address = A, since: float = 100.0) -> Phase:
     return Phase(standing, address, since)
 
 
-OPEN_A, OPEN_B = phase(Standing.OPEN), phase(Standing.OPEN, B)
-HELD, FAILING = phase(Standing.HELD), phase(Standing.FAILING)
+OPEN_A, OPEN_B = phase(GateState.OPEN), phase(GateState.OPEN, B)
+HELD, FAILING = phase(GateState.HELD), phase(GateState.FAILING)
 ALL = Replicas((B, C), frozenset((A, B, C)), A)
 
 
@@ -141,7 +141,7 @@ def test_held_command_goes_on_with_the_old_master_after_an_abort() -> None:
 
 def test_held_command_goes_on_with_the_old_master_when_the_hold_is_over() -> None:
     world = World(HELD, at=A)
-    assert world.run(Limits(hold=2.0)) is HELD
+    assert world.run(WaitLimits(hold=2.0)) is HELD
     assert world.now == 102.0
     assert world.reach.ran_out
 
@@ -149,15 +149,15 @@ def test_held_command_goes_on_with_the_old_master_when_the_hold_is_over() -> Non
 def test_command_in_a_failover_waits_for_the_new_master() -> None:
     world = World(FAILING, at=A)
     world.up = {B}
-    world.later(100.5, phase(Standing.FAILING, since=100.5))
+    world.later(100.5, phase(GateState.FAILING, since=100.5))
     world.later(101.0, OPEN_B)
     assert world.run() is OPEN_B
     assert dials(world) == [B]
     assert world.reach.waited == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("standing", [Standing.HELD, Standing.FAILING])
-def test_held_command_goes_ahead_to_the_next_master_and_is_ready_when_the_belief_moves(standing: Standing) -> None:
+@pytest.mark.parametrize("standing", [GateState.HELD, GateState.FAILING])
+def test_held_command_goes_ahead_to_the_next_master_and_is_ready_when_the_belief_moves(standing: GateState) -> None:
     world = World(phase(standing), at=A)
     world.later(100.05, Phase(standing, A, 100.0, next=B))
     world.later(100.08, OPEN_B)
@@ -168,21 +168,21 @@ def test_held_command_goes_ahead_to_the_next_master_and_is_ready_when_the_belief
 
 
 def test_held_command_that_went_ahead_comes_back_when_the_failover_is_aborted() -> None:
-    world = World(Phase(Standing.HELD, A, 100.0, next=B), at=A)
+    world = World(Phase(GateState.HELD, A, 100.0, next=B), at=A)
     world.later(100.5, OPEN_A)
     assert world.run() is OPEN_A
     assert dials(world) == [B, A]
 
 
 def test_held_command_that_went_ahead_comes_back_when_the_hold_is_over() -> None:
-    world = World(Phase(Standing.HELD, A, 100.0, next=B), at=A)
-    world.run(Limits(hold=2.0))
+    world = World(Phase(GateState.HELD, A, 100.0, next=B), at=A)
+    world.run(WaitLimits(hold=2.0))
     assert world.now == pytest.approx(102.0, abs=0.01)
     assert (dials(world), world.at) == ([B, A], A)
 
 
 def test_held_command_tries_once_to_go_ahead_and_dials_again_when_the_belief_moves() -> None:
-    world = World(Phase(Standing.HELD, A, 100.0, next=B), at=A)
+    world = World(Phase(GateState.HELD, A, 100.0, next=B), at=A)
     world.up = {A}
 
     def happen() -> None:
@@ -194,7 +194,7 @@ def test_held_command_tries_once_to_go_ahead_and_dials_again_when_the_belief_mov
 
 
 def test_held_command_waits_where_its_connection_may_not_go_ahead() -> None:
-    world = World(Phase(Standing.HELD, A, 100.0, next=B), at=A)
+    world = World(Phase(GateState.HELD, A, 100.0, next=B), at=A)
     world.ahead = False
     world.later(100.5, OPEN_B)
     assert world.run() is OPEN_B
@@ -205,7 +205,7 @@ def test_held_command_waits_where_its_connection_may_not_go_ahead() -> None:
 def test_command_in_a_failover_without_end_fails_after_its_wait() -> None:
     world = World(FAILING, at=A)
     with pytest.raises(NoMasterElected) as failure:
-        world.run(Limits(failover_wait=3.0))
+        world.run(WaitLimits(failover_wait=3.0))
     assert world.now == 103.0
     assert failure.value.waited == 3.0
     assert "'mymaster'" in str(failure.value)
@@ -234,7 +234,7 @@ def test_master_that_refuses_for_ever_is_an_error_after_the_wait() -> None:
     world = World(OPEN_A)
     world.up = set()
     with pytest.raises(NoMasterElected, match="refused") as failure:
-        world.run(Limits(failover_wait=3.0))
+        world.run(WaitLimits(failover_wait=3.0))
     assert world.now == pytest.approx(103.0, abs=0.01)
     assert isinstance(failure.value.__cause__, ConnectionRefusedError)
     assert len(dials(world)) < 15
@@ -244,7 +244,7 @@ def test_without_a_wait_the_first_failure_is_the_error() -> None:
     world = World(OPEN_A)
     world.up = set()
     with pytest.raises(ConnectionRefusedError):
-        world.run(Limits(failover_wait=0.0))
+        world.run(WaitLimits(failover_wait=0.0))
     assert dials(world) == [A]
 
 
@@ -328,13 +328,13 @@ def test_transaction_goes_on_where_the_master_is_the_same() -> None:
 
 
 def test_unknown_master_is_asked_for() -> None:
-    world = World(Phase(Standing.UNKNOWN, None, 0.0))
+    world = World(Phase(GateState.UNKNOWN, None, 0.0))
     world.answers = [OPEN_A]
     assert world.run() is OPEN_A
 
 
 def test_answer_that_there_is_none_is_the_error() -> None:
-    world = World(Phase(Standing.UNKNOWN, None, 0.0))
+    world = World(Phase(GateState.UNKNOWN, None, 0.0))
     world.answers = [NoSentinelReachable({"s1": "refused"}, 1.0)]
     with pytest.raises(NoSentinelReachable):
         world.run()
@@ -397,9 +397,9 @@ def test_news_after_the_wait_are_worth_one_attempt_more_and_no_other() -> None:
     world = World(OPEN_A)
     world.up, world.silence = set(), 1.0
     for moment in range(8):
-        world.later(100.5 + moment, OPEN_B if moment % 2 == 0 else phase(Standing.OPEN))
+        world.later(100.5 + moment, OPEN_B if moment % 2 == 0 else phase(GateState.OPEN))
     with pytest.raises(NoMasterElected):
-        world.run(Limits(failover_wait=2.0))
+        world.run(WaitLimits(failover_wait=2.0))
     assert dials(world) == [A, B, A]
     assert world.now == pytest.approx(103, abs=0.1)
 
@@ -409,7 +409,7 @@ def test_reader_among_silent_replicas_goes_to_the_master_when_its_wait_is_over()
     world = World(Replicas(many, frozenset((*many, A)), A))
     world.load = dict.fromkeys((*many, A), 0)
     world.silence = 1.0
-    world.run(Limits(failover_wait=3.0), replicas=True)
+    world.run(WaitLimits(failover_wait=3.0), replicas=True)
     assert (world.at, world.reach.provisional) == (A, True)
     assert world.now == pytest.approx(103, abs=0.1)
 
@@ -417,7 +417,7 @@ def test_reader_among_silent_replicas_goes_to_the_master_when_its_wait_is_over()
 def test_reader_that_waits_for_nothing_tries_every_replica() -> None:
     world = World(ALL)
     world.up, world.silence = {A}, 1.0
-    world.run(Limits(failover_wait=0.0), replicas=True)
+    world.run(WaitLimits(failover_wait=0.0), replicas=True)
     assert dials(world) == [B, C, A]
 
 
@@ -428,7 +428,7 @@ def test_reader_heeds_no_news_for_ever() -> None:
     for moment in range(12):
         world.later(100.5 + moment, other if moment % 2 == 0 else Replicas((B, C), frozenset((A, B, C)), A))
     with pytest.raises(NoMasterElected):
-        world.run(Limits(failover_wait=3.0), replicas=True)
+        world.run(WaitLimits(failover_wait=3.0), replicas=True)
     assert world.now == pytest.approx(104, abs=0.1)
 
 
@@ -445,6 +445,6 @@ def test_reader_without_a_replica_waits_for_the_end_of_the_master_s_hold() -> No
 def test_reader_waits_for_it_no_longer_than_hold(hold: float) -> None:
     held = Replicas((), frozenset((A,)), A, held=100.0)
     world = World(held, at=A)
-    assert world.run(Limits(hold=hold), replicas=True) is held
+    assert world.run(WaitLimits(hold=hold), replicas=True) is held
     assert world.now == 100.0 + hold
     assert world.reach.ran_out is (hold > 0)

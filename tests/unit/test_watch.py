@@ -7,7 +7,7 @@ from rig.told import AT_A, IDS, S1, S2, S3, SENTINELS, A, B, C, Told
 from switchmaster.belief.decisions import Ask, Connect, Disconnect, NoticeKind, StartProbe, StopProbe
 from switchmaster.belief.failover import Failover, Outcome, Stage
 from switchmaster.belief.topology import Health
-from switchmaster.follow.gate import Standing, phase_of
+from switchmaster.follow.gate import GateState, phase_of
 from switchmaster.model import Address, Cause, Grade, RunId, SentinelName, Via
 from switchmaster.wire.facts import LinkChange, LinkState, Probe, SnapshotEnd
 
@@ -35,23 +35,23 @@ def test_watch_switches_when_the_selected_replica_answers_master_and_counts_late
 def test_watch_says_that_a_switch_is_imminent_when_the_selected_replica_ends_its_connections() -> None:
     told = Told()
 
-    def seen() -> tuple[Address | None, Address | None, Standing]:
+    def seen() -> tuple[Address | None, Address | None, GateState]:
         state = told.watch.topology.masters["mymaster"]
         phase = phase_of(state)
         assert phase.address == state.address
-        return state.imminent, phase.next, phase.standing
+        return state.imminent, phase.next, phase.gate
 
     told.fail_over()
     told.tell(None, Probe(B, "slave", following=A))
-    assert seen() == (None, None, Standing.FAILING)
+    assert seen() == (None, None, GateState.FAILING)
     told.tell(None, Probe(B, None, "the node closed the connection", ended=True))
-    assert seen() == (B, B, Standing.FAILING)
+    assert seen() == (B, B, GateState.FAILING)
     assert told.switches == []
     told.tell(None, Probe(B, "slave", following=A))
-    assert seen() == (None, None, Standing.FAILING)
+    assert seen() == (None, None, GateState.FAILING)
     told.tell(None, Probe(B, None, "the node closed the connection", ended=True))
     told.tell(None, Probe(B, "master"))
-    assert seen() == (None, None, Standing.OPEN)
+    assert seen() == (None, None, GateState.OPEN)
     assert [switch.new for switch in told.switches] == [B]
 
 

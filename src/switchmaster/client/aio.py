@@ -15,15 +15,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Self
 
 from ..errors import SwitchmasterError
-from ..follow.gate import Limits
-from ..follow.reach import Ask, Dial, Effect, HangUp, Wait
+from ..follow.gate import WaitLimits
+from ..follow.reach import Dial, Effect, FindMaster, HangUp, Wait
 from ..model import Address
 from ..wire.facts import Probe
 from .connection import COMEBACKS, MARKS, FollowingConnection
-from .connections import Lines
 from .library import Library
 from .pool import FollowingPool
-from .sentinel import Client, FollowingSentinel
+from .route import Route
+from .sentinel import ClientT, FollowingSentinel
 
 __all__ = ["Connection", "Pool", "Sentinel"]
 
@@ -42,7 +42,7 @@ class Connection(FollowingConnection, _Theirs):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._follow(self.connection_pool.lines)
+        self._follow(self.connection_pool.route)
         self._turn = asyncio.Lock()
 
     def _me(self) -> object:
@@ -68,7 +68,7 @@ class Connection(FollowingConnection, _Theirs):
             await super().connect()
         elif not (self._stays() or self._listens or self.bound):  # a listener comes back when it reads
             self._gave_up = None
-            if self._lines.limits.failover_wait > 0:
+            if self._route.limits.failover_wait > 0:
                 await self._reach()
             else:  # nothing waits but the caller's own Retry, as in the library
                 await self.retry.call_with_retry(self._reach, lambda error: asyncio.sleep(0))
@@ -132,16 +132,16 @@ class Connection(FollowingConnection, _Theirs):
             if not (arguments or options) or self._is_answer(answer, options, *arguments):
                 self._owes -= 1
             return answer
-        except self._lines.library.exceptions.ResponseError as error:
+        except self._route.library.exceptions.ResponseError as error:
             self._owes -= 1
-            if not self._lines.to_master or not isinstance(error, self._lines.library.exceptions.ReadOnlyError):
+            if not self._route.to_master or not isinstance(error, self._route.library.exceptions.ReadOnlyError):
                 raise
             await self.disconnect()
             raise self._demoted() from error
-        except self._lines.library.exceptions.ConnectionError as error:
+        except self._route.library.exceptions.ConnectionError as error:
             self._doubt(error)
             raise self._lost(error) from error
-        except self._lines.library.exceptions.TimeoutError as error:
+        except self._route.library.exceptions.TimeoutError as error:
             self._doubt(error)
             raise
 
@@ -190,7 +190,7 @@ class Connection(FollowingConnection, _Theirs):
         elif self._writer is not None:
             self._writer.transport.abort()
 
-    async def _reach(self, limits: Limits | None = None) -> None:
+    async def _reach(self, limits: WaitLimits | None = None) -> None:
         with self._reaching(limits) as reach:
             plan = self._plan(reach)
             try:
@@ -207,15 +207,15 @@ class Connection(FollowingConnection, _Theirs):
                 return await self._dial(address, master)
             case Wait(seen, until):
                 await self._view.wait_in_loop(seen, until)
-                self._lines.look_again()
+                self._route.look_again()
             case HangUp():
                 await self._hang_up()
-            case Ask():
-                return await ask(self._lines, self._lines.patient_until)
+            case FindMaster():
+                return await ask(self._route, self._route.patient_until)
         return None
 
     async def _dial(self, address: Any, master: bool) -> Exception | None:
-        library: Library = self._lines.library
+        library: Library = self._route.library
         async with _Turn(self._turn) as turn:
             if self.at == address:  # another task was faster: a listener, and who subscribes for it
                 return None
@@ -262,14 +262,14 @@ class Connection(FollowingConnection, _Theirs):
     async def _read_owed(self, *arguments: Any, **options: Any) -> None:
         while self._owed:
             self._owed -= 1
-            with contextlib.suppress(self._lines.library.exceptions.ResponseError):
+            with contextlib.suppress(self._route.library.exceptions.ResponseError):
                 await self.read_plainly(*arguments, **options)
 
     async def _prove(self) -> None:
         await self.send_command("ROLE", check_health=False)
         try:
             answer = await self.read_response()
-        except self._lines.library.exceptions.ResponseError as error:
+        except self._route.library.exceptions.ResponseError as error:
             self._unasked(error)
         else:
             self._judge(answer)
@@ -291,10 +291,10 @@ class Connection(FollowingConnection, _Theirs):
             except asyncio.CancelledError:
                 whole = True  # who reads again goes on where a cancelled reader was
                 raise
-            except self._lines.library.intact:
+            except self._route.library.intact:
                 whole = True
                 raise
-            except self._lines.library.exceptions.ConnectionError as error:
+            except self._route.library.exceptions.ConnectionError as error:
                 if not left or not self._comes_back(error):
                     raise self._lost(error) from error
                 self._listens = True
@@ -310,7 +310,7 @@ class Connection(FollowingConnection, _Theirs):
             return
         try:
             await super().send_command(*words, **options)
-        except self._lines.library.exceptions.ConnectionError as error:
+        except self._route.library.exceptions.ConnectionError as error:
             if not self._comes_back(error):
                 raise
             self._listens = True
@@ -319,7 +319,7 @@ class Connection(FollowingConnection, _Theirs):
         """Connect anew, which subscribes anew; return whether it succeeded within the reader's time."""
         try:
             await self._reach(self._limits_to_come_back(timeout))
-        except self._lines.library.unreachable as error:
+        except self._route.library.unreachable as error:
             if not self._may_be_silent() or not self.may_pass(error):
                 raise
             return False
@@ -370,10 +370,10 @@ class Pool(FollowingPool, _Theirs):
         await super().disconnect(self._spared(inuse_connections))
 
     async def get_master_address(self) -> tuple[str, int]:
-        return await discover(self.lines)
+        return await discover(self.route)
 
 
-class Sentinel(FollowingSentinel[Client], _Theirs):
+class Sentinel(FollowingSentinel[ClientT], _Theirs):
     """A Sentinel for asyncio."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -406,7 +406,7 @@ class Sentinel(FollowingSentinel[Client], _Theirs):
         Raises:
             MasterNotFoundError: of the library; `NoSentinelReachable`, `UnknownMaster` and `StaleMaster` say which.
         """
-        return await discover(self._lines(service_name))
+        return await discover(self._route(service_name))
 
     async def discover_slaves(self, service_name: str) -> list[tuple[str, int]]:
         """
@@ -418,10 +418,10 @@ class Sentinel(FollowingSentinel[Client], _Theirs):
         Returns:
             Pairs of host and port, as they are dialled; none where no Sentinel tells.
         """
-        lines = self._lines(service_name)
-        if not lines.answers and await ask(lines, lines.question_until) is not None:
+        route = self._route(service_name)
+        if not route.answers and await ask(route, route.question_until) is not None:
             return []
-        return list(await super().discover_slaves(service_name)) if lines.follower.by_hand else self._replicas(lines)
+        return list(await super().discover_slaves(service_name)) if route.follower.by_hand else self._replicas(route)
 
     async def discover_replicas(self, service_name: str) -> list[tuple[str, int]]:
         """Return the replicas that may be read from: another name of `discover_slaves`."""
@@ -450,20 +450,20 @@ class Sentinel(FollowingSentinel[Client], _Theirs):
         await self.aclose()
 
 
-async def ask(lines: Lines, until: float) -> Exception | None:
+async def ask(route: Route, until: float) -> Exception | None:
     """Have the Sentinels asked for a master; return None when it is known, or why it is not."""
-    plan = lines.inquire(until)
+    plan = route.inquire(until)
     try:
         while True:
-            await lines.shared.turns.wait_in_loop(*next(plan))
+            await route.shared.turns.wait_in_loop(*next(plan))
     except StopIteration as done:
         failure: SwitchmasterError | None = done.value
-    if failure is None or not lines.shared.refuses(failure):
-        lines.note_refusals()
+    if failure is None or not route.shared.refuses(failure):
+        route.note_refusals()
         return failure
     try:
-        lines.take(*await _ask_as_library(lines.manager(), lines.master, not lines.to_master))
-    except lines.library.unreachable:
+        route.take(*await _ask_as_library(route.manager(), route.master, not route.to_master))
+    except route.library.unreachable:
         return failure
     return None
 
@@ -474,27 +474,27 @@ async def _ask_as_library(manager: Any, master: str, replicas: bool) -> tuple[An
     return await manager.discover_master(master), await manager.discover_slaves(master) if replicas else None
 
 
-async def discover(lines: Lines) -> tuple[str, int]:
+async def discover(route: Route) -> tuple[str, int]:
     """Return what to connect to for a master; see `Sentinel.discover_master`."""
-    lines.lease.open()
+    route.lease.open()
     stale: SwitchmasterError | None = None
-    until = lines.question_until
-    while not lines.answers:
-        failure = await ask(lines, until)
+    until = route.question_until
+    while not route.answers:
+        failure = await ask(route, until)
         if isinstance(failure, SwitchmasterError):
-            raise lines.library.error(stale or failure)
-        address, left = lines.unproved, until - time.monotonic()
-        stale = lines.judge(await _role(lines, address, left)) if address is not None and left > 0 else None
+            raise route.library.error(stale or failure)
+        address, left = route.unproved, until - time.monotonic()
+        stale = route.judge(await _role(route, address, left)) if address is not None and left > 0 else None
         if stale is None:
             break
-        if not lines.refute() and lines.unproved == address:
-            raise lines.library.error(stale)
-    return lines.found()
+        if not route.refute() and route.unproved == address:
+            raise route.library.error(stale)
+    return route.found()
 
 
-async def _role(lines: Lines, node: Address, seconds: float) -> Probe:
+async def _role(route: Route, node: Address, seconds: float) -> Probe:
     try:
         async with asyncio.timeout(seconds):
-            return await asyncio.wrap_future(lines.shared.watcher.begin_role(node))
+            return await asyncio.wrap_future(route.shared.watcher.begin_role(node))
     except TimeoutError:
         return Probe(node, None, f"no answer within {seconds:.3g} s")

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from ..errors import StaleMaster, SwitchmasterError
-from ..follow.gate import UNKNOWN, Limits, Phase
+from ..follow.gate import UNKNOWN, Phase, WaitLimits
 from ..follow.reach import Reach
 from ..model import Address
 from ..wire.resp import plain
-from .connections import Lines
-from .view import View
+from .observable import Observable
+from .route import Route
 
 __all__ = ["COMEBACKS", "MARKS", "FollowingConnection"]
 
@@ -54,7 +54,7 @@ _KEPT_OF_CLIENT: Final = _spellings("TRACKING", "REPLY")
 MARKS: Final = _PINS | _UNPINS | _SUBSCRIBES | _INTRODUCES | _KEPT
 """The commands that change what a connection means to its server, or belong to its greeting: they must be noted."""
 
-_NOWHERE: Final[View[Any]] = View(UNKNOWN)
+_NOWHERE: Final[Observable[Any]] = Observable(UNKNOWN)
 _NOTHING: Final = object()
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
@@ -62,9 +62,9 @@ _Theirs: Any = object
 
 class FollowingConnection(_Theirs):
     """
-    The part of a connection that needs neither thread nor loop; the `Line` of a plan and the `Member` of a pool.
+    The part of a connection that needs neither thread nor loop; the `Movable` of a plan and the `Member` of a pool.
 
-    A class that mixes it in sets `_lines` and calls `_follow` once.
+    A class that mixes it in sets `_route` and calls `_follow` once.
     """
 
     read_plainly: Any
@@ -72,8 +72,8 @@ class FollowingConnection(_Theirs):
     take READONLY for a lost connection, is done here: a layer less for each answer. Nor does it stay open, as that one
     does, where a signal or the like ends the reading: the next command would get this one's answer."""
     target: Address | None = None
-    _lines: Lines
-    _view: View[Any] = _NOWHERE
+    _route: Route
+    _view: Observable[Any] = _NOWHERE
     _seen: object = _NOTHING
     """The value of the gate under which commands may be sent here; `_NOTHING` while it is not connected."""
     _gave_up: object = None
@@ -126,8 +126,8 @@ class FollowingConnection(_Theirs):
     _attempts = 0
     """Attempts to connect since the last one that came through."""
 
-    def _follow(self, lines: Lines) -> None:
-        self._lines, self._view = lines, lines.view
+    def _follow(self, route: Route) -> None:
+        self._route, self._view = route, route.view
 
     # -- what a plan sees ---------------------------------------------------------------------------
 
@@ -159,19 +159,19 @@ class FollowingConnection(_Theirs):
         for the master alone.
         """
         says_more = self._connect_callbacks or getattr(self, "redis_connect_func", None)
-        return not (self._pinned or self._listens or says_more or self.bound) and self._lines.goes_ahead(phase)
+        return not (self._pinned or self._listens or says_more or self.bound) and self._route.goes_ahead(phase)
 
     def order(self, usable: Sequence[Address]) -> Sequence[Address]:
         """Return these replicas with the least used first."""
-        return self._lines.order(usable)
+        return self._route.order(usable)
 
     def crowded(self, usable: Sequence[Address]) -> bool:
         """Whether its replica bears much more than another."""
-        return self._lines.crowded(self.target, usable)
+        return self._route.crowded(self.target, usable)
 
     def may_pass(self, failure: Exception) -> bool:
         """Whether waiting may help after this failure; else the configuration is wrong, and the caller must know."""
-        return self._lines.library.may_pass(failure, self._handled)
+        return self._route.library.may_pass(failure, self._handled)
 
     def _is_up(self) -> bool:
         raise NotImplementedError
@@ -246,7 +246,7 @@ class FollowingConnection(_Theirs):
         decides, self._decides = self._decides, False
         if not decides or self._retry._retries != 0:
             return
-        library = self._lines.library
+        library = self._route.library
         kind = library.lost if isinstance(error, library.exceptions.ConnectionError) else library.timeout
         self._in_doubt = kind(
             f"EXEC was sent to {self.target} and not answered ({_text(error)}): the transaction may have been carried "
@@ -274,7 +274,7 @@ class FollowingConnection(_Theirs):
         """
         if self._owes and self._is_up() and not (self._torn or self._listens):
             self._abandon()
-            raise self._lines.library.lost(
+            raise self._route.library.lost(
                 f"the connection to {self.target} can't move while it owes answers to commands that were sent; "
                 "they may have been carried out there or not, and this one was not sent"
             )
@@ -296,8 +296,8 @@ class FollowingConnection(_Theirs):
         if self._seen is self._view.current:
             return self._look_again_at is None or time.monotonic() < self._look_again_at
         # A reader is admitted to more nodes than it should be content with: after news it chooses anew.
-        content = self._lines.to_master or self._listens
-        return content and self.at is not None and self._lines.admits(self.target)
+        content = self._route.to_master or self._listens
+        return content and self.at is not None and self._route.admits(self.target)
 
     def _must_wait(self) -> bool:
         """Whether the plan has to be carried out before anything is sent; the gate has news."""
@@ -307,31 +307,31 @@ class FollowingConnection(_Theirs):
         return not (self._listens and self._stays())
 
     @contextmanager
-    def _reaching(self, limits: Limits | None) -> Iterator[Reach]:
-        """Make a plan, keep its account, and give its errors the library's names."""
-        lines = self._lines
-        limits = limits or lines.limits
-        lines.lease.open()
+    def _reaching(self, limits: WaitLimits | None) -> Iterator[Reach]:
+        """Make a plan, keep its tally, and give its errors the library's names."""
+        route = self._route
+        limits = limits or route.limits
+        route.lease.open()
         if self.at is None:
-            lines.look_again()
+            route.look_again()
         patient = self._gave_up is not self._view.current
         self._handled = sys.exception()
-        reach = Reach(self, self._view, limits, time.monotonic, lines.master, patient)
+        reach = Reach(self, self._view, limits, time.monotonic, route.master, patient)
         try:
             yield reach
             self._gave_up = None
             self._look_again_at = time.monotonic() + LOOK_AGAIN if reach.provisional else None
         except SwitchmasterError as error:
-            raise lines.library.error(error) from error.__cause__
+            raise route.library.error(error) from error.__cause__
         finally:
             self._handled = None
             if reach.ran_out:
                 self._gave_up = self._view.current
             if reach.waited or reach.ran_out:
-                lines.account.held(lines.master, reach.waited, reach.ran_out)
+                route.tally.held(route.master, reach.waited, reach.ran_out)
 
     def _plan(self, reach: Reach) -> Any:
-        return reach.to_master() if self._lines.to_master else reach.to_replica()
+        return reach.to_master() if self._route.to_master else reach.to_replica()
 
     def _begin_dial(self, address: Address, master: bool) -> tuple[str, int] | None:
         """
@@ -343,25 +343,25 @@ class FollowingConnection(_Theirs):
         self._cut = self._torn = self._greets = False
         self.target, self._to_master, self._owes = address, master, 0
         self._attempts += 1
-        self._lines.add(self)
-        if not self._lines.admits(address):
+        self._route.add(self)
+        if not self._route.admits(address):
             return None
-        self._lines.check_peers()
-        self._lines.check_listed(address)
-        self._lines.name(address, master)
-        host, port = self._lines.dialled(address, master)
+        self._route.check_peers()
+        self._route.check_listed(address)
+        self._route.name(address, master)
+        host, port = self._route.dialled(address, master)
         return host, port
 
     def _welcome(self) -> None:
         """Note that the greeting is over: whoever waits for this connection may use it from now on."""
         self._dialler, self._calls_back = None, True
         current = self._view.current
-        if not self._cut and self._lines.serves(self.target):
+        if not self._cut and self._route.serves(self.target):
             self._seen = current
 
     def _attempt_limit(self, users: float | None) -> float | None:
         """Return the seconds for this attempt; None for no limit but the user's own (which is for ever)."""
-        if self._lines.limits.failover_wait <= 0:
+        if self._route.limits.failover_wait <= 0:
             return users
         ours = FIRST_ATTEMPT if self._attempts <= 1 else LONGEST_ATTEMPT
         return ours if users is None else min(ours, users)
@@ -371,7 +371,7 @@ class FollowingConnection(_Theirs):
         self._torn = True
         if self._seen is not _NOTHING:
             # Nobody tells this connection any more what has become of the keys that it read.
-            self._lines.flush_cache()
+            self._route.flush_cache()
         self._seen = _NOTHING
         self._pinned = self._listens = self._session = False
         self._unsaid, self._introduced, self._owed = (), 0, 0
@@ -423,25 +423,25 @@ class FollowingConnection(_Theirs):
         state = _text(answer[3]) if role == "slave" and len(answer) > 3 else ""
         if not self._to_master and state == "connected":
             return
-        if self._to_master and self._lines.serves(self.target):
-            self._lines.account.not_master()
-            self._lines.shared.refresh()
+        if self._to_master and self._route.serves(self.target):
+            self._route.tally.not_master()
+            self._route.shared.refresh()
         said = role if not state or self._to_master else f"{role}, which is not in step with its master ({state})"
-        raise StaleMaster(self._lines.master, str(self.target), said)
+        raise StaleMaster(self._route.master, str(self.target), said)
 
     def _demoted(self) -> Exception:
         """Say that the node takes no writes (any more), whatever it said when it was dialled."""
-        self._lines.account.not_master()
-        self._lines.shared.refresh()
-        return self._lines.library.lost(
-            f"The previous master is now a slave: {self.target} takes no writes for {self._lines.master!r}. This one "
+        self._route.tally.not_master()
+        self._route.shared.refresh()
+        return self._route.library.lost(
+            f"The previous master is now a slave: {self.target} takes no writes for {self._route.master!r}. This one "
             "was not carried out; the Sentinels are asked anew, and the next command goes where they say"
         )
 
     def _unasked(self, reason: Exception) -> None:
         """Take that the node refuses ROLE: it is used without that proof."""
-        self._lines.account.say_once(
-            f"the nodes of {self._lines.master!r} refuse ROLE ({_text(reason)}): whether a node is the master is taken "
+        self._route.tally.say_once(
+            f"the nodes of {self._route.master!r} refuse ROLE ({_text(reason)}): whether a node is the master is taken "
             "from the Sentinels alone; grant the user +role"
         )
 
@@ -458,7 +458,7 @@ class FollowingConnection(_Theirs):
         if self._is_watched():
             return False
         owners = (getattr(callback(), "__self__", None) for callback in self._connect_callbacks)
-        return any(isinstance(owner, self._lines.library.subscribers) and self._belongs_to(owner) for owner in owners)
+        return any(isinstance(owner, self._route.library.subscribers) and self._belongs_to(owner) for owner in owners)
 
     def _belongs_to(self, owner: Any) -> bool:
         # redis-py's client-side cache wraps the connection that is ours.
@@ -466,9 +466,9 @@ class FollowingConnection(_Theirs):
 
     def _comes_back(self, error: Exception) -> bool:
         """Whether a listener that got this error comes back by itself."""
-        return self._lines.limits.failover_wait > 0 and self.may_pass(error) and self._restores()
+        return self._route.limits.failover_wait > 0 and self.may_pass(error) and self._restores()
 
-    def _limits_to_come_back(self, timeout: Any) -> Limits:
+    def _limits_to_come_back(self, timeout: Any) -> WaitLimits:
         """
         Return for how long a listener without a connection may wait for another now.
 
@@ -478,22 +478,22 @@ class FollowingConnection(_Theirs):
         now = time.monotonic()
         if self._lost_at is None:
             self._lost_at = now
-        left = max(0.0, self._lost_at + self._lines.limits.failover_wait - now)
+        left = max(0.0, self._lost_at + self._route.limits.failover_wait - now)
         if isinstance(timeout, (int, float)) and timeout < left:
             left = max(0.0, float(timeout))
-        return Limits(hold=min(left, self._lines.limits.hold), failover_wait=left)
+        return WaitLimits(hold=min(left, self._route.limits.hold), failover_wait=left)
 
     def _may_be_silent(self) -> bool:
         """Whether a listener that did not come back yet says nothing of it: its time is not over."""
-        return self._lost_at is not None and time.monotonic() < self._lost_at + self._lines.limits.failover_wait
+        return self._lost_at is not None and time.monotonic() < self._lost_at + self._route.limits.failover_wait
 
     def _lost(self, error: Exception) -> Exception:
         """Say why the connection ended, where it was we who ended it."""
         if not self._cut:
             return error
-        return self._lines.library.lost(
-            f"the connection to {self.target} was cut, because {self._lines.master!r} is at "
-            f"{self._lines.follower.phases.current.address} now; what was sent and not answered may have been carried "
+        return self._route.library.lost(
+            f"the connection to {self.target} was cut, because {self._route.master!r} is at "
+            f"{self._route.follower.phases.current.address} now; what was sent and not answered may have been carried "
             "out there or not"
         )
 

@@ -13,11 +13,11 @@ from typing import Protocol
 
 from ..belief.decisions import Switch
 from ..belief.topology import MasterState
-from ..follow.gate import NO_REPLICAS, UNKNOWN, Phase, Replicas, Standing, phase_of, replicas_of
+from ..follow.gate import NO_REPLICAS, UNKNOWN, GateState, Phase, Replicas, phase_of, replicas_of
 from ..link.location import Located
 from ..model import Address
 from ..net.threads import RLock
-from .view import View
+from .observable import Observable
 
 __all__ = ["Follower", "Settling"]
 
@@ -45,8 +45,8 @@ class Follower:
 
     def __init__(self, master: str) -> None:
         self.master = master
-        self.phases: View[Phase] = View(UNKNOWN)
-        self.replicas: View[Replicas] = View(NO_REPLICAS)
+        self.phases: Observable[Phase] = Observable(UNKNOWN)
+        self.replicas: Observable[Replicas] = Observable(NO_REPLICAS)
         self.by_hand = False
         """Whether the address came from a library's own discovery, because the Sentinels refuse ours."""
         self.early: Located | None = None
@@ -59,7 +59,7 @@ class Follower:
 
     def __repr__(self) -> str:
         phase = self.phases.current
-        return f"<Follower of {self.master!r}: {phase.standing.value} at {phase.address}>"
+        return f"<Follower of {self.master!r}: {phase.gate.value} at {phase.address}>"
 
     @property
     def others(self) -> int:
@@ -119,7 +119,7 @@ class Follower:
         assert located.address is not None
         self.by_hand, self.early, self._early_listed = False, located, listed
         kept = frozenset((*located.replicas, located.address))
-        self._set(Phase(Standing.OPEN, located.address, 0.0), Replicas(located.replicas, kept, located.address))
+        self._set(Phase(GateState.OPEN, located.address, 0.0), Replicas(located.replicas, kept, located.address))
 
     def forget(self) -> None:
         """Know nothing any more: the Watcher has ended, or what others said is to be asked anew."""

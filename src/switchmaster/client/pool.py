@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from .client_options import Options, take_options
 from .connection import FollowingConnection
-from .connections import Lines
 from .library import Library
-from .options import Options, take_options
-from .settings import question_limit_of, settings_of
+from .route import Route
 from .shared import share
-from .tally import Account
+from .tally import Tally
+from .watcher_settings import question_limit_of, settings_of
 
 __all__ = ["FollowingPool"]
 
@@ -38,7 +38,7 @@ class FollowingPool(_Theirs):
 
     shared_out = False
     """Whether it was given to more than one caller of `master_for`: then no one of them may end all connections."""
-    lines: Lines
+    route: Route
 
     def __init__(self, service_name: str, sentinel_manager: Any, **arguments: Any) -> None:
         defaults = getattr(sentinel_manager, "options", Options())
@@ -46,20 +46,20 @@ class FollowingPool(_Theirs):
         connection = self.tls_connection if arguments.pop("ssl", False) else self.plain_connection
         arguments.setdefault("connection_class", connection)
         super().__init__(service_name, sentinel_manager, **arguments)
-        # For tracers; `Lines` keeps them true. A connection learns where to go whenever it connects. They come last:
+        # For tracers; `Route` keeps them true. A connection learns where to go whenever it connects. They come last:
         # given a host, redis-py's pool of tasks expects notices of maintenance, and takes a dead idle connection for a
         # good one.
         self.connection_kwargs |= {"host": service_name, "port": 0}
-        account = getattr(sentinel_manager, "account", None)
-        if account is None or account.hook is not options.hook:
-            account = Account(options.hook)
-        self.lines = Lines(
+        tally = getattr(sentinel_manager, "tally", None)
+        if tally is None or tally.hook is not options.hook:
+            tally = Tally(options.hook)
+        self.route = Route(
             self,
             service_name,
             self.is_master,
             share(settings_of(sentinel_manager, self, options.address_map, self.library.check_hostname)),
             options,
-            account,
+            tally,
             self.library,
             getattr(sentinel_manager, "_force_master_ip", None),
             getattr(sentinel_manager, "min_other_sentinels", 0),
@@ -68,16 +68,16 @@ class FollowingPool(_Theirs):
         proxy = getattr(self, "proxy", None)  # of threads
         if proxy is not None:
             # Connections hold it. In a finalizer the pool may be gone already, and they still have to work.
-            proxy.lines = self.lines
+            proxy.route = self.route
 
     @property
     def master_address(self) -> tuple[str, int] | None:
         """Where its master is, as it is dialled; None where that is not known."""
-        lines = getattr(self, "lines", None)
-        address = lines.follower.phases.current.address if lines is not None else None
-        if lines is None or address is None:
+        route = getattr(self, "route", None)
+        address = route.follower.phases.current.address if route is not None else None
+        if route is None or address is None:
             return None
-        host, port = lines.dialled(address, True)
+        host, port = route.dialled(address, True)
         return host, port
 
     @master_address.setter
@@ -96,6 +96,6 @@ class FollowingPool(_Theirs):
         """Return whether connections in use are to be disconnected too; ends the lease where all are."""
         if self.shared_out:
             return False
-        if in_use and hasattr(self, "lines"):
-            self.lines.lease.close()
+        if in_use and hasattr(self, "route"):
+            self.route.lease.close()
         return in_use

@@ -13,30 +13,30 @@ from typing import Any, ClassVar, Final, Generic, Self, TypeVar, overload
 from ..errors import UsageError
 from ..net.arguments import check_several, read_pair
 from ..net.sync import Watcher
-from .connections import Lines
+from .client_options import take_options
 from .library import Library
-from .options import take_options
 from .pool import FollowingPool
+from .route import Route
 from .sameness import frozen
-from .settings import question_limit_of, settings_of
 from .shared import Lease, share
-from .tally import Account
+from .tally import Tally
 from .url_arguments import arguments_of
+from .watcher_settings import question_limit_of, settings_of
 
 __all__ = ["FollowingSentinel", "client_from_url"]
 
-CLIENTS: Final = 256
+KEPT_CLIENTS: Final = 256
 """Different clients that one Sentinel keeps; more are made anew each time, as the library does."""
 
 _ROLES: Final = ("master", "replica")
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
-Client = TypeVar("Client")
+ClientT = TypeVar("ClientT")
 """The library's own client, which is given where the user names no class."""
-Other = TypeVar("Other")
+OtherT = TypeVar("OtherT")
 
 
-class FollowingSentinel(Generic[Client], _Theirs):
+class FollowingSentinel(Generic[ClientT], _Theirs):
     """
     A Sentinel, to be mixed in before the library's own.
 
@@ -65,14 +65,14 @@ class FollowingSentinel(Generic[Client], _Theirs):
         **connection_kwargs: Any,
     ) -> None:
         self.options = take_options(connection_kwargs)
-        self.account = Account(self.options.hook)
+        self.tally = Tally(self.options.hook)
         addresses = [tuple(read_pair(each)) for each in check_several(sentinels)]
         super().__init__(addresses, min_other_sentinels, sentinel_kwargs, **connection_kwargs)
         # valkey-py has no such argument; what it means is ours to do anyway.
         self._force_master_ip = force_master_ip
         self._shared = share(settings_of(self, None, self.options.address_map, self.library.check_hostname))
         self._lease = Lease(self._shared, self)
-        self._own: dict[str, Lines] = {}
+        self._own: dict[str, Route] = {}
         self._clients: dict[Any, Any] = {}
 
     @classmethod
@@ -106,20 +106,20 @@ class FollowingSentinel(Generic[Client], _Theirs):
 
     @property
     def counters(self) -> dict[str, float]:
-        """What happened to the clients of this Sentinel; see `switchmaster.client.tally.Counters`."""
-        return self.account.read()
+        """What happened to the clients of this Sentinel; see `switchmaster.client.tally.ClientCounters`."""
+        return self.tally.read()
 
     # -- clients ------------------------------------------------------------------------------------
 
     @overload
     def master_for(
         self, service_name: str, redis_class: None = None, connection_pool_class: Any = None, **kwargs: Any
-    ) -> Client: ...
+    ) -> ClientT: ...
 
     @overload
     def master_for(
-        self, service_name: str, redis_class: type[Other], connection_pool_class: Any = None, **kwargs: Any
-    ) -> Other: ...
+        self, service_name: str, redis_class: type[OtherT], connection_pool_class: Any = None, **kwargs: Any
+    ) -> OtherT: ...
 
     def master_for(
         self, service_name: str, redis_class: Any = None, connection_pool_class: Any = None, **kwargs: Any
@@ -138,12 +138,12 @@ class FollowingSentinel(Generic[Client], _Theirs):
     @overload
     def slave_for(
         self, service_name: str, redis_class: None = None, connection_pool_class: Any = None, **kwargs: Any
-    ) -> Client: ...
+    ) -> ClientT: ...
 
     @overload
     def slave_for(
-        self, service_name: str, redis_class: type[Other], connection_pool_class: Any = None, **kwargs: Any
-    ) -> Other: ...
+        self, service_name: str, redis_class: type[OtherT], connection_pool_class: Any = None, **kwargs: Any
+    ) -> OtherT: ...
 
     def slave_for(
         self, service_name: str, redis_class: Any = None, connection_pool_class: Any = None, **kwargs: Any
@@ -154,12 +154,12 @@ class FollowingSentinel(Generic[Client], _Theirs):
     @overload
     def replica_for(
         self, service_name: str, redis_class: None = None, connection_pool_class: Any = None, **kwargs: Any
-    ) -> Client: ...
+    ) -> ClientT: ...
 
     @overload
     def replica_for(
-        self, service_name: str, redis_class: type[Other], connection_pool_class: Any = None, **kwargs: Any
-    ) -> Other: ...
+        self, service_name: str, redis_class: type[OtherT], connection_pool_class: Any = None, **kwargs: Any
+    ) -> OtherT: ...
 
     def replica_for(
         self, service_name: str, redis_class: Any = None, connection_pool_class: Any = None, **kwargs: Any
@@ -179,7 +179,7 @@ class FollowingSentinel(Generic[Client], _Theirs):
         client = clients.get(key)
         if client is None:
             made = self._make(master, name, client_class, pool_class, kwargs)
-            if len(clients) >= CLIENTS or not isinstance(getattr(made, "connection_pool", None), FollowingPool):
+            if len(clients) >= KEPT_CLIENTS or not isinstance(getattr(made, "connection_pool", None), FollowingPool):
                 return made
             # Without a lock, which a fork in another thread would leave held for ever: the first one counts.
             client = clients.setdefault(key, made)
@@ -201,23 +201,23 @@ class FollowingSentinel(Generic[Client], _Theirs):
 
     # -- addresses ----------------------------------------------------------------------------------
 
-    def _lines(self, service_name: str) -> Lines:
-        lines = self._own.get(service_name)
-        if lines is None:
-            lines = self._own[service_name] = Lines(
+    def _route(self, service_name: str) -> Route:
+        route = self._own.get(service_name)
+        if route is None:
+            route = self._own[service_name] = Route(
                 self,
                 service_name,
                 True,
                 self._shared,
                 self.options,
-                self.account,
+                self.tally,
                 self.library,
                 self._force_master_ip,
                 self.min_other_sentinels,
                 question_limit_of(self),
                 counts=False,
             )
-        return lines
+        return route
 
     def _let_go(self) -> None:
         """
@@ -226,16 +226,16 @@ class FollowingSentinel(Generic[Client], _Theirs):
         A client that it gave to several callers is no one's alone, so its hold ends here as well.
         """
         given = [client.connection_pool for clients in self._all_kept() for client in clients.values()]
-        held = [*self._own.values(), *(pool.lines for pool in given if pool.shared_out)]
-        for lease in (self._lease, *(lines.lease for lines in held)):
+        held = [*self._own.values(), *(pool.route for pool in given if pool.shared_out)]
+        for lease in (self._lease, *(route.lease for route in held)):
             lease.close()
 
-    def _replicas(self, lines: Lines) -> list[tuple[str, int]]:
-        usable = lines.follower.replicas.current.usable
-        return [(host, port) for host, port in (lines.dialled(each, master=False) for each in usable)]
+    def _replicas(self, route: Route) -> list[tuple[str, int]]:
+        usable = route.follower.replicas.current.usable
+        return [(host, port) for host, port in (route.dialled(each, master=False) for each in usable)]
 
 
-def client_from_url(sentinel_class: type[FollowingSentinel[Client]], url: str, arguments: dict[str, Any]) -> Client:
+def client_from_url(sentinel_class: type[FollowingSentinel[ClientT]], url: str, arguments: dict[str, Any]) -> ClientT:
     """
     Make a client of the master that a URL names; or of its replicas, where it says ``role=replica``.
 

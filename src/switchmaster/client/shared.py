@@ -21,7 +21,7 @@ from typing import Final, TypeAlias, TypeVar
 from ..belief.decisions import Switch
 from ..belief.topology import MasterState
 from ..errors import AccessRefused, NoSentinelReachable, SwitchmasterError, UnknownMaster, WatcherClosed
-from ..follow.gate import UNKNOWN, Standing
+from ..follow.gate import UNKNOWN, GateState
 from ..link.location import listed_by
 from ..net.locate import Location
 from ..net.sync import Watcher, exiting
@@ -29,21 +29,21 @@ from ..net.threads import RLock
 from ..wire.facts import LinkState
 from ..wire.refusal import Refusal
 from .follower import Follower
-from .settings import Settings
-from .view import View
+from .observable import Observable
+from .watcher_settings import WatcherSettings
 
-__all__ = ["Inquiry", "Lease", "Shared", "share"]
+__all__ = ["Lease", "MasterInquiry", "Shared", "share"]
 
 REFRESH_EVERY: Final = 0.1
 """Seconds between two rounds of questions that clients cause, however many they are."""
 GRACE: Final = 0.25
 """Seconds that Sentinels which are heard have to tell of a master that they never spoke of."""
-SETTLE: Final = 0.05
+SETTLE_SECONDS: Final = 0.05
 """Seconds until what the first Sentinels say counts, while the Watcher has not heard enough of them: it knows more."""
 
 T = TypeVar("T")
 
-Inquiry: TypeAlias = Generator[tuple[object, float], None, SwitchmasterError | None]
+MasterInquiry: TypeAlias = Generator[tuple[object, float], None, SwitchmasterError | None]
 """Yields (turn seen, until when to wait for another), returns why the master is not known; None where it is."""
 
 
@@ -66,9 +66,9 @@ class Shared:
         settings: what the Watcher is made from.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: WatcherSettings) -> None:
         self.settings = settings
-        self.turns: View[object] = View(object())
+        self.turns: Observable[object] = Observable(object())
         """Another object after every turn of the Watcher: who waits for anything that it knows waits for this."""
         self.hearing = False
         """Whether at least one Sentinel is heard now."""
@@ -150,13 +150,13 @@ class Shared:
             self._asked_at = now
         return self._questions
 
-    def inquire(self, follower: Follower, until: float) -> Inquiry:
+    def inquire(self, follower: Follower, until: float) -> MasterInquiry:
         """
         Have the Sentinels asked for a master that is not known, and wait until it is known, or why it is not.
 
-        Where none is heard, all are also asked directly, at once: what the first of them say counts after `SETTLE`,
-        unless the Watcher has heard enough of them before. So neither a silent Sentinel nor a link that takes longer
-        than the caller has, nor thousands of masters, stand between him and an answer.
+        While no Sentinel is heard, all are also asked directly, at once: what the first of them say counts after
+        `SETTLE_SECONDS`, unless the Watcher has heard enough of them by then. So the caller waits neither for a silent
+        Sentinel, nor for a link that takes longer than the caller has, nor for the questions of thousands of masters.
 
         Args:
             follower: the master.
@@ -208,7 +208,9 @@ class Shared:
             asked = self._directly.get(follower.master)
             if asked is None or self._is_old(asked, began):
                 now = time.monotonic()
-                asked = self._directly[follower.master] = _Asked(now, now + min(SETTLE, max(0.0, until - now) / 2))
+                asked = self._directly[follower.master] = _Asked(
+                    now, now + min(SETTLE_SECONDS, max(0.0, until - now) / 2)
+                )
                 self._begin_to_ask(follower, asked, asked.settled_at - now)
             return asked
 
@@ -231,7 +233,7 @@ class Shared:
 
     def _is_known(self, follower: Follower, asked: _Asked | None) -> bool:
         phase = follower.phases.current
-        if phase.standing is Standing.UNKNOWN:
+        if phase.gate is GateState.UNKNOWN:
             return False
         found = asked.location.found if asked is not None and asked.location is not None else None
         return self.hearing or (found is not None and found.address == phase.address)
@@ -412,7 +414,7 @@ class Lease:
             self.shared._release(self._token)
 
 
-def share(settings: Settings) -> Shared:
+def share(settings: WatcherSettings) -> Shared:
     """Return the one `Shared` of this process for these settings."""
     with _registry.lock:
         found = _registry.shared.get(settings)
@@ -424,7 +426,7 @@ def share(settings: Settings) -> Shared:
 class _Registry:
     def __init__(self) -> None:
         self.lock = RLock()
-        self.shared: weakref.WeakValueDictionary[Settings, Shared] = weakref.WeakValueDictionary()
+        self.shared: weakref.WeakValueDictionary[WatcherSettings, Shared] = weakref.WeakValueDictionary()
 
     def renew(self) -> None:
         self.lock = RLock()

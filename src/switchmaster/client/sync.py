@@ -17,17 +17,17 @@ from functools import partial
 from typing import Any, Final
 
 from ..errors import SwitchmasterError
-from ..follow.gate import Limits
-from ..follow.reach import Ask, Dial, Effect, HangUp, Wait
+from ..follow.gate import WaitLimits
+from ..follow.reach import Dial, Effect, FindMaster, HangUp, Wait
 from ..model import Address
 from ..net.threads import lock, me, shut_down
 from ..wire.facts import Probe
 from .connection import COMEBACKS, MARKS, FollowingConnection
-from .connections import Lines
 from .library import Library
 from .packing import careful
 from .pool import FollowingPool
-from .sentinel import Client, FollowingSentinel
+from .route import Route
+from .sentinel import ClientT, FollowingSentinel
 from .sockets import noticing
 
 __all__ = ["Connection", "Pool", "Sentinel"]
@@ -47,7 +47,7 @@ class Connection(FollowingConnection, _Theirs):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._follow(self.connection_pool.lines)
+        self._follow(self.connection_pool.route)
         self._turn = lock()
 
     def _me(self) -> object:
@@ -75,7 +75,7 @@ class Connection(FollowingConnection, _Theirs):
             super().connect()
         elif not (self._stays() or self._listens or self.bound):  # a listener comes back when it reads
             self._gave_up = None
-            if self._lines.limits.failover_wait > 0:
+            if self._route.limits.failover_wait > 0:
                 self._reach()
             else:  # nothing waits but the caller's own Retry, as in the library
                 self.retry.call_with_retry(self._reach, lambda error: None)
@@ -145,16 +145,16 @@ class Connection(FollowingConnection, _Theirs):
             if not options or self._is_answer(answer, options):
                 self._owes -= 1
             return answer
-        except self._lines.library.exceptions.ResponseError as error:
+        except self._route.library.exceptions.ResponseError as error:
             self._owes -= 1
-            if not self._lines.to_master or not isinstance(error, self._lines.library.exceptions.ReadOnlyError):
+            if not self._route.to_master or not isinstance(error, self._route.library.exceptions.ReadOnlyError):
                 raise
             self.disconnect()
             raise self._demoted() from error
-        except self._lines.library.exceptions.ConnectionError as error:
+        except self._route.library.exceptions.ConnectionError as error:
             self._doubt(error)
             raise self._lost(error) from error
-        except self._lines.library.exceptions.TimeoutError as error:
+        except self._route.library.exceptions.TimeoutError as error:
             self._doubt(error)
             raise
 
@@ -193,7 +193,7 @@ class Connection(FollowingConnection, _Theirs):
             with contextlib.suppress(OSError):
                 shut_down(opened)
 
-    def _reach(self, limits: Limits | None = None) -> None:
+    def _reach(self, limits: WaitLimits | None = None) -> None:
         with self._reaching(limits) as reach:
             plan = self._plan(reach)
             try:
@@ -210,11 +210,11 @@ class Connection(FollowingConnection, _Theirs):
                 return self._dial(address, master)
             case Wait(seen, until):
                 self._view.wait(seen, until)
-                self._lines.look_again()
+                self._route.look_again()
             case HangUp():
                 self._hang_up()
-            case Ask():
-                return ask(self._lines, self._lines.patient_until)
+            case FindMaster():
+                return ask(self._route, self._route.patient_until)
         return None
 
     def _dial(self, address: Any, master: bool) -> Exception | None:
@@ -235,7 +235,7 @@ class Connection(FollowingConnection, _Theirs):
             return None
         self._check_unanswered()
         self._hang_up()
-        library: Library = self._lines.library
+        library: Library = self._route.library
         retry, limit, me = self._retry, self.socket_connect_timeout, self._me()
         ours, whole = self._attempt_limit(limit), False
         try:
@@ -281,14 +281,14 @@ class Connection(FollowingConnection, _Theirs):
     def _read_owed(self, *arguments: Any, **options: Any) -> None:
         while self._owed:
             self._owed -= 1
-            with contextlib.suppress(self._lines.library.exceptions.ResponseError):
+            with contextlib.suppress(self._route.library.exceptions.ResponseError):
                 self.read_plainly(*arguments, **options)
 
     def _prove(self) -> None:
         self.send_command("ROLE", check_health=False)
         try:
             answer = self.read_response()
-        except self._lines.library.exceptions.ResponseError as error:
+        except self._route.library.exceptions.ResponseError as error:
             self._unasked(error)
         else:
             self._judge(answer)
@@ -307,10 +307,10 @@ class Connection(FollowingConnection, _Theirs):
                 answer = read()
                 whole = True
                 return answer
-            except self._lines.library.intact:
+            except self._route.library.intact:
                 whole = True
                 raise
-            except self._lines.library.exceptions.ConnectionError as error:
+            except self._route.library.exceptions.ConnectionError as error:
                 if not left or not self._comes_back(error):
                     raise self._lost(error) from error
                 self._listens = True
@@ -326,7 +326,7 @@ class Connection(FollowingConnection, _Theirs):
             return
         try:
             super().send_command(*words, **options)
-        except self._lines.library.exceptions.ConnectionError as error:
+        except self._route.library.exceptions.ConnectionError as error:
             if not self._comes_back(error):
                 raise
             self._listens = True
@@ -335,7 +335,7 @@ class Connection(FollowingConnection, _Theirs):
         """Connect anew, which subscribes anew; return whether it succeeded within the reader's time."""
         try:
             self._reach(self._limits_to_come_back(timeout))
-        except self._lines.library.unreachable as error:
+        except self._route.library.unreachable as error:
             if not self._may_be_silent() or not self.may_pass(error):
                 raise
             return False
@@ -436,10 +436,10 @@ class Pool(FollowingPool, _Theirs):
         super().disconnect(self._spared(inuse_connections))
 
     def get_master_address(self) -> tuple[str, int]:
-        return discover(self.lines)
+        return discover(self.route)
 
 
-class Sentinel(FollowingSentinel[Client], _Theirs):
+class Sentinel(FollowingSentinel[ClientT], _Theirs):
     """A Sentinel for threads."""
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
@@ -455,7 +455,7 @@ class Sentinel(FollowingSentinel[Client], _Theirs):
         Raises:
             MasterNotFoundError: of the library; `NoSentinelReachable`, `UnknownMaster` and `StaleMaster` say which.
         """
-        return discover(self._lines(service_name))
+        return discover(self._route(service_name))
 
     def discover_slaves(self, service_name: str) -> list[tuple[str, int]]:
         """
@@ -467,10 +467,10 @@ class Sentinel(FollowingSentinel[Client], _Theirs):
         Returns:
             Pairs of host and port, as they are dialled; none where no Sentinel tells.
         """
-        lines = self._lines(service_name)
-        if not lines.answers and ask(lines, lines.question_until) is not None:
+        route = self._route(service_name)
+        if not route.answers and ask(route, route.question_until) is not None:
             return []
-        return list(super().discover_slaves(service_name)) if lines.follower.by_hand else self._replicas(lines)
+        return list(super().discover_slaves(service_name)) if route.follower.by_hand else self._replicas(route)
 
     def discover_replicas(self, service_name: str) -> list[tuple[str, int]]:
         """Return the replicas that may be read from: another name of `discover_slaves`."""
@@ -499,20 +499,20 @@ class Sentinel(FollowingSentinel[Client], _Theirs):
         self.close()
 
 
-def ask(lines: Lines, until: float) -> Exception | None:
+def ask(route: Route, until: float) -> Exception | None:
     """Have the Sentinels asked for a master; return None when it is known, or why it is not."""
-    plan = lines.inquire(until)
+    plan = route.inquire(until)
     try:
         while True:
-            lines.shared.turns.wait(*next(plan))
+            route.shared.turns.wait(*next(plan))
     except StopIteration as done:
         failure: SwitchmasterError | None = done.value
-    if failure is None or not lines.shared.refuses(failure):
-        lines.note_refusals()
+    if failure is None or not route.shared.refuses(failure):
+        route.note_refusals()
         return failure
     try:
-        lines.take(*_ask_as_library(lines.manager(), lines.master, not lines.to_master))
-    except lines.library.unreachable:
+        route.take(*_ask_as_library(route.manager(), route.master, not route.to_master))
+    except route.library.unreachable:
         return failure
     return None
 
@@ -523,23 +523,23 @@ def _ask_as_library(manager: Any, master: str, replicas: bool) -> tuple[Any, Any
     return manager.discover_master(master), manager.discover_slaves(master) if replicas else None
 
 
-def discover(lines: Lines) -> tuple[str, int]:
+def discover(route: Route) -> tuple[str, int]:
     """Return what to connect to for a master; see `Sentinel.discover_master`."""
-    lines.lease.open()
+    route.lease.open()
     stale: SwitchmasterError | None = None
-    until = lines.question_until
-    while not lines.answers:
-        failure = ask(lines, until)
+    until = route.question_until
+    while not route.answers:
+        failure = ask(route, until)
         if isinstance(failure, SwitchmasterError):
-            raise lines.library.error(stale or failure)
-        address, left = lines.unproved, until - time.monotonic()
-        stale = lines.judge(_role(lines, address, left)) if address is not None and left > 0 else None
+            raise route.library.error(stale or failure)
+        address, left = route.unproved, until - time.monotonic()
+        stale = route.judge(_role(route, address, left)) if address is not None and left > 0 else None
         if stale is None:
             break
-        if not lines.refute() and lines.unproved == address:
-            raise lines.library.error(stale)
-    return lines.found()
+        if not route.refute() and route.unproved == address:
+            raise route.library.error(stale)
+    return route.found()
 
 
-def _role(lines: Lines, node: Address, seconds: float) -> Probe:
-    return lines.shared.watcher.role(node, seconds=seconds)
+def _role(route: Route, node: Address, seconds: float) -> Probe:
+    return route.shared.watcher.role(node, seconds=seconds)

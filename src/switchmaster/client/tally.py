@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass
 from ..belief.decisions import Switch
 from ..model import Address
 from ..net.threads import RLock
-from .options import Hook
+from .client_options import Hook
 
-__all__ = ["Account", "Counters"]
+__all__ = ["ClientCounters", "Tally"]
 
 _log = logging.getLogger("switchmaster.client")
 
 
 @dataclass(slots=True)
-class Counters:
+class ClientCounters:
     """Numbers since the start."""
 
     switches: int = 0
@@ -42,7 +42,7 @@ class Counters:
     """Exceptions that the hook let out."""
 
 
-class Account:
+class Tally:
     """
     Counts and tells; safe under threads.
 
@@ -52,7 +52,7 @@ class Account:
 
     def __init__(self, hook: Hook | None = None) -> None:
         self.hook = hook
-        self._counters = Counters()
+        self._counters = ClientCounters()
         self._lock = RLock()  # see `Shared`: garbage is collected under it too
         self._said: set[str] = set()
         self._switches: dict[str, Switch] = {}

@@ -7,15 +7,15 @@ which it was made ready; as long as that is still the newest, a command may be s
 
 Rules of `phase_of`:
 
-1. While a failover of the believed master is known to run, the phase is `Standing.FAILING`, from the agreement that
+1. While a failover of the believed master is known to run, the phase is `GateState.FAILING`, from the agreement that
    it is down (or, where we came late, from the election) to the moment when the belief moves or the attempt ends.
 2. Where nobody says that the master is down, it is alive, and the failover is planned: commands flow until a replica
-   is selected. From then on the phase is `Standing.HELD`: what is sent now could be lost.
+   is selected. From then on the phase is `GateState.HELD`: what is sent now could be lost.
 3. In a coordinated failover it stays held, at the new address, until its leader has seen the promotion too. Valkey's
    Sentinel ends all connections of the new master at that moment, up to a second after the promotion, with whatever
    is in flight (9.1.2; a plain failover ends them within the promotion).
 4. An aborted failover opens the way to the old master again; so does one of which nothing is heard any more.
-5. Without an address there is nothing to follow: `Standing.UNKNOWN`.
+5. Without an address there is nothing to follow: `GateState.UNKNOWN`.
 6. Of several failovers that go on, the strictest word counts: what one Sentinel makes up beside a true failover opens
    no way that this one holds.
 
@@ -38,34 +38,34 @@ from ..belief.failover import Failover, FailoverKind, Stage
 from ..belief.topology import MasterState
 from ..model import Address
 
-__all__ = ["NO_REPLICAS", "UNKNOWN", "Limits", "Phase", "Replicas", "Standing", "phase_of", "replicas_of"]
+__all__ = ["NO_REPLICAS", "UNKNOWN", "GateState", "Phase", "Replicas", "WaitLimits", "phase_of", "replicas_of"]
 
 
-class Standing(enum.Enum):
+class GateState(enum.Enum):
     """Whether commands may be sent to a master."""
 
     OPEN = "open"
     HELD = "held"
     """A replica was selected in a planned failover, and its leader may yet end connections or lose what is written:
-    what is not sent yet waits, `Limits.hold` seconds at most."""
+    what is not sent yet waits, `WaitLimits.hold` seconds at most."""
     FAILING = "failing"
-    """The master is agreed to be down: what is not sent yet waits, `Limits.failover_wait` seconds at most."""
+    """The master is agreed to be down: what is not sent yet waits, `WaitLimits.failover_wait` seconds at most."""
     UNKNOWN = "unknown"
     """It is not known where the master is."""
 
 
-_STRICTNESS: Final = {Standing.OPEN: 0, Standing.HELD: 1, Standing.FAILING: 2}
+_STRICTNESS: Final = {GateState.OPEN: 0, GateState.HELD: 1, GateState.FAILING: 2}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Phase:
     """Where a master's commands may go; a new value, and so a new identity, with every change."""
 
-    standing: Standing
+    gate: GateState
     address: Address | None
     """Where the master is believed to be; None only where it is unknown."""
     since: float
-    """Of `Standing.HELD`: when the replica was selected; of `Standing.FAILING`: the newest stage of the failover;
+    """Of `GateState.HELD`: when the replica was selected; of `GateState.FAILING`: the newest stage of the failover;
     in monotonic seconds."""
     epoch: int | None = None
     next: Address | None = None
@@ -74,8 +74,8 @@ class Phase:
 
     def same(self, other: Phase) -> bool:
         """Whether both say the same, so that the newer one need not take the older one's place."""
-        mine = (self.standing, self.address, self.since, self.epoch, self.next)
-        return mine == (other.standing, other.address, other.since, other.epoch, other.next)
+        mine = (self.gate, self.address, self.since, self.epoch, self.next)
+        return mine == (other.gate, other.address, other.since, other.epoch, other.next)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +91,7 @@ class Replicas:
     master: Address | None
     held: float | None = None
     """Since when what would be read from the master, for want of a replica, waits as commands for it do
-    (`Standing.HELD`); in monotonic seconds."""
+    (`GateState.HELD`); in monotonic seconds."""
 
     def same(self, other: Replicas) -> bool:
         """Whether both say the same."""
@@ -100,7 +100,7 @@ class Replicas:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WaitLimits:
     """How long a command that has not been sent may wait, and one that has been sent may still be answered."""
 
     hold: float = 2.0
@@ -123,14 +123,14 @@ class Limits:
             `failover_wait` keeps nobody waiting any more: the old master is tried again, since Sentinels that can
             neither agree nor elect must not keep us from a master that we can reach.
         """
-        if phase.standing is Standing.HELD and self.hold > 0:
+        if phase.gate is GateState.HELD and self.hold > 0:
             return phase.since + self.hold
-        if phase.standing is Standing.FAILING and started < phase.since + self.failover_wait:
+        if phase.gate is GateState.FAILING and started < phase.since + self.failover_wait:
             return started + self.failover_wait
         return None
 
 
-UNKNOWN = Phase(Standing.UNKNOWN, None, 0.0)
+UNKNOWN = Phase(GateState.UNKNOWN, None, 0.0)
 """The phase before anything is known."""
 
 NO_REPLICAS = Replicas((), frozenset(), None)
@@ -146,9 +146,9 @@ def phase_of(state: MasterState | None) -> Phase:
     """
     if state is None or state.address is None:
         return UNKNOWN
-    standing, since, record = _standing(state)
+    gate, since, record = _gate(state)
     ahead = record.new if record is not None and record.new == state.imminent != state.address else None
-    return Phase(standing, state.address, since, state.epoch, ahead)
+    return Phase(gate, state.address, since, state.epoch, ahead)
 
 
 def _under_way(state: MasterState) -> tuple[Failover, ...]:
@@ -157,25 +157,25 @@ def _under_way(state: MasterState) -> tuple[Failover, ...]:
     return tuple(record for record in records if not record.closed and record.stage is not Stage.ABORTED)
 
 
-def _standing(state: MasterState) -> tuple[Standing, float, Failover | None]:
+def _gate(state: MasterState) -> tuple[GateState, float, Failover | None]:
     """Return the strictest of what the failovers that go on ask for, since when, and by which; of equals the newest."""
-    found: tuple[Standing, float, Failover | None] = (Standing.OPEN, 0.0, None)
+    found: tuple[GateState, float, Failover | None] = (GateState.OPEN, 0.0, None)
     for record in _under_way(state):
-        standing, since = _standing_in(record, state.address)
-        if _STRICTNESS[standing] >= _STRICTNESS[found[0]] and standing is not Standing.OPEN:
-            found = (standing, since, record)
+        gate, since = _gate_in(record, state.address)
+        if _STRICTNESS[gate] >= _STRICTNESS[found[0]] and gate is not GateState.OPEN:
+            found = (gate, since, record)
     return found
 
 
-def _standing_in(record: Failover, address: Address | None) -> tuple[Standing, float]:
+def _gate_in(record: Failover, address: Address | None) -> tuple[GateState, float]:
     if record.old != address and not _about_to_end_connections(record, address):
-        return Standing.OPEN, 0.0
+        return GateState.OPEN, 0.0
     if record.entry(Stage.AGREED_DOWN) is not None:
-        return Standing.FAILING, max(entry.at for entry in record.stages)
+        return GateState.FAILING, max(entry.at for entry in record.stages)
     selected = record.entry(Stage.SELECTED) or record.entry(Stage.PROMOTING)
     if selected is not None:
-        return Standing.HELD, selected.at
-    return Standing.OPEN, 0.0
+        return GateState.HELD, selected.at
+    return GateState.OPEN, 0.0
 
 
 def _about_to_end_connections(record: Failover, address: Address | None) -> bool:
@@ -209,8 +209,8 @@ def replicas_of(state: MasterState | None, before: Replicas = NO_REPLICAS) -> Re
     for record in under_way:
         if record.new == state.address and not _about_to_end_connections(record, state.address):
             usable = tuple(address for address in usable if address in _following(record))
-    standing, since, _ = _standing(state)
-    held = since if standing is Standing.HELD and not usable else None
+    gate, since, _ = _gate(state)
+    held = since if gate is GateState.HELD and not usable else None
     return Replicas(usable, frozenset((*answering, state.address)), state.address, held)
 
 

@@ -1,12 +1,12 @@
 """
 How a client's connection comes to where its commands may go: the plan, without I/O, clock or threads.
 
-A plan is a generator. It yields what is to be done (`Dial`, `Wait`, `Ask`, `HangUp`), is sent what came of it (None,
-or the error that is a failure), and returns the value of the gate under which the connection is ready. Threads and
-asyncio drive the same plan, each with its own sockets and clocks, and so does a simulation.
+A plan is a generator. It yields what is to be done (`Dial`, `Wait`, `FindMaster`, `HangUp`), is sent what came of it
+(None, or the error that is a failure), and returns the value of the gate under which the connection is ready. Threads
+and asyncio drive the same plan, each with its own sockets and clocks, and so does a simulation.
 
 What holds for every plan: nothing is dialled but what the newest value names, and nothing is ready for commands before
-that value says so; nothing waits longer than `Limits` allow, and when that is over, one node more is dialled where
+that value says so; nothing waits longer than `WaitLimits` allow, and when that is over, one node more is dialled where
 there are news, and the master where no replica answers; a connection in a transaction, or bound, never moves, it ends;
 every failure has a reason that a person can act on.
 """
@@ -19,9 +19,9 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import NoMasterElected, SessionMoved, TransactionMoved
 from ..model import Address
-from .gate import Limits, Phase, Replicas, Standing
+from .gate import GateState, Phase, Replicas, WaitLimits
 
-__all__ = ["Ask", "Dial", "Effect", "Gate", "HangUp", "Line", "Reach", "Wait"]
+__all__ = ["Dial", "Effect", "FindMaster", "Gate", "HangUp", "Movable", "Reach", "Wait"]
 
 FIRST_PAUSE: Final = 0.02
 """Seconds before a master that could not be reached is dialled again."""
@@ -37,7 +37,7 @@ class Gate(Protocol):
         """The newest `Phase`, or the newest `Replicas`; compared by identity."""
 
 
-class Line(Protocol):
+class Movable(Protocol):
     """One connection, as far as a plan needs to know it."""
 
     @property
@@ -85,7 +85,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class FindMaster:
     """Ask the Sentinels where the master is; answered None only when the gate knows."""
 
 
@@ -94,7 +94,7 @@ class HangUp:
     """Disconnect; nothing is dialled any more."""
 
 
-Effect: TypeAlias = Dial | Wait | Ask | HangUp
+Effect: TypeAlias = Dial | Wait | FindMaster | HangUp
 Step: TypeAlias = Generator[Effect, Exception | None, None]
 
 
@@ -112,7 +112,13 @@ class Reach:
     """
 
     def __init__(
-        self, line: Line, gate: Gate, limits: Limits, clock: Callable[[], float], master: str, patient: bool = True
+        self,
+        line: Movable,
+        gate: Gate,
+        limits: WaitLimits,
+        clock: Callable[[], float],
+        master: str,
+        patient: bool = True,
     ) -> None:
         self._line, self._gate, self._limits, self._clock, self._master = line, gate, limits, clock, master
         self._patience = limits.failover_wait if patient else 0.0
@@ -143,7 +149,7 @@ class Reach:
         self._started = self._clock()
         while True:
             phase: Phase = self._gate.current
-            if phase.standing is Standing.UNKNOWN or phase.address is None:
+            if phase.gate is GateState.UNKNOWN or phase.address is None:
                 yield from self._ask()
                 continue
             if (yield from self._held(phase)):
@@ -186,7 +192,7 @@ class Reach:
     # -- steps --------------------------------------------------------------------------------------
 
     def _ask(self) -> Step:
-        failure = yield Ask()
+        failure = yield FindMaster()
         if failure is not None:
             raise failure
 
@@ -203,7 +209,7 @@ class Reach:
             return True
         if not self.ran_out:
             self.ran_out = True
-            if phase.standing is Standing.FAILING:
+            if phase.gate is GateState.FAILING:
                 raise NoMasterElected(self._master, self._clock() - self._started, "the failover is not over yet")
         return False
 

@@ -26,7 +26,7 @@ __all__ = ["REAL", "DefaultSelector", "Waker", "me", "patching", "speaking", "vo
 
 LOGGERS: Final = ("switchmaster", "switchmaster.client", "asyncio")
 """What the Watcher's thread logs to."""
-LINES: Final = 1000
+KEPT_RECORDS: Final = 1000
 """What may wait for a hub that is blocked; the log loses what comes on top."""
 
 
@@ -219,7 +219,7 @@ class _Handed(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         bell = _voices.get(get_ident())
-        if bell is not None and len(bell.rung) < LINES:
+        if bell is not None and len(bell.rung) < KEPT_RECORDS:
             bell.ring(_Line(record))
         return bell is None
 

@@ -19,9 +19,9 @@ from typing import Final
 from ..link.node import NodeLink
 from ..model import Address
 from ..wire.facts import Probe
-from .access import Dialler, NodeDiallers
 from .dial import DialTarget
-from .node import NodeConnection, OnProbes
+from .diallers import Dialler, NodeDiallers
+from .node_connection import NodeConnection, OnProbes
 
 __all__ = ["PROBES", "Probes"]
 

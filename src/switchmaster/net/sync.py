@@ -27,10 +27,10 @@ from ..errors import WaitTimeout, WatcherClosed
 from ..model import Address
 from ..wire.facts import Probe
 from . import watcher as asynchronous
-from .answer import Answer
 from .arguments import check_several
 from .feeds import Feed
 from .locate import Location
+from .loop_result import LoopResult
 from .threads import Future, Loop, RLock, Thread, lock
 from .watcher import AddressLike, Heard, WatcherOptions
 
@@ -60,7 +60,7 @@ class LoopThread:
         self._open = True
         self.forked = False
         """Whether it belongs to the process from which this one was forked."""
-        self._pending: set[Future[Any] | Answer[Any]] = set()
+        self._pending: set[Future[Any] | LoopResult[Any]] = set()
         self._ending: asyncio.Task[None] | None = None
         self._thread = Thread(self._run, name, start=False)
 
@@ -114,7 +114,7 @@ class LoopThread:
             work.close()
             raise RuntimeError("a callback of the Watcher runs in its loop: it must not wait for the loop")
         self.start()  # who was to do that may have been interrupted
-        answer = Answer[T](hard)
+        answer = LoopResult[T](hard)
         until = None if seconds is None else time.monotonic() + seconds
         with self._lock:
             if not self._open:

@@ -3,8 +3,8 @@ Where real threads, locks and sockets come from, and how anybody waits for a rea
 
 gevent and eventlet replace those of the standard library by others for greenlets, which share one thread. The
 Watcher's loop needs a thread of its own: whatever it touches comes from here, and is real whatever is patched, before
-or after. Those who wait for it may be greenlets: in a `Condition` they let their hub go on, and are woken from the real
-thread. Where nothing is patched, all of this is what the standard library has.
+or after. Those who wait for it may be greenlets: in a `GreenCondition` they let their hub go on, and are woken from the
+real thread. Where nothing is patched, all of this is what the standard library has.
 
 Real locks belong to threads, not to greenlets: nothing that yields may be done while one is held.
 """
@@ -23,7 +23,7 @@ from typing import Any, Final, Self, TypeVar
 
 from .green import REAL, DefaultSelector, ThreadWaker, Waker, get_ident, me, patching, speaking, voice, waker
 
-__all__ = ["Condition", "Event", "Future", "Loop", "RLock", "Thread", "Waiters", "lock", "me", "shut_down"]
+__all__ = ["Future", "GreenCondition", "GreenEvent", "Loop", "RLock", "Thread", "Waiters", "lock", "me", "shut_down"]
 
 T = TypeVar("T")
 
@@ -31,11 +31,11 @@ RLock: Final[Callable[[], Any]] = REAL.RLock
 """A real lock, which a thread may take again; never held while anything yields."""
 _start_new_thread: Final = REAL.start_new_thread
 
-NAMES: Final = 4
+NAMES_AT_ONCE: Final = 4
 """Names that one loop has resolved at once; nothing can interrupt getaddrinfo(), so others wait."""
 
 
-class Condition:
+class GreenCondition:
     """
     A condition with a real lock, in which greenlets wait without blocking others.
 
@@ -116,7 +116,7 @@ class Waiters:
         self._waker: Callable[[], Waker] = ThreadWaker if hard else waker
 
     def renew(self) -> None:
-        """Begin again in a forked child, as `Condition.renew` does."""
+        """Begin again in a forked child, as `GreenCondition.renew` does."""
         self._lock = RLock()
         self.wake()
 
@@ -153,7 +153,7 @@ class Waiters:
         return True
 
 
-class Event:
+class GreenEvent:
     """What happens once, and is waited for by threads and greenlets."""
 
     def __init__(self) -> None:
@@ -174,7 +174,7 @@ class _GreenLock:
     """A lock that may be held while others yield: greenlets of one thread wait for each other."""
 
     def __init__(self) -> None:
-        self._changed = Condition()
+        self._changed = GreenCondition()
         self._held = False
 
     def acquire(self, blocking: bool = True) -> bool:
@@ -201,7 +201,7 @@ class Future(concurrent.futures.Future[T]):
     def __init__(self) -> None:
         super().__init__()
         # All that the base class does goes through this one. Its own would be patched.
-        self._condition: Any = Condition()
+        self._condition: Any = GreenCondition()
 
     def abandon(self) -> None:
         """Cancel it in a forked child: the thread that would settle it is the parent's."""
@@ -221,7 +221,7 @@ class Thread:
 
     def __init__(self, work: Callable[[], None], name: str, start: bool = True) -> None:
         self._work = work
-        self._ended = Event()
+        self._ended = GreenEvent()
         self._voice = voice()
         self._ident: int | None = None
         self._starting = RLock()
@@ -258,7 +258,7 @@ class Thread:
         """Note in a forked child that it does not exist here."""
         self._ident = self._listed = None
         self._starting, self._starter = RLock(), 0
-        self._ended = Event()
+        self._ended = GreenEvent()
         self._ended.set()
 
     def join(self) -> None:
@@ -286,7 +286,7 @@ class Loop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._resolving = 0
-        self._names_wanted: asyncio.Semaphore = asyncio.Semaphore(NAMES)
+        self._names_wanted: asyncio.Semaphore = asyncio.Semaphore(NAMES_AT_ONCE)
         super().__init__(DefaultSelector())
 
     def _make_self_pipe(self) -> None:

@@ -30,16 +30,16 @@ from ..model import Address, Grade, SentinelName
 from ..wire.events import Event
 from ..wire.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
 from ..wire.refusal import Refusal
-from .access import AnyTls, Dialler, NodeAccess, NodeDiallers
 from .arguments import AddressLike, check_several, read_address, read_grade
-from .connection import Connection
 from .credentials import CredentialProvider
 from .dial import AddressMap, DialTarget, map_address
+from .diallers import AnyTls, Dialler, NodeAccess, NodeDiallers
 from .feeds import Feed
 from .locate import Location, locate
-from .node import NodeConnection
+from .node_connection import NodeConnection
 from .probes import Probes
 from .readers import Readers, Turn
+from .sentinel_connection import SentinelConnection
 
 __all__ = ["AddressLike", "Heard", "Watcher", "WatcherOptions"]
 
@@ -170,7 +170,7 @@ class Watcher:
             discover=discover,
             timeout=timeout,
         )
-        self._connections: dict[SentinelName, Connection] = {}
+        self._connections: dict[SentinelName, SentinelConnection] = {}
         self._strangers: set[SentinelName] = set()  # dialled without credentials: no majority names them
         self._probes = Probes(
             NodeDiallers(of_nodes, node_access, address_map),
@@ -551,7 +551,7 @@ class Watcher:
     def _connect(self, name: SentinelName, address: Address) -> None:
         if name in self._connections:
             return
-        connection = Connection(self._new_link(name), partial(self._target, name, address), self._on_facts)
+        connection = SentinelConnection(self._new_link(name), partial(self._target, name, address), self._on_facts)
         self._connections[name] = connection
         connection.start()
 
@@ -570,7 +570,7 @@ class Watcher:
                 self._strangers.discard(name)
                 connection.hurry()
 
-    def _close_later(self, shell: Connection | NodeConnection) -> None:
+    def _close_later(self, shell: SentinelConnection | NodeConnection) -> None:
         assert self._loop is not None
         task = self._loop.create_task(shell.close(), name=f"switchmaster: leave {shell.name}")
         self._closing.add(task)

@@ -17,8 +17,8 @@ from ..errors import UsageError
 from ..url import Access, Settings
 
 if TYPE_CHECKING:
-    from ..net.access import NodeAccess
     from ..net.dial import Tls
+    from ..net.diallers import NodeAccess
 
 __all__ = ["ANSWER_TIMEOUT", "PasswordFile", "checked", "fingerprint", "read_secret", "watcher_arguments"]
 
@@ -162,7 +162,7 @@ def _nodes_of(master: str) -> str:
 
 
 def _node_access(access: Access, whose: str) -> NodeAccess:
-    from ..net.access import NodeAccess
+    from ..net.diallers import NodeAccess
 
     if access.password_file is None:
         return NodeAccess(access.username, access.password, _tls(access))

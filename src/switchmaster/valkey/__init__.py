@@ -14,8 +14,8 @@ from typing import Any
 
 from .. import errors
 from ..client import sync
+from ..client.client_options import Hook, Options
 from ..client.library import bind
-from ..client.options import Hook, Options
 from ..client.sentinel import client_from_url
 
 LIBRARY = bind("valkey")

@@ -15,7 +15,7 @@ import valkey.asyncio.sentinel
 from valkey.asyncio.sentinel import MasterNotFoundError, SlaveNotFoundError
 
 from ..client import aio
-from ..client.options import Hook, Options
+from ..client.client_options import Hook, Options
 from ..client.sentinel import client_from_url
 from . import LIBRARY, NoMasterElected, NoSentinelReachable, SessionMoved, StaleMaster, TransactionMoved, UnknownMaster
 

@@ -24,7 +24,7 @@ from sqlalchemy.exc import ArgumentError
 from ...errors import UsageError
 from ...journal.engine import make_engine, shown
 from ...model import Grade
-from ...net.access import read_tls
+from ...net.diallers import read_tls
 from ...url import PREFIX, Settings, parse_sentinels, settings_from_environment
 from ..access import checked, fingerprint, read_secret, watcher_arguments
 from .exposure import Http, read_listen

@@ -16,20 +16,20 @@ from typing import Any, Protocol
 
 from ..belief.decisions import Switch
 from ..errors import StaleMaster
-from ..follow.gate import NO_REPLICAS, Phase, Replicas, Standing
+from ..follow.gate import NO_REPLICAS, GateState, Phase, Replicas
 from ..model import Address
 from ..net.dial import map_address, same_place
 from ..net.threads import RLock
 from ..wire.facts import Probe
+from .client_options import Options
 from .follower import Follower
 from .library import Library
-from .options import Options
-from .settings import TIMEOUT
-from .shared import Inquiry, Lease, Shared
-from .tally import Account
-from .view import View
+from .observable import Observable
+from .shared import Lease, MasterInquiry, Shared
+from .tally import Tally
+from .watcher_settings import TIMEOUT
 
-__all__ = ["Lines", "Member"]
+__all__ = ["Member", "Route"]
 
 
 class Member(Protocol):
@@ -42,7 +42,7 @@ class Member(Protocol):
         """End it from outside, at once, from any thread."""
 
 
-class Lines:
+class Route:
     """
     The connections of one pool.
 
@@ -52,7 +52,7 @@ class Lines:
         to_master: whether commands are for the master; else for its replicas.
         shared: who knows where it is.
         options: what the user chose.
-        account: where to count.
+        tally: where to count.
         library: the client library.
         forced_host: the host to dial instead of the master's own (redis-py's ``force_master_ip``).
         min_others: other Sentinels that one must know to be believed (redis-py's ``min_other_sentinels``).
@@ -67,7 +67,7 @@ class Lines:
         to_master: bool,
         shared: Shared,
         options: Options,
-        account: Account,
+        tally: Tally,
         library: Library,
         forced_host: str | None = None,
         min_others: int = 0,
@@ -76,10 +76,12 @@ class Lines:
     ) -> None:
         self.master, self.to_master, self.shared = master, to_master, shared
         self.options, self.limits = options, options.limits
-        self.account, self.library = account, library
+        self.tally, self.library = tally, library
         self.lease = Lease(shared, pool)
         self.follower: Follower = shared.follower(master)
-        self.view: View[Phase] | View[Replicas] = self.follower.phases if to_master else self.follower.replicas
+        self.view: Observable[Phase] | Observable[Replicas] = (
+            self.follower.phases if to_master else self.follower.replicas
+        )
         self._forced_host, self._min_others, self.question_limit = forced_host, min_others, question_limit
         self._counts = counts and to_master
         self._secret = shared.settings.node.secret
@@ -207,20 +209,20 @@ class Lines:
         """When a question is over that a command waits for: no sooner, and never before a link has had its time."""
         return time.monotonic() + max(self.question_limit, self.shared.settings.patience)
 
-    def inquire(self, until: float) -> Inquiry:
+    def inquire(self, until: float) -> MasterInquiry:
         """Ask the Sentinels where the master is; see `Shared.inquire`."""
-        self.account.asked()
+        self.tally.asked()
         return self.shared.inquire(self.follower, until)
 
     def note_refusals(self) -> None:
         """Say once what the Sentinels refuse, where that makes us slower."""
         denied = self.shared.denied
         if denied and not self.follower.by_hand:
-            self.account.say_once(f"the Sentinels of {self.master!r} let us subscribe to nothing of use: {denied}")
+            self.tally.say_once(f"the Sentinels of {self.master!r} let us subscribe to nothing of use: {denied}")
 
     def take(self, master: tuple[str, int], replicas: Iterable[tuple[str, int]] | None) -> None:
         """Take addresses that the library found by its own means; None for replicas that it was not asked for."""
-        self.account.say_once(
+        self.tally.say_once(
             f"the Sentinels of {self.master!r} refuse our questions: they are asked as {self.library.name}-py asks, "
             "whenever a connection is made, and no switch is heard; grant the user what docs/topics/clients.md lists"
         )
@@ -229,7 +231,7 @@ class Lines:
         if replicas is not None:
             usable = tuple(sorted(Address(host, int(port)) for host, port in replicas))
             found = Replicas(usable, frozenset((*usable, address)), address)
-        self.follower.believe(Phase(Standing.OPEN, address, 0.0), found)
+        self.follower.believe(Phase(GateState.OPEN, address, 0.0), found)
 
     def look_again(self) -> None:
         """Forget what nobody will correct, so that it is asked again; what the Watcher knows stays."""
@@ -238,7 +240,7 @@ class Lines:
             follower.forget()
 
     def manager(self) -> Any:
-        """Return the Sentinel of the pool, or the Sentinel itself whose lines these are."""
+        """Return the Sentinel of the pool, or the Sentinel itself whose route these are."""
         pool = self._pool()
         return getattr(pool, "sentinel_manager", pool)
 
@@ -273,7 +275,7 @@ class Lines:
         """
         if probe.role is None or probe.role == "master":
             return None
-        self.account.not_master()
+        self.tally.not_master()
         return StaleMaster(self.master, str(probe.node), probe.role)
 
     def refute(self) -> bool:
@@ -306,13 +308,13 @@ class Lines:
     def switched(self, switch: Switch) -> None:
         """Count a switch and tell the hook; a pool for replicas leaves that to the others."""
         if self._counts:
-            self.account.switched(switch)
+            self.tally.switched(switch)
 
     def renew(self) -> None:
         """Begin anew in a forked child: its connections are the parent's."""
         self._lock = RLock()
         self._members = weakref.WeakSet()
-        self.account.renew()
+        self.tally.renew()
 
     def _astray(self) -> list[Member]:
         # Where nobody knows where the master is, no connection is known to be wrong: the Watcher has ended with the
@@ -336,11 +338,11 @@ class Lines:
                 member.cut()
             except Exception as error:
                 # Of a kind that we do not know, perhaps: the others are cut all the same.
-                self.account.cut_failed(self.master, address, error)
+                self.tally.cut_failed(self.master, address, error)
             else:
                 cut[address] += 1
         for address, count in cut.items():
-            self.account.cut(self.master, address, count)
+            self.tally.cut(self.master, address, count)
 
     def _idle(self) -> set[int]:
         pool = self._pool()

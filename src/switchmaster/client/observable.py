@@ -14,12 +14,12 @@ from typing import Generic, TypeVar
 
 from ..net.threads import RLock, Waiters
 
-__all__ = ["View"]
+__all__ = ["Observable"]
 
 V = TypeVar("V")
 
 
-class View(Generic[V]):
+class Observable(Generic[V]):
     """
     One value that others wait for.
 

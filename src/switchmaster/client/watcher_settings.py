@@ -2,7 +2,7 @@
 From the arguments of a client library to those of a Watcher: where the Sentinels are, what opens them and the nodes.
 
 Everything is read off the library's own objects (the Sentinel's clients and the pool's connection arguments), so that
-whatever a user can say to the library is understood. Two `Settings` that are equal share one Watcher.
+whatever a user can say to the library is understood. Two `WatcherSettings` that are equal share one Watcher.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from ..model import Address
 from ..net.dial import AddressMap
 from ..net.sync import Watcher
 
-__all__ = ["TIMEOUT", "Settings", "question_limit_of", "settings_of"]
+__all__ = ["TIMEOUT", "WatcherSettings", "question_limit_of", "settings_of"]
 
 TIMEOUT: Final = 1.0
 """Seconds for a question where the user names no ``socket_timeout``."""
 SHORTEST: Final = 0.5
 """Seconds that the Watcher's own links give a Sentinel at least, however short the user's questions may be: they stay
 open, and below this a busy machine looks like a dead Sentinel."""
-POLL: Final = 1.0
+POLL_SECONDS: Final = 1.0
 """Seconds between two questions to a Sentinel that lets nobody subscribe."""
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class LibraryAccess:
     """What opens one kind of server. Equal where the arguments are equal; its repr shows no secret."""
 
     username: str | None = None
@@ -55,12 +55,12 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class WatcherSettings:
     """All that one Watcher is made from."""
 
     sentinels: tuple[Address, ...]
-    sentinel: Access
-    node: Access
+    sentinel: LibraryAccess
+    node: LibraryAccess
     timeout: float
     address_map: AddressMap | None = field(default=None, hash=False)
 
@@ -83,7 +83,7 @@ class Settings:
             node_tls=self.node.context(),
             address_map=self.address_map,
             timeout=self.timeout,
-            poll=POLL,
+            poll=POLL_SECONDS,
         )
 
     @property
@@ -92,7 +92,7 @@ class Settings:
         return 2 * self.timeout + 0.1
 
 
-def settings_of(sentinel: Any, pool: Any, address_map: AddressMap | None, check_hostname: bool) -> Settings:
+def settings_of(sentinel: Any, pool: Any, address_map: AddressMap | None, check_hostname: bool) -> WatcherSettings:
     """
     Read off what a Watcher needs.
 
@@ -107,7 +107,7 @@ def settings_of(sentinel: Any, pool: Any, address_map: AddressMap | None, check_
     first = clients[0]
     own = dict(sentinel.connection_kwargs)
     said, tls = (own, bool(own.get("ssl"))) if pool is None else (pool.connection_kwargs, _is_tls(pool))
-    return Settings(
+    return WatcherSettings(
         sentinels=tuple(sorted(addresses)),
         sentinel=_access(first.connection_kwargs, _is_tls(first), check_hostname),
         node=_access(said, tls, check_hostname),
@@ -132,9 +132,9 @@ def _is_tls(pool: Any) -> bool:
     return any(base.__name__ == "SSLConnection" for base in pool.connection_class.__mro__)
 
 
-def _access(arguments: Mapping[str, Any], tls: bool, check_hostname: bool) -> Access:
+def _access(arguments: Mapping[str, Any], tls: bool, check_hostname: bool) -> LibraryAccess:
     said = {"ssl_check_hostname": check_hostname} | {n: v for n, v in arguments.items() if n.startswith("ssl_")}
-    return Access(
+    return LibraryAccess(
         username=arguments.get("username") or None,
         password=arguments.get("password") or None,
         provider=arguments.get("credential_provider"),

@@ -12,13 +12,13 @@ from ..wire.facts import Fact
 from .dial import DialTarget
 from .shell import Shell
 
-__all__ = ["Connection", "OnFacts"]
+__all__ = ["OnFacts", "SentinelConnection"]
 
 OnFacts: TypeAlias = Callable[[SentinelName, list[Fact], float], None]
 """Takes who said it, what, in order, and when (the loop's monotonic seconds)."""
 
 
-class Connection(Shell):
+class SentinelConnection(Shell):
     """
     The conversation with one Sentinel, over real sockets.
 
@@ -35,7 +35,7 @@ class Connection(Shell):
         self._on_facts = on_facts
 
     def __repr__(self) -> str:
-        return f"<Connection of {self.link!r}>"
+        return f"<SentinelConnection of {self.link!r}>"
 
     @property
     def silence(self) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ..belief.decisions import Switch
 from ..errors import UsageError
-from ..follow.gate import Limits
+from ..follow.gate import WaitLimits
 from ..model import Address
 from ..net.dial import AddressMap
 
@@ -51,9 +51,9 @@ class Options:
     hook: Hook | None = None
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> WaitLimits:
         """The same, as the core takes it."""
-        return Limits(self.hold, self.failover_wait, self.drain)
+        return WaitLimits(self.hold, self.failover_wait, self.drain)
 
 
 _NAMES = tuple(field.name for field in fields(Options))

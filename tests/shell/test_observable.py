@@ -7,7 +7,7 @@ import threading
 import time
 
 from rig.conditions import eventually
-from switchmaster.client.view import View
+from switchmaster.client.observable import Observable
 
 LIMIT = 10.0
 
@@ -17,7 +17,7 @@ def soon() -> float:
 
 
 def test_thread_that_waits_is_woken_by_another_value() -> None:
-    view = View("old")
+    view = Observable("old")
     seen: list[str] = []
 
     def wait() -> None:
@@ -34,7 +34,7 @@ def test_thread_that_waits_is_woken_by_another_value() -> None:
 
 
 def test_wait_ends_at_once_where_the_value_is_another_already_and_at_its_limit() -> None:
-    view = View("new")
+    view = Observable("new")
     began = time.monotonic()
     view.wait("old", soon())
     view.wait("new", began)
@@ -45,7 +45,7 @@ def test_wait_ends_at_once_where_the_value_is_another_already_and_at_its_limit()
 
 
 def test_tasks_of_several_loops_are_woken_from_another_thread() -> None:
-    view = View("old")
+    view = Observable("old")
     woken: list[str] = []
 
     async def wait_all() -> None:
@@ -64,7 +64,7 @@ def test_tasks_of_several_loops_are_woken_from_another_thread() -> None:
 
 
 def test_task_that_is_cancelled_waits_no_more() -> None:
-    view = View("old")
+    view = Observable("old")
 
     async def give_up() -> None:
         task = asyncio.create_task(view.wait_in_loop("old", soon()))

@@ -8,12 +8,12 @@ from typing import Any, Generic, TypeVar
 
 from .threads import Waiters
 
-__all__ = ["Answer"]
+__all__ = ["LoopResult"]
 
 T = TypeVar("T")
 
 
-class Answer(Generic[T]):
+class LoopResult(Generic[T]):
     """
     What a coroutine returns or raises.
 
