@@ -25,7 +25,7 @@ from peer import Script
 from recorded import RECORDINGS, Run, many_masters, messages_of, runs_of, start_address
 from switchmaster.belief.watch import Watch
 from switchmaster.link.link import Link
-from switchmaster.model import SentinelName
+from switchmaster.model import Moment, SentinelName
 from switchmaster.wire.facts import Fact, LinkState
 
 REPEATS = 5
@@ -51,8 +51,9 @@ class Deployment:
             self.observe(link, link.events_received())
 
     def observe(self, link: Link, facts: list[Fact]) -> None:
+        moment = Moment(1.0, 1.0)
         for fact in facts:
-            self.watch.observe(link.name, fact, 1.0, 1.0)
+            self.watch.observe(link.name, fact, moment)
         self.watch.decisions()
 
     def receive(self, name: str, data: bytes) -> None:

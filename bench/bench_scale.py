@@ -20,7 +20,7 @@ from figures import Figure, median, report
 from recorded import Message, many_masters
 from switchmaster.belief.decisions import Ask, StartProbe, Switch
 from switchmaster.belief.watch import Watch
-from switchmaster.model import Address, RunId, SentinelName
+from switchmaster.model import Address, Moment, RunId, SentinelName
 from switchmaster.wire.facts import Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
 from switchmaster.wire.grammar import parse_event
 from switchmaster.wire.replies import parse_master, parse_replicas, parse_sentinels
@@ -104,10 +104,11 @@ class Deployment:
     def begin(self) -> None:
         for name, run_id in self.sentinels:
             link, others = SentinelName(name), [other for other in self.sentinels if other[0] != name]
-            self.watch.observe(link, LinkChange(LinkState.LIVE, run_id=RunId(run_id)), self.now, self.now)
+            moment = Moment(self.now, self.now)
+            self.watch.observe(link, LinkChange(LinkState.LIVE, run_id=RunId(run_id)), moment)
             for number in range(self.masters):
-                self.watch.observe(link, snapshot(number, 29001, 0, others), self.now, self.now)
-            self.watch.observe(link, SnapshotEnd(tuple(shard(n)[0] for n in range(self.masters))), self.now, self.now)
+                self.watch.observe(link, snapshot(number, 29001, 0, others), moment)
+            self.watch.observe(link, SnapshotEnd(tuple(shard(n)[0] for n in range(self.masters))), moment)
             self.watch.decisions()
 
     def read(self, messages: Sequence[Message]) -> None:
@@ -117,13 +118,13 @@ class Deployment:
         self.turn()
         while self.facts:
             source, fact = self.facts.popleft()
-            self.watch.observe(source, fact, self.now, self.now)
+            self.watch.observe(source, fact, Moment(self.now, self.now))
             self.turn()
 
     def hear(self, message: Message) -> None:
         self.now += 1e-5
         event = parse_event(message.channel.encode(), message.payload.encode())
-        self.watch.observe(SentinelName(message.sentinel), event, self.now, self.now)
+        self.watch.observe(SentinelName(message.sentinel), event, Moment(self.now, self.now))
         if message.channel in ROLE_KNOWN:
             words = message.payload.split(" ")
             master = words[0] if message.channel == "+switch-master" else words[-3]

@@ -11,7 +11,7 @@ from seeds import said_by
 from switchmaster.account.transcript import Said
 from switchmaster.belief.decisions import Ask, Connect, Disconnect, StartProbe, StopProbe, Switch
 from switchmaster.belief.watch import Watch
-from switchmaster.model import LIMITS, Address, Grade, RunId, SentinelName
+from switchmaster.model import LIMITS, Address, Grade, Moment, RunId, SentinelName
 from switchmaster.render import event_line
 from switchmaster.wire.facts import Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
 from switchmaster.wire.grammar import parse_event
@@ -93,7 +93,7 @@ class Watched:
             self.answered_master.add(fact.node)
         if not isinstance(fact, MasterSnapshot | SnapshotEnd | LinkChange | Probe):
             event_line(str(source), fact, self.now)
-        self.watch.observe(source, fact, self.now, self.now)
+        self.watch.observe(source, fact, Moment(self.now, self.now))
         self.check()
 
     def pass_time(self, seconds: float) -> None:
@@ -104,7 +104,7 @@ class Watched:
 
     def tick(self, due: float) -> None:
         self.now = max(self.now, due)
-        self.watch.tick(self.now, self.now)
+        self.watch.tick(Moment(self.now, self.now))
         later = self.watch.deadline
         assert later is None or later > self.now, f"due again at {later}, and it is {self.now}"
         self.check()

@@ -10,6 +10,7 @@ from drive import Target, main
 from fuzz_watch import SENTINELS, fact_of
 from seeds import messages
 from switchmaster.belief.watch import Watch
+from switchmaster.model import Moment
 
 FILLED: Final = 4_500
 """Times after which every limit of one master is reached: its replicas, and the tries of which votes are told."""
@@ -40,10 +41,10 @@ def tell(watch: Watch, lines: list[str], numbers: range, now: float) -> float:
             if word == "T":
                 now += len(rest) / 4
             elif (told := fact_of(word, rest)) is not None:
-                watch.observe(*told, now)
+                watch.observe(*told, Moment(now))
             due = watch.deadline
             if due is not None and due <= now:
-                watch.tick(now)
+                watch.tick(Moment(now))
             watch.decisions()
     return now
 

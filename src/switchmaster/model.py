@@ -14,7 +14,19 @@ from typing import Final, NamedTuple, NewType, TypeAlias
 
 from .errors import UsageError
 
-__all__ = ["EPOCH_MAX", "LIMITS", "Address", "Cause", "Grade", "Limits", "RunId", "SentinelName", "Via", "Wall"]
+__all__ = [
+    "EPOCH_MAX",
+    "LIMITS",
+    "Address",
+    "Cause",
+    "Grade",
+    "Limits",
+    "Moment",
+    "RunId",
+    "SentinelName",
+    "Via",
+    "Wall",
+]
 
 SentinelName = NewType("SentinelName", str)
 """How we name one Sentinel: ``host:port``, as the user gave it or as the others announce it."""
@@ -27,6 +39,15 @@ EPOCH_MAX: Final = 2**63 - 1
 
 Wall: TypeAlias = float | None
 """Seconds since 1970, for people; None where the input has no time. Order and durations never use it."""
+
+
+class Moment(NamedTuple):
+    """When something was observed, on both clocks: one for order and durations, one for people."""
+
+    now: float
+    """Monotonic seconds. All order, durations and deadlines are computed from it."""
+    wall: Wall = None
+    """Seconds since 1970, copied into records; None where the input has no time."""
 
 
 class Address(NamedTuple):

@@ -17,7 +17,7 @@ import pytest
 from recorded.recordings import NAMES, said_in
 from switchmaster.belief.watch import Watch
 from switchmaster.follow.gate import UNKNOWN, GateState, Phase, phase_of, replicas_of
-from switchmaster.model import Grade, SentinelName
+from switchmaster.model import Grade, Moment, SentinelName
 from switchmaster.wire.grammar import parse_event
 
 GOLDEN = Path(__file__).parent / "gates.txt"
@@ -30,9 +30,9 @@ def watched(name: str) -> Iterator[tuple[float, str, Watch]]:
     for said in said_in([name]):
         assert said.time is not None
         start = said.time if start is None else start
-        watch.tick(said.time, said.time)
+        watch.tick(Moment(said.time, said.time))
         event = parse_event(said.channel, said.payload)
-        watch.observe(SentinelName(said.sentinel), event, said.time, said.time)
+        watch.observe(SentinelName(said.sentinel), event, Moment(said.time, said.time))
         watch.decisions()
         yield said.time - start, said.channel, watch
 

@@ -17,7 +17,7 @@ from recorded.recordings import CAPTURES, NAMES, said_in
 from switchmaster.account.transcript import Said
 from switchmaster.belief.decisions import Ask, Switch
 from switchmaster.belief.watch import Watch
-from switchmaster.model import Grade, SentinelName
+from switchmaster.model import Grade, Moment, SentinelName
 from switchmaster.wire.facts import LinkChange, LinkState
 
 CUTS = 40
@@ -45,27 +45,27 @@ class Live:
 
     def come_up(self, name: SentinelName) -> None:
         self.silent.discard(name)
-        self.watch.observe(name, self.sentinels.link(name), self.now, self.now)
+        self.watch.observe(name, self.sentinels.link(name), Moment(self.now, self.now))
         for fact in self.sentinels.whole(name, self.now):
-            self.watch.observe(name, fact, self.now, self.now)
+            self.watch.observe(name, fact, Moment(self.now, self.now))
         self.answer()
 
     def go_down(self, name: SentinelName) -> None:
         self.silent.add(name)
-        self.watch.observe(name, LinkChange(LinkState.DOWN, "it was cut"), self.now, self.now)
+        self.watch.observe(name, LinkChange(LinkState.DOWN, "it was cut"), Moment(self.now, self.now))
         self.answer()
 
     def hear(self, said: Said) -> None:
         self.pass_time(said.time or self.now)
         event = self.sentinels.hear(said)
         if said.sentinel not in self.silent:
-            self.watch.observe(SentinelName(said.sentinel), event, self.now, self.now)
+            self.watch.observe(SentinelName(said.sentinel), event, Moment(self.now, self.now))
             self.answer()
 
     def pass_time(self, until: float) -> None:
         while (due := self.watch.deadline) is not None and due <= until:
             self.now = max(self.now, due)
-            self.watch.tick(self.now, self.now)
+            self.watch.tick(Moment(self.now, self.now))
             self.answer()
             assert self.watch.deadline is None or self.watch.deadline > self.now, "a tick left its deadline"
         self.now = max(self.now, until)
@@ -81,13 +81,13 @@ class Live:
         for name in ask.masters:
             fact = self.sentinels.answer(ask.sentinel, name, self.now)
             if fact is not None:
-                self.watch.observe(ask.sentinel, fact, self.now, self.now)
+                self.watch.observe(ask.sentinel, fact, Moment(self.now, self.now))
         self.answer()
 
     def end(self) -> dict[str, tuple[object, ...]]:
         for name in self.sentinels.names:
             for fact in self.sentinels.whole(name, self.now):
-                self.watch.observe(name, fact, self.now, self.now)
+                self.watch.observe(name, fact, Moment(self.now, self.now))
         self.pass_time(self.now + AFTER)
         topology = self.watch.topology
         masters: dict[str, tuple[object, ...]] = {

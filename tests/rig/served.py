@@ -25,7 +25,7 @@ from switchmaster.journal.migrate import upgrade
 from switchmaster.journal.reader import Reader, open_reader
 from switchmaster.journal.store import Store
 from switchmaster.link.counters import LinkCounters
-from switchmaster.model import Address, RunId, SentinelName
+from switchmaster.model import Address, Moment, RunId, SentinelName
 from switchmaster.server.api import Http, HttpServer, State, create_app
 from switchmaster.wire.facts import Fact, LinkChange, LinkState, Probe, SnapshotEnd
 from switchmaster.wire.grammar import parse_event
@@ -114,7 +114,7 @@ class Told:
 
     def tell(self, source: SentinelName | None, *facts: Fact) -> None:
         for fact in facts:
-            self.watch.observe(source, fact, self.now, self.now)
+            self.watch.observe(source, fact, Moment(self.now, self.now))
             for decision in self.watch.decisions():
                 self.decisions.append(decision)
                 for callback in self._callbacks.get(type(decision), ()):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from recorded.answers import snapshot
 from switchmaster.belief.decisions import Notice, NoticeKind, Switch
 from switchmaster.belief.watch import Watch
-from switchmaster.model import Address, Grade, RunId, SentinelName
+from switchmaster.model import Address, Grade, Moment, RunId, SentinelName
 from switchmaster.wire.facts import Fact, LinkChange, LinkState, SnapshotEnd
 from switchmaster.wire.grammar import parse_event
 
@@ -32,7 +32,7 @@ class Told:
 
     def tell(self, source: SentinelName | None, *facts: Fact) -> None:
         for fact in facts:
-            self.watch.observe(source, fact, self.now, self.now)
+            self.watch.observe(source, fact, Moment(self.now, self.now))
             self.decisions += self.watch.decisions()
 
     def up(self, name: SentinelName, address: Address, epoch: int, run_id: RunId | None = None) -> None:
@@ -52,7 +52,7 @@ class Told:
         until = self.now + seconds
         while (due := self.watch.deadline) is not None and due <= until:
             self.now = max(due, self.now)
-            self.watch.tick(self.now, self.now)
+            self.watch.tick(Moment(self.now, self.now))
             self.decisions += self.watch.decisions()
             assert self.watch.deadline is None or self.watch.deadline > self.now
         self.now = until

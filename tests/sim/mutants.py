@@ -171,8 +171,8 @@ MUTANTS = [
     Mutant(
         "decide nothing by time",
         "belief/watch.py",
-        "        self._establish(now, wall)\n        for name",
-        "        return self._establish(now, wall)\n        for name",
+        "        self._establish(moment)\n        for name",
+        "        return self._establish(moment)\n        for name",
     ),
     Mutant(
         "ask no node for its ROLE",
@@ -260,7 +260,7 @@ MUTANTS = [
     Mutant(
         "never give up what is contradicted",
         "belief/decide.py",
-        "                self._disbelieve(candidate, now, wall)\n",
+        "                self._disbelieve(candidate, moment)\n",
         "",
         lie=True,
     ),

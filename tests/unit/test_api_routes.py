@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from rig.served import S2, A, B, C, Kept, Told, asking, served
 from switchmaster.account.postmortem import document
-from switchmaster.model import Address
+from switchmaster.model import Address, Moment
 from switchmaster.server.api import shapes
 
 Asked = Callable[[httpx.AsyncClient], Coroutine[Any, Any, None]]
@@ -314,7 +314,7 @@ def test_daemon_is_ready_when_all_its_deployments_are_known() -> None:
         assert (waiting.status_code, waiting.json()) == (503, {"ready": False, "waiting_for": ["late"]})
         late.answer(S2)
         late.now += 60
-        late.watch.tick(late.now)
+        late.watch.tick(Moment(late.now))
         assert (await client.get("/readyz")).json() == {"ready": True, "waiting_for": []}
 
     ask(go, Told(), late)

@@ -11,7 +11,7 @@ from recorded.recordings import NAMES, said_in
 from switchmaster.account.replay import replay
 from switchmaster.belief.attempts import SILENCE, Attempts
 from switchmaster.belief.failover import FOLLOWS, Failover, FailoverKind, Outcome, Stage
-from switchmaster.model import LIMITS, Address, SentinelName
+from switchmaster.model import LIMITS, Address, Moment, SentinelName
 from switchmaster.wire.events import Voted
 from switchmaster.wire.grammar import parse_event
 
@@ -23,7 +23,7 @@ SWITCH = "mymaster 127.0.0.1 27001 127.0.0.1 27002"
 
 def tell(attempts: Attempts, lines: Sequence[tuple[SentinelName, str, str]], epoch: int = 1) -> list[Failover]:
     for name, channel, payload in lines:
-        attempts.observe(name, parse_event(channel, payload), epoch, 1.0, 1.0)
+        attempts.observe(name, parse_event(channel, payload), epoch, Moment(1.0, 1.0))
     return attempts.records()
 
 
@@ -47,7 +47,7 @@ def test_attempts_open_none_for_a_late_vote_in_a_failover_that_has_ended() -> No
     tell(attempts, [(S1, "+sdown", MASTER.replace("27001", "27002"))], epoch=1)
     vote = parse_event("+vote-for-leader", f"{'a' * 40} 1")
     assert isinstance(vote, Voted)
-    assert attempts.vote(S3, vote, None, True, 2.0, 2.0) is None
+    assert attempts.vote(S3, vote, None, True, Moment(2.0, 2.0)) is None
     assert attempts.current is not None
     assert attempts.current.epoch is None
 
@@ -55,7 +55,7 @@ def test_attempts_open_none_for_a_late_vote_in_a_failover_that_has_ended() -> No
 def test_attempts_close_what_we_came_late_to_and_of_which_nothing_more_is_heard() -> None:
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+slave-reconf-sent", REPLICA)])
-    attempts.tick(1.0 + SILENCE, 1.0 + SILENCE)
+    attempts.tick(Moment(1.0 + SILENCE, 1.0 + SILENCE))
     assert attempts.deadline is None
     [record] = attempts.records()
     assert record.closed
@@ -77,7 +77,7 @@ def test_attempts_lend_no_epoch_to_what_a_leader_learned_from_another() -> None:
     tell(attempts, [*first, (S2, "+failover-end", MASTER), (S2, "+switch-master", SWITCH)], epoch=7)
     tell(attempts, [(S1, "+try-failover", MASTER), (S1, "+elected-leader", MASTER)], epoch=9)
     switched = parse_event("+switch-master", SWITCH)
-    assert attempts.observe(S1, switched, 9, 1.0, 1.0) is None
+    assert attempts.observe(S1, switched, 9, Moment(1.0, 1.0)) is None
     assert attempts.led_by(S1) is None
     assert attempts.current is None
 
@@ -85,7 +85,7 @@ def test_attempts_lend_no_epoch_to_what_a_leader_learned_from_another() -> None:
 def test_attempts_open_another_for_what_a_leader_learned_of_an_attempt_that_nobody_heard_of() -> None:
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+try-failover", MASTER), (S1, "+elected-leader", MASTER)], epoch=9)
-    attempt = attempts.observe(S1, parse_event("+switch-master", SWITCH), 9, 1.0, 1.0)
+    attempt = attempts.observe(S1, parse_event("+switch-master", SWITCH), 9, Moment(1.0, 1.0))
     assert attempt is not None
     assert (attempt.number, attempt.epoch) == (2, None)
     assert attempts.open == (attempt,)
@@ -95,7 +95,7 @@ def test_attempts_begin_anew_when_a_leader_selects_another_replica() -> None:
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+try-failover", MASTER), (S1, "+selected-slave", REPLICA)], epoch=1)
     other = REPLICA.replace("27002", "27003")
-    attempt = attempts.observe(S1, parse_event("+promoted-slave", other), 2, 1.0, 1.0)
+    attempt = attempts.observe(S1, parse_event("+promoted-slave", other), 2, Moment(1.0, 1.0))
     assert attempt is not None
     assert (attempt.number, attempt.epoch, attempt.new) == (2, None, Address("127.0.0.1", 27003))
 
@@ -113,7 +113,7 @@ def test_attempts_go_on_when_one_that_was_not_elected_tries_again() -> None:
 def test_attempts_join_no_leader_to_an_election_that_it_did_not_stand_in() -> None:
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+try-failover", MASTER)], epoch=4)
-    attempt = attempts.observe(S2, parse_event("+elected-leader", MASTER), 3, 1.0, 1.0)
+    attempt = attempts.observe(S2, parse_event("+elected-leader", MASTER), 3, Moment(1.0, 1.0))
     assert attempt is not None
     assert (attempt.number, attempt.epoch) == (2, None)
 
@@ -121,8 +121,8 @@ def test_attempts_join_no_leader_to_an_election_that_it_did_not_stand_in() -> No
 def test_attempts_forget_the_epoch_of_a_leader_that_was_not_heard_for_a_while() -> None:
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+try-failover", MASTER), (S1, "+elected-leader", MASTER)], epoch=1)
-    attempts.lost(S1, 2.0, None)
-    attempt = attempts.observe(S1, parse_event("+selected-slave", REPLICA), 1, 3.0, 3.0)
+    attempts.lost(S1, Moment(2.0, None))
+    attempt = attempts.observe(S1, parse_event("+selected-slave", REPLICA), 1, Moment(3.0, 3.0))
     assert attempt is not None
     assert (attempt.number, attempt.epoch) == (1, None)
 
@@ -132,9 +132,9 @@ def test_attempts_lend_no_epoch_of_votes_to_a_leader_that_was_lost_since() -> No
     tell(attempts, [(S1, "+sdown", MASTER), (S2, "+sdown", MASTER)])
     vote = parse_event("+vote-for-leader", f"{'2' * 40} 1")
     assert isinstance(vote, Voted)
-    assert attempts.vote(S1, vote, None, True, 1.0, None) is attempts.current
-    attempts.lost(S2, 2.0, None)
-    attempt = attempts.observe(S2, parse_event("+elected-leader", MASTER), None, 3.0, 3.0)
+    assert attempts.vote(S1, vote, None, True, Moment(1.0, None)) is attempts.current
+    attempts.lost(S2, Moment(2.0, None))
+    attempt = attempts.observe(S2, parse_event("+elected-leader", MASTER), None, Moment(3.0, 3.0))
     assert attempt is not None
     assert (attempt.number, attempt.epoch, attempt.leader) == (1, None, S2)
 
@@ -151,7 +151,7 @@ def test_attempts_give_up_what_nobody_speaks_of() -> None:
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+try-failover", MASTER)])
     assert attempts.deadline == 1.0 + SILENCE
-    attempts.tick(1.0 + SILENCE, None)
+    attempts.tick(Moment(1.0 + SILENCE, None))
     [record] = attempts.records()
     assert record.closed
     assert "nothing more was heard" in record.reason

@@ -20,7 +20,7 @@ from switchmaster.belief.watch import Watch
 from switchmaster.cli.feed import EVENTS_KEPT, NEWS_KEPT, Feed
 from switchmaster.cli.output import Output
 from switchmaster.cli.verbs.watch import LiveAccount
-from switchmaster.model import Grade, SentinelName
+from switchmaster.model import Grade, Moment, SentinelName
 from switchmaster.net.watcher import Heard
 from switchmaster.wire.facts import LinkState
 from switchmaster.wire.grammar import parse_event
@@ -64,7 +64,7 @@ class TellingWatcher:
             sentinel = SentinelName(said.sentinel)
             assert said.time is not None
             self.tell(Heard(sentinel, event, said.time))
-            watch.observe(sentinel, event, said.time, said.time)
+            watch.observe(sentinel, event, Moment(said.time, said.time))
             for decision in watch.decisions():
                 self.tell(decision)
 

@@ -12,7 +12,7 @@ from switchmaster.belief.topology import Electorate, Health, Obstacle
 from switchmaster.belief.watch import Watch
 from switchmaster.belief.words import agreement_words, electorate_words
 from switchmaster.cli.tree import master_rows, topology_tree
-from switchmaster.model import Address, RunId, SentinelName
+from switchmaster.model import Address, Moment, RunId, SentinelName
 from switchmaster.render import master_line
 from switchmaster.wire.facts import Condition, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
 from switchmaster.wire.grammar import parse_event
@@ -50,7 +50,7 @@ class Scene:
 
     def tell(self, source: SentinelName, *facts: object) -> None:
         for fact in facts:
-            self.watch.observe(source, fact, 100.0, 100.0)  # type: ignore[arg-type]
+            self.watch.observe(source, fact, Moment(100.0, 100.0))  # type: ignore[arg-type]
         self.decisions += self.watch.decisions()
 
     def answer(self, name: SentinelName, down: tuple[SentinelName, ...] = (), monitors: bool = True) -> None:
@@ -220,7 +220,7 @@ def test_who_does_not_monitor_a_master_counts_and_cannot_vote() -> None:
 
 def test_a_ghost_that_sentinels_count_is_reported_once_with_what_to_do() -> None:
     scene = Scene([S1, S2, S3])
-    scene.watch.observe(S4, LinkChange(LinkState.DOWN, "connection refused"), 100.0, 100.0)
+    scene.watch.observe(S4, LinkChange(LinkState.DOWN, "connection refused"), Moment(100.0, 100.0))
     scene.names = [S1, S2, S3, S4]
     for name in (S1, S2, S3, S1):
         scene.answer(name, down=(S4,))

@@ -8,7 +8,7 @@ from switchmaster.belief.decisions import Connect
 from switchmaster.belief.members import Members
 from switchmaster.belief.roster import LEAVE
 from switchmaster.belief.watch import Watch
-from switchmaster.model import LIMITS, Address, Grade, RunId, SentinelName
+from switchmaster.model import LIMITS, Address, Grade, Moment, RunId, SentinelName
 from switchmaster.wire.facts import LinkChange, LinkState, Probe, SnapshotEnd
 
 PUPPETS = [Address("127.0.0.2", 20000 + number) for number in range(10)]
@@ -82,9 +82,9 @@ def test_seeds_that_are_one_sentinel_vote_once() -> None:
 
 def test_one_seed_names_the_rest() -> None:
     watch = Watch([S1], policy=Grade.AGREED)
-    watch.observe(S1, LinkChange(LinkState.LIVE, run_id=IDS[S1]), 1.0)
-    watch.observe(S1, snapshot(A, 0, others=2, sentinels=named(27012, 27013)), 1.0)
-    watch.observe(S1, SnapshotEnd(("mymaster",)), 1.0)
+    watch.observe(S1, LinkChange(LinkState.LIVE, run_id=IDS[S1]), Moment(1.0))
+    watch.observe(S1, snapshot(A, 0, others=2, sentinels=named(27012, 27013)), Moment(1.0))
+    watch.observe(S1, SnapshotEnd(("mymaster",)), Moment(1.0))
     assert set(watch._roster.members) == set(SENTINELS)
     assert watch._masters["mymaster"].belief.voters.count == 3
 
@@ -92,9 +92,9 @@ def test_one_seed_names_the_rest() -> None:
 def test_seeds_alone_vote_without_discovery() -> None:
     watch = Watch([S1, S2], policy=Grade.AGREED, discover=False)
     for name in (S1, S2):
-        watch.observe(name, LinkChange(LinkState.LIVE, run_id=IDS[name]), 1.0)
-        watch.observe(name, snapshot(A, 0, others=4, sentinels=named(27013, 27014, 27015)), 1.0)
-        watch.observe(name, SnapshotEnd(("mymaster",)), 1.0)
+        watch.observe(name, LinkChange(LinkState.LIVE, run_id=IDS[name]), Moment(1.0))
+        watch.observe(name, snapshot(A, 0, others=4, sentinels=named(27013, 27014, 27015)), Moment(1.0))
+        watch.observe(name, SnapshotEnd(("mymaster",)), Moment(1.0))
     assert watch._masters["mymaster"].belief.voters.count == 2
     assert watch.topology.masters["mymaster"].grade is Grade.AGREED
 

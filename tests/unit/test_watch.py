@@ -8,7 +8,7 @@ from switchmaster.belief.decisions import Ask, Connect, Disconnect, NoticeKind, 
 from switchmaster.belief.failover import Failover, Outcome, Stage
 from switchmaster.belief.topology import Health
 from switchmaster.follow.gate import GateState, phase_of
-from switchmaster.model import Address, Cause, Grade, RunId, SentinelName, Via
+from switchmaster.model import Address, Cause, Grade, Moment, RunId, SentinelName, Via
 from switchmaster.wire.facts import LinkChange, LinkState, Probe, SnapshotEnd
 
 
@@ -337,7 +337,7 @@ def test_watch_believes_what_it_believed_when_all_sentinels_go_and_return() -> N
 def test_watch_leaves_a_sentinel_that_it_hears_under_two_names() -> None:
     told = Told()
     seed = SentinelName("sentinel-1:27011")
-    told.watch.observe(seed, LinkChange(LinkState.LIVE, run_id=IDS[S1]), told.now)
+    told.watch.observe(seed, LinkChange(LinkState.LIVE, run_id=IDS[S1]), Moment(told.now))
     left = [d.sentinel for d in told.watch.decisions() if isinstance(d, Disconnect)]
     assert left == [seed]
 

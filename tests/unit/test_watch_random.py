@@ -13,7 +13,7 @@ from recorded.answers import snapshot
 from recorded.recordings import NAMES, said_in
 from switchmaster.belief.decisions import Switch
 from switchmaster.belief.watch import Watch
-from switchmaster.model import Address, Grade, RunId, SentinelName
+from switchmaster.model import Address, Grade, Moment, RunId, SentinelName
 from switchmaster.wire.events import Event
 from switchmaster.wire.facts import Fact, LinkChange, LinkState, Probe, SnapshotEnd
 from switchmaster.wire.grammar import parse_event
@@ -64,14 +64,14 @@ class Checked:
         self.switches: list[Switch] = []
 
     def observe(self, source: SentinelName | None, fact: Fact) -> None:
-        self.watch.observe(source, fact, self.now, self.now)
+        self.watch.observe(source, fact, Moment(self.now, self.now))
         self.collect()
 
     def pass_time(self, seconds: float) -> None:
         until = self.now + seconds
         while (due := self.watch.deadline) is not None and due <= until:
             self.now = max(self.now, due)
-            self.watch.tick(self.now, self.now)
+            self.watch.tick(Moment(self.now, self.now))
             deadline = self.watch.deadline
             assert deadline is None or deadline > self.now, f"due again at {deadline}, and it is {self.now}"
             self.collect()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..belief.decisions import Decision, Notice, Switch
 from ..belief.failover import Failover
 from ..belief.watch import Watch
-from ..model import Grade, SentinelName, Wall
+from ..model import Grade, Moment, SentinelName
 from ..wire.events import Event
 from ..wire.grammar import parse_event
 from ..wire.hello import HELLO_CHANNEL, parse_hello
@@ -108,8 +108,8 @@ def decided(
     said: Iterable[Said],
     deployment: str = "default",
     watch: Watch | None = None,
-    before: Callable[[SentinelName, Event, float, Wall], None] | None = None,
-    after: Callable[[float, Wall], None] | None = None,
+    before: Callable[[SentinelName, Event, Moment], None] | None = None,
+    after: Callable[[Moment], None] | None = None,
 ) -> Iterator[Decision]:
     """
     Decide again, and give every decision: each record of a failover, as far as it had come, too.
@@ -126,22 +126,22 @@ def decided(
     """
     if watch is None:
         watch = Watch(deployment=deployment, policy=Grade.ANNOUNCED, probing=False, asking=False)
-    now, wall = 0.0, None
+    moment = Moment(0.0)
     for line in said:
         if line.time is not None:
-            now, wall = max(now, line.time), line.time
-            watch.tick(now, wall)
+            moment = Moment(max(moment.now, line.time), line.time)
+            watch.tick(moment)
         if line.channel != HELLO_CHANNEL:
             sentinel, event = SentinelName(line.sentinel), parse_event(line.channel, line.payload)
             if before is not None:
-                before(sentinel, event, now, wall)
-            watch.observe(sentinel, event, now, wall)
+                before(sentinel, event, moment)
+            watch.observe(sentinel, event, moment)
         elif hello := parse_hello(line.payload):
-            watch.greeted(hello, now, wall)
+            watch.greeted(hello, moment)
         yield from watch.decisions()
         if after is not None:
-            after(now, wall)
+            after(moment)
     watch.finish()
     yield from watch.decisions()
     if after is not None:
-        after(now, wall)
+        after(moment)

@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from ..model import LIMITS, Address, SentinelName, Wall
+from ..model import LIMITS, Address, Moment, SentinelName
 from ..wire.events import Event, InstanceEvent, Kind, SwitchedMaster, Voted
 from .failover import ABORT_REASONS, TRIGGERS, Attempt, Failover, FailoverKind, Stage, StageEntry
 
@@ -117,8 +117,7 @@ class Attempts:
         sentinel: SentinelName,
         event: Event,
         epoch: int | None,
-        now: float,
-        wall: Wall,
+        moment: Moment,
         sole: int | None = None,
     ) -> Attempt | None:
         """
@@ -128,8 +127,7 @@ class Attempts:
             sentinel: who published it.
             event: an event that names this master, or a vote.
             epoch: the last epoch that this Sentinel named (``+new-epoch``).
-            now: monotonic seconds.
-            wall: seconds since 1970, or None.
+            moment: when.
             sole: the one epoch that this Sentinel has named since its last switch, while no other master fails: a
                 switch that it announces now can have no other.
 
@@ -140,17 +138,17 @@ class Attempts:
         if act is None:
             return None
         self._sole = sole
-        attempt = act(self, sentinel, event, epoch, now, wall)
+        attempt = act(self, sentinel, event, epoch, moment)
         self._sweep()
         return attempt
 
-    def promoted(self, node: Address, now: float, wall: Wall) -> None:
+    def promoted(self, node: Address, moment: Moment) -> None:
         """Note that the node itself answers ROLE ``master``."""
         attempt = self.ending_at(node)
         if attempt is not None and not attempt.promoted:
-            attempt.reach(StageEntry(Stage.PROMOTED, now, wall, None, "ROLE", node))
+            attempt.reach(StageEntry(Stage.PROMOTED, *moment, None, "ROLE", node))
 
-    def switched(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
+    def switched(self, sentinel: SentinelName, node: Address, moment: Moment) -> None:
         """
         Note that a Sentinel's answer shows the new address: its announcement was missed.
 
@@ -158,10 +156,10 @@ class Attempts:
         """
         attempt = self.ending_at(node)
         if attempt is not None and sentinel not in attempt.switched_by:
-            self._announce(attempt, sentinel, node, "snapshot", now, wall)
+            self._announce(attempt, sentinel, node, "snapshot", moment)
             self._sweep()
 
-    def lost(self, sentinel: SentinelName, now: float, wall: Wall) -> None:
+    def lost(self, sentinel: SentinelName, moment: Moment) -> None:
         """Drop the suspicions of a Sentinel that is not heard any more: it could not take them back."""
         for attempt in self._open:
             if attempt.leader in (None, sentinel):
@@ -172,7 +170,7 @@ class Attempts:
             return
         for attempt in self._open:
             if attempt.stage in (Stage.SUSPECTED, Stage.AGREED_DOWN):
-                self._abort(attempt, None, "", f"{sentinel}, which suspected it, is not heard", now, wall)
+                self._abort(attempt, None, "", f"{sentinel}, which suspected it, is not heard", moment)
         self._sweep()
 
     def agreed_down(self, sentinel: SentinelName, down: bool) -> None:
@@ -183,11 +181,11 @@ class Attempts:
         else:
             self._odown.discard(sentinel)
 
-    def tick(self, now: float, wall: Wall) -> None:
+    def tick(self, moment: Moment) -> None:
         """Close what nobody has spoken of for `SILENCE`."""
         for attempt in self._open:
-            if now >= attempt.heard + SILENCE:
-                self._abandon(attempt, f"nothing more was heard of it for {SILENCE:.0f} s", now, wall)
+            if moment.now >= attempt.heard + SILENCE:
+                self._abandon(attempt, f"nothing more was heard of it for {SILENCE:.0f} s", moment)
         self._sweep()
 
     def finish(self) -> None:
@@ -198,13 +196,11 @@ class Attempts:
 
     # -- acts, one for each kind of event -----------------------------------------------------------
 
-    def _suspect(
-        self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall
-    ) -> Attempt | None:
+    def _suspect(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
         if not isinstance(event, InstanceEvent) or event.instance.kind is not Kind.MASTER:
             return None
         stage, address = TRIGGERS[event.channel], event.instance.address
-        entry = StageEntry(stage, now, wall, sentinel, event.channel)
+        entry = StageEntry(stage, *moment, sentinel, event.channel)
         self._known.add(sentinel)
         if stage is Stage.AGREED_DOWN:
             self._odown.add(sentinel)
@@ -215,11 +211,11 @@ class Attempts:
             self.believed not in (None, address) or any(a.old == address and a.late(sentinel) for a in self._past)
         ):
             return None
-        attempt = attempt or self._begin(address, now)
+        attempt = attempt or self._begin(address, moment.now)
         attempt.reach(entry)
         return attempt
 
-    def _clear(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
+    def _clear(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
         if not isinstance(event, InstanceEvent) or event.instance.kind is not Kind.MASTER:
             return None
         led = self._leading.get(sentinel)
@@ -235,28 +231,28 @@ class Attempts:
             # Valkey 9.1 sends -sdown without +sdown in every SENTINEL FAILOVER, and leaders take +odown
             # back in the middle of a failover that goes on: no more than a suspicion can be withdrawn.
             return attempt
-        self._abort(attempt, sentinel, event.channel, "the master answers again", now, wall)
+        self._abort(attempt, sentinel, event.channel, "the master answers again", moment)
         return attempt
 
-    def _try(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
+    def _try(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
         if not isinstance(event, InstanceEvent):
             return None
         self._ended.discard(sentinel)
         previous = self._leading.pop(sentinel, None)
         if previous is not None:
-            self._try_again(previous, sentinel, now, wall)
+            self._try_again(previous, sentinel, moment)
         address = event.instance.address
-        attempt = self._electing(address, epoch) or self._begin(address, now)
+        attempt = self._electing(address, epoch) or self._begin(address, moment.now)
         self._leading[sentinel] = attempt
         attempt.interrupted.discard(sentinel)
         attempt.candidates[sentinel] = epoch
         attempt.epoch = epoch if attempt.epoch is None else attempt.epoch
         if sentinel in self._known:
             attempt.kind = FailoverKind.AUTOMATIC if sentinel in self._odown else FailoverKind.MANUAL
-        attempt.reach(StageEntry(Stage.ELECTING, now, wall, sentinel, event.channel))
+        attempt.reach(StageEntry(Stage.ELECTING, *moment, sentinel, event.channel))
         return attempt
 
-    def _lead(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
+    def _lead(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
         if not isinstance(event, InstanceEvent):
             return None
         stage, instance = TRIGGERS[event.channel], event.instance
@@ -265,12 +261,12 @@ class Attempts:
         attempt = self._leading.get(sentinel)
         if attempt is not None and chosen is not None and attempt.new not in (None, chosen):
             # A leader selects once: we missed how this attempt ended and another began.
-            self._try_again(attempt, sentinel, now, wall)
+            self._try_again(attempt, sentinel, moment)
             attempt = None
         if attempt is None:
             # We came in the middle: the one that selects, promotes or reconfigures is the leader.
             attempt = self._joined(sentinel, instance.master_address, chosen) or self._begin(
-                instance.master_address, now
+                instance.master_address, moment.now
             )
             self._leading[sentinel] = attempt
         if sentinel in attempt.interrupted and attempt.new is None:
@@ -281,10 +277,10 @@ class Attempts:
             attempt.epoch = attempt.candidates[sentinel]
         attempt.new = chosen or attempt.new
         replica = replica or (attempt.new if stage is Stage.PROMOTED else None)
-        attempt.reach(StageEntry(stage, now, wall, sentinel, event.channel, replica))
+        attempt.reach(StageEntry(stage, *moment, sentinel, event.channel, replica))
         return attempt
 
-    def _end(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
+    def _end(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
         # What is left to come of it is best-effort SLAVEOFs and, in the same instant, its +switch-master.
         attempt = self._leading.get(sentinel)
         if attempt is not None:
@@ -293,16 +289,14 @@ class Attempts:
             self._ended.add(sentinel)
         return attempt
 
-    def _switch(
-        self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall
-    ) -> Attempt | None:
+    def _switch(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
         if not isinstance(event, SwitchedMaster):
             return None
         led = self._leading.get(sentinel)
         attempt = led if led is not None and led.new == event.new else self._ending_unheard(sentinel, event.new)
         if attempt is None and (late := self._ended_at(sentinel, event.new)):
             late.switched_by.add(sentinel)
-        elif attempt := attempt or self._starting_unheard(sentinel, event.old) or self._unheard(event, now):
+        elif attempt := attempt or self._starting_unheard(sentinel, event.old) or self._unheard(event, moment.now):
             attempt.guessed = attempt.guessed or attempt.new is None
             attempt.new = attempt.new or event.new
             if attempt.epoch is None and not self._owned(self._sole):
@@ -311,11 +305,11 @@ class Attempts:
                 attempt.leader, attempt.ended, self._leading[sentinel] = sentinel, True, attempt
         if led is not None and led is not attempt:
             # It tried too, and learned that another was faster: its own attempt ends without a word.
-            self._leave(led, sentinel, event.channel, "another failover took its place", now, wall)
+            self._leave(led, sentinel, event.channel, "another failover took its place", moment)
         if attempt is None:
             self._trust(sentinel)
             return None
-        self._announce(attempt, sentinel, event.new, event.channel, now, wall)
+        self._announce(attempt, sentinel, event.new, event.channel, moment)
         self._trust(sentinel)
         return attempt
 
@@ -325,20 +319,17 @@ class Attempts:
         sentinel: SentinelName,
         node: Address,
         by: str,
-        now: float,
-        wall: Wall,
+        moment: Moment,
     ) -> None:
         attempt.switched_by.add(sentinel)
-        attempt.reach(StageEntry(Stage.SWITCHED, now, wall, sentinel, by, node))
+        attempt.reach(StageEntry(Stage.SWITCHED, *moment, sentinel, by, node))
         if self._leading.get(sentinel) is attempt:
             del self._leading[sentinel]
             if attempt.ended or by == "snapshot":
                 end = "+failover-end" if attempt.ended else by
-                attempt.reach(StageEntry(Stage.SETTLED, now, wall, sentinel, end))
+                attempt.reach(StageEntry(Stage.SETTLED, *moment, sentinel, end))
 
-    def _give_up(
-        self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall
-    ) -> Attempt | None:
+    def _give_up(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
         attempt = self._leading.pop(sentinel, None)
         if attempt is None:
             address = event.instance.address if isinstance(event, InstanceEvent) else None
@@ -350,16 +341,16 @@ class Attempts:
         if event.channel == "-failover-abort-not-elected" and attempt.kind is FailoverKind.MANUAL:
             # A plain SENTINEL FAILOVER needs no votes (sentinelFailoverWaitStart(), SRI_FORCE_FAILOVER).
             attempt.kind = FailoverKind.AUTOMATIC if self._down else FailoverKind.COORDINATED
-        self._leave(attempt, sentinel, event.channel, ABORT_REASONS[event.channel], now, wall)
+        self._leave(attempt, sentinel, event.channel, ABORT_REASONS[event.channel], moment)
         return attempt
 
-    def _reset(self, sentinel: SentinelName, event: Event, epoch: int | None, now: float, wall: Wall) -> Attempt | None:
+    def _reset(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
         # SENTINEL RESET and REMOVE stop a running failover without any word of an abort.
         self._trust(sentinel)
         attempt = self._leading.pop(sentinel, None)
         if attempt is not None:
             command = "RESET" if event.channel == "+reset-master" else "REMOVE"
-            self._abandon(attempt, f"SENTINEL {command} on its leader stopped it", now, wall, event.channel)
+            self._abandon(attempt, f"SENTINEL {command} on its leader stopped it", moment, event.channel)
         return attempt
 
     def stood(self, sentinel: SentinelName, epoch: int) -> None:
@@ -376,8 +367,7 @@ class Attempts:
         event: Voted,
         voted_for: SentinelName | None,
         alone: bool,
-        now: float,
-        wall: Wall,
+        moment: Moment,
     ) -> Attempt | None:
         """
         Count a vote, if it belongs to one of this master's attempts.
@@ -388,8 +378,7 @@ class Attempts:
             voted_for: the Sentinel that has that run id, where it is known.
             alone: whether this is the only master in trouble: then a vote for a Sentinel that we do not
                 hear is for its failover.
-            now: monotonic seconds.
-            wall: seconds since 1970, or None.
+            moment: when.
 
         Returns:
             The attempt, or None where the vote is for another master.
@@ -411,7 +400,7 @@ class Attempts:
             # Only SENTINEL FAILOVER … COORDINATED has an election; a plain one takes its epoch without votes.
             attempt.kind = FailoverKind.COORDINATED
         whom = str(voted_for or event.run_id)
-        attempt.reach(StageEntry(Stage.ELECTING, now, wall, sentinel, event.channel, voted_for=whom))
+        attempt.reach(StageEntry(Stage.ELECTING, *moment, sentinel, event.channel, voted_for=whom))
         return attempt
 
     # -- which attempt ------------------------------------------------------------------------------
@@ -497,31 +486,30 @@ class Attempts:
         sentinel: SentinelName | None,
         by: str,
         why: str,
-        now: float,
-        wall: Wall,
+        moment: Moment,
     ) -> None:
-        attempt.reach(StageEntry(Stage.ABORTED, now, wall, sentinel, by, reason=why))
+        attempt.reach(StageEntry(Stage.ABORTED, *moment, sentinel, by, reason=why))
 
-    def _leave(self, attempt: Attempt, sentinel: SentinelName, by: str, why: str, now: float, wall: Wall) -> None:
+    def _leave(self, attempt: Attempt, sentinel: SentinelName, by: str, why: str, moment: Moment) -> None:
         """Take one candidate out; without any, or without its leader, the attempt is aborted."""
         self._leading.pop(sentinel, None)
         attempt.given_up.add(sentinel)
         alone = attempt.given_up >= set(attempt.candidates) or attempt.leader == sentinel
         if alone and not attempt.promoted:
-            self._abort(attempt, sentinel, by, why, now, wall)
+            self._abort(attempt, sentinel, by, why, moment)
 
-    def _try_again(self, attempt: Attempt, sentinel: SentinelName, now: float, wall: Wall) -> None:
+    def _try_again(self, attempt: Attempt, sentinel: SentinelName, moment: Moment) -> None:
         """Take out who has begun another attempt unheard; one that somebody else leads goes on."""
         if not attempt.promoted:
-            self._leave(attempt, sentinel, "", "the same Sentinel tries again", now, wall)
+            self._leave(attempt, sentinel, "", "the same Sentinel tries again", moment)
         elif attempt.leader in (None, sentinel):
             attempt.close()
 
-    def _abandon(self, attempt: Attempt, why: str, now: float, wall: Wall, by: str = "") -> None:
+    def _abandon(self, attempt: Attempt, why: str, moment: Moment, by: str = "") -> None:
         if attempt.promoted:
             attempt.close()
         else:
-            self._abort(attempt, attempt.leader, by, why, now, wall)
+            self._abort(attempt, attempt.leader, by, why, moment)
 
     def _sweep(self) -> None:
         """Hand out what has ended, and forget it."""
@@ -536,7 +524,7 @@ class Attempts:
 
 
 _Act = Callable[
-    [Attempts, SentinelName, Event, int | None, float, Wall],
+    [Attempts, SentinelName, Event, int | None, Moment],
     Attempt | None,
 ]
 

@@ -14,14 +14,14 @@ Who is master: one `Belief` for each master, moved only by the rules below.
 5. One Sentinel cannot raise the epoch that orders the others' words: a majority must give it, or a switch.
 6. A node that was decided on by its ROLE alone is asked on, until a Sentinel confirms it; its leader may leave it.
 
-Nothing here has a clock: everywhere `now` is monotonic seconds, `wall` seconds since 1970 or None.
+Nothing here has a clock: time comes in, as a `Moment`, or as `now` in monotonic seconds.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ..model import LIMITS, Address, Cause, Grade, SentinelName, Via, Wall
+from ..model import LIMITS, Address, Cause, Grade, Moment, SentinelName, Via
 from ..wire.events import InstanceEvent, SwitchedMaster
 from ..wire.facts import Probe
 from .candidate import Candidate, Candidates, unproved, why
@@ -112,7 +112,7 @@ class Belief:
         due += [c.announced_at + SETTLE for c in self._candidates if c.announced_at is not None]
         due += [c.withdrawn_at + SETTLE for c in self._candidates if c.withdrawn_at is not None]
         due += self._standing.deadlines(group)
-        return min((moment for moment in due if moment > self._ticked), default=None)
+        return min((each for each in due if each > self._ticked), default=None)
 
     def decisions(self) -> list[Decision]:
         """Return what was decided since the last call."""
@@ -149,15 +149,15 @@ class Belief:
         elif can_ask and address not in (view.address, self.address) and not self._history.was_at(address):
             self._out.append(Ask(sentinel, (self.master,), f"it names {address}, which is not the belief"))
 
-    def named(self, sentinel: SentinelName, node: Address, epoch: int | None, now: float, wall: Wall) -> None:
+    def named(self, sentinel: SentinelName, node: Address, epoch: int | None, moment: Moment) -> None:
         """Take ``+selected-slave`` and what follows it: the leader wants this node to be the master."""
-        if node == self.address or self._outdated(epoch) or self._impossible(sentinel, node, now, wall):
+        if node == self.address or self._outdated(epoch) or self._impossible(sentinel, node, moment):
             return
         candidate = self._candidates.open(node, f"{sentinel} selected it")
         candidate.withdrawn_at = None
         candidate.named.setdefault(sentinel)
         candidate.epoch = epoch if epoch is not None else candidate.epoch
-        self._judge(candidate, now, wall)
+        self._judge(candidate, moment)
 
     def withdrawn(self, node: Address, now: float) -> None:
         """Take an abort: the node is a candidate no more, and is watched a while for a rogue promotion."""
@@ -173,8 +173,7 @@ class Belief:
         epoch: int | None,
         via: Via,
         can_ask: bool,
-        now: float,
-        wall: Wall,
+        moment: Moment,
     ) -> None:
         """
         Take a Sentinel's word that a node is the master now.
@@ -186,11 +185,10 @@ class Belief:
             epoch: the epoch of the failover that selected this node; None where none is known.
             via: the event.
             can_ask: whether this Sentinel answers questions.
-            now: the moment, in monotonic seconds.
-            wall: the same, in seconds since 1970; None where there is no clock.
+            moment: when.
         """
         view = self.view(sentinel)
-        if self._impossible(sentinel, node, now, wall):
+        if self._impossible(sentinel, node, moment):
             return
         self.established = self.established or not can_ask
         if self.switch is not None and node != self.address and sentinel in self.switch.witnesses:
@@ -203,7 +201,7 @@ class Belief:
         if view.address == node:
             return self._confirm(view, epoch)
         made = self._history.next_to(node, view.index)
-        self._move(view, node, epoch, now)
+        self._move(view, node, epoch, moment.now)
         if made is not None:
             view.index, view.epoch = made[0] + 1, made[1].epoch
             return self._witness(view)
@@ -212,19 +210,18 @@ class Belief:
         if self._outdated(epoch):
             return
         candidate = self._candidates.open(node, f"{via} from {sentinel}")
-        self._announce(candidate, view, via, epoch, now)
+        self._announce(candidate, view, via, epoch, moment.now)
         if candidate.epoch is None and can_ask:
             candidate.asked = True
             self._out.append(Ask(sentinel, (self.master,), f"{via} names no epoch"))
-        self._judge(candidate, now, wall)
+        self._judge(candidate, moment)
 
     def answered(
         self,
         sentinel: SentinelName,
         address: Address,
         epoch: int,
-        now: float,
-        wall: Wall,
+        moment: Moment,
         via: Via = Via.SNAPSHOT,
         run_id: str = "",
     ) -> None:
@@ -235,54 +232,53 @@ class Belief:
             sentinel: who answered.
             address: the address.
             epoch: the config epoch.
-            now: the moment, in monotonic seconds.
-            wall: the same, in seconds since 1970; None where there is no clock.
+            moment: when.
             via: by what it was said.
             run_id: of the node at that address; empty where it is not known.
         """
         view = self.view(sentinel)
-        if self._impossible(sentinel, address, now, wall):
+        if self._impossible(sentinel, address, moment):
             return
         if epoch <= self._floor or self.epoch is None:
             # At a higher epoch it is a failover, whatever its node is called.
-            address = self._one_name(view, address, run_id, now, wall)
+            address = self._one_name(view, address, run_id, moment)
         returned = not view.live or view.address is None
-        self._answer(view, address, epoch, now)
+        self._answer(view, address, epoch, moment.now)
         view.run_id = run_id or view.run_id
-        late = epoch > self._floor or now < self._standing.since + SETTLE
+        late = epoch > self._floor or moment.now < self._standing.since + SETTLE
         if view.incarnation < self.incarnation and address != self.address and late:
             return
         view.incarnation = self.incarnation
         if self.address is None or (not self.established and epoch > self._floor):
-            self.address, self.epoch, self._floor, self._standing.since = address, epoch, epoch, now
+            self.address, self.epoch, self._floor, self._standing.since = address, epoch, epoch, moment.now
         elif address == self.address:
-            self._agree(view, epoch, now, wall)
+            self._agree(view, epoch, moment)
         elif epoch > self._floor or self._candidates.asked(address):
-            self._follow(view, address, epoch, via, now, wall)
+            self._follow(view, address, epoch, via, moment)
         elif self.established:
-            self._ignore(view, epoch, returned, now, wall)
-        self._anew(now, wall)
+            self._ignore(view, epoch, returned, moment)
+        self._anew(moment)
 
-    def monitored(self, sentinel: SentinelName, address: Address, can_ask: bool, now: float, wall: Wall) -> None:
+    def monitored(self, sentinel: SentinelName, address: Address, can_ask: bool, moment: Moment) -> None:
         """Take ``+monitor``: this Sentinel begins anew, at epoch 0 (sentinel.c, createSentinelRedisInstance)."""
         view = self.view(sentinel)
-        if self._impossible(sentinel, address, now, wall):
+        if self._impossible(sentinel, address, moment):
             return
-        self._move(view, address, 0, now)
+        self._move(view, address, 0, moment.now)
         view.fresh, view.incarnation = True, self.incarnation
         if self.address is None:
-            self.address, self.epoch, self._standing.since = address, 0, now
+            self.address, self.epoch, self._standing.since = address, 0, moment.now
         if can_ask:
             self._out.append(Ask(sentinel, (self.master,), "it was told to monitor this master"))
-        self._anew(now, wall)
+        self._anew(moment)
 
-    def forgotten(self, sentinel: SentinelName, now: float, wall: Wall) -> None:
+    def forgotten(self, sentinel: SentinelName, moment: Moment) -> None:
         """Take ``-monitor``, or an answer without this master: this Sentinel monitors it no more."""
-        if not self.voters.leave(sentinel, now + SETTLE):
+        if not self.voters.leave(sentinel, moment.now + SETTLE):
             return
         if not self.views:
-            self._notices.removed(sentinel, now, wall)
-        self._anew(now, wall)
+            self._notices.removed(sentinel, moment)
+        self._anew(moment)
 
     def renewed(self, sentinel: SentinelName) -> None:
         """Take a new run id under a known name: that Sentinel has lost its memory."""
@@ -293,9 +289,9 @@ class Belief:
         if sentinel in self.views:
             self.views[sentinel].live = False
 
-    def surveyed(self, electorate: Electorate, now: float, wall: Wall) -> None:
+    def surveyed(self, electorate: Electorate, moment: Moment) -> None:
         """Take who counts for this master now, for people alone: what has changed is said once."""
-        self._notices.electorate(electorate, now, wall)
+        self._notices.electorate(electorate, moment)
 
     def gone(self, sentinel: SentinelName) -> None:
         """Drop a Sentinel for good: it does not count as a voter any more."""
@@ -308,45 +304,45 @@ class Belief:
 
     # -- what nodes say -----------------------------------------------------------------------------
 
-    def probed(self, probe: Probe, now: float, wall: Wall) -> None:
+    def probed(self, probe: Probe, moment: Moment) -> None:
         """Take a node's ROLE, or why it gave none."""
         if probe.ended:
             return self._candidates.ended(probe.node)
         if probe.node == self._standing.confirming and probe.node == self.address:
             self._standing.answered(probe.role)
-            return self._anew(now, wall)
+            return self._anew(moment)
         candidate = self._candidates.get(probe.node)
         if candidate is None:
             return
         candidate.role, candidate.reason, candidate.ended = probe.role, probe.reason, False
-        self._judge(candidate, now, wall)
+        self._judge(candidate, moment)
 
-    def claims(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
+    def claims(self, sentinel: SentinelName, node: Address, moment: Moment) -> None:
         """Take ``-role-change … master``: a node that should be a replica says it is a master."""
         if node == self.address:
             return
         candidate = self._candidates.get(node)
         if candidate is None:
-            self._notices.second(sentinel, node, now, wall)
+            self._notices.second(sentinel, node, moment)
         elif candidate.withdrawn_at is not None:
-            self._notices.rogue(sentinel, node, now, wall)
+            self._notices.rogue(sentinel, node, moment)
 
-    def demoted(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
+    def demoted(self, sentinel: SentinelName, node: Address, moment: Moment) -> None:
         """Take ``+convert-to-slave``: a Sentinel makes this node a replica."""
         if node == self.address and node == self._standing.confirming:
             self._standing.demoted()
-            self._anew(now, wall)
+            self._anew(moment)
 
     # -- time ---------------------------------------------------------------------------------------
 
-    def establish(self, now: float, wall: Wall = None) -> None:
+    def establish(self, moment: Moment) -> None:
         """
         End the first phase: from now on a change of address is a switch.
 
         What a majority gives is the first belief. Who gives another at a higher epoch may be the first that knows of a
         failover, or may lie: its node is asked.
         """
-        settled, self._standing.since = self.established, now
+        settled, self._standing.since = self.established, moment.now
         self.established = self.address is not None
         if settled or not self.established:
             return
@@ -358,44 +354,46 @@ class Belief:
         self.epoch = self._floor = self._backed = backed
         for view in self.views.values():
             if view.live and view.address not in (None, most) and view.epoch is not None and view.epoch > backed:
-                self._follow(view, view.address, view.epoch, Via.SNAPSHOT, now, wall)
+                self._follow(view, view.address, view.epoch, Via.SNAPSHOT, moment)
 
-    def tick(self, now: float, wall: Wall) -> None:
+    def tick(self, moment: Moment) -> None:
         """Decide what has waited long enough, and drop what was withdrawn long ago."""
-        self._ticked = now
-        self.voters.expire(now)
+        self._ticked = moment.now
+        self.voters.expire(moment.now)
         for candidate in self._candidates:
-            if candidate.withdrawn_at is not None and now >= candidate.withdrawn_at + SETTLE:
+            if candidate.withdrawn_at is not None and moment.now >= candidate.withdrawn_at + SETTLE:
                 self._candidates.drop(candidate)
             else:
-                self._judge(candidate, now, wall)
-                self._disbelieve(candidate, now, wall)
-        self._anew(now, wall)
+                self._judge(candidate, moment)
+                self._disbelieve(candidate, moment)
+        self._anew(moment)
 
     # -- the judgement ------------------------------------------------------------------------------
 
-    def _judge(self, candidate: Candidate, now: float, wall: Wall) -> None:
+    def _judge(self, candidate: Candidate, moment: Moment) -> None:
         if self._candidates.get(candidate.node) is not candidate:
             return
         if candidate.node == self.address or (candidate.anew is None and self._outdated(candidate.epoch)):
             return self._candidates.drop(candidate)
         if candidate.withdrawn_at is not None:
             if candidate.role == "master":
-                self._notices.rogue(None, candidate.node, now, wall)
+                self._notices.rogue(None, candidate.node, moment)
             return
-        grade = self._earned(candidate, now)
+        grade = self._earned(candidate, moment.now)
         if grade is not None:
-            self._decide(candidate, grade, now, wall)
+            self._decide(candidate, grade, moment)
 
-    def _disbelieve(self, candidate: Candidate, now: float, wall: Wall) -> None:
+    def _disbelieve(self, candidate: Candidate, moment: Moment) -> None:
         """Give up what was announced where its node has denied it, or a majority contradicts it, for long enough."""
         since, said_by = candidate.announced_at, next(iter(candidate.announced), None)
         if since is None or said_by is None or candidate.anew or self._candidates.get(candidate.node) is not candidate:
             return
-        if candidate.denied and now >= since + self.timeout:
-            self._notices.denied(said_by, candidate.node, candidate.role, now, wall)
-        elif now >= since + SETTLE and self.voters.contradicting(candidate.node, since, now, self.timeout, SETTLE):
-            self._notices.contradicted(said_by, candidate.node, now, wall)
+        if candidate.denied and moment.now >= since + self.timeout:
+            self._notices.denied(said_by, candidate.node, candidate.role, moment)
+        elif moment.now >= since + SETTLE and self.voters.contradicting(
+            candidate.node, since, moment.now, self.timeout, SETTLE
+        ):
+            self._notices.contradicted(said_by, candidate.node, moment)
         else:
             return
         if candidate.named:
@@ -436,7 +434,7 @@ class Belief:
             self._out += [Ask(view.sentinel, (self.master,), why) for view in against]
         return bool(against)
 
-    def _decide(self, candidate: Candidate, grade: Grade, now: float, wall: Wall) -> None:
+    def _decide(self, candidate: Candidate, grade: Grade, moment: Moment) -> None:
         via = next(iter(candidate.announced.values()), Via.ROLE)
         if candidate.anew is not None:
             self._begin_anew(candidate.node)
@@ -453,12 +451,12 @@ class Belief:
             via=via,
             witnesses=candidate.witnesses,
             why=why(candidate, grade, via, support, self.voters.count, self._unproved(candidate)),
-            at=now,
-            time=wall,
+            at=moment.now,
+            time=moment.wall,
         )
         self._out.append(self.switch)
         self.established = True
-        self._remember(candidate, via, now)
+        self._remember(candidate, via, moment.now)
         for other in self._candidates:
             if other is candidate or candidate.epoch is None or self._outdated(other.epoch):
                 self._candidates.drop(other, keep_probe=other is candidate and via is Via.ROLE)
@@ -490,23 +488,23 @@ class Belief:
     def _otherwise(self) -> list[View]:
         return self.voters.otherwise(self.address, self.incarnation, self._floor) if self.established else []
 
-    def _anew(self, now: float, wall: Wall) -> None:
+    def _anew(self, moment: Moment) -> None:
         for view in self._otherwise():
             if view.address is not None:
-                view.address = self._one_name(view, view.address, view.run_id, now, wall)
+                view.address = self._one_name(view, view.address, view.run_id, moment)
         group = self._otherwise()
         stale = [c for c in self._candidates if c.anew and not any(v.address == c.node for v in group)]
         for candidate in stale:
             self._candidates.drop(candidate)
-        cause = self._standing.cause_anew(group, self._abandoned, now)
+        cause = self._standing.cause_anew(group, self._abandoned, moment.now)
         if cause is None or group[0].address is None:
             return
         candidate = self._candidates.open(group[0].address, "a majority gives it anew")
         candidate.anew = cause
         for view in group:
-            self._announce(candidate, view, Via.SNAPSHOT, None, now)
+            self._announce(candidate, view, Via.SNAPSHOT, None, moment.now)
         candidate.epoch = max(view.epoch or 0 for view in group)
-        self._judge(candidate, now, wall)
+        self._judge(candidate, moment)
 
     @property
     def _abandoned(self) -> bool:
@@ -541,19 +539,19 @@ class Belief:
         current = address == self.address
         view.index = self._history.made if current else self._history.index_at(epoch)
 
-    def _agree(self, view: View, epoch: int, now: float, wall: Wall) -> None:
+    def _agree(self, view: View, epoch: int, moment: Moment) -> None:
         backed = self.voters.backed(self.address)
         # Who has said the same for so long, and again so long after the switch, is not behind.
-        long_backed = self.voters.backed(self.address, now - SETTLE, self._standing.since + SETTLE)
+        long_backed = self.voters.backed(self.address, moment.now - SETTLE, self._standing.since + SETTLE)
         if self.epoch is None and epoch >= self._floor:
             self._date(epoch)
         elif backed is not None and backed > self._floor:
             if self.epoch is not None and self.established:
-                self._notices.missed(view.sentinel, self.epoch, backed, now, wall)
+                self._notices.missed(view.sentinel, self.epoch, backed, moment)
             self._date(backed)
         elif long_backed is not None and self.epoch is not None and self._backed <= long_backed < self._floor:
             # One Sentinel's word, without end, would make outdated whatever the others do from now on.
-            self._notices.overstated(self.epoch, long_backed, now, wall)
+            self._notices.overstated(self.epoch, long_backed, moment)
             self._begin_anew(view.address)
             self._date(long_backed)
         self._backed = max(self._backed, -1 if backed is None else backed)
@@ -566,22 +564,22 @@ class Belief:
         if self.switch is not None and self.switch.epoch is None and self.switch.new == self.address:
             self.switch = replace(self.switch, epoch=epoch)
 
-    def _follow(self, view: View, address: Address, epoch: int, via: Via, now: float, wall: Wall) -> None:
+    def _follow(self, view: View, address: Address, epoch: int, via: Via, moment: Moment) -> None:
         candidate = self._candidates.open(address, f"{view.sentinel} answers with it at epoch {epoch}")
         if candidate.asked:
             candidate.asked, candidate.epoch = False, epoch
         if candidate.anew is None:
             candidate.epoch = max(epoch, candidate.epoch or epoch)
             candidate.withdrawn_at = None
-            self._announce(candidate, view, via, epoch, now)
-        self._judge(candidate, now, wall)
+            self._announce(candidate, view, via, epoch, moment.now)
+        self._judge(candidate, moment)
 
-    def _ignore(self, view: View, epoch: int, returned: bool, now: float, wall: Wall) -> None:
+    def _ignore(self, view: View, epoch: int, returned: bool, moment: Moment) -> None:
         self.stale_answers += 1
         if epoch == self.epoch:
-            self._notices.disagrees(view.sentinel, view.address, epoch, self.address, now, wall)
+            self._notices.disagrees(view.sentinel, view.address, epoch, self.address, moment)
         elif returned:
-            self._notices.stale(view.sentinel, view.address, epoch, now, wall)
+            self._notices.stale(view.sentinel, view.address, epoch, moment)
 
     def _announce(self, candidate: Candidate, view: View, via: Via, epoch: int | None, now: float) -> None:
         candidate.announced.setdefault(view.sentinel, via)
@@ -592,19 +590,19 @@ class Belief:
     # -- one node, two names ------------------------------------------------------------------------
 
     def in_our_words(
-        self, sentinel: SentinelName, event: InstanceEvent | SwitchedMaster, now: float, wall: Wall
+        self, sentinel: SentinelName, event: InstanceEvent | SwitchedMaster, moment: Moment
     ) -> InstanceEvent | SwitchedMaster:
         """Return an event with our address for the believed node, where its Sentinel has another for it."""
         view = self.views.get(sentinel)
-        return event if view is None else self._names.in_our_words(self.address, view, event, now, wall)
+        return event if view is None else self._names.in_our_words(self.address, view, event, moment)
 
-    def _one_name(self, view: View, address: Address, run_id: str, now: float, wall: Wall) -> Address:
+    def _one_name(self, view: View, address: Address, run_id: str, moment: Moment) -> Address:
         """Return the believed address where a Sentinel has another for that very node; else its own."""
         switch = self.switch
         if switch is not None and switch.new == self.address and switch.grade is Grade.ANNOUNCED:
             # Only Sentinels speak for it, and one of them may have made up its run id as well.
             return address
-        ours = self._names.ours(self.address, view, address, run_id, now, wall)
+        ours = self._names.ours(self.address, view, address, run_id, moment)
         candidate = None if ours == address else self._candidates.get(address)
         if candidate is not None:
             self._candidates.drop(candidate)
@@ -639,9 +637,9 @@ class Belief:
     def _outdated(self, epoch: int | None) -> bool:
         return epoch is not None and epoch <= self._floor
 
-    def _impossible(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> bool:
+    def _impossible(self, sentinel: SentinelName, node: Address, moment: Moment) -> bool:
         if not node.possible:
-            self._notices.impossible(sentinel, node, now, wall)
+            self._notices.impossible(sentinel, node, moment)
         return not node.possible
 
     def _stop_confirming(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..model import Address, Wall
+from ..model import Address, Moment
 from ..wire.events import InstanceEvent, Kind, SwitchedMaster
 from .notices import Notices
 from .topology import View
@@ -30,9 +30,7 @@ class Names:
     def __init__(self, voters: Voters, notices: Notices) -> None:
         self._voters, self._notices = voters, notices
 
-    def ours(
-        self, believed: Address | None, view: View, address: Address, run_id: str, now: float, wall: Wall
-    ) -> Address:
+    def ours(self, believed: Address | None, view: View, address: Address, run_id: str, moment: Moment) -> Address:
         """
         Return our address for a node: the believed one where a Sentinel has another for that very node.
 
@@ -43,19 +41,18 @@ class Names:
             view: the account of the Sentinel that names `address`.
             address: its name for a node.
             run_id: the node's; empty where it is not known.
-            now: the moment, in monotonic seconds.
-            wall: the same, in seconds since 1970; None where there is no clock.
+            moment: when.
         """
         if believed is None or address == believed:
             return address
         if address != view.called and self._voters.run_ids(believed) != {run_id}:
             return address
         view.called = address
-        self._notices.two_names(view.sentinel, address, believed, now, wall)
+        self._notices.two_names(view.sentinel, address, believed, moment)
         return believed
 
     def in_our_words(
-        self, believed: Address | None, view: View, event: InstanceEvent | SwitchedMaster, now: float, wall: Wall
+        self, believed: Address | None, view: View, event: InstanceEvent | SwitchedMaster, moment: Moment
     ) -> InstanceEvent | SwitchedMaster:
         """
         Return an event with our address for the believed node, where its Sentinel has another for it.
@@ -67,7 +64,7 @@ class Names:
         if isinstance(event, SwitchedMaster):
             known = view.replicas.get(event.new)
             old = believed if event.old == view.called else event.old
-            new = event.new if known is None else self.ours(believed, view, event.new, known.run_id, now, wall)
+            new = event.new if known is None else self.ours(believed, view, event.new, known.run_id, moment)
             new = self._listed_at(view, new)
             return event if (old, new) == (event.old, event.new) else replace(event, old=old, new=new)
         instance, channel = event.instance, event.channel

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..model import Address, SentinelName, Wall
+from ..model import Address, Moment, SentinelName
 from .decisions import Notice, NoticeKind
 from .topology import Electorate
 from .words import electorate_words
@@ -39,36 +39,36 @@ class Notices:
         self._electorate = Electorate(1)
         """As it was told last."""
 
-    def say(self, kind: NoticeKind, sentinel: SentinelName | None, text: str, now: float, wall: Wall) -> None:
+    def say(self, kind: NoticeKind, sentinel: SentinelName | None, text: str, moment: Moment) -> None:
         """Say something, unless it was said on this occasion already."""
         key = (kind, text, self.occasion)
         if key not in self._said:
             self._said.append(key)
-            self._tell(kind, sentinel, text, now, wall)
+            self._tell(kind, sentinel, text, moment)
 
-    def _tell(self, kind: NoticeKind, sentinel: SentinelName | None, text: str, now: float, wall: Wall) -> None:
-        self._out(Notice(kind, self._deployment, self._master, sentinel, text, now, wall))
+    def _tell(self, kind: NoticeKind, sentinel: SentinelName | None, text: str, moment: Moment) -> None:
+        self._out(Notice(kind, self._deployment, self._master, sentinel, text, *moment))
 
-    def electorate(self, electorate: Electorate, now: float, wall: Wall) -> None:
+    def electorate(self, electorate: Electorate, moment: Moment) -> None:
         """Say what has become of the Sentinels' ability to fail the master over, and who does not monitor it."""
         before, self._electorate = self._electorate, electorate
         for sentinel in electorate.unaware:
             if sentinel not in before.unaware:
                 text = f"{sentinel} does not monitor it, and can't vote on it"
-                self.say(NoticeKind.NOT_MONITORED, sentinel, text, now, wall)
+                self.say(NoticeKind.NOT_MONITORED, sentinel, text, moment)
         if electorate.possible is None:
             # Nobody who is heard can tell: what was told last still stands.
             self._electorate = replace(before, unaware=electorate.unaware)
         elif (electorate.obstacle is None) != (before.obstacle is None):
             possible = electorate.obstacle is None
             kind = NoticeKind.FAILOVER_POSSIBLE if possible else NoticeKind.NO_FAILOVER
-            self._tell(kind, None, electorate_words(electorate), now, wall)
+            self._tell(kind, None, electorate_words(electorate), moment)
 
-    def removed(self, sentinel: SentinelName, now: float, wall: Wall) -> None:
+    def removed(self, sentinel: SentinelName, moment: Moment) -> None:
         """No Sentinel monitors the master any more."""
-        self.say(NoticeKind.REMOVED, sentinel, "no Sentinel monitors it any more", now, wall)
+        self.say(NoticeKind.REMOVED, sentinel, "no Sentinel monitors it any more", moment)
 
-    def second(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
+    def second(self, sentinel: SentinelName, node: Address, moment: Moment) -> None:
         """
         A node that is a replica to this Sentinel says it is a master.
 
@@ -76,48 +76,48 @@ class Notices:
         heard and nobody has announced it yet.
         """
         text = f"{node} says that it is a master too: the one to be, or one that Sentinel demotes some 10 s later"
-        self.say(NoticeKind.SECOND_MASTER, sentinel, text, now, wall)
+        self.say(NoticeKind.SECOND_MASTER, sentinel, text, moment)
 
-    def impossible(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
+    def impossible(self, sentinel: SentinelName, node: Address, moment: Moment) -> None:
         """A Sentinel names an address that no node can have."""
         text = f"{sentinel} names {node}, which no node can have as its address; not followed"
-        self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, now, wall)
+        self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, moment)
 
-    def denied(self, sentinel: SentinelName, node: Address, role: str | None, now: float, wall: Wall) -> None:
+    def denied(self, sentinel: SentinelName, node: Address, role: str | None, moment: Moment) -> None:
         """The node that a Sentinel announces says itself that it is no master."""
         # The wire says slave, people read replica.
         role = "replica" if role == "slave" else role
         text = f"{sentinel} announces {node}, which itself answers ROLE {role}; not followed"
-        self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, now, wall)
+        self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, moment)
 
-    def contradicted(self, sentinel: SentinelName, node: Address, now: float, wall: Wall) -> None:
+    def contradicted(self, sentinel: SentinelName, node: Address, moment: Moment) -> None:
         """The node that a Sentinel announces proves nothing, and a majority of the others say otherwise."""
         text = f"{sentinel} announces {node}, which proves nothing, and most Sentinels give another; not followed"
-        self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, now, wall)
+        self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, moment)
 
-    def two_names(self, sentinel: SentinelName, name: Address, ours: Address, now: float, wall: Wall) -> None:
+    def two_names(self, sentinel: SentinelName, name: Address, ours: Address, moment: Moment) -> None:
         """A Sentinel calls the believed node by another address."""
         text = (
             f"{sentinel} calls it {name}: the same node as {ours}, by its run id; let all Sentinels announce one name"
         )
-        self.say(NoticeKind.TWO_NAMES, sentinel, text, now, wall)
+        self.say(NoticeKind.TWO_NAMES, sentinel, text, moment)
 
-    def overstated(self, named: int, given: int, now: float, wall: Wall) -> None:
+    def overstated(self, named: int, given: int, moment: Moment) -> None:
         """The epoch that was believed by one Sentinel's word is not the one that a majority gives."""
         text = f"it was believed at epoch {named}, and a majority gives it at epoch {given}; epochs begin again there"
-        self.say(NoticeKind.NOT_FOLLOWED, None, text, now, wall)
+        self.say(NoticeKind.NOT_FOLLOWED, None, text, moment)
 
-    def rogue(self, sentinel: SentinelName | None, node: Address, now: float, wall: Wall) -> None:
+    def rogue(self, sentinel: SentinelName | None, node: Address, moment: Moment) -> None:
         """The queued promotion of an aborted failover was carried out."""
         text = f"{node} was promoted after its failover was aborted: a second master, not followed"
-        self.say(NoticeKind.ROGUE, sentinel, text, now, wall)
+        self.say(NoticeKind.ROGUE, sentinel, text, moment)
 
-    def missed(self, sentinel: SentinelName, old: int, new: int, now: float, wall: Wall) -> None:
+    def missed(self, sentinel: SentinelName, old: int, new: int, moment: Moment) -> None:
         """The epoch rose and nothing else changed."""
         text = (
             f"its epoch rose from {old} to {new} and the address is the same: a failover and its way back were missed"
         )
-        self.say(NoticeKind.MISSED, sentinel, text, now, wall)
+        self.say(NoticeKind.MISSED, sentinel, text, moment)
 
     def disagrees(
         self,
@@ -125,14 +125,13 @@ class Notices:
         gives: Address | None,
         epoch: int,
         believed: Address | None,
-        now: float,
-        wall: Wall,
+        moment: Moment,
     ) -> None:
         """A Sentinel gives another address at the same epoch."""
         text = f"{sentinel} gives {gives} at epoch {epoch}, we believe {believed}"
-        self.say(NoticeKind.DISAGREEMENT, sentinel, text, now, wall)
+        self.say(NoticeKind.DISAGREEMENT, sentinel, text, moment)
 
-    def stale(self, sentinel: SentinelName, gives: Address | None, epoch: int, now: float, wall: Wall) -> None:
+    def stale(self, sentinel: SentinelName, gives: Address | None, epoch: int, moment: Moment) -> None:
         """A Sentinel that came back has not caught up."""
         text = f"{sentinel} still gives {gives} of epoch {epoch}; not followed"
-        self.say(NoticeKind.STALE, sentinel, text, now, wall)
+        self.say(NoticeKind.STALE, sentinel, text, moment)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ..model import LIMITS, Address, RunId, SentinelName, Wall
+from ..model import LIMITS, Address, Moment, RunId, SentinelName, Wall
 from ..wire.events import Voted
 from ..wire.facts import LinkChange, LinkState
 from ..wire.refusal import Refusal
@@ -76,7 +76,7 @@ class Sentinel:
     """Its last event was ``+new-epoch``."""
     epochs: int = 0
     """How often it published ``+new-epoch`` since its last ``+switch-master``."""
-    unmatched: tuple[Voted, float, Wall] | None = None
+    unmatched: tuple[Voted, Moment] | None = None
     """Its last vote and when, where that belonged to no failover that had begun: it may suspect the master later."""
     tried: bool = False
     """Its last event was ``+try-failover``: the vote that follows is for itself."""

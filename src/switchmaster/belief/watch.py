@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from ..model import LIMITS, Address, Grade, RunId, SentinelName, Via, Wall
+from ..model import LIMITS, Address, Grade, Moment, RunId, SentinelName, Via, Wall
 from ..wire.events import (
     AddressSwitched,
     Event,
@@ -149,72 +149,70 @@ class Watch:
 
     # -- what is told -------------------------------------------------------------------------------
 
-    def observe(self, source: SentinelName | None, fact: Fact, now: float, wall: Wall = None) -> None:
+    def observe(self, source: SentinelName | None, fact: Fact, moment: Moment) -> None:
         """
         Take one fact.
 
         Args:
             source: the Sentinel that said it; None for a `Probe`.
             fact: what it said.
-            now: monotonic seconds.
-            wall: seconds since 1970, for the account; None where there is none.
+            moment: when.
         """
         self._topology = None
         if isinstance(fact, Probe):
-            return self._probe(fact, now, wall)
+            return self._probe(fact, moment)
         assert source is not None, "only a Probe has no Sentinel"
         sentinel = self._roster.sentinel(source)
         if sentinel.parked and not isinstance(fact, LinkChange):
             return
         if isinstance(fact, LinkChange):
-            self._link(sentinel, fact, now, wall)
+            self._link(sentinel, fact, moment)
         elif isinstance(fact, MasterSnapshot):
-            self._snapshot(sentinel, fact, now, wall)
+            self._snapshot(sentinel, fact, moment)
         elif isinstance(fact, SnapshotEnd):
-            self._snapshot_end(sentinel, fact, now, wall)
+            self._snapshot_end(sentinel, fact, moment)
         elif isinstance(fact, Condition):
-            self._condition(sentinel, fact, now, wall)
+            self._condition(sentinel, fact, moment)
         else:
-            self._event(sentinel, fact, now, wall)
+            self._event(sentinel, fact, moment)
 
-    def greeted(self, hello: Hello, now: float, wall: Wall = None) -> None:
+    def greeted(self, hello: Hello, moment: Moment) -> None:
         """
         Take a hello that a data node published, as a replay has it: the same pair that its Sentinel would answer.
 
         Args:
             hello: what it says.
-            now: monotonic seconds.
-            wall: seconds since 1970; None where there is none.
+            moment: when.
         """
         self._topology = None
-        master = self._master(hello.master, now, wall)
+        master = self._master(hello.master, moment)
         if master is None:
             return
         name = SentinelName(str(hello.sentinel))
         self._roster.sentinel(name)
         self._roster.learn(hello.run_id, name)
-        master.belief.answered(name, hello.address, hello.config_epoch, now, wall, Via.HELLO)
+        master.belief.answered(name, hello.address, hello.config_epoch, moment, Via.HELLO)
         if not master.belief.established:
-            master.belief.establish(now)
+            master.belief.establish(moment)
         self._settle(hello.master, master)
 
-    def tick(self, now: float, wall: Wall = None) -> None:
+    def tick(self, moment: Moment) -> None:
         """Let time pass: decide what has waited long enough, give up what nobody speaks of."""
         due = self.deadline
-        if due is None or now < due:
+        if due is None or moment.now < due:
             return
         self._topology = None
-        self._establish(now, wall)
-        for name in [name for name, moment in self._due.items() if now >= moment]:
+        self._establish(moment)
+        for name in [name for name, due in self._due.items() if moment.now >= due]:
             master = self._masters[name]
-            master.belief.tick(now, wall)
-            master.attempts.tick(now, wall)
+            master.belief.tick(moment)
+            master.attempts.tick(moment)
             self._settle(name, master)
         self._soonest = min(self._due.values(), default=None)
-        self._drop(self._roster.tick(now, self._listed, self._lists))
+        self._drop(self._roster.tick(moment.now, self._listed, self._lists))
         for names in self._roster.shared():
             self.roster_changes += 1
-            self._notice(NoticeKind.SHARED_ID, shared_id_words(names), now, wall)
+            self._notice(NoticeKind.SHARED_ID, shared_id_words(names), moment)
 
     def finish(self) -> None:
         """End all records that are open, as at the end of a transcript."""
@@ -321,40 +319,40 @@ class Watch:
 
     # -- links --------------------------------------------------------------------------------------
 
-    def _link(self, sentinel: Sentinel, change: LinkChange, now: float, wall: Wall) -> None:
+    def _link(self, sentinel: Sentinel, change: LinkChange, moment: Moment) -> None:
         sentinel.state, sentinel.reason, sentinel.refusal = change.state, change.reason, change.refusal
         if change.state is LinkState.LIVE:
-            renewed, gone = self._roster.live(sentinel, change, now)
+            renewed, gone = self._roster.live(sentinel, change, moment.now)
             self._drop(gone)
             if renewed:
                 for master in self._masters.values():
                     master.belief.renewed(sentinel.name)
             if not change.can_ask:
-                self._answer_came(now)
+                self._answer_came(moment.now)
             self.roster_changes += 1
-            self._survey_of(sentinel, now, wall)
-        elif change.state is LinkState.DOWN and self._roster.down(sentinel, now):
+            self._survey_of(sentinel, moment)
+        elif change.state is LinkState.DOWN and self._roster.down(sentinel, moment.now):
             self.roster_changes += 1
             for name, master in self._masters.items():
                 if sentinel.name in master.belief.views:
                     master.belief.lost(sentinel.name)
-                    master.attempts.lost(sentinel.name, now, wall)
-                    self._survey(name, master, now, wall)
-        self._establish(now, wall)
+                    master.attempts.lost(sentinel.name, moment)
+                    self._survey(name, master, moment)
+        self._establish(moment)
 
-    def _survey_of(self, sentinel: Sentinel, now: float, wall: Wall) -> None:
+    def _survey_of(self, sentinel: Sentinel, moment: Moment) -> None:
         for name, master in self._masters.items():
             if sentinel.name in master.belief.views:
-                self._survey(name, master, now, wall)
+                self._survey(name, master, moment)
 
-    def _survey(self, name: str, master: _Master, now: float, wall: Wall) -> None:
+    def _survey(self, name: str, master: _Master, moment: Moment) -> None:
         """Say what has changed of the Sentinels that count for a master."""
         belief = master.belief
         if self.asking:
             electorate = electorate_of(name, belief.views, belief.voters.count, self._roster)
-            belief.surveyed(electorate, now, wall)
+            belief.surveyed(electorate, moment)
             if ghosts := self._roster.ghosts(electorate.absent):
-                self._notice(NoticeKind.GHOST, ghost_words(ghosts, name), now, wall)
+                self._notice(NoticeKind.GHOST, ghost_words(ghosts, name), moment)
         self._settle(name, master)
 
     def _drop(self, names: Iterable[SentinelName]) -> None:
@@ -376,37 +374,37 @@ class Watch:
 
     # -- snapshots ----------------------------------------------------------------------------------
 
-    def _snapshot(self, sentinel: Sentinel, fact: MasterSnapshot, now: float, wall: Wall) -> None:
+    def _snapshot(self, sentinel: Sentinel, fact: MasterSnapshot, moment: Moment) -> None:
         self.counters.snapshots += 1
-        self._answer_came(now)
-        master = self._master(fact.name, now, wall)
+        self._answer_came(moment.now)
+        master = self._master(fact.name, moment)
         if master is None:
             return
         view = master.belief.view(sentinel.name)
         # On a leader the two differ for a second: then the run id is the old master's.
         run_id = fact.reply.run_id if fact.reply.address == fact.address else ""
-        master.belief.answered(sentinel.name, fact.address, fact.config_epoch, now, wall, run_id=run_id)
+        master.belief.answered(sentinel.name, fact.address, fact.config_epoch, moment, run_id=run_id)
         view.snapshot(fact)
         if self.established and not master.belief.established:
-            master.belief.establish(now, wall)
-        self._catch_up(sentinel, fact, master.attempts, now, wall)
+            master.belief.establish(moment)
+        self._catch_up(sentinel, fact, master.attempts, moment)
         for row in fact.sentinels or ():
             self._roster.discovered(row.run_id, row.address, sentinel.name)
-        self._survey(fact.name, master, now, wall)
+        self._survey(fact.name, master, moment)
 
-    def _catch_up(self, sentinel: Sentinel, fact: MasterSnapshot, attempts: Attempts, now: float, wall: Wall) -> None:
+    def _catch_up(self, sentinel: Sentinel, fact: MasterSnapshot, attempts: Attempts, moment: Moment) -> None:
         """Put into the record what its events would have said, had they been heard."""
         led = attempts.led_by(sentinel.name)
         if "coordinated_failover" in fact.reply.flags and (attempt := led or attempts.current):
             attempt.kind = FailoverKind.COORDINATED
         attempts.agreed_down(sentinel.name, "o_down" in fact.reply.flags)
         if led is None or "failover_in_progress" not in fact.reply.flags:
-            attempts.switched(sentinel.name, fact.address, now, wall)
+            attempts.switched(sentinel.name, fact.address, moment)
 
-    def _snapshot_end(self, sentinel: Sentinel, fact: SnapshotEnd, now: float, wall: Wall) -> None:
+    def _snapshot_end(self, sentinel: Sentinel, fact: SnapshotEnd, moment: Moment) -> None:
         first, sentinel.answered = not sentinel.answered, True
         self._roster.members.silent.discard(sentinel.name)
-        self._answer_came(now)
+        self._answer_came(moment.now)
         before, names = None if first else sentinel.monitors, frozenset(fact.names)
         sentinel.monitors = names
         for name, master in self._masters.items():
@@ -414,14 +412,14 @@ class Watch:
                 continue
             heard = sentinel.name in master.belief.views
             if heard:
-                master.belief.forgotten(sentinel.name, now, wall)
+                master.belief.forgotten(sentinel.name, moment)
             if not master.belief.views:
                 self._settle(name, master)  # nobody is left who could vote
             elif heard or before is None or name in before:
-                self._survey(name, master, now, wall)
-        self._establish(now, wall)
+                self._survey(name, master, moment)
+        self._establish(moment)
 
-    def _establish(self, now: float, wall: Wall) -> None:
+    def _establish(self, moment: Moment) -> None:
         """
         End the first phase when enough have answered, or ``timeout`` after the first answer.
 
@@ -429,11 +427,11 @@ class Watch:
         """
         if self.established or self._first_answer is None:
             return
-        if now < self._first_answer + self.timeout and not self._heard_enough:
+        if moment.now < self._first_answer + self.timeout and not self._heard_enough:
             return
         self.established = True
         for name, master in self._masters.items():
-            master.belief.establish(now, wall)
+            master.belief.establish(moment)
             self._settle(name, master)
 
     @property
@@ -443,7 +441,7 @@ class Watch:
 
     # -- events -------------------------------------------------------------------------------------
 
-    def _event(self, sentinel: Sentinel, event: Event, now: float, wall: Wall) -> None:
+    def _event(self, sentinel: Sentinel, event: Event, moment: Moment) -> None:
         self.counters.events += 1
         tried, sentinel.tried = sentinel.tried, event.channel == "+try-failover"
         raised, sentinel.raised = sentinel.raised, isinstance(event, NewEpoch)
@@ -451,27 +449,27 @@ class Watch:
             # A try follows on its own +new-epoch at once (sentinelStartFailover()): that one we have missed.
             sentinel.epoch = None
         if isinstance(event, (InstanceEvent, SwitchedMaster)):
-            self._master_event(sentinel, event, now, wall)
+            self._master_event(sentinel, event, moment)
         elif isinstance(event, NewEpoch):
             sentinel.epoch, sentinel.unmatched = event.epoch, None
             sentinel.epochs += 1
         elif isinstance(event, Voted):
-            self._vote(sentinel, event, tried, now, wall)
+            self._vote(sentinel, event, tried, moment)
         elif isinstance(event, Tilt):
-            self._tilt(sentinel, event.channel == "+tilt", wall, now, wall)
+            self._tilt(sentinel, event.channel == "+tilt", moment.wall, moment)
         elif isinstance(event, Unrecognised):
-            self._odd(sentinel, now)
+            self._odd(sentinel, moment.now)
 
-    def _condition(self, sentinel: Sentinel, fact: Condition, now: float, wall: Wall) -> None:
+    def _condition(self, sentinel: Sentinel, fact: Condition, moment: Moment) -> None:
         sentinel.informs = True
         sentinel.simulates_failures, sentinel.scripts_waiting = fact.simulates_failures, fact.scripts_waiting
-        since = None if wall is None or fact.tilt_seconds is None else wall - fact.tilt_seconds
-        self._tilt(sentinel, fact.tilt, since, now, wall)
+        since = None if moment.wall is None or fact.tilt_seconds is None else moment.wall - fact.tilt_seconds
+        self._tilt(sentinel, fact.tilt, since, moment)
 
-    def _tilt(self, sentinel: Sentinel, tilt: bool, since: Wall, now: float, wall: Wall) -> None:
+    def _tilt(self, sentinel: Sentinel, tilt: bool, since: Wall, moment: Moment) -> None:
         if sentinel.in_tilt(tilt, since):
             self.roster_changes += 1
-            self._survey_of(sentinel, now, wall)
+            self._survey_of(sentinel, moment)
 
     def _odd(self, sentinel: Sentinel, now: float) -> None:
         self.counters.unrecognised += 1
@@ -479,20 +477,20 @@ class Watch:
             sentinel.asked_all = now
             self._out.append(Ask(sentinel.name, (), "it published something that we can't read"))
 
-    def _vote(self, sentinel: Sentinel, event: Voted, tried: bool, now: float, wall: Wall) -> None:
+    def _vote(self, sentinel: Sentinel, event: Voted, tried: bool, moment: Moment) -> None:
         if tried:
             self._roster.learn(event.run_id, sentinel.name)
             self._correct_try(sentinel, event.epoch)
-        sentinel.unmatched = None if self._count_vote(sentinel, event, now, wall) else (event, now, wall)
+        sentinel.unmatched = None if self._count_vote(sentinel, event, moment) else (event, moment)
 
-    def _count_vote(self, sentinel: Sentinel, event: Voted, now: float, wall: Wall) -> bool:
+    def _count_vote(self, sentinel: Sentinel, event: Voted, moment: Moment) -> bool:
         """Put a vote into the attempt that it belongs to; say whether there is one."""
         voted_for = self._roster.named(event.run_id)
         tried_for = None if voted_for is None else self._tries.get((voted_for, event.epoch))
         names = sorted(self._open) if tried_for is None else [tried_for]
         for name in names[:_SEARCHED]:
             master = self._masters[name]
-            if master.attempts.vote(sentinel.name, event, voted_for, len(self._open) == 1, now, wall):
+            if master.attempts.vote(sentinel.name, event, voted_for, len(self._open) == 1, moment):
                 self._settle(name, master)
                 return True
         return False
@@ -501,41 +499,41 @@ class Watch:
         """Put a Sentinel's earlier vote into the failover that has begun since: it votes even before it suspects."""
         if sentinel.unmatched is None or self._open != {name}:
             return
-        (vote, at, wall), sentinel.unmatched = sentinel.unmatched, None
-        if now <= at + _ELECTION:
-            self._count_vote(sentinel, vote, at, wall)
+        (vote, voted), sentinel.unmatched = sentinel.unmatched, None
+        if now <= voted.now + _ELECTION:
+            self._count_vote(sentinel, vote, voted)
 
-    def _master_event(self, sentinel: Sentinel, event: InstanceEvent | SwitchedMaster, now: float, wall: Wall) -> None:
+    def _master_event(self, sentinel: Sentinel, event: InstanceEvent | SwitchedMaster, moment: Moment) -> None:
         name = event.name if isinstance(event, SwitchedMaster) else event.instance.master
-        master = self._master(name, now, wall)
+        master = self._master(name, moment)
         if master is None:
             return
         belief = master.belief
-        event = belief.in_our_words(sentinel.name, event, now, wall)
+        event = belief.in_our_words(sentinel.name, event, moment)
         master.attempts.believed = belief.address if belief.established else None
         if isinstance(event, InstanceEvent):
-            belief.mentioned(sentinel.name, event.instance.master_address, sentinel.can_ask, now)
+            belief.mentioned(sentinel.name, event.instance.master_address, sentinel.can_ask, moment.now)
             belief.views[sentinel.name].fold(event)
             self._hear_of(sentinel, event)
         if sentinel.tried:
             self._remember_try(sentinel, name)
         if event.channel not in ("+sdown", "+odown"):
-            self._match_vote(sentinel, name, now)
+            self._match_vote(sentinel, name, moment.now)
         sole = self._sole_epoch(sentinel, name, event)
-        attempt = master.attempts.observe(sentinel.name, event, sentinel.epoch, now, wall, sole)
+        attempt = master.attempts.observe(sentinel.name, event, sentinel.epoch, moment, sole)
         judge = JUDGES.get(event.channel)
         if judge is not None:
-            judge(belief, sentinel, event, attempt, now, wall)
+            judge(belief, sentinel, event, attempt, moment)
         if event.channel in _ASK_AFTER and sentinel.can_ask:
             self._out.append(Ask(sentinel.name, (name,), f"after {event.channel}"))
         if attempt is None and judge is None and not belief.pending:
             # Most events only tell of a replica or a Sentinel: nothing is to be decided or waited for.
             self._touch(master)
             if isinstance(event, InstanceEvent) and event.instance.kind is Kind.SENTINEL:
-                self._survey(name, master, now, wall)
+                self._survey(name, master, moment)
         elif event.channel == "-monitor":
             sentinel.monitors -= {name}
-            self._survey(name, master, now, wall)
+            self._survey(name, master, moment)
         else:
             self._settle(name, master)
 
@@ -570,18 +568,18 @@ class Watch:
 
     # -- nodes --------------------------------------------------------------------------------------
 
-    def _probe(self, probe: Probe, now: float, wall: Wall) -> None:
+    def _probe(self, probe: Probe, moment: Moment) -> None:
         asking = self._asked.get(probe.node, set())
         for name in sorted(asking if probe.masters is None else asking & probe.masters):
             master = self._masters[name]
             if probe.role == "master":
-                master.attempts.promoted(probe.node, now, wall)
-            master.belief.probed(probe, now, wall)
+                master.attempts.promoted(probe.node, moment)
+            master.belief.probed(probe, moment)
             self._settle(name, master)
 
     # -- masters ------------------------------------------------------------------------------------
 
-    def _master(self, name: str, now: float, wall: Wall) -> _Master | None:
+    def _master(self, name: str, moment: Moment) -> _Master | None:
         master = self._masters.get(name)
         if master is not None:
             return master
@@ -590,12 +588,7 @@ class Watch:
             return None
         if len(self._masters) >= LIMITS.masters:
             self.counters.not_followed += 1
-            self._limit(
-                "masters",
-                f"more than {LIMITS.masters} masters: {name!r} is not followed",
-                now,
-                wall,
-            )
+            self._limit("masters", f"more than {LIMITS.masters} masters: {name!r} is not followed", moment)
             return None
         belief = Belief(self.deployment, name, self.policy, self.probing, self.timeout, self._roster.members)
         master = self._masters[name] = _Master(belief, Attempts(self.deployment, name))
@@ -620,10 +613,10 @@ class Watch:
                 self._asked.get(decision.node, set()).discard(name)
                 if not self._asked.get(decision.node):
                     self._asked.pop(decision.node, None)
-        moments = [m for m in (master.belief.deadline, master.attempts.deadline) if m is not None]
-        if moments:
-            moment = self._due[name] = min(moments)
-            self._soonest = moment if self._soonest is None else min(self._soonest, moment)
+        deadlines = [due for due in (master.belief.deadline, master.attempts.deadline) if due is not None]
+        if deadlines:
+            due = self._due[name] = min(deadlines)
+            self._soonest = due if self._soonest is None else min(self._soonest, due)
         else:
             self._due.pop(name, None)
         if master.attempts.current is not None:
@@ -641,10 +634,10 @@ class Watch:
             master.state = master_state(master.belief, master.attempts, self._roster)
         return master.state
 
-    def _limit(self, what: str, text: str, now: float, wall: Wall) -> None:
+    def _limit(self, what: str, text: str, moment: Moment) -> None:
         if what not in self._limited:
             self._limited.add(what)
-            self._notice(NoticeKind.LIMIT, text, now, wall)
+            self._notice(NoticeKind.LIMIT, text, moment)
 
-    def _notice(self, kind: NoticeKind, text: str, now: float, wall: Wall) -> None:
-        self._out.append(Notice(kind, self.deployment, None, None, text, now, wall))
+    def _notice(self, kind: NoticeKind, text: str, moment: Moment) -> None:
+        self._out.append(Notice(kind, self.deployment, None, None, text, *moment))

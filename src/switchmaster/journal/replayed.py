@@ -17,7 +17,7 @@ from ..account.transcript import Said
 from ..belief.decisions import Decision, Notice, Switch
 from ..belief.failover import Failover
 from ..belief.watch import Watch
-from ..model import Grade, SentinelName, Wall
+from ..model import Grade, Moment, SentinelName
 from ..render import Line
 from ..wire.events import Event
 from .entries import Entry, SwitchSeen
@@ -91,13 +91,13 @@ def replay_into_entries(
     ledger = Ledger(deployment, watch.state, events)
     replayed = Replayed()
 
-    def before(sentinel: SentinelName, event: Event, now: float, wall: Wall) -> None:
-        replayed.entries += ledger.event(sentinel, event, now, wall or 0.0)
+    def before(sentinel: SentinelName, event: Event, moment: Moment) -> None:
+        replayed.entries += ledger.event(sentinel, event, moment.now, moment.wall or 0.0)
 
-    def after(now: float, wall: Wall) -> None:
-        replayed.entries += ledger.end_turn(wall or 0.0)
+    def after(moment: Moment) -> None:
+        replayed.entries += ledger.end_turn(moment.wall or 0.0)
         if sightings:
-            replayed.entries += ledger.sightings(watch.names, wall or 0.0)
+            replayed.entries += ledger.sightings(watch.names, moment.wall or 0.0)
 
     for decision in decided(said, deployment, watch, before, after):
         match decision:

@@ -26,7 +26,7 @@ from ..belief.watch import Watch
 from ..errors import AccessRefused, NoSentinelReachable, UnknownMaster, UsageError, WatcherClosed
 from ..link.counters import LinkCounters
 from ..link.link import Link
-from ..model import Address, Grade, SentinelName
+from ..model import Address, Grade, Moment, SentinelName
 from ..wire.events import Event
 from ..wire.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
 from ..wire.refusal import Refusal
@@ -484,23 +484,24 @@ class Watcher:
 
     def _on_facts(self, sentinel: SentinelName, facts: list[Fact], now: float) -> None:
         wall = time.time()
+        moment = Moment(now, wall)
         tell_events = self._readers.wants(Heard)
         for fact in facts:
             if tell_events and not isinstance(fact, (LinkChange, Condition, MasterSnapshot, SnapshotEnd, Probe)):
                 self._readers.tell(Heard, Heard(sentinel, fact, wall))
-            self._watch.observe(sentinel, fact, now, wall)
+            self._watch.observe(sentinel, fact, moment)
         self._turn()
 
     def _on_probes(self, probes: list[Probe], now: float) -> None:
-        wall = time.time()
+        moment = Moment(now, time.time())
         for probe in probes:
-            self._watch.observe(None, probe, now, wall)
+            self._watch.observe(None, probe, moment)
         self._turn()
 
     def _ring(self) -> None:
         assert self._loop is not None
         self._timer = None
-        self._watch.tick(self._loop.time(), time.time())
+        self._watch.tick(Moment(self._loop.time(), time.time()))
         self._turn()
 
     def _turn(self) -> None:
