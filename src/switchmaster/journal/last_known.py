@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from ..model import Address
 from .entries import Sighting
 from .missed import Missed
-from .schema import ANY_EPOCH, deployments, masters, plain, stored, switches
+from .schema import ANY_EPOCH, deployments, masters, switches
 
 __all__ = ["LastKnown"]
 
@@ -78,9 +78,9 @@ class LastKnown:
     ) -> None:
         """Note where a master is now; a former place of the same or an earlier incarnation changes nothing."""
         head = _head(connection, deployment, master)
-        place = {"incarnation": incarnation, "epoch": epoch, "host": stored(address.host), "port": address.port}
+        place = {"incarnation": incarnation, "epoch": epoch, "host": address.host, "port": address.port}
         if head is None:
-            key = {"deployment": stored(deployment), "master": stored(master)}
+            key = {"deployment": deployment, "master": master}
             connection.execute(insert(masters).values(**key, **place, since=time))
             return
         known = (head.incarnation, -1 if head.epoch is None else head.epoch)
@@ -91,7 +91,7 @@ class LastKnown:
             return
         connection.execute(
             update(masters)
-            .where(masters.c.deployment == stored(deployment), masters.c.master == stored(master))
+            .where(masters.c.deployment == deployment, masters.c.master == master)
             .values(**place, since=time)
         )
 
@@ -124,12 +124,12 @@ def _contradicts(seen: Sighting, head: Row[Any]) -> bool:
     """Whether a sighting is of a lower epoch than the journal's, or of the same with another address."""
     if head.epoch is None or seen.epoch is None:
         return False
-    return bool(seen.epoch < head.epoch or (seen.epoch == head.epoch and seen.address != (plain(head.host), head.port)))
+    return bool(seen.epoch < head.epoch or (seen.epoch == head.epoch and seen.address != (head.host, head.port)))
 
 
 def _missed(connection: Connection, seen: Sighting, head: Row[Any]) -> Missed | None:
     """Return what nobody recorded between the journal's place of a master and a later one of its incarnation."""
-    same = (plain(head.host), head.port) == seen.address
+    same = (head.host, head.port) == seen.address
     if same and head.epoch is None and seen.epoch is not None:
         # The last switch was recorded without its epoch, which is known now.
         lacks = _recorded(connection, replace(seen, epoch=ANY_EPOCH), head.incarnation)
@@ -137,12 +137,12 @@ def _missed(connection: Connection, seen: Sighting, head: Row[Any]) -> Missed | 
     if (same and head.epoch == seen.epoch) or _recorded(connection, seen, head.incarnation):
         return None
     after = min(seen.time, max(head.since, _heard(connection, seen.deployment)))
-    return Missed(head.incarnation, Address(plain(head.host), head.port), head.epoch, after)
+    return Missed(head.incarnation, Address(head.host, head.port), head.epoch, after)
 
 
 def _head(connection: Connection, deployment: str, master: str) -> Row[Any] | None:
     return connection.execute(
-        select(masters).where(masters.c.deployment == stored(deployment), masters.c.master == stored(master))
+        select(masters).where(masters.c.deployment == deployment, masters.c.master == master)
     ).first()
 
 
@@ -150,11 +150,11 @@ def _recorded(connection: Connection, seen: Sighting, incarnation: int) -> bool:
     return (
         connection.execute(
             select(switches.c.id).where(
-                switches.c.deployment == stored(seen.deployment),
-                switches.c.master == stored(seen.master),
+                switches.c.deployment == seen.deployment,
+                switches.c.master == seen.master,
                 switches.c.incarnation == incarnation,
                 switches.c.epoch == (ANY_EPOCH if seen.epoch is None else seen.epoch),
-                switches.c.host == stored(seen.address.host),
+                switches.c.host == seen.address.host,
                 switches.c.port == seen.address.port,
             )
         ).first()
@@ -163,5 +163,5 @@ def _recorded(connection: Connection, seen: Sighting, incarnation: int) -> bool:
 
 
 def _heard(connection: Connection, deployment: str) -> float:
-    heard = connection.scalar(select(deployments.c.heard).where(deployments.c.deployment == stored(deployment)))
+    heard = connection.scalar(select(deployments.c.heard).where(deployments.c.deployment == deployment))
     return 0.0 if heard is None else float(heard)

@@ -17,12 +17,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Engine, Table, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Engine, Table, and_, func, insert, or_, select, type_coerce, update
 
 from ..errors import JournalUnavailable, UsageError
 from ..render import Line, iso
 from .engine import connect, make_engine, shown, sqlite_file
-from .schema import comments, entries, failovers, masters, observers, plain, stored, switches
+from .schema import Name, comments, entries, failovers, masters, observers, switches
 
 __all__ = ["FailoverFilter", "Page", "Reader", "open_reader"]
 
@@ -138,7 +138,7 @@ class Reader:
             said = connection.execute(select(comments).where(comments.c.failover == id).order_by(comments.c.id)).all()
         return _line_of(row) | {
             "comments": [
-                {"time": iso(one.time), "by": plain(one.by), "text": plain(one.text), "acknowledges": one.acknowledges}
+                {"time": iso(one.time), "by": one.by, "text": one.text, "acknowledges": one.acknowledges}
                 for one in said
             ]
         }
@@ -155,7 +155,7 @@ class Reader:
             JournalUnavailable: the database can't be asked.
         """
         self._check_there()
-        begins = failovers.c.id.startswith(stored(beginning), autoescape=True)
+        begins = type_coerce(failovers.c.id, Name).startswith(beginning, autoescape=True)
         asked = select(failovers.c.id).where(begins).order_by(failovers.c.id).limit(limit)
         with connect(self._engine, self._url) as connection:
             return [id for id in connection.scalars(asked) if id.startswith(beginning)]
@@ -197,9 +197,9 @@ class Reader:
         """Return switches, newest first; arguments and errors as of `failovers`."""
         where = []
         if deployment is not None:
-            where.append(switches.c.deployment == stored(deployment))
+            where.append(switches.c.deployment == deployment)
         if master is not None:
-            where.append(switches.c.master == stored(master))
+            where.append(switches.c.master == master)
         if since is not None:
             where.append(switches.c.time >= since)
         rows = self._page(switches, switches.c.time, switches.c.id, where, cursor, limit)
@@ -255,9 +255,9 @@ class Reader:
         if types:
             where.append(entries.c.type.in_(types))
         if deployment is not None:
-            where.append(entries.c.deployment == stored(deployment))
+            where.append(entries.c.deployment == deployment)
         if master is not None:
-            where.append(entries.c.master == stored(master))
+            where.append(entries.c.master == master)
         if failover is not None:
             where.append(entries.c.failover == failover)
         if since is not None:
@@ -281,9 +281,9 @@ class Reader:
             rows = connection.execute(select(masters).order_by(masters.c.deployment, masters.c.master)).all()
         return [
             {
-                "deployment": plain(row.deployment),
-                "master": plain(row.master),
-                "address": {"host": plain(row.host), "port": row.port},
+                "deployment": row.deployment,
+                "master": row.master,
+                "address": {"host": row.host, "port": row.port},
                 "epoch": row.epoch,
                 "incarnation": row.incarnation,
                 "since": iso(row.since),
@@ -298,7 +298,7 @@ class Reader:
             rows = connection.execute(select(observers).order_by(observers.c.started.desc()).limit(PAGE_ITEMS)).all()
         return [
             {
-                "observer": plain(row.name),
+                "observer": row.name,
                 "run": row.id,
                 "started": iso(row.started),
                 "seen": iso(row.seen),
@@ -340,7 +340,7 @@ class Reader:
         if self._writing is None:
             self._writing = make_engine(self._url, writing=True)
         now = time.time()
-        row = {"time": now, "by": stored(by), "acknowledges": acknowledges, "text": stored(text)}
+        row = {"time": now, "by": by, "acknowledges": acknowledges, "text": text}
         with connect(self._writing, self._url) as connection:
             if connection.execute(select(failovers.c.id).where(failovers.c.id == id)).first() is None:
                 return False
@@ -360,7 +360,7 @@ def _conditions(wanted: FailoverFilter) -> list[ColumnElement[bool]]:
     for name in ("deployment", "master", "outcome", "kind"):
         value = getattr(wanted, name)
         if value is not None:
-            where.append(columns[name] == stored(value))
+            where.append(columns[name] == value)
     if wanted.since is not None:
         where.append(columns.started >= wanted.since)
     if wanted.until is not None:
@@ -383,15 +383,15 @@ def _mentions(text: str) -> ColumnElement[bool]:
     Lines are JSON, and spell it as JSON does. A bare word is not looked for in them: it may be a key of every line.
     """
     columns = failovers.c
-    found = [column.icontains(stored(text), autoescape=True) for column in (columns.deployment, columns.master)]
-    found.append(columns.id.istartswith(stored(text), autoescape=True))
+    found = [column.icontains(text, autoescape=True) for column in (columns.deployment, columns.master)]
+    found.append(type_coerce(columns.id, Name).istartswith(text, autoescape=True))
     host, colon, port = text.rpartition(":")
     spelt = [json.dumps(text)[1:-1]] if _NO_KEY.search(text) else []
     if colon and port.isdigit():
         spelt.append(f'"host":{json.dumps(host.strip("[]"))},"port":{port}')
     found += [columns.line.icontains(one, autoescape=True) for one in spelt]
     said = comments.c.failover == columns.id
-    words = [column.icontains(stored(text), autoescape=True) for column in (comments.c.by, comments.c.text)]
+    words = [column.icontains(text, autoescape=True) for column in (comments.c.by, comments.c.text)]
     found.append(select(comments.c.id).where(said, or_(*words)).exists())
     return or_(*found)
 

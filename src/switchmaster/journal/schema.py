@@ -3,7 +3,7 @@ The tables, for SQLAlchemy Core; the migrations make them, this module only name
 
 Times are seconds since 1970. Columns are what is searched by; what a reader gets is the JSON of ``line`` or
 ``record``, ASCII only, so that text from the network (NUL, bytes that were not UTF-8) passes through any database.
-`stored` does the same for names in columns.
+Columns of type `Name` do the same for names.
 
 Each list of the API has an index that gives its order too, so that a page costs what is on it.
 """
@@ -11,7 +11,7 @@ Each list of the API has an index that gives its order too, so that a page costs
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -25,12 +25,14 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
 
 __all__ = [
     "ANY_EPOCH",
     "METADATA",
+    "Name",
     "comments",
     "deployments",
     "entries",
@@ -47,140 +49,6 @@ METADATA: Final = MetaData()
 
 ANY_EPOCH: Final = -1
 """In ``switches.epoch``: the input named none."""
-
-_id = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite gives numbers by itself to INTEGER alone."""
-
-observers = Table(
-    "observers",
-    METADATA,
-    Column("id", String(64), primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("started", Double, nullable=False),
-    Column("seen", Double, nullable=False),
-    Column("ended", Double),
-)
-"""One row for each run of a daemon; ``seen`` is moved while it lives, ``ended`` is set when it ends in peace."""
-
-deployments = Table(
-    "deployments",
-    METADATA,
-    Column("deployment", Text, primary_key=True),
-    Column("heard", Double, nullable=False),
-)
-"""When any daemon last heard a Sentinel of it: from then on, what happened was missed."""
-
-masters = Table(
-    "masters",
-    METADATA,
-    Column("deployment", Text, primary_key=True),
-    Column("master", Text, primary_key=True),
-    Column("incarnation", Integer, nullable=False),
-    Column("epoch", BigInteger),
-    Column("host", Text, nullable=False),
-    Column("port", Integer, nullable=False),
-    Column("since", Double, nullable=False),
-)
-"""Where each master was last known to be: what a daemon compares with when it starts."""
-
-entries = Table(
-    "entries",
-    METADATA,
-    Column("id", _id, primary_key=True, autoincrement=True),
-    Column("time", Double, nullable=False),
-    Column("type", String(16), nullable=False),
-    Column("deployment", Text),
-    Column("master", Text),
-    Column("failover", String(32)),
-    Column("observer", String(64), nullable=False),
-    Column("line", Text, nullable=False),
-    Index("entries_time", "time"),
-    Index("entries_failover", "failover"),
-    Index("entries_master", "master", "id"),
-    Index("entries_master_time", "master", "time"),
-    sqlite_autoincrement=True,
-)
-"""
-The stream: everything in the order of its commit.
-
-No index begins with the deployment: SQLite would take it where only that is asked for, and sort all that there is.
-"""
-
-switches = Table(
-    "switches",
-    METADATA,
-    Column("id", _id, primary_key=True, autoincrement=True),
-    Column("deployment", Text, nullable=False),
-    Column("master", Text, nullable=False),
-    Column("incarnation", Integer, nullable=False),
-    Column("epoch", BigInteger, nullable=False),
-    Column("host", Text, nullable=False),
-    Column("port", Integer, nullable=False),
-    Column("time", Double, nullable=False),
-    Column("line", Text, nullable=False),
-    UniqueConstraint("deployment", "master", "incarnation", "epoch", "host", "port", name="switches_once"),
-    Index("switches_time", "time"),
-    Index("switches_deployment", "deployment", "time", "id"),
-    Index("switches_master", "deployment", "master", "time", "id"),
-    sqlite_autoincrement=True,
-)
-
-_NARROWED: Final = ("attempted", "outcome", "kind", "missed", "acknowledged", "master")
-"""By what a list of failovers is narrowed: in its index, so that rows that are left out are not read."""
-
-failovers = Table(
-    "failovers",
-    METADATA,
-    Column("id", String(32), primary_key=True),
-    Column("deployment", Text, nullable=False),
-    Column("master", Text, nullable=False),
-    Column("incarnation", Integer, nullable=False),
-    Column("epoch", BigInteger),
-    Column("old_host", Text),
-    Column("old_port", Integer),
-    Column("new_host", Text),
-    Column("new_port", Integer),
-    Column("outcome", String(16), nullable=False),
-    Column("kind", String(16)),
-    Column("attempted", Boolean, nullable=False),
-    Column("missed", Boolean, nullable=False),
-    Column("closed", Boolean, nullable=False),
-    Column("started", Double, nullable=False),
-    Column("ended", Double),
-    Column("updated", Double, nullable=False),
-    Column("acknowledged", Double),
-    Column("line", Text, nullable=False),
-    UniqueConstraint("deployment", "master", "incarnation", "epoch", "new_host", "new_port", name="failovers_once"),
-    Index("failovers_started", "started", "id", *_NARROWED),
-    Index("failovers_deployment", "deployment", "started", "id", *_NARROWED),
-    Index("failovers_master", "deployment", "master", "started", "id"),
-)
-"""One row for each attempt, merged from all its observations."""
-
-observations = Table(
-    "observations",
-    METADATA,
-    Column("observer", String(64), primary_key=True),
-    Column("deployment", Text, primary_key=True),
-    Column("master", Text, primary_key=True),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("failover", String(32), ForeignKey("failovers.id", ondelete="CASCADE"), nullable=False),
-    Column("record", Text, nullable=False),
-    Index("observations_failover", "failover"),
-)
-"""What one run of one daemon saw of one attempt."""
-
-comments = Table(
-    "comments",
-    METADATA,
-    Column("id", _id, primary_key=True, autoincrement=True),
-    Column("failover", String(32), ForeignKey("failovers.id", ondelete="CASCADE"), nullable=False),
-    Column("time", Double, nullable=False),
-    Column("by", Text, nullable=False),
-    Column("acknowledges", Boolean, nullable=False),
-    Column("text", Text, nullable=False),
-    Index("comments_failover", "failover"),
-)
 
 
 def stored(name: str) -> str:
@@ -203,3 +71,157 @@ def stored(name: str) -> str:
 def plain(name: str) -> str:
     """Read what `stored` wrote."""
     return str(json.loads(name)) if name.startswith('"') else name
+
+
+class Name(TypeDecorator[str]):
+    """
+    A column of names from the network: any text goes in and comes out, whatever the database can keep.
+
+    `stored` and `plain` say how; conditions on such a column take names as they are.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        """Return the text that is kept."""
+        return None if value is None else stored(value)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> str | None:
+        """Return the name that was given."""
+        return None if value is None else plain(value)
+
+
+_id = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite gives numbers by itself to INTEGER alone."""
+
+observers = Table(
+    "observers",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("name", Name, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("seen", Double, nullable=False),
+    Column("ended", Double),
+)
+"""One row for each run of a daemon; ``seen`` is moved while it lives, ``ended`` is set when it ends in peace."""
+
+deployments = Table(
+    "deployments",
+    METADATA,
+    Column("deployment", Name, primary_key=True),
+    Column("heard", Double, nullable=False),
+)
+"""When any daemon last heard a Sentinel of it: from then on, what happened was missed."""
+
+masters = Table(
+    "masters",
+    METADATA,
+    Column("deployment", Name, primary_key=True),
+    Column("master", Name, primary_key=True),
+    Column("incarnation", Integer, nullable=False),
+    Column("epoch", BigInteger),
+    Column("host", Name, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("since", Double, nullable=False),
+)
+"""Where each master was last known to be: what a daemon compares with when it starts."""
+
+entries = Table(
+    "entries",
+    METADATA,
+    Column("id", _id, primary_key=True, autoincrement=True),
+    Column("time", Double, nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("deployment", Name),
+    Column("master", Name),
+    Column("failover", String(32)),
+    Column("observer", String(64), nullable=False),
+    Column("line", Text, nullable=False),
+    Index("entries_time", "time"),
+    Index("entries_failover", "failover"),
+    Index("entries_master", "master", "id"),
+    Index("entries_master_time", "master", "time"),
+    sqlite_autoincrement=True,
+)
+"""
+The stream: everything in the order of its commit.
+
+No index begins with the deployment: SQLite would take it where only that is asked for, and sort all that there is.
+"""
+
+switches = Table(
+    "switches",
+    METADATA,
+    Column("id", _id, primary_key=True, autoincrement=True),
+    Column("deployment", Name, nullable=False),
+    Column("master", Name, nullable=False),
+    Column("incarnation", Integer, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("host", Name, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("line", Text, nullable=False),
+    UniqueConstraint("deployment", "master", "incarnation", "epoch", "host", "port", name="switches_once"),
+    Index("switches_time", "time"),
+    Index("switches_deployment", "deployment", "time", "id"),
+    Index("switches_master", "deployment", "master", "time", "id"),
+    sqlite_autoincrement=True,
+)
+
+_NARROWED: Final = ("attempted", "outcome", "kind", "missed", "acknowledged", "master")
+"""By what a list of failovers is narrowed: in its index, so that rows that are left out are not read."""
+
+failovers = Table(
+    "failovers",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("deployment", Name, nullable=False),
+    Column("master", Name, nullable=False),
+    Column("incarnation", Integer, nullable=False),
+    Column("epoch", BigInteger),
+    Column("old_host", Name),
+    Column("old_port", Integer),
+    Column("new_host", Name),
+    Column("new_port", Integer),
+    Column("outcome", String(16), nullable=False),
+    Column("kind", String(16)),
+    Column("attempted", Boolean, nullable=False),
+    Column("missed", Boolean, nullable=False),
+    Column("closed", Boolean, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("ended", Double),
+    Column("updated", Double, nullable=False),
+    Column("acknowledged", Double),
+    Column("line", Text, nullable=False),
+    UniqueConstraint("deployment", "master", "incarnation", "epoch", "new_host", "new_port", name="failovers_once"),
+    Index("failovers_started", "started", "id", *_NARROWED),
+    Index("failovers_deployment", "deployment", "started", "id", *_NARROWED),
+    Index("failovers_master", "deployment", "master", "started", "id"),
+)
+"""One row for each attempt, merged from all its observations."""
+
+observations = Table(
+    "observations",
+    METADATA,
+    Column("observer", String(64), primary_key=True),
+    Column("deployment", Name, primary_key=True),
+    Column("master", Name, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("failover", String(32), ForeignKey("failovers.id", ondelete="CASCADE"), nullable=False),
+    Column("record", Text, nullable=False),
+    Index("observations_failover", "failover"),
+)
+"""What one run of one daemon saw of one attempt."""
+
+comments = Table(
+    "comments",
+    METADATA,
+    Column("id", _id, primary_key=True, autoincrement=True),
+    Column("failover", String(32), ForeignKey("failovers.id", ondelete="CASCADE"), nullable=False),
+    Column("time", Double, nullable=False),
+    Column("by", Name, nullable=False),
+    Column("acknowledges", Boolean, nullable=False),
+    Column("text", Name, nullable=False),
+    Index("comments_failover", "failover"),
+)

@@ -24,7 +24,7 @@ from .entries import Alive, Entry, Seen, Sighting, SwitchSeen, WatchStarted
 from .last_known import LastKnown
 from .merge import OPEN, Observation, from_iso, merged, same_failover
 from .missed import NUMBERS, missed_failover, missed_switch
-from .schema import comments, deployments, entries, failovers, observations, observers, plain, stored
+from .schema import comments, deployments, entries, failovers, observations, observers
 from .switches import record_switch
 
 __all__ = ["Store", "Written"]
@@ -90,7 +90,7 @@ class Store:
         """Enter this run; a second time does nothing."""
         known = connection.execute(select(observers.c.id).where(observers.c.id == self.observer)).first()
         if known is None:
-            row = {"id": self.observer, "name": stored(self.name), "started": now, "seen": now, "ended": None}
+            row = {"id": self.observer, "name": self.name, "started": now, "seen": now, "ended": None}
             connection.execute(insert(observers).values(row))
 
     def end(self, connection: Connection, now: float) -> None:
@@ -185,8 +185,8 @@ class Store:
         return {
             "time": time,
             "type": line["type"],
-            "deployment": None if line.get("deployment") is None else stored(line["deployment"]),
-            "master": None if line.get("master") is None else stored(line["master"]),
+            "deployment": line.get("deployment"),
+            "master": line.get("master"),
             "failover": failover,
             "observer": self.observer,
             "line": to_json(line),
@@ -194,7 +194,7 @@ class Store:
 
     def _alive(self, connection: Connection, entry: Alive) -> None:
         connection.execute(update(observers).where(observers.c.id == self.observer).values(seen=entry.time))
-        for name in map(stored, entry.deployments):
+        for name in entry.deployments:
             changed = connection.execute(
                 update(deployments).where(deployments.c.deployment == name).values(heard=entry.time)
             )
@@ -249,8 +249,8 @@ class Store:
         """Return the parameters of `_OWN`."""
         return {
             "our": self.observer,
-            "our_deployment": stored(account.deployment),
-            "our_master": stored(account.master),
+            "our_deployment": account.deployment,
+            "our_master": account.master,
             "our_number": account.number,
         }
 
@@ -258,7 +258,7 @@ class Store:
         """Return the row of that very epoch."""
         if account.epoch is None:
             return None
-        master = {"of": stored(account.deployment), "name": stored(account.master), "count": account.incarnation}
+        master = {"of": account.deployment, "name": account.master, "count": account.incarnation}
         rows = connection.execute(_BY_EPOCH, {**master, "at": account.epoch}).all()
         return next((row.id for row in rows if same_failover(account, _account_of(row))), None)
 
@@ -330,8 +330,8 @@ class Store:
 
 def _master(account: Observation) -> tuple[Any, ...]:
     return (
-        failovers.c.deployment == stored(account.deployment),
-        failovers.c.master == stored(account.master),
+        failovers.c.deployment == account.deployment,
+        failovers.c.master == account.master,
         failovers.c.incarnation == account.incarnation,
     )
 
@@ -340,7 +340,7 @@ def _observed(
     connection: Connection, asked: Select[Any], parameters: Mapping[str, Any]
 ) -> list[tuple[str, Observation]]:
     """Return the accounts of a row, each with its observer's name."""
-    return [(plain(name), _read(record)) for name, record in connection.execute(asked, parameters)]
+    return [(name, _read(record)) for name, record in connection.execute(asked, parameters)]
 
 
 def _failover_of(connection: Connection, switch: Line) -> str | None:
@@ -349,11 +349,11 @@ def _failover_of(connection: Connection, switch: Line) -> str | None:
         return None
     found: str | None = connection.scalar(
         select(failovers.c.id).where(
-            failovers.c.deployment == stored(switch["deployment"]),
-            failovers.c.master == stored(switch["master"]),
+            failovers.c.deployment == switch["deployment"],
+            failovers.c.master == switch["master"],
             failovers.c.incarnation == switch["incarnation"],
             failovers.c.epoch == switch["epoch"],
-            failovers.c.new_host == stored(switch["new"]["host"]),
+            failovers.c.new_host == switch["new"]["host"],
             failovers.c.new_port == switch["new"]["port"],
         )
     )
@@ -370,13 +370,13 @@ def _new_id(account: Observation, observer: str, left: str | None) -> str:
 def _columns(account: Observation, line: str) -> dict[str, Any]:
     old, new = account.old, account.new
     return {
-        "deployment": stored(account.deployment),
-        "master": stored(account.master),
+        "deployment": account.deployment,
+        "master": account.master,
         "incarnation": account.incarnation,
         "epoch": account.epoch,
-        "old_host": None if old is None else stored(old.host),
+        "old_host": None if old is None else old.host,
         "old_port": None if old is None else old.port,
-        "new_host": None if new is None else stored(new.host),
+        "new_host": None if new is None else new.host,
         "new_port": None if new is None else new.port,
         "outcome": account.outcome,
         "kind": account.kind,

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from ..render import Line, to_json
 from .entries import SwitchSeen
 from .merge import OVERLAP
-from .schema import ANY_EPOCH, stored, switches
+from .schema import ANY_EPOCH, switches
 
 __all__ = ["record_switch"]
 
@@ -35,11 +35,11 @@ def record_switch(connection: Connection, entry: SwitchSeen, observer: str) -> t
     line = {**entry.line, "incarnation": entry.incarnation, "observers": [observer]}
     if known is None:
         key = {
-            "deployment": stored(entry.deployment),
-            "master": stored(entry.master),
+            "deployment": entry.deployment,
+            "master": entry.master,
             "incarnation": entry.incarnation,
             "epoch": ANY_EPOCH if entry.epoch is None else entry.epoch,
-            "host": stored(entry.new.host),
+            "host": entry.new.host,
             "port": entry.new.port,
         }
         connection.execute(insert(switches).values(**key, time=entry.time, line=to_json(line)))
@@ -56,11 +56,11 @@ def record_switch(connection: Connection, entry: SwitchSeen, observer: str) -> t
 
 def _known(connection: Connection, entry: SwitchSeen) -> Row[Any] | None:
     ours = select(switches).where(
-        switches.c.deployment == stored(entry.deployment),
-        switches.c.master == stored(entry.master),
+        switches.c.deployment == entry.deployment,
+        switches.c.master == entry.master,
         switches.c.incarnation == entry.incarnation,
     )
-    place = (stored(entry.new.host), entry.new.port)
+    place = (entry.new.host, entry.new.port)
     if entry.epoch is not None:
         here = ours.where(switches.c.host == place[0], switches.c.port == place[1])
         exact = connection.execute(here.where(switches.c.epoch == entry.epoch)).first()
