@@ -23,7 +23,7 @@ from pathlib import Path
 
 from clients import CLIENTS, Client, Writer
 from figures import Figure, Table, median, percentile, report
-from reckoning import Outcome
+from outcomes import Outcome
 from rounds import KINDS, Discarded, Observer, Round, Rounds
 from switchmaster.errors import LabError
 from switchmaster.lab import Lab, find_binary

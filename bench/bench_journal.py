@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
+from daemon_process import Client, asked_at_once, serving
 from figures import Figure, Table, median, percentile, report
-from served import Client, asked_at_once, serving
 from switchmaster.journal import FailoverFilter, Reader, open_reader
 from switchmaster.journal.entries import Entry, Seen, SwitchSeen
 from switchmaster.journal.merge import Observation, from_iso

@@ -20,9 +20,9 @@ import redis
 import redis.connection
 from redis._parsers import _RESP3Parser
 
+from captured_streams import RECORDINGS, Run, many_masters, messages_of, runs_of, start_address
 from figures import Figure, median, report
 from peer import Script
-from recorded import RECORDINGS, Run, many_masters, messages_of, runs_of, start_address
 from switchmaster.belief.watch import Watch
 from switchmaster.link.link import Link
 from switchmaster.model import Moment, SentinelName

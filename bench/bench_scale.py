@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from captured_streams import Message, many_masters
 from figures import Figure, median, report
-from recorded import Message, many_masters
 from switchmaster.belief.decisions import Ask, StartProbe, Switch
 from switchmaster.belief.watch import Watch
 from switchmaster.model import Address, Moment, RunId, SentinelName

@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from daemon_process import serving
 from figures import Figure, percentile, report
-from served import serving
 
 CROWD = IDLE, SLOW, STREAMS = 1_000, 300, 200
 SECONDS = 15.0
@@ -117,7 +117,12 @@ def measure() -> list[Figure]:
             alone, _ = asked(served.port)
             late_alone = lateness(served.process, folder)
             crowd = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("crowd.py")), str(served.port), *map(str, CROWD)],
+                [
+                    sys.executable,
+                    str(Path(__file__).with_name("hostile_clients.py")),
+                    str(served.port),
+                    *map(str, CROWD),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )

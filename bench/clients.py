@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import npm
-from reckoning import Acknowledged, Failed
+from outcomes import Acknowledged, Failed
 
 __all__ = ["CLIENTS", "Client", "Writer"]
 

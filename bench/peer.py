@@ -19,7 +19,7 @@ from collections.abc import Mapping
 
 import hiredis
 
-from recorded import Message, pushed
+from captured_streams import Message, pushed
 
 __all__ = ["Script"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from clients import Writer
-from reckoning import Outcome, reckon
+from outcomes import Outcome, reckon
 from switchmaster.errors import LabError
 from switchmaster.lab import CommandRefused, Lab, LabServer, ServerSilent
 

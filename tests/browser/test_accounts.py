@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from recorded import kept as keeping
+from recorded import journals
 from recorded.recordings import said_in
+from rig.api_rig import SENTINELS, A, B, FakeDeployment, FileJournal, served
 from rig.conditions import eventually
 from rig.dashboard import DESKTOP, PHONE, Serving, Watched, watched
-from rig.served import SENTINELS, A, B, Kept, Told, served
 from switchmaster.account.transcript import Said
 from switchmaster.journal import FailoverFilter
 from switchmaster.journal.reader import Reader
@@ -33,14 +33,14 @@ CRASH, TILT = "redis-7.0.15-crash500-run0", "redis-7.0.15-tilt"
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
-    kept = Kept(tmp_path)
+def kept(tmp_path: Path) -> Iterator[FileJournal]:
+    kept = FileJournal(tmp_path)
     yield kept
     kept.close()
 
 
 @contextmanager
-def shown(browser: Any, kept: Any, size: dict[str, int], *told: Told) -> Iterator[Watched]:
+def shown(browser: Any, kept: Any, size: dict[str, int], *told: FakeDeployment) -> Iterator[Watched]:
     """Give a page of a daemon with that journal and those deployments; nothing on it may be out of place at the end."""
     serving = Serving(lambda http: served(*told, kept=kept, settings=http))
     with serving as daemon, watched(browser, daemon.url, size) as page:
@@ -66,12 +66,12 @@ def facts(page: Watched) -> dict[str, str]:
 # -- accounts of several daemons -----------------------------------------------------------------------
 
 
-def write_parts(folder: Path, *parts: tuple[str, Sequence[Said]]) -> keeping.Kept:
+def write_parts(folder: Path, *parts: tuple[str, Sequence[Said]]) -> journals.RecordedJournal:
     """Keep what daemons of these names heard, each its part of a recording."""
     folder.mkdir(exist_ok=True)
-    journal = keeping.Kept(folder)
+    journal = journals.RecordedJournal(folder)
     for number, (name, heard) in enumerate(parts):
-        journal.write(Store(f"{number:032x}", name), keeping.entries_of(heard, events=True))
+        journal.write(Store(f"{number:032x}", name), journals.entries_of(heard, events=True))
     return journal
 
 
@@ -140,7 +140,7 @@ def test_what_two_daemons_heard_stands_once_in_the_feed_of_its_master(
 ) -> None:
     said = said_in([CRASH])
     journal = write_parts(tmp_path, ("watch-1", said), ("watch-2", said))
-    with shown(browser, journal, size, Told("default", ["mymaster"])) as page:
+    with shown(browser, journal, size, FakeDeployment("default", ["mymaster"])) as page:
         page.go("#/masters/default/mymaster")
         events = page.page.locator(".feed .line code").filter(has_text=re.compile(r"^[+-]"))
         wanted = [line.channel for line in said if line.channel not in NAMELESS]
@@ -154,9 +154,9 @@ def test_what_two_daemons_heard_stands_once_in_the_feed_of_its_master(
 
 @SIZES
 def test_promotion_that_was_given_up_says_who_is_the_master_again(
-    browser: Any, kept: Kept, size: dict[str, int]
+    browser: Any, kept: FileJournal, size: dict[str, int]
 ) -> None:
-    told = Told("kvdb", ["orders"], probing=True)
+    told = FakeDeployment("kvdb", ["orders"], probing=True)
     told.promote("orders")
     told.give_up()
     kept.write(told.entries)
@@ -172,11 +172,11 @@ def test_promotion_that_was_given_up_says_who_is_the_master_again(
 # -- missed while away -----------------------------------------------------------------------------------
 
 
-def away(kept: Kept, new: Any, epoch: int) -> Told:
+def away(kept: FileJournal, new: Any, epoch: int) -> FakeDeployment:
     """Keep where a master was; then, an hour later, a daemon that was away meanwhile finds it there."""
-    before = Told("kvdb", ["orders"])
+    before = FakeDeployment("kvdb", ["orders"])
     kept.write(before.ledger.sightings(before.watch.names, before.now))
-    after = Told("kvdb", ["orders"], up=False)
+    after = FakeDeployment("kvdb", ["orders"], up=False)
     after.now += 3600
     for name in SENTINELS:
         after.answer(name, new, epoch)
@@ -186,7 +186,7 @@ def away(kept: Kept, new: Any, epoch: int) -> Told:
 
 @SIZES
 def test_failover_that_was_missed_while_away_says_what_is_known_of_it(
-    browser: Any, kept: Kept, size: dict[str, int]
+    browser: Any, kept: FileJournal, size: dict[str, int]
 ) -> None:
     told = away(kept, B, 2)
     line = only_failover(kept.reader)
@@ -209,7 +209,7 @@ def test_failover_that_was_missed_while_away_says_what_is_known_of_it(
         assert page.page.locator("main table").count() == 0
 
 
-def test_way_there_and_back_that_was_missed_is_no_move(browser: Any, kept: Kept) -> None:
+def test_way_there_and_back_that_was_missed_is_no_move(browser: Any, kept: FileJournal) -> None:
     told = away(kept, A, 2)
     with shown(browser, kept, DESKTOP, told) as page:
         page.go(f"#/failovers/{only_failover(kept.reader)['id']}")
@@ -228,8 +228,8 @@ def tilts() -> Iterator[tuple[Any, str]]:
 
 
 @SIZES
-def test_sentinel_in_tilt_is_told_on_the_masters_page(browser: Any, kept: Kept, size: dict[str, int]) -> None:
-    told = Told("kvdb", ["orders"])
+def test_sentinel_in_tilt_is_told_on_the_masters_page(browser: Any, kept: FileJournal, size: dict[str, int]) -> None:
+    told = FakeDeployment("kvdb", ["orders"])
     said = tilts()
     with shown(browser, kept, size, told) as page:
         page.go("#/masters/kvdb/orders")
@@ -257,8 +257,8 @@ def test_sentinel_in_tilt_is_told_on_the_masters_page(browser: Any, kept: Kept, 
 
 
 @SIZES
-def test_overview_tells_of_sentinels_in_tilt(browser: Any, kept: Kept, size: dict[str, int]) -> None:
-    told = Told("kvdb", ["orders", "sessions"])
+def test_overview_tells_of_sentinels_in_tilt(browser: Any, kept: FileJournal, size: dict[str, int]) -> None:
+    told = FakeDeployment("kvdb", ["orders", "sessions"])
     said = list(tilts())
     with shown(browser, kept, size, told) as page:
         page.go()

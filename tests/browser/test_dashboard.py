@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from recorded.answers import snapshot
+from rig.api_rig import S1, S2, S3, A, B, C, FakeDeployment, FileJournal, node_id, served
 from rig.conditions import eventually
 from rig.dashboard import DESKTOP, PHONE, TOKEN, Serving, Watched, inaccessible, watched
-from rig.served import S1, S2, S3, A, B, C, Kept, Told, node_id, served
 from switchmaster.journal import FailoverFilter
 from switchmaster.model import Address
 from switchmaster.server.api import Http
@@ -39,19 +39,19 @@ FAILED = "orders"
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
-    kept = Kept(tmp_path)
+def kept(tmp_path: Path) -> Iterator[FileJournal]:
+    kept = FileJournal(tmp_path)
     yield kept
     kept.close()
 
 
-def serving(*told: Told, kept: Kept, **access: Any) -> Serving:
+def serving(*told: FakeDeployment, kept: FileJournal, **access: Any) -> Serving:
     return Serving(lambda http: served(*told, kept=kept, settings=http), **access)
 
 
-def failed_over(kept: Kept, *others: str) -> tuple[Told, str]:
+def failed_over(kept: FileJournal, *others: str) -> tuple[FakeDeployment, str]:
     """A deployment with one failover in its journal; gives the failover's id too."""
-    told = Told("kvdb", [FAILED, *others])
+    told = FakeDeployment("kvdb", [FAILED, *others])
     told.fail_over(FAILED)
     kept.write(told.entries)
     told.entries.clear()
@@ -59,7 +59,7 @@ def failed_over(kept: Kept, *others: str) -> tuple[Told, str]:
     return told, line["id"]
 
 
-def failovers(kept: Kept) -> list[dict[str, Any]]:
+def failovers(kept: FileJournal) -> list[dict[str, Any]]:
     return kept.reader.failovers(FailoverFilter()).items
 
 
@@ -70,8 +70,8 @@ def rows(page: Watched) -> list[str]:
 # -- the overview ------------------------------------------------------------------------------------
 
 
-def test_hundreds_of_masters_are_found_by_search_and_by_state(browser: Any, kept: Kept) -> None:
-    told = [Told(f"region-{n}", [f"cache-{n}-{m:03}" for m in range(120)]) for n in (1, 2, 3)]
+def test_hundreds_of_masters_are_found_by_search_and_by_state(browser: Any, kept: FileJournal) -> None:
+    told = [FakeDeployment(f"region-{n}", [f"cache-{n}-{m:03}" for m in range(120)]) for n in (1, 2, 3)]
     for m in (7, 8):
         told[1].say(S1, f"+sdown master cache-2-{m:03} {A.host} {A.port}")
     with serving(*told, kept=kept) as daemon, watched(browser, daemon.url) as page:
@@ -102,8 +102,8 @@ def test_hundreds_of_masters_are_found_by_search_and_by_state(browser: Any, kept
         page.wait("No master fits.")
 
 
-def test_what_needs_a_look_though_the_master_is_well_is_told(browser: Any, kept: Kept) -> None:
-    told = Told("kvdb", ["torn", "quiet"])
+def test_what_needs_a_look_though_the_master_is_well_is_told(browser: Any, kept: FileJournal) -> None:
+    told = FakeDeployment("kvdb", ["torn", "quiet"])
     told.tell(S2, snapshot(B, 0, name="torn", replicas=[A, C], run_ids=node_id))
     told.tell(S3, LinkChange(LinkState.DOWN, reason="connection refused"))
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
@@ -120,8 +120,8 @@ def test_what_needs_a_look_though_the_master_is_well_is_told(browser: Any, kept:
         page.wait("connection refused", "table")
 
 
-def test_aborted_failover_says_why(browser: Any, kept: Kept) -> None:
-    told = Told("kvdb", [FAILED])
+def test_aborted_failover_says_why(browser: Any, kept: FileJournal) -> None:
+    told = FakeDeployment("kvdb", [FAILED])
     of = f"{FAILED} {A.host} {A.port}"
     told.say(S2, f"+sdown master {of}")
     told.say(S1, f"+sdown master {of}", f"+odown master {of} #quorum 2/2", "+new-epoch 1", f"+try-failover master {of}")
@@ -136,8 +136,8 @@ def test_aborted_failover_says_why(browser: Any, kept: Kept) -> None:
         assert page.page.get_by_role("button", name="Until promoted").count() == 0
 
 
-def test_what_is_empty_is_said_in_words(browser: Any, kept: Kept) -> None:
-    with serving(Told("kvdb", [], up=False), kept=kept) as daemon, watched(browser, daemon.url) as page:
+def test_what_is_empty_is_said_in_words(browser: Any, kept: FileJournal) -> None:
+    with serving(FakeDeployment("kvdb", [], up=False), kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.go()
         page.wait("No master is monitored here, or no Sentinel has told of one yet.")
         page.wait("None of 3 Sentinels is heard. Nothing is known of its masters.")
@@ -154,8 +154,10 @@ def test_what_is_empty_is_said_in_words(browser: Any, kept: Kept) -> None:
         assert page.page.locator("main form:visible, main button:visible, main h2:visible").count() == 0
 
 
-def test_deployment_of_which_no_sentinel_is_heard_looks_worse_than_anything_else(browser: Any, kept: Kept) -> None:
-    gone, torn = Told("gone", ["orders", "carts"]), Told("torn", ["users"])
+def test_deployment_of_which_no_sentinel_is_heard_looks_worse_than_anything_else(
+    browser: Any, kept: FileJournal
+) -> None:
+    gone, torn = FakeDeployment("gone", ["orders", "carts"]), FakeDeployment("torn", ["users"])
     torn.say(S1, f"+sdown master users {A.host} {A.port}")
     for sentinel in (S1, S2, S3):
         gone.tell(sentinel, LinkChange(LinkState.DOWN, reason="connection refused"))
@@ -177,10 +179,10 @@ def test_deployment_of_which_no_sentinel_is_heard_looks_worse_than_anything_else
 # -- hostile text ------------------------------------------------------------------------------------
 
 
-def test_hostile_names_are_only_text(browser: Any, kept: Kept) -> None:
+def test_hostile_names_are_only_text(browser: Any, kept: FileJournal) -> None:
     # What a Sentinel can publish has no blanks in its names.
     said = "<img/src=x/onerror=alert(5)>"
-    told = Told("<b>kvdb</b>", [*HOSTILE, said])
+    told = FakeDeployment("<b>kvdb</b>", [*HOSTILE, said])
     told.fail_over(said)
     told.say(S1, "+sdown <script>alert(6)</script>", "<img/src=x> <img src=x onerror=alert(7)>")
     kept.write(told.entries)
@@ -208,9 +210,9 @@ def test_hostile_names_are_only_text(browser: Any, kept: Kept) -> None:
         assert page.page.locator("main img, main script").count() == 0
 
 
-def test_history_of_a_master_is_found_whatever_its_name(browser: Any, kept: Kept) -> None:
+def test_history_of_a_master_is_found_whatever_its_name(browser: Any, kept: FileJournal) -> None:
     names = ["..", "a/../b?c#d&amp;%41", "not\udcfftext", "plain"]
-    told = Told("kvdb", names)
+    told = FakeDeployment("kvdb", names)
     for name in names:
         told.fail_over(name)
         told.now += 60
@@ -237,9 +239,9 @@ def test_history_of_a_master_is_found_whatever_its_name(browser: Any, kept: Kept
 
 
 def test_what_is_committed_comes_by_itself_and_nothing_is_missed_while_the_daemon_is_away(
-    browser: Any, kept: Kept
+    browser: Any, kept: FileJournal
 ) -> None:
-    told = Told("kvdb", [FAILED])
+    told = FakeDeployment("kvdb", [FAILED])
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.ignored += ["ERR_CONNECTION_", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE", "status of 503"]
         page.page.clock.install()
@@ -272,15 +274,17 @@ def test_what_is_committed_comes_by_itself_and_nothing_is_missed_while_the_daemo
         assert page.page.evaluate("window.here") is True
 
 
-def tell(told: Told, kept: Kept, daemon: Serving) -> None:
+def tell(told: FakeDeployment, kept: FileJournal, daemon: Serving) -> None:
     kept.write(told.entries)
     told.entries.clear()
     assert daemon.state is not None
     daemon.state.stream.wake()
 
 
-def test_page_that_nobody_sees_gives_its_connection_back_and_goes_on_where_it_was(browser: Any, kept: Kept) -> None:
-    told = Told("kvdb", [FAILED])
+def test_page_that_nobody_sees_gives_its_connection_back_and_goes_on_where_it_was(
+    browser: Any, kept: FileJournal
+) -> None:
+    told = FakeDeployment("kvdb", [FAILED])
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.page.clock.install()
         page.go(f"#/masters/kvdb/{FAILED}")
@@ -309,7 +313,7 @@ def see(page: Watched, visible: bool) -> None:
     )
 
 
-def test_page_of_what_is_kept_stays_live_though_it_is_seldom_asked_for(browser: Any, kept: Kept) -> None:
+def test_page_of_what_is_kept_stays_live_though_it_is_seldom_asked_for(browser: Any, kept: FileJournal) -> None:
     told, id = failed_over(kept)
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.page.clock.install()
@@ -319,7 +323,7 @@ def test_page_of_what_is_kept_stays_live_though_it_is_seldom_asked_for(browser: 
         eventually(lambda: page.text("#freshness") == "Live", timeout=3, what="it to be live")
 
 
-def test_history_gets_new_failovers_without_a_reload(browser: Any, kept: Kept) -> None:
+def test_history_gets_new_failovers_without_a_reload(browser: Any, kept: FileJournal) -> None:
     told, _ = failed_over(kept)
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.go("#/failovers")
@@ -334,8 +338,8 @@ def test_history_gets_new_failovers_without_a_reload(browser: Any, kept: Kept) -
         assert "outcome=aborted" in page.page.url
 
 
-def test_history_is_filtered_by_date_master_and_text(browser: Any, kept: Kept) -> None:
-    told = Told("kvdb", [FAILED, "carts"])
+def test_history_is_filtered_by_date_master_and_text(browser: Any, kept: FileJournal) -> None:
+    told = FakeDeployment("kvdb", [FAILED, "carts"])
     told.fail_over(FAILED)
     told.now += 86_400
     told.fail_over("carts")
@@ -367,7 +371,7 @@ def test_history_is_filtered_by_date_master_and_text(browser: Any, kept: Kept) -
         assert "until=" in page.page.url
 
 
-def test_post_mortem_is_saved_as_a_file(browser: Any, kept: Kept, tmp_path: Path) -> None:
+def test_post_mortem_is_saved_as_a_file(browser: Any, kept: FileJournal, tmp_path: Path) -> None:
     told, id = failed_over(kept)
     with serving(told, kept=kept, token=TOKEN, read_token=READ) as daemon, watched(browser, daemon.url) as page:
         page.ignored.append("401")
@@ -383,7 +387,9 @@ def test_post_mortem_is_saved_as_a_file(browser: Any, kept: Kept, tmp_path: Path
         assert (tmp_path / "saved.md").read_text("utf-8").startswith(f"# Failover of kvdb/{FAILED}, ")
 
 
-def test_journal_that_is_away_is_said_and_what_is_believed_goes_on(browser: Any, kept: Kept, tmp_path: Path) -> None:
+def test_journal_that_is_away_is_said_and_what_is_believed_goes_on(
+    browser: Any, kept: FileJournal, tmp_path: Path
+) -> None:
     told, _ = failed_over(kept)
     (tmp_path / "journal.db").rename(tmp_path / "away.db")
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
@@ -398,7 +404,7 @@ def test_journal_that_is_away_is_said_and_what_is_believed_goes_on(browser: Any,
 # -- tokens, acknowledging ---------------------------------------------------------------------------
 
 
-def test_token_is_asked_for_and_stays_in_the_tab(browser: Any, kept: Kept) -> None:
+def test_token_is_asked_for_and_stays_in_the_tab(browser: Any, kept: FileJournal) -> None:
     told, id = failed_over(kept)
     with (
         serving(told, kept=kept, token=TOKEN, read_token=READ) as daemon,
@@ -436,7 +442,7 @@ def test_token_is_asked_for_and_stays_in_the_tab(browser: Any, kept: Kept) -> No
     ]
 
 
-def test_question_for_a_token_ends_with_what_it_was_asked_for(browser: Any, kept: Kept) -> None:
+def test_question_for_a_token_ends_with_what_it_was_asked_for(browser: Any, kept: FileJournal) -> None:
     told, id = failed_over(kept)
     with serving(told, kept=kept, token=TOKEN) as daemon, watched(browser, daemon.url) as page:
         page.ignored += ["401", "ERR_"]
@@ -464,7 +470,7 @@ def test_question_for_a_token_ends_with_what_it_was_asked_for(browser: Any, kept
         assert not page.page.locator("#token-button").is_visible()
 
 
-def test_nobody_is_offered_what_nobody_may_do(browser: Any, kept: Kept) -> None:
+def test_nobody_is_offered_what_nobody_may_do(browser: Any, kept: FileJournal) -> None:
     told, id = failed_over(kept)
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.go(f"#/failovers/{id}")
@@ -485,7 +491,7 @@ def pages_of(id: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def everything(browser: Any, kept: Kept) -> Iterator[tuple[Serving, dict[str, str]]]:
+def everything(browser: Any, kept: FileJournal) -> Iterator[tuple[Serving, dict[str, str]]]:
     """A deployment with something of each kind: a failover with comments, a suspicion, a long name, a disagreement."""
     told, id = failed_over(kept, LONG, "suspected", "torn")
     told.say(S1, f"+sdown master suspected {A.host} {A.port}")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from rig.api_rig import FakeDeployment, FileJournal, served
 from rig.dashboard import DESKTOP, PHONE, TOKEN, Serving, Watched, inaccessible, watched
-from rig.served import Kept, Told, served
 
 pytestmark = pytest.mark.browser
 
@@ -22,14 +22,16 @@ SIZES = pytest.mark.parametrize(
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Serving]:
     """One that lets nobody look without a token."""
-    kept = Kept(tmp_path)
-    with Serving(lambda http: served(Told(), kept=kept, settings=http), token=TOKEN, read_token="look-5678") as serving:
+    kept = FileJournal(tmp_path)
+    with Serving(
+        lambda http: served(FakeDeployment(), kept=kept, settings=http), token=TOKEN, read_token="look-5678"
+    ) as serving:
         yield serving
     kept.close()
 
 
 def document() -> dict[str, Any]:
-    return served(Told())[0].openapi()
+    return served(FakeDeployment())[0].openapi()
 
 
 def operations() -> list[tuple[str, str, dict[str, Any]]]:

@@ -16,7 +16,7 @@ import pytest
 
 from rig.conditions import eventually
 from rig.dashboard import DESKTOP, PHONE, TOKEN, Watched, daemon, watched
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.live]

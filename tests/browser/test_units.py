@@ -11,8 +11,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from rig.api_rig import FakeDeployment, FileJournal, served
 from rig.dashboard import Serving, watched
-from rig.served import Kept, Told, served
 from switchmaster.belief.words import HEALTH_WORDS, OUTCOME_WORDS, STAGE_WORDS, record_words, stage_words
 
 pytestmark = pytest.mark.browser
@@ -35,10 +35,10 @@ HOSTILE = [
 @pytest.fixture(scope="module")
 def call(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
     """Give a function that calls one of a module of the dashboard's, with plain values."""
-    kept = Kept(tmp_path_factory.mktemp("journal"))
+    kept = FileJournal(tmp_path_factory.mktemp("journal"))
     with (
         closing(kept),
-        Serving(lambda http: served(Told(), kept=kept, settings=http)) as serving,
+        Serving(lambda http: served(FakeDeployment(), kept=kept, settings=http)) as serving,
         watched(browser, serving.url) as page,
     ):
         page.go()

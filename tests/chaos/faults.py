@@ -18,8 +18,8 @@ from switchmaster.errors import LabError
 from switchmaster.lab import Lab, LabServer
 
 from .links import Links
-from .scattered import Scattered
 from .schedule import TRAITS, Fault, Kind, fits
+from .star_lab import Scattered
 
 __all__ = ["Deed", "Faults"]
 

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from .application import Entry
 from .faults import Deed
-from .following import Entry
 from .schedule import LIAR, Kind
 from .truth import Truth
 from .verdict import Astray, Told, Verdict

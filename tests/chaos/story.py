@@ -16,19 +16,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from peers import liar
+from peers import lying_sentinel
 from rig import netns
 from rig.client_lab import sockets, watcher_threads
 from rig.conditions import eventually
 from switchmaster.lab import Lab, ServerBinary
 
 from . import observer, truth
+from .application import MEASURES, Following
 from .faults import Deed, Faults
-from .following import MEASURES, Following
 from .links import Links
 from .losses import Account, Written, account
-from .scattered import deployed
 from .schedule import LIAR, MASTERS, PARTITIONS, SENTINELS, Fault, Kind, draw
+from .star_lab import deployed
 from .verdict import Report, Verdict, judge
 
 __all__ = ["Outcome", "tell"]
@@ -126,7 +126,7 @@ def lied_to(outcome: Outcome, lab: Lab, links: Links) -> Iterator[None]:
         "masters": {name: [node.address for node in lab.nodes(name)] for name in MASTERS},
         "seed": outcome.seed,
     }
-    command = [sys.executable, "-P", liar.__file__]
+    command = [sys.executable, "-P", lying_sentinel.__file__]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None  # we asked for pipes
         assert process.stdout is not None

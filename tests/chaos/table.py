@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from rig.flatness import FEWEST, thirds
+from rig.growth import FEWEST, thirds
 
 from .story import Outcome
 from .verdict import Told, happened

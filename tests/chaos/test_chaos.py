@@ -12,7 +12,7 @@ import pytest
 
 from chaos.story import tell
 from chaos.table import table
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import find_binaries
 
 pytestmark = [

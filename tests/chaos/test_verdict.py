@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from chaos.application import Entry
 from chaos.faults import Deed
-from chaos.following import Entry
 from chaos.losses import Account, Written, account
 from chaos.schedule import LIAR, Fault, Kind
 from chaos.truth import Held, Role, Truth

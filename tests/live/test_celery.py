@@ -19,7 +19,7 @@ import pytest
 
 from rig.client_lab import make_ready
 from rig.conditions import eventually
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
 
 pytest.importorskip("celery")

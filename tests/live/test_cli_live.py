@@ -22,7 +22,7 @@ import pytest
 
 import switchmaster
 from rig.conditions import eventually
-from rig.fix_lab import LabFactory, find_or_skip
+from rig.lab_fixtures import LabFactory, find_or_skip
 from switchmaster.cli.demo_daemon import daemon_beside
 from switchmaster.lab import Lab
 

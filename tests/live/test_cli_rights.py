@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rig.conditions import eventually
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
 
 pytestmark = pytest.mark.live

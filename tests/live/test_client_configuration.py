@@ -25,7 +25,7 @@ import trustme
 import switchmaster.redis
 import switchmaster.redis.asyncio
 from rig.client_lab import end, in_thread
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.errors import UsageError
 from switchmaster.lab import Lab
 

@@ -19,7 +19,7 @@ import switchmaster.redis
 import switchmaster.redis.asyncio
 from rig.client_lab import end, go_through_failover, in_thread, make_ready, wait_for_subscribers
 from rig.conditions import eventually
-from rig.fix_lab import LabFactory, find_or_skip
+from rig.lab_fixtures import LabFactory, find_or_skip
 from switchmaster.belief.decisions import Switch
 from switchmaster.lab import Lab
 from switchmaster.model import Address

@@ -23,7 +23,7 @@ import switchmaster.redis
 import switchmaster.redis.asyncio
 from rig.client_lab import end, make_ready
 from rig.conditions import eventually
-from rig.fix_lab import LabFactory, find_or_skip
+from rig.lab_fixtures import LabFactory, find_or_skip
 from switchmaster import errors
 from switchmaster.lab import Lab, LabServer
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from rig.client_lab import wait_for_subscribers
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
 
 pytestmark = pytest.mark.live

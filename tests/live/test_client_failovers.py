@@ -13,13 +13,13 @@ from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 
-from rig.apart import apart
 from rig.application import LIMIT, MASTER, Application, Switches, application
 from rig.conditions import eventually
-from rig.fix_lab import SERVERS, find_or_skip
+from rig.lab_fixtures import SERVERS, find_or_skip
 from rig.netns import lacking as lacking_networks
+from rig.separated_lab import apart
+from rig.server_side import clients_of, commands_at, connections_to, lists_at, refusals_at
 from rig.traffic import Traffic, Waiting, put
-from rig.witness import clients_of, commands_at, connections_to, lists_at, refusals_at
 from switchmaster.lab import Client, Lab, LabServer
 from switchmaster.lab.servers import wait_for
 

@@ -17,7 +17,7 @@ import pytest
 
 from rig.client_lab import check_went_through, leaving_nothing, wait_for_subscribers, watcher_threads, write_until_moved
 from rig.conditions import eventually
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
 from switchmaster.redis import Sentinel
 from switchmaster.redis.asyncio import Sentinel as AsyncSentinel

@@ -17,7 +17,7 @@ import pytest
 
 from rig.client_lab import end, in_thread, make_ready
 from rig.conditions import eventually
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
 
 # valkey-py needs the argument of which redis-py says that it is old.

@@ -30,7 +30,7 @@ from rig.client_lab import (
     watcher_threads,
 )
 from rig.conditions import eventually
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
 
 pytestmark = pytest.mark.live

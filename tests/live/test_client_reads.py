@@ -15,7 +15,7 @@ import pytest
 import switchmaster.redis
 from rig.client_lab import end, make_ready
 from rig.conditions import eventually
-from rig.fix_lab import LabFactory, find_or_skip
+from rig.lab_fixtures import LabFactory, find_or_skip
 from switchmaster.lab import Lab, LabServer
 
 pytestmark = pytest.mark.live

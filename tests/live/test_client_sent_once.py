@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from peers.cutting import CuttingProxy
+from peers.cutting_proxy import CuttingProxy
 from rig.client_lab import end
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
 from switchmaster.model import Address
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from rig.client_lab import end
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
 from switchmaster.redis import Sentinel
 from switchmaster.redis.asyncio import Sentinel as AsyncSentinel

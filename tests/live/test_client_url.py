@@ -19,7 +19,7 @@ import switchmaster.valkey
 import switchmaster.valkey.asyncio
 from rig.client_lab import end, go_through_failover, make_ready
 from rig.conditions import eventually
-from rig.fix_lab import LabFactory, find_or_skip
+from rig.lab_fixtures import LabFactory, find_or_skip
 from switchmaster.errors import UsageError
 from switchmaster.lab import Lab, Proxy
 from switchmaster.model import Address

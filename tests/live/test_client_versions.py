@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from rig.client_lab import make_ready
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
 
 pytestmark = pytest.mark.live
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.live
 VERSIONS = {"redis": ("6.0.0", "6.4.0", "7.0.1", "7.4.1", "8.0.1"), "valkey": ("6.0.0", "6.1.0")}
 OTHERS = [(library, version) for library, versions in VERSIONS.items() for version in versions]
 ALL = [*OTHERS, *((library, metadata.version(library)) for library in VERSIONS)]
-WALK = Path(__file__).parent.parent / "rig" / "library_walk.py"
+WALK = Path(__file__).parent.parent / "rig" / "drop_in_check.py"
 FETCH_LIMIT, WALK_LIMIT = 60.0, 60.0
 
 

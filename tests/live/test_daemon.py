@@ -21,9 +21,9 @@ import pytest
 
 from rig.conditions import eventually
 from rig.daemons import Daemon
-from rig.fix_lab import LabFactory
+from rig.lab_fixtures import LabFactory
 from rig.postgres import Postgres
-from rig.witness import said_by
+from rig.server_side import said_by
 from switchmaster.journal import FailoverFilter, Reader, open_reader
 from switchmaster.lab import Lab
 from switchmaster.render import Line

@@ -12,7 +12,7 @@ import pytest
 
 from rig.conditions import eventually
 from rig.daemons import Daemon
-from rig.fix_lab import LabFactory
+from rig.lab_fixtures import LabFactory
 from switchmaster.lab import Lab
 from switchmaster.lab.servers import LabServer
 

@@ -11,7 +11,7 @@ import pytest
 
 from rig.conditions import eventually
 from rig.daemons import Daemon
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.journal import FailoverFilter, open_reader
 from switchmaster.lab import Lab
 

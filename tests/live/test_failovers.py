@@ -10,8 +10,8 @@ from __future__ import annotations
 import pytest
 
 from rig.conditions import eventually
-from rig.fix_lab import LabFactory, find_or_skip
-from rig.watched import FAILOVER_LIMIT, Account, account, accounts, check_one_switch_each_epoch
+from rig.lab_fixtures import LabFactory, find_or_skip
+from rig.watcher_log import FAILOVER_LIMIT, WatcherLog, check_one_switch_each_epoch, watcher_log, watcher_logs
 from switchmaster.belief.decisions import Switch
 from switchmaster.lab import Lab
 from switchmaster.model import Address, Grade, Via
@@ -27,7 +27,7 @@ def down_after(server: str) -> int:
     return 3000 if find_or_skip(server).kind == "valkey" else 1000
 
 
-def check_first(told: Account, switch: Switch, master: str = "mymaster") -> None:
+def check_first(told: WatcherLog, switch: Switch, master: str = "mymaster") -> None:
     """The Switch is there no later than the first +switch-master, and before +promoted-slave where a node said so."""
     announced = told.wait_for("+switch-master", master=master)
     assert switch.time is not None
@@ -40,13 +40,13 @@ def check_first(told: Account, switch: Switch, master: str = "mymaster") -> None
         assert told.is_before(switch, told.wait_for("+promoted-slave", master=master))
 
 
-def check_by_role(told: Account, switch: Switch) -> None:
+def check_by_role(told: WatcherLog, switch: Switch) -> None:
     assert (switch.via, switch.grade) == (Via.ROLE, Grade.PROMOTED), switch
     assert "the node itself answers ROLE master" in switch.why
     check_first(told, switch)
 
 
-def check_announced(told: Account, switch: Switch) -> None:
+def check_announced(told: WatcherLog, switch: Switch) -> None:
     """Without its node's word, what the leader announces is decided at the latest with the first other that follows."""
     assert (switch.via, switch.grade) == (Via.PROMOTED, Grade.ANNOUNCED), switch
     followed = [one for one in told.heard("+switch-master") if one.sentinel != switch.witnesses[0]]
@@ -62,7 +62,7 @@ def address_of(lab: Lab, master: str = "mymaster") -> Address:
 def test_crash_gives_one_switch_by_the_best_news_that_can_be_had(server: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=server, password="np", down_after_ms=down_after(server))
     old = address_of(lab)
-    with accounts(lab, NODE, {"node_password": "wrong"}, {"probe": False}) as told:
+    with watcher_logs(lab, NODE, {"node_password": "wrong"}, {"probe": False}) as told:
         lab.crash(lab.master())
         by_role, refused, without = [one.wait_for_switch() for one in told]
         for one in told:
@@ -80,7 +80,7 @@ def test_crash_gives_one_switch_by_the_best_news_that_can_be_had(server: str, la
 def test_hang_gives_one_switch_and_the_old_master_does_not_come_back(server: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=server, down_after_ms=down_after(server))
     hung, old = lab.master(), address_of(lab)
-    with account(lab) as told:
+    with watcher_log(lab) as told:
         lab.hang(hung)
         check_by_role(told, told.wait_for_switch())
         told.wait_until_settled()
@@ -94,7 +94,7 @@ def test_hang_gives_one_switch_and_the_old_master_does_not_come_back(server: str
 def test_planned_failover_gives_one_switch(server: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=server, down_after_ms=down_after(server))
     old = address_of(lab)
-    with account(lab) as told:
+    with watcher_log(lab) as told:
         lab.failover(sentinel=1)
         check_by_role(told, told.wait_for_switch())
         told.wait_until_settled()
@@ -105,7 +105,7 @@ def test_planned_failover_gives_one_switch(server: str, lab_factory: LabFactory)
 def test_coordinated_failover_gives_one_switch(lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=str(find_or_skip("valkey-9.1").path), down_after_ms=3000)
     old = address_of(lab)
-    with account(lab) as told, told.watcher.failovers() as records:
+    with watcher_log(lab) as told, told.watcher.failovers() as records:
         lab.failover(coordinated=True)
         check_first(told, told.wait_for_switch())
         told.wait_until_settled()
@@ -125,7 +125,7 @@ def test_two_masters_on_the_same_sentinels_give_a_switch_each(server: str, lab_f
         failover_timeout_ms=3000,
     )
     old = {name: address_of(lab, name) for name in names}
-    with account(lab) as told:
+    with watcher_log(lab) as told:
         assert told.watcher.masters() == names
         for name in names:
             lab.crash(lab.master(name))
@@ -158,7 +158,7 @@ def test_switch_is_known_over_tls_with_passwords_whatever_the_acl_allows(lab_fac
     node = {"node_tls": tls, "node_username": "asker", "node_password": "ask", "tls": tls}
     users = [{"username": user, "password": "pw"} for user in USERS]
     old = address_of(lab)
-    with accounts(lab, {**node, "password": "sp"}, *({**node, **user} for user in users)) as told:
+    with watcher_logs(lab, {**node, "password": "sp"}, *({**node, **user} for user in users)) as told:
         lab.failover()
         whole, halves, named, mute = [one.wait_for_switch() for one in told]
         for one in told:
@@ -182,7 +182,7 @@ def test_switch_is_known_over_tls_with_passwords_whatever_the_acl_allows(lab_fac
 def test_switch_is_known_by_ipv6_and_by_names(lab_factory: LabFactory, options: dict[str, object]) -> None:
     lab = lab_factory(binary=str(find_or_skip("redis-7.0").path), **options)
     old = address_of(lab)
-    with account(lab) as told:
+    with watcher_log(lab) as told:
         assert told.watcher.master("mymaster") == old
         assert old.host == lab.options.announced_host
         lab.failover()

@@ -24,7 +24,7 @@ from redis.retry import Retry
 import switchmaster.redis
 import switchmaster.redis.asyncio
 from rig.conditions import eventually
-from rig.fix_lab import LabFactory, find_or_skip
+from rig.lab_fixtures import LabFactory, find_or_skip
 from switchmaster.lab import Lab
 from switchmaster.model import Address
 

@@ -20,7 +20,7 @@ import pytest
 
 from rig.client_lab import make_ready
 from rig.conditions import eventually
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab, LabServer
 
 pytestmark = pytest.mark.live
@@ -44,7 +44,7 @@ def labs() -> Iterator[tuple[Lab, Lab]]:
 
 class Program:
     """
-    tests/rig/greened.py in a process of its own.
+    tests/rig/greenlet_program.py in a process of its own.
 
     Args:
         labs: both deployments.
@@ -62,7 +62,7 @@ class Program:
         }
         self._log = folder / "log"
         with self._log.open("wb") as log:
-            words = [sys.executable, str(TESTS / "rig" / "greened.py"), json.dumps(asked)]
+            words = [sys.executable, str(TESTS / "rig" / "greenlet_program.py"), json.dumps(asked)]
             self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log)
 
     def report(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import pytest
 
 from rig.client_lab import make_ready
 from rig.conditions import eventually
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
 from switchmaster.lab.ports import free_ports
 
@@ -87,7 +87,7 @@ def gunicorn(lab: Lab, folder: Path, *words: str) -> Iterator[int]:
         "CLIENTS": CLIENTS,
         "PYTHONPATH": str(TESTS),
     }
-    told = ["-k", "gevent", "-w", "2", "-b", f"127.0.0.1:{port}", "--no-control-socket", *words, "rig.green_web"]
+    told = ["-k", "gevent", "-w", "2", "-b", f"127.0.0.1:{port}", "--no-control-socket", *words, "rig.gunicorn_app"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", *told], env=environment, cwd=folder, stdout=log, stderr=log

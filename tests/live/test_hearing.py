@@ -18,7 +18,7 @@ import pytest
 
 import switchmaster
 from rig.conditions import eventually
-from rig.fix_lab import LabFactory, find_or_skip
+from rig.lab_fixtures import LabFactory, find_or_skip
 from switchmaster.cli.demo_daemon import Beside, daemon_beside
 from switchmaster.errors import LabError
 from switchmaster.lab import Lab, LabServer

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from rig.conditions import eventually
-from rig.fix_lab import LabFactory, find_or_skip
+from rig.lab_fixtures import LabFactory, find_or_skip
 from switchmaster.errors import LabError, UsageError
 from switchmaster.lab import (
     CommandRefused,

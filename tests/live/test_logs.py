@@ -7,8 +7,8 @@ from __future__ import annotations
 import pytest
 
 from rig.conditions import eventually
-from rig.fix_lab import LabFactory, find_or_skip
-from rig.watched import Account, account
+from rig.lab_fixtures import LabFactory, find_or_skip
+from rig.watcher_log import WatcherLog, watcher_log
 from switchmaster.account.logs import LogFile, LogReader, Logs, RemarkKind, merge_logs
 from switchmaster.account.replay import replay
 from switchmaster.account.transcript import Said
@@ -22,7 +22,7 @@ FORMATS = [(form, stamp) for form in ("legacy", "logfmt") for stamp in ("legacy"
 FAR_FUTURE = 4e9
 
 
-def heard_by(told: Account) -> list[Said]:
+def heard_by(told: WatcherLog) -> list[Said]:
     return [
         Said(one.sentinel, one.time, one.event.channel, one.event.payload, 0)
         for one in list(told.log)
@@ -55,7 +55,7 @@ def synchronised(lab: Lab, port: int) -> bool:
     return any(one.remark.kind in done and one.time > began for one in noted)
 
 
-def check_same(logs: Logs, told: Account) -> None:
+def check_same(logs: Logs, told: WatcherLog) -> None:
     began = min(said.time or 0.0 for said in heard_by(told))
     since = [said for said in logs.said if (said.time or 0.0) >= began - 1.0]
     assert stories(since) == stories(heard_by(told))
@@ -66,7 +66,7 @@ def check_same(logs: Logs, told: Account) -> None:
 def test_a_crash_and_a_return_are_told_by_the_logs_as_they_were_heard(server: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=server, down_after_ms=3000 if find_or_skip(server).kind == "valkey" else 1000)
     old = lab.master()
-    with account(lab) as told:
+    with watcher_log(lab) as told:
         lab.crash(old)
         told.wait_for("+failover-end")
         told.wait_until_settled()
@@ -85,7 +85,7 @@ def test_a_crash_and_a_return_are_told_by_the_logs_as_they_were_heard(server: st
 def test_valkey_writes_no_format_that_is_not_read(lab_factory: LabFactory, form: str, stamp: str) -> None:
     lines = (f"log-format {form}", f"log-timestamp-format {stamp}")
     lab = lab_factory(binary=str(find_or_skip("valkey-9.1").path), sentinel_lines=lines, node_lines=lines)
-    with account(lab) as told:
+    with watcher_log(lab) as told:
         lab.failover()
         told.wait_for("+failover-end")
         told.wait_until_settled()

@@ -13,8 +13,8 @@ import pytest
 
 from rig.conditions import eventually
 from rig.daemons import Daemon
-from rig.fix_lab import LabFactory, find_or_skip
-from rig.watched import FAILOVER_LIMIT, accounts, check_one_switch_each_epoch
+from rig.lab_fixtures import LabFactory, find_or_skip
+from rig.watcher_log import FAILOVER_LIMIT, check_one_switch_each_epoch, watcher_logs
 from switchmaster import NodeAccess
 from switchmaster.journal import open_reader
 from switchmaster.lab import Lab
@@ -51,7 +51,7 @@ def test_switch_of_each_master_is_known_by_its_nodes_own_word_where_its_own_acce
     right = {"node_access": {M1: ONE, M2: TWO}}
     swapped = {"node_access": {M1: TWO, M2: ONE}}
     partly = {"node_password": "s3cret-one", "node_access": {M2: NodeAccess("asker", "s3cret-wrong")}}
-    with accounts(lab, right, swapped, partly) as told:
+    with watcher_logs(lab, right, swapped, partly) as told:
         for master in MASTERS:
             lab.failover(master)
             switches = [one.wait_for_switch(master) for one in told]

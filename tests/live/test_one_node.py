@@ -9,8 +9,8 @@ import time
 import pytest
 
 from rig.conditions import eventually
-from rig.fix_lab import LabFactory, find_or_skip
-from rig.watched import account
+from rig.lab_fixtures import LabFactory, find_or_skip
+from rig.watcher_log import watcher_log
 from switchmaster.belief.failover import Failover
 from switchmaster.lab import Lab
 from switchmaster.lab.servers import LabServer
@@ -40,7 +40,7 @@ def test_a_master_that_one_sentinel_calls_by_name_is_one_node(version: str, lab_
     lab = lab_factory(binary=str(find_or_skip(version).path))
     announce_names(lab, lab.sentinels[0])
     assert lab.sentinel_command(0, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")[0] == "localhost"
-    with account(lab) as told:
+    with watcher_log(lab) as told:
         told.wait_until_settled()
         believed = told.watcher.master("mymaster")
         wait(SETTLED)
@@ -65,7 +65,7 @@ def test_a_sentinel_that_catches_up_is_no_failover(server: str, lab_factory: Lab
     lab = lab_factory(binary=server)
     lab.failover(sentinel=1)
     lab.wait_until_settled()
-    with account(lab) as told:
+    with watcher_log(lab) as told:
         records: list[Failover] = []
         told.watcher.on_failover(records.append)
         lab.restart_sentinel(0, keep_config=False)

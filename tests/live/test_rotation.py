@@ -15,8 +15,8 @@ import switchmaster.redis.asyncio
 from rig.client_lab import end, make_ready, wait_for_subscribers
 from rig.conditions import eventually
 from rig.daemons import Daemon
-from rig.fix_lab import LabFactory, find_or_skip
-from rig.watched import FAILOVER_LIMIT
+from rig.lab_fixtures import LabFactory, find_or_skip
+from rig.watcher_log import FAILOVER_LIMIT
 from rig.writers import Writers
 from switchmaster.journal import open_reader
 from switchmaster.lab import Lab

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rig.conditions import eventually
-from rig.fix_lab import LabFactory, find_or_skip
-from rig.watched import account
+from rig.lab_fixtures import LabFactory, find_or_skip
+from rig.watcher_log import watcher_log
 from switchmaster.errors import NoSentinelReachable
 from switchmaster.lab import Lab, Proxy
 from switchmaster.model import Address, Cause
@@ -59,7 +59,7 @@ def names(lab: Lab) -> set[str]:
 def test_each_sentinel_is_killed_and_restarted_during_a_failover(binary: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=binary, failover_timeout_ms=3000)
     old = Address(*lab.master().address)
-    with account(lab) as told:
+    with watcher_log(lab) as told:
         lab.crash(lab.master())
         for index in range(3):
             lab.restart_sentinel(index)
@@ -94,7 +94,7 @@ def test_belief_is_right_again_within_the_bound_after_all_sentinels_were_down(
     binary: str, lab_factory: LabFactory
 ) -> None:
     lab = lab_factory(binary=binary)
-    with account(lab, timeout=TIMEOUT) as told:
+    with watcher_log(lab, timeout=TIMEOUT) as told:
         before = told.watcher.master(MASTER)
         for sentinel in lab.sentinels:
             lab.crash(sentinel)
@@ -115,7 +115,7 @@ def test_belief_is_right_again_within_the_bound_after_all_sentinels_were_down(
 def test_stale_sentinel_never_moves_the_belief_back(binary: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=binary)
     old = Address(*lab.master().address)
-    with account(lab) as told:
+    with watcher_log(lab) as told:
         lab.failover(sentinel=1)
         new = told.wait_for_switch().new
         told.wait_until_settled()
@@ -175,7 +175,7 @@ def test_set_of_sentinels_that_was_replaced_by_another_is_found_through_its_name
 def test_remove_and_monitor_on_all_sentinels_is_followed(binary: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=binary, replicas=1, down_after_ms=60_000)
     old, node = Address(*lab.master().address), lab.replicas()[0]
-    with account(lab) as told:
+    with watcher_log(lab) as told:
         node.call("REPLICAOF", "NO", "ONE")
         for sentinel in lab.sentinels:
             with sentinel.client() as client:
@@ -191,7 +191,7 @@ def test_remove_and_monitor_on_all_sentinels_is_followed(binary: str, lab_factor
 
 def test_slow_reader_is_told_what_it_missed_and_gets_the_newest_topology(binary: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=binary)
-    with account(lab, queue=10) as told:
+    with watcher_log(lab, queue=10) as told:
         before = told.watcher.counters["events"]
         events, changes = told.watcher.events(), told.watcher.changes()
         changes.next(5)

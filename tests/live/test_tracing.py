@@ -19,7 +19,7 @@ import switchmaster.redis
 import switchmaster.redis.asyncio
 from rig.client_lab import end
 from rig.conditions import eventually
-from rig.fix_lab import LabFactory, find_or_skip
+from rig.lab_fixtures import LabFactory, find_or_skip
 
 pytestmark = pytest.mark.live
 

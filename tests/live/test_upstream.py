@@ -16,7 +16,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from rig.fix_lab import find_or_skip
+from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
 from upstream.run import OURS, Combination, run
 from upstream.sdist import SdistMissing, redis_py_tests

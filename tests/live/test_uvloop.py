@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rig.fix_lab import LabFactory, find_or_skip
+from rig.lab_fixtures import LabFactory, find_or_skip
 from switchmaster import Address, Watcher
 
 uvloop = pytest.importorskip("uvloop")

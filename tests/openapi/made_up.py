@@ -17,7 +17,7 @@ import pytest
 import schemathesis
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from rig.served import LOOPBACK, Kept, Told, served
+from rig.api_rig import LOOPBACK, FakeDeployment, FileJournal, served
 from switchmaster.server.api import Http
 
 TOKEN = "act-1234"
@@ -27,11 +27,11 @@ UNTOLD = {"cursor", "addr"}
 """Parameters of which no schema can say what they look like, so that what it allows may be refused."""
 
 FOLDER = tempfile.TemporaryDirectory()
-KEPT = Kept(Path(FOLDER.name))
-TOLD = Told()
+KEPT = FileJournal(Path(FOLDER.name))
+TOLD = FakeDeployment()
 TOLD.fail_over()
 KEPT.write(TOLD.entries)
-APP, STATE = served(TOLD, Told("other"), kept=KEPT, settings=Http(LOOPBACK, token=TOKEN))
+APP, STATE = served(TOLD, FakeDeployment("other"), kept=KEPT, settings=Http(LOOPBACK, token=TOKEN))
 DOCUMENT = schemathesis.openapi.from_asgi("/openapi.json", APP, headers={"Host": "127.0.0.1"})
 
 

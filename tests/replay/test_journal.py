@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from recorded.kept import Kept, entries_of
+from recorded.journals import RecordedJournal, entries_of
 from recorded.recordings import NAMES, said_in
 from switchmaster.account.replay import replay
 from switchmaster.belief.failover import Failover
@@ -31,13 +31,13 @@ SOME = [
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
-    journal = Kept(tmp_path)
+def kept(tmp_path: Path) -> Iterator[RecordedJournal]:
+    journal = RecordedJournal(tmp_path)
     yield journal
     journal.close()
 
 
-def all_failovers(kept: Kept, suspicions: bool = False) -> list[Line]:
+def all_failovers(kept: RecordedJournal, suspicions: bool = False) -> list[Line]:
     """Return all, oldest first, read page by page."""
     found: list[Line] = []
     cursor = None
@@ -83,7 +83,9 @@ def elapsed(line: Line, moment: str | None) -> str:
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_journal_keeps_what_the_golden_one_says(path: Path, kept: Kept, request: pytest.FixtureRequest) -> None:
+def test_journal_keeps_what_the_golden_one_says(
+    path: Path, kept: RecordedJournal, request: pytest.FixtureRequest
+) -> None:
     opening, _, golden = path.read_text(encoding="utf-8").partition("\n----\n")
     assert opening.startswith("# ")
     said = said_in([path.stem])
@@ -101,7 +103,7 @@ def identity(line: Line) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_attempt_of_a_recording_is_kept_once_and_as_the_core_tells_it(name: str, kept: Kept) -> None:
+def test_every_attempt_of_a_recording_is_kept_once_and_as_the_core_tells_it(name: str, kept: RecordedJournal) -> None:
     said = said_in([name])
     told = [one for one in replay(said) if isinstance(one, Failover)]
     kept.write(Store("run", "one"), entries_of(said))
@@ -113,11 +115,11 @@ def test_every_attempt_of_a_recording_is_kept_once_and_as_the_core_tells_it(name
 
 
 @pytest.mark.parametrize("name", SOME)
-def test_two_daemons_keep_each_failover_once(name: str, kept: Kept, tmp_path: Path) -> None:
+def test_two_daemons_keep_each_failover_once(name: str, kept: RecordedJournal, tmp_path: Path) -> None:
     """Their entries come in any interleaving that keeps the order of each."""
     said = said_in([name])
     (tmp_path / "alone").mkdir()
-    alone = Kept(tmp_path / "alone")
+    alone = RecordedJournal(tmp_path / "alone")
     alone.write(Store("run", "one"), entries_of(said))
     chance = random.Random(name)
     streams = [(Store(f"run{n}", f"d{n}"), list(entries_of(said))) for n in range(2)]
@@ -134,7 +136,7 @@ def test_two_daemons_keep_each_failover_once(name: str, kept: Kept, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", SOME)
-def test_entries_that_are_written_again_change_nothing(name: str, kept: Kept) -> None:
+def test_entries_that_are_written_again_change_nothing(name: str, kept: RecordedJournal) -> None:
     entries = list(entries_of(said_in([name])))
     kept.write(Store("run", "one"), entries)
     before = [identity(line) for line in all_failovers(kept)], kept.reader.switches(limit=1000).items

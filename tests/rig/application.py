@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from rig.conditions import eventually
+from rig.server_side import NAME, said_by
 from rig.traffic import TASKS
-from rig.witness import NAME, said_by
 from switchmaster.belief.decisions import Switch
 from switchmaster.belief.failover import Failover, Stage
 from switchmaster.lab import Steering

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from peers.faulty import run, until
-from rig.served import ANY_PORT, Told, listening, served
+from peers.faulty_peer import run, until
+from rig.api_rig import ANY_PORT, FakeDeployment, listening, served
 from switchmaster.errors import UsageError
 from switchmaster.model import Address
 from switchmaster.server.api import Connections, Http, HttpServer
@@ -41,7 +41,7 @@ async def said(reader: asyncio.StreamReader) -> bytes:
 
 def test_request_is_answered_and_its_connection_kept() -> None:
     async def go() -> None:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         async with listening(app, state) as server, httpx.AsyncClient() as client:
             for _ in range(3):
                 assert (await client.get(f"{server.url}api/v1/status")).status_code == 200
@@ -52,7 +52,7 @@ def test_request_is_answered_and_its_connection_kept() -> None:
 
 def test_client_that_never_ends_its_header_is_cut_off() -> None:
     async def go() -> None:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         async with listening(app, state, header_time=0.2) as server:
             silent, silent_out = await opened(server)
             slow, slow_out = await opened(server)
@@ -82,7 +82,7 @@ def test_client_that_never_ends_its_header_is_cut_off() -> None:
 )
 def test_header_that_is_none_is_refused(header: bytes) -> None:
     async def go() -> None:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         async with listening(app, state, header_time=1) as server:
             reader, writer = await opened(server)
             writer.write(header)
@@ -95,7 +95,7 @@ def test_header_that_is_none_is_refused(header: bytes) -> None:
 
 def test_balancer_that_speaks_http_1_0_without_a_host_is_answered() -> None:
     async def go() -> None:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         async with listening(app, state) as server:
             for node, status in (("10.0.1.1:6379", b"200"), ("10.0.1.2:6379", b"503")):
                 reader, writer = await opened(server)
@@ -112,7 +112,7 @@ def test_client_that_takes_nothing_of_an_answer_is_cut_off() -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"x" * 32_000_000})
 
-        _, state = served(Told())
+        _, state = served(FakeDeployment())
         async with listening(large, state, stall_time=0.2) as server:
             reader, writer = await opened(server)
             writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -126,7 +126,7 @@ def test_client_that_takes_nothing_of_an_answer_is_cut_off() -> None:
 
 def test_idle_connection_is_ended_for_a_new_one_the_oldest_first() -> None:
     async def go() -> None:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         state.connections = Connections(most=3)
         async with listening(app, state) as server:
             held = [await begun(server) for _ in range(4)]
@@ -146,7 +146,7 @@ def test_idle_connection_is_ended_for_a_new_one_the_oldest_first() -> None:
 
 def test_idle_connection_that_had_shown_a_token_outlives_those_without() -> None:
     async def go() -> None:
-        app, state = served(Told(), settings=(settings := Http(ANY_PORT, token="act", read_token="look")))
+        app, state = served(FakeDeployment(), settings=(settings := Http(ANY_PORT, token="act", read_token="look")))
         state.connections = Connections(most=2)
         async with listening(app, state, settings) as server:
             trusted, trusted_out = await opened(server)
@@ -166,7 +166,7 @@ def test_idle_connection_that_had_shown_a_token_outlives_those_without() -> None
 
 def test_peer_with_too_many_connections_loses_its_own_and_nobody_elses() -> None:
     async def go() -> None:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         state.connections = Connections(most=20, most_of_peer=4)
         async with listening(app, state) as server:
             other, other_out = await begun(server, b"GET ", local_addr=("127.0.0.2", 0))
@@ -185,7 +185,7 @@ def test_peer_with_too_many_connections_loses_its_own_and_nobody_elses() -> None
 def test_health_is_answered_while_every_other_slot_is_taken() -> None:
     async def go() -> None:
         release = asyncio.Event()
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
 
         async def slow(scope: Any, receive: Any, send: Any) -> None:
             if scope["path"] == "/slow":
@@ -220,7 +220,7 @@ def test_handshake_that_never_comes_counts_as_a_connection_that_waits(tmp_path: 
     ours.cert_chain_pems[0].write_to_path(cert)
 
     async def go() -> None:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         state.connections = Connections(most=2)
         async with listening(app, state, Http(ANY_PORT, cert=str(cert), key=str(key)), header_time=0.3) as server:
             held = [await begun(server, b"\x16") for _ in range(4)]
@@ -235,7 +235,7 @@ def test_handshake_that_never_comes_counts_as_a_connection_that_waits(tmp_path: 
 
 def test_client_that_drips_its_header_or_an_unread_body_is_cut_off() -> None:
     async def go() -> None:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
 
         async def drip(writer: asyncio.StreamWriter) -> None:
             while not writer.is_closing():
@@ -260,7 +260,7 @@ def test_client_that_drips_its_header_or_an_unread_body_is_cut_off() -> None:
 
 def test_port_that_is_taken_is_a_sentence() -> None:
     async def go() -> None:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         async with listening(app, state) as server:
             assert server.address is not None
             with pytest.raises(UsageError, match=r"can't listen on 127\.0\.0\.1:\d+: Address already in use"):
@@ -273,7 +273,7 @@ def test_port_that_is_taken_is_a_sentence() -> None:
 
 def test_ipv6_is_served() -> None:
     async def go() -> None:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         async with listening(app, state, Http(Address("::1", 0))) as server, httpx.AsyncClient() as client:
             assert server.url.startswith("http://[::1]:")
             assert (await client.get(f"{server.url}api/v1/status")).status_code == 200
@@ -301,7 +301,7 @@ def test_https_is_served_with_a_certificate_that_can_be_renewed(tmp_path: Path) 
 
     async def go() -> None:
         first = issue()
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         settings = Http(ANY_PORT, cert=str(cert), key=str(key))
         async with listening(app, state, settings) as server:
             assert server.url.startswith("https://")
@@ -323,7 +323,7 @@ def test_https_is_served_with_a_certificate_that_can_be_renewed(tmp_path: Path) 
 
 def test_server_that_is_closed_leaves_its_port() -> None:
     async def go() -> None:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         async with listening(app, state) as server:
             address = server.address
         assert address is not None

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from peers.faulty import run, until
-from rig.served import Kept, Told, listening, served
+from peers.faulty_peer import run, until
+from rig.api_rig import FakeDeployment, FileJournal, listening, served
 from switchmaster.journal.entries import Seen
 from switchmaster.server.api import HttpServer, State
 
@@ -79,8 +79,8 @@ class Listener:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
-    kept = Kept(tmp_path)
+def kept(tmp_path: Path) -> Iterator[FileJournal]:
+    kept = FileJournal(tmp_path)
     yield kept
     kept.close()
 
@@ -90,15 +90,15 @@ def told_lines(count: int, text: str = "x", deployment: str = "kvdb") -> list[Se
     return [Seen(1.0 + number, {**line, "number": number}) for number in range(count)]
 
 
-async def commit(kept: Kept, state: State, count: int, **more: str) -> list[int]:
+async def commit(kept: FileJournal, state: State, count: int, **more: str) -> list[int]:
     ids = await asyncio.to_thread(kept.write, told_lines(count, **more))
     state.stream.wake()
     return ids
 
 
-def test_listener_hears_what_is_committed_from_now_on_in_order(kept: Kept) -> None:
+def test_listener_hears_what_is_committed_from_now_on_in_order(kept: FileJournal) -> None:
     async def go() -> None:
-        app, state = served(Told(), kept=kept)
+        app, state = served(FakeDeployment(), kept=kept)
         async with listening(app, state) as server:
             await commit(kept, state, 5)
             listener = Listener(server)
@@ -115,9 +115,9 @@ def test_listener_hears_what_is_committed_from_now_on_in_order(kept: Kept) -> No
 
 
 @pytest.mark.parametrize("by", ["header", "query"])
-def test_client_that_comes_back_misses_nothing_and_hears_nothing_twice(kept: Kept, by: str) -> None:
+def test_client_that_comes_back_misses_nothing_and_hears_nothing_twice(kept: FileJournal, by: str) -> None:
     async def go() -> None:
-        app, state = served(Told(), kept=kept)
+        app, state = served(FakeDeployment(), kept=kept)
         async with listening(app, state) as server:
             ids = await commit(kept, state, 2)
             first = Listener(server, "?after=0")
@@ -141,9 +141,9 @@ def test_client_that_comes_back_misses_nothing_and_hears_nothing_twice(kept: Kep
     run(go)
 
 
-def test_listeners_far_behind_read_the_journal_and_those_at_the_front_the_tail(kept: Kept) -> None:
+def test_listeners_far_behind_read_the_journal_and_those_at_the_front_the_tail(kept: FileJournal) -> None:
     async def go() -> None:
-        app, state = served(Told(), kept=kept)
+        app, state = served(FakeDeployment(), kept=kept)
         state.stream._length = 50
         async with listening(app, state) as server:
             ids = await commit(kept, state, 300)
@@ -162,9 +162,9 @@ def test_listeners_far_behind_read_the_journal_and_those_at_the_front_the_tail(k
     run(go)
 
 
-def test_what_another_daemon_commits_is_found_though_nobody_says_so(kept: Kept) -> None:
+def test_what_another_daemon_commits_is_found_though_nobody_says_so(kept: FileJournal) -> None:
     async def go() -> None:
-        app, state = served(Told(), kept=kept)
+        app, state = served(FakeDeployment(), kept=kept)
         state.stream._poll = 0.05
         async with listening(app, state) as server:
             listener = Listener(server)
@@ -176,9 +176,9 @@ def test_what_another_daemon_commits_is_found_though_nobody_says_so(kept: Kept) 
     run(go)
 
 
-def test_listener_gets_the_lines_that_it_chose_and_its_id_moves_on_past_the_others(kept: Kept) -> None:
+def test_listener_gets_the_lines_that_it_chose_and_its_id_moves_on_past_the_others(kept: FileJournal) -> None:
     async def go() -> None:
-        app, state = served(Told(), kept=kept)
+        app, state = served(FakeDeployment(), kept=kept)
         state.stream._keep_alive = 0.05
         async with listening(app, state) as server:
             wanted = Listener(server, "?after=0&deployment=other&type=notice&type=switch&master=mymaster1")
@@ -203,9 +203,9 @@ def test_listener_gets_the_lines_that_it_chose_and_its_id_moves_on_past_the_othe
     run(go)
 
 
-def test_id_that_is_none_of_this_journal_is_answered_with_a_reset(kept: Kept) -> None:
+def test_id_that_is_none_of_this_journal_is_answered_with_a_reset(kept: FileJournal) -> None:
     async def go() -> None:
-        app, state = served(Told(), kept=kept)
+        app, state = served(FakeDeployment(), kept=kept)
         async with listening(app, state) as server:
             [*_, last] = await commit(kept, state, 4)
             listener = Listener(server, **{"Last-Event-ID": "999999"})
@@ -221,9 +221,9 @@ def test_id_that_is_none_of_this_journal_is_answered_with_a_reset(kept: Kept) ->
     run(go)
 
 
-def test_one_listener_too_many_is_refused_and_counted(kept: Kept) -> None:
+def test_one_listener_too_many_is_refused_and_counted(kept: FileJournal) -> None:
     async def go() -> None:
-        app, state = served(Told(), kept=kept)
+        app, state = served(FakeDeployment(), kept=kept)
         state.stream._limit = 2
         async with listening(app, state) as server:
             listeners = [Listener(server) for _ in range(2)]
@@ -242,9 +242,9 @@ def test_one_listener_too_many_is_refused_and_counted(kept: Kept) -> None:
     run(go)
 
 
-def test_listener_that_takes_nothing_is_cut_off_and_harms_nobody(kept: Kept) -> None:
+def test_listener_that_takes_nothing_is_cut_off_and_harms_nobody(kept: FileJournal) -> None:
     async def go() -> None:
-        app, state = served(Told(), kept=kept)
+        app, state = served(FakeDeployment(), kept=kept)
         async with listening(app, state, stall_time=0.3) as server:
             assert server.address is not None
             reader, writer = await asyncio.open_connection(*server.address, limit=1)
@@ -266,9 +266,9 @@ def test_listener_that_takes_nothing_is_cut_off_and_harms_nobody(kept: Kept) -> 
     run(go)
 
 
-def test_mistake_in_reading_is_logged_and_ends_no_stream(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+def test_mistake_in_reading_is_logged_and_ends_no_stream(kept: FileJournal, caplog: pytest.LogCaptureFixture) -> None:
     async def go() -> None:
-        app, state = served(Told(), kept=kept)
+        app, state = served(FakeDeployment(), kept=kept)
         state.stream._poll = 0.05
         whole = state.stream._entries
 
@@ -289,9 +289,9 @@ def test_mistake_in_reading_is_logged_and_ends_no_stream(kept: Kept, caplog: pyt
     assert "could not be read" in caplog.text
 
 
-def test_end_of_the_daemon_ends_all_streams_at_once(kept: Kept) -> None:
+def test_end_of_the_daemon_ends_all_streams_at_once(kept: FileJournal) -> None:
     async def go() -> None:
-        app, state = served(Told(), kept=kept)
+        app, state = served(FakeDeployment(), kept=kept)
         async with listening(app, state) as server:
             listeners = [Listener(server) for _ in range(3)]
             await until(lambda: state.stream.clients == 3)
@@ -304,9 +304,9 @@ def test_end_of_the_daemon_ends_all_streams_at_once(kept: Kept) -> None:
     run(go)
 
 
-def test_stream_goes_on_when_the_journal_is_back(kept: Kept, tmp_path: Path) -> None:
+def test_stream_goes_on_when_the_journal_is_back(kept: FileJournal, tmp_path: Path) -> None:
     async def go() -> None:
-        app, state = served(Told(), kept=kept)
+        app, state = served(FakeDeployment(), kept=kept)
         state.stream._poll = 0.05
         async with listening(app, state) as server:
             listener = Listener(server)

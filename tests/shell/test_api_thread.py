@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from peers.faulty import FaultyPeer, until
-from rig.served import ANY_PORT, Kept, Told, served
+from peers.faulty_peer import FaultyPeer, until
+from rig.api_rig import ANY_PORT, FakeDeployment, FileJournal, served
 from switchmaster.errors import UnknownMaster, UsageError
 from switchmaster.model import Address
 from switchmaster.net.watcher import Watcher
@@ -27,8 +27,8 @@ IS_MASTER = "masters/mymaster1/is-master?addr=10.0.1.1:6379"
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Kept]:
-    kept = Kept(tmp_path)
+def journal(tmp_path: Path) -> Iterator[FileJournal]:
+    kept = FileJournal(tmp_path)
     yield kept
     kept.close()
 
@@ -76,7 +76,7 @@ def test_belief_is_handed_over_as_it_changes_and_costs_what_has_changed() -> Non
 
 def test_request_is_answered_while_the_loop_that_listens_is_held_up() -> None:
     async def go() -> None:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         async with threaded(state, app) as server:
             answers: list[int] = []
             asking = threading.Thread(target=lambda: answers.append(httpx.get(server.url + IS_MASTER).status_code))
@@ -89,7 +89,7 @@ def test_request_is_answered_while_the_loop_that_listens_is_held_up() -> None:
 
 def test_livez_says_that_the_loop_that_listens_is_stuck() -> None:
     async def go() -> None:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         async with threaded(state, app) as server, httpx.AsyncClient(base_url=server.url) as client:
             assert (await client.get("livez")).status_code == 200
             state.turn(0.25)
@@ -104,7 +104,7 @@ def test_livez_says_that_the_loop_that_listens_is_stuck() -> None:
 
 def test_port_that_is_taken_is_said_where_the_thread_is_started() -> None:
     async def go() -> None:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         async with threaded(state, app) as server:
             settings = Http(Address("127.0.0.1", port_of(server.url)))
             with pytest.raises(UsageError, match="can't listen on"):
@@ -148,9 +148,9 @@ def asked(url: str) -> bytes:
     return answer
 
 
-def test_crowd_from_the_balancers_own_address_takes_no_answer_from_it(journal: Kept) -> None:
+def test_crowd_from_the_balancers_own_address_takes_no_answer_from_it(journal: FileJournal) -> None:
     async def go() -> None:
-        app, state = served(Told(), kept=journal)
+        app, state = served(FakeDeployment(), kept=journal)
         state.connections = Connections(most=64, most_of_peer=32)
         async with threaded(state, app) as server:
             kinds = ["idle"] * IDLE + ["slow"] * SLOW + ["stream"] * STREAMS

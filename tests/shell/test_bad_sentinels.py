@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from peers.faulty import FaultyPeer, closed_port, run, until
+from peers.faulty_peer import FaultyPeer, closed_port, run, until
 from switchmaster.errors import NoSentinelReachable, UnknownMaster
 from switchmaster.model import Address
 from switchmaster.net.watcher import Watcher

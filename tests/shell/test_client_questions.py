@@ -20,7 +20,7 @@ import redis.exceptions
 
 import switchmaster.redis
 import switchmaster.redis.asyncio
-from peers.faulty import Behaviour, FaultyPeer, closed_port, speak
+from peers.faulty_peer import Behaviour, FaultyPeer, closed_port, speak
 from rig.client_lab import watcher_threads
 from rig.conditions import eventually
 from switchmaster.client.watcher_settings import question_limit_of

@@ -13,8 +13,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import switchmaster.redis
-from peers.echoing import EchoingNode
-from peers.faulty import closed_port
+from peers.echo_node import EchoingNode
+from peers.faulty_peer import closed_port
 from rig.client_lab import attempt
 from switchmaster.belief.topology import SentinelState, Topology
 from switchmaster.follow.gate import GateState, Phase, Replicas

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from peers.faulty import FaultyPeer, Talk, closed_port, run, speak, until
+from peers.faulty_peer import FaultyPeer, Talk, closed_port, run, speak, until
 from peers.scripted import NO_HELLO, NOPERM, published
 from switchmaster.link.link import Link
 from switchmaster.model import Address

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from peers.faulty import until
+from peers.faulty_peer import until
 from switchmaster.belief.decisions import Disconnect
 from switchmaster.model import SentinelName
 from switchmaster.net.watcher import Watcher

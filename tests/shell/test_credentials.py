@@ -11,7 +11,7 @@ from typing import Any
 import hiredis
 import pytest
 
-from peers.faulty import FaultyPeer, closed_port, run, until
+from peers.faulty_peer import FaultyPeer, closed_port, run, until
 from peers.scripted import resp
 from switchmaster import UsageError, Watcher
 from switchmaster.link.greeting import Credentials

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from recorded.kept import Kept, entries_of
+from recorded.journals import RecordedJournal, entries_of
 from recorded.recordings import said_in
 from rig.conditions import eventually
 from rig.postgres import Postgres
@@ -84,7 +84,7 @@ def test_daemon_that_hangs_with_the_lock_stops_no_other_for_ever(url: str, monke
 
 def test_two_daemons_keep_each_failover_once_whatever_its_name(url: str, tmp_path: Path) -> None:
     said = [replace(one, payload=one.payload.replace("mymaster", HOSTILE)) for one in said_in(["redis-7.0.15-main"])]
-    kept = Kept(tmp_path, url)
+    kept = RecordedJournal(tmp_path, url)
     streams = [(Store(f"run{number}", f"d{number}"), list(entries_of(said, events=True))) for number in range(2)]
     while any(entries for _, entries in streams):
         for store, entries in streams:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from peers.faulty import FaultyPeer, closed_port, run, until
+from peers.faulty_peer import FaultyPeer, closed_port, run, until
 from peers.scripted import resp
 from switchmaster.link.node import NodeLink
 from switchmaster.model import Address

@@ -11,7 +11,7 @@ from pathlib import Path
 import hiredis
 import trustme
 
-from peers.faulty import FaultyPeer, closed_port, run, until
+from peers.faulty_peer import FaultyPeer, closed_port, run, until
 from peers.scripted import resp
 from switchmaster.model import Address
 from switchmaster.net.dial import Tls

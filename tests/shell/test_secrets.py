@@ -17,7 +17,7 @@ import pytest
 
 import switchmaster.redis
 import switchmaster.redis.asyncio
-from peers.faulty import FaultyPeer, run, until
+from peers.faulty_peer import FaultyPeer, run, until
 from peers.scripted import ScriptedSentinel, published, resp
 from switchmaster import Grade, Watcher
 from switchmaster.model import Address

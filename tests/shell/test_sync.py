@@ -12,8 +12,8 @@ from contextlib import suppress
 
 import pytest
 
-from peers.faulty import FaultyPeer, closed_port
-from peers.threaded import Peer
+from peers.faulty_peer import FaultyPeer, closed_port
+from peers.sentinel_thread import SentinelThread
 from rig.conditions import eventually
 from switchmaster.errors import NoSentinelReachable, UnknownMaster, WaitTimeout, WatcherClosed
 from switchmaster.model import Address
@@ -23,8 +23,8 @@ from switchmaster.wire.events import NewEpoch
 
 
 @pytest.fixture
-def peer() -> Iterator[Peer]:
-    peer = Peer()
+def peer() -> Iterator[SentinelThread]:
+    peer = SentinelThread()
     yield peer
     peer.close()
 
@@ -36,7 +36,7 @@ def _no_thread_is_left() -> Iterator[None]:
     eventually(lambda: set(threading.enumerate()) <= before, 5, what="the end of all threads")
 
 
-def watch(peer: Peer, **options: object) -> Watcher:
+def watch(peer: SentinelThread, **options: object) -> Watcher:
     return Watcher([peer.peer.address], discover=False, **options)
 
 
@@ -59,7 +59,7 @@ def in_thread(work: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def test_watcher_knows_the_master_and_leaves_no_thread(peer: Peer) -> None:
+def test_watcher_knows_the_master_and_leaves_no_thread(peer: SentinelThread) -> None:
     with watch(peer) as watcher:
         assert own_threads() == ["switchmaster watcher"]
         assert watcher.masters() == ("mymaster",)
@@ -75,7 +75,7 @@ def test_watcher_knows_the_master_and_leaves_no_thread(peer: Peer) -> None:
     assert watcher.topology.masters["mymaster"].address == address
 
 
-def test_master_is_read_while_the_loop_is_busy(peer: Peer) -> None:
+def test_master_is_read_while_the_loop_is_busy(peer: SentinelThread) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def block(_: object) -> None:
@@ -92,7 +92,7 @@ def test_master_is_read_while_the_loop_is_busy(peer: Peer) -> None:
             leave.set()
 
 
-def test_iterator_gives_events_in_order_and_ends_on_close(peer: Peer) -> None:
+def test_iterator_gives_events_in_order_and_ends_on_close(peer: SentinelThread) -> None:
     with watch(peer) as watcher, watcher.events() as events:
         for epoch in (5, 6, 7):
             peer.publish(epoch)
@@ -103,7 +103,7 @@ def test_iterator_gives_events_in_order_and_ends_on_close(peer: Peer) -> None:
         events.close()
 
 
-def test_iterator_in_another_thread_ends_when_the_watcher_is_closed(peer: Peer) -> None:
+def test_iterator_in_another_thread_ends_when_the_watcher_is_closed(peer: SentinelThread) -> None:
     watcher = watch(peer)
     watcher.start()
     rest: list[object] = []
@@ -115,7 +115,7 @@ def test_iterator_in_another_thread_ends_when_the_watcher_is_closed(peer: Peer) 
     assert rest == []
 
 
-def test_what_waits_is_given_after_the_end_and_what_was_missed_is_counted(peer: Peer) -> None:
+def test_what_waits_is_given_after_the_end_and_what_was_missed_is_counted(peer: SentinelThread) -> None:
     with watch(peer, queue=2) as watcher:
         events = watcher.events()
         for epoch in (1, 2, 3, 4, 5):
@@ -125,7 +125,7 @@ def test_what_waits_is_given_after_the_end_and_what_was_missed_is_counted(peer: 
     assert [heard.event.payload for heard in events] == ["4", "5"]
 
 
-def test_closed_stream_ends_alone(peer: Peer) -> None:
+def test_closed_stream_ends_alone(peer: SentinelThread) -> None:
     with watch(peer) as watcher:
         events, others = watcher.events(), watcher.events()
         events.close()
@@ -134,7 +134,7 @@ def test_closed_stream_ends_alone(peer: Peer) -> None:
         assert list(events) == []
 
 
-def test_next_says_when_nothing_came_in_time_and_goes_on(peer: Peer) -> None:
+def test_next_says_when_nothing_came_in_time_and_goes_on(peer: SentinelThread) -> None:
     with watch(peer) as watcher:
         events = watcher.events()
         with pytest.raises(WaitTimeout, match=r"waited 0.05 s for news"):
@@ -143,12 +143,12 @@ def test_next_says_when_nothing_came_in_time_and_goes_on(peer: Peer) -> None:
         assert epochs(events, 1) == [9]
 
 
-def test_changes_begins_with_the_topology_as_it_is(peer: Peer) -> None:
+def test_changes_begins_with_the_topology_as_it_is(peer: SentinelThread) -> None:
     with watch(peer) as watcher:
         assert "mymaster" in watcher.changes().next(timeout=5).masters
 
 
-def test_callback_is_called_in_the_loops_thread_and_may_read_the_belief(peer: Peer) -> None:
+def test_callback_is_called_in_the_loops_thread_and_may_read_the_belief(peer: SentinelThread) -> None:
     seen: list[object] = []
 
     def callback(heard: Heard) -> None:
@@ -168,7 +168,7 @@ def test_callback_is_called_in_the_loops_thread_and_may_read_the_belief(peer: Pe
         assert watcher.counters["callback_errors"] == 0
 
 
-def test_callback_may_close_the_watcher(peer: Peer) -> None:
+def test_callback_may_close_the_watcher(peer: SentinelThread) -> None:
     with watch(peer) as watcher:
         watcher.on_event(lambda _: watcher.close())
         events = watcher.events()
@@ -178,7 +178,7 @@ def test_callback_may_close_the_watcher(peer: Peer) -> None:
         watcher.close()
 
 
-def test_close_from_several_threads_returns_when_all_is_over(peer: Peer) -> None:
+def test_close_from_several_threads_returns_when_all_is_over(peer: SentinelThread) -> None:
     watcher = watch(peer)
     watcher.start()
     left: list[list[str]] = []
@@ -197,7 +197,7 @@ def test_close_ends_a_start_that_still_waits() -> None:
     async def silent(_: FaultyPeer, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    peer = Peer()
+    peer = SentinelThread()
     peer.peer.behaviour = silent
     watcher = watch(peer, timeout=30.0)
     errors: list[BaseException] = []
@@ -220,7 +220,7 @@ def test_close_ends_a_start_that_still_waits() -> None:
         peer.close()
 
 
-def test_use_before_the_start_and_after_the_end_is_refused(peer: Peer) -> None:
+def test_use_before_the_start_and_after_the_end_is_refused(peer: SentinelThread) -> None:
     watcher = watch(peer)
     uses = [watcher.switches, watcher.changes, lambda: watcher.master("m"), lambda: watcher.state("m")]
     for use in uses:
@@ -244,7 +244,7 @@ def test_failed_start_leaves_no_thread() -> None:
         watcher.start()
 
 
-def test_names_that_are_resolved_leave_no_thread(peer: Peer) -> None:
+def test_names_that_are_resolved_leave_no_thread(peer: SentinelThread) -> None:
     with Watcher([("localhost", peer.peer.address.port)], discover=False, timeout=10) as watcher:
         assert watcher.masters() == ("mymaster",)
     assert own_threads() == []
@@ -260,7 +260,7 @@ print(watcher.masters(), flush=True)
 """
 
 
-def test_interpreter_ends_though_nobody_closed_the_watcher(peer: Peer) -> None:
+def test_interpreter_ends_though_nobody_closed_the_watcher(peer: SentinelThread) -> None:
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-c", FORGETFUL, str(peer.peer.address.port)],
         capture_output=True, text=True, timeout=30, check=False,

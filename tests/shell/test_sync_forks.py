@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from peers.faulty import closed_port
-from peers.threaded import Peer
+from peers.faulty_peer import closed_port
+from peers.sentinel_thread import SentinelThread
 from switchmaster.errors import NoSentinelReachable, WatcherClosed
 from switchmaster.model import Address
 from switchmaster.sync import Watcher
@@ -32,14 +32,14 @@ LIMIT = 20.0
 
 
 @pytest.fixture
-def peer() -> Iterator[Peer]:
-    peer = Peer()
+def peer() -> Iterator[SentinelThread]:
+    peer = SentinelThread()
     yield peer
     peer.close()
 
 
 @pytest.fixture
-def watcher(peer: Peer) -> Iterator[Watcher]:
+def watcher(peer: SentinelThread) -> Iterator[Watcher]:
     with Watcher([peer.peer.address], discover=False) as watcher:
         yield watcher
 
@@ -96,7 +96,7 @@ def test_a_child_starts_its_own_whatever_it_uses_first(use: str, watcher: Watche
         assert USES[use](watcher) == here  # the parent's goes on
 
 
-def test_a_child_never_gives_what_the_parent_believed(peer: Peer) -> None:
+def test_a_child_never_gives_what_the_parent_believed(peer: SentinelThread) -> None:
     watcher = Watcher([peer.peer.address], discover=False, timeout=0.2)
     watcher.start()
     peer.close()
@@ -120,7 +120,7 @@ def test_a_child_never_gives_what_the_parent_believed(peer: Peer) -> None:
     watcher.close()
 
 
-def test_an_iterator_of_the_parents_says_at_once_whose_it_is(watcher: Watcher, peer: Peer) -> None:
+def test_an_iterator_of_the_parents_says_at_once_whose_it_is(watcher: Watcher, peer: SentinelThread) -> None:
     stream = watcher.events()
 
     def work() -> list[str]:
@@ -212,7 +212,7 @@ def test_a_process_of_multiprocessing_starts_its_own(watcher: Watcher) -> None:
     assert queue.get() == list(watcher.master("mymaster"))
 
 
-def test_a_fork_by_gevent_starts_its_own_and_hangs_no_greenlet(peer: Peer) -> None:
+def test_a_fork_by_gevent_starts_its_own_and_hangs_no_greenlet(peer: SentinelThread) -> None:
     pytest.importorskip("gevent")
     program = """
         import gevent.monkey; gevent.monkey.patch_all()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from switchmaster.model import Address
 
-from . import failing
+from . import failover
 from .deployment import WATCHER
 from .instance import State
 from .network import Stream
@@ -341,7 +341,7 @@ def _another_failover(me: Faults, sentinel: Sentinel) -> None:
     other = me.sentinel()
     if other is not sentinel and other.alive and not other.hung:
         for name, master in other.masters.items():
-            if not master.in_progress and failing.select(other, master) is not None:
+            if not master.in_progress and failover.select(other, master) is not None:
                 other.command_failover(name)
 
 

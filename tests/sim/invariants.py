@@ -25,7 +25,7 @@ from switchmaster.wire.facts import LinkState
 
 from .deployment import Deployment
 from .node import DataNode
-from .watching import WatcherProcess
+from .watcher import WatcherProcess
 from .world import World
 
 __all__ = ["BOUND", "Broken", "Invariants"]

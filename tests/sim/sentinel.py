@@ -2,7 +2,7 @@
 A simulated Sentinel: timers, PING, INFO, hello, SDOWN and ODOWN, TILT, and the commands of operators.
 
 The functions and their order are those of sentinel.c (sentinelTimer and what it calls), the numbers those of
-docs/topics/protocol.md, section 5.1. The failover itself is in `failing`, what clients are answered in `serving`. What
+docs/topics/protocol.md, section 5.1. The failover itself is in `failover`, what clients are answered in `answers`. What
 it persists is what its configuration file holds; a crash loses the rest.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from switchmaster.model import Address
 
-from . import failing, serving
+from . import answers, failover
 from .instance import Instance, Monitored, State
 from .node import Info
 from .process import Conversation, Process
@@ -121,7 +121,7 @@ class Sentinel(Process):
 
     def publish(self, channel: str, payload: str) -> None:
         self.say(f"{channel} {payload}")
-        serving.publish(self, channel, payload)
+        answers.publish(self, channel, payload)
         self.world.heard(self, channel)
 
     # -- the timer ----------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class Sentinel(Process):
             for other in list(master.sentinels.values()):
                 self._handle(other)
             if master.state is State.UPDATE_CONFIG and not self.tilted:
-                failing.switch_to_promoted(self, master)
+                failover.switch_to_promoted(self, master)
             if not self.alive:
                 return
         self._next_tick()
@@ -163,10 +163,10 @@ class Sentinel(Process):
         self._check_sdown(instance, now)
         if isinstance(instance, Monitored):
             self._check_odown(instance)
-            if failing.start_if_needed(self, instance):
-                failing.ask(self, instance, forced=True)
-            failing.go_on(self, instance)
-            failing.ask(self, instance, forced=False)
+            if failover.start_if_needed(self, instance):
+                failover.ask(self, instance, forced=True)
+            failover.go_on(self, instance)
+            failover.ask(self, instance, forced=False)
 
     # -- links --------------------------------------------------------------------------------------
 
@@ -300,7 +300,7 @@ class Sentinel(Process):
             expected = info.role == instance.kind
             self.event("+role-change" if expected else "-role-change", instance, f"new reported role is {info.role}")
         if not self.tilted and instance.kind == "slave":
-            failing.judge_replica(self, instance, now)
+            failover.judge_replica(self, instance, now)
 
     # -- hello --------------------------------------------------------------------------------------
 
@@ -392,12 +392,12 @@ class Sentinel(Process):
     def command_failover(self, name: str, coordinated: bool = False) -> bool:
         """SENTINEL FAILOVER; return whether it was accepted."""
         master = self.masters.get(name)
-        if master is None or master.in_progress or failing.select(self, master) is None:
+        if master is None or master.in_progress or failover.select(self, master) is None:
             return False
         self.say(f"was told SENTINEL FAILOVER {name}{' COORDINATED' if coordinated else ''}")
         if self.flavour.valkey:
             master.sdown, master.sdown_since = True, self.now
-        failing.start(self, master)
+        failover.start(self, master)
         master.forced, master.coordinated = not coordinated, coordinated
         return True
 
@@ -454,7 +454,7 @@ class Sentinel(Process):
         self.say(f"is at {address} now")
 
     def answer(self, conversation: Conversation, words: list[str]) -> bytes:
-        return serving.answer(self, conversation, words)
+        return answers.answer(self, conversation, words)
 
     def copy_of_memory(self) -> dict[str, Memory]:
         """Return what the file holds now, to start from later."""

@@ -20,7 +20,7 @@ from .deployment import WATCHER, Deployment, Plan
 from .faults import CALM, FAULTS, Faults
 from .invariants import Broken, Invariants
 from .sentinel import Flavour, Memory, Sentinel
-from .watching import Settings, WatcherProcess, virtual
+from .watcher import Settings, WatcherProcess, virtual
 from .world import World
 
 __all__ = ["Story", "Told", "tell"]

@@ -2,7 +2,7 @@
 Some hundreds of failovers of a lab, with a Watcher and clients that live through all of them: is anything left behind?
 
 ``make soak FAILOVERS=300``, or ``SECONDS=900`` for as many as fit. After each round, when there is peace, it takes
-memory, descriptors, threads, tasks and objects; at the end each must be flat (`flatness`), or it exits with 1 and says
+memory, descriptors, threads, tasks and objects; at the end each must be flat (`growth`), or it exits with 1 and says
 what grew. ``--leak KIND`` leaves one thing of that kind behind at each round, to see that it is found; ``--trace`` says
 where the memory was asked for that came in the second half and stayed, and judges nothing, since that takes memory too.
 """
@@ -25,7 +25,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from load import Load
 from rig.conditions import eventually
-from rig.flatness import Measure, thirds
+from rig.growth import Measure, thirds
 from switchmaster.errors import LabError
 from switchmaster.lab import Lab, LabServer, find_binary
 from switchmaster.model import LIMITS

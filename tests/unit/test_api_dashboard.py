@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rig.served import Told, asking, served
+from rig.api_rig import FakeDeployment, asking, served
 
 WEB = Path(str(resources.files("switchmaster.server"))) / "web"
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ SCRIPTS = [path for path in FILES if path.suffix == ".js"]
 
 def ask(path: str, method: str = "GET", **headers: str) -> httpx.Response:
     async def go() -> httpx.Response:
-        app, state = served(Told())
+        app, state = served(FakeDeployment())
         try:
             async with asking(app) as client:
                 return await client.request(method, path, headers=headers)

@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from rig.served import Told, served
+from rig.api_rig import FakeDeployment, served
 from switchmaster.belief.failover import Outcome
 from switchmaster.belief.topology import Health
 from switchmaster.model import Cause, Grade
@@ -33,7 +33,7 @@ def test_schemathesis_finds_no_answer_that_is_not_as_the_document_says() -> None
 
 
 def test_document_says_of_every_operation_who_may_call_it_and_what_it_is_for() -> None:
-    document = served(Told())[0].openapi()
+    document = served(FakeDeployment())[0].openapi()
     for (method, path), operation in operations().items():
         assert operation["description"], path
         assert "default" in operation["responses"], path
@@ -43,7 +43,7 @@ def test_document_says_of_every_operation_who_may_call_it_and_what_it_is_for() -
 
 
 def test_every_list_is_a_page() -> None:
-    document = served(Told())[0].openapi()
+    document = served(FakeDeployment())[0].openapi()
     for (_, path), operation in operations().items():
         schema = operation["responses"]["200"].get("content", {}).get("application/json", {}).get("schema", {})
         name = schema.get("$ref", "").rpartition("/")[2]
@@ -54,7 +54,7 @@ def test_every_list_is_a_page() -> None:
 
 
 def operations() -> dict[tuple[str, str], dict[str, object]]:
-    document = served(Told())[0].openapi()
+    document = served(FakeDeployment())[0].openapi()
     return {
         (method, path): operation
         for path, methods in document["paths"].items()

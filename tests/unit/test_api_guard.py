@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
-from rig.served import LOOPBACK, Kept, Told, asking, served
+from rig.api_rig import LOOPBACK, FakeDeployment, FileJournal, asking, served
 from switchmaster.errors import UsageError
 from switchmaster.journal import open_reader
 from switchmaster.model import Address
@@ -31,8 +31,8 @@ class Door:
 
     made: ClassVar[list[Door]] = []
 
-    def __init__(self, settings: Http, kept: Kept | None = None, web: Path | None = None) -> None:
-        self.app, self.state = served(Told(), kept=kept, settings=settings, web=web or Path("none"))
+    def __init__(self, settings: Http, kept: FileJournal | None = None, web: Path | None = None) -> None:
+        self.app, self.state = served(FakeDeployment(), kept=kept, settings=settings, web=web or Path("none"))
         self.made.append(self)
 
     def __call__(self, path: str, method: str = "GET", **more: Any) -> httpx.Response:
@@ -55,8 +55,8 @@ def _closed() -> Iterator[None]:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
-    kept = Kept(tmp_path)
+def kept(tmp_path: Path) -> Iterator[FileJournal]:
+    kept = FileJournal(tmp_path)
     yield kept
     kept.close()
 
@@ -182,7 +182,7 @@ def acting(door: Door, **headers: str) -> httpx.Response:
     return door(f"/api/v1/failovers/{ID}/acknowledge", "POST", json=BODY, headers=headers)
 
 
-def test_acting_needs_the_token_on_loopback_too(kept: Kept) -> None:
+def test_acting_needs_the_token_on_loopback_too(kept: FileJournal) -> None:
     door = Door(Http(LOOPBACK, token=TOKEN, read_token=READ), kept)
     assert acting(door).status_code == 401
     assert acting(door, **LOOK).status_code == 403
@@ -195,8 +195,8 @@ def test_acting_needs_the_token_on_loopback_too(kept: Kept) -> None:
         assert "http.token_file" in answer.json()["detail"]
 
 
-def test_failover_is_acknowledged_and_commented(kept: Kept) -> None:
-    told = Told()
+def test_failover_is_acknowledged_and_commented(kept: FileJournal) -> None:
+    told = FakeDeployment()
     told.fail_over()
     kept.write(told.entries)
     door = Door(Http(LOOPBACK, token=TOKEN), kept)
@@ -274,7 +274,7 @@ def test_host_that_is_not_ours_is_refused(host: str, status: int) -> None:
         ({"Sec-Fetch-Site": "same-site"}, 403),
     ],
 )
-def test_page_of_another_origin_may_not_act(kept: Kept, headers: dict[str, str], status: int) -> None:
+def test_page_of_another_origin_may_not_act(kept: FileJournal, headers: dict[str, str], status: int) -> None:
     door = Door(Http(LOOPBACK, token=TOKEN), kept)
     assert acting(door, **ACT, **headers).status_code == status
     assert door.refused["origin"] == (status == 403)
@@ -302,7 +302,7 @@ def test_method_that_a_route_does_not_know_is_refused() -> None:
 # -- bodies ------------------------------------------------------------------------------------------
 
 
-def test_body_over_the_limit_is_refused_whether_it_tells_its_size_or_not(kept: Kept) -> None:
+def test_body_over_the_limit_is_refused_whether_it_tells_its_size_or_not(kept: FileJournal) -> None:
     door = Door(Http(LOOPBACK, token=TOKEN), kept)
     path = f"/api/v1/failovers/{ID}/comments"
 
@@ -319,7 +319,7 @@ def test_body_over_the_limit_is_refused_whether_it_tells_its_size_or_not(kept: K
     assert door.refused["body"] == 3
 
 
-def test_body_that_does_not_come_is_given_up(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_body_that_does_not_come_is_given_up(kept: FileJournal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "BODY_TIME", 0.05)
 
     async def stall() -> Any:
@@ -364,7 +364,7 @@ def test_dashboard_gives_no_file_beside_its_own(tmp_path: Path, path: str) -> No
 
 
 def test_mistake_of_ours_tells_nothing_of_it() -> None:
-    app, state = served(Told())
+    app, state = served(FakeDeployment())
 
     def broken() -> Any:
         raise RuntimeError("s3cret")
@@ -391,7 +391,7 @@ def test_any_free_port_may_be_asked_for() -> None:
 
 
 def test_no_answer_holds_a_secret() -> None:
-    told = Told()
+    told = FakeDeployment()
     state = State(lambda: {"kvdb": told}, open_reader("postgresql+psycopg://ann:s3cret@127.0.0.1:1/journal"))
     app = create_app(state, Http(LOOPBACK, token=TOKEN, read_token=READ))
 

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from rig.served import LOOPBACK, NOW, S1, S2, SENTINELS, A, B, C, Kept, Told, asking, served
+from rig.api_rig import LOOPBACK, NOW, S1, S2, SENTINELS, A, B, C, FakeDeployment, FileJournal, asking, served
 from switchmaster.belief.decisions import Notice, NoticeKind, Switch
 from switchmaster.belief.failover import Failover
 from switchmaster.journal.schema import stored
@@ -29,7 +29,7 @@ HOSTILE = 'evil"} 1\nswitchmaster_up{x="\udcff\\\x00'
 class Measured:
     """Deployments and what is measured of them."""
 
-    def __init__(self, *told: Told) -> None:
+    def __init__(self, *told: FakeDeployment) -> None:
         self.told = {one.watch.deployment: one for one in told}
         self.state = State(lambda: self.told)
         self.metrics = Metrics(self.state)
@@ -56,13 +56,13 @@ class Measured:
 
 @pytest.fixture
 def measured() -> Iterator[Measured]:
-    measured = Measured(Told())
+    measured = Measured(FakeDeployment())
     yield measured
     measured.state.close()
 
 
 @pytest.fixture
-def told(measured: Measured) -> Told:
+def told(measured: Measured) -> FakeDeployment:
     return measured.told["kvdb"]
 
 
@@ -71,7 +71,9 @@ def writer() -> SimpleNamespace:
     return SimpleNamespace(trouble=None, waiting=5, size=4096, counters=counters)
 
 
-def test_every_family_of_the_table_is_exposed_with_its_labels_and_no_other(measured: Measured, told: Told) -> None:
+def test_every_family_of_the_table_is_exposed_with_its_labels_and_no_other(
+    measured: Measured, told: FakeDeployment
+) -> None:
     told.fail_over()
     told.say(S2, f"+sdown master mymaster1 {B.host} {B.port}", f"-sdown master mymaster1 {B.host} {B.port}")
     measured.metrics._noticed(Notice(NoticeKind.MISSED, "kvdb", "mymaster1", S1, "x", 1.0, NOW))
@@ -88,7 +90,7 @@ def test_every_family_of_the_table_is_exposed_with_its_labels_and_no_other(measu
             assert set(sample.labels) - {"le"} == set(FAMILIES[name].labels), sample
 
 
-def test_failover_is_counted_once_with_its_phases(measured: Measured, told: Told) -> None:
+def test_failover_is_counted_once_with_its_phases(measured: Measured, told: FakeDeployment) -> None:
     told.fail_over()
     told.fail_over(old=B, new=A, epoch=2)
     of = ("kvdb", "mymaster1")
@@ -101,7 +103,7 @@ def test_failover_is_counted_once_with_its_phases(measured: Measured, told: Told
     assert measured.values("suspicions") == {}
 
 
-def test_record_that_comes_again_after_its_end_is_counted_once(measured: Measured, told: Told) -> None:
+def test_record_that_comes_again_after_its_end_is_counted_once(measured: Measured, told: FakeDeployment) -> None:
     told.fail_over()
     record = next(one for one in reversed(told.decisions) if isinstance(one, Failover))
     assert record.closed
@@ -110,7 +112,7 @@ def test_record_that_comes_again_after_its_end_is_counted_once(measured: Measure
     assert list(measured.values("failovers").values()) == [1]
 
 
-def test_suspicion_that_is_taken_back_is_no_failover(measured: Measured, told: Told) -> None:
+def test_suspicion_that_is_taken_back_is_no_failover(measured: Measured, told: FakeDeployment) -> None:
     told.say(S2, f"+sdown master mymaster1 {A.host} {A.port}")
     assert measured.values("master_health") == {("kvdb", "mymaster1", "suspected"): 1}
     told.say(S2, f"-sdown master mymaster1 {A.host} {A.port}")
@@ -119,7 +121,7 @@ def test_suspicion_that_is_taken_back_is_no_failover(measured: Measured, told: T
     assert measured.values("master_health") == {("kvdb", "mymaster1", "ok"): 1}
 
 
-def test_aborted_failover_is_counted_as_such(measured: Measured, told: Told) -> None:
+def test_aborted_failover_is_counted_as_such(measured: Measured, told: FakeDeployment) -> None:
     of = f"mymaster1 {A.host} {A.port}"
     told.say(S1, f"+sdown master {of}", f"+odown master {of} #quorum 2/2", "+new-epoch 1", f"+try-failover master {of}")
     assert measured.values("master_failover_in_progress") == {("kvdb", "mymaster1"): 1}
@@ -144,7 +146,7 @@ def test_failover_that_was_missed_while_away_is_counted_once(measured: Measured)
     assert measured.values("missed") == {("kvdb", "away"): 1}
 
 
-def test_links_and_disagreement_are_told_for_each_sentinel(measured: Measured, told: Told) -> None:
+def test_links_and_disagreement_are_told_for_each_sentinel(measured: Measured, told: FakeDeployment) -> None:
     told.fail_over()
     told.answer(S2, C, epoch=1)
     told.tell(S1, LinkChange(LinkState.DOWN, "refused"))
@@ -156,7 +158,7 @@ def test_links_and_disagreement_are_told_for_each_sentinel(measured: Measured, t
     assert set(ages) == {("kvdb", name) for name in SENTINELS}
 
 
-def test_address_of_a_master_stands_in_its_info_alone(measured: Measured, told: Told) -> None:
+def test_address_of_a_master_stands_in_its_info_alone(measured: Measured, told: FakeDeployment) -> None:
     told.fail_over()
     assert measured.values("master_info") == {("kvdb", "mymaster1", str(B)): 1}
     holding = [line for line in measured.text().splitlines() if str(B) in line]
@@ -165,7 +167,7 @@ def test_address_of_a_master_stands_in_its_info_alone(measured: Measured, told: 
 
 def test_name_from_the_network_is_one_label_whatever_is_in_it() -> None:
     names = [HOSTILE, stored(HOSTILE), "x\udc80", "x\\udc80", "", "\u2028\r"]
-    told = Told("kvdb", names)
+    told = FakeDeployment("kvdb", names)
     measured = Measured(told)
     told.fail_over(HOSTILE)
     found = {labels[1] for labels in measured.values("master_health")}
@@ -203,8 +205,8 @@ def test_journal_and_what_was_refused_are_told(measured: Measured) -> None:
 
 
 def test_metrics_are_served_as_text(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
-    app, state = served(Told(), kept=kept)
+    kept = FileJournal(tmp_path)
+    app, state = served(FakeDeployment(), kept=kept)
 
     async def go() -> None:
         async with asking(app) as client:
@@ -221,7 +223,7 @@ def test_metrics_are_served_as_text(tmp_path: Path) -> None:
     kept.close()
 
 
-def test_promtool_finds_nothing_to_say_of_the_exposition(measured: Measured, told: Told) -> None:
+def test_promtool_finds_nothing_to_say_of_the_exposition(measured: Measured, told: FakeDeployment) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian: prometheus)")

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from rig.served import S2, A, B, C, Kept, Told, asking, served
+from rig.api_rig import S2, A, B, C, FakeDeployment, FileJournal, asking, served
 from switchmaster.account.postmortem import document
 from switchmaster.model import Address, Moment
 from switchmaster.server.api import shapes
@@ -24,13 +24,13 @@ HOSTILE = "<script>\udcff\u202e\r\nX: y\x00'\";--"
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
-    kept = Kept(tmp_path)
+def kept(tmp_path: Path) -> Iterator[FileJournal]:
+    kept = FileJournal(tmp_path)
     yield kept
     kept.close()
 
 
-def ask(ask_it: Asked, *told: Told, kept: Kept | None = None) -> None:
+def ask(ask_it: Asked, *told: FakeDeployment, kept: FileJournal | None = None) -> None:
     """Let a test ask the application of some deployments."""
 
     async def go() -> None:
@@ -44,8 +44,8 @@ def ask(ask_it: Asked, *told: Told, kept: Kept | None = None) -> None:
     asyncio.run(go())
 
 
-def failed_over(deployment: str = "kvdb", master: str = "mymaster1") -> Told:
-    told = Told(deployment, [master])
+def failed_over(deployment: str = "kvdb", master: str = "mymaster1") -> FakeDeployment:
+    told = FakeDeployment(deployment, [master])
     told.fail_over(master)
     return told
 
@@ -67,7 +67,7 @@ def failed_over(deployment: str = "kvdb", master: str = "mymaster1") -> Told:
         ("/masters/mymaster1/is-master?addr=10.0.1.2:6379", shapes.IsMaster),
     ],
 )
-def test_answer_has_the_shape_that_the_document_names(kept: Kept, path: str, shape: type[BaseModel]) -> None:
+def test_answer_has_the_shape_that_the_document_names(kept: FileJournal, path: str, shape: type[BaseModel]) -> None:
     told = failed_over()
     kept.write(told.entries)
 
@@ -98,7 +98,10 @@ def test_master_tells_its_last_switch_and_who_disagrees() -> None:
 
 
 def test_masters_come_in_pages_in_order_over_all_deployments() -> None:
-    first, second = Told("a", [f"m{number}" for number in range(5)]), Told("b", ["m0", "m9"])
+    first, second = (
+        FakeDeployment("a", [f"m{number}" for number in range(5)]),
+        FakeDeployment("b", ["m0", "m9"]),
+    )
 
     async def go(client: httpx.AsyncClient) -> None:
         found, cursor = [], None
@@ -119,8 +122,8 @@ def test_masters_come_in_pages_in_order_over_all_deployments() -> None:
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a/../b?c#d&e=f+g%41", "not\udcfftext", "\ufffd", "caf\xe9"])
-def test_query_holds_any_name_and_finds_that_alone(kept: Kept, name: str) -> None:
-    told = Told("kvdb", [name, "other", "not\ufffdtext"])
+def test_query_holds_any_name_and_finds_that_alone(kept: FileJournal, name: str) -> None:
+    told = FakeDeployment("kvdb", [name, "other", "not\ufffdtext"])
     for each in told.names:
         told.fail_over(each)
         told.now += 60
@@ -136,7 +139,7 @@ def test_query_holds_any_name_and_finds_that_alone(kept: Kept, name: str) -> Non
 
 
 def test_master_is_found_in_each_deployment_that_has_it_and_in_pages() -> None:
-    deployments = [Told(of, ["mymaster1", of]) for of in "abc"]
+    deployments = [FakeDeployment(of, ["mymaster1", of]) for of in "abc"]
 
     async def go(client: httpx.AsyncClient) -> None:
         async def asked(**more: str) -> tuple[list[str], str | None]:
@@ -157,7 +160,7 @@ def test_master_is_found_in_each_deployment_that_has_it_and_in_pages() -> None:
     ask(go, *deployments)
 
 
-def test_cursor_that_is_none_is_refused_with_a_sentence(kept: Kept) -> None:
+def test_cursor_that_is_none_is_refused_with_a_sentence(kept: FileJournal) -> None:
     async def go(client: httpx.AsyncClient) -> None:
         for path in ("masters", "failovers", "events", "switches"):
             for cursor in ("x", "W10", "bnVsbA", "WzEsMl0", "é", "=" * 50, "W1tbW1tb", "bmFufjE"):
@@ -165,11 +168,11 @@ def test_cursor_that_is_none_is_refused_with_a_sentence(kept: Kept) -> None:
                 assert answer.status_code == 400, (path, cursor)
                 assert "no cursor" in answer.json()["detail"]
 
-    ask(go, Told(), kept=kept)
+    ask(go, FakeDeployment(), kept=kept)
 
 
-def test_failovers_come_in_pages_newest_first_and_none_twice_while_more_come(kept: Kept) -> None:
-    told = Told()
+def test_failovers_come_in_pages_newest_first_and_none_twice_while_more_come(kept: FileJournal) -> None:
+    told = FakeDeployment()
     for number in range(5):
         old, new = (A, B) if number % 2 == 0 else (B, A)
         told.fail_over(old=old, new=new, epoch=number + 1)
@@ -192,7 +195,7 @@ def test_failovers_come_in_pages_newest_first_and_none_twice_while_more_come(kep
     ask(go, told, kept=kept)
 
 
-def test_events_are_the_stream_backwards_and_can_be_chosen(kept: Kept) -> None:
+def test_events_are_the_stream_backwards_and_can_be_chosen(kept: FileJournal) -> None:
     told = failed_over()
     ids = kept.write(told.entries)
 
@@ -215,7 +218,7 @@ def test_events_are_the_stream_backwards_and_can_be_chosen(kept: Kept) -> None:
     ask(go, told, kept=kept)
 
 
-def test_events_are_chosen_by_when_they_were_heard(kept: Kept) -> None:
+def test_events_are_chosen_by_when_they_were_heard(kept: FileJournal) -> None:
     told = failed_over()
     kept.write(told.entries)
 
@@ -232,7 +235,7 @@ def test_events_are_chosen_by_when_they_were_heard(kept: Kept) -> None:
 
 
 def test_answer_that_the_client_has_is_not_sent_again_until_something_changes() -> None:
-    told = Told()
+    told = FakeDeployment()
 
     async def go(client: httpx.AsyncClient) -> None:
         for path in ("/api/v1/topology", "/api/v1/masters", "/api/v1/masters/mymaster1", "/api/v1/deployments"):
@@ -250,7 +253,7 @@ def test_answer_that_the_client_has_is_not_sent_again_until_something_changes() 
     ask(go, told)
 
 
-def test_head_answers_as_get_without_a_body(kept: Kept) -> None:
+def test_head_answers_as_get_without_a_body(kept: FileJournal) -> None:
     async def go(client: httpx.AsyncClient) -> None:
         for path in ("/api/v1/topology", "/api/v1/failovers", "/livez", "/api/v1/stream", "/api/v1/masters/unknown"):
             head = await client.head(path)
@@ -262,11 +265,11 @@ def test_head_answers_as_get_without_a_body(kept: Kept) -> None:
             else:
                 assert head.headers["content-type"].startswith("text/event-stream")
 
-    ask(go, Told(), kept=kept)
+    ask(go, FakeDeployment(), kept=kept)
 
 
 def test_master_of_two_deployments_must_be_told_apart() -> None:
-    first, second = Told("a"), Told("b")
+    first, second = FakeDeployment("a"), FakeDeployment("b")
     second.fail_over()
 
     async def go(client: httpx.AsyncClient) -> None:
@@ -284,7 +287,7 @@ def test_master_of_two_deployments_must_be_told_apart() -> None:
 
 
 def test_balancer_asks_by_announced_or_dialled_address() -> None:
-    told = Told()
+    told = FakeDeployment()
     told.address_map[A] = Address("192.0.2.7", 16379)
 
     async def go(client: httpx.AsyncClient) -> None:
@@ -306,7 +309,7 @@ def test_balancer_asks_by_announced_or_dialled_address() -> None:
 
 
 def test_daemon_is_ready_when_all_its_deployments_are_known() -> None:
-    late = Told("late", up=False)
+    late = FakeDeployment("late", up=False)
 
     async def go(client: httpx.AsyncClient) -> None:
         assert (await client.get("/livez")).text == "ok\n"
@@ -317,11 +320,11 @@ def test_daemon_is_ready_when_all_its_deployments_are_known() -> None:
         late.watch.tick(Moment(late.now))
         assert (await client.get("/readyz")).json() == {"ready": True, "waiting_for": []}
 
-    ask(go, Told(), late)
+    ask(go, FakeDeployment(), late)
 
 
-def test_names_from_the_network_pass_through_json_and_never_into_headers(kept: Kept) -> None:
-    told = Told("kvdb", [HOSTILE])
+def test_names_from_the_network_pass_through_json_and_never_into_headers(kept: FileJournal) -> None:
+    told = FakeDeployment("kvdb", [HOSTILE])
     told.fail_over(HOSTILE)
     kept.write(told.entries)
 
@@ -340,7 +343,7 @@ def test_names_from_the_network_pass_through_json_and_never_into_headers(kept: K
     ask(go, told, kept=kept)
 
 
-def test_live_routes_go_on_where_the_journal_is_away(kept: Kept, tmp_path: Path) -> None:
+def test_live_routes_go_on_where_the_journal_is_away(kept: FileJournal, tmp_path: Path) -> None:
     (tmp_path / "journal.db").unlink()
 
     async def go(client: httpx.AsyncClient) -> None:
@@ -352,10 +355,10 @@ def test_live_routes_go_on_where_the_journal_is_away(kept: Kept, tmp_path: Path)
         for path in ("status", "deployments", "topology", "masters", "sentinels"):
             assert (await client.get(f"/api/v1/{path}")).status_code == 200
 
-    ask(go, Told(), kept=kept)
+    ask(go, FakeDeployment(), kept=kept)
 
 
-def test_what_is_not_there_is_answered_with_a_sentence(kept: Kept) -> None:
+def test_what_is_not_there_is_answered_with_a_sentence(kept: FileJournal) -> None:
     async def go(client: httpx.AsyncClient) -> None:
         for path in (
             "/api/v1/masters/other",
@@ -373,7 +376,7 @@ def test_what_is_not_there_is_answered_with_a_sentence(kept: Kept) -> None:
         assert "query.since" in wrong.json()["detail"]
         assert "query.limit" in wrong.json()["detail"]
 
-    ask(go, Told(), kept=kept)
+    ask(go, FakeDeployment(), kept=kept)
 
 
 def test_query_parameter_that_is_none_of_ours_is_refused_with_those_that_are() -> None:
@@ -392,11 +395,11 @@ def test_query_parameter_that_is_none_of_ours_is_refused_with_those_that_are() -
         assert "known: none" in (await client.get("/api/v1/status?verbose=1")).json()["detail"]
         assert (await client.get("/metrics?x=1")).status_code == (await client.get("/livez?x=1")).status_code == 200
 
-    ask(go, Told())
+    ask(go, FakeDeployment())
 
 
-def test_failovers_are_found_by_what_they_mention(kept: Kept) -> None:
-    told = Told("kvdb", ["orders", "100%_sure"])
+def test_failovers_are_found_by_what_they_mention(kept: FileJournal) -> None:
+    told = FakeDeployment("kvdb", ["orders", "100%_sure"])
     for name in told.names:
         told.fail_over(name)
         told.now += 60
@@ -420,7 +423,7 @@ def test_failovers_are_found_by_what_they_mention(kept: Kept) -> None:
     ask(go, told, kept=kept)
 
 
-def test_post_mortem_is_served_as_the_cli_writes_it(kept: Kept) -> None:
+def test_post_mortem_is_served_as_the_cli_writes_it(kept: FileJournal) -> None:
     told = failed_over()
     kept.write(told.entries)
 

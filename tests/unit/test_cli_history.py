@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from recorded.kept import Kept, entries_of
+from recorded.journals import RecordedJournal, entries_of
 from recorded.recordings import said_in
 from switchmaster.account.postmortem import escape
 from switchmaster.account.transcript import Said
@@ -29,14 +29,14 @@ def run(*arguments: str) -> tuple[int, str, str]:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
-    journal = Kept(tmp_path)
+def kept(tmp_path: Path) -> Iterator[RecordedJournal]:
+    journal = RecordedJournal(tmp_path)
     yield journal
     journal.close()
 
 
 @pytest.fixture
-def url(kept: Kept) -> str:
+def url(kept: RecordedJournal) -> str:
     kept.write(Store("run", "one"), entries_of(said_in(["redis-7.0.15-main"])))
     return kept.url
 
@@ -134,7 +134,7 @@ def renamed(said: list[Said]) -> list[Said]:
 
 
 @pytest.mark.parametrize("form", ["pretty", "tsv", "json", "md"])
-def test_hostile_master_name_is_inert(kept: Kept, form: str) -> None:
+def test_hostile_master_name_is_inert(kept: RecordedJournal, form: str) -> None:
     kept.write(Store("run", "one\x1b[2J"), entries_of(renamed(said_in(["redis-7.0.15-main"])), events=True))
     found = history(kept.url, "--master", HOSTILE)
     assert [line["epoch"] for line in found] == [4, 3, 2, 1]

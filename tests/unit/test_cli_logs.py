@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner, Result
 
-from recorded.kept import Kept, entries_of
+from recorded.journals import RecordedJournal, entries_of
 from switchmaster.account.transcript import merge, read_transcript
 from switchmaster.cli.group import cli
 from switchmaster.journal.reader import FailoverFilter
@@ -211,7 +211,7 @@ def test_files_that_are_imported_one_by_one_are_one_record_each(url: str) -> Non
 
 
 def test_what_a_daemon_heard_and_what_logs_say_is_one_record(tmp_path: Path) -> None:
-    kept = Kept(tmp_path)
+    kept = RecordedJournal(tmp_path)
     try:
         heard = merge([read_transcript((LOGS / "redis-6.2.14.jsonl").read_text(), "heard")])
         kept.write(Store("run", "daemon"), entries_of(heard))

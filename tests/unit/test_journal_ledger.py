@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from rig.served import S1, A, B, C, Told
+from rig.api_rig import S1, A, B, C, FakeDeployment
 from switchmaster.journal.entries import Entry, SwitchSeen
 from switchmaster.journal.merge import Observation
 from switchmaster.model import Address
 from switchmaster.wire.facts import Probe
 
 
-def learned(told: Told) -> list[Entry]:
+def learned(told: FakeDeployment) -> list[Entry]:
     return list(told.ledger.end_turn(told.now))
 
 
@@ -18,7 +18,7 @@ def epochs(entries: list[Entry]) -> list[tuple[type[Entry], Address | None, int 
 
 
 def test_epoch_of_a_switch_is_told_in_the_turn_in_which_a_sentinel_answers_with_it() -> None:
-    told = Told(probing=True)
+    told = FakeDeployment(probing=True)
     told.promote()
     assert epochs(told.entries)[-1] == (SwitchSeen, B, None)
     assert learned(told) == []
@@ -28,14 +28,14 @@ def test_epoch_of_a_switch_is_told_in_the_turn_in_which_a_sentinel_answers_with_
 
 
 def test_epoch_of_the_next_switch_is_none_of_the_last() -> None:
-    told = Told(probing=True)
+    told = FakeDeployment(probing=True)
     told.promote()
     told.promote(old=B, new=C)
     told.answer(S1, C, 8)
     assert epochs(learned(told)) == [(Observation, C, 8), (SwitchSeen, C, 8)]
 
 
-def outcomes(told: Told) -> list[tuple[int | None, str, bool, bool]]:
+def outcomes(told: FakeDeployment) -> list[tuple[int | None, str, bool, bool]]:
     """Return what became of each account in the end."""
     told.entries += learned(told)
     last = {one.number: one for one in told.entries if isinstance(one, Observation)}
@@ -43,7 +43,7 @@ def outcomes(told: Told) -> list[tuple[int | None, str, bool, bool]]:
 
 
 def test_promotion_that_was_given_up_is_an_aborted_failover_and_the_way_back_none() -> None:
-    told = Told(probing=True)
+    told = FakeDeployment(probing=True)
     told.promote()
     told.give_up()
     [way, back] = [one for one in told.entries if isinstance(one, SwitchSeen)]
@@ -54,7 +54,7 @@ def test_promotion_that_was_given_up_is_an_aborted_failover_and_the_way_back_non
 
 
 def test_failover_whose_leader_comes_back_after_the_way_back_is_completed_after_all() -> None:
-    told = Told(probing=True)
+    told = FakeDeployment(probing=True)
     told.promote()
     told.give_up()
     told.now += 30

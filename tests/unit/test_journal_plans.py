@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from rig.served import NOW, B, C, Kept, Told
+from rig.api_rig import NOW, B, C, FakeDeployment, FileJournal
 from switchmaster.journal import FailoverFilter, Page, Reader
 
 OF = {"deployment": "kvdb", "master": "mymaster1"}
@@ -23,8 +23,8 @@ SORTED = "USE TEMP B-TREE FOR ORDER BY"
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
-    kept = Kept(tmp_path)
-    told = Told()
+    kept = FileJournal(tmp_path)
+    told = FakeDeployment()
     told.fail_over()
     told.now += 60
     told.fail_over(old=B, new=C, epoch=2)

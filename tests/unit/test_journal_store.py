@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recorded.kept import Kept
+from recorded.journals import RecordedJournal
 from switchmaster.journal.engine import connect
 from switchmaster.journal.entries import Alive, Entry, Seen, Sighting, SwitchSeen, WatchStarted
 from switchmaster.journal.merge import Observation, merged, same_failover
@@ -23,8 +23,8 @@ T = 1_700_000_000.0
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
-    journal = Kept(tmp_path)
+def kept(tmp_path: Path) -> Iterator[RecordedJournal]:
+    journal = RecordedJournal(tmp_path)
     yield journal
     journal.close()
 
@@ -63,24 +63,24 @@ def switch(
     return SwitchSeen(T + at, "d", "m", new, epoch, incarnation, (), line)
 
 
-def write(kept: Kept, run: str, *entries: Entry, store: Store | None = None) -> Store:
+def write(kept: RecordedJournal, run: str, *entries: Entry, store: Store | None = None) -> Store:
     store = store or Store(run, run)
     kept.write(store, entries)
     return store
 
 
-def found(kept: Kept) -> list[Line]:
+def found(kept: RecordedJournal) -> list[Line]:
     return kept.reader.failovers(FailoverFilter(suspicions=True), limit=1000).items[::-1]
 
 
-def epochs(kept: Kept) -> list[int | None]:
+def epochs(kept: RecordedJournal) -> list[int | None]:
     return [line["epoch"] for line in found(kept)]
 
 
 # -- which accounts are one ------------------------------------------------------------------------
 
 
-def test_one_attempt_is_one_row_however_it_grows(kept: Kept) -> None:
+def test_one_attempt_is_one_row_however_it_grows(kept: RecordedJournal) -> None:
     store = write(kept, "a", account())
     write(kept, "a", account(epoch=5), store=store)
     write(kept, "a", account(epoch=5, new=B, outcome="completed", closed=True), store=store)
@@ -125,7 +125,7 @@ def test_attempt_that_chooses_long_after_a_promotion_is_another(
     assert same_failover(one, other) == same_failover(other, one) == same
 
 
-def test_restarted_daemon_goes_on_with_the_row_that_it_left_open(kept: Kept) -> None:
+def test_restarted_daemon_goes_on_with_the_row_that_it_left_open(kept: RecordedJournal) -> None:
     write(kept, "before", account(epoch=5, stages=("suspected", "electing")))
     later = account(at=3, new=B, outcome="completed", closed=True, stages=("switched", "settled"))
     write(kept, "after", later)
@@ -134,7 +134,7 @@ def test_restarted_daemon_goes_on_with_the_row_that_it_left_open(kept: Kept) -> 
     assert [stage["stage"] for stage in line["stages"]] == ["suspected", "electing", "switched", "settled"]
 
 
-def test_account_that_turns_out_to_be_another_attempt_leaves_the_row(kept: Kept) -> None:
+def test_account_that_turns_out_to_be_another_attempt_leaves_the_row(kept: RecordedJournal) -> None:
     write(kept, "a", account(epoch=5))
     other = write(kept, "b", account())
     assert len(found(kept)) == 1
@@ -142,7 +142,7 @@ def test_account_that_turns_out_to_be_another_attempt_leaves_the_row(kept: Kept)
     assert sorted((line["epoch"], line["observers"]) for line in found(kept)) == [(5, ["a"]), (6, ["b"])]
 
 
-def test_account_that_turns_out_to_be_the_same_attempt_joins_and_brings_its_comments(kept: Kept) -> None:
+def test_account_that_turns_out_to_be_the_same_attempt_joins_and_brings_its_comments(kept: RecordedJournal) -> None:
     write(kept, "a", account(epoch=5, at=0, closed=True, outcome="aborted"))
     other = write(kept, "b", account(at=50))
     assert len(found(kept)) == 2
@@ -154,12 +154,12 @@ def test_account_that_turns_out_to_be_the_same_attempt_joins_and_brings_its_comm
     assert [comment["text"] for comment in shown["comments"]] == ["hello"]
 
 
-def test_two_attempts_of_one_observer_are_never_one_row(kept: Kept) -> None:
+def test_two_attempts_of_one_observer_are_never_one_row(kept: RecordedJournal) -> None:
     write(kept, "a", account(1, closed=True, outcome="aborted"), account(2, at=1))
     assert len(found(kept)) == 2
 
 
-def test_who_saw_the_switch_is_believed_over_who_gave_up(kept: Kept) -> None:
+def test_who_saw_the_switch_is_believed_over_who_gave_up(kept: RecordedJournal) -> None:
     write(kept, "a", account(epoch=5, outcome="aborted", closed=True, stages=("electing", "aborted")))
     write(kept, "b", account(epoch=5, new=B, outcome="completed", closed=True, stages=("switched",)))
     [line] = found(kept)
@@ -169,7 +169,7 @@ def test_who_saw_the_switch_is_believed_over_who_gave_up(kept: Kept) -> None:
 
 @pytest.mark.parametrize(("stages", "outcome"), [(("promoted",), "aborted"), (("promoted", "switched"), "completed")])
 def test_promotion_that_one_daemon_saw_given_up_was_given_up_unless_a_sentinel_announced_it(
-    kept: Kept, stages: tuple[str, ...], outcome: str
+    kept: RecordedJournal, stages: tuple[str, ...], outcome: str
 ) -> None:
     write(kept, "killed", account(epoch=5, new=B, outcome="completed", stages=stages))
     write(kept, "there", account(epoch=5, new=B, outcome="aborted", closed=True, stages=("promoted",)))
@@ -202,7 +202,7 @@ def test_whole_that_nobody_saw_from_end_to_end_is_told_by_wall_clocks() -> None:
 # -- what was missed -------------------------------------------------------------------------------
 
 
-def test_higher_epoch_at_the_start_is_a_missed_failover(kept: Kept) -> None:
+def test_higher_epoch_at_the_start_is_a_missed_failover(kept: RecordedJournal) -> None:
     write(kept, "before", sighting(0, A, 5), Alive(T + 50, ("d",)))
     write(kept, "after", sighting(100, B, 9))
     [line] = found(kept)
@@ -213,7 +213,7 @@ def test_higher_epoch_at_the_start_is_a_missed_failover(kept: Kept) -> None:
     assert (switched["epoch"], switched["via"]) == (9, "missed")
 
 
-def test_way_there_and_back_is_missed_but_no_switch(kept: Kept) -> None:
+def test_way_there_and_back_is_missed_but_no_switch(kept: RecordedJournal) -> None:
     write(kept, "before", sighting(0, A, 5))
     write(kept, "after", sighting(100, A, 7))
     [line] = found(kept)
@@ -221,7 +221,7 @@ def test_way_there_and_back_is_missed_but_no_switch(kept: Kept) -> None:
     assert kept.reader.switches().items == []
 
 
-def test_missed_end_completes_the_row_that_a_killed_daemon_left(kept: Kept) -> None:
+def test_missed_end_completes_the_row_that_a_killed_daemon_left(kept: RecordedJournal) -> None:
     write(kept, "before", sighting(0, A, 5), account(at=10), Alive(T + 10, ("d",)))
     write(kept, "after", sighting(20, B, 6))
     [line] = found(kept)
@@ -230,7 +230,7 @@ def test_missed_end_completes_the_row_that_a_killed_daemon_left(kept: Kept) -> N
 
 
 @pytest.mark.parametrize("first", ["missed", "heard"])
-def test_end_that_is_heard_of_a_missed_failover_is_no_record_of_its_own(kept: Kept, first: str) -> None:
+def test_end_that_is_heard_of_a_missed_failover_is_no_record_of_its_own(kept: RecordedJournal, first: str) -> None:
     # The leader speaks of the old master until its own +switch-master, and does not say which node it promoted.
     heard = account(at=101, outcome="completed", stages=("reconfiguring",))
     news = [sighting(100, B, 9), heard] if first == "missed" else [heard, sighting(102, B, 9)]
@@ -241,21 +241,21 @@ def test_end_that_is_heard_of_a_missed_failover_is_no_record_of_its_own(kept: Ke
     assert [stage["stage"] for stage in line["stages"]] == ["reconfiguring"]
 
 
-def test_next_failover_of_a_run_is_another_than_the_one_that_it_missed(kept: Kept) -> None:
+def test_next_failover_of_a_run_is_another_than_the_one_that_it_missed(kept: RecordedJournal) -> None:
     write(kept, "before", sighting(0, A, 5), Alive(T + 50, ("d",)))
     store = write(kept, "after", sighting(100, B, 9), account(at=101, old=B))
     write(kept, "after", account(at=101, old=B, new=A, epoch=10, outcome="completed"), store=store)
     assert epochs(kept) == [9, 10]
 
 
-def test_what_another_daemon_recorded_is_not_missed(kept: Kept) -> None:
+def test_what_another_daemon_recorded_is_not_missed(kept: RecordedJournal) -> None:
     write(kept, "a", sighting(0, A, 5), account(epoch=6, new=B, outcome="completed", closed=True), switch(1, B, 6))
     write(kept, "b", sighting(100, B, 6))
     [line] = found(kept)
     assert (line["missed"], line["observers"]) == (False, ["a"])
 
 
-def test_switch_without_an_epoch_gets_it_and_nothing_is_missed(kept: Kept) -> None:
+def test_switch_without_an_epoch_gets_it_and_nothing_is_missed(kept: RecordedJournal) -> None:
     completed = account(at=10, new=B, outcome="completed", stages=("promoted",))
     write(kept, "a", sighting(0, A, 5), completed, switch(10, B, None))
     write(kept, "b", sighting(12, B, 6))
@@ -264,20 +264,20 @@ def test_switch_without_an_epoch_gets_it_and_nothing_is_missed(kept: Kept) -> No
     assert [one["epoch"] for one in kept.reader.switches().items] == [6]
 
 
-def test_switch_back_to_an_address_is_another_though_it_has_no_epoch(kept: Kept) -> None:
+def test_switch_back_to_an_address_is_another_though_it_has_no_epoch(kept: RecordedJournal) -> None:
     write(kept, "a", switch(1, B, 6), switch(10, A, 7), switch(20, B, None), switch(21, B, None))
     assert [one["epoch"] for one in kept.reader.switches().items] == [None, 7, 6]
     write(kept, "b", switch(22, B, 8))
     assert [one["epoch"] for one in kept.reader.switches().items] == [8, 7, 6]
 
 
-def test_sighting_without_an_epoch_hides_nothing(kept: Kept) -> None:
+def test_sighting_without_an_epoch_hides_nothing(kept: RecordedJournal) -> None:
     write(kept, "a", sighting(0, A, 5))
     write(kept, "b", sighting(10, B, None), sighting(11, B, 6))
     assert epochs(kept) == [6]
 
 
-def test_switch_is_one_row_with_everybodys_witnesses(kept: Kept) -> None:
+def test_switch_is_one_row_with_everybodys_witnesses(kept: RecordedJournal) -> None:
     write(kept, "a", switch(1, B, 6, witnesses=("s1",)))
     write(kept, "b", switch(2, B, 6, witnesses=("s2", "s1")))
     [line] = kept.reader.switches().items
@@ -288,7 +288,7 @@ def test_switch_is_one_row_with_everybodys_witnesses(kept: Kept) -> None:
 # -- incarnations ----------------------------------------------------------------------------------
 
 
-def test_lower_epoch_begins_an_incarnation_only_when_all_agree_and_all_is_settled(kept: Kept) -> None:
+def test_lower_epoch_begins_an_incarnation_only_when_all_agree_and_all_is_settled(kept: RecordedJournal) -> None:
     store = write(kept, "a", sighting(0, A, 50))
     write(kept, "a", sighting(10, B, 1), store=store)
     assert store.doubted() == {("d", "m")}
@@ -301,7 +301,7 @@ def test_lower_epoch_begins_an_incarnation_only_when_all_agree_and_all_is_settle
     assert [line["incarnation"] for line in found(kept)] == [1]
 
 
-def test_another_address_at_the_same_epoch_is_no_missed_failover(kept: Kept) -> None:
+def test_another_address_at_the_same_epoch_is_no_missed_failover(kept: RecordedJournal) -> None:
     store = write(kept, "a", sighting(0, A, 5), sighting(100, B, 5, agreed=False))
     assert store.doubted() == {("d", "m")}
     assert kept.reader.masters()[0]["address"]["port"] == 1
@@ -311,13 +311,13 @@ def test_another_address_at_the_same_epoch_is_no_missed_failover(kept: Kept) -> 
     assert found(kept) == []
 
 
-def test_observers_that_count_from_zero_meet_in_one_incarnation(kept: Kept) -> None:
+def test_observers_that_count_from_zero_meet_in_one_incarnation(kept: RecordedJournal) -> None:
     write(kept, "a", sighting(0, A, 1), sighting(1, A, 1, incarnation=1), switch(2, B, 2, incarnation=1))
     write(kept, "b", sighting(50, B, 2), switch(60, C, 3))
     assert [line["incarnation"] for line in kept.reader.switches().items] == [1, 1]
 
 
-def test_deployment_that_is_watched_anew_counts_its_incarnations_from_zero_again(kept: Kept) -> None:
+def test_deployment_that_is_watched_anew_counts_its_incarnations_from_zero_again(kept: RecordedJournal) -> None:
     store = write(kept, "a", sighting(0, A, 1), sighting(1, A, 1, incarnation=1), switch(2, B, 2, incarnation=1))
     write(kept, "a", WatchStarted("d"), sighting(3, B, 2), switch(4, C, 3), store=store)
     assert [line["incarnation"] for line in kept.reader.switches().items] == [1, 1]
@@ -328,7 +328,7 @@ def test_deployment_that_is_watched_anew_counts_its_incarnations_from_zero_again
 # -- what goes -------------------------------------------------------------------------------------
 
 
-def test_attempt_that_nobody_tells_of_any_more_is_closed(kept: Kept) -> None:
+def test_attempt_that_nobody_tells_of_any_more_is_closed(kept: RecordedJournal) -> None:
     store = write(kept, "a", account(1), account(2, epoch=9, new=B, outcome="completed", at=500))
     with connect(kept.engine, kept.url) as connection:
         assert len(store.close_unseen(connection, T + 300)) == 1
@@ -343,7 +343,7 @@ def test_attempt_that_nobody_tells_of_any_more_is_closed(kept: Kept) -> None:
     assert (second["outcome"], second["closed"]) == ("completed", True)
 
 
-def test_old_rows_go_by_age_and_events_by_size(kept: Kept) -> None:
+def test_old_rows_go_by_age_and_events_by_size(kept: RecordedJournal) -> None:
     events = [Seen(T + n, {"type": "event", "number": n, "text": "x" * 200}) for n in range(2_000)]
     write(kept, "a", *events, account(epoch=1), account(2, epoch=2, at=5_000), switch(0, B, 1), switch(5_000, C, 2))
     with connect(kept.engine, kept.url) as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recorded.answers import snapshot
-from rig.told import AT_A, IDS, S1, S2, S3, A, B, C, Told
+from rig.scenario import AT_A, IDS, S1, S2, S3, A, B, C, Scenario
 from switchmaster.belief.decisions import Notice, NoticeKind
 from switchmaster.belief.standing import SETTLE
 from switchmaster.follow.gate import GateState, phase_of
@@ -27,7 +27,7 @@ IMPOSSIBLE = [
 ]
 
 
-def forge(told: Told, epoch: int = 999, new: Address = X, old: Address = A) -> None:
+def forge(told: Scenario, epoch: int = 999, new: Address = X, old: Address = A) -> None:
     """Let the liar say all that a leader says, and answer with it."""
     told.fail_over(S1, epoch, old, new)
     told.promote(S1, old, new)
@@ -35,16 +35,16 @@ def forge(told: Told, epoch: int = 999, new: Address = X, old: Address = A) -> N
     told.tell(S1, snapshot(new, epoch))
 
 
-def others_answer(told: Told, address: Address = A, epoch: int = 0, flags: tuple[str, ...] = ()) -> None:
+def others_answer(told: Scenario, address: Address = A, epoch: int = 0, flags: tuple[str, ...] = ()) -> None:
     for name in HONEST:
         told.tell(name, snapshot(address, epoch, flags=flags))
 
 
-def asked(told: Told) -> set[str]:
+def asked(told: Scenario) -> set[str]:
     return {str(d.sentinel) for d in told.decisions if type(d).__name__ == "Ask" and "can't be asked" in d.why}  # type: ignore[attr-defined]
 
 
-def fails_over_honestly(told: Told, epoch: int = 1) -> None:
+def fails_over_honestly(told: Scenario, epoch: int = 1) -> None:
     told.fail_over(S2, epoch)
     told.tell(None, Probe(B, "slave", following=A), Probe(B, "master"))
     told.promote(S2)
@@ -55,7 +55,7 @@ def fails_over_honestly(told: Told, epoch: int = 1) -> None:
 
 
 def test_failover_that_one_sentinel_makes_up_opens_no_way_that_a_true_one_holds() -> None:
-    told = Told()
+    told = Scenario()
     replica = f"slave {B} {B.host} {B.port} @ {AT_A}"
     told.say(S2, "+new-epoch 1", f"+try-failover master {AT_A}")
     told.say(S3, f"+vote-for-leader {IDS[S2]} 1")
@@ -86,7 +86,7 @@ def test_failover_that_one_sentinel_makes_up_opens_no_way_that_a_true_one_holds(
 @pytest.mark.parametrize("policy", Grade)
 @pytest.mark.parametrize("role", ["slave", "sentinel"])
 def test_node_that_denies_is_never_followed_whatever_one_sentinel_says(policy: Grade, role: str) -> None:
-    told = Told(policy)
+    told = Scenario(policy)
     told.fail_over(S1, 999, A, X)
     told.tell(None, Probe(X, role, following=A))
     forge(told)
@@ -102,7 +102,7 @@ def test_node_that_denies_is_never_followed_whatever_one_sentinel_says(policy: G
 
 
 def test_majority_that_names_a_node_that_denies_is_not_followed_either() -> None:
-    told = Told(Grade.AGREED)
+    told = Scenario(Grade.AGREED)
     told.fail_over()
     told.tell(None, Probe(B, "slave", following=A))
     for name in HONEST:
@@ -118,7 +118,7 @@ def test_majority_that_names_a_node_that_denies_is_not_followed_either() -> None
 def test_word_of_one_sentinel_is_not_followed_while_a_majority_of_those_heard_contradicts(
     policy: Grade, probing: bool
 ) -> None:
-    told = Told(policy, probing)
+    told = Scenario(policy, probing)
     forge(told)
     told.tell(None, Probe(X, None, "connection refused"))
     assert asked(told) == set(HONEST)
@@ -133,7 +133,7 @@ def test_word_of_one_sentinel_is_not_followed_while_a_majority_of_those_heard_co
 
 
 def test_word_of_one_sentinel_is_followed_when_the_others_do_not_answer() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over()
     told.tell(None, Probe(B, None, "NOPERM"))
     told.promote()
@@ -145,7 +145,7 @@ def test_word_of_one_sentinel_is_followed_when_the_others_do_not_answer() -> Non
 
 
 def test_word_of_one_sentinel_is_followed_at_last_when_the_others_find_their_master_down() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over()
     told.tell(None, Probe(B, None, "NOPERM"))
     told.promote()
@@ -157,7 +157,7 @@ def test_word_of_one_sentinel_is_followed_at_last_when_the_others_find_their_mas
 
 
 def test_word_of_one_sentinel_is_followed_when_it_is_one_of_two_that_are_heard() -> None:
-    told = Told()
+    told = Scenario()
     told.down(S3)
     told.fail_over()
     told.tell(None, Probe(B, None, "NOPERM"))
@@ -167,7 +167,7 @@ def test_word_of_one_sentinel_is_followed_when_it_is_one_of_two_that_are_heard()
 
 @pytest.mark.parametrize("impossible", IMPOSSIBLE, ids=str)
 def test_impossible_address_is_never_followed_or_believed(impossible: Address) -> None:
-    told = Told(started=False, probing=False)
+    told = Scenario(started=False, probing=False)
     told.tell(S1, LinkChange(LinkState.LIVE, run_id=IDS[S1]), snapshot(impossible, 5), SnapshotEnd(("mymaster",)))
     told.wait(2.0)
     assert told.watch.address("mymaster") is None
@@ -197,7 +197,7 @@ def test_epoch_out_of_range_is_no_answer_and_no_event() -> None:
 def test_first_belief_is_what_a_majority_gives_and_a_higher_epoch_has_to_prove_itself() -> None:
     for role, believed in (("slave", A), (None, A), ("master", B)):
         claimed = B if role == "master" else X
-        told = Told(started=False)
+        told = Scenario(started=False)
         told.up(S1, claimed, 999)
         told.up(S2, A, 5)
         assert not told.watch.established, "they differ, so the third is heard too"
@@ -212,7 +212,7 @@ def test_first_belief_is_what_a_majority_gives_and_a_higher_epoch_has_to_prove_i
 
 
 def test_epoch_that_one_sentinel_gives_the_believed_master_hides_no_failover_of_the_others() -> None:
-    told = Told()
+    told = Scenario()
     told.tell(S1, snapshot(A, 10**6))
     assert told.watch.topology.masters["mymaster"].epoch == 0
     fails_over_honestly(told)
@@ -220,7 +220,7 @@ def test_epoch_that_one_sentinel_gives_the_believed_master_hides_no_failover_of_
 
 
 def test_epoch_that_one_sentinel_gave_a_true_failover_is_left_for_what_a_majority_gives() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over(S2, 1)
     told.tell(None, Probe(B, "slave", following=A))
     told.fail_over(S1, 10**6)
@@ -240,7 +240,7 @@ def test_epoch_that_one_sentinel_gave_a_true_failover_is_left_for_what_a_majorit
 
 
 def test_answer_that_lies_about_a_run_id_makes_no_two_nodes_one() -> None:
-    told = Told()
+    told = Scenario()
     run_id = f"{A.port:040x}"
     told.tell(S1, snapshot(A, 0, run_ids=lambda address: f"{B.port:040x}"))
     assert NoticeKind.TWO_NAMES not in told.notices
@@ -250,7 +250,7 @@ def test_answer_that_lies_about_a_run_id_makes_no_two_nodes_one() -> None:
 
 
 def test_silent_node_of_one_sentinel_is_not_followed_when_its_time_is_over() -> None:
-    told = Told()
+    told = Scenario()
     forge(told)
     assert asked(told) == set(HONEST), "at once, so that they have answered when the node's time is over"
     others_answer(told)
@@ -259,7 +259,7 @@ def test_silent_node_of_one_sentinel_is_not_followed_when_its_time_is_over() -> 
 
 
 def test_run_id_that_a_sentinel_made_up_for_what_it_announces_keeps_nobody_there() -> None:
-    told = Told()
+    told = Scenario()
     for name in HONEST:
         told.down(name)
     run_ids = dict.fromkeys((X, A), f"{A.port:040x}")
@@ -275,7 +275,7 @@ def test_run_id_that_a_sentinel_made_up_for_what_it_announces_keeps_nobody_there
 
 
 def test_sentinels_that_contradicted_and_were_lost_then_have_contradicted() -> None:
-    told = Told()
+    told = Scenario()
     forge(told)
     others_answer(told)
     for name in HONEST:
@@ -286,7 +286,7 @@ def test_sentinels_that_contradicted_and_were_lost_then_have_contradicted() -> N
 
 
 def test_leader_that_announces_what_no_majority_holds_leaves_no_promotion_early() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over(S1, 1)
     told.tell(None, Probe(B, "slave", following=A), Probe(B, "master"))
     told.switch(S1, A, X)
@@ -297,7 +297,7 @@ def test_leader_that_announces_what_no_majority_holds_leaves_no_promotion_early(
 
 @pytest.mark.parametrize("policy", [Grade.ANNOUNCED, Grade.PROMOTED])
 def test_stranger_that_answers_role_master_proves_nothing(policy: Grade) -> None:
-    told = Told(policy)
+    told = Scenario(policy)
     for _ in range(3):
         told.fail_over(S1, 999, A, X)
         told.tell(None, Probe(X, "master"))
@@ -313,7 +313,7 @@ def test_stranger_that_answers_role_master_proves_nothing(policy: Grade) -> None
 
 
 def test_stranger_that_answers_role_master_has_no_more_than_the_word_of_who_announces_it() -> None:
-    told = Told()
+    told = Scenario()
     for name in HONEST:
         told.tell(name, snapshot(A, 0, replicas=[B, C], flags=["s_down"]))
     forge(told, 1)
@@ -327,7 +327,7 @@ def test_stranger_that_answers_role_master_has_no_more_than_the_word_of_who_anno
 
 
 def test_stranger_that_a_majority_follows_is_one_no_longer() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over(S1, 1, A, X)
     told.tell(None, Probe(X, "master"))
     told.promote(S1, A, X)
@@ -339,7 +339,7 @@ def test_stranger_that_a_majority_follows_is_one_no_longer() -> None:
 
 def test_replicas_that_most_sentinels_do_not_list_all_of_are_no_strangers() -> None:
     for replicas in (None, [B]):  # refused; with `replica-announced no`
-        told = Told(started=False)
+        told = Scenario(started=False)
         for name in (S1, S2, S3):
             told.tell(name, LinkChange(LinkState.LIVE, run_id=IDS[name]), snapshot(A, 0, replicas=replicas))
             told.tell(name, SnapshotEnd(("mymaster",)))
@@ -349,7 +349,7 @@ def test_replicas_that_most_sentinels_do_not_list_all_of_are_no_strangers() -> N
 
 
 def test_replica_that_one_of_two_that_list_has_not_found_yet_is_known_as_soon_as_it_has() -> None:
-    told = Told()
+    told = Scenario()
     told.down(S3)
     told.say(S1, f"+slave slave {X} {X.host} {X.port} @ {AT_A}")
     told.fail_over(S1, 1, A, X)
@@ -361,7 +361,7 @@ def test_replica_that_one_of_two_that_list_has_not_found_yet_is_known_as_soon_as
 
 
 def test_stranger_with_the_run_id_of_a_replica_proves_nothing() -> None:
-    told = Told()
+    told = Scenario()
     run_ids = {A: f"{A.port:040x}", B: f"{B.port:040x}", X: f"{B.port:040x}"}
     for name in (S1, *HONEST):
         nodes = [X] if name == S1 else [B]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from recorded.kept import Kept, entries_of
+from recorded.journals import RecordedJournal, entries_of
 from recorded.recordings import said_in
 from switchmaster.account.transcript import Said
 from switchmaster.errors import JournalUnavailable
@@ -49,7 +49,7 @@ def test_hostile_name_stays_on_its_line(log: io.StringIO) -> None:
 
 
 def test_a_suspicion_that_ends_is_no_aborted_failover(log: io.StringIO, tmp_path: Path) -> None:
-    kept, teller = Kept(tmp_path), LogNarrator()
+    kept, teller = RecordedJournal(tmp_path), LogNarrator()
     heard = [
         Said("s1:1", at, channel, "master mymaster 127.0.0.1 6379", line)
         for line, (at, channel) in enumerate(((1.0, "+sdown"), (2.0, "-sdown")), 1)
@@ -65,7 +65,7 @@ def test_a_suspicion_that_ends_is_no_aborted_failover(log: io.StringIO, tmp_path
 
 
 def test_each_stage_is_told_once_however_often_the_record_grows(log: io.StringIO, tmp_path: Path) -> None:
-    kept, teller = Kept(tmp_path), LogNarrator()
+    kept, teller = RecordedJournal(tmp_path), LogNarrator()
     kept.write(Store("run", "one"), entries_of(said_in(["redis-7.0.15-crash500-run0"])), at_once=1)
     news = kept.reader.entries(limit=1000, types=("failover", "switch"))
     ids = [line.get("id") for _, line in news]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recorded.answers import snapshot
-from rig.told import IDS, S1, S2, S3, SENTINELS, A, Told
+from rig.scenario import IDS, S1, S2, S3, SENTINELS, A, Scenario
 from switchmaster.belief.decisions import Connect
 from switchmaster.belief.members import Members
 from switchmaster.belief.roster import LEAVE
@@ -23,13 +23,15 @@ def name_of(port: int) -> SentinelName:
     return SentinelName(f"127.0.0.1:{port}")
 
 
-def bring_up(told: Told, name: SentinelName, address: Address, epoch: int, others: list[tuple[RunId, Address]]) -> None:
+def bring_up(
+    told: Scenario, name: SentinelName, address: Address, epoch: int, others: list[tuple[RunId, Address]]
+) -> None:
     run_id = IDS.get(name, RunId(f"{int(name.rpartition(':')[2]):040x}"))
     told.tell(name, LinkChange(LinkState.LIVE, run_id=run_id))
     told.tell(name, snapshot(address, epoch, others=len(others), sentinels=others), SnapshotEnd(("mymaster",)))
 
 
-def with_puppets(told: Told, puppeteer: SentinelName = S1) -> None:
+def with_puppets(told: Scenario, puppeteer: SentinelName = S1) -> None:
     """Let one Sentinel name ten of its own, which all say what it says."""
     found = [(RunId(f"{each.port:040x}"), each) for each in PUPPETS]
     bring_up(told, puppeteer, X, 999, found)
@@ -41,7 +43,7 @@ def with_puppets(told: Told, puppeteer: SentinelName = S1) -> None:
 
 def test_ten_puppets_of_one_sentinel_in_three_agree_on_nothing() -> None:
     for dead in ([], [S2], [S2, S3]):
-        told = Told(Grade.AGREED)
+        told = Scenario(Grade.AGREED)
         for name in dead:
             told.down(name)
         with_puppets(told)
@@ -51,7 +53,7 @@ def test_ten_puppets_of_one_sentinel_in_three_agree_on_nothing() -> None:
 
 
 def test_puppets_agree_on_nothing_when_the_other_seeds_never_answered() -> None:
-    told = Told(Grade.AGREED, started=False)
+    told = Scenario(Grade.AGREED, started=False)
     bring_up(told, S1, A, 0, [])
     told.wait(2.0)
     with_puppets(told)
@@ -61,7 +63,7 @@ def test_puppets_agree_on_nothing_when_the_other_seeds_never_answered() -> None:
 
 
 def test_sentinel_that_overstates_how_many_there_are_makes_no_agreement_impossible() -> None:
-    told = Told(Grade.AGREED)
+    told = Scenario(Grade.AGREED)
     told.tell(S1, snapshot(A, 0, others=10**6))
     for name in (S2, S3):
         told.tell(name, snapshot(X, 1))
@@ -70,7 +72,7 @@ def test_sentinel_that_overstates_how_many_there_are_makes_no_agreement_impossib
 
 
 def test_seeds_that_are_one_sentinel_vote_once() -> None:
-    told = Told(Grade.AGREED, started=False)
+    told = Scenario(Grade.AGREED, started=False)
     told.tell(S3, LinkChange(LinkState.LIVE, run_id=IDS[S3]))
     told.tell(S3, snapshot(A, 0, others=1), SnapshotEnd(("mymaster",)))
     for name in (S1, S2):
@@ -100,7 +102,7 @@ def test_seeds_alone_vote_without_discovery() -> None:
 
 
 def test_all_sentinels_are_replaced_one_by_one_and_the_new_ones_agree() -> None:
-    told = Told(Grade.AGREED, started=False)
+    told = Scenario(Grade.AGREED, started=False)
     ports = [27011, 27012, 27013]
     for port in ports:
         bring_up(told, name_of(port), A, 0, named(*(p for p in ports if p != port)))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rig.told import S1, B, Told
+from rig.scenario import S1, B, Scenario
 from switchmaster.account.postmortem import postmortem
 from switchmaster.account.record import lasted
 from switchmaster.belief.failover import Failover, Stage
@@ -19,7 +19,7 @@ from switchmaster.wire.facts import Probe
 
 def failed_over() -> Failover:
     """Return the record of a crash: suspected after 1 s of silence, promoted 0.25 s later."""
-    told = Told()
+    told = Scenario()
     told.say(S1, "+sdown master mymaster 127.0.0.1 27001")
     told.now += 0.25
     told.fail_over()
@@ -95,7 +95,7 @@ def test_observer_that_knows_down_after_is_believed_over_one_that_does_not(order
 
 
 def test_planned_failover_has_no_outage() -> None:
-    told = Told()
+    told = Scenario()
     told.say(S1, "+new-epoch 1", "+try-failover master mymaster 127.0.0.1 27001")
     told.promote()
     record = [one for one in told.decisions if isinstance(one, Failover)][-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recorded.answers import snapshot
-from rig.told import AT_A, IDS, S1, S2, S3, SENTINELS, A, B, C, Told
+from rig.scenario import AT_A, IDS, S1, S2, S3, SENTINELS, A, B, C, Scenario
 from switchmaster.belief.decisions import Ask, Connect, Disconnect, NoticeKind, StartProbe, StopProbe
 from switchmaster.belief.failover import Failover, Outcome, Stage
 from switchmaster.belief.topology import Health
@@ -13,7 +13,7 @@ from switchmaster.wire.facts import LinkChange, LinkState, Probe, SnapshotEnd
 
 
 def test_watch_switches_when_the_selected_replica_answers_master_and_counts_later_news_as_witnesses() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over()
     assert told.of(StartProbe) == [StartProbe(B, "mymaster", f"{S1} selected it")]
     told.tell(None, Probe(B, "slave", following=A))
@@ -33,7 +33,7 @@ def test_watch_switches_when_the_selected_replica_answers_master_and_counts_late
 
 
 def test_watch_says_that_a_switch_is_imminent_when_the_selected_replica_ends_its_connections() -> None:
-    told = Told()
+    told = Scenario()
 
     def seen() -> tuple[Address | None, Address | None, GateState]:
         state = told.watch.topology.masters["mymaster"]
@@ -56,7 +56,7 @@ def test_watch_says_that_a_switch_is_imminent_when_the_selected_replica_ends_its
 
 
 def test_master_is_failing_over_until_its_promotion_is_believed() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over()
     told.promote()
     assert told.switches == []
@@ -66,7 +66,7 @@ def test_master_is_failing_over_until_its_promotion_is_believed() -> None:
 
 
 def test_lost_connection_is_no_reason_to_believe_a_leader_without_asking_the_node() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over()
     told.tell(None, Probe(B, "slave", following=A))
     told.tell(None, Probe(B, None, "the node closed the connection", ended=True))
@@ -77,7 +77,7 @@ def test_lost_connection_is_no_reason_to_believe_a_leader_without_asking_the_nod
 
 
 def test_watch_switches_when_the_node_cannot_be_reached_and_a_second_sentinel_follows_the_leader() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over()
     told.tell(None, Probe(B, None, "it refused the connection"))
     assert told.switches == []
@@ -90,7 +90,7 @@ def test_watch_switches_when_the_node_cannot_be_reached_and_a_second_sentinel_fo
 
 
 def test_watch_gives_a_nodes_answer_to_those_masters_alone_for_whose_sake_it_was_asked() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over()
     told.promote()
     told.tell(None, Probe(B, None, "it wants another password", masters=frozenset({"other"})))
@@ -100,7 +100,7 @@ def test_watch_gives_a_nodes_answer_to_those_masters_alone_for_whose_sake_it_was
 
 
 def test_watch_switches_after_the_timeout_when_the_node_stays_silent() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over()
     told.promote()
     announced = told.now
@@ -112,7 +112,7 @@ def test_watch_switches_after_the_timeout_when_the_node_stays_silent() -> None:
 
 
 def test_watch_waits_for_a_majority_under_the_policy_agreed() -> None:
-    told = Told(policy=Grade.AGREED)
+    told = Scenario(policy=Grade.AGREED)
     told.fail_over()
     told.tell(None, Probe(B, "master"))
     told.promote()
@@ -124,7 +124,7 @@ def test_watch_waits_for_a_majority_under_the_policy_agreed() -> None:
 
 
 def test_watch_asks_for_the_epoch_first_when_a_switch_comes_without_one() -> None:
-    told = Told(probing=False)
+    told = Scenario(probing=False)
     told.switch(S2)
     assert any(isinstance(d, Ask) and d.sentinel == S2 and d.masters == ("mymaster",) for d in told.decisions)
     assert told.switches == []
@@ -135,7 +135,7 @@ def test_watch_asks_for_the_epoch_first_when_a_switch_comes_without_one() -> Non
 
 
 def test_watch_switches_without_an_epoch_when_the_question_is_not_answered_in_time() -> None:
-    told = Told(probing=False)
+    told = Scenario(probing=False)
     told.switch(S2)
     told.wait(1.1)
     [switch] = told.switches
@@ -146,7 +146,7 @@ def test_watch_switches_without_an_epoch_when_the_question_is_not_answered_in_ti
 
 
 def test_watch_does_not_go_back_when_a_stale_sentinel_returns() -> None:
-    told = Told(probing=False)
+    told = Scenario(probing=False)
     told.down(S3)
     told.fail_over()
     told.promote()
@@ -161,7 +161,7 @@ def test_watch_does_not_go_back_when_a_stale_sentinel_returns() -> None:
 
 
 def test_watch_reports_a_disagreement_when_one_epoch_has_two_addresses() -> None:
-    told = Told(probing=False)
+    told = Scenario(probing=False)
     told.fail_over()
     told.promote()
     told.switch(S2)
@@ -174,7 +174,7 @@ def test_watch_reports_a_disagreement_when_one_epoch_has_two_addresses() -> None
 
 
 def test_watch_does_not_follow_a_promotion_when_its_failover_was_aborted() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over()
     told.say(S1, f"-failover-abort-slave-timeout master mymaster 127.0.0.1 {A.port}")
     told.tell(None, Probe(B, "master"))
@@ -189,7 +189,7 @@ def test_watch_does_not_follow_a_promotion_when_its_failover_was_aborted() -> No
 
 
 def test_watch_goes_back_when_a_promotion_that_nobody_announced_is_undone() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over()
     told.tell(None, Probe(B, "master"))
     assert [s.new for s in told.switches] == [B]
@@ -208,7 +208,7 @@ def test_watch_goes_back_when_a_promotion_that_nobody_announced_is_undone() -> N
 
 
 def test_watch_undoes_no_promotion_when_a_connection_to_the_node_is_lost() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over()
     told.tell(None, Probe(B, "master"), Probe(B, None, "the node closed the connection"))
     for name in (S2, S3):
@@ -220,7 +220,7 @@ def test_watch_undoes_no_promotion_when_a_connection_to_the_node_is_lost() -> No
 
 
 def test_watch_goes_back_when_the_node_stays_silent_that_nobody_announced() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over()
     told.say(S1, "-sdown master mymaster 127.0.0.1 27001")
     told.tell(None, Probe(B, "master"), Probe(B, None, "the node closed the connection"))
@@ -230,7 +230,7 @@ def test_watch_goes_back_when_the_node_stays_silent_that_nobody_announced() -> N
 
 
 def test_watch_takes_no_epoch_from_before_a_try_whose_own_it_missed() -> None:
-    told = Told()
+    told = Scenario()
     told.say(S1, "+new-epoch 1", "+sdown master mymaster 127.0.0.1 27001")
     told.say(S1, "+try-failover master mymaster 127.0.0.1 27001", f"+selected-slave slave {B} 127.0.0.1 27002 @ {AT_A}")
     told.tell(None, Probe(B, "master"))
@@ -238,7 +238,7 @@ def test_watch_takes_no_epoch_from_before_a_try_whose_own_it_missed() -> None:
 
 
 def test_watch_learns_the_epoch_of_a_try_from_the_vote_that_follows_on_it() -> None:
-    told = Told()
+    told = Scenario()
     told.say(S1, "+new-epoch 2", "+try-failover master mymaster 127.0.0.1 27001", f"+vote-for-leader {IDS[S1]} 3")
     told.say(S1, f"+elected-leader master {AT_A}", f"+selected-slave slave {B} 127.0.0.1 27002 @ {AT_A}")
     told.tell(None, Probe(B, "master"))
@@ -246,7 +246,7 @@ def test_watch_learns_the_epoch_of_a_try_from_the_vote_that_follows_on_it() -> N
 
 
 def test_watch_lends_no_epoch_of_an_attempt_to_who_announces_what_it_did_not_select() -> None:
-    told = Told()
+    told = Scenario()
     told.say(S1, "+new-epoch 5", "+try-failover master mymaster 127.0.0.1 27001")
     told.switch(S2)
     assert told.switches == []
@@ -256,7 +256,7 @@ def test_watch_lends_no_epoch_of_an_attempt_to_who_announces_what_it_did_not_sel
 
 
 def test_watch_follows_a_majority_elsewhere_also_of_a_master_that_it_first_heard_of_by_an_event() -> None:
-    told = Told(probing=False)
+    told = Scenario(probing=False)
     told.say(S3, "+monitor master another 127.0.0.1 27001 quorum 2")
     for name in SENTINELS:
         told.tell(name, snapshot(A, 0, name="another"), SnapshotEnd(("mymaster", "another")))
@@ -267,7 +267,7 @@ def test_watch_follows_a_majority_elsewhere_also_of_a_master_that_it_first_heard
 
 
 def test_watch_begins_a_new_incarnation_when_all_sentinels_monitor_another_address() -> None:
-    told = Told(probing=False)
+    told = Scenario(probing=False)
     told.fail_over()
     told.promote()
     for name in (S2, S3, S1):
@@ -281,7 +281,7 @@ def test_watch_begins_a_new_incarnation_when_all_sentinels_monitor_another_addre
 
 
 def test_watch_follows_the_first_failover_when_the_master_is_monitored_anew_at_its_old_address() -> None:
-    told = Told(probing=False)
+    told = Scenario(probing=False)
     told.monitor(SENTINELS, A, A)
     told.wait(1.0)
     told.fail_over()
@@ -294,7 +294,7 @@ def test_watch_follows_the_first_failover_when_the_master_is_monitored_anew_at_i
 
 
 def test_watch_does_nothing_when_one_sentinel_alone_monitors_another_address() -> None:
-    told = Told(probing=False)
+    told = Scenario(probing=False)
     told.monitor([S2], A, C)
     told.wait(60.0)
     assert told.switches == []
@@ -302,7 +302,7 @@ def test_watch_does_nothing_when_one_sentinel_alone_monitors_another_address() -
 
 
 def test_watch_aborts_the_failover_when_its_leader_is_reset() -> None:
-    told = Told()
+    told = Scenario()
     told.fail_over()
     told.say(S1, f"+reset-master master mymaster 127.0.0.1 {A.port}")
     records = [r for r in told.of(Failover) if isinstance(r, Failover) and r.closed]
@@ -313,7 +313,7 @@ def test_watch_aborts_the_failover_when_its_leader_is_reset() -> None:
 
 
 def test_watch_starts_at_the_highest_epoch_without_a_switch_when_a_stale_answer_comes_first() -> None:
-    told = Told(started=False)
+    told = Scenario(started=False)
     told.up(S3, A, 0)
     told.up(S1, B, 3)
     told.up(S2, B, 3)
@@ -324,7 +324,7 @@ def test_watch_starts_at_the_highest_epoch_without_a_switch_when_a_stale_answer_
 
 
 def test_watch_believes_what_it_believed_when_all_sentinels_go_and_return() -> None:
-    told = Told(probing=False)
+    told = Scenario(probing=False)
     for name in SENTINELS:
         told.down(name)
     assert told.watch.topology.masters["mymaster"].health is Health.UNKNOWN
@@ -335,7 +335,7 @@ def test_watch_believes_what_it_believed_when_all_sentinels_go_and_return() -> N
 
 
 def test_watch_leaves_a_sentinel_that_it_hears_under_two_names() -> None:
-    told = Told()
+    told = Scenario()
     seed = SentinelName("sentinel-1:27011")
     told.watch.observe(seed, LinkChange(LinkState.LIVE, run_id=IDS[S1]), Moment(told.now))
     left = [d.sentinel for d in told.watch.decisions() if isinstance(d, Disconnect)]
@@ -343,7 +343,7 @@ def test_watch_leaves_a_sentinel_that_it_hears_under_two_names() -> None:
 
 
 def test_watch_dials_and_forgets_a_sentinel_that_the_others_knew() -> None:
-    told = Told()
+    told = Scenario()
     fourth = RunId(f"{9:040x}")
     told.say(S1, f"+sentinel sentinel {fourth} 127.0.0.1 27014 @ mymaster 127.0.0.1 27001")
     [connect] = [d for d in told.decisions if isinstance(d, Connect)]
@@ -357,7 +357,7 @@ def test_watch_dials_and_forgets_a_sentinel_that_the_others_knew() -> None:
 
 
 def test_watch_calls_a_failover_automatic_when_odown_was_said_before_it_listened() -> None:
-    told = Told(started=False)
+    told = Scenario(started=False)
     told.tell(S1, LinkChange(LinkState.LIVE, run_id=IDS[S1]), snapshot(A, 0, flags=["s_down", "o_down"]))
     told.say(S1, "+new-epoch 1", "+try-failover master mymaster 127.0.0.1 27001")
     [record] = [r for r in told.of(Failover) if isinstance(r, Failover)]
@@ -365,7 +365,7 @@ def test_watch_calls_a_failover_automatic_when_odown_was_said_before_it_listened
 
 
 def test_watch_counts_the_leaders_word_of_the_old_master_for_the_old_master_alone() -> None:
-    told = Told(probing=False)
+    told = Scenario(probing=False)
     told.fail_over()
     told.promote()
     told.switch(S2)
@@ -375,7 +375,7 @@ def test_watch_counts_the_leaders_word_of_the_old_master_for_the_old_master_alon
 
 
 def test_watch_makes_no_switch_of_the_address_that_the_first_answers_give() -> None:
-    told = Told(started=False)
+    told = Scenario(started=False)
     told.tell(S1, LinkChange(LinkState.LIVE, run_id=IDS[S1]))
     told.say(S1, "+selected-slave slave 127.0.0.1:27002 127.0.0.1 27002 @ mymaster 127.0.0.1 27001")
     told.up(S2, B, 1)
@@ -391,13 +391,13 @@ NAME = Address("localhost", A.port)
 """Another name of the first master."""
 
 
-def announces_names(told: Told, name: SentinelName, epoch: int = 0, node: Address = NAME) -> None:
+def announces_names(told: Scenario, name: SentinelName, epoch: int = 0, node: Address = NAME) -> None:
     others = [Address("localhost", each.port) for each in (A, B, C) if each.port != node.port]
     told.tell(name, snapshot(node, epoch, replicas=others))
 
 
 def test_node_that_sentinels_call_by_two_names_is_one_node() -> None:
-    told = Told()
+    told = Scenario()
     announces_names(told, S3)
     told.wait(60.0)
     assert told.switches == []
@@ -412,7 +412,7 @@ def test_node_that_sentinels_call_by_two_names_is_one_node() -> None:
 
 def test_switch_that_sentinels_announce_by_two_names_is_one_switch_and_one_failover() -> None:
     for leader in (S1, S3):
-        told = Told()
+        told = Scenario()
         announces_names(told, S3)
         told.fail_over(leader, 1, *((A, B) if leader == S1 else (NAME, Address("localhost", B.port))))
         told.tell(None, Probe(B, "master"))
@@ -429,7 +429,7 @@ def test_switch_that_sentinels_announce_by_two_names_is_one_switch_and_one_failo
 
 
 def test_sentinel_that_catches_up_with_what_is_believed_makes_no_failover() -> None:
-    told = Told(started=False)
+    told = Scenario(started=False)
     for name in (S1, S2):
         told.up(name, B, 1)
     told.up(S3, A, 0)
@@ -443,7 +443,7 @@ def test_sentinel_that_catches_up_with_what_is_believed_makes_no_failover() -> N
 
 
 def test_answer_of_a_higher_epoch_is_a_failover_whatever_run_id_it_gives() -> None:
-    told = Told()
+    told = Scenario()
     for name in (S2, S3):
         told.tell(name, snapshot(B, 1, run_ids=lambda address: f"{A.port:040x}"))
     told.tell(None, Probe(B, "master"))
@@ -451,7 +451,7 @@ def test_answer_of_a_higher_epoch_is_a_failover_whatever_run_id_it_gives() -> No
 
 
 def test_announcement_before_the_first_answers_are_in_settles_nothing() -> None:
-    told = Told(started=False)
+    told = Scenario(started=False)
     told.tell(S1, LinkChange(LinkState.LIVE, run_id=IDS[S1]))
     told.switch(S1, A, C)
     told.tell(S1, snapshot(C, 9))

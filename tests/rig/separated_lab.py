@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from rig.netns import FAR, NEAR, Cable
-from rig.networked import Elsewhere
+from rig.routable_options import RoutableOptions
 from switchmaster.lab import Client, LabServer, ServerBinary, Steering
 from switchmaster.lab.options import Listener, node_configuration, sentinel_configuration
 from switchmaster.lab.processes import Guardian, OwnedProcess
@@ -37,7 +37,7 @@ class Deployment(Steering):
     """
 
     def __init__(self, binary: ServerBinary, cable: Cable, folder: Path, options: dict[str, int]) -> None:
-        near = Elsewhere(host=NEAR, announced=FAR, **options)
+        near = RoutableOptions(host=NEAR, announced=FAR, **options)
         far = dataclasses.replace(near, host=f"{FAR} 127.0.0.1")
         self.alone = LabServer(f"{MASTER}-1", "node", MASTER, FAR, FIRST_NODE, folder)
         """The master behind the cable."""

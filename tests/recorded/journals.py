@@ -21,7 +21,7 @@ def entries_of(said: Iterable[Said], events: bool = False, sightings: bool = Tru
     return replay_into_entries(said, events=events, sightings=sightings).entries
 
 
-class Kept:
+class RecordedJournal:
     """A journal in a folder, and who writes it."""
 
     def __init__(self, folder: Path, url: str = "") -> None:

@@ -18,7 +18,7 @@ IDS = {name: RunId(f"{number:040x}") for number, name in enumerate(SENTINELS)}
 AT_A = "mymaster 127.0.0.1 27001"
 
 
-class Told:
+class Scenario:
     """A Watch and everything that it decided."""
 
     def __init__(self, policy: Grade = Grade.PROMOTED, probing: bool = True, started: bool = True) -> None:

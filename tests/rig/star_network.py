@@ -1,8 +1,8 @@
 """
-Many networks around a hub, made for one test and removed after it: whoever is in the hub reaches all, all reach all.
+Many networks around a hub, made for one test and removed after it. The hub reaches every arm; each arm every other.
 
-Each arm is a Linux network namespace with one address; a bridge in the hub joins them. `Star.isolate` lets nothing
-through between one arm and all the others, and tells nobody; the hub reaches it as before. Needs root and `ip`.
+Each arm is a Linux network namespace with one address; a bridge in the hub joins them. `StarNetwork.isolate` drops
+everything between one arm and all the others, silently; the hub still reaches it. Needs root and `ip`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from rig.netns import CABLE, Network, ip, new_name
 
-__all__ = ["Star"]
+__all__ = ["StarNetwork"]
 
 PREFIX: Final = "198.51.100"
 """TEST-NET-2 of RFC 5737: addresses that nobody has."""
@@ -22,7 +22,7 @@ NOBODY: Final = "02:00:00:00:00:01"
 """The card of nobody: what is sent to it is lost without a word, where a neighbour that does not answer is reported."""
 
 
-class Star:
+class StarNetwork:
     """
     The hub and its arms, while the block lasts.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from peers.faulty import FaultyPeer
+from peers.faulty_peer import FaultyPeer
 from peers.scripted import published
 
 
-class Peer:
+class SentinelThread:
     """A scripted Sentinel in a thread of its own."""
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """
 A lab whose servers have a network each, so that one can be cut off from all others while the application reaches it.
 
-Everything else is as in any `Lab`. The calling thread must be in the hub (`Star.hub`), and so must be all that talks to
-the servers.
+Everything else is as in any `Lab`. The calling thread must be in the hub (`StarNetwork.hub`), and so must everything
+that talks to the servers.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from rig.netns import Network, lacking
-from rig.networked import Elsewhere
-from rig.star import Star
+from rig.routable_options import RoutableOptions
+from rig.star_network import StarNetwork
 from switchmaster.lab import Lab, LabServer
 
 __all__ = ["Scattered", "deployed"]
@@ -32,8 +32,8 @@ class Scattered(Lab):
         options: as for a lab.
     """
 
-    def __init__(self, star: Star, **options: Any) -> None:
-        super().__init__(Elsewhere(host="0.0.0.0", announced=SOMEWHERE, **options))
+    def __init__(self, star: StarNetwork, **options: Any) -> None:
+        super().__init__(RoutableOptions(host="0.0.0.0", announced=SOMEWHERE, **options))
         self._star = star
         self._homes: dict[str, Network] = {}
 
@@ -80,5 +80,9 @@ def deployed(masters: tuple[str, ...], replicas: int, sentinels: int, **options:
         with Lab(**options) as lab:
             yield lab
         return
-    with Star(len(masters) * (1 + replicas) + sentinels) as star, star.hub.entered(), Scattered(star, **options) as lab:
+    with (
+        StarNetwork(len(masters) * (1 + replicas) + sentinels) as star,
+        star.hub.entered(),
+        Scattered(star, **options) as lab,
+    ):
         yield lab

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from rig.netns import Network, lacking
-from rig.star import Star
+from rig.star_network import StarNetwork
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(bool(lacking()), reason=lacking() or "none")]
 
@@ -16,8 +16,8 @@ LIMIT = 0.5
 
 
 @pytest.fixture
-def star() -> Iterator[Star]:
-    with Star(3) as star:
+def star() -> Iterator[StarNetwork]:
+    with StarNetwork(3) as star:
         yield star
 
 
@@ -33,7 +33,7 @@ def reaches(one: Network, other: Network) -> bool:
     return True
 
 
-def test_who_is_isolated_is_reached_by_the_hub_alone(star: Star) -> None:
+def test_who_is_isolated_is_reached_by_the_hub_alone(star: StarNetwork) -> None:
     one, other, third = star.arms
     assert reaches(one, other)
     star.isolate(other)
@@ -47,7 +47,7 @@ def test_who_is_isolated_is_reached_by_the_hub_alone(star: Star) -> None:
     assert reaches(other, one)
 
 
-def test_who_rejoins_does_not_reach_who_is_still_isolated(star: Star) -> None:
+def test_who_rejoins_does_not_reach_who_is_still_isolated(star: StarNetwork) -> None:
     one, other, third = star.arms
     star.isolate(other)
     star.isolate(third)
@@ -59,7 +59,7 @@ def test_who_rejoins_does_not_reach_who_is_still_isolated(star: Star) -> None:
     assert reaches(other, third)
 
 
-def test_connection_that_is_open_falls_silent_and_goes_on_where_it_was(star: Star) -> None:
+def test_connection_that_is_open_falls_silent_and_goes_on_where_it_was(star: StarNetwork) -> None:
     one, other, _ = star.arms
     with other.entered():
         listening = socket.create_server((other.host, 0))

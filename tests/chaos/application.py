@@ -24,7 +24,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from rig.flatness import Measure
+from rig.growth import Measure
 from switchmaster.belief.decisions import Notice, Switch
 from switchmaster.belief.failover import Failover
 from switchmaster.model import Address

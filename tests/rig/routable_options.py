@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from switchmaster.lab import LabOptions
 
-__all__ = ["Elsewhere"]
+__all__ = ["RoutableOptions"]
 
 
 @dataclass(frozen=True)
-class Elsewhere(LabOptions):
+class RoutableOptions(LabOptions):
     """Options for servers that listen on any address, and name another one to each other."""
 
     announced: str = ""

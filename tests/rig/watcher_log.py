@@ -20,7 +20,7 @@ FAILOVER_LIMIT = 60.0
 """Seconds: a split vote is followed by a pause of twice the failover timeout."""
 
 
-class Account:
+class WatcherLog:
     """All that a Watcher tells from now on: events, switches and notices, in one order."""
 
     def __init__(self, watcher: Watcher) -> None:
@@ -66,14 +66,14 @@ class Account:
 
 
 @contextmanager
-def accounts(lab: Lab, *several: dict[str, Any]) -> Iterator[list[Account]]:
+def watcher_logs(lab: Lab, *several: dict[str, Any]) -> Iterator[list[WatcherLog]]:
     """Watch a lab with several Watchers at once, each with options of its own."""
     with ExitStack() as stack:
         watchers = [stack.enter_context(Watcher(lab.sentinel_addresses, **{**options})) for options in several]
         for watcher in watchers:
             # A majority is enough to start; a failover that begins before the rest is heard may lack its epoch.
             eventually(partial(_hears_all, watcher), what="every Sentinel to be heard")
-        yield [Account(watcher) for watcher in watchers]
+        yield [WatcherLog(watcher) for watcher in watchers]
 
 
 def _hears_all(watcher: Watcher) -> bool:
@@ -81,13 +81,13 @@ def _hears_all(watcher: Watcher) -> bool:
 
 
 @contextmanager
-def account(lab: Lab, **options: Any) -> Iterator[Account]:
+def watcher_log(lab: Lab, **options: Any) -> Iterator[WatcherLog]:
     """Watch a lab."""
-    with accounts(lab, options) as [one]:
+    with watcher_logs(lab, options) as [one]:
         yield one
 
 
-def check_one_switch_each_epoch(lab: Lab, told: Account, old: Address, master: str = "mymaster") -> None:
+def check_one_switch_each_epoch(lab: Lab, told: WatcherLog, old: Address, master: str = "mymaster") -> None:
     """
     See that there was exactly one Switch for each failover, and that the last one is the truth.
 

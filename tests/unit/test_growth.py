@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from rig.flatness import FEWEST, Measure, thirds
+from rig.growth import FEWEST, Measure, thirds
 
 DESCRIPTORS = Measure("descriptors", 1, "since a connection may be under way")
 BLOCKS = Measure("blocks", 500, "since clients reconnect at their own time", each=5)

@@ -43,7 +43,7 @@ def node_id(node: Address) -> str:
     return hashlib.sha1(str(node).encode()).hexdigest()
 
 
-class Told:
+class FakeDeployment:
     """A deployment of three Sentinels, told by a test what they said; to the API it is a Watcher."""
 
     def __init__(
@@ -170,7 +170,7 @@ class Told:
         self.tell(None, Probe(new, "slave"), Probe(old, "master"))
 
 
-class Kept:
+class FileJournal:
     """A journal in a file."""
 
     def __init__(self, folder: Path) -> None:
@@ -194,7 +194,9 @@ class Kept:
         self._engine.dispose()
 
 
-def served(*told: Told, kept: Kept | None = None, settings: Http | None = None, **more: Any) -> tuple[Any, State]:
+def served(
+    *told: FakeDeployment, kept: FileJournal | None = None, settings: Http | None = None, **more: Any
+) -> tuple[Any, State]:
     """Return the application of some deployments, and its state."""
     named = {one.watch.deployment: one for one in told}
     state = State(lambda: named, None if kept is None else kept.reader)

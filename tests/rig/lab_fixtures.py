@@ -1,5 +1,5 @@
 """
-Fixtures that start real servers. A pytest plugin: ``pytest_plugins = ["rig.fix_lab"]`` in conftest.py.
+Fixtures that start real servers. A pytest plugin: ``pytest_plugins = ["rig.lab_fixtures"]`` in conftest.py.
 
 A server that this machine lacks skips the test with its reason; with SWITCHMASTER_TEST_REQUIRE=all
 it fails.

@@ -1,7 +1,7 @@
 """
 A walk through one client library with the drop-in, for whichever version of it is imported: a script, run by tests.
 
-``python library_walk.py LIBRARY VERSION HOST:PORT...`` against the Sentinels of a lab: every kind of use with threads
+``python drop_in_check.py LIBRARY VERSION HOST:PORT...`` against the Sentinels of a lab: every kind of use with threads
 and with asyncio, then a planned failover under writes. It ends with 0 and one line where all is well.
 """
 
