@@ -188,7 +188,7 @@ MUTANTS = [
     ),
     Mutant(
         "never stop asking a node",
-        "belief/candidate.py",
+        "belief/candidates.py",
         "            self._out(StopProbe(node, self._master))",
         "            pass",
     ),
@@ -210,7 +210,7 @@ MUTANTS = [
     ),
     Mutant(
         "take a Sentinel for a node that can't be asked",
-        "belief/candidate.py",
+        "belief/candidates.py",
         'return self.role not in (None, "master")',
         'return self.role == "slave"',
         lie=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from switchmaster.belief.decisions import Connect, Disconnect
-from switchmaster.belief.roster import FORGET, LEAVE, RECHECK, Roster, Sentinel
+from switchmaster.belief.roster import FORGET, LEAVE, RECHECK, KnownSentinel, Roster
 from switchmaster.model import LIMITS, Address, RunId, SentinelName
 from switchmaster.wire.facts import LinkChange, LinkState
 
@@ -12,7 +12,7 @@ ID, OTHER_ID = RunId("a" * 40), RunId("b" * 40)
 FOUND = Address("127.0.0.1", 26379)
 
 
-def live(roster: Roster, name: SentinelName, run_id: RunId, process: str = "", now: float = 0.0) -> Sentinel:
+def live(roster: Roster, name: SentinelName, run_id: RunId, process: str = "", now: float = 0.0) -> KnownSentinel:
     sentinel = roster.sentinel(name)
     sentinel.state = LinkState.LIVE
     roster.live(sentinel, LinkChange(LinkState.LIVE, run_id=run_id, process=process), now)

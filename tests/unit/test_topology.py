@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recorded.answers import snapshot
-from switchmaster.belief.topology import View, merge_replicas
+from switchmaster.belief.views import View, merge_replicas
 from switchmaster.model import LIMITS, Address, RunId, SentinelName
 from switchmaster.wire.events import InstanceEvent
 from switchmaster.wire.grammar import parse_event

@@ -24,14 +24,15 @@ from dataclasses import replace
 from ..model import LIMITS, Address, Cause, Grade, Moment, SentinelName, Via
 from ..wire.events import InstanceEvent, SwitchedMaster
 from ..wire.facts import Probe
-from .candidate import Candidate, Candidates, unproved, why
+from .candidates import Candidate, Candidates, unproved, why
 from .decisions import Ask, Decision, Switch
-from .history import History, Transition
 from .members import Members
-from .names import Names
+from .node_names import NodeNames
 from .notices import Notices
+from .past_addresses import PastAddresses, Transition
 from .standing import SETTLE, Standing
-from .topology import Electorate, View
+from .topology import Electorate
+from .views import View
 from .voters import Voters
 
 __all__ = ["Belief"]
@@ -82,10 +83,10 @@ class Belief:
         self._standing = Standing()
         self._ticked = -1.0
         """The moment of the last `tick`."""
-        self._history = History()
+        self._history = PastAddresses()
         self._out: list[Decision] = []
         self._notices = Notices(deployment, master, lambda notice: self._out.append(notice))
-        self._names = Names(self.voters, self._notices)
+        self._names = NodeNames(self.voters, self._notices)
         self._candidates = Candidates(master, probing, lambda decision: self._out.append(decision))
 
     # -- what a reader gets -------------------------------------------------------------------------

@@ -14,8 +14,9 @@ from dataclasses import replace
 
 from ..model import RunId, SentinelName
 from ..wire.facts import LinkState
-from .roster import Roster, Sentinel
-from .topology import Electorate, Obstacle, View
+from .roster import KnownSentinel, Roster
+from .topology import Electorate, Obstacle
+from .views import View
 
 __all__ = ["electorate_of"]
 
@@ -43,7 +44,7 @@ def electorate_of(master: str, views: Mapping[SentinelName, View], known: int, r
     return best
 
 
-def _as_seen(view: View, counted: int, quorum: int, unaware: set[RunId], tilted: list[Sentinel]) -> Electorate:
+def _as_seen(view: View, counted: int, quorum: int, unaware: set[RunId], tilted: list[KnownSentinel]) -> Electorate:
     able = view.sentinels.keys() - view.silent - unaware
     usable = counted - len(view.silent) if view.usable is None else view.usable
     answering = usable - len(view.sentinels.keys() & unaware - view.silent)
@@ -58,12 +59,12 @@ def _as_seen(view: View, counted: int, quorum: int, unaware: set[RunId], tilted:
     return Electorate(counted, counted, answering, needed, obstacle)
 
 
-def _absent(view: View, heard: list[Sentinel]) -> tuple[SentinelName, ...]:
+def _absent(view: View, heard: list[KnownSentinel]) -> tuple[SentinelName, ...]:
     silent = (view.silent & view.sentinels.keys()) - _ids(heard)
     return tuple(sorted({SentinelName(str(view.sentinels[run_id])) for run_id in silent} - {s.name for s in heard}))
 
 
-def _ids(sentinels: list[Sentinel]) -> set[RunId]:
+def _ids(sentinels: list[KnownSentinel]) -> set[RunId]:
     return {sentinel.run_id for sentinel in sentinels if sentinel.run_id is not None}
 
 

@@ -13,27 +13,27 @@ from ..model import Moment, Via
 from ..wire.events import Event, InstanceEvent, Kind, RoleChanged, SwitchedMaster
 from .decide import Belief
 from .failover import ABORT_REASONS, Attempt
-from .roster import Sentinel
+from .roster import KnownSentinel
 
 __all__ = ["JUDGES", "Judge"]
 
-Judge: TypeAlias = Callable[[Belief, Sentinel, Event, Attempt | None, Moment], None]
+Judge: TypeAlias = Callable[[Belief, KnownSentinel, Event, Attempt | None, Moment], None]
 """Takes the belief to move, who said it, what, the attempt it belongs to, and the time."""
 
 
-def _named(belief: Belief, sentinel: Sentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
+def _named(belief: Belief, sentinel: KnownSentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
     if isinstance(event, InstanceEvent) and attempt is not None:
         belief.named(sentinel.name, event.instance.address, attempt.epoch, moment)
 
 
-def _promoted(belief: Belief, sentinel: Sentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
+def _promoted(belief: Belief, sentinel: KnownSentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
     if isinstance(event, InstanceEvent):
         node, old = event.instance.address, event.instance.master_address
         epoch = attempt.epoch if attempt is not None else None
         belief.announced(sentinel.name, node, old, epoch, Via.PROMOTED, sentinel.can_ask, moment)
 
 
-def _switched(belief: Belief, sentinel: Sentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
+def _switched(belief: Belief, sentinel: KnownSentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
     if isinstance(event, SwitchedMaster):
         # Only an attempt that ends at this very address tells the epoch of the announcement; who can be asked knows it.
         known = attempt is not None and attempt.new == event.new and not (attempt.guessed and sentinel.can_ask)
@@ -41,27 +41,31 @@ def _switched(belief: Belief, sentinel: Sentinel, event: Event, attempt: Attempt
         belief.announced(sentinel.name, event.new, event.old, epoch, Via.SWITCH, sentinel.can_ask, moment)
 
 
-def _aborted(belief: Belief, sentinel: Sentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
+def _aborted(belief: Belief, sentinel: KnownSentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
     if attempt is not None and attempt.new is not None and not attempt.promoted:
         belief.withdrawn(attempt.new, moment.now)
 
 
-def _role_changed(belief: Belief, sentinel: Sentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
+def _role_changed(
+    belief: Belief, sentinel: KnownSentinel, event: Event, attempt: Attempt | None, moment: Moment
+) -> None:
     if isinstance(event, RoleChanged) and event.instance.kind is Kind.REPLICA and event.channel == "-role-change":
         belief.claims(sentinel.name, event.instance.address, moment)
 
 
-def _converted(belief: Belief, sentinel: Sentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
+def _converted(belief: Belief, sentinel: KnownSentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
     if isinstance(event, InstanceEvent):
         belief.demoted(sentinel.name, event.instance.address, moment)
 
 
-def _monitored(belief: Belief, sentinel: Sentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
+def _monitored(belief: Belief, sentinel: KnownSentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
     if isinstance(event, InstanceEvent):
         belief.monitored(sentinel.name, event.instance.address, sentinel.can_ask, moment)
 
 
-def _unmonitored(belief: Belief, sentinel: Sentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
+def _unmonitored(
+    belief: Belief, sentinel: KnownSentinel, event: Event, attempt: Attempt | None, moment: Moment
+) -> None:
     _aborted(belief, sentinel, event, attempt, moment)
     belief.forgotten(sentinel.name, moment)
 

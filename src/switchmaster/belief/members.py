@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from ..model import LIMITS, SentinelName
-from .topology import View
+from .views import View
 
 __all__ = ["Members", "lists_of"]
 

@@ -24,7 +24,7 @@ from .decisions import Connect, Disconnect
 from .members import Members
 from .topology import SentinelState
 
-__all__ = ["FORGET", "LEAVE", "RECHECK", "Roster", "Sentinel"]
+__all__ = ["FORGET", "LEAVE", "RECHECK", "KnownSentinel", "Roster"]
 
 FORGET: Final = 600.0
 """Seconds after which a discovered Sentinel that is down and that no other lists is dialled no more, and any
@@ -46,7 +46,7 @@ heard at both addresses until the old link is noticed to be dead."""
 
 
 @dataclass(slots=True)
-class Sentinel:
+class KnownSentinel:
     """One Sentinel, and our link to it."""
 
     name: SentinelName
@@ -147,7 +147,7 @@ class Roster:
     def __init__(self, seeds: Iterable[SentinelName], asking: bool, discover: bool) -> None:
         self._asking = asking
         self._discover = discover
-        self._sentinels = {name: Sentinel(name, seed=True) for name in seeds}
+        self._sentinels = {name: KnownSentinel(name, seed=True) for name in seeds}
         self.members = Members(self._sentinels, discover and asking)
         """Whose word is a vote. In a transcript nobody introduces anybody or is asked, and all that speak vote."""
         if not asking:
@@ -160,7 +160,7 @@ class Roster:
         self.not_dialled = 0
         """Sentinels that were over the limit."""
 
-    def __iter__(self) -> Iterator[Sentinel]:
+    def __iter__(self) -> Iterator[KnownSentinel]:
         return iter(self._sentinels.values())
 
     def decisions(self) -> list[Connect | Disconnect]:
@@ -178,11 +178,11 @@ class Roster:
                 values[sentinel.name] = sentinel.value(also, sharing)
         return values
 
-    def sentinel(self, name: SentinelName) -> Sentinel:
+    def sentinel(self, name: SentinelName) -> KnownSentinel:
         """Return the Sentinel of that name, new if need be (in a transcript nobody introduces them)."""
         sentinel = self._sentinels.get(name)
         if sentinel is None:
-            sentinel = self._sentinels[name] = Sentinel(name, seed=False, can_ask=self._asking)
+            sentinel = self._sentinels[name] = KnownSentinel(name, seed=False, can_ask=self._asking)
             if not self._asking:
                 self.members.add(name)
         return sentinel
@@ -221,7 +221,7 @@ class Roster:
 
     # -- links --------------------------------------------------------------------------------------
 
-    def live(self, sentinel: Sentinel, change: LinkChange, now: float) -> tuple[bool, list[SentinelName]]:
+    def live(self, sentinel: KnownSentinel, change: LinkChange, now: float) -> tuple[bool, list[SentinelName]]:
         """
         Record a link that came up.
 
@@ -256,7 +256,7 @@ class Roster:
         self._run_ids[change.run_id] = sentinel.same_as or sentinel.name
         return renewed, same
 
-    def _same(self, sentinel: Sentinel, now: float) -> list[SentinelName]:
+    def _same(self, sentinel: KnownSentinel, now: float) -> list[SentinelName]:
         was_parked, sentinel.same_as, sentinel.recheck_at = sentinel.parked, None, None
         gone: list[SentinelName] = []
         for other in [s for s in self if s is not sentinel and not s.parked]:
@@ -281,7 +281,9 @@ class Roster:
                     break
         return gone
 
-    def _leave(self, extra: Sentinel, kept: Sentinel, why: str, now: float, keep: bool = True) -> SentinelName:
+    def _leave(
+        self, extra: KnownSentinel, kept: KnownSentinel, why: str, now: float, keep: bool = True
+    ) -> SentinelName:
         """Park a name of the Sentinel that is heard under another, or forget it."""
         for other in self:
             if other.same_as == extra.name:
@@ -319,12 +321,12 @@ class Roster:
                 gone += self._same(live[0], now) if live else []
         return gone
 
-    def _remove(self, sentinel: Sentinel, why: str) -> None:
+    def _remove(self, sentinel: KnownSentinel, why: str) -> None:
         self._sentinels.pop(sentinel.name, None)
         self.members.remove(sentinel.name)
         self._out.append(Disconnect(sentinel.name, why))
 
-    def down(self, sentinel: Sentinel, now: float) -> bool:
+    def down(self, sentinel: KnownSentinel, now: float) -> bool:
         """
         Take a link that failed or was lost.
 
@@ -347,12 +349,12 @@ class Roster:
                 self._recheck(other, f"{sentinel.name} is lost")
         return True
 
-    def _recheck(self, sentinel: Sentinel, why: str) -> None:
+    def _recheck(self, sentinel: KnownSentinel, why: str) -> None:
         sentinel.recheck_at = None
         address = sentinel.address or Address.parse(sentinel.name)
         self._out.append(Connect(sentinel.name, address, why))
 
-    def _recheck_later(self, sentinel: Sentinel, now: float) -> None:
+    def _recheck_later(self, sentinel: KnownSentinel, now: float) -> None:
         kept = None if sentinel.same_as is None else self._sentinels.get(sentinel.same_as)
         heard = kept is not None and kept.state is LinkState.LIVE
         sentinel.recheck_at = now + (RECHECK if heard else _TAKE_OVER)
@@ -428,17 +430,17 @@ class Roster:
         if len(self._sentinels) >= LIMITS.sentinels:
             self.not_dialled += 1
             return
-        self._sentinels[name] = Sentinel(name, seed=False, address=address)
+        self._sentinels[name] = KnownSentinel(name, seed=False, address=address)
         self._out.append(Connect(name, address, f"{by} knows it"))
 
 
-def _alike(one: Sentinel, other: Sentinel) -> bool:
+def _alike(one: KnownSentinel, other: KnownSentinel) -> bool:
     """Return whether two names may lead to one Sentinel, or to two with one run id."""
     if one.run_id is not None and other.run_id is not None:
         return one.run_id == other.run_id
     return bool(one.process) and one.process == other.process
 
 
-def _apart(one: Sentinel, other: Sentinel) -> bool:
+def _apart(one: KnownSentinel, other: KnownSentinel) -> bool:
     """Return whether two names lead to two processes."""
     return bool(one.process and other.process) and one.process != other.process

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..model import Address, Cause
-from .topology import View
+from .views import View
 
 __all__ = ["ABANDONED", "SETTLE", "UNSEEN", "Standing"]
 

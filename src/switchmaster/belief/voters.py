@@ -12,7 +12,8 @@ from math import inf
 from ..link.listed import listed
 from ..model import Address, SentinelName
 from .members import Members
-from .topology import Opinion, View
+from .topology import Opinion
+from .views import View
 
 __all__ = ["Voters"]
 

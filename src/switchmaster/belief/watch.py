@@ -35,10 +35,10 @@ from .decide import Belief
 from .decisions import Ask, Decision, Notice, NoticeKind, StartProbe, StopProbe, Switch
 from .electorate import electorate_of
 from .failover import FailoverKind
+from .master_state import master_state
 from .meaning import JUDGES
 from .members import lists_of
-from .roster import Roster, Sentinel
-from .state import master_state
+from .roster import KnownSentinel, Roster
 from .topology import MasterState, SentinelState, Topology
 from .words import ghost_words, shared_id_words
 
@@ -319,7 +319,7 @@ class Watch:
 
     # -- links --------------------------------------------------------------------------------------
 
-    def _link(self, sentinel: Sentinel, change: LinkChange, moment: Moment) -> None:
+    def _link(self, sentinel: KnownSentinel, change: LinkChange, moment: Moment) -> None:
         sentinel.state, sentinel.reason, sentinel.refusal = change.state, change.reason, change.refusal
         if change.state is LinkState.LIVE:
             renewed, gone = self._roster.live(sentinel, change, moment.now)
@@ -340,7 +340,7 @@ class Watch:
                     self._survey(name, master, moment)
         self._establish(moment)
 
-    def _survey_of(self, sentinel: Sentinel, moment: Moment) -> None:
+    def _survey_of(self, sentinel: KnownSentinel, moment: Moment) -> None:
         for name, master in self._masters.items():
             if sentinel.name in master.belief.views:
                 self._survey(name, master, moment)
@@ -374,7 +374,7 @@ class Watch:
 
     # -- snapshots ----------------------------------------------------------------------------------
 
-    def _snapshot(self, sentinel: Sentinel, fact: MasterSnapshot, moment: Moment) -> None:
+    def _snapshot(self, sentinel: KnownSentinel, fact: MasterSnapshot, moment: Moment) -> None:
         self.counters.snapshots += 1
         self._answer_came(moment.now)
         master = self._master(fact.name, moment)
@@ -392,7 +392,7 @@ class Watch:
             self._roster.discovered(row.run_id, row.address, sentinel.name)
         self._survey(fact.name, master, moment)
 
-    def _catch_up(self, sentinel: Sentinel, fact: MasterSnapshot, attempts: Attempts, moment: Moment) -> None:
+    def _catch_up(self, sentinel: KnownSentinel, fact: MasterSnapshot, attempts: Attempts, moment: Moment) -> None:
         """Put into the record what its events would have said, had they been heard."""
         led = attempts.led_by(sentinel.name)
         if "coordinated_failover" in fact.reply.flags and (attempt := led or attempts.current):
@@ -401,7 +401,7 @@ class Watch:
         if led is None or "failover_in_progress" not in fact.reply.flags:
             attempts.switched(sentinel.name, fact.address, moment)
 
-    def _snapshot_end(self, sentinel: Sentinel, fact: SnapshotEnd, moment: Moment) -> None:
+    def _snapshot_end(self, sentinel: KnownSentinel, fact: SnapshotEnd, moment: Moment) -> None:
         first, sentinel.answered = not sentinel.answered, True
         self._roster.members.silent.discard(sentinel.name)
         self._answer_came(moment.now)
@@ -441,7 +441,7 @@ class Watch:
 
     # -- events -------------------------------------------------------------------------------------
 
-    def _event(self, sentinel: Sentinel, event: Event, moment: Moment) -> None:
+    def _event(self, sentinel: KnownSentinel, event: Event, moment: Moment) -> None:
         self.counters.events += 1
         tried, sentinel.tried = sentinel.tried, event.channel == "+try-failover"
         raised, sentinel.raised = sentinel.raised, isinstance(event, NewEpoch)
@@ -460,30 +460,30 @@ class Watch:
         elif isinstance(event, Unrecognised):
             self._odd(sentinel, moment.now)
 
-    def _condition(self, sentinel: Sentinel, fact: Condition, moment: Moment) -> None:
+    def _condition(self, sentinel: KnownSentinel, fact: Condition, moment: Moment) -> None:
         sentinel.informs = True
         sentinel.simulates_failures, sentinel.scripts_waiting = fact.simulates_failures, fact.scripts_waiting
         since = None if moment.wall is None or fact.tilt_seconds is None else moment.wall - fact.tilt_seconds
         self._tilt(sentinel, fact.tilt, since, moment)
 
-    def _tilt(self, sentinel: Sentinel, tilt: bool, since: Wall, moment: Moment) -> None:
+    def _tilt(self, sentinel: KnownSentinel, tilt: bool, since: Wall, moment: Moment) -> None:
         if sentinel.in_tilt(tilt, since):
             self.roster_changes += 1
             self._survey_of(sentinel, moment)
 
-    def _odd(self, sentinel: Sentinel, now: float) -> None:
+    def _odd(self, sentinel: KnownSentinel, now: float) -> None:
         self.counters.unrecognised += 1
         if sentinel.can_ask and (sentinel.asked_all is None or now >= sentinel.asked_all + ASK_ALL_EVERY):
             sentinel.asked_all = now
             self._out.append(Ask(sentinel.name, (), "it published something that we can't read"))
 
-    def _vote(self, sentinel: Sentinel, event: Voted, tried: bool, moment: Moment) -> None:
+    def _vote(self, sentinel: KnownSentinel, event: Voted, tried: bool, moment: Moment) -> None:
         if tried:
             self._roster.learn(event.run_id, sentinel.name)
             self._correct_try(sentinel, event.epoch)
         sentinel.unmatched = None if self._count_vote(sentinel, event, moment) else (event, moment)
 
-    def _count_vote(self, sentinel: Sentinel, event: Voted, moment: Moment) -> bool:
+    def _count_vote(self, sentinel: KnownSentinel, event: Voted, moment: Moment) -> bool:
         """Put a vote into the attempt that it belongs to; say whether there is one."""
         voted_for = self._roster.named(event.run_id)
         tried_for = None if voted_for is None else self._tries.get((voted_for, event.epoch))
@@ -495,7 +495,7 @@ class Watch:
                 return True
         return False
 
-    def _match_vote(self, sentinel: Sentinel, name: str, now: float) -> None:
+    def _match_vote(self, sentinel: KnownSentinel, name: str, now: float) -> None:
         """Put a Sentinel's earlier vote into the failover that has begun since: it votes even before it suspects."""
         if sentinel.unmatched is None or self._open != {name}:
             return
@@ -503,7 +503,7 @@ class Watch:
         if now <= voted.now + _ELECTION:
             self._count_vote(sentinel, vote, voted)
 
-    def _master_event(self, sentinel: Sentinel, event: InstanceEvent | SwitchedMaster, moment: Moment) -> None:
+    def _master_event(self, sentinel: KnownSentinel, event: InstanceEvent | SwitchedMaster, moment: Moment) -> None:
         name = event.name if isinstance(event, SwitchedMaster) else event.instance.master
         master = self._master(name, moment)
         if master is None:
@@ -537,19 +537,19 @@ class Watch:
         else:
             self._settle(name, master)
 
-    def _sole_epoch(self, sentinel: Sentinel, name: str, event: InstanceEvent | SwitchedMaster) -> int | None:
+    def _sole_epoch(self, sentinel: KnownSentinel, name: str, event: InstanceEvent | SwitchedMaster) -> int | None:
         """Return the epoch of the switch that is announced, where it can be no other; who can be asked is asked."""
         if not isinstance(event, SwitchedMaster):
             return None
         epochs, sentinel.epochs = sentinel.epochs, 0
         return sentinel.epoch if epochs == 1 and not sentinel.can_ask and self._open <= {name} else None
 
-    def _remember_try(self, sentinel: Sentinel, name: str) -> None:
+    def _remember_try(self, sentinel: KnownSentinel, name: str) -> None:
         while len(self._tries) >= _TRIES:
             del self._tries[next(iter(self._tries))]
         self._tries[sentinel.name, sentinel.epoch] = name
 
-    def _correct_try(self, sentinel: Sentinel, epoch: int) -> None:
+    def _correct_try(self, sentinel: KnownSentinel, epoch: int) -> None:
         """Take the epoch of a try from the vote for itself that follows on it: its +new-epoch may have been missed."""
         name = self._tries.get((sentinel.name, sentinel.epoch))
         if name is not None and epoch != sentinel.epoch:
@@ -557,7 +557,7 @@ class Watch:
             self._remember_try(sentinel, name)
             self._masters[name].attempts.stood(sentinel.name, epoch)
 
-    def _hear_of(self, sentinel: Sentinel, event: InstanceEvent) -> None:
+    def _hear_of(self, sentinel: KnownSentinel, event: InstanceEvent) -> None:
         if isinstance(event, AddressSwitched):
             self._roster.discovered(event.run_id, event.sentinel_address, sentinel.name)
         elif event.instance.kind is Kind.SENTINEL:

@@ -11,13 +11,13 @@ from dataclasses import replace
 from ..model import Address, Moment
 from ..wire.events import InstanceEvent, Kind, SwitchedMaster
 from .notices import Notices
-from .topology import View
+from .views import View
 from .voters import Voters
 
-__all__ = ["Names"]
+__all__ = ["NodeNames"]
 
 
-class Names:
+class NodeNames:
     """
     The names of one master's node.
 

@@ -12,7 +12,8 @@ from .decide import Belief
 from .electorate import electorate_of
 from .failover import Attempt
 from .roster import Roster
-from .topology import Health, MasterState, merge_replicas
+from .topology import Health, MasterState
+from .views import merge_replicas
 
 __all__ = ["master_state"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..model import LIMITS, Address
 
-__all__ = ["History", "Transition"]
+__all__ = ["PastAddresses", "Transition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Transition:
     new: Address
 
 
-class History:
+class PastAddresses:
     """The last `LIMITS.transitions` switches of one incarnation."""
 
     def __init__(self) -> None:
