@@ -193,3 +193,13 @@ def test_file_names_no_machine_and_leaves_nothing_to_do(path: Path) -> None:
         if any(banned.search(line) for banned in TEXT_BANNED)
     ]
     assert [] == found
+
+
+TEST_ROOMS = [ROOT / "tests" / name for name in ("rig", "peers", "recorded", "sim", "chaos")]
+
+
+@pytest.mark.parametrize("folder", TEST_ROOMS, ids=name_of)
+def test_room_of_the_tests_names_every_module(folder: Path) -> None:
+    words = set(re.findall(r"\w+", ast.get_docstring(tree_of(folder / "__init__.py")) or ""))
+    modules = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("test_")} - {"__init__"}
+    assert set() == modules - words

@@ -1,9 +1,17 @@
 """
-Chaos among real servers: faults at random times, writers through our clients, and an observer that shares nothing with
-them.
+Chaos among real servers: random faults, writers through our clients, and an observer that shares nothing with them.
 
-`schedule` says what shall go wrong, from one number; `faults` does it, over the servers of a lab and the `links` to
-them. `observer` is a process of its own that asks every node; `truth` reads what it wrote. `application` is the
-application: one Watcher, and writers with a ledger each. `verdict` holds one against the other; `story` puts it all
-together. ``python -m chaos --help``, or ``make chaos SECONDS=120 SEED=7``.
+Run it with ``make chaos SECONDS=120 SEED=7`` or ``python -m chaos --help`` (`__main__`). In the order of a run:
+
+- `schedule`: which faults begin when, drawn from one number. Pure.
+- `star_lab`: a lab in which each server has a network of its own.
+- `links`: proxies between the application and the servers, in a process of their own.
+- `application`: one Watcher, and writers with a ledger each.
+- `observer`: a process that asks every node and Sentinel for its role and writes down each change.
+- `faults`: does what the schedule says to servers and links, and repairs it.
+- `story`: one run of all of these, and then its judgement:
+- `truth`: which node was a master when, from the observer's file. Pure.
+- `verdict`: switches that were missed, doubled, invented or late. Pure.
+- `losses`: acknowledged writes that are gone, commands that ran twice, errors. Pure.
+- `table`: the outcome as a table. Pure.
 """

@@ -1,1 +1,55 @@
-"""rig."""
+"""
+Servers, networks, browsers and applications that tests run, and the theory of operation of all tests.
+
+Kinds of tests, cheapest first. Write a test in the first kind that can show the fault:
+
+- ``tests/unit``: one module by values; no sockets, no sleep. Proves rules and tables.
+- ``tests/replay``: recorded events of real servers against golden transcripts, cut and resumed at every event. Proves
+  that the belief reads real servers correctly, and that a change of a decision is seen in a diff.
+- ``tests/sim``: the production Watcher on a virtual clock among simulated Sentinels. Proves the invariants under
+  thousands of orders of faults; one seed reproduces a run. ``sim/mutants.py`` proves that it catches faults.
+- ``tests/shell``: real sockets to a peer of `peers` that stalls, cuts, floods or lies. Proves the I/O shells.
+- ``tests/live``: real Valkey and Redis servers in a `Lab`. Proves that the rest is true of them. Marked ``live``.
+- ``tests/browser``: the dashboard in headless Chromium. Marked ``browser``.
+- ``tests/upstream``: redis-py's own tests, unmodified, through our classes; run by tests/live/test_upstream.py.
+- ``tests/openapi``: requests made up from the API's document; run by tests/unit/test_api_document.py.
+- ``tests/chaos``: real servers under random faults, judged by an independent observer. ``make chaos``.
+- ``tests/soak``: hundreds of failovers of one lab; fails if memory, descriptors or objects grow. ``make soak``.
+
+A test's name is the sentence it proves, in at most 80 characters; the docstring holds the rest. Waiting is
+`conditions.eventually`, never a sleep. A missing server, browser or right skips a test with its reason; with
+``SWITCHMASTER_TEST_REQUIRE=all`` it fails.
+
+What to take. Without servers:
+
+- `scenario`: a Watch of three Sentinels fed by lines of events; for tests of the belief.
+- `api_rig`: fake deployments and a filled journal behind the API; for tests of the API and the dashboard.
+- `interrupts`: interrupts some work at every instruction where a signal handler may raise.
+- `conditions`: `eventually` waits for a condition, with a limit.
+- `growth`: whether a series of measurements has stopped growing.
+
+With servers:
+
+- `lab_fixtures`: the fixtures `server` and `lab_factory`, and `find_or_skip`. A plugin of conftest.py.
+- `client_lab`: what tests of the drop-in see of a lab and of their own process; `make_ready` for the next failover.
+- `watcher_log`: everything that a Watcher reports about a lab, in one order.
+- `server_side`: what kernel, servers and Sentinels saw, as a second opinion on what a client reports.
+- `daemons`: ``switchmaster serve`` as a process.
+- `postgres`: a temporary PostgreSQL cluster.
+- `dashboard`: Chromium with a page that fails on any console error, violation or foreign request.
+
+With networks (Linux, root):
+
+- `netns`: two network namespaces joined by a cable that can be cut.
+- `star_network`: many namespaces around a hub, each of which can be isolated.
+- `separated_lab`: a deployment whose master is behind such a cable.
+- `routable_options`: lab options for servers that listen beyond loopback.
+
+Applications:
+
+- `application`: threads and tasks with our Sentinels, of either client library.
+- `traffic`: numbered commands by threads and tasks, and what became of each number.
+- `writers`: numbered writes and what was acknowledged; smaller than `traffic`.
+- `celery_app`, `gunicorn_app`, `greenlet_program`: programs of those frameworks, run as processes.
+- `drop_in_check`: a program that uses everything of the drop-in with one version of a client library.
+"""
