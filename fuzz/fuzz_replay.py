@@ -9,7 +9,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from drive import Target, main
 from seeds import transcripts
 from switchmaster.account.transcript import merge, read_transcript
-from switchmaster.cli.incidents import tell_again
+from switchmaster.cli.incidents import replay_material
 from switchmaster.cli.output import COLUMNS, Output
 from switchmaster.cli.sources import Material
 from switchmaster.cli.verbs.replay import _lines, _tell
@@ -21,7 +21,7 @@ def check(data: bytes) -> None:
     for form in ("json", "tsv", "pretty"):
         written = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="")
         with redirect_stdout(written), redirect_stderr(io.StringIO()):
-            output, decided = Output(form), tell_again(Material(said, None, []), "default")
+            output, decided = Output(form), replay_material(Material(said, None, []), "default")
             lines_told = list(_lines(decided))
             if form == "pretty":
                 _tell(output, decided)

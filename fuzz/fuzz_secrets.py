@@ -8,7 +8,7 @@ from dataclasses import astuple, replace
 
 from drive import Target, main
 from switchmaster.errors import UsageError
-from switchmaster.url import Settings, parse_sentinels, parse_url, settings_from_environment
+from switchmaster.url import ConnectionSettings, parse_url, read_sentinels, settings_from_environment
 
 SECRET = b"zqjwkxvb"
 """Lower case alone, which is the likeliest to pass for a name."""
@@ -40,9 +40,9 @@ def check(data: bytes) -> None:
 
 WORDS = ("words of a command line", "SENTINELS")
 """Where addresses may stand too: one that is wrong is shown, unless an '@' says that it may hold a password."""
-READERS: dict[str, Callable[[str], Settings]] = {
+READERS: dict[str, Callable[[str], ConnectionSettings]] = {
     "a URL": parse_url,
-    WORDS[0]: lambda text: parse_sentinels(text.split()),
+    WORDS[0]: lambda text: read_sentinels(text.split()),
     WORDS[1]: lambda text: settings_from_environment({"SWITCHMASTER_SENTINELS": text}),
     "PASSWORD": lambda text: settings_from_environment(
         {f"SWITCHMASTER_{who}_{what}": text for who in ("SENTINEL", "NODE") for what in ("PASSWORD", "TLS")}

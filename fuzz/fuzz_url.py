@@ -7,7 +7,7 @@ from urllib.parse import quote
 from drive import Target, main
 from switchmaster.errors import UsageError
 from switchmaster.model import Address
-from switchmaster.url import Settings, parse_sentinels, parse_url
+from switchmaster.url import ConnectionSettings, parse_url, read_sentinels
 
 MORE = ("role", "socket_timeout", "max_connections")
 
@@ -16,7 +16,7 @@ def check(data: bytes) -> None:
     """Take a URL, or addresses."""
     text = data.decode("utf-8", "surrogateescape")
     try:
-        settings = parse_url(text, MORE) if "://" in text else parse_sentinels([text])
+        settings = parse_url(text, MORE) if "://" in text else read_sentinels([text])
     except UsageError as error:
         assert "\n" not in str(error)
         assert "\r" not in str(error)
@@ -33,7 +33,7 @@ def check(data: bytes) -> None:
         assert again == settings or not text.isascii(), written(settings)
 
 
-def written(settings: Settings) -> str:
+def written(settings: ConnectionSettings) -> str:
     """Write settings as the URL that says the same."""
     node, sentinel = settings.node, settings.sentinel
     userinfo = quoted(node.username or "") + ("" if node.password is None else ":" + quoted(node.password))

@@ -1,5 +1,5 @@
 """
-Where a deployment is and what opens it: URLs and environment variables as `Settings`.
+Where a deployment is and what opens it: URLs and environment variables as `ConnectionSettings`.
 
 ::
 
@@ -10,7 +10,7 @@ never sent to a Sentinel: what the Sentinels want is in ``sentinel_username`` an
 ``sentinel_password``. The scheme's TLS (``rediss``, ``valkeys``) holds for both, unless
 ``sentinel_tls`` or ``node_tls`` says otherwise.
 
-Pure: text goes in, values come out. No file is read here (`Access.password_file` only names it),
+Pure: text goes in, values come out. No file is read here (`ServerAccess.password_file` only names it),
 and no sentence of an error holds any part of a URL that could be a password.
 """
 
@@ -30,13 +30,13 @@ from .model import Address
 __all__ = [
     "DEFAULT_PORT",
     "SCHEMES",
-    "Access",
-    "Settings",
+    "ConnectionSettings",
+    "ServerAccess",
     "parse_address_map",
     "parse_seconds",
-    "parse_sentinels",
     "parse_switch",
     "parse_url",
+    "read_sentinels",
     "settings_from_environment",
 ]
 
@@ -76,11 +76,11 @@ _VARIABLES: Final = {
     "TLS_KEY": "key",
     "TLS_SERVER_NAME": "server_name",
 }
-PREFIX: Final = "SWITCHMASTER_"
+VARIABLE_PREFIX: Final = "SWITCHMASTER_"
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ServerAccess:
     """What opens one kind of server; None everywhere means: not said."""
 
     username: str | None = None
@@ -95,7 +95,7 @@ class Access:
     server_name: str | None = None
     """The name that the server's certificate must have, instead of its host's."""
 
-    def over(self, lower: Access) -> Access:
+    def over(self, lower: ServerAccess) -> ServerAccess:
         """
         Put this on top of what a lower precedence says.
 
@@ -118,7 +118,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ConnectionSettings:
     """Where a deployment is and what opens it, as far as one source says so."""
 
     sentinels: tuple[Address, ...] | None = None
@@ -127,9 +127,9 @@ class Settings:
     db: int | None = None
     """The database of a URL; only the drop-in uses it."""
     deployment: str | None = None
-    sentinel: Access = Access()
-    node: Access = Access()
-    node_access: Mapping[str, Access] | None = None
+    sentinel: ServerAccess = ServerAccess()
+    node: ServerAccess = ServerAccess()
+    node_access: Mapping[str, ServerAccess] | None = None
     """What opens the data nodes of one master, by its name; it takes the place of `node` as a whole."""
     address_map: Mapping[Address, Address] | None = None
     """From what Sentinel announces to what can be dialled."""
@@ -140,7 +140,7 @@ class Settings:
     parameters: Mapping[str, str] | None = None
     """Parameters of a URL that are the caller's own; see `parse_url`."""
 
-    def over(self, lower: Settings) -> Settings:
+    def over(self, lower: ConnectionSettings) -> ConnectionSettings:
         """Put this on top of what a lower precedence says, field by field."""
         merged = _over(self, lower)
         return replace(merged, sentinel=self.sentinel.over(lower.sentinel), node=self.node.over(lower.node))
@@ -155,7 +155,7 @@ def _over(upper: _T, lower: _T) -> _T:
     return replace(lower, **said)  # type: ignore[type-var]
 
 
-def parse_sentinels(words: Iterable[str]) -> Settings:
+def read_sentinels(words: Iterable[str]) -> ConnectionSettings:
     """
     Read what names a deployment's Sentinels.
 
@@ -164,7 +164,7 @@ def parse_sentinels(words: Iterable[str]) -> Settings:
             several, apart by commas.
 
     Returns:
-        The settings; `Settings.sentinels` is None where there is no word.
+        The settings; `ConnectionSettings.sentinels` is None where there is no word.
 
     Raises:
         UsageError: a word is neither, or there is a URL beside other words.
@@ -180,10 +180,10 @@ def parse_sentinels(words: Iterable[str]) -> Settings:
         raise UsageError("an address has no user and no '@'; to give a password write a URL: redis+sentinel://…")
     addresses = [part for word in given for part in word.split(",") if part.strip()]
     found = tuple(dict.fromkeys(Address.parse(part, DEFAULT_PORT) for part in addresses))
-    return Settings(sentinels=found or None)
+    return ConnectionSettings(sentinels=found or None)
 
 
-def parse_url(url: str, more: Collection[str] = ()) -> Settings:
+def parse_url(url: str, more: Collection[str] = ()) -> ConnectionSettings:
     """
     Read a URL such as ``redis+sentinel://user:pass@h1:26379,h2:26379/mymaster/0?timeout=0.5``.
 
@@ -195,7 +195,7 @@ def parse_url(url: str, more: Collection[str] = ()) -> Settings:
 
     Args:
         url: the URL.
-        more: names of further parameters that the caller knows; they are given in `Settings.parameters`.
+        more: names of further parameters that the caller knows; they are given in `ConnectionSettings.parameters`.
 
     Raises:
         UsageError: the URL is wrong; the sentence never shows what could be a password.
@@ -210,7 +210,7 @@ def parse_url(url: str, more: Collection[str] = ()) -> Settings:
     username, password = _read_userinfo(userinfo)
     sentinel, node = _read_accesses(SCHEMES[scheme.lower()], parameters)
     others = {name: value for name, value in parameters.items() if name not in _PARAMETERS}
-    return Settings(
+    return ConnectionSettings(
         sentinels=_read_hosts(hosts),
         masters=masters,
         db=db,
@@ -299,7 +299,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(_PARAMETERS)}"
 
 
-def _read_accesses(tls: bool, parameters: Mapping[str, str]) -> tuple[Access, Access]:
+def _read_accesses(tls: bool, parameters: Mapping[str, str]) -> tuple[ServerAccess, ServerAccess]:
     shared = {name: parameters[key] for key, name in _SHARED.items() if key in parameters}
     own = {name: parameters[key] for key, name in _OF_SENTINELS.items() if key in parameters}
     switches = {
@@ -314,8 +314,8 @@ def _read_accesses(tls: bool, parameters: Mapping[str, str]) -> tuple[Access, Ac
             "rediss+sentinel://, "
             "or add sentinel_tls=1 or node_tls=1"
         )
-    sentinel = Access(tls=for_sentinels, **{**(shared if for_sentinels else {}), **own})
-    return sentinel, Access(tls=for_nodes, **shared if for_nodes else {})
+    sentinel = ServerAccess(tls=for_sentinels, **{**(shared if for_sentinels else {}), **own})
+    return sentinel, ServerAccess(tls=for_nodes, **shared if for_nodes else {})
 
 
 def parse_switch(text: str, what: str) -> bool:
@@ -356,7 +356,7 @@ def parse_address_map(pairs: Iterable[str]) -> Mapping[Address, Address] | None:
     return found or None
 
 
-def settings_from_environment(environ: Mapping[str, str]) -> Settings:
+def settings_from_environment(environ: Mapping[str, str]) -> ConnectionSettings:
     """
     Read ``SWITCHMASTER_…`` variables; an empty one counts as absent.
 
@@ -369,22 +369,26 @@ def settings_from_environment(environ: Mapping[str, str]) -> Settings:
     Raises:
         UsageError: a variable is wrong; the sentence names it and never shows a password.
     """
-    given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and value}
-    own = Settings(
+    given = {
+        name.removeprefix(VARIABLE_PREFIX): value
+        for name, value in environ.items()
+        if name.startswith(VARIABLE_PREFIX) and value
+    }
+    own = ConnectionSettings(
         sentinel=_access_from(given, "SENTINEL_"),
         node=_access_from(given, "NODE_"),
         address_map=parse_address_map(given.get("ADDRESS_MAP", "").replace(",", " ").split()),
-        timeout=parse_seconds(given["TIMEOUT"], f"{PREFIX}TIMEOUT") if "TIMEOUT" in given else None,
+        timeout=parse_seconds(given["TIMEOUT"], f"{VARIABLE_PREFIX}TIMEOUT") if "TIMEOUT" in given else None,
     )
     try:
-        return own.over(parse_sentinels(given.get("SENTINELS", "").split()))
+        return own.over(read_sentinels(given.get("SENTINELS", "").split()))
     except UsageError as error:
-        raise UsageError(f"{PREFIX}SENTINELS is wrong: {error}") from None
+        raise UsageError(f"{VARIABLE_PREFIX}SENTINELS is wrong: {error}") from None
 
 
-def _access_from(given: Mapping[str, str], which: str) -> Access:
+def _access_from(given: Mapping[str, str], which: str) -> ServerAccess:
     said = {name: given[which + variable] for variable, name in _VARIABLES.items() if which + variable in given}
     if "password" in said and "password_file" in said:
-        raise UsageError(f"set {PREFIX}{which}PASSWORD or {PREFIX}{which}PASSWORD_FILE, not both")
-    tls = parse_switch(given[which + "TLS"], f"{PREFIX}{which}TLS") if which + "TLS" in given else None
-    return Access(tls=tls, **said)
+        raise UsageError(f"set {VARIABLE_PREFIX}{which}PASSWORD or {VARIABLE_PREFIX}{which}PASSWORD_FILE, not both")
+    tls = parse_switch(given[which + "TLS"], f"{VARIABLE_PREFIX}{which}TLS") if which + "TLS" in given else None
+    return ServerAccess(tls=tls, **said)

@@ -16,7 +16,7 @@ from rig.conditions import eventually
 from rig.dashboard import DESKTOP, PHONE, TOKEN, Serving, Watched, inaccessible, watched
 from switchmaster.journal import FailoverFilter
 from switchmaster.model import Address
-from switchmaster.server.api import Http
+from switchmaster.server.api import HttpSettings
 from switchmaster.wire.facts import LinkChange, LinkState
 
 pytestmark = pytest.mark.browser
@@ -462,7 +462,7 @@ def test_question_for_a_token_ends_with_what_it_was_asked_for(browser: Any, kept
         page.page.goto(daemon.url)
         page.page.wait_for_selector("dialog[open]")
         daemon.stop()
-        daemon._settings = Http(daemon._settings.listen)
+        daemon._settings = HttpSettings(daemon._settings.listen)
         daemon.start()
         page.page.clock.fast_forward(11_000)
         page.wait("Live", "#freshness")

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from switchmaster.lab import Proxy
+from switchmaster.lab import FaultyProxy
 
 __all__ = ["Links"]
 
@@ -84,7 +84,7 @@ def main() -> None:
     """Run the proxies, until the input ends."""
     servers: dict[str, list[Any]] = json.loads(sys.stdin.readline())
     with ExitStack() as stack:
-        proxies = {name: stack.enter_context(Proxy((host, port))) for name, (host, port) in servers.items()}
+        proxies = {name: stack.enter_context(FaultyProxy((host, port))) for name, (host, port) in servers.items()}
         print(json.dumps({name: proxy.address for name, proxy in proxies.items()}), flush=True)
         for line in sys.stdin:
             what, name = json.loads(line)

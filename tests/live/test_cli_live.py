@@ -23,7 +23,7 @@ import pytest
 import switchmaster
 from rig.conditions import eventually
 from rig.lab_fixtures import LabFactory, find_or_skip
-from switchmaster.cli.demo_daemon import daemon_beside
+from switchmaster.cli.demo_daemon import demo_daemon
 from switchmaster.lab import Lab
 
 pytestmark = pytest.mark.live
@@ -336,14 +336,14 @@ def completed(url: str) -> list[dict[str, object]]:
 
 
 def test_demo_without_the_daemons_libraries_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("switchmaster.cli.demo_daemon.EXTRA", ("no_such_library",))
-    with daemon_beside(["127.0.0.1:1"], tmp_path) as beside:
+    monkeypatch.setattr("switchmaster.cli.demo_daemon.SERVER_PACKAGES", ("no_such_library",))
+    with demo_daemon(["127.0.0.1:1"], tmp_path) as beside:
         assert (beside.url, beside.pid) == ("", None)
         assert "pip install 'switchmaster[server]'" in beside.reason
 
 
 def test_daemon_that_does_not_start_is_told_with_its_last_word(tmp_path: Path) -> None:
-    with daemon_beside(["127.0.0.1:0"], tmp_path) as beside:
+    with demo_daemon(["127.0.0.1:0"], tmp_path) as beside:
         assert beside.pid is None
         assert "127.0.0.1:0" in beside.reason
 

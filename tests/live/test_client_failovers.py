@@ -20,7 +20,7 @@ from rig.netns import lacking as lacking_networks
 from rig.separated_lab import apart
 from rig.server_side import clients_of, commands_at, connections_to, lists_at, refusals_at
 from rig.traffic import Traffic, Waiting, put
-from switchmaster.lab import Client, Lab, LabServer
+from switchmaster.lab import Lab, LabClient, LabServer
 from switchmaster.lab.servers import wait_for
 
 pytestmark = pytest.mark.live
@@ -124,7 +124,7 @@ def check_woken(waiting: Waiting, plain: Application) -> None:
 
 
 def check_left_alone(
-    address: tuple[str, int], ask: Callable[[], AbstractContextManager[Client]], *several: Traffic
+    address: tuple[str, int], ask: Callable[[], AbstractContextManager[LabClient]], *several: Traffic
 ) -> int:
     """While the others go on nothing is sent to an old master that still takes everything; return what it has taken."""
     check_disconnected(address)

@@ -21,7 +21,7 @@ from rig.client_lab import end, go_through_failover, make_ready
 from rig.conditions import eventually
 from rig.lab_fixtures import LabFactory, find_or_skip
 from switchmaster.errors import UsageError
-from switchmaster.lab import Lab, Proxy
+from switchmaster.lab import FaultyProxy, Lab
 from switchmaster.model import Address
 
 pytestmark = pytest.mark.live
@@ -294,7 +294,7 @@ def test_sentinels_that_know_too_few_others_are_not_believed(plain: Lab) -> None
 
 def test_address_map_holds_for_nodes_and_sentinels(plain: Lab) -> None:
     with ExitStack() as stack:
-        proxies = {each.address: stack.enter_context(Proxy(each.address)) for each in plain.servers}
+        proxies = {each.address: stack.enter_context(FaultyProxy(each.address)) for each in plain.servers}
         table = {address: proxy.address for address, proxy in proxies.items()}
         with Sentinel(plain.sentinel_addresses, address_map=table) as sentinel:
             assert sentinel.discover_master("mymaster") == table[plain.master().address]

@@ -19,7 +19,7 @@ import pytest
 import switchmaster
 from rig.conditions import eventually
 from rig.lab_fixtures import LabFactory, find_or_skip
-from switchmaster.cli.demo_daemon import Beside, daemon_beside
+from switchmaster.cli.demo_daemon import DemoDaemon, demo_daemon
 from switchmaster.errors import LabError
 from switchmaster.lab import Lab, LabServer
 from switchmaster.wire.replies import QuorumReply, parse_ckquorum
@@ -49,22 +49,22 @@ def run(*arguments: str) -> str:
     return done.stdout
 
 
-def get(beside: Beside, path: str) -> str:
+def get(beside: DemoDaemon, path: str) -> str:
     with urllib.request.urlopen(beside.url.rstrip("/") + path, timeout=5) as answer:
         text: str = answer.read().decode()
     return text
 
 
-def master_of(beside: Beside) -> Any:
+def master_of(beside: DemoDaemon) -> Any:
     return json.loads(get(beside, "/api/v1/masters"))["items"][0]
 
 
-def connected(beside: Beside) -> list[Any]:
+def connected(beside: DemoDaemon) -> list[Any]:
     """Return the lines of the Sentinels that are heard."""
     return [row for row in json.loads(get(beside, "/api/v1/sentinels"))["items"] if row["connected"]]
 
 
-def metric(beside: Beside, name: str, **labels: str) -> float:
+def metric(beside: DemoDaemon, name: str, **labels: str) -> float:
     """Return the value of a metric whose labels include these."""
     for line in get(beside, "/metrics").splitlines():
         found = re.fullmatch(rf"switchmaster_{name}{{(.*)}} (\S+)", line)
@@ -102,7 +102,7 @@ def test_a_lost_majority_is_reported_by_every_face_before_and_after_the_master_d
     )
     seed = shown(lab.sentinels[0])
     assert "5 of 5 Sentinels agree" in run("masters", seed, "--format", "pretty")
-    with daemon_beside([seed], tmp_path) as beside:
+    with demo_daemon([seed], tmp_path) as beside:
         assert beside.url, beside.reason
         waiting_for(lambda: master_of(beside)["agreement"] == "5 of 5 Sentinels agree")
         assert metric(beside, "master_failover_possible") == 1
@@ -134,7 +134,7 @@ def test_a_sentinel_that_stood_still_is_shown_in_tilt_though_its_event_was_not_h
     name = shown(stopped)
     with contextlib.suppress(LabError):  # Redis 6.2 has no such command: its TILT lasts 30 s
         stopped.call("SENTINEL", "DEBUG", "tilt-period", "5000")
-    with daemon_beside([shown(each) for each in lab.sentinels], tmp_path) as beside:
+    with demo_daemon([shown(each) for each in lab.sentinels], tmp_path) as beside:
         assert beside.url, beside.reason
         waiting_for(lambda: metric(beside, "sentinel_connected", sentinel=name) == 1)
         lab.hang(stopped)
@@ -160,7 +160,7 @@ def test_one_sentinel_under_two_names_is_heard_once_and_the_second_name_takes_ov
     sentinel = lab.sentinels[0]
     names = [f"127.0.0.1:{sentinel.port}", f"localhost:{sentinel.port}"]
     others = [shown(each) for each in lab.sentinels[1:]]
-    with daemon_beside(names, tmp_path) as beside:
+    with demo_daemon(names, tmp_path) as beside:
         assert beside.url, beside.reason
         waiting_for(lambda: len(connected(beside)) == 3 and master_of(beside)["agreement"].startswith("3 of 3"))
         [row] = [row for row in connected(beside) if row["also"]]
@@ -185,7 +185,7 @@ def test_sentinels_with_a_copied_id_are_all_heard_and_named_once(lab_factory: La
         sentinel.config.write_text(sentinel.first_config + f"\nsentinel myid {'ab12' * 10}\n")
         lab.restart(sentinel)
     names = sorted(shown(sentinel) for sentinel in lab.sentinels)
-    with daemon_beside(names, tmp_path) as beside:
+    with demo_daemon(names, tmp_path) as beside:
         assert beside.url, beside.reason
         waiting_for(lambda: all(row["shares_id_with"] for row in connected(beside)) and len(connected(beside)) == 3)
         begun = time.monotonic()
@@ -205,7 +205,7 @@ def test_who_does_not_monitor_a_master_and_ghosts_that_are_counted_are_named(
 ) -> None:
     lab = lab_factory(masters=(MASTER,), replicas=1, down_after_ms=500, binary=str(find_or_skip("redis-7.0").path))
     names = [shown(sentinel) for sentinel in lab.sentinels]
-    with daemon_beside(names, tmp_path) as beside:
+    with demo_daemon(names, tmp_path) as beside:
         assert beside.url, beside.reason
         waiting_for(lambda: master_of(beside)["agreement"] == "3 of 3 Sentinels agree")
         lab.sentinels[2].call("SENTINEL", "REMOVE", MASTER)
@@ -221,7 +221,7 @@ def test_who_does_not_monitor_a_master_and_ghosts_that_are_counted_are_named(
     waiting_for(lambda: all("sentinels=5" in sentinel.call("INFO", "sentinel") for sentinel in lab.sentinels))
     for _ in range(2):
         lab.remove_sentinel(3)
-    with daemon_beside(names, tmp_path) as beside:
+    with demo_daemon(names, tmp_path) as beside:
         assert beside.url, beside.reason
         waiting_for(lambda: master_of(beside)["electorate"]["absent"] == ghosts)
         text = f"{', '.join(ghosts)} are counted and answer nobody: if gone for good, run SENTINEL RESET {MASTER}"

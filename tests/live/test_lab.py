@@ -25,7 +25,7 @@ from switchmaster.lab import (
     find_binaries,
     find_binary,
 )
-from switchmaster.lab.client import Client, Credentials
+from switchmaster.lab.lab_client import LabClient, LabCredentials
 from switchmaster.lab.processes import process_facts
 
 pytestmark = pytest.mark.live
@@ -96,7 +96,7 @@ def test_lab_speaks_tls_alone(lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=str(find_or_skip("redis-7.0").path), tls=True, tls_client_auth=True)
     sentinel = lab.sentinels[0]
     assert sentinel.call("PING") == "PONG"
-    with pytest.raises(ServerSilent), Client(sentinel.address) as plain:
+    with pytest.raises(ServerSilent), LabClient(sentinel.address) as plain:
         plain.call("PING")
     lab.crash(lab.master())
     eventually(lab.master, 20, what="a new master over TLS")
@@ -111,9 +111,9 @@ def test_lab_says_so_when_the_server_has_no_tls() -> None:
 def test_passwords_and_users_are_demanded(server: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=server, password="np", sentinel_password="sp", sentinel_users=(WATCHER,))
     for one in (lab.sentinels[0], lab.master()):
-        with Client(one.address) as stranger, pytest.raises(CommandRefused, match="NOAUTH"):
+        with LabClient(one.address) as stranger, pytest.raises(CommandRefused, match="NOAUTH"):
             stranger.call("ROLE")
-    with Client(lab.sentinel_addresses[0], credentials=Credentials("pw", "watcher")) as watcher:
+    with LabClient(lab.sentinel_addresses[0], credentials=LabCredentials("pw", "watcher")) as watcher:
         assert watcher.call("ROLE") == ["sentinel", ["mymaster"]]
     lab.crash(lab.master())
     eventually(lab.master, 20, what="a new master with passwords")

@@ -18,7 +18,7 @@ from rig.watcher_log import FAILOVER_LIMIT, check_one_switch_each_epoch, watcher
 from switchmaster import NodeAccess
 from switchmaster.journal import open_reader
 from switchmaster.lab import Lab
-from switchmaster.lab.client import Credentials
+from switchmaster.lab.lab_client import LabCredentials
 from switchmaster.model import Address, Grade, Via
 
 pytestmark = pytest.mark.live
@@ -37,7 +37,7 @@ def lab(lab_factory: LabFactory) -> Lab:
         lab.sentinel_set(master, "auth-pass", password)
         for node in lab.nodes(master):
             node.call("CONFIG", "SET", "masterauth", password, "requirepass", password)
-            node.credentials = Credentials(password)
+            node.credentials = LabCredentials(password)
     lab.wait_until_settled()
     return lab
 

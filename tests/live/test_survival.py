@@ -14,7 +14,7 @@ from rig.conditions import eventually
 from rig.lab_fixtures import LabFactory, find_or_skip
 from rig.watcher_log import watcher_log
 from switchmaster.errors import NoSentinelReachable
-from switchmaster.lab import Lab, Proxy
+from switchmaster.lab import FaultyProxy, Lab
 from switchmaster.model import Address, Cause
 from switchmaster.net import watcher as asynchronous
 from switchmaster.sync import Watcher
@@ -74,7 +74,7 @@ def test_each_sentinel_is_killed_and_restarted_during_a_failover(binary: str, la
 
 
 def test_connection_that_is_cut_silently_is_found_out_and_taken_up_again(calm: Lab) -> None:
-    with Proxy(calm.sentinel_addresses[0]) as proxy:
+    with FaultyProxy(calm.sentinel_addresses[0]) as proxy:
         mapping = {Address(*calm.sentinel_addresses[0]): Address(*proxy.address)}
         seeds = calm.sentinel_addresses
         with Watcher(seeds, address_map=mapping, timeout=TIMEOUT) as watcher:

@@ -18,7 +18,7 @@ import schemathesis
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from rig.api_rig import LOOPBACK, FakeDeployment, FileJournal, served
-from switchmaster.server.api import Http
+from switchmaster.server.api import HttpSettings
 
 TOKEN = "act-1234"
 EXAMPLES = int(os.environ.get("SWITCHMASTER_TEST_EXAMPLES", "20"))
@@ -31,7 +31,7 @@ KEPT = FileJournal(Path(FOLDER.name))
 TOLD = FakeDeployment()
 TOLD.fail_over()
 KEPT.write(TOLD.entries)
-APP, STATE = served(TOLD, FakeDeployment("other"), kept=KEPT, settings=Http(LOOPBACK, token=TOKEN))
+APP, STATE = served(TOLD, FakeDeployment("other"), kept=KEPT, settings=HttpSettings(LOOPBACK, token=TOKEN))
 DOCUMENT = schemathesis.openapi.from_asgi("/openapi.json", APP, headers={"Host": "127.0.0.1"})
 
 

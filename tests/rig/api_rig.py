@@ -26,7 +26,7 @@ from switchmaster.journal.reader import Reader, open_reader
 from switchmaster.journal.store import Store
 from switchmaster.link.counters import LinkCounters
 from switchmaster.model import Address, Moment, RunId, SentinelName
-from switchmaster.server.api import Http, HttpServer, State, create_app
+from switchmaster.server.api import HttpServer, HttpSettings, ServedState, create_app
 from switchmaster.wire.facts import Fact, LinkChange, LinkState, Probe, SnapshotEnd
 from switchmaster.wire.grammar import parse_event
 
@@ -195,18 +195,20 @@ class FileJournal:
 
 
 def served(
-    *told: FakeDeployment, kept: FileJournal | None = None, settings: Http | None = None, **more: Any
-) -> tuple[Any, State]:
+    *told: FakeDeployment, kept: FileJournal | None = None, settings: HttpSettings | None = None, **more: Any
+) -> tuple[Any, ServedState]:
     """Return the application of some deployments, and its state."""
     named = {one.watch.deployment: one for one in told}
-    state = State(lambda: named, None if kept is None else kept.reader)
-    return create_app(state, settings or Http(LOOPBACK), **more), state
+    state = ServedState(lambda: named, None if kept is None else kept.reader)
+    return create_app(state, settings or HttpSettings(LOOPBACK), **more), state
 
 
 @asynccontextmanager
-async def listening(app: Any, state: State, settings: Http | None = None, **limits: Any) -> AsyncIterator[HttpServer]:
+async def listening(
+    app: Any, state: ServedState, settings: HttpSettings | None = None, **limits: Any
+) -> AsyncIterator[HttpServer]:
     """Serve an application on a free port of loopback."""
-    server = HttpServer(app, settings or Http(ANY_PORT), state.connections, **limits)
+    server = HttpServer(app, settings or HttpSettings(ANY_PORT), state.connections, **limits)
     await server.start()
     try:
         yield server

@@ -25,7 +25,7 @@ import pytest
 from rig.conditions import eventually
 from switchmaster.lab.ports import free_ports
 from switchmaster.model import Address
-from switchmaster.server.api import Http, HttpServer, State
+from switchmaster.server.api import HttpServer, HttpSettings, ServedState
 
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 375, "height": 780}
 TOKEN = "act-1234"
@@ -164,18 +164,18 @@ class Serving:
 
     Args:
         make: makes the application and its state, anew at each start.
-        **access: tokens, as of `Http`.
+        **access: tokens, as of `HttpSettings`.
     """
 
-    def __init__(self, make: Callable[[Http], tuple[Any, State]], **access: Any) -> None:
+    def __init__(self, make: Callable[[HttpSettings], tuple[Any, ServedState]], **access: Any) -> None:
         self._make = make
         [port] = free_ports(1)
-        self._settings = Http(Address("127.0.0.1", port), **access)
+        self._settings = HttpSettings(Address("127.0.0.1", port), **access)
         self.url = f"http://127.0.0.1:{port}/"
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
-        self.state: State | None = None
+        self.state: ServedState | None = None
 
     def start(self) -> None:
         """Serve."""

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from rig.netns import FAR, NEAR, Cable
 from rig.routable_options import RoutableOptions
-from switchmaster.lab import Client, LabServer, ServerBinary, Steering
-from switchmaster.lab.options import Listener, node_configuration, sentinel_configuration
+from switchmaster.lab import LabClient, LabServer, ServerBinary, Steering
+from switchmaster.lab.lab_options import Listener, node_configuration, sentinel_configuration
 from switchmaster.lab.processes import Guardian, OwnedProcess
 from switchmaster.lab.servers import wait_for
 
@@ -58,9 +58,9 @@ class Deployment(Steering):
             server.config.write_text(text, encoding="utf-8")
 
     @contextmanager
-    def client_behind(self) -> Iterator[Client]:
+    def client_behind(self) -> Iterator[LabClient]:
         """Be a client of the master behind the cable, in its own network."""
-        with self.cable.far.entered(), Client(("127.0.0.1", FIRST_NODE), self.alone.name) as client:
+        with self.cable.far.entered(), LabClient(("127.0.0.1", FIRST_NODE), self.alone.name) as client:
             yield client
 
     def start(self) -> None:

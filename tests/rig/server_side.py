@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from switchmaster.lab import Client, Steering
+from switchmaster.lab import LabClient, Steering
 from switchmaster.lab.truth import read_info
 
 NAME = "application"
@@ -36,7 +36,7 @@ def connections_to(address: tuple[str, int]) -> int:
     return sum(row[2] == wanted and row[3] == ESTABLISHED and f"socket:[{row[9]}]" in own for row in rows)
 
 
-def clients_of(server: Client, command: str = "") -> list[str]:
+def clients_of(server: LabClient, command: str = "") -> list[str]:
     """Return the application's connections as a server lists them; those whose last command was this one, if any."""
     lines = [line.split() for line in server.call("CLIENT", "LIST").splitlines()]
     return [
@@ -44,18 +44,18 @@ def clients_of(server: Client, command: str = "") -> list[str]:
     ]
 
 
-def commands_at(server: Client, commands: Iterable[str] = COMMANDS) -> int:
+def commands_at(server: LabClient, commands: Iterable[str] = COMMANDS) -> int:
     """Count what a server has carried out of an application's commands since its start."""
     counts = read_info(server.call("INFO", "commandstats"))
     return sum(_field(counts.get(f"cmdstat_{command}", ""), "calls") for command in commands)
 
 
-def refusals_at(server: Client) -> int:
+def refusals_at(server: LabClient) -> int:
     """Count the writes that a server has refused because it is a replica."""
     return _field(read_info(server.call("INFO", "errorstats")).get("errorstat_READONLY", ""), "count")
 
 
-def lists_at(server: Client, keys: Iterable[str]) -> dict[str, list[int]]:
+def lists_at(server: LabClient, keys: Iterable[str]) -> dict[str, list[int]]:
     """Return a server's lists of numbers."""
     return {key: [int(item) for item in server.call("LRANGE", key, 0, -1)] for key in keys}
 

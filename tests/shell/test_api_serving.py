@@ -14,7 +14,7 @@ from peers.faulty_peer import run, until
 from rig.api_rig import ANY_PORT, FakeDeployment, listening, served
 from switchmaster.errors import UsageError
 from switchmaster.model import Address
-from switchmaster.server.api import Connections, Http, HttpServer
+from switchmaster.server.api import HttpConnections, HttpServer, HttpSettings
 
 
 async def opened(server: HttpServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -127,7 +127,7 @@ def test_client_that_takes_nothing_of_an_answer_is_cut_off() -> None:
 def test_idle_connection_is_ended_for_a_new_one_the_oldest_first() -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
-        state.connections = Connections(most=3)
+        state.connections = HttpConnections(most=3)
         async with listening(app, state) as server:
             held = [await begun(server) for _ in range(4)]
             assert await said(held[0][0]) == b""
@@ -146,8 +146,10 @@ def test_idle_connection_is_ended_for_a_new_one_the_oldest_first() -> None:
 
 def test_idle_connection_that_had_shown_a_token_outlives_those_without() -> None:
     async def go() -> None:
-        app, state = served(FakeDeployment(), settings=(settings := Http(ANY_PORT, token="act", read_token="look")))
-        state.connections = Connections(most=2)
+        app, state = served(
+            FakeDeployment(), settings=(settings := HttpSettings(ANY_PORT, token="act", read_token="look"))
+        )
+        state.connections = HttpConnections(most=2)
         async with listening(app, state, settings) as server:
             trusted, trusted_out = await opened(server)
             ask = b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer look\r\n\r\n"
@@ -167,7 +169,7 @@ def test_idle_connection_that_had_shown_a_token_outlives_those_without() -> None
 def test_peer_with_too_many_connections_loses_its_own_and_nobody_elses() -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
-        state.connections = Connections(most=20, most_of_peer=4)
+        state.connections = HttpConnections(most=20, most_of_peer=4)
         async with listening(app, state) as server:
             other, other_out = await begun(server, b"GET ", local_addr=("127.0.0.2", 0))
             await until(lambda: state.connections.counts()["idle"] == 1)
@@ -192,7 +194,7 @@ def test_health_is_answered_while_every_other_slot_is_taken() -> None:
                 await release.wait()
             await app(scope, receive, send)
 
-        state.connections = Connections(most=3, most_of_peer=3)
+        state.connections = HttpConnections(most=3, most_of_peer=3)
         async with listening(slow, state) as server, httpx.AsyncClient(base_url=server.url) as client:
             held = [await opened(server) for _ in range(3)]
             for _, writer in held:
@@ -221,8 +223,10 @@ def test_handshake_that_never_comes_counts_as_a_connection_that_waits(tmp_path: 
 
     async def go() -> None:
         app, state = served(FakeDeployment())
-        state.connections = Connections(most=2)
-        async with listening(app, state, Http(ANY_PORT, cert=str(cert), key=str(key)), header_time=0.3) as server:
+        state.connections = HttpConnections(most=2)
+        async with listening(
+            app, state, HttpSettings(ANY_PORT, cert=str(cert), key=str(key)), header_time=0.3
+        ) as server:
             held = [await begun(server, b"\x16") for _ in range(4)]
             for reader, writer in held:
                 assert await said(reader) == b""
@@ -264,9 +268,9 @@ def test_port_that_is_taken_is_a_sentence() -> None:
         async with listening(app, state) as server:
             assert server.address is not None
             with pytest.raises(UsageError, match=r"can't listen on 127\.0\.0\.1:\d+: Address already in use"):
-                await HttpServer(app, Http(server.address)).start()
+                await HttpServer(app, HttpSettings(server.address)).start()
         with pytest.raises(UsageError, match="can't listen on"):
-            await HttpServer(app, Http(Address("192.0.2.1", 1), token="t")).start()
+            await HttpServer(app, HttpSettings(Address("192.0.2.1", 1), token="t")).start()
 
     run(go)
 
@@ -274,7 +278,7 @@ def test_port_that_is_taken_is_a_sentence() -> None:
 def test_ipv6_is_served() -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
-        async with listening(app, state, Http(Address("::1", 0))) as server, httpx.AsyncClient() as client:
+        async with listening(app, state, HttpSettings(Address("::1", 0))) as server, httpx.AsyncClient() as client:
             assert server.url.startswith("http://[::1]:")
             assert (await client.get(f"{server.url}api/v1/status")).status_code == 200
 
@@ -302,7 +306,7 @@ def test_https_is_served_with_a_certificate_that_can_be_renewed(tmp_path: Path) 
     async def go() -> None:
         first = issue()
         app, state = served(FakeDeployment())
-        settings = Http(ANY_PORT, cert=str(cert), key=str(key))
+        settings = HttpSettings(ANY_PORT, cert=str(cert), key=str(key))
         async with listening(app, state, settings) as server:
             assert server.url.startswith("https://")
             assert await status(server, first) == 200
@@ -327,7 +331,7 @@ def test_server_that_is_closed_leaves_its_port() -> None:
         async with listening(app, state) as server:
             address = server.address
         assert address is not None
-        async with listening(app, state, Http(address)) as again:
+        async with listening(app, state, HttpSettings(address)) as again:
             assert again.address == address
 
     run(go)

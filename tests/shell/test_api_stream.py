@@ -16,7 +16,7 @@ import pytest
 from peers.faulty_peer import run, until
 from rig.api_rig import FakeDeployment, FileJournal, listening, served
 from switchmaster.journal.entries import Seen
-from switchmaster.server.api import HttpServer, State
+from switchmaster.server.api import HttpServer, ServedState
 
 
 @dataclass
@@ -90,7 +90,7 @@ def told_lines(count: int, text: str = "x", deployment: str = "kvdb") -> list[Se
     return [Seen(1.0 + number, {**line, "number": number}) for number in range(count)]
 
 
-async def commit(kept: FileJournal, state: State, count: int, **more: str) -> list[int]:
+async def commit(kept: FileJournal, state: ServedState, count: int, **more: str) -> list[int]:
     ids = await asyncio.to_thread(kept.write, told_lines(count, **more))
     state.stream.wake()
     return ids

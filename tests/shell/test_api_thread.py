@@ -19,8 +19,8 @@ from rig.api_rig import ANY_PORT, FakeDeployment, FileJournal, served
 from switchmaster.errors import UnknownMaster, UsageError
 from switchmaster.model import Address
 from switchmaster.net.watcher import Watcher
-from switchmaster.server.api import Connections, Http, HttpServer, HttpThread, State
-from switchmaster.server.published import Published
+from switchmaster.server.api import HttpConnections, HttpServer, HttpSettings, HttpThread, ServedState
+from switchmaster.server.published_belief import PublishedBelief
 
 IDLE, SLOW, STREAMS = 300, 60, 80
 IS_MASTER = "masters/mymaster1/is-master?addr=10.0.1.1:6379"
@@ -34,8 +34,8 @@ def journal(tmp_path: Path) -> Iterator[FileJournal]:
 
 
 @asynccontextmanager
-async def threaded(state: State, app: object) -> AsyncIterator[HttpThread]:
-    server = HttpThread(HttpServer(app, Http(ANY_PORT), state.connections), state)  # type: ignore[arg-type]
+async def threaded(state: ServedState, app: object) -> AsyncIterator[HttpThread]:
+    server = HttpThread(HttpServer(app, HttpSettings(ANY_PORT), state.connections), state)  # type: ignore[arg-type]
     await server.start()
     try:
         yield server
@@ -48,7 +48,7 @@ def test_belief_is_handed_over_as_it_changes_and_costs_what_has_changed() -> Non
     async def go() -> None:
         async with FaultyPeer() as peer:
             watcher = Watcher([peer.address], discover=False, probe=False)
-            published = Published("kvdb", watcher)
+            published = PublishedBelief("kvdb", watcher)
             published.follow()
             with pytest.raises(UnknownMaster):
                 published.state("mymaster1")
@@ -106,7 +106,7 @@ def test_port_that_is_taken_is_said_where_the_thread_is_started() -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
         async with threaded(state, app) as server:
-            settings = Http(Address("127.0.0.1", port_of(server.url)))
+            settings = HttpSettings(Address("127.0.0.1", port_of(server.url)))
             with pytest.raises(UsageError, match="can't listen on"):
                 await HttpThread(HttpServer(app, settings), state).start()
 
@@ -151,7 +151,7 @@ def asked(url: str) -> bytes:
 def test_crowd_from_the_balancers_own_address_takes_no_answer_from_it(journal: FileJournal) -> None:
     async def go() -> None:
         app, state = served(FakeDeployment(), kept=journal)
-        state.connections = Connections(most=64, most_of_peer=32)
+        state.connections = HttpConnections(most=64, most_of_peer=32)
         async with threaded(state, app) as server:
             kinds = ["idle"] * IDLE + ["slow"] * SLOW + ["stream"] * STREAMS
             crowd = [asyncio.create_task(hold(server.url, kind)) for kind in kinds]

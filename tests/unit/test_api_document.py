@@ -64,7 +64,7 @@ def operations() -> dict[tuple[str, str], dict[str, object]]:
 
 def test_words_of_the_document_are_those_of_the_core() -> None:
     for words, kind in (
-        (shapes.Health, Health),
+        (shapes.HealthName, Health),
         (shapes.SentinelRow.model_fields["state"].annotation, LinkState),
         (shapes.MasterLine.model_fields["grade"].annotation, Grade),
         (shapes.SwitchLine.model_fields["cause"].annotation, Cause),

@@ -12,9 +12,9 @@ import pytest
 
 from switchmaster.errors import UsageError
 from switchmaster.journal import JournalUnavailable
-from switchmaster.server.api import history
+from switchmaster.server.api import journal_queries
 from switchmaster.server.api.answers import ProblemError
-from switchmaster.server.api.history import History
+from switchmaster.server.api.journal_queries import JournalQueries
 
 READER: Any = object()
 
@@ -29,14 +29,16 @@ def hanging() -> Iterator[threading.Event]:
 
 def test_question_that_hangs_is_given_up_and_live_work_goes_on(hanging: threading.Event) -> None:
     async def go() -> None:
-        asked = History(READER, time=0.1)
+        asked = JournalQueries(READER, time=0.1)
         questions = [asyncio.create_task(asked.ask(lambda _: hanging.wait(30))) for _ in range(10)]
         begun = time.monotonic()
         assert await asyncio.to_thread(lambda: 7) == 7
         assert time.monotonic() - begun < 5
         answers = await asyncio.gather(*questions, return_exceptions=True)
         assert {type(one) for one in answers} == {ProblemError}
-        assert {(one.status, one.retry) for one in answers if isinstance(one, ProblemError)} == {(503, history.RETRY)}
+        assert {(one.status, one.retry) for one in answers if isinstance(one, ProblemError)} == {
+            (503, journal_queries.QUERY_RETRY_SECONDS)
+        }
         assert "no answer within 0.1 s" in str(answers[0].args[1])
         assert asked.failed == 10
         hanging.set()
@@ -48,10 +50,10 @@ def test_question_that_hangs_is_given_up_and_live_work_goes_on(hanging: threadin
 def test_one_question_too_many_is_refused_until_a_thread_is_free(
     hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "WAITING", 2)
+    monkeypatch.setattr(journal_queries, "QUERIES_MAX", 2)
 
     async def go() -> None:
-        asked = History(READER, time=0.05)
+        asked = JournalQueries(READER, time=0.05)
         held = [asyncio.create_task(asked.ask(lambda _: hanging.wait(30))) for _ in range(2)]
         await asyncio.gather(*held, return_exceptions=True)
         # Nobody waits for them any more, but the database still does not let their threads go.
@@ -80,12 +82,12 @@ def test_journal_that_is_away_or_not_there_is_a_sentence() -> None:
         raise UsageError("that is no cursor")
 
     async def go() -> None:
-        asked = History(READER)
+        asked = JournalQueries(READER)
         with pytest.raises(ProblemError, match="it is locked"):
             await asked.ask(away)
         with pytest.raises(UsageError, match="no cursor"):
             await asked.ask(wrong)
-        none = History(None)
+        none = JournalQueries(None)
         with pytest.raises(ProblemError, match="keeps no journal"):
             await none.ask(lambda _: 1)
         asked.close()
@@ -97,10 +99,10 @@ def test_journal_that_is_away_or_not_there_is_a_sentence() -> None:
 def test_question_to_a_daemon_that_ends_is_refused_with_a_sentence(
     hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "THREADS", 1)
+    monkeypatch.setattr(journal_queries, "QUERY_THREADS", 1)
 
     async def go() -> None:
-        asked = History(READER)
+        asked = JournalQueries(READER)
         under_way = asyncio.create_task(asked.ask(lambda _: hanging.wait(30)))
         waiting = asyncio.create_task(asked.ask(lambda _: 1))
         left = asyncio.create_task(asked.ask(lambda _: 1))

@@ -19,8 +19,8 @@ from switchmaster.belief.failover import Failover
 from switchmaster.journal.schema import stored
 from switchmaster.journal.writer import Written
 from switchmaster.model import Cause, Grade, Via
-from switchmaster.server.api import Http, Metrics, State, create_app, metrics
-from switchmaster.server.api.families import FAMILIES, PREFIX
+from switchmaster.server.api import HttpSettings, Metrics, ServedState, create_app, metrics
+from switchmaster.server.api.metric_families import FAMILIES, METRIC_PREFIX
 from switchmaster.wire.facts import LinkChange, LinkState
 
 HOSTILE = 'evil"} 1\nswitchmaster_up{x="\udcff\\\x00'
@@ -31,7 +31,7 @@ class Measured:
 
     def __init__(self, *told: FakeDeployment) -> None:
         self.told = {one.watch.deployment: one for one in told}
-        self.state = State(lambda: self.told)
+        self.state = ServedState(lambda: self.told)
         self.metrics = Metrics(self.state)
         for one in told:
             self.metrics.follow(one)
@@ -40,7 +40,9 @@ class Measured:
         return asyncio.run(self.metrics.exposition()).decode("utf-8")
 
     def families(self) -> dict[str, Metric]:
-        return {family.name.removeprefix(PREFIX): family for family in text_string_to_metric_families(self.text())}
+        return {
+            family.name.removeprefix(METRIC_PREFIX): family for family in text_string_to_metric_families(self.text())
+        }
 
     def values(self, name: str) -> dict[tuple[str, ...], float]:
         """Return the samples of a family, by the values of its labels in the table's order."""
@@ -49,7 +51,7 @@ class Measured:
         return {
             tuple(sample.labels[label] for label in FAMILIES[name].labels): sample.value
             for sample in samples
-            if sample.name in (PREFIX + name, f"{PREFIX}{name}_total", f"{PREFIX}{name}_count")
+            if sample.name in (METRIC_PREFIX + name, f"{METRIC_PREFIX}{name}_total", f"{METRIC_PREFIX}{name}_count")
             and set(FAMILIES[name].labels) == set(sample.labels)
         }
 
@@ -178,7 +180,7 @@ def test_name_from_the_network_is_one_label_whatever_is_in_it() -> None:
 
 
 def test_names_beyond_the_limit_are_counted_together(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "MASTERS", 2)
+    monkeypatch.setattr(metrics, "MASTERS_MAX", 2)
     for number in range(5):
         switch = Switch(
             "kvdb", f"m{number}", A, B, 1, 0, Grade.AGREED, Cause.UNKNOWN, Via.SWITCH, (S1,), "said", 1.0, NOW
@@ -188,7 +190,7 @@ def test_names_beyond_the_limit_are_counted_together(measured: Measured, monkeyp
     assert {labels[1]: value for labels, value in measured.values("switches").items()} == {
         "m0": 2,
         "m1": 2,
-        metrics.OTHERS: 6,
+        metrics.OTHER_MASTERS: 6,
     }
     assert measured.values("metrics_masters_beyond") == {(): 6}
 
@@ -229,7 +231,7 @@ def test_promtool_finds_nothing_to_say_of_the_exposition(measured: Measured, tol
         pytest.skip("promtool is not installed (Debian: prometheus)")
     told.fail_over()
     measured.state.writer = writer()  # type: ignore[assignment]
-    ours = [line for line in measured.text().splitlines(keepends=True) if PREFIX in line]
+    ours = [line for line in measured.text().splitlines(keepends=True) if METRIC_PREFIX in line]
     done = subprocess.run(
         [promtool, "check", "metrics"], input="".join(ours), capture_output=True, text=True, check=False
     )
@@ -237,6 +239,6 @@ def test_promtool_finds_nothing_to_say_of_the_exposition(measured: Measured, tol
 
 
 def test_application_without_metrics_of_its_own_makes_some() -> None:
-    state = State(dict)
-    assert create_app(state, Http(LOOPBACK)) is not None
+    state = ServedState(dict)
+    assert create_app(state, HttpSettings(LOOPBACK)) is not None
     state.close()

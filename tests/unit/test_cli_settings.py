@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from switchmaster.cli.options import Deployment, read_settings
+from switchmaster.cli.deployment_options import DeploymentOptions, read_settings
 from switchmaster.errors import UsageError
 from switchmaster.model import Address
 from switchmaster.server.settings.file import read_deployment
-from switchmaster.url import Access
+from switchmaster.url import ServerAccess
 
 FULL = """
 [deployments.kvdb]
@@ -46,7 +46,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def settings(*words: str, environ: dict[str, str] | None = None, **flags: Any) -> Deployment:
+def settings(*words: str, environ: dict[str, str] | None = None, **flags: Any) -> DeploymentOptions:
     return read_settings(words, flags, environ or {})
 
 
@@ -55,9 +55,11 @@ def test_file_gives_everything(file: Path) -> None:
     assert found.sentinels == (Address("10.209.10.30", 46390), Address("10.209.10.31", 46390))
     assert (found.masters, found.deployment, found.timeout) == (("mymaster1",), "kvdb", 0.5)
     assert found.address_map == {Address("10.209.10.30", 6390): Address("127.0.0.1", 7001)}
-    assert found.node == Access(tls=True)
-    assert found.node_access == {"mymaster1": Access(username="one", password_file=str(file.parent / "one.secret"))}
-    assert found.sentinel == Access(
+    assert found.node == ServerAccess(tls=True)
+    assert found.node_access == {
+        "mymaster1": ServerAccess(username="one", password_file=str(file.parent / "one.secret"))
+    }
+    assert found.sentinel == ServerAccess(
         username="watch",
         password_file=str(file.parent / "sentinel.secret"),
         tls=True,
@@ -125,8 +127,8 @@ def test_password_file_of_a_flag_replaces_the_environment(tmp_path: Path) -> Non
 
 def test_tls_flags_are_for_sentinels_and_node_tls_flags_for_nodes() -> None:
     found = settings("h:1", tls_ca="a", node_tls=True, node_tls_server_name="n").settings
-    assert found.sentinel == Access(tls=True, ca="a")
-    assert found.node == Access(tls=True, server_name="n")
+    assert found.sentinel == ServerAccess(tls=True, ca="a")
+    assert found.node == ServerAccess(tls=True, server_name="n")
 
 
 def test_no_sentinel_at_all_is_a_usage_error() -> None:

@@ -17,9 +17,9 @@ from switchmaster.belief.decisions import Notice, NoticeKind, Switch
 from switchmaster.belief.failover import Failover
 from switchmaster.belief.topology import SentinelState, Topology
 from switchmaster.belief.watch import Watch
-from switchmaster.cli.feed import EVENTS_KEPT, NEWS_KEPT, Feed
+from switchmaster.cli.news_feed import EVENTS_KEPT, NEWS_KEPT, NewsFeed
 from switchmaster.cli.output import Output
-from switchmaster.cli.verbs.watch import LiveAccount
+from switchmaster.cli.verbs.watch import LiveReport
 from switchmaster.model import Grade, Moment, SentinelName
 from switchmaster.net.watcher import Heard
 from switchmaster.wire.facts import LinkState
@@ -74,8 +74,8 @@ def watcher() -> TellingWatcher:
     return TellingWatcher()
 
 
-def account(watcher: TellingWatcher, form: str, **more: Any) -> LiveAccount:
-    made = LiveAccount(watcher, Output(form), **more)  # type: ignore[arg-type]
+def account(watcher: TellingWatcher, form: str, **more: Any) -> LiveReport:
+    made = LiveReport(watcher, Output(form), **more)  # type: ignore[arg-type]
     made.begin(watcher.topology)
     return made
 
@@ -188,7 +188,7 @@ def test_slow_reader_is_told_how_many_events_it_missed(
 
 
 def test_feed_keeps_room_for_news_behind_the_events() -> None:
-    feed: Feed[str] = Feed()
+    feed: NewsFeed[str] = NewsFeed()
     for _ in range(EVENTS_KEPT + 1):
         feed.event("event")
     feed.news("switch")

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from switchmaster import NodeAccess, Tls, Watcher
 from switchmaster.errors import UsageError
 from switchmaster.model import Address, Grade
-from switchmaster.server.access import PasswordFile
 from switchmaster.server.settings.configuration import default_journal, journal_url, problems_of, read_configuration
 from switchmaster.server.settings.file import read_file
 from switchmaster.server.settings.tables import File
-from switchmaster.server.settings.toml import line_of, lines_of
+from switchmaster.server.settings.toml_lines import line_of, lines_of
+from switchmaster.server.watcher_arguments import PasswordFile
 
 FULL = """\
 [deployments.kvdb]

@@ -17,9 +17,9 @@ from switchmaster.account.transcript import Said
 from switchmaster.errors import JournalUnavailable
 from switchmaster.journal.store import Store
 from switchmaster.journal.writer import Written
-from switchmaster.server.logs import JsonLines, TextLines
-from switchmaster.server.narration import LogNarrator
-from switchmaster.server.notify import Systemd
+from switchmaster.server.journal_log import JournalLog
+from switchmaster.server.log_format import JsonLines, TextLines
+from switchmaster.server.systemd import Systemd
 
 HOSTILE = "m\x1b[2J\n2026-01-01 error forged\udcff\u202e"
 
@@ -42,14 +42,14 @@ def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
 
 def test_hostile_name_stays_on_its_line(log: io.StringIO) -> None:
     line = {"type": "notice", "deployment": "d", "master": HOSTILE, "kind": "stale", "text": HOSTILE}
-    LogNarrator().written([Written(1, line)])
+    JournalLog().written([Written(1, line)])
     [said] = log.getvalue().splitlines()
     assert not {"\x1b", "\udcff", "\u202e"} & set(said)
     said.encode("utf-8")
 
 
 def test_a_suspicion_that_ends_is_no_aborted_failover(log: io.StringIO, tmp_path: Path) -> None:
-    kept, teller = RecordedJournal(tmp_path), LogNarrator()
+    kept, teller = RecordedJournal(tmp_path), JournalLog()
     heard = [
         Said("s1:1", at, channel, "master mymaster 127.0.0.1 6379", line)
         for line, (at, channel) in enumerate(((1.0, "+sdown"), (2.0, "-sdown")), 1)
@@ -65,7 +65,7 @@ def test_a_suspicion_that_ends_is_no_aborted_failover(log: io.StringIO, tmp_path
 
 
 def test_each_stage_is_told_once_however_often_the_record_grows(log: io.StringIO, tmp_path: Path) -> None:
-    kept, teller = RecordedJournal(tmp_path), LogNarrator()
+    kept, teller = RecordedJournal(tmp_path), JournalLog()
     kept.write(Store("run", "one"), entries_of(said_in(["redis-7.0.15-crash500-run0"])), at_once=1)
     news = kept.reader.entries(limit=1000, types=("failover", "switch"))
     ids = [line.get("id") for _, line in news]
@@ -79,7 +79,7 @@ def test_each_stage_is_told_once_however_often_the_record_grows(log: io.StringIO
 
 def test_what_waits_says_so(log: io.StringIO) -> None:
     entries = list(entries_of(said_in(["redis-7.0.15-crash500-run0"])))
-    LogNarrator().waiting(entries, JournalUnavailable("x", "locked"))
+    JournalLog().waiting(entries, JournalUnavailable("x", "locked"))
     said = log.getvalue().splitlines()
     assert said
     assert all("waiting" in line for line in said)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from switchmaster.server.api.families import FAMILIES, PREFIX
+from switchmaster.server.api.metric_families import FAMILIES, METRIC_PREFIX
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "switchmaster.rules.yml"
@@ -19,7 +19,7 @@ TESTS = DEPLOY / "prometheus" / "switchmaster.rules.test.yml"
 BOARD = DEPLOY / "grafana" / "switchmaster.json"
 ENDINGS = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 
-EXPOSED = {PREFIX + name + ending for name, family in FAMILIES.items() for ending in ENDINGS[family.kind]}
+EXPOSED = {METRIC_PREFIX + name + ending for name, family in FAMILIES.items() for ending in ENDINGS[family.kind]}
 
 
 def promtool(*arguments: str) -> str:
@@ -57,7 +57,7 @@ def test_every_alert_fires_when_it_should_and_not_before() -> None:
 
 @pytest.mark.parametrize("path", [RULES, TESTS, BOARD], ids=lambda path: path.name)
 def test_only_metrics_are_asked_for_that_are_exposed(path: Path) -> None:
-    named = set(re.findall(rf"\b{PREFIX}[a-z_]+", path.read_text(encoding="utf-8")))
+    named = set(re.findall(rf"\b{METRIC_PREFIX}[a-z_]+", path.read_text(encoding="utf-8")))
     assert named
     assert named <= EXPOSED
 
@@ -73,7 +73,7 @@ def test_every_family_of_masters_and_sentinels_is_on_the_dashboard_or_in_an_aler
         "sentinel_disagreeing_masters",
         "sentinel_scripts_waiting",
     }
-    assert {name for name in wanted if PREFIX + name not in shown} == set()
+    assert {name for name in wanted if METRIC_PREFIX + name not in shown} == set()
 
 
 def test_every_query_of_the_dashboard_is_promql(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchmaster.cli.terminal import neutralise
+from switchmaster.terminal_text import neutralise
 
 
 @pytest.mark.parametrize(

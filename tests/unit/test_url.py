@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from switchmaster.errors import UsageError
 from switchmaster.model import Address
 from switchmaster.url import (
-    Access,
-    Settings,
+    ConnectionSettings,
+    ServerAccess,
     parse_address_map,
-    parse_sentinels,
     parse_url,
+    read_sentinels,
     settings_from_environment,
 )
 
@@ -38,8 +38,8 @@ def test_url_without_path_means_all_masters() -> None:
 
 def test_userinfo_is_the_nodes_and_never_the_sentinels() -> None:
     settings = parse_url("redis+sentinel://us%40er:p%3Aa%2Fss@h1/mymaster")
-    assert settings.node == Access(username="us@er", password="p:a/ss", tls=False)
-    assert settings.sentinel == Access(tls=False)
+    assert settings.node == ServerAccess(username="us@er", password="p:a/ss", tls=False)
+    assert settings.sentinel == ServerAccess(tls=False)
 
 
 def test_password_without_a_user_is_the_default_users() -> None:
@@ -49,8 +49,8 @@ def test_password_without_a_user_is_the_default_users() -> None:
 
 def test_sentinel_credentials_come_from_parameters() -> None:
     settings = parse_url(f"redis+sentinel://h1?sentinel_username=w&sentinel_password={SECRET}%26")
-    assert settings.sentinel == Access(username="w", password=f"{SECRET}&", tls=False)
-    assert settings.node == Access(tls=False)
+    assert settings.sentinel == ServerAccess(username="w", password=f"{SECRET}&", tls=False)
+    assert settings.node == ServerAccess(tls=False)
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_scheme_and_parameters_choose_tls(url: str, sentinel: bool, node: bool) 
 
 def test_tls_files_hold_for_both_unless_the_sentinels_have_their_own() -> None:
     settings = parse_url("rediss+sentinel://h1?ca=a&cert=c&key=k&sentinel_ca=b&server_name=n")
-    assert settings.node == Access(tls=True, ca="a", cert="c", key="k", server_name="n")
-    assert settings.sentinel == Access(tls=True, ca="b", cert="c", key="k", server_name="n")
+    assert settings.node == ServerAccess(tls=True, ca="a", cert="c", key="k", server_name="n")
+    assert settings.sentinel == ServerAccess(tls=True, ca="b", cert="c", key="k", server_name="n")
 
 
 def test_tls_files_without_tls_are_refused() -> None:
@@ -141,7 +141,7 @@ def test_repr_shows_no_secret() -> None:
 )
 def test_password_that_looks_like_a_word_is_shown_by_no_error(words: list[str]) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_sentinels(words)
+        read_sentinels(words)
     assert "letmein" not in str(caught.value)
 
 
@@ -159,14 +159,14 @@ def test_brackets_that_are_no_pair_around_a_host_are_refused(text: str) -> None:
 
 def test_sentinels_are_addresses_apart_by_commas_or_a_url() -> None:
     expected = (Address("a", 1), Address("b", 26379))
-    assert parse_sentinels(["a:1,b", "a:1"]).sentinels == expected
-    assert parse_sentinels(["redis+sentinel://a:1,b"]).sentinels == expected
-    assert parse_sentinels([]) == Settings()
+    assert read_sentinels(["a:1,b", "a:1"]).sentinels == expected
+    assert read_sentinels(["redis+sentinel://a:1,b"]).sentinels == expected
+    assert read_sentinels([]) == ConnectionSettings()
 
 
 def test_url_beside_addresses_is_refused() -> None:
     with pytest.raises(UsageError, match="not both"):
-        parse_sentinels(["redis+sentinel://a:1", "b:2"])
+        read_sentinels(["redis+sentinel://a:1", "b:2"])
 
 
 def test_environment_gives_everything_but_empty_variables() -> None:
@@ -184,10 +184,10 @@ def test_environment_gives_everything_but_empty_variables() -> None:
             "PATH": "/bin",
         }
     )
-    assert settings == Settings(
+    assert settings == ConnectionSettings(
         sentinels=(Address("h1", 1), Address("h2", 2), Address("h3", 26379)),
-        sentinel=Access(username="watch", password=SECRET, tls=True),
-        node=Access(password_file="/run/node", ca="ca.pem"),
+        sentinel=ServerAccess(username="watch", password=SECRET, tls=True),
+        node=ServerAccess(password_file="/run/node", ca="ca.pem"),
         address_map={Address("10.0.0.1", 1): Address("127.0.0.1", 2)},
         timeout=0.5,
     )
@@ -203,21 +203,23 @@ def test_wrong_variable_is_named_and_not_shown() -> None:
 
 
 def test_higher_precedence_wins_field_by_field() -> None:
-    upper = Settings(sentinels=(Address("a", 1),), sentinel=Access(username="u"))
-    lower = Settings(sentinels=(Address("b", 2),), timeout=2.0, sentinel=Access(username="l", password="p"))
+    upper = ConnectionSettings(sentinels=(Address("a", 1),), sentinel=ServerAccess(username="u"))
+    lower = ConnectionSettings(
+        sentinels=(Address("b", 2),), timeout=2.0, sentinel=ServerAccess(username="l", password="p")
+    )
     merged = upper.over(lower)
     assert merged.sentinels == (Address("a", 1),)
     assert merged.timeout == 2.0
-    assert merged.sentinel == Access(username="u", password="p")
+    assert merged.sentinel == ServerAccess(username="u", password="p")
 
 
 def test_password_file_replaces_a_password_of_lower_precedence() -> None:
-    assert Access(password_file="f").over(Access(password="p")) == Access(password_file="f")
-    assert Access(password="p").over(Access(password_file="f")) == Access(password="p")
+    assert ServerAccess(password_file="f").over(ServerAccess(password="p")) == ServerAccess(password_file="f")
+    assert ServerAccess(password="p").over(ServerAccess(password_file="f")) == ServerAccess(password="p")
 
 
 def test_no_tls_drops_the_files_of_lower_precedence() -> None:
-    assert not Access(tls=False).over(Access(tls=True, ca="ca.pem")).uses_tls
+    assert not ServerAccess(tls=False).over(ServerAccess(tls=True, ca="ca.pem")).uses_tls
 
 
 def test_address_map_is_pairs() -> None:

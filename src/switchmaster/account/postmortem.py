@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ..belief.words import stage_words
-from ..harmless import neutralise
 from ..render import Line
+from ..terminal_text import neutralise
 from .record import address, facts, offset, seconds, span, standing, voted
 from .times import moment
 

@@ -21,8 +21,8 @@ def main() -> None:
     try:
         from switchmaster.cli.group import cli
     except ModuleNotFoundError as error:
-        from switchmaster.cli.missing import explain
+        from switchmaster.cli.missing import exit_with_advice
 
-        explain(error)
+        exit_with_advice(error)
     else:
         cli.main(prog_name="switchmaster")

@@ -12,12 +12,12 @@ from typing import Final
 from ..account.record import address, facts, offset, seconds, span, voted
 from ..belief.words import SUSPICION_ENDED, stage_words
 from ..render import Line
+from .local_time import moment
 from .output import Words
-from .zone import moment
 
 __all__ = ["chart"]
 
-WIDTH: Final = 44
+BAR_COLUMNS: Final = 44
 STAGE_WIDTH: Final = len(SUSPICION_ENDED)
 
 
@@ -50,12 +50,12 @@ def _bars(line: Line) -> Iterator[Words]:
     for place, index in enumerate(order):
         stage, begin = line["stages"][index], begins[index]
         until = begins[order[place + 1]] if place + 1 < len(order) else begin
-        first, last = round(begin / end * (WIDTH - 1)), round(until / end * (WIDTH - 1))
+        first, last = round(begin / end * (BAR_COLUMNS - 1)), round(until / end * (BAR_COLUMNS - 1))
         bar = " " * first + "█" * max(1, last - first)
         yield (
             (f"  {stage_words(stage['stage'], line['attempted']):<{STAGE_WIDTH}}", "cyan"),
             (f"{f'+{begin:.3f} s':>12}  ", ""),
-            (f"{bar:<{WIDTH}}  ", "green"),
+            (f"{bar:<{BAR_COLUMNS}}  ", "green"),
             (_said(stage), "dim"),
         )
 

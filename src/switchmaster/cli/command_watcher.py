@@ -1,7 +1,7 @@
 """
 A Watcher that runs for one command: started, checked, its unreachable Sentinels reported, closed.
 
-Enters: a `Deployment`. Leaves: a Watcher that has its belief. What could not be reached is said on
+Enters: a `DeploymentOptions`. Leaves: a Watcher that has its belief. What could not be reached is said on
 standard error; that nothing could, or that a master is not monitored, is raised.
 """
 
@@ -17,19 +17,19 @@ from ..belief.topology import Topology
 from ..errors import UnknownMaster
 from ..model import SentinelName
 from ..wire.facts import LinkState
-from .options import Deployment
+from .deployment_options import DeploymentOptions
 from .output import complain
 
 if TYPE_CHECKING:
     from ..net.sync import Watcher
 
-__all__ = ["asked", "links_settled", "report_strangers", "report_unreached"]
+__all__ = ["command_watcher", "links_settled", "report_disagreements", "report_unreached"]
 
-POLL: Final = 0.02
+SETTLE_POLL_SECONDS: Final = 0.02
 
 
 @contextmanager
-def asked(deployment: Deployment, masters: Iterable[str] = (), **more: Any) -> Iterator[Watcher]:
+def command_watcher(deployment: DeploymentOptions, masters: Iterable[str] = (), **more: Any) -> Iterator[Watcher]:
     """
     Run a Watcher for the length of a block.
 
@@ -51,14 +51,14 @@ def asked(deployment: Deployment, masters: Iterable[str] = (), **more: Any) -> I
         yield watcher
 
 
-def _watcher(deployment: Deployment, names: tuple[str, ...], more: Mapping[str, Any]) -> Watcher:
+def _watcher(deployment: DeploymentOptions, names: tuple[str, ...], more: Mapping[str, Any]) -> Watcher:
     from ..net.sync import Watcher
 
     arguments = {**deployment.watcher_arguments(names), **more}
     return Watcher(arguments.pop("sentinels"), **arguments)
 
 
-def _check_known(watcher: Watcher, name: str, deployment: Deployment) -> None:
+def _check_known(watcher: Watcher, name: str, deployment: DeploymentOptions) -> None:
     try:
         watcher.master(name)
     except UnknownMaster as error:
@@ -81,7 +81,7 @@ def links_settled(watcher: Watcher, limit: float) -> Topology:
         topology = watcher.topology
         if all(_is_settled(topology, name) for name in topology.sentinels):
             return topology
-        time.sleep(POLL)
+        time.sleep(SETTLE_POLL_SECONDS)
     return watcher.topology
 
 
@@ -94,7 +94,7 @@ def report_unreached(topology: Topology) -> set[SentinelName]:
     return set(unreached)
 
 
-def report_strangers(topology: Topology) -> None:
+def report_disagreements(topology: Topology) -> None:
     """Say on standard error which Sentinels monitor another set of masters, or another node, than the others."""
     for name, state in sorted(topology.masters.items()):
         for sentinel in state.electorate.unaware:

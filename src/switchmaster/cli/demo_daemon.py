@@ -19,20 +19,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Beside", "daemon_beside"]
+__all__ = ["DemoDaemon", "demo_daemon"]
 
-LISTEN: Final = ("127.0.0.1:8370", "127.0.0.1:0")
+LISTEN_ADDRESSES: Final = ("127.0.0.1:8370", "127.0.0.1:0")
 """Tried in this order: the usual port may be another daemon's."""
-START_LIMIT: Final = 20.0
+START_SECONDS: Final = 20.0
 """Seconds until it must serve."""
-END_LIMIT: Final = 10.0
+END_SECONDS: Final = 10.0
 """Seconds that it has to write what waits, before it is killed."""
 SERVING: Final = "serving on "
-EXTRA: Final = ("uvicorn", "fastapi", "sqlalchemy", "alembic", "pydantic", "prometheus_client")
+SERVER_PACKAGES: Final = ("uvicorn", "fastapi", "sqlalchemy", "alembic", "pydantic", "prometheus_client")
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class DemoDaemon:
     """What came of it."""
 
     url: str
@@ -45,7 +45,7 @@ class Beside:
 
 
 @contextlib.contextmanager
-def daemon_beside(sentinels: Sequence[str], folder: Path) -> Iterator[Beside]:
+def demo_daemon(sentinels: Sequence[str], folder: Path) -> Iterator[DemoDaemon]:
     """
     Run a daemon for the length of a block.
 
@@ -57,20 +57,20 @@ def daemon_beside(sentinels: Sequence[str], folder: Path) -> Iterator[Beside]:
         Where it is; or why there is none, which ends nothing.
     """
     journal = f"sqlite:///{folder / 'journal.db'}"
-    if any(importlib.util.find_spec(name) is None for name in EXTRA):
-        yield Beside("", "it needs: pip install 'switchmaster[server]'", journal, None)
+    if any(importlib.util.find_spec(name) is None for name in SERVER_PACKAGES):
+        yield DemoDaemon("", "it needs: pip install 'switchmaster[server]'", journal, None)
         return
     process, url = None, ""
-    for listen in LISTEN:
+    for listen in LISTEN_ADDRESSES:
         process = _start([*sentinels, "--journal", journal], listen, folder / "daemon.log")
         url = _await_url(process, folder / "daemon.log")
         if url:
             break
         _end(process)
     assert process is not None
-    reason = "" if url else f"it did not serve within {START_LIMIT:.0f} s: {_last_word(folder / 'daemon.log')}"
+    reason = "" if url else f"it did not serve within {START_SECONDS:.0f} s: {_last_word(folder / 'daemon.log')}"
     try:
-        yield Beside(url, reason, journal, process.pid if url else None)
+        yield DemoDaemon(url, reason, journal, process.pid if url else None)
     finally:
         _end(process)
 
@@ -91,7 +91,7 @@ def _start(words: Sequence[str], listen: str, log: Path) -> subprocess.Popen[byt
 
 
 def _await_url(process: subprocess.Popen[bytes], log: Path) -> str:
-    until = time.monotonic() + START_LIMIT
+    until = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < until:
         for message in _messages(log):
             if message.startswith(SERVING):
@@ -114,7 +114,7 @@ def _last_word(log: Path) -> str:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(END_LIMIT)
+        process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

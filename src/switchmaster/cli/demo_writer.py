@@ -21,9 +21,9 @@ import hiredis
 __all__ = ["KEY", "SteadyWriter"]
 
 KEY: Final = "switchmaster:demo"
-INTERVAL: Final = 0.001
-ANSWER_TIMEOUT: Final = 0.5
-RETRY: Final = 0.01
+WRITE_EVERY_SECONDS: Final = 0.001
+WRITE_TIMEOUT_SECONDS: Final = 0.5
+RETRY_SECONDS: Final = 0.01
 """Seconds until an address that failed is tried again; a new address is tried at once."""
 
 
@@ -54,7 +54,7 @@ class SteadyWriter(threading.Thread):
             while not self._stop_asked.is_set():
                 if self._write(number):
                     number += 1
-                    self._stop_asked.wait(INTERVAL)
+                    self._stop_asked.wait(WRITE_EVERY_SECONDS)
         finally:
             self._close()
 
@@ -62,7 +62,7 @@ class SteadyWriter(threading.Thread):
         """End, and wait until it has."""
         self._stop_asked.set()
         if self.is_alive():
-            self.join(2 * ANSWER_TIMEOUT + 1)
+            self.join(2 * WRITE_TIMEOUT_SECONDS + 1)
 
     def longest_gap(self, since: float) -> tuple[float, float] | None:
         """
@@ -96,13 +96,13 @@ class SteadyWriter(threading.Thread):
     def _fail(self, address: tuple[str, int], why: str) -> None:
         self.failures.append((time.monotonic(), why))
         self._close()
-        until = time.monotonic() + RETRY
+        until = time.monotonic() + RETRY_SECONDS
         while self._where() == address and time.monotonic() < until and not self._stop_asked.is_set():
-            time.sleep(INTERVAL)
+            time.sleep(WRITE_EVERY_SECONDS)
 
     def _connect(self, address: tuple[str, int]) -> None:
         self._close()
-        self._socket = socket.create_connection(address, ANSWER_TIMEOUT)
+        self._socket = socket.create_connection(address, WRITE_TIMEOUT_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._address = address
         self._reader = hiredis.Reader()

@@ -32,7 +32,7 @@ The verbs, in the order of ``--help``; each is the click command of that name in
 name.
 """
 
-ELSEWHERE: Final = {"import": ("importing", "import_")}
+RENAMED_MODULES: Final = {"import": ("importing", "import_")}
 """Module and name of the verbs whose own name is a word of Python's."""
 
 INTERRUPTED: Final = 130
@@ -48,7 +48,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        module, name = ELSEWHERE.get(cmd_name, (cmd_name, cmd_name))
+        module, name = RENAMED_MODULES.get(cmd_name, (cmd_name, cmd_name))
         verb = getattr(importlib.import_module(f"switchmaster.cli.verbs.{module}"), name)
         assert isinstance(verb, click.Command)
         return verb

@@ -20,14 +20,14 @@ from ..journal.replayed import replay_into_entries
 from ..render import seconds_of
 from .sources import Material
 
-__all__ = ["Told", "counted", "tell_again"]
+__all__ = ["ReplayedFiles", "counted", "replay_material"]
 
-BESIDE = 1.0
+EVENTS_MARGIN_SECONDS = 1.0
 """Seconds before and after a failover of which the events are shown with it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReplayedFiles:
     """What comes of some files."""
 
     chapters: Sequence[Chapter]
@@ -45,7 +45,7 @@ class Told:
     """The names of the Sentinels whose own id the logs tell, by that id."""
 
 
-def tell_again(material: Material, deployment: str) -> Told:
+def replay_material(material: Material, deployment: str) -> ReplayedFiles:
     """
     Decide again what the files show.
 
@@ -74,7 +74,7 @@ def tell_again(material: Material, deployment: str) -> Told:
         incidents.append(Incident(line, switches, _events_of(line, material.said, times), own))
     timed = any(said.time is not None for said in material.said) or bool(rest)
     run_ids = {} if material.logs is None else material.logs.run_ids
-    return Told(told, remarks, rest, replayed.entries, incidents, timed, run_ids)
+    return ReplayedFiles(told, remarks, rest, replayed.entries, incidents, timed, run_ids)
 
 
 def counted(number: int, word: str) -> str:
@@ -90,6 +90,9 @@ def _events_of(line: Mapping[str, object], said: Sequence[Said], times: Sequence
     moments = [seconds_of(stage["time"]) for stage in stages if stage["time"]]
     if not moments:
         return []
-    first, last = bisect_left(times, min(moments) - BESIDE), bisect_right(times, max(moments) + BESIDE)
+    first, last = (
+        bisect_left(times, min(moments) - EVENTS_MARGIN_SECONDS),
+        bisect_right(times, max(moments) + EVENTS_MARGIN_SECONDS),
+    )
     name = str(line["master"])
     return [one for one in said[first:last] if name in one.payload.split(" ") or one.payload.count(" ") <= 1]

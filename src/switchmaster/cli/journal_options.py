@@ -19,10 +19,10 @@ from ..errors import UsageError
 if TYPE_CHECKING:
     from ..journal.reader import Reader
 
-__all__ = ["journal_options", "no_such", "opened", "the_id"]
+__all__ = ["journal_options", "open_journal", "resolve_id", "unknown_failover"]
 
 LAST: Final = "last"
-SEVERAL: Final = 6
+MATCHES_READ: Final = 6
 """Ids that are looked up for one beginning; one less are shown."""
 
 
@@ -38,7 +38,7 @@ def journal_options(function: Any) -> Any:
 
 
 @contextmanager
-def opened(config: str | None, journal: str | None) -> Iterator[Reader]:
+def open_journal(config: str | None, journal: str | None) -> Iterator[Reader]:
     """
     Open the journal that is meant.
 
@@ -55,7 +55,7 @@ def opened(config: str | None, journal: str | None) -> Iterator[Reader]:
         reader.close()
 
 
-def the_id(reader: Reader, given: str) -> str:
+def resolve_id(reader: Reader, given: str) -> str:
     """
     Return the id of the failover that is meant.
 
@@ -73,17 +73,17 @@ def the_id(reader: Reader, given: str) -> str:
         if not newest:
             raise UsageError("the journal has no failover yet")
         return str(newest[0]["id"])
-    found = reader.ids(given, SEVERAL)
+    found = reader.ids(given, MATCHES_READ)
     if given in found:
         return given
     if len(found) > 1:
-        shown = ", ".join(found[: SEVERAL - 1]) + (" and more" if len(found) == SEVERAL else "")
+        shown = ", ".join(found[: MATCHES_READ - 1]) + (" and more" if len(found) == MATCHES_READ else "")
         raise UsageError(f"several failovers have an id that begins with {given!r}: {shown}; write more of it")
     if not found:
-        raise no_such(given)
+        raise unknown_failover(given)
     return found[0]
 
 
-def no_such(id: str) -> UsageError:
+def unknown_failover(id: str) -> UsageError:
     """Return the sentence for an id that the journal does not have."""
     return UsageError(f"the journal has no failover {id!r}; `switchmaster history` lists those that it has")

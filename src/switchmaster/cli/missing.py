@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 
 from ..errors import MissingDependency
 
-__all__ = ["explain", "missing"]
+__all__ = ["exit_with_advice", "missing"]
 
 _EXTRAS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("click", "pydantic", "pydantic_core", "rich"), "cli"),
@@ -30,7 +30,7 @@ def missing(error: ModuleNotFoundError) -> MissingDependency:
     return MissingDependency(package.replace("_", "-"), _EXTRAS[package])
 
 
-def explain(error: ModuleNotFoundError) -> NoReturn:
+def exit_with_advice(error: ModuleNotFoundError) -> NoReturn:
     """Say it on standard error, and exit."""
     sentence = missing(error)
     print(f"switchmaster: {sentence}", file=sys.stderr)

@@ -15,8 +15,8 @@ from ..belief.decisions import Notice, NoticeKind, Switch
 from ..belief.failover import Failover, FailoverKind, Outcome, Stage, StageEntry
 from ..belief.words import SUSPICION_ENDED, record_words, stage_words
 from ..model import Address, Via, Wall
+from .local_time import clock, day_and_clock
 from .output import Words
-from .zone import clock, day_and_clock
 
 __all__ = ["Narrator"]
 

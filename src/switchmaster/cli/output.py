@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import click
 
-from .terminal import neutralise
+from ..terminal_text import neutralise
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["COLUMNS", "Form", "Output", "Span", "Words", "complain", "format_option"]
+__all__ = ["COLUMNS", "Output", "OutputForm", "Span", "Words", "complain", "format_option"]
 
-Form: TypeAlias = Literal["pretty", "json", "tsv"]
+OutputForm: TypeAlias = Literal["pretty", "json", "tsv"]
 Span: TypeAlias = tuple[str, str]
 """Text, and its style as rich names it (``bold``, ``red``), or nothing."""
 Words: TypeAlias = tuple[Span, ...]
@@ -73,7 +73,7 @@ class Output:
     """
 
     def __init__(self, form: str | None = None) -> None:
-        self.form: Form = cast(Form, form or ("pretty" if sys.stdout.isatty() else "json"))
+        self.form: OutputForm = cast(OutputForm, form or ("pretty" if sys.stdout.isatty() else "json"))
         self._console: Console | None = None
         if self.form == "pretty" and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
             self._console = _console()

@@ -3,7 +3,7 @@ The files that `replay`, `why` and `import` are given, read into what Sentinels 
 
 Enters: paths, of logs in any format, of redis-cli's output, of JSON lines, of all of these mixed; `.gz` or plain;
 "-" is standard input. Leaves: `Material`. Logs may have any size: they are read in blocks, and memory grows with what
-they say. Everything else is read whole, up to `SIZE`.
+they say. Everything else is read whole, up to `SOURCE_BYTES_MAX`.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from .output import complain
 
 __all__ = ["Material", "read_sources", "source_options"]
 
-SIZE: Final = 512 * 1024 * 1024
+SOURCE_BYTES_MAX: Final = 512 * 1024 * 1024
 """Bytes of a file that is no log."""
-BLOCK: Final = 4 * 1024 * 1024
+BLOCK_BYTES: Final = 4 * 1024 * 1024
 SKIPS_SHOWN: Final = 5
-PROGRESS: Final = 64 * 1024 * 1024
+PROGRESS_BYTES: Final = 64 * 1024 * 1024
 """Bytes from which on a terminal is shown how far reading has come."""
 
 _TRANSCRIPT: Final = re.compile(rb'"p?message"|^[ \t>|]*p?message\r?$|^[ \t>|]*\{.*"channel"', re.MULTILINE)
@@ -160,8 +160,10 @@ def _read(file: str) -> tuple[LogReader, bytes, float]:
                     kept.clear()
                     continue
                 kept += block
-                if len(kept) > SIZE:
-                    raise UsageError(f"can't read {file}: it is larger than {SIZE // 2**20} MB; cut it into pieces")
+                if len(kept) > SOURCE_BYTES_MAX:
+                    raise UsageError(
+                        f"can't read {file}: it is larger than {SOURCE_BYTES_MAX // 2**20} MB; cut it into pieces"
+                    )
     except (OSError, EOFError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"can't read {file}: {reason}") from None
@@ -186,9 +188,9 @@ def _opened(file: str) -> Iterator[tuple[IO[bytes], int, float]]:
 def _blocks(stream: IO[bytes], size: int, file: str) -> Iterator[bytes]:
     """Yield a stream in blocks of whole lines."""
     rest = b""
-    shown = size >= PROGRESS and sys.stderr.isatty()
+    shown = size >= PROGRESS_BYTES and sys.stderr.isatty()
     with click.progressbar(length=size, label=Path(file).name, file=sys.stderr, hidden=not shown) as bar:
-        while block := stream.read(BLOCK):
+        while block := stream.read(BLOCK_BYTES):
             bar.update(len(block))
             cut = block.rfind(b"\n") + 1
             if cut:
@@ -196,8 +198,8 @@ def _blocks(stream: IO[bytes], size: int, file: str) -> Iterator[bytes]:
                 rest = block[cut:]
             else:
                 rest += block
-                if len(rest) > SIZE:
-                    raise UsageError(f"can't read {file}: it has a line of more than {SIZE // 2**20} MB")
+                if len(rest) > SOURCE_BYTES_MAX:
+                    raise UsageError(f"can't read {file}: it has a line of more than {SOURCE_BYTES_MAX // 2**20} MB")
     if rest:
         yield rest
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from ..errors import UsageError
-from ..url import Access, Settings, parse_switch, parse_url
+from ..url import ConnectionSettings, ServerAccess, parse_switch, parse_url
 from .library import Library
 
 __all__ = ["arguments_of"]
@@ -43,7 +43,7 @@ _MORE: Final[Mapping[str, Cast]] = {
 """Arguments of the libraries' connections that they take as text from a URL, or would, could a text be False."""
 
 
-def arguments_of(library: Library, url: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], Settings]:
+def arguments_of(library: Library, url: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], ConnectionSettings]:
     """
     Turn a URL into arguments for a Sentinel.
 
@@ -88,7 +88,7 @@ def _cast(name: str, text: str, cast: Cast) -> Any:
         raise UsageError(f"the URL's {name} has a value that can't be used") from None
 
 
-def _check_tls(values: Mapping[str, Any], said: Settings) -> None:
+def _check_tls(values: Mapping[str, Any], said: ConnectionSettings) -> None:
     for name in values:
         of_sentinels = name.startswith(f"{_SENTINELS}ssl_")
         if of_sentinels and not said.sentinel.uses_tls:
@@ -97,12 +97,12 @@ def _check_tls(values: Mapping[str, Any], said: Settings) -> None:
             raise UsageError(f"the URL's {name} is for TLS, but none is asked for: begin it with rediss+sentinel://")
 
 
-def _fitting(values: Mapping[str, Any], access: Access) -> dict[str, Any]:
+def _fitting(values: Mapping[str, Any], access: ServerAccess) -> dict[str, Any]:
     """Return what suits a server: nothing of TLS where it speaks none, for plain connections take no such argument."""
     return {name: value for name, value in values.items() if access.uses_tls or not name.startswith("ssl_")}
 
 
-def _opened(access: Access) -> dict[str, Any]:
+def _opened(access: ServerAccess) -> dict[str, Any]:
     if access.server_name is not None:
         raise UsageError(
             "client libraries have no way to ask for another server name than the host's: give the Sentinels and nodes "

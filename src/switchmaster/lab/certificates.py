@@ -17,7 +17,7 @@ from switchmaster.errors import MissingDependency
 
 __all__ = ["Certificates", "make_certificates"]
 
-NAMES = ("localhost", "127.0.0.1", "::1")
+CERTIFICATE_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def make_certificates(folder: Path) -> Certificates:
     files = Certificates.inside(folder)
     authority = trustme.CA()
     files.ca.write_bytes(authority.cert_pem.bytes())
-    server = authority.issue_cert(*NAMES)
+    server = authority.issue_cert(*CERTIFICATE_NAMES)
     client = authority.issue_cert("lab-client")
     for issued, chain, key in (
         (server, files.server, files.server_key),

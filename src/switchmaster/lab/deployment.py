@@ -23,8 +23,8 @@ from typing import Any, Self
 from switchmaster.errors import LabError
 from switchmaster.lab.binaries import ServerBinary, find_binary
 from switchmaster.lab.certificates import Certificates, make_certificates
-from switchmaster.lab.client import Credentials
-from switchmaster.lab.options import (
+from switchmaster.lab.lab_client import LabCredentials
+from switchmaster.lab.lab_options import (
     LabOptions,
     Listener,
     node_configuration,
@@ -38,10 +38,10 @@ from switchmaster.lab.truth import read_info
 
 __all__ = ["Lab"]
 
-ATTEMPTS = 4
+START_ATTEMPTS = 4
 READY_TIMEOUT = 10.0
 SETTLE_TIMEOUT = 15.0
-FULL = 64 * 1024
+FREE_BYTES_MIN = 64 * 1024
 """Bytes: with less room than this no server can do its work."""
 IN_USE = "Address already in use"
 
@@ -198,14 +198,14 @@ class Lab(Steering):
         self._guardian = Guardian(self.folder if self._is_temporary else None)
 
     def _start_servers(self) -> None:
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, START_ATTEMPTS + 1):
             try:
                 self._plan()
                 self._launch_all()
                 return
             except PortTaken:
                 self._kill_all()
-                if attempt == ATTEMPTS:
+                if attempt == START_ATTEMPTS:
                     raise
 
     def _plan(self) -> None:
@@ -303,7 +303,7 @@ class Lab(Steering):
         assert self.folder is not None  # start() made it
         tls = self.certificates.client_context() if self.certificates else None
         host = self.options.announced_host
-        server = LabServer(name, kind, master, host, port, self.folder, Credentials(password, tls=tls))
+        server = LabServer(name, kind, master, host, port, self.folder, LabCredentials(password, tls=tls))
         self.servers.append(server)
         return server
 
@@ -347,7 +347,7 @@ class Lab(Steering):
             ) from error
         except LabError as error:
             # A server doesn't tell us of a full disk: its replicas or Sentinels never come up.
-            if self.folder is None or _free_bytes(self.folder) > FULL:
+            if self.folder is None or _free_bytes(self.folder) > FREE_BYTES_MIN:
                 raise
             raise LabError(f"{error}; the disk of {self.folder} is full, make room or choose another folder") from error
 

@@ -25,7 +25,7 @@ __all__ = ["ForeignProcess", "Guardian", "OwnedProcess", "Process", "ProcessFact
 
 PROC = Path("/proc")
 REAP_TIMEOUT = 10.0
-POLL = 0.01
+END_POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class ForeignProcess:
         while self.alive:
             if time.monotonic() > deadline:
                 raise LabError(f"process {self.pid} did not end within {timeout:g} s")
-            time.sleep(POLL)
+            time.sleep(END_POLL_SECONDS)
         return None
 
 

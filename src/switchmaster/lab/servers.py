@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Literal
 
 from switchmaster.errors import LabError
-from switchmaster.lab.client import Client, CommandRefused, Credentials, Reply, ServerSilent
+from switchmaster.lab.lab_client import CommandRefused, LabClient, LabCredentials, LabReply, ServerSilent
 from switchmaster.lab.processes import Process, process_facts
 from switchmaster.lab.truth import read_info
 
 __all__ = ["LabServer", "wait_for"]
 
 LOG_LIMIT = 4_000_000
-POLL = 0.02
+WAIT_POLL_SECONDS = 0.02
 LOG_PREFIX = re.compile(r"^\d+:[A-Z] \d+ \w+ \d+ [\d:.]+ [-*#.] ")
 
 
@@ -40,7 +40,7 @@ class LabServer:
     port: int
     folder: Path
     """Where its configuration, log and output are."""
-    credentials: Credentials = field(default_factory=Credentials, repr=False)
+    credentials: LabCredentials = field(default_factory=LabCredentials, repr=False)
     process: Process | None = field(default=None, repr=False)
     first_config: str = field(default="", repr=False)
 
@@ -86,7 +86,7 @@ class LabServer:
         """Name it in one phrase, for errors and for people."""
         return f"{self.name} ({self.host}:{self.port})"
 
-    def client(self, timeout: float = 1.0) -> Client:
+    def client(self, timeout: float = 1.0) -> LabClient:
         """
         Connect to it, with its password and TLS.
 
@@ -96,10 +96,10 @@ class LabServer:
         Raises:
             ServerSilent: it can't be reached.
         """
-        return Client(self.address, self.name, self.credentials, timeout)
+        return LabClient(self.address, self.name, self.credentials, timeout)
 
-    def call(self, *args: str | bytes | int, timeout: float = 1.0) -> Reply:
-        """Send one command over a connection of its own and return the reply; see `Client.call`."""
+    def call(self, *args: str | bytes | int, timeout: float = 1.0) -> LabReply:
+        """Send one command over a connection of its own and return the reply; see `LabClient.call`."""
         with self.client(timeout) as client:
             return client.call(*args)
 
@@ -156,7 +156,7 @@ def wait_for(lacking: Callable[[], str], timeout: float) -> None:
     while lack := _ask(lacking):
         if time.monotonic() > deadline:
             raise LabError(f"waited {timeout:g} s for the lab, in vain: {lack}")
-        time.sleep(POLL)
+        time.sleep(WAIT_POLL_SECONDS)
 
 
 def _ask(lacking: Callable[[], str]) -> str:

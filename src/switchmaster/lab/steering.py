@@ -11,7 +11,7 @@ import signal
 from collections.abc import Iterable, Mapping, Sequence
 
 from switchmaster.errors import LabError, UsageError
-from switchmaster.lab.client import CommandRefused, Reply, ServerSilent
+from switchmaster.lab.lab_client import CommandRefused, LabReply, ServerSilent
 from switchmaster.lab.servers import LabServer, wait_for
 from switchmaster.lab.truth import NodeReport, choose_master, read_info, read_report
 
@@ -111,7 +111,7 @@ class Steering:
 
     # What can be done to the Sentinels
 
-    def sentinel_command(self, index: int, *args: str | int, timeout: float = 1.0) -> Reply:
+    def sentinel_command(self, index: int, *args: str | int, timeout: float = 1.0) -> LabReply:
         """Send a command to one Sentinel, by its index in `sentinels`, and return its reply."""
         return self._sentinel(index).call(*args, timeout=timeout)
 
@@ -121,7 +121,7 @@ class Steering:
             if sentinel.state == "running":
                 sentinel.call("SENTINEL", "SET", self._known(master), option, value)
 
-    def failover(self, master: str | None = None, sentinel: int = 0, coordinated: bool = False) -> Reply:
+    def failover(self, master: str | None = None, sentinel: int = 0, coordinated: bool = False) -> LabReply:
         """
         Order a planned failover of one Sentinel; it goes on after the reply.
 

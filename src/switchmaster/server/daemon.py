@@ -26,23 +26,23 @@ from ..journal.reader import Reader, open_reader
 from ..journal.retention import Retention
 from ..journal.writer import Writer, WriterCallbacks, Written
 from ..render import iso, to_json, topology_line
-from .api import Connections, HttpServer, HttpThread, Metrics, State, create_app
-from .logs import set_up
-from .narration import LogNarrator
-from .notify import Systemd
-from .published import Published
-from .settings.configuration import Configuration, Deployment, Journal
-from .watching import Watching
+from .api import HttpConnections, HttpServer, HttpThread, Metrics, ServedState, create_app
+from .deployment_watch import DeploymentWatch
+from .journal_log import JournalLog
+from .log_format import set_up
+from .published_belief import PublishedBelief
+from .settings.configuration import Configuration, DeploymentSettings, JournalSettings
+from .systemd import Systemd
 
 __all__ = ["Daemon"]
 
 _log = logging.getLogger("switchmaster.daemon")
 
-ALIVE: Final = 10.0
+HEARTBEAT_SECONDS: Final = 10.0
 """Seconds between two entries that say that the daemon hears its Sentinels."""
-LOOK: Final = 1.0
+CHECK_SECONDS: Final = 1.0
 """Seconds between two looks at how we stand."""
-DRAIN: Final = 10.0
+DRAIN_SECONDS: Final = 10.0
 """Seconds that the journal has to take what waits, when the daemon ends."""
 
 
@@ -61,7 +61,7 @@ class Daemon:
         self._read = read
         self.configuration = read()
         """As it was read last."""
-        self.watchings: dict[str, Watching] = {}
+        self.watchings: dict[str, DeploymentWatch] = {}
         """What is watched, by the deployment's name."""
         self.run_id = uuid.uuid4().hex
         """This run's id in the journal."""
@@ -70,7 +70,7 @@ class Daemon:
         self.reloads = 0
         self._watched = 0
         """How often a deployment was begun to be watched."""
-        self._narrator = LogNarrator()
+        self._narrator = JournalLog()
         self._listeners: list[Callable[[Sequence[Written]], None]] = [self._narrator.written]
         journal = self.configuration.journal
         self.writer = Writer(
@@ -83,13 +83,13 @@ class Daemon:
         )
         self.reader: Reader = open_reader(journal.url)
         http = self.configuration.http
-        self._published: Mapping[str, Published] = {}
+        self._published: Mapping[str, PublishedBelief] = {}
         """What is watched, for the thread that serves: a new value with every change."""
-        self.served = State(
+        self.served = ServedState(
             lambda: self._published,
             self.reader,
             self.writer,
-            connections=Connections(http.connections, http.connections_per_peer),
+            connections=HttpConnections(http.connections, http.connections_per_peer),
         )
         """What is served over HTTP, by a thread of its own."""
         self.metrics = Metrics(self.served)
@@ -145,10 +145,10 @@ class Daemon:
 
     # -- deployments --------------------------------------------------------------------------------
 
-    async def _watch(self, deployment: Deployment) -> None:
+    async def _watch(self, deployment: DeploymentSettings) -> None:
         self._watched += 1
         events = self.configuration.journal.events
-        watching = Watching(deployment, self.writer.put, events, self._watched)
+        watching = DeploymentWatch(deployment, self.writer.put, events, self._watched)
         self.watchings[deployment.name] = watching
         self._publish()
         self.metrics.follow(watching.watcher)
@@ -229,7 +229,7 @@ class Daemon:
 
     async def _live(self) -> None:
         """Say now and then that we live: to the journal, and to systemd from this very loop."""
-        every = min(LOOK, (self._systemd.watchdog or 2 * LOOK) / 2)
+        every = min(CHECK_SECONDS, (self._systemd.watchdog or 2 * CHECK_SECONDS) / 2)
         due, status = 0.0, ""
         told: tuple[str, ...] = ()
         wanted = time.monotonic()
@@ -241,7 +241,7 @@ class Daemon:
                 watching.published.beat()
             heard = tuple(name for name, one in self.watchings.items() if one.watcher.hearing)
             if now >= due or heard != told:
-                due, told = now + ALIVE, heard
+                due, told = now + HEARTBEAT_SECONDS, heard
                 self.writer.put(Alive(time.time(), heard))
             if (words := self._status()) != status:
                 status = words
@@ -292,11 +292,11 @@ class Daemon:
         for watching in self.watchings.values():
             await watching.close()
         self._tell("stopped")
-        left = await asyncio.to_thread(self.writer.close, DRAIN)
+        left = await asyncio.to_thread(self.writer.close, DRAIN_SECONDS)
         if left:
             _log.error("%d entries are lost: the journal was away to the end: %s", left, self.writer.trouble)
         self.reader.close()
 
 
-def _kept(journal: Journal) -> Retention:
+def _kept(journal: JournalSettings) -> Retention:
     return Retention(journal.keep, journal.keep_events, journal.max_size)

@@ -6,7 +6,7 @@ import getpass
 
 import click
 
-from ..journal_options import journal_options, no_such, opened, the_id
+from ..journal_options import journal_options, open_journal, resolve_id, unknown_failover
 
 __all__ = ["ack"]
 
@@ -18,6 +18,6 @@ __all__ = ["ack"]
 @journal_options
 def ack(id: str, comment: str, by: str | None, config: str | None, journal: str | None) -> None:
     """Acknowledge the failover ID (its beginning will do; `last` is the newest), with a COMMENT or without."""
-    with opened(config, journal) as reader:
-        if not reader.acknowledge(the_id(reader, id), by or getpass.getuser(), comment):
-            raise no_such(id)
+    with open_journal(config, journal) as reader:
+        if not reader.acknowledge(resolve_id(reader, id), by or getpass.getuser(), comment):
+            raise unknown_failover(id)

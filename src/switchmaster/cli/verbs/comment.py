@@ -6,7 +6,7 @@ import getpass
 
 import click
 
-from ..journal_options import journal_options, no_such, opened, the_id
+from ..journal_options import journal_options, open_journal, resolve_id, unknown_failover
 
 __all__ = ["comment"]
 
@@ -18,6 +18,6 @@ __all__ = ["comment"]
 @journal_options
 def comment(id: str, text: str, by: str | None, config: str | None, journal: str | None) -> None:
     """Write TEXT beside the failover ID (its beginning will do; `last` is the newest)."""
-    with opened(config, journal) as reader:
-        if not reader.comment(the_id(reader, id), by or getpass.getuser(), text):
-            raise no_such(id)
+    with open_journal(config, journal) as reader:
+        if not reader.comment(resolve_id(reader, id), by or getpass.getuser(), text):
+            raise unknown_failover(id)

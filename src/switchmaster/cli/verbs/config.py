@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["config"]
 
-WRONG: Final = 2
+EXIT_WRONG: Final = 2
 """The exit code of wrong configuration."""
 
 
@@ -51,7 +51,7 @@ def check(context: click.Context, file: str | None, form: str | None) -> None:
     for problem in problems:
         complain(problem)
     if problems:
-        context.exit(WRONG)
+        context.exit(EXIT_WRONG)
     found = read_configuration(path)
     output = Output(form)
     if output.form == "pretty":

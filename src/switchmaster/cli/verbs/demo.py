@@ -19,23 +19,23 @@ import click
 from ...belief.failover import Failover, Outcome, Stage
 from ...errors import WaitTimeout
 from ..demo_writer import KEY, SteadyWriter
-from ..options import Deployment
+from ..deployment_options import DeploymentOptions
 from ..output import Output, Words
-from .watch import LiveAccount, News
+from .watch import LiveReport, News
 
 if TYPE_CHECKING:
     from ...lab import Lab
-    from ..demo_daemon import Beside
+    from ..demo_daemon import DemoDaemon
 
 __all__ = ["demo"]
 
 MASTER: Final = "mymaster"
 DOWN_AFTER_MS: Final = 1000
-BEFORE_CRASH: Final = 3.0
-AFTER_SETTLED: Final = 1.0
-REQUESTS_EVERY: Final = 0.1
+BEFORE_CRASH_SECONDS: Final = 3.0
+AFTER_SETTLED_SECONDS: Final = 1.0
+REQUEST_POLL_SECONDS: Final = 0.1
 """Seconds between two looks for what a second terminal asks of the lab."""
-LIMIT: Final = 60.0
+FAILOVER_SECONDS_MAX: Final = 60.0
 """Seconds that the failover may take: a split vote costs one more round."""
 
 
@@ -50,9 +50,9 @@ def demo(keep: bool) -> None:
     network, and leaves nothing behind.
     """
     from ...lab import Lab
-    from ...lab.state import check_none_up
-    from ..demo_daemon import daemon_beside
-    from .lab import until_told
+    from ...lab.publication import check_none_up
+    from ..demo_daemon import demo_daemon
+    from .lab import until_interrupted
 
     output = Output("pretty")
     if keep:
@@ -63,53 +63,53 @@ def demo(keep: bool) -> None:
             _say(output, f"They run {lab.binary.describe()} ({lab.binary.path}).")
         assert lab.folder is not None
         sentinels = [f"{host}:{port}" for host, port in lab.sentinel_addresses]
-        with daemon_beside(sentinels, lab.folder) as beside:
+        with demo_daemon(sentinels, lab.folder) as beside:
             if beside.pid is not None:
                 lab.guard(beside.pid)
             shown = f"A daemon shows it at {beside.url}" if beside.url else f"No daemon shows it: {beside.reason}"
             ends = " until the demo ends (with --keep until ^C)" if beside.url and not keep else ""
             _say(output, shown + ends)
             if keep:
-                with until_told():
+                with until_interrupted():
                     _show(output, lab, beside)
             else:
                 _show(output, lab)
 
 
-def _show(output: Output, lab: Lab, kept: Beside | None = None) -> None:
+def _show(output: Output, lab: Lab, kept: DemoDaemon | None = None) -> None:
     from ...model import Address
-    from ...url import Settings
-    from ..command_watcher import asked, links_settled
+    from ...url import ConnectionSettings
+    from ..command_watcher import command_watcher, links_settled
 
     sentinels = tuple(Address(*address) for address in lab.sentinel_addresses)
-    deployment = Deployment(Settings(sentinels=sentinels, deployment="demo"))
-    with asked(deployment, [MASTER]) as watcher:
-        account = LiveAccount(watcher, output)
+    deployment = DeploymentOptions(ConnectionSettings(sentinels=sentinels, deployment="demo"))
+    with command_watcher(deployment, [MASTER]) as watcher:
+        account = LiveReport(watcher, output)
         account.begin(links_settled(watcher, 2 * deployment.timeout))
         with _writing(SteadyWriter(lambda: watcher.master(MASTER))) as writer:
             _say(output, "", "A writer sends one write a millisecond to the master.")
-            account.follow(time.monotonic() + BEFORE_CRASH)
+            account.follow(time.monotonic() + BEFORE_CRASH_SECONDS)
             victim = lab.master(MASTER)
             _say(output, "", f"kill -9: the master {Address(*victim.address)} is gone.")
             crashed = time.monotonic()
             lab.crash(victim)
             record = _await_end(account)
-            account.follow(time.monotonic() + AFTER_SETTLED)
+            account.follow(time.monotonic() + AFTER_SETTLED_SECONDS)
         output.all_words(_summary(record, writer, crashed, _lost(lab, writer)))
         if kept is not None:
             _stay(output, lab, account, kept)
 
 
-def _stay(output: Output, lab: Lab, account: LiveAccount, kept: Beside) -> None:
+def _stay(output: Output, lab: Lab, account: LiveReport, kept: DemoDaemon) -> None:
     """Go on telling, and let a second terminal steer the lab, until we are told to end."""
-    from ...lab.state import Publication
+    from ...lab.publication import Publication
 
     with Publication.of(lab) as publication:
         _say(output, "", "All of it stays until ^C. In a second terminal:")
         verbs = ["lab crash", "lab resume", "lab failover", "lab down", f"history --journal {kept.journal}"]
         _say(output, *(f"  switchmaster {verb}" for verb in (verbs if kept.url else verbs[:-1])), "")
         while True:
-            account.follow(time.monotonic() + REQUESTS_EVERY)
+            account.follow(time.monotonic() + REQUEST_POLL_SECONDS)
             for name in publication.serve_requests():
                 _say(output, f"started {name} again")
 
@@ -123,7 +123,7 @@ def _writing(writer: SteadyWriter) -> Iterator[SteadyWriter]:
         writer.stop()
 
 
-def _await_end(account: LiveAccount) -> Failover:
+def _await_end(account: LiveReport) -> Failover:
     ended: list[Failover] = []
 
     def is_end(item: News) -> bool:
@@ -131,8 +131,10 @@ def _await_end(account: LiveAccount) -> Failover:
             ended.append(item)
         return bool(ended)
 
-    if not account.follow(time.monotonic() + LIMIT, is_end):
-        raise WaitTimeout("the end of the failover", LIMIT, "this machine may be too busy for it; try again")
+    if not account.follow(time.monotonic() + FAILOVER_SECONDS_MAX, is_end):
+        raise WaitTimeout(
+            "the end of the failover", FAILOVER_SECONDS_MAX, "this machine may be too busy for it; try again"
+        )
     return ended[0]
 
 

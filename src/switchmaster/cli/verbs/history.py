@@ -12,9 +12,9 @@ import click
 
 from ...account.record import address, lasted, standing
 from ...render import Line
-from ..journal_options import journal_options, opened
+from ..journal_options import journal_options, open_journal
+from ..local_time import moment, read_moment, utc_option
 from ..output import Output, Words, complain, format_option
-from ..zone import moment, read_moment, utc_option
 
 __all__ = ["history"]
 
@@ -48,7 +48,7 @@ def history(
     from ...journal.reader import FailoverFilter
 
     output = Output(form)
-    with opened(config, journal) as reader:
+    with open_journal(config, journal) as reader:
         page = reader.failovers(FailoverFilter(**wanted), cursor, limit)
     for line in page.items:
         if output.form == "pretty":

@@ -17,7 +17,7 @@ from ...account.annotations import remark_line
 from ...errors import UsageError
 from ...journal.entries import Entry
 from ...journal.merge import Observation
-from ..incidents import Told, counted, tell_again
+from ..incidents import ReplayedFiles, counted, replay_material
 from ..journal_options import journal_options
 from ..sources import read_sources, source_options
 
@@ -56,7 +56,7 @@ def import_(
             "give the Sentinels' logs"
         )
     url = journal_url(None if config is None else Path(os.path.expanduser(config)), journal, os.environ)
-    told = tell_again(material, deployment)
+    told = replay_material(material, deployment)
     observer = observer_of(material.said, deployment)
     written = import_entries(url, _with_remarks(told), observer=observer, name=name, now=time.time())
     failovers = {one.failover for one in written if one.line["type"] == "failover" and one.line["attempted"]}
@@ -67,7 +67,7 @@ def import_(
     )
 
 
-def _with_remarks(told: Told) -> list[Entry]:
+def _with_remarks(told: ReplayedFiles) -> list[Entry]:
     """Return the entries, each account with the remarks that belong to it."""
     found: list[Entry] = []
     for entry in told.entries:

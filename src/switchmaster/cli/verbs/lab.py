@@ -19,23 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from switchmaster.cli.output import format_option
 from switchmaster.errors import UsageError
 
 if TYPE_CHECKING:
-    from switchmaster.lab.options import LabOptions
+    from switchmaster.lab.lab_options import LabOptions
     from switchmaster.lab.servers import LabServer
     from switchmaster.lab.steering import Steering
 
-__all__ = ["lab", "until_told"]
+__all__ = ["lab", "until_interrupted"]
 
-REQUEST_INTERVAL = 0.1
-
-format_option = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["pretty", "json", "tsv"]),
-    help="Form of the output. [default: pretty on a terminal, json otherwise]",
-)
+REQUEST_INTERVAL_SECONDS = 0.1
 
 
 @click.group()
@@ -61,16 +55,16 @@ def lab() -> None:
 def up(names: tuple[str, ...], masters: int | None, form: str | None, **given: Any) -> None:
     """Start a deployment and stay until ^C or `switchmaster lab down`."""
     from switchmaster.lab.deployment import Lab
-    from switchmaster.lab.state import Publication, check_none_up
+    from switchmaster.lab.publication import Publication, check_none_up
 
     if names and masters:
         raise UsageError("give --master NAME or --masters N, not both")
     options = _options(names or _numbered(masters), given)
     check_none_up()
-    with until_told(), Lab(options) as running, Publication.of(running) as publication:
+    with until_interrupted(), Lab(options) as running, Publication.of(running) as publication:
         _describe_up(running, form)
         while True:
-            time.sleep(REQUEST_INTERVAL)
+            time.sleep(REQUEST_INTERVAL_SECONDS)
             for name in publication.serve_requests():
                 _say(
                     form,
@@ -100,7 +94,7 @@ def hang(target: str | None, form: str | None) -> None:
 @format_option
 def resume(target: str | None, form: str | None) -> None:
     """Let a hung server go on, or start a dead one again; without a name, all of them."""
-    from switchmaster.lab.state import attach
+    from switchmaster.lab.publication import attach
 
     found = attach()
     chosen = [found.server(target)] if target else found.servers
@@ -121,7 +115,7 @@ def resume(target: str | None, form: str | None) -> None:
 @format_option
 def failover(master: str | None, coordinated: bool, form: str | None) -> None:
     """Order a planned failover."""
-    from switchmaster.lab.state import attach
+    from switchmaster.lab.publication import attach
 
     found = attach()
     running = [index for index, one in enumerate(found.sentinels) if one.state == "running"]
@@ -136,7 +130,7 @@ def failover(master: str | None, coordinated: bool, form: str | None) -> None:
 @format_option
 def status(form: str | None) -> None:
     """List the servers: what each runs as, by its own word."""
-    from switchmaster.lab.state import attach
+    from switchmaster.lab.publication import attach
 
     found = attach()
     roles = {one.name: one.role for name in found.masters_monitored for one in found.reports(name)}
@@ -148,7 +142,7 @@ def status(form: str | None) -> None:
 @format_option
 def down(form: str | None) -> None:
     """End the lab and clean up."""
-    from switchmaster.lab.state import attach
+    from switchmaster.lab.publication import attach
 
     found = attach()
     found.down()
@@ -163,7 +157,7 @@ def _numbered(masters: int | None) -> tuple[str, ...]:
 
 
 def _options(names: tuple[str, ...], given: dict[str, Any]) -> LabOptions:
-    from switchmaster.lab.options import LabOptions
+    from switchmaster.lab.lab_options import LabOptions
 
     return LabOptions(
         masters=names,
@@ -192,7 +186,7 @@ def _secret(file: str | None) -> str | None:
 
 
 @contextmanager
-def until_told() -> Iterator[None]:
+def until_interrupted() -> Iterator[None]:
     """Run a block until ^C, which ends it without an error."""
     # `lab down` sends SIGTERM and a closed terminal SIGHUP: both end the lab as ^C does.
     numbers = (signal.SIGTERM, signal.SIGHUP)
@@ -215,7 +209,7 @@ def _describe_up(running: Steering, form: str | None) -> None:
 
 
 def _do_to(target: str | None, form: str | None, done: str, act: Callable[[Steering, LabServer], None]) -> None:
-    from switchmaster.lab.state import attach
+    from switchmaster.lab.publication import attach
 
     found = attach()
     server = _chosen(found, target)

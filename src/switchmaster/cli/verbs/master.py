@@ -7,13 +7,13 @@ from typing import Any, Final
 import click
 
 from ...render import master_line
-from ..command_watcher import asked, links_settled, report_strangers
-from ..options import deployment_options, read_settings, sentinels_argument
+from ..command_watcher import command_watcher, links_settled, report_disagreements
+from ..deployment_options import deployment_options, read_settings, sentinels_argument
 from ..output import Output
 
 __all__ = ["master"]
 
-OTHERS: Final = 0.1
+OTHERS_SECONDS: Final = 0.1
 """Seconds for which Sentinels that have not answered are waited for once the master is known: one of another deployment
 is named then, and a silent one costs no more."""
 
@@ -38,10 +38,10 @@ def master(name: str, sentinels: tuple[str, ...], form: str, **given: Any) -> No
     Exit code 5: they refuse to answer.
     """
     deployment = read_settings(sentinels, given)
-    with asked(deployment, [name], discover=False, subscribe=False) as watcher:
+    with command_watcher(deployment, [name], discover=False, subscribe=False) as watcher:
         address = watcher.master(name)
         state = watcher.state(name)
-        report_strangers(links_settled(watcher, OTHERS))
+        report_disagreements(links_settled(watcher, OTHERS_SECONDS))
     output = Output(form)
     if output.form == "json":
         output.line(master_line(watcher.topology.deployment, state))

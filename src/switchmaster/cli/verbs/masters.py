@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from ...render import master_line
-from ..command_watcher import asked, links_settled, report_strangers, report_unreached
-from ..options import deployment_options, read_settings, sentinels_argument
+from ..command_watcher import command_watcher, links_settled, report_disagreements, report_unreached
+from ..deployment_options import deployment_options, read_settings, sentinels_argument
 from ..output import Output, complain, format_option
 from ..tree import master_rows
 
@@ -22,10 +22,10 @@ __all__ = ["masters"]
 def masters(sentinels: tuple[str, ...], form: str | None, **given: Any) -> None:
     """List the masters that the Sentinels monitor, and where they are. No right to subscribe is needed."""
     deployment = read_settings(sentinels, given)
-    with asked(deployment, subscribe=False) as watcher:
+    with command_watcher(deployment, subscribe=False) as watcher:
         topology = links_settled(watcher, 2 * deployment.timeout)
     unreached = report_unreached(topology)
-    report_strangers(topology)
+    report_disagreements(topology)
     if not topology.masters:
         answered = ", ".join(sorted(topology.sentinels.keys() - unreached))
         complain(f"the Sentinels that answer ({answered}) monitor no master; SENTINEL MONITOR gives them one")

@@ -19,12 +19,12 @@ from ...account.timeline import to_html, to_svg
 from ...belief.failover import Failover
 from ...errors import UsageError
 from ...render import Line, failover_line, notice_line, switch_line
-from ..incidents import Told, counted, tell_again
+from ...terminal_text import neutralise
+from ..incidents import ReplayedFiles, counted, replay_material
+from ..local_time import utc_option
 from ..narrator import Narrator
 from ..output import Output
 from ..sources import read_sources, source_options
-from ..terminal import neutralise
-from ..zone import utc_option
 
 __all__ = ["replay"]
 
@@ -54,7 +54,7 @@ def replay(
     `watch --events` prints). Plain or .gz, with whatever stands around it; "-" is standard input. Several files are
     several Sentinels and nodes of one deployment. What can't be read is counted on standard error.
     """
-    told = tell_again(read_sources(files, called, tz, left_out), deployment)
+    told = replay_material(read_sources(files, called, tz, left_out), deployment)
     if form in DOCUMENTS:
         click.echo(_document(told, form), nl=False)
         return
@@ -66,7 +66,7 @@ def replay(
             output.line(line)
 
 
-def _document(told: Told, form: str) -> str:
+def _document(told: ReplayedFiles, form: str) -> str:
     incidents = told.incidents
     if not told.timed:
         raise UsageError("what redis-cli prints has no times: there is no timeline to draw; give the Sentinels' logs")
@@ -76,7 +76,7 @@ def _document(told: Told, form: str) -> str:
     return to_svg(incidents) if form == "svg" else to_html(incidents)
 
 
-def _lines(told: Told) -> Iterator[Line]:
+def _lines(told: ReplayedFiles) -> Iterator[Line]:
     for chapter in told.chapters:
         if chapter.switch is not None:
             yield switch_line(chapter.switch)
@@ -86,13 +86,13 @@ def _lines(told: Told) -> Iterator[Line]:
             yield notice_line(chapter.notice)
 
 
-def _failover_line(record: Failover, told: Told) -> Line:
+def _failover_line(record: Failover, told: ReplayedFiles) -> Line:
     noted = told.remarks.get((record.master, record.number), ())
     votes = [{"sentinel": s, "run_id": run_id, "epoch": epoch} for s, run_id, epoch in record.votes]
     return failover_line(record) | {"votes": votes, "remarks": [remark_line(one) for one in noted]}
 
 
-def _tell(output: Output, told: Told) -> None:
+def _tell(output: Output, told: ReplayedFiles) -> None:
     narrator = Narrator()
     failovers = switches = 0
     for chapter in told.chapters:

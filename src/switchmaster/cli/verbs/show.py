@@ -12,9 +12,9 @@ import click
 
 from ...account.postmortem import document
 from ..chart import chart
-from ..journal_options import journal_options, no_such, opened, the_id
+from ..journal_options import journal_options, open_journal, resolve_id, unknown_failover
+from ..local_time import utc_option
 from ..output import Output
-from ..zone import utc_option
 
 __all__ = ["show"]
 
@@ -35,11 +35,11 @@ def show(id: str, config: str | None, journal: str | None, form: str | None) -> 
 
     ID may be the beginning of an id that no other has, or `last` for the newest failover.
     """
-    with opened(config, journal) as reader:
-        found = the_id(reader, id)
+    with open_journal(config, journal) as reader:
+        found = resolve_id(reader, id)
         line = reader.failover(found)
         if line is None:
-            raise no_such(id)
+            raise unknown_failover(id)
         switches = [one for _, one in reader.entries(types=("switch",), failover=found)]
     if form == "md":
         click.echo(document(line, switches), nl=False)

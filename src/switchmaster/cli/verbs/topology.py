@@ -8,8 +8,8 @@ import click
 
 from ...belief.topology import Topology
 from ...render import Line, topology_line
-from ..command_watcher import asked, links_settled, report_strangers, report_unreached
-from ..options import deployment_options, read_settings, sentinels_argument
+from ..command_watcher import command_watcher, links_settled, report_disagreements, report_unreached
+from ..deployment_options import deployment_options, read_settings, sentinels_argument
 from ..output import Output, format_option
 from ..tree import topology_tree
 
@@ -28,10 +28,10 @@ def topology(sentinels: tuple[str, ...], names: tuple[str, ...], form: str | Non
     The Sentinels are asked; no right to subscribe is needed.
     """
     deployment = read_settings(sentinels, given)
-    with asked(deployment, names, subscribe=False) as watcher:
+    with command_watcher(deployment, names, subscribe=False) as watcher:
         found = links_settled(watcher, 2 * deployment.timeout)
     report_unreached(found)
-    report_strangers(found)
+    report_disagreements(found)
     output = Output(form)
     match output.form:
         case "pretty":

@@ -23,23 +23,23 @@ from ...errors import WaitTimeout
 from ...model import SentinelName
 from ...render import event_line, failover_line, notice_line, switch_line
 from ...wire.facts import LinkState
-from ..command_watcher import asked, links_settled, report_unreached
-from ..feed import Feed
+from ..command_watcher import command_watcher, links_settled, report_unreached
+from ..deployment_options import deployment_options, read_settings, sentinels_argument, to_seconds
 from ..interrupt import Interrupt
+from ..local_time import utc_option
 from ..narrator import Narrator
-from ..options import deployment_options, read_settings, sentinels_argument, to_seconds
+from ..news_feed import NewsFeed
 from ..output import Output, complain, format_option
 from ..tree import master_rows
-from ..zone import utc_option
 
 if TYPE_CHECKING:
     from ...net.sync import Watcher
     from ...net.watcher import Heard
 
-__all__ = ["LiveAccount", "watch"]
+__all__ = ["LiveReport", "watch"]
 
 News: TypeAlias = "Switch | Failover | Notice | Heard"
-POLL: Final = 0.25
+LOOK_AROUND_SECONDS: Final = 0.25
 """Seconds within which the loss of a Sentinel is told, and the end of the time is seen."""
 MASTERS_SHOWN: Final = 50
 
@@ -91,8 +91,8 @@ def watch(
     deployment = read_settings(sentinels, given)
     deadline = None if timeout is None else time.monotonic() + timeout
     try:
-        with asked(deployment, names, grade=grade) as watcher:
-            account = LiveAccount(watcher, Output(form), patterns=patterns, events=events)
+        with command_watcher(deployment, names, grade=grade) as watcher:
+            account = LiveReport(watcher, Output(form), patterns=patterns, events=events)
             account.begin(links_settled(watcher, deployment.timeout))
             switched = account.follow(deadline, _is_switch if until_switch else None)
     except KeyboardInterrupt:
@@ -101,7 +101,7 @@ def watch(
         raise WaitTimeout("a switch", timeout, "none came; the masters are where they were")
 
 
-class LiveAccount:
+class LiveReport:
     """
     What a Watcher tells, printed as it comes.
 
@@ -123,7 +123,7 @@ class LiveAccount:
     ) -> None:
         self._watcher = watcher
         self._output = output
-        self._feed: Feed[News] = Feed()
+        self._feed: NewsFeed[News] = NewsFeed()
         self._patterns = [re.compile(_translate(pattern), re.DOTALL) for pattern in patterns]
         self._narrator = Narrator()
         self._interrupt = Interrupt()
@@ -163,7 +163,11 @@ class LiveAccount:
             try:
                 while deadline is None or time.monotonic() < deadline:
                     self._interrupt.check()
-                    left = POLL if deadline is None else min(POLL, deadline - time.monotonic())
+                    left = (
+                        LOOK_AROUND_SECONDS
+                        if deadline is None
+                        else min(LOOK_AROUND_SECONDS, deadline - time.monotonic())
+                    )
                     item = self._feed.take(max(0.0, left))
                     if item is not None and self._is_last(item, until):
                         return True

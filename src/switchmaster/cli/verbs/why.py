@@ -16,15 +16,15 @@ from ...account.story import Story, choose, sentences
 from ...account.timeline import Incident
 from ...errors import UsageError
 from ...render import seconds_of
-from ..incidents import tell_again
-from ..journal_options import journal_options, opened
+from ...terminal_text import neutralise
+from ..incidents import replay_material
+from ..journal_options import journal_options, open_journal
+from ..local_time import clock, day_and_clock, read_moment_near, utc_option
 from ..sources import read_sources, source_options
-from ..terminal import neutralise
-from ..zone import clock, day_and_clock, read_moment_near, utc_option
 
 __all__ = ["why"]
 
-PAGE: Final = 200
+FAILOVERS_READ: Final = 200
 """Failovers of a journal that are looked at, newest first."""
 
 
@@ -58,7 +58,7 @@ def why(
 
 def _of_files(files: tuple[str, ...], called: tuple[str, ...], tz: str | None, left_out: bool) -> Story:
     material = read_sources(files, called, tz, left_out)
-    told = tell_again(material, "default")
+    told = replay_material(material, "default")
     if not told.timed:
         raise UsageError(
             f"{', '.join(files)}: what redis-cli prints has no times, so nothing can be said of how long it took; "
@@ -72,8 +72,8 @@ def _of_files(files: tuple[str, ...], called: tuple[str, ...], tz: str | None, l
 def _of_journal(config: str | None, journal: str | None, master: str | None) -> Story:
     from ...journal import FailoverFilter
 
-    with opened(config, journal) as reader:
-        page = reader.failovers(FailoverFilter(master=master), None, PAGE)
+    with open_journal(config, journal) as reader:
+        page = reader.failovers(FailoverFilter(master=master), None, FAILOVERS_READ)
         incidents = []
         for line in reversed(page.items):
             switches = [one for _, one in reader.entries(types=("switch",), failover=line["id"])]

@@ -1,7 +1,7 @@
 """
 What the daemon serves over HTTP: the belief, the journal, the stream, health, metrics, the dashboard.
 
-`create_app` makes the application from what the composition root hands over (`State`) and from `Http`;
+`create_app` makes the application from what the composition root hands over (`ServedState`) and from `HttpSettings`;
 `HttpServer` serves it.
 
 Live routes answer from memory, and go on where the journal is away; journal routes answer 503 with a sentence then::
@@ -37,15 +37,15 @@ choose. ``reset`` says that the id is none of this journal's: load everything an
 In order: `guard` (who may come in), `state` (what is handed over), `beliefs` (the belief's JSON), `answers` (JSON,
 ETag, errors), `history` (questions to the journal), `stream`, `families` and `metrics`, the routes, `app`,
 `connections` (who is kept), `serving`, `thread`.
-Who may look and act says `switchmaster.server.settings.exposure`.
+Who may look and act says `switchmaster.server.settings.http_settings`.
 """
 
-from ..settings.exposure import Http
+from ..settings.http_settings import HttpSettings
 from .app import create_app
-from .connections import Connections
+from .http_connections import HttpConnections
+from .http_server import HttpServer
+from .http_thread import HttpThread
 from .metrics import Metrics
-from .serving import HttpServer
-from .state import State
-from .thread import HttpThread
+from .served_state import ServedState
 
-__all__ = ["Connections", "Http", "HttpServer", "HttpThread", "Metrics", "State", "create_app"]
+__all__ = ["HttpConnections", "HttpServer", "HttpSettings", "HttpThread", "Metrics", "ServedState", "create_app"]

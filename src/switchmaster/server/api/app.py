@@ -13,15 +13,15 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from ...errors import UsageError
-from ..settings.exposure import Http
+from ..settings.http_settings import HttpSettings
+from .admission import GUARDED_PATHS, Admission
 from .answers import ProblemError, problem
 from .dashboard import WEB, Dashboard
-from .guard import GUARDED, Guard
 from .health_routes import make_health_routes
 from .journal_routes import make_journal_routes
 from .live_routes import make_live_routes
 from .metrics import Metrics
-from .state import State
+from .served_state import ServedState
 
 __all__ = ["WEB", "create_app"]
 
@@ -33,7 +33,7 @@ sentence. Under `/api/v1/` every answer but the stream's has an `ETag` and heeds
 token; GET needs one where the daemon listens beyond loopback, or has a read token."""
 
 
-def create_app(state: State, settings: Http, metrics: Metrics | None = None, web: Path = WEB) -> FastAPI:
+def create_app(state: ServedState, settings: HttpSettings, metrics: Metrics | None = None, web: Path = WEB) -> FastAPI:
     """
     Make the application.
 
@@ -65,7 +65,7 @@ def create_app(state: State, settings: Http, metrics: Metrics | None = None, web
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_mistake)
-    app.add_middleware(Guard, settings=settings, refused=state.refused, responses=state.responses)
+    app.add_middleware(Admission, settings=settings, refused=state.refused, responses=state.responses)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -106,7 +106,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             for method, operation in operations.items():
                 if method == "post":
                     operation["security"] = [{"token": []}]
-                elif path.startswith(GUARDED):
+                elif path.startswith(GUARDED_PATHS):
                     operation["security"] = [{}, {"token": []}]
         app.openapi_schema = document
     return app.openapi_schema

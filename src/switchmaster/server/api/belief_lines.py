@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
 from ...belief.topology import MasterState, Topology
@@ -18,18 +18,18 @@ from ...link.counters import LinkCounters
 from ...model import Address, SentinelName
 from ...render import Line, failover_line, iso, master_line, sentinel_line, switch_line
 from ...wire.facts import LinkState
-from ..settings.exposure import Http
+from ..settings.http_settings import HttpSettings
 from .answers import rendered
-from .state import State
+from .served_state import LinkReadings, ServedState
 
 __all__ = [
     "all_masters",
     "deployment_line",
+    "detailed_master_line",
     "master_page",
     "same_address",
     "sentinel_lines",
     "status_body",
-    "told_master",
     "topology_body",
 ]
 
@@ -37,7 +37,7 @@ Place = tuple[str, str]
 """Deployment and master."""
 
 
-def status_body(state: State, settings: Http, now: float) -> Line:
+def status_body(state: ServedState, settings: HttpSettings, now: float) -> Line:
     """
     Return what this daemon is, and how it stands.
 
@@ -88,7 +88,7 @@ def deployment_line(topology: Topology, hearing: bool, established: bool) -> Lin
     }
 
 
-def told_master(deployment: str, state: MasterState) -> Line:
+def detailed_master_line(deployment: str, state: MasterState) -> Line:
     """Return a master's line with its failover under way, its last switch, and who gives another address."""
     return master_line(deployment, state) | {
         "disagreeing": [opinion.sentinel for opinion in state.disagreeing],
@@ -104,15 +104,13 @@ def topology_body(topology: Topology) -> bytes:
     Made master by master: one call for all would hold up every other thread, the loop's too, until it has done.
     """
     name = topology.deployment
-    masters = b",".join(rendered(told_master(name, state)) for _, state in sorted(topology.masters.items()))
+    masters = b",".join(rendered(detailed_master_line(name, state)) for _, state in sorted(topology.masters.items()))
     sentinels = [sentinel_line(name, state) for _, state in sorted(topology.sentinels.items())]
     head = rendered({"type": "topology", "deployment": name})[:-1]
     return head + b',"masters":[' + masters + b'],"sentinels":' + rendered(sentinels) + b"}"
 
 
-def sentinel_lines(
-    topology: Topology, links: Mapping[SentinelName, tuple[float | None, LinkCounters]], now: float
-) -> list[Line]:
+def sentinel_lines(topology: Topology, links: LinkReadings, now: float) -> list[Line]:
     """
     Return the lines of a deployment's Sentinels: link, last byte, and the masters of which they give another address.
 
@@ -173,9 +171,9 @@ def master_page(
             continue
         if len(found) == limit:
             last, one = found[-1]
-            return [told_master(*each) for each in found], _cursor((last, one.name))
+            return [detailed_master_line(*each) for each in found], _cursor((last, one.name))
         found.append((of, state))
-    return [told_master(*each) for each in found], None
+    return [detailed_master_line(*each) for each in found], None
 
 
 def same_address(one: Address, other: Address) -> bool:

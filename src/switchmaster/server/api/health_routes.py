@@ -12,17 +12,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from ...model import Address
-from ..settings.exposure import Http
+from ..settings.http_settings import HttpSettings
 from . import shapes
 from .answers import rendered
 from .belief_lines import same_address
 from .metrics import CONTENT_TYPE, Metrics
-from .parameters import ERRORS, Deployment, StateOf, known_parameters
+from .parameters import ERRORS, DeploymentQuery, StateOf, known_parameters
 
 __all__ = ["make_health_routes"]
 
 
-def make_health_routes(settings: Http, metrics: Metrics) -> APIRouter:
+def make_health_routes(settings: HttpSettings, metrics: Metrics) -> APIRouter:
     """Return the routes; by `settings` `/readyz` names deployments, or only counts them."""
     router = APIRouter(responses=ERRORS)
 
@@ -58,7 +58,7 @@ def make_health_routes(settings: Http, metrics: Metrics) -> APIRouter:
         state: StateOf,
         name: str,
         addr: Annotated[str, Query(max_length=300, description="`HOST:PORT`, as announced or as it is dialled.")],
-        deployment: Deployment = None,
+        deployment: DeploymentQuery = None,
     ) -> Response:
         """For balancers: 200 where the node is the master that is believed, 503 where it is not."""
         asked = Address.parse(addr)

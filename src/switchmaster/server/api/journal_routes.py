@@ -18,23 +18,23 @@ from ...journal import FailoverFilter, Page
 from ...render import Line
 from . import shapes
 from .answers import ProblemError, answer, page
+from .journal_stream import StreamFilter
 from .parameters import (
     ERRORS,
-    Cursor,
-    Deployment,
-    Entry,
-    Id,
-    Limit,
-    Master,
-    OfFailover,
-    Since,
+    AfterQuery,
+    CursorQuery,
+    DeploymentQuery,
+    FailoverPath,
+    FailoverQuery,
+    LimitQuery,
+    MasterQuery,
+    SinceQuery,
     StateOf,
-    Types,
-    Until,
+    TypesQuery,
+    UntilQuery,
     known_parameters,
 )
-from .state import State
-from .stream import Wanted
+from .served_state import ServedState
 
 __all__ = ["make_journal_routes"]
 
@@ -53,12 +53,12 @@ def _add_failovers(router: APIRouter) -> None:
     async def failovers(
         request: Request,
         state: StateOf,
-        deployment: Deployment = None,
-        master: Master = None,
+        deployment: DeploymentQuery = None,
+        master: MasterQuery = None,
         outcome: Annotated[Literal["completed", "aborted", "in-progress"] | None, Query()] = None,
         kind: Annotated[Literal["automatic", "manual", "coordinated"] | None, Query()] = None,
-        since: Since = None,
-        until: Until = None,
+        since: SinceQuery = None,
+        until: UntilQuery = None,
         suspicions: Annotated[bool, Query(description="Also where nobody tried a failover.")] = False,
         q: Annotated[
             str | None,
@@ -70,8 +70,8 @@ def _add_failovers(router: APIRouter) -> None:
         ] = None,
         missed: Annotated[bool | None, Query(description="Only those missed while away, or none of them.")] = None,
         acknowledged: Annotated[bool | None, Query(description="Only those seen to, or none of them.")] = None,
-        cursor: Cursor = None,
-        limit: Limit = 50,
+        cursor: CursorQuery = None,
+        limit: LimitQuery = 50,
     ) -> Response:
         """Failovers, newest first."""
         wanted = FailoverFilter(
@@ -80,7 +80,7 @@ def _add_failovers(router: APIRouter) -> None:
         return _listed(request, await state.history.ask(lambda reader: reader.failovers(wanted, cursor, limit)))
 
     @router.get("/api/v1/failovers/{id}", response_model=shapes.FailoverLine)
-    async def failover(request: Request, state: StateOf, id: Id) -> Response:
+    async def failover(request: Request, state: StateOf, id: FailoverPath) -> Response:
         """One failover, with its comments."""
         return answer(request, await _failover(state, id))
 
@@ -89,7 +89,7 @@ def _add_failovers(router: APIRouter) -> None:
         response_class=Response,
         responses={200: {"description": "Markdown.", "content": {"text/markdown": {}}}},
     )
-    async def postmortem(request: Request, state: StateOf, id: Id) -> Response:
+    async def postmortem(request: Request, state: StateOf, id: FailoverPath) -> Response:
         """One failover as a post-mortem in Markdown, to be completed by people."""
         line = await _failover(state, id)
         told = await state.history.ask(lambda reader: reader.entries(types=("switch",), failover=id))
@@ -97,13 +97,13 @@ def _add_failovers(router: APIRouter) -> None:
         return answer(request, text.encode("utf-8"), type="text/markdown; charset=utf-8", name=f"failover-{id}.md")
 
     @router.post("/api/v1/failovers/{id}/acknowledge", response_model=shapes.FailoverLine)
-    async def acknowledge(request: Request, state: StateOf, id: Id, body: shapes.Acknowledgement) -> Response:
+    async def acknowledge(request: Request, state: StateOf, id: FailoverPath, body: shapes.Acknowledgement) -> Response:
         """Note that somebody has seen to a failover; answers with the failover."""
         found = await state.history.ask(lambda reader: reader.acknowledge(id, body.by, body.comment))
         return answer(request, await _failover(state, id) if found else _no_failover(id))
 
     @router.post("/api/v1/failovers/{id}/comments", response_model=shapes.FailoverLine)
-    async def comment(request: Request, state: StateOf, id: Id, body: shapes.Comment) -> Response:
+    async def comment(request: Request, state: StateOf, id: FailoverPath, body: shapes.Comment) -> Response:
         """Add a comment; answers with the failover."""
         found = await state.history.ask(lambda reader: reader.comment(id, body.by, body.text))
         return answer(request, await _failover(state, id) if found else _no_failover(id))
@@ -114,11 +114,11 @@ def _add_lists(router: APIRouter) -> None:
     async def switches(
         request: Request,
         state: StateOf,
-        deployment: Deployment = None,
-        master: Master = None,
-        since: Since = None,
-        cursor: Cursor = None,
-        limit: Limit = 50,
+        deployment: DeploymentQuery = None,
+        master: MasterQuery = None,
+        since: SinceQuery = None,
+        cursor: CursorQuery = None,
+        limit: LimitQuery = 50,
     ) -> Response:
         """Switches, newest first."""
         began = _seconds(since)
@@ -131,14 +131,14 @@ def _add_lists(router: APIRouter) -> None:
     async def events(
         request: Request,
         state: StateOf,
-        type: Types = None,
-        deployment: Deployment = None,
-        master: Master = None,
-        failover: OfFailover = None,
-        since: Since = None,
-        until: Until = None,
-        cursor: Cursor = None,
-        limit: Limit = 100,
+        type: TypesQuery = None,
+        deployment: DeploymentQuery = None,
+        master: MasterQuery = None,
+        failover: FailoverQuery = None,
+        since: SinceQuery = None,
+        until: UntilQuery = None,
+        cursor: CursorQuery = None,
+        limit: LimitQuery = 100,
     ) -> Response:
         """Everything that was told, newest first: the stream, backwards."""
         begin, end = _seconds(since), _seconds(until)
@@ -164,17 +164,17 @@ def _add_stream(router: APIRouter) -> None:
     async def stream(
         request: Request,
         state: StateOf,
-        type: Types = None,
-        deployment: Deployment = None,
-        master: Master = None,
-        after: Entry = None,
+        type: TypesQuery = None,
+        deployment: DeploymentQuery = None,
+        master: MasterQuery = None,
+        after: AfterQuery = None,
         last_event_id: Annotated[
             str | None, Header(pattern=r"^[0-9]{1,18}$", description="Go on behind this entry.")
         ] = None,
     ) -> Response:
         """Every line as it is committed, as server-sent events."""
         place = after if last_event_id is None else int(last_event_id)
-        wanted = Wanted(frozenset(type or ()), deployment, master)
+        wanted = StreamFilter(frozenset(type or ()), deployment, master)
         return await state.stream.open(place, wanted, head="switchmaster.head" in request.scope)
 
 
@@ -186,7 +186,7 @@ def _listed(request: Request, found: Page) -> Response:
     return answer(request, page(found.items, found.next))
 
 
-async def _failover(state: State, id: str) -> Line:
+async def _failover(state: ServedState, id: str) -> Line:
     line = await state.history.ask(lambda reader: reader.failover(id))
     return _no_failover(id) if line is None else line
 

@@ -9,24 +9,24 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from ...belief.topology import Topology
-from ..settings.exposure import Http
+from ..settings.http_settings import HttpSettings
 from . import shapes
 from .answers import answer, etag_of, page
 from .belief_lines import (
     all_masters,
     deployment_line,
+    detailed_master_line,
     master_page,
     sentinel_lines,
     status_body,
-    told_master,
     topology_body,
 )
-from .parameters import ERRORS, Cursor, Deployment, Limit, Master, StateOf, known_parameters
+from .parameters import ERRORS, CursorQuery, DeploymentQuery, LimitQuery, MasterQuery, StateOf, known_parameters
 
 __all__ = ["make_live_routes"]
 
 
-def make_live_routes(settings: Http) -> APIRouter:
+def make_live_routes(settings: HttpSettings) -> APIRouter:
     """Return the routes; `settings` are told by `/api/v1/status`."""
     router = APIRouter(responses=ERRORS, dependencies=[Depends(known_parameters)])
 
@@ -42,7 +42,7 @@ def make_live_routes(settings: Http) -> APIRouter:
         return answer(request, page(lines))
 
     @router.get("/api/v1/sentinels", response_model=shapes.SentinelPage)
-    async def sentinels(request: Request, state: StateOf, deployment: Deployment = None) -> Response:
+    async def sentinels(request: Request, state: StateOf, deployment: DeploymentQuery = None) -> Response:
         """Each Sentinel: the link to it, when its last byte came, and of which masters it gives another address."""
         now = time.time()
         asked = [(watched.topology, watched.links()) for watched in state.chosen(deployment).values()]
@@ -57,7 +57,7 @@ def _add_masters(router: APIRouter) -> None:
     renderings = _Renderings()
 
     @router.get("/api/v1/topology", response_model=shapes.TopologyPage)
-    async def topology(request: Request, state: StateOf, deployment: Deployment = None) -> Response:
+    async def topology(request: Request, state: StateOf, deployment: DeploymentQuery = None) -> Response:
         """Everything that is believed; poll it with `If-None-Match`."""
         made = [await renderings.topology(watched.topology) for watched in state.chosen(deployment).values()]
         body = b'{"items":[' + b",".join(body for body, _ in made) + b'],"next":null}'
@@ -67,11 +67,11 @@ def _add_masters(router: APIRouter) -> None:
     async def masters(
         request: Request,
         state: StateOf,
-        deployment: Deployment = None,
-        master: Master = None,
-        health: Annotated[shapes.Health | None, Query(description="Only those that stand so.")] = None,
-        cursor: Cursor = None,
-        limit: Limit = 100,
+        deployment: DeploymentQuery = None,
+        master: MasterQuery = None,
+        health: Annotated[shapes.HealthName | None, Query(description="Only those that stand so.")] = None,
+        cursor: CursorQuery = None,
+        limit: LimitQuery = 100,
     ) -> Response:
         """What is believed of each master, in order of deployment and name."""
         if master is None:
@@ -82,10 +82,10 @@ def _add_masters(router: APIRouter) -> None:
         return answer(request, page(lines, following))
 
     @router.get("/api/v1/masters/{name:path}", response_model=shapes.MasterLine)
-    async def master(request: Request, state: StateOf, name: str, deployment: Deployment = None) -> Response:
+    async def master(request: Request, state: StateOf, name: str, deployment: DeploymentQuery = None) -> Response:
         """What is believed of one master; name the deployment where several have one of that name."""
         of, watched = state.the_one(name, deployment)
-        return answer(request, told_master(of, watched.state(name)))
+        return answer(request, detailed_master_line(of, watched.state(name)))
 
 
 class _Renderings:

@@ -5,7 +5,7 @@ The exposition for Prometheus: what happened is counted as it happens, how thing
 text in a thread: for 10,000 masters that takes a while.
 
 Names from the network are labels: `stored` makes of each one that fits into UTF-8, and no two the same. At most
-`MASTERS` names are counted by; a Sentinel that makes up more is counted under ``(others)``.
+`MASTERS_MAX` names are counted by; a Sentinel that makes up more is counted under ``(others)``.
 """
 
 from __future__ import annotations
@@ -37,19 +37,18 @@ from ...journal.writer import Written
 from ...link.counters import LinkCounters
 from ...model import SentinelName, Via
 from ...wire.facts import LinkState
-from .families import FAMILIES, PREFIX
-from .state import State
+from .metric_families import FAMILIES, METRIC_PREFIX
+from .served_state import LinkReadings, ServedState
 
 __all__ = ["CONTENT_TYPE", "Decisions", "Metrics"]
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
-MASTERS: Final = 10_000
-OTHERS: Final = "(others)"
-COUNTED: Final = 10_000
+MASTERS_MAX: Final = 10_000
+OTHER_MASTERS: Final = "(others)"
+FAILOVERS_REMEMBERED: Final = 10_000
 """Failovers that are remembered, so that none is counted twice; the oldest go first."""
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0)
 
-Links = dict[SentinelName, tuple[float | None, LinkCounters]]
 Sample = tuple[tuple[str, ...], float]
 """Values of the labels, and the value."""
 
@@ -72,7 +71,7 @@ class _Look:
     """How one deployment stood when it was asked."""
 
     topology: Topology
-    links: Links
+    links: LinkReadings
     hearing: bool
     established: bool
     counters: dict[str, int]
@@ -86,7 +85,7 @@ class Metrics:
         state: what is looked at when it is asked.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: ServedState) -> None:
         self._state = state
         # They double the series, for what Prometheus does not read from text.
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -101,7 +100,7 @@ class Metrics:
         self._beyond = self._counter("metrics_masters_beyond")
         phases = FAMILIES["failover_phase_seconds"]
         self._phases = Histogram(
-            PREFIX + phases.name, phases.text, phases.labels, registry=self._registry, buckets=BUCKETS
+            METRIC_PREFIX + phases.name, phases.text, phases.labels, registry=self._registry, buckets=BUCKETS
         )
         self._masters: set[tuple[str, str]] = set()
         self._writing = asyncio.Lock()
@@ -110,7 +109,7 @@ class Metrics:
 
     def _counter(self, name: str) -> Counter:
         family = FAMILIES[name]
-        return Counter(PREFIX + name, family.text, family.labels, registry=self._registry)
+        return Counter(METRIC_PREFIX + name, family.text, family.labels, registry=self._registry)
 
     # -- what happens -------------------------------------------------------------------------------
 
@@ -122,7 +121,7 @@ class Metrics:
             key = (record.master, record.number)
             if record.closed and key not in counted:
                 counted[key] = None
-                if len(counted) > COUNTED:
+                if len(counted) > FAILOVERS_REMEMBERED:
                     counted.popitem(last=False)
                 self._ended(record)
 
@@ -137,7 +136,7 @@ class Metrics:
                 continue
             if one.failover not in self._away:
                 self._away[one.failover] = None
-                if len(self._away) > COUNTED:
+                if len(self._away) > FAILOVERS_REMEMBERED:
                     self._away.popitem(last=False)
                 self._missed.labels(stored(one.line["deployment"]), "away").inc()
 
@@ -164,9 +163,9 @@ class Metrics:
     def _of(self, deployment: str, master: str) -> tuple[str, str]:
         of = (stored(deployment), stored(master))
         if of not in self._masters:
-            if len(self._masters) >= MASTERS:
+            if len(self._masters) >= MASTERS_MAX:
                 self._beyond.inc()
-                return of[0], OTHERS
+                return of[0], OTHER_MASTERS
             self._masters.add(of)
         return of
 
@@ -190,7 +189,7 @@ class _Scrape:
 
     registry: CollectorRegistry
     looks: list[_Look]
-    state: State
+    state: ServedState
     now: float
 
     def collect(self) -> Iterator[Metric]:
@@ -209,7 +208,7 @@ class _Scrape:
 def _family(name: str, samples: Iterable[Sample]) -> Metric:
     family = FAMILIES[name]
     make: Any = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
-    metric: Metric = make(PREFIX + name, family.text, labels=family.labels)
+    metric: Metric = make(METRIC_PREFIX + name, family.text, labels=family.labels)
     for labels, value in samples:
         metric.add_metric(labels, value)  # type: ignore[attr-defined]
     return metric
@@ -268,7 +267,7 @@ def _sentinels(look: _Look, now: float) -> Found:
             yield "sentinel_last_message_timestamp_seconds", of, now - silence
 
 
-def _journal(state: State) -> Found:
+def _journal(state: ServedState) -> Found:
     writer = state.writer
     if writer is None:
         return
@@ -283,7 +282,7 @@ def _journal(state: State) -> Found:
         yield "journal_size_bytes", (), writer.size
 
 
-def _served(state: State) -> Found:
+def _served(state: ServedState) -> Found:
     yield "history_failed", (), state.history.failed
     yield "history_refused", (), state.history.refused
     yield "stream_clients", (), state.stream.clients

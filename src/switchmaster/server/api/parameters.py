@@ -19,21 +19,21 @@ from fastapi import Depends, Path, Query, Request
 from pydantic import AwareDatetime, BeforeValidator
 
 from .answers import Problem, ProblemError
-from .state import State
+from .served_state import ServedState
 
 __all__ = [
     "ERRORS",
-    "Cursor",
-    "Deployment",
-    "Entry",
-    "Id",
-    "Limit",
-    "Master",
-    "OfFailover",
-    "Since",
+    "AfterQuery",
+    "CursorQuery",
+    "DeploymentQuery",
+    "FailoverPath",
+    "FailoverQuery",
+    "LimitQuery",
+    "MasterQuery",
+    "SinceQuery",
     "StateOf",
-    "Types",
-    "Until",
+    "TypesQuery",
+    "UntilQuery",
     "known_parameters",
 ]
 
@@ -43,19 +43,19 @@ ERRORS: Final[dict[int | str, dict[str, Any]]] = {
 }
 """What every route may answer besides its own."""
 
-TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})")
+RFC3339: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9:]{8}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})")
 ID: Final = r"^[0-9A-Za-z-]{1,64}$"
 
 
-async def state_of(request: Request) -> State:
+async def state_of(request: Request) -> ServedState:
     """Return what the composition root handed over."""
-    state: State = request.app.state.switchmaster
+    state: ServedState = request.app.state.switchmaster
     return state
 
 
 def rfc3339(value: Any) -> Any:
     """Return a time as it is written in RFC 3339; pydantic alone would take numbers too, of whatever unit."""
-    if not isinstance(value, str) or not TIME.fullmatch(value):
+    if not isinstance(value, str) or not RFC3339.fullmatch(value):
         raise ValueError("must be a time with its zone, such as 2026-11-23T03:00:00Z")
     return value
 
@@ -99,18 +99,18 @@ def _exact(request: Request, parameter: str, read: str | None) -> str | None:
     return parse_qs(query, keep_blank_values=True, errors="surrogateescape")[parameter][-1]
 
 
-StateOf: TypeAlias = Annotated[State, Depends(state_of)]
-Deployment: TypeAlias = Annotated[str | None, Depends(deployment_of)]
-Master: TypeAlias = Annotated[str | None, Depends(master_of)]
-Limit: TypeAlias = Annotated[int, Query(ge=1, le=1_000, description="Items of the page at most.")]
-Cursor: TypeAlias = Annotated[str | None, Query(max_length=10_000, description="`next` of the page before.")]
+StateOf: TypeAlias = Annotated[ServedState, Depends(state_of)]
+DeploymentQuery: TypeAlias = Annotated[str | None, Depends(deployment_of)]
+MasterQuery: TypeAlias = Annotated[str | None, Depends(master_of)]
+LimitQuery: TypeAlias = Annotated[int, Query(ge=1, le=1_000, description="Items of the page at most.")]
+CursorQuery: TypeAlias = Annotated[str | None, Query(max_length=10_000, description="`next` of the page before.")]
 Moment: TypeAlias = Annotated[AwareDatetime, BeforeValidator(rfc3339)]
-Since: TypeAlias = Annotated[
+SinceQuery: TypeAlias = Annotated[
     Moment | None, Query(description="That began then or later, such as `2026-11-23T03:00:00Z`.")
 ]
-Until: TypeAlias = Annotated[Moment | None, Query(description="That began before.")]
-Id: TypeAlias = Annotated[str, Path(pattern=ID, description="The failover's id.")]
-OfFailover: TypeAlias = Annotated[str | None, Query(pattern=ID, description="Only what tells of this failover.")]
+UntilQuery: TypeAlias = Annotated[Moment | None, Query(description="That began before.")]
+FailoverPath: TypeAlias = Annotated[str, Path(pattern=ID, description="The failover's id.")]
+FailoverQuery: TypeAlias = Annotated[str | None, Query(pattern=ID, description="Only what tells of this failover.")]
 Type: TypeAlias = Literal["event", "switch", "failover", "notice", "action", "daemon"]
-Types: TypeAlias = Annotated[list[Type] | None, Query(description="Only lines of these types; all unless given.")]
-Entry: TypeAlias = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="As `Last-Event-ID`.")]
+TypesQuery: TypeAlias = Annotated[list[Type] | None, Query(description="Only lines of these types; all unless given.")]
+AfterQuery: TypeAlias = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="As `Last-Event-ID`.")]

@@ -16,7 +16,7 @@ __all__ = [
     "DeploymentPage",
     "FailoverLine",
     "FailoverPage",
-    "Health",
+    "HealthName",
     "IsMaster",
     "LinePage",
     "MasterLine",
@@ -29,9 +29,9 @@ __all__ = [
     "TopologyPage",
 ]
 
-Health: TypeAlias = Literal["ok", "suspected", "down", "failing-over", "unknown"]
+HealthName: TypeAlias = Literal["ok", "suspected", "down", "failing-over", "unknown"]
 
-TIME = "UTC, such as `2026-11-23T03:00:00.123456Z`"
+TIME_EXAMPLE = "UTC, such as `2026-11-23T03:00:00.123456Z`"
 
 
 class Node(BaseModel):
@@ -85,7 +85,7 @@ class StageRow(Row):
     """A stage of a failover, as it was first heard."""
 
     stage: str
-    time: str | None = Field(description=TIME)
+    time: str | None = Field(description=TIME_EXAMPLE)
     sentinel: str | None = Field(description="Who said so first; null where the node itself did.")
     by: str = Field(description="The channel, or `ROLE`.")
 
@@ -94,7 +94,7 @@ class FailoverLine(Row):
     """The record of one attempt, as far as it has come; the journal's has `id`, `acknowledged`, `comments` and more."""
 
     type: Literal["failover"]
-    time: str | None = Field(description=TIME)
+    time: str | None = Field(description=TIME_EXAMPLE)
     deployment: str
     master: str
     outcome: Literal["in-progress", "completed", "aborted"]
@@ -120,7 +120,7 @@ class SwitchLine(Row):
     """The decision that a master's address changed."""
 
     type: Literal["switch"]
-    time: str | None = Field(description=TIME)
+    time: str | None = Field(description=TIME_EXAMPLE)
     deployment: str
     master: str
     old: Node | None
@@ -159,7 +159,7 @@ class MasterLine(Row):
     epoch: int | None
     incarnation: int
     grade: Literal["announced", "promoted", "agreed"]
-    health: Health
+    health: HealthName
     quorum: int | None
     down_by: list[str] = Field(description="The Sentinels that say SDOWN.")
     replicas: list[ReplicaRow]
@@ -187,7 +187,7 @@ class SentinelRow(Row):
     reason: str | None = Field(description="Why there is no connection.")
     seed: bool = Field(description="Whether the user named it; the others were discovered.")
     tilt: bool = Field(description="It does not trust its clock: it starts no failover.")
-    tilt_since: str | None = Field(description=f"Since when, where it says so (Redis 7.0, Valkey): {TIME}")
+    tilt_since: str | None = Field(description=f"Since when, where it says so (Redis 7.0, Valkey): {TIME_EXAMPLE}")
     also: list[str] = Field(description="Other names of the same Sentinel, which are not dialled meanwhile.")
     shares_id_with: list[str] = Field(
         description="Other Sentinels with the same id: a configuration was copied, and they do not see each other."
@@ -200,7 +200,7 @@ class SentinelLine(SentinelRow):
     """One Sentinel, our link to it, and where it disagrees."""
 
     connected: bool
-    last_heard: str | None = Field(description=f"When the last byte came: {TIME}")
+    last_heard: str | None = Field(description=f"When the last byte came: {TIME_EXAMPLE}")
     events: int = Field(description="Messages that it published to us since this link was made.")
     failures: int = Field(description="Connections that ended, and attempts that failed.")
     disagrees_on: list[str] = Field(description="The masters of which it gives another address than we believe.")
@@ -298,8 +298,8 @@ class Status(BaseModel):
     """What this daemon is."""
 
     version: str
-    started: str = Field(description=TIME)
-    time: str = Field(description=f"The daemon's clock: {TIME}")
+    started: str = Field(description=TIME_EXAMPLE)
+    time: str = Field(description=f"The daemon's clock: {TIME_EXAMPLE}")
     deployments: list[str]
     journal: Journal
     access: Access

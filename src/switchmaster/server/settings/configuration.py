@@ -25,17 +25,17 @@ from ...errors import UsageError
 from ...journal.engine import make_engine, shown
 from ...model import Grade
 from ...net.diallers import read_tls
-from ...url import PREFIX, Settings, parse_sentinels, settings_from_environment
-from ..access import checked, fingerprint, read_secret, watcher_arguments
-from .exposure import Http, read_listen
+from ...url import VARIABLE_PREFIX, ConnectionSettings, read_sentinels, settings_from_environment
+from ..watcher_arguments import checked, fingerprint, read_secret, watcher_arguments
 from .file import ConfigFile, deployment_settings, read_file
+from .http_settings import HttpSettings, read_listen
 from .tables import DeploymentTable, File, HttpTable, JournalTable, LogTable
 
 __all__ = [
     "Configuration",
-    "Deployment",
-    "Http",
-    "Journal",
+    "DeploymentSettings",
+    "HttpSettings",
+    "JournalSettings",
     "default_journal",
     "journal_url",
     "problems_of",
@@ -46,7 +46,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"journal": JournalTable, "http
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class DeploymentSettings:
     """A deployment that can be watched: all secrets at hand."""
 
     name: str
@@ -57,7 +57,7 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
-class Journal:
+class JournalSettings:
     """Where everything is kept, and for how long."""
 
     url: str = field(repr=False)
@@ -83,9 +83,9 @@ class Journal:
 class Configuration:
     """Everything that the daemon is told."""
 
-    deployments: tuple[Deployment, ...]
-    journal: Journal
-    http: Http
+    deployments: tuple[DeploymentSettings, ...]
+    journal: JournalSettings
+    http: HttpSettings
     log: LogTable
     path: Path | None
     """The file; None where all came from flags and environment."""
@@ -115,7 +115,7 @@ def read_configuration(
     folder = Path() if path is None else path.parent
     sections = {name: _section(name, getattr(file.tables, name), environ) for name in SECTIONS}
     return Configuration(
-        deployments=_deployments(file, folder, parse_sentinels(sentinels), environ),
+        deployments=_deployments(file, folder, read_sentinels(sentinels), environ),
         journal=_journal(sections["journal"], folder, journal, environ, file),
         http=_http(sections["http"], folder, environ),
         log=sections["log"],
@@ -176,7 +176,7 @@ def _section(name: str, table: Any, environ: Mapping[str, str]) -> Any:
     """Put the environment's values over the file's."""
     given = {}
     for key, info in type(table).model_fields.items():
-        variable = f"{PREFIX}{name.upper()}_{key.upper()}"
+        variable = f"{VARIABLE_PREFIX}{name.upper()}_{key.upper()}"
         if not environ.get(variable) or key == "tls":
             continue
         try:
@@ -189,20 +189,20 @@ def _section(name: str, table: Any, environ: Mapping[str, str]) -> Any:
 
 def _journal(
     table: JournalTable, folder: Path, flag: str | None, environ: Mapping[str, str], file: ConfigFile
-) -> Journal:
+) -> JournalSettings:
     in_file = file.tables.journal.url
     if in_file is not None and _password_in(in_file):
         raise UsageError(
             file.wrong(("journal", "url"), "holds a password; name a file that holds it in journal.password_file")
         )
     url = flag or table.url or default_journal(environ)
-    password = environ.get(f"{PREFIX}JOURNAL_PASSWORD")
+    password = environ.get(f"{VARIABLE_PREFIX}JOURNAL_PASSWORD")
     if not password and table.password_file is not None:
         password = read_secret(folder / os.path.expanduser(table.password_file), "journal")
     make_engine(url, writing=False).dispose()  # refuses what is no URL of a journal
     if password:
         url = make_url(url).set(password=password).render_as_string(hide_password=False)
-    return Journal(
+    return JournalSettings(
         url=url,
         observer=table.observer or socket.gethostname(),
         events=table.events,
@@ -220,16 +220,16 @@ def _password_in(url: str) -> bool:
         return False  # `make_engine` says what is wrong with it
 
 
-def _http(table: HttpTable, folder: Path, environ: Mapping[str, str]) -> Http:
+def _http(table: HttpTable, folder: Path, environ: Mapping[str, str]) -> HttpSettings:
     tokens = {}
     for name in ("token", "read_token"):
         file = getattr(table, f"{name}_file")
-        tokens[name] = environ.get(f"{PREFIX}HTTP_{name.upper()}") or None
+        tokens[name] = environ.get(f"{VARIABLE_PREFIX}HTTP_{name.upper()}") or None
         if tokens[name] is None and file is not None:
             tokens[name] = read_secret(folder / os.path.expanduser(file), f"HTTP {name.replace('_', ' ')}")
     tls = {} if table.tls is None else {"cert": table.tls.cert, "key": table.tls.key}
     files = {name: str(folder / os.path.expanduser(value)) for name, value in tls.items()}
-    return Http(
+    return HttpSettings(
         listen=read_listen(table.listen),
         hosts=table.hosts,
         connections=table.connections,
@@ -242,7 +242,9 @@ def _http(table: HttpTable, folder: Path, environ: Mapping[str, str]) -> Http:
 # -- deployments -----------------------------------------------------------------------------------
 
 
-def _deployments(file: ConfigFile, folder: Path, given: Settings, environ: Mapping[str, str]) -> tuple[Deployment, ...]:
+def _deployments(
+    file: ConfigFile, folder: Path, given: ConnectionSettings, environ: Mapping[str, str]
+) -> tuple[DeploymentSettings, ...]:
     tables = dict(file.tables.deployments)
     outside = given.over(settings_from_environment(environ))
     if not tables and outside.sentinels:
@@ -250,15 +252,17 @@ def _deployments(file: ConfigFile, folder: Path, given: Settings, environ: Mappi
     if not tables:
         where = f"{file.path} has no deployment; " if file.lines else "there is nothing to watch; "
         raise UsageError(f"{where}write one as [deployments.NAME] with sentinels = [...], or name HOST:PORT...")
-    if outside != Settings() and len(tables) > 1:
+    if outside != ConnectionSettings() and len(tables) > 1:
         raise UsageError(
             f"{file.path} has {len(tables)} deployments; Sentinels, passwords and TLS of the command line or of "
-            f"{PREFIX}... variables are for one: write them in the file"
+            f"{VARIABLE_PREFIX}... variables are for one: write them in the file"
         )
     return tuple(_deployment(file, name, table, folder, outside) for name, table in tables.items())
 
 
-def _deployment(file: ConfigFile, name: str, table: DeploymentTable, folder: Path, outside: Settings) -> Deployment:
+def _deployment(
+    file: ConfigFile, name: str, table: DeploymentTable, folder: Path, outside: ConnectionSettings
+) -> DeploymentSettings:
     settings = outside.over(deployment_settings(name, table, folder))
     place = ("deployments", name)
     if not settings.sentinels:
@@ -273,6 +277,6 @@ def _deployment(file: ConfigFile, name: str, table: DeploymentTable, folder: Pat
         of_masters = (access.tls for access in arguments["node_access"].values())
         for tls in dict.fromkeys((arguments["tls"], arguments["node_tls"], *of_masters)):
             read_tls(tls)
-        return Deployment(name, arguments, fingerprint(arguments))
+        return DeploymentSettings(name, arguments, fingerprint(arguments))
     except UsageError as error:
         raise UsageError(file.wrong(place, f"can't be used: {error}") if file.lines else str(error)) from None

@@ -32,13 +32,13 @@ from pydantic_core import ErrorDetails
 
 from ...errors import UsageError
 from ...model import Address
-from ...url import Access, Settings, parse_sentinels
+from ...url import ConnectionSettings, ServerAccess, read_sentinels
 from .tables import AccessTable, DeploymentTable, File, TlsTable
-from .toml import KeyPath, line_of, lines_of
+from .toml_lines import KeyPath, line_of, lines_of
 
 __all__ = ["ConfigFile", "deployment_settings", "read_deployment", "read_file"]
 
-SIZE: Final = 4 * 1024 * 1024
+CONFIG_BYTES_MAX: Final = 4 * 1024 * 1024
 _SENTENCES: Final[Mapping[str, str]] = {
     "model_type": "must be a table",
     "dict_type": "must be a table",
@@ -107,7 +107,7 @@ def read_file(path: Path) -> ConfigFile:
     return replace(file, tables=File() if problems else tables, problems=problems)
 
 
-def read_deployment(path: Path, name: str | None) -> Settings:
+def read_deployment(path: Path, name: str | None) -> ConnectionSettings:
     """
     Read one deployment of a file, for the verbs that only watch.
 
@@ -125,7 +125,7 @@ def read_deployment(path: Path, name: str | None) -> Settings:
     return deployment_settings(chosen, file.tables.deployments[chosen], path.parent)
 
 
-def deployment_settings(name: str, table: DeploymentTable, folder: Path) -> Settings:
+def deployment_settings(name: str, table: DeploymentTable, folder: Path) -> ConnectionSettings:
     """
     Return where a deployment is and what opens it.
 
@@ -135,7 +135,7 @@ def deployment_settings(name: str, table: DeploymentTable, folder: Path) -> Sett
         folder: what paths in it are relative to.
     """
     pairs = {Address.parse(announced): Address.parse(dialled) for announced, dialled in table.address_map.items()}
-    own = Settings(
+    own = ConnectionSettings(
         masters=table.masters,
         deployment=name,
         sentinel=_access(table.sentinel, folder),
@@ -145,15 +145,15 @@ def deployment_settings(name: str, table: DeploymentTable, folder: Path) -> Sett
         timeout=table.timeout,
         poll=table.poll,
     )
-    return own.over(parse_sentinels(table.sentinels or ()))
+    return own.over(read_sentinels(table.sentinels or ()))
 
 
-def _access(table: AccessTable, folder: Path) -> Access:
-    access = Access(username=table.username, password_file=_within(folder, table.password_file))
+def _access(table: AccessTable, folder: Path) -> ServerAccess:
+    access = ServerAccess(username=table.username, password_file=_within(folder, table.password_file))
     if not isinstance(table.tls, TlsTable):
-        return access.over(Access(tls=table.tls))
+        return access.over(ServerAccess(tls=table.tls))
     files = {name: _within(folder, getattr(table.tls, name)) for name in ("ca", "cert", "key")}
-    return access.over(Access(tls=True, server_name=table.tls.server_name, **files))
+    return access.over(ServerAccess(tls=True, server_name=table.tls.server_name, **files))
 
 
 def _within(folder: Path, name: str | None) -> str | None:
@@ -163,9 +163,11 @@ def _within(folder: Path, name: str | None) -> str | None:
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            data = file.read(SIZE + 1)
-        if len(data) > SIZE:
-            raise UsageError(f"can't read {path}: it is larger than {SIZE // 2**20} MB, so it is no configuration")
+            data = file.read(CONFIG_BYTES_MAX + 1)
+        if len(data) > CONFIG_BYTES_MAX:
+            raise UsageError(
+                f"can't read {path}: it is larger than {CONFIG_BYTES_MAX // 2**20} MB, so it is no configuration"
+            )
         return data.decode("utf-8")
     except OSError as error:
         raise UsageError(f"can't read {path}: {error.strerror}") from None
@@ -203,7 +205,7 @@ def _problem(file: ConfigFile, detail: ErrorDetails) -> _Problem:
 def _strangers(file: ConfigFile, tables: File) -> Iterator[_Problem]:
     """Yield a problem for each master that has a table, and is none of those that its deployment follows."""
     for name, table in tables.deployments.items():
-        masters = table.masters or parse_sentinels(table.sentinels or ()).masters
+        masters = table.masters or read_sentinels(table.sentinels or ()).masters
         if not masters:
             continue
         for master in table.nodes.keys() - masters:

@@ -10,7 +10,7 @@ from .tables import File
 
 __all__ = ["Key", "json_schema", "keys"]
 
-NAMES: Final = {"deployments": "NAME", "nodes": "MASTER"}
+PLACEHOLDERS: Final = {"deployments": "NAME", "nodes": "MASTER"}
 """What stands for the name that the user gives to a table in one of these."""
 
 
@@ -48,7 +48,7 @@ def _keys(schema: dict[str, Any], table: dict[str, Any], place: str) -> Iterator
         inner = _table_in(schema, one)
         alone = inner is not None and "anyOf" not in one  # nothing but a table
         if inner is not None:
-            named = f"{name}.{NAMES[name]}" if name in NAMES else name
+            named = f"{name}.{PLACEHOLDERS[name]}" if name in PLACEHOLDERS else name
             below.append((inner, f"{place}.{named}" if place else named))
         if not alone:
             yield Key(place, name, _kind(one), _default(one), one["description"])

@@ -17,8 +17,8 @@ from pydantic_core import PydanticCustomError
 
 from ...errors import UsageError
 from ...model import Address
-from ...url import parse_sentinels
-from .exposure import read_listen
+from ...url import read_sentinels
+from .http_settings import read_listen
 
 __all__ = ["AccessTable", "DeploymentTable", "File", "HttpTable", "JournalTable", "LogTable", "TlsTable"]
 
@@ -48,7 +48,7 @@ def _texts(value: Any) -> Any:
 def _sentinels(value: Any) -> Any:
     values = _texts(value)
     try:
-        parse_sentinels(values)
+        read_sentinels(values)
     except UsageError as error:
         raise _wrong(f"is wrong: {error}") from None
     return values
@@ -105,7 +105,7 @@ Sentinels = Annotated[tuple[str, ...], BeforeValidator(_sentinels), WithJsonSche
 Seconds = Annotated[
     float, BeforeValidator(_seconds), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": DAY})
 ]
-AddressMap = Annotated[
+AddressPairs = Annotated[
     dict[str, str],
     BeforeValidator(_address_map),
     WithJsonSchema({"type": "object", "additionalProperties": _TEXT}),
@@ -134,7 +134,7 @@ class TlsTable(Table):
     server_name: Text | None = Field(default=None, description="The name in the servers' certificates.")
 
 
-Tls = Annotated[Annotated[bool, Tag("bool")] | Annotated[TlsTable, Tag("TlsTable")], Discriminator(_tls_kind)]
+TlsOption = Annotated[Annotated[bool, Tag("bool")] | Annotated[TlsTable, Tag("TlsTable")], Discriminator(_tls_kind)]
 
 
 class AccessTable(Table):
@@ -144,7 +144,7 @@ class AccessTable(Table):
     password_file: Text | None = Field(
         default=None, description="A file that holds the password; it is read with each connection."
     )
-    tls: Tls | None = Field(default=None, description="`true` for TLS as the system has it, or a table.")
+    tls: TlsOption | None = Field(default=None, description="`true` for TLS as the system has it, or a table.")
 
 
 class DeploymentTable(Table):
@@ -154,7 +154,7 @@ class DeploymentTable(Table):
         default=None, description="`HOST:PORT` of some of the Sentinels (the others are discovered), or one URL."
     )
     masters: Texts | None = Field(default=None, description="The masters to follow; all of them, unless named.")
-    address_map: AddressMap = Field(
+    address_map: AddressPairs = Field(
         default_factory=dict, description="What Sentinel announces = what can be dialled instead."
     )
     timeout: Seconds | None = Field(default=None, description="Seconds that a server has to answer; 1 unless given.")

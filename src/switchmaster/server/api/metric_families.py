@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["FAMILIES", "PREFIX", "Family"]
+__all__ = ["FAMILIES", "METRIC_PREFIX", "Family"]
 
-PREFIX: Final = "switchmaster_"
+METRIC_PREFIX: Final = "switchmaster_"
 
 _MASTER: Final = ("deployment", "master_name")
 _SENTINEL: Final = ("deployment", "sentinel")
@@ -21,7 +21,7 @@ class Family(NamedTuple):
     """One metric."""
 
     name: str
-    """Without `PREFIX`; a counter's without ``_total``."""
+    """Without `METRIC_PREFIX`; a counter's without ``_total``."""
     kind: Literal["gauge", "counter", "histogram"]
     labels: tuple[str, ...]
     text: str

@@ -4,14 +4,15 @@ uvicorn, held by us: bound before it starts, without its signals, accepting by o
 | limit | value | what happens |
 |---|---|---|
 | header of a request | `guard.HEADER_BYTES` | 431, or 400 |
-| the whole header, with TLS before it | `HEADER_TIME` s | the connection is closed |
-| nothing taken of an answer | `STALL_TIME` s | the connection is cut off |
-| idle between two requests | `KEEP_ALIVE` s | the connection is closed |
+| the whole header, with TLS before it | `HEADER_SECONDS` s | the connection is closed |
+| nothing taken of an answer | `STALL_SECONDS` s | the connection is cut off |
+| idle between two requests | `IDLE_SECONDS` s | the connection is closed |
 | body of a request | `guard.BODY` | 413, 408 |
 | connections, and requests, at once | `connections` | an idle connection is closed, or 503 |
 
 What `connections` counts begins at accept, before any TLS: uvicorn's own server would see a connection only after it.
-The kernel hands over a connection when its first byte is there (`DEFER`), so a crowd that sends nothing takes no slot.
+The kernel hands over a connection when its first byte is there (`DEFER_ACCEPT_SECONDS`), so clients that send nothing
+take no slot.
 """
 
 from __future__ import annotations
@@ -29,28 +30,28 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from ...errors import UsageError
 from ...model import Address
-from ..settings.exposure import Http
+from ..settings.http_settings import HttpSettings
+from .admission import HEADER_BYTES, TRUSTED
 from .answers import problem
-from .connections import Connection, Connections
-from .guard import HEADER_BYTES, TRUSTED
+from .http_connections import HttpConnection, HttpConnections
 
 __all__ = ["HttpServer"]
 
-HEADER_TIME: Final = 2.0
-STALL_TIME: Final = 30.0
-KEEP_ALIVE: Final = 5
-SHUTDOWN: Final = 3
+HEADER_SECONDS: Final = 2.0
+STALL_SECONDS: Final = 30.0
+IDLE_SECONDS: Final = 5
+SHUTDOWN_SECONDS: Final = 3
 """Seconds that answers under way have to end."""
-DEFER: Final = 1
+DEFER_ACCEPT_SECONDS: Final = 1
 """Seconds for which the kernel keeps a connection to itself until the client has sent something."""
-BACKLOG: Final = 4_096
+ACCEPT_BACKLOG: Final = 4_096
 """Connections that the kernel keeps until we accept them, where it lets us."""
-AT_ONCE: Final = 4
+ACCEPTS_PER_TURN: Final = 4
 """Connections that are accepted in one turn of the loop. A request that came with its connection is read four turns
 later: the limits on idle connections must be larger than what is accepted meanwhile, or it would be closed unread."""
-PAUSE: Final = 0.1
+ACCEPT_RETRY_SECONDS: Final = 0.1
 """Seconds until we accept again where that failed: no descriptor was left."""
-RETRY: Final = 1
+BUSY_RETRY_SECONDS: Final = 1
 """Seconds after which a client may ask again."""
 
 _FULL: Final = {
@@ -75,13 +76,13 @@ class HttpServer:
     def __init__(
         self,
         app: ASGIApp,
-        settings: Http,
-        connections: Connections | None = None,
-        header_time: float = HEADER_TIME,
-        stall_time: float = STALL_TIME,
+        settings: HttpSettings,
+        connections: HttpConnections | None = None,
+        header_time: float = HEADER_SECONDS,
+        stall_time: float = STALL_SECONDS,
     ) -> None:
         self._settings = settings
-        self.connections = connections or Connections()
+        self.connections = connections or HttpConnections()
         self._config = uvicorn.Config(
             app,
             http=H11Protocol,  # `_Server` makes its own kind of it
@@ -93,8 +94,8 @@ class HttpServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=SHUTDOWN,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             h11_max_incomplete_event_size=HEADER_BYTES,
             ssl_certfile=settings.cert,
             ssl_keyfile=settings.key,
@@ -150,7 +151,7 @@ class HttpServer:
             raise UsageError(f"can't use the certificate {self._settings.cert} with its key: {error}") from None
 
     async def close(self) -> None:
-        """Stop; answers under way have `SHUTDOWN` seconds. End the streams before (`State.close`)."""
+        """Stop; answers under way have `SHUTDOWN_SECONDS` seconds. End the streams before (`State.close`)."""
         if self._task is not None:
             self._server.should_exit = True
             await self._task
@@ -167,10 +168,10 @@ class HttpServer:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if sys.platform == "linux":
-                # A connection that sends nothing costs the kernel a little, and us nothing until `DEFER` is over.
-                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER)
+                # A connection that sends nothing costs us nothing until `DEFER_ACCEPT_SECONDS` have passed.
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_ACCEPT_SECONDS)
             listening.bind(place)
-            listening.listen(BACKLOG)
+            listening.listen(ACCEPT_BACKLOG)
             listening.setblocking(False)
         except OSError as error:
             listening.close()
@@ -184,7 +185,9 @@ class HttpServer:
 class _Server(uvicorn.Server):
     """uvicorn's server without its signals, which are the daemon's, and with our own way to accept."""
 
-    def __init__(self, config: uvicorn.Config, connections: Connections, header_time: float, stall_time: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, connections: HttpConnections, header_time: float, stall_time: float
+    ) -> None:
         super().__init__(config)
         self.begun = asyncio.Event()
         self._connections = connections
@@ -213,18 +216,18 @@ class _Server(uvicorn.Server):
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            for _ in range(AT_ONCE):
+            for _ in range(ACCEPTS_PER_TURN):
                 try:
                     accepted, place = await loop.sock_accept(listening)
                 except ConnectionError:
                     continue  # it has left already
                 except OSError:
                     self._connections.refused["descriptors"] += 1
-                    await asyncio.sleep(PAUSE)
+                    await asyncio.sleep(ACCEPT_RETRY_SECONDS)
                     continue
                 peer = _peer(place[0])
                 if _is_silent(accepted) and self._connections.is_full(peer):
-                    accepted.close()  # it sent nothing for `DEFER`; to make room for it would cost more
+                    accepted.close()  # it sent nothing for `DEFER_ACCEPT_SECONDS`; to make room for it would cost more
                 else:
                     self._open(accepted, peer)
             await asyncio.sleep(0)
@@ -242,7 +245,7 @@ class _Server(uvicorn.Server):
         def end_soon() -> None:
             loop.call_soon(end)  # the task must have begun, or nobody would close the socket
 
-        connection = Connection(peer, end_soon)
+        connection = HttpConnection(peer, end_soon)
         protocol.attach(connection, self._header_time)
         task = loop.create_task(self._begin(accepted, protocol), name="switchmaster: open HTTP")
         self._opening.add(task)
@@ -264,7 +267,7 @@ class _Server(uvicorn.Server):
 
 class _Protocol(H11Protocol):
     """
-    uvicorn's protocol, which knows its `Connection`, and two timers more.
+    uvicorn's protocol, which knows its `HttpConnection`, and two timers more.
 
     Args:
         config: uvicorn's.
@@ -273,12 +276,14 @@ class _Protocol(H11Protocol):
         stall_time: seconds for which a client may take nothing of an answer.
     """
 
-    def __init__(self, config: uvicorn.Config, server: _Server, connections: Connections, stall_time: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, server: _Server, connections: HttpConnections, stall_time: float
+    ) -> None:
         super().__init__(config, server.server_state, app_state={})
         self._served: ASGIApp = self.app
         self.app: Any = self._admit
         self._connections, self._stall_time = connections, stall_time
-        self._connection = Connection("", lambda: None)
+        self._connection = HttpConnection("", lambda: None)
         self._header_time = 0.0
         self._waiting: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
@@ -288,7 +293,7 @@ class _Protocol(H11Protocol):
         """The transport, once it is there; uvicorn says that it always is."""
         return self.transport
 
-    def attach(self, connection: Connection, header_time: float) -> None:
+    def attach(self, connection: HttpConnection, header_time: float) -> None:
         """Begin, before the transport is there: from now on the client has to send its header."""
         self._connection, self._header_time = connection, header_time
         self._await_header()
@@ -305,8 +310,8 @@ class _Protocol(H11Protocol):
         full = self._connections.ask(self._connection, scope["path"])
         if full is None:
             return await self._served(scope, receive, send)
-        refusal = problem(503, _FULL[full], RETRY)
-        refusal.headers["Connection"] = "close"
+        refusal = problem(503, _FULL[full], BUSY_RETRY_SECONDS)
+        refusal.headers["HttpConnection"] = "close"
         return await refusal(scope, receive, send)
 
     def connection_lost(self, exc: Exception | None) -> None:

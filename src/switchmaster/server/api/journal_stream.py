@@ -6,7 +6,7 @@ takes from the tail at its own speed, or from the journal where it is behind it.
 loses nothing, and a client that comes back with the last id goes on behind it, here or at another daemon. Who takes
 nothing at all is cut off by `serving`, and comes back likewise.
 
-`Stream.wake` says that something was committed; what other daemons commit is found within `POLL` seconds.
+`JournalStream.wake` reports a commit of this daemon; commits of other daemons are found within `JOURNAL_POLL_SECONDS`.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from starlette.types import Receive, Scope, Send
 
 from ...render import Line, to_json
 from .answers import ProblemError
-from .history import History
+from .journal_queries import JournalQueries
 
-__all__ = ["EventStream", "Stream", "Wanted"]
+__all__ = ["JournalStream", "StreamFilter", "StreamResponse"]
 
 _log = logging.getLogger("switchmaster.api")
 
-CLIENTS: Final = 64
+STREAMS_MAX: Final = 64
 """Streams at once; more are refused with 503 and counted."""
-TAIL: Final = 5_000
+TAIL_ENTRIES: Final = 5_000
 """Entries that are kept in memory for all clients together."""
-BATCH: Final = 500
+ENTRIES_PER_READ: Final = 500
 """Entries that are read, and sent, at once."""
-POLL: Final = 1.0
+JOURNAL_POLL_SECONDS: Final = 1.0
 """Seconds between two questions to the journal where nobody says that there is news."""
-KEEP_ALIVE: Final = 15.0
+COMMENT_SECONDS: Final = 15.0
 """Seconds of silence after which a comment is sent: so that what lies between does not take the connection for dead."""
-RETRY: Final = 2_000
+RECONNECT_MS: Final = 2_000
 """Milliseconds after which a client that lost the stream should come back."""
 
 
-class Told(NamedTuple):
+class StreamEntry(NamedTuple):
     """One entry of the journal, as it is sent to every client."""
 
     id: int
@@ -52,13 +52,13 @@ class Told(NamedTuple):
     block: bytes
 
     @classmethod
-    def of(cls, id: int, line: Line) -> Told:
+    def of(cls, id: int, line: Line) -> StreamEntry:
         """Write an entry as a server-sent event."""
         return cls(id, line, f"id: {id}\nevent: {line['type']}\n".encode("ascii") + _data(line))
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class StreamFilter:
     """Which lines a client wants; empty and None everywhere for all."""
 
     types: frozenset[str] = frozenset()
@@ -74,7 +74,7 @@ class Wanted:
         )
 
 
-class Stream:
+class JournalStream:
     """
     What is told to the clients of the stream.
 
@@ -88,15 +88,15 @@ class Stream:
 
     def __init__(
         self,
-        history: History,
-        clients: int = CLIENTS,
-        tail: int = TAIL,
-        poll: float = POLL,
-        keep_alive: float = KEEP_ALIVE,
+        history: JournalQueries,
+        clients: int = STREAMS_MAX,
+        tail: int = TAIL_ENTRIES,
+        poll: float = JOURNAL_POLL_SECONDS,
+        keep_alive: float = COMMENT_SECONDS,
     ) -> None:
         self._history = history
         self._limit, self._length, self._poll, self._keep_alive = clients, tail, poll, keep_alive
-        self._tail: list[Told] = []
+        self._tail: list[StreamEntry] = []
         self._floor = self._last = 0
         """The tail holds all entries behind `_floor`, up to `_last`."""
         self._task: asyncio.Task[None] | None = None
@@ -125,7 +125,7 @@ class Stream:
         if self._task is not None:
             self._task.cancel()
 
-    async def open(self, after: int | None, wanted: Wanted, head: bool = False) -> EventStream:
+    async def open(self, after: int | None, wanted: StreamFilter, head: bool = False) -> StreamResponse:
         """
         Begin a stream.
 
@@ -149,7 +149,7 @@ class Stream:
         except BaseException:
             self.leave()
             raise
-        return EventStream(self, self._follow(after, newest, wanted), head)
+        return StreamResponse(self, self._follow(after, newest, wanted), head)
 
     def leave(self) -> None:
         """One client less."""
@@ -160,9 +160,9 @@ class Stream:
 
     # -- one client ---------------------------------------------------------------------------------
 
-    async def _follow(self, after: int | None, newest: int, wanted: Wanted) -> AsyncIterator[bytes]:
+    async def _follow(self, after: int | None, newest: int, wanted: StreamFilter) -> AsyncIterator[bytes]:
         place = newest if after is None else after
-        yield b"retry: %d\nid: %d\n\n" % (RETRY, min(place, newest))
+        yield b"retry: %d\nid: %d\n\n" % (RECONNECT_MS, min(place, newest))
         if place > newest:
             place = newest
             why = f"entry {after} is none of this journal, whose newest is {newest}: load everything anew"
@@ -180,11 +180,11 @@ class Stream:
                 # The id moves on past what this client does not want, so that it need not be read again.
                 yield b": nothing new\nid: %d\n\n" % place
 
-    async def _behind(self, place: int) -> list[Told]:
+    async def _behind(self, place: int) -> list[StreamEntry]:
         """Return the next entries behind a place, none where there are none yet."""
         if place >= self._floor:
             first = bisect_right(self._tail, place, key=lambda told: told.id)
-            return self._tail[first : first + BATCH]
+            return self._tail[first : first + ENTRIES_PER_READ]
         try:
             return await self._entries(place)
         except ProblemError:
@@ -192,8 +192,10 @@ class Stream:
             await asyncio.sleep(self._poll)
             return []
 
-    async def _entries(self, after: int) -> list[Told]:
-        return await self._history.ask(lambda reader: [Told.of(*entry) for entry in reader.entries(after, BATCH)])
+    async def _entries(self, after: int) -> list[StreamEntry]:
+        return await self._history.ask(
+            lambda reader: [StreamEntry.of(*entry) for entry in reader.entries(after, ENTRIES_PER_READ)]
+        )
 
     # -- the tail -----------------------------------------------------------------------------------
 
@@ -217,10 +219,10 @@ class Stream:
             if found:
                 self._keep(found)
                 self._tell()
-            if len(found) < BATCH:
+            if len(found) < ENTRIES_PER_READ:
                 await _set_within(self._committed, self._poll)
 
-    def _keep(self, found: list[Told]) -> None:
+    def _keep(self, found: list[StreamEntry]) -> None:
         self._tail += found
         self._last = found[-1].id
         surplus = len(self._tail) - self._length
@@ -233,7 +235,7 @@ class Stream:
         news.set()
 
 
-class EventStream(StreamingResponse):
+class StreamResponse(StreamingResponse):
     """
     The answer to one client of the stream.
 
@@ -243,7 +245,7 @@ class EventStream(StreamingResponse):
         head: whether the headers alone are sent.
     """
 
-    def __init__(self, stream: Stream, blocks: AsyncIterator[bytes], head: bool) -> None:
+    def __init__(self, stream: JournalStream, blocks: AsyncIterator[bytes], head: bool) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(_nothing() if head else blocks, headers=headers, media_type="text/event-stream")
         self._stream = stream

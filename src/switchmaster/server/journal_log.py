@@ -19,7 +19,7 @@ from ..journal.merge import Observation, merged
 from ..journal.writer import Written
 from ..render import Line
 
-__all__ = ["LogNarrator"]
+__all__ = ["JournalLog"]
 
 _log = logging.getLogger("switchmaster.watch")
 
@@ -38,7 +38,7 @@ _ALARMING: Final = (
 )
 
 
-class LogNarrator:
+class JournalLog:
     """Writes the log of what happens; called by the journal's thread."""
 
     def __init__(self) -> None:

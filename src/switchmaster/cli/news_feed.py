@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from typing import Final, Generic, TypeVar
 
-__all__ = ["EVENTS_KEPT", "NEWS_KEPT", "Feed"]
+__all__ = ["EVENTS_KEPT", "NEWS_KEPT", "NewsFeed"]
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ NEWS_KEPT: Final = 20_000
 """Items that may wait before anything is dropped."""
 
 
-class Feed(Generic[T]):
+class NewsFeed(Generic[T]):
     """A bounded queue between two threads that never makes the writer wait."""
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 The HTTP server in a thread with a loop of its own: however busy it is, the loop that listens to Sentinels goes on.
 
 What is served crosses over as immutable values (`server.published`), what is committed by `Stream.wake`. The rest of
-`State` belongs to this thread.
+`ServedState` belongs to this thread.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import threading
 from concurrent.futures import Future
 from typing import Final
 
-from .serving import SHUTDOWN, HttpServer
-from .state import State
+from .http_server import SHUTDOWN_SECONDS, HttpServer
+from .served_state import ServedState
 
 __all__ = ["HttpThread"]
 
 _log = logging.getLogger("switchmaster.api")
 
-END: Final = SHUTDOWN + 5.0
+THREAD_END_SECONDS: Final = SHUTDOWN_SECONDS + 5.0
 """Seconds that the thread has to end; then it is left behind, and ends with the process."""
 
 
@@ -34,7 +34,7 @@ class HttpThread:
         state: what it serves; its streams end with it.
     """
 
-    def __init__(self, server: HttpServer, state: State) -> None:
+    def __init__(self, server: HttpServer, state: ServedState) -> None:
         self._server = server
         self._state = state
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -79,9 +79,9 @@ class HttpThread:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # it has ended by itself
                 self._loop.call_soon_threadsafe(self._end.set)
-        await asyncio.to_thread(thread.join, END)
+        await asyncio.to_thread(thread.join, THREAD_END_SECONDS)
         if thread.is_alive():
-            _log.error("the HTTP server did not end within %g s: it is left behind", END)
+            _log.error("the HTTP server did not end within %g s: it is left behind", THREAD_END_SECONDS)
 
     async def _renew(self) -> None:
         self._server.renew_certificate()

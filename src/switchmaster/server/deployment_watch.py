@@ -19,17 +19,17 @@ from ..errors import UnknownMaster, WatcherClosed
 from ..journal.entries import Entry, WatchStarted
 from ..journal.ledger import Ledger
 from ..net.watcher import Heard, Watcher
-from .links import LinkLog
-from .published import Published
-from .settings.configuration import Deployment
+from .link_log import LinkLog
+from .published_belief import PublishedBelief
+from .settings.configuration import DeploymentSettings
 
-__all__ = ["Watching"]
+__all__ = ["DeploymentWatch"]
 
-LOOK: Final = 1.0
+SIGHTING_SECONDS: Final = 1.0
 """Seconds between two looks at where the masters are."""
 
 
-class Watching:
+class DeploymentWatch:
     """
     Watches one deployment.
 
@@ -41,12 +41,12 @@ class Watching:
     """
 
     def __init__(
-        self, deployment: Deployment, put: Callable[..., None], events: bool = True, generation: int = 0
+        self, deployment: DeploymentSettings, put: Callable[..., None], events: bool = True, generation: int = 0
     ) -> None:
         self.deployment = deployment
         arguments = dict(deployment.arguments)
         self.watcher = Watcher(arguments.pop("sentinels"), **arguments)
-        self.published = Published(deployment.name, self.watcher)
+        self.published = PublishedBelief(deployment.name, self.watcher)
         """What other threads read of it."""
         self._ledger = Ledger(deployment.name, self._state, events, generation)
         self._put = put
@@ -132,7 +132,7 @@ class Watching:
 
     async def _look_on(self) -> None:
         while True:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(SIGHTING_SECONDS)
             if self._established:
                 self._look()
                 self._flush()

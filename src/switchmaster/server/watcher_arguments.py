@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import UsageError
-from ..url import Access, Settings
+from ..url import ConnectionSettings, ServerAccess
 
 if TYPE_CHECKING:
     from ..net.dial import Tls
     from ..net.diallers import NodeAccess
 
-__all__ = ["ANSWER_TIMEOUT", "PasswordFile", "checked", "fingerprint", "read_secret", "watcher_arguments"]
+__all__ = ["ANSWER_TIMEOUT_SECONDS", "PasswordFile", "checked", "fingerprint", "read_secret", "watcher_arguments"]
 
-ANSWER_TIMEOUT: Final = 1.0
-SECRET_SIZE: Final = 64 * 1024
+ANSWER_TIMEOUT_SECONDS: Final = 1.0
+SECRET_BYTES: Final = 64 * 1024
 
 
 _SENTINELS: Final = "Sentinels"
@@ -50,7 +50,7 @@ class PasswordFile:
         return (password,) if self.username is None else (self.username, password)
 
 
-def checked(settings: Settings) -> Settings:
+def checked(settings: ConnectionSettings) -> ConnectionSettings:
     """
     Return the settings, once every password file has been read.
 
@@ -65,7 +65,7 @@ def checked(settings: Settings) -> Settings:
     return settings
 
 
-def watcher_arguments(settings: Settings, masters: Iterable[str] = ()) -> dict[str, Any]:
+def watcher_arguments(settings: ConnectionSettings, masters: Iterable[str] = ()) -> dict[str, Any]:
     """
     Return what a Watcher takes, positional ``sentinels`` included.
 
@@ -90,7 +90,7 @@ def watcher_arguments(settings: Settings, masters: Iterable[str] = ()) -> dict[s
             master: _node_access(access, _nodes_of(master)) for master, access in (settings.node_access or {}).items()
         },
         "address_map": settings.address_map,
-        "timeout": settings.timeout or ANSWER_TIMEOUT,
+        "timeout": settings.timeout or ANSWER_TIMEOUT_SECONDS,
         "poll": settings.poll,
     }
 
@@ -109,7 +109,7 @@ def read_secret(path: Path, whose: str) -> str:
     what = f"the password file of the {whose}"
     try:
         with open(os.path.expanduser(path), "rb") as file:
-            secret = file.read(SECRET_SIZE).decode("utf-8").rstrip("\r\n")
+            secret = file.read(SECRET_BYTES).decode("utf-8").rstrip("\r\n")
     except OSError as error:
         raise UsageError(f"can't read {what} {path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -161,7 +161,7 @@ def _nodes_of(master: str) -> str:
     return f"data nodes of {master!r}"
 
 
-def _node_access(access: Access, whose: str) -> NodeAccess:
+def _node_access(access: ServerAccess, whose: str) -> NodeAccess:
     from ..net.diallers import NodeAccess
 
     if access.password_file is None:
@@ -169,7 +169,7 @@ def _node_access(access: Access, whose: str) -> NodeAccess:
     return NodeAccess(tls=_tls(access), credentials=PasswordFile(Path(access.password_file), access.username, whose))
 
 
-def _tls(access: Access) -> Tls | None:
+def _tls(access: ServerAccess) -> Tls | None:
     if not access.uses_tls:
         return None
     from ..net.dial import Tls

@@ -16,7 +16,7 @@ __all__ = ["KeyPath", "line_of", "lines_of"]
 KeyPath = tuple[str, ...]
 """``("deployments", "kvdb", "sentinels")``; indexes of arrays are left out."""
 
-STATEMENT: Final = 2_000
+STATEMENT_LINES: Final = 2_000
 """Lines of one value at most; keys behind a longer one have no line."""
 
 
@@ -55,7 +55,7 @@ def _statements(lines: list[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
         if not lines[number].strip() or lines[number].lstrip().startswith("#"):
             number += 1
             continue
-        for end in range(number + 1, min(number + STATEMENT, len(lines)) + 1):
+        for end in range(number + 1, min(number + STATEMENT_LINES, len(lines)) + 1):
             statement = "\n".join(lines[number:end])
             try:
                 values = tomllib.loads(statement)

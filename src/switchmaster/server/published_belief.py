@@ -1,11 +1,11 @@
 """
 The belief, handed over from the loop that listens to Sentinels to the thread that serves HTTP.
 
-The Watcher belongs to its loop; the other thread never touches it. After a turn that changed something the loop puts
-immutable values here, `TURN` masters at a time and at most every `PAUSE` seconds, so that ten thousand changed masters
-hold up neither thread. A switch is put here at once. The other thread reads them, and never waits.
+The Watcher belongs to its loop; the other thread never touches it. After a turn that changed something, the loop puts
+immutable values here: `MASTERS_PER_TURN` masters at a time, at most every `TURN_PAUSE_SECONDS`, so that ten thousand
+changed masters block neither thread. A switch is put here at once. The other thread reads the values and never waits.
 
-Each value is put by one assignment, and a dict is copied by one call: no reader sees half of either.
+Each value is set by one assignment, and a dict is copied by one call: no reader sees half of either.
 """
 
 from __future__ import annotations
@@ -20,21 +20,19 @@ from typing import Final
 from ..belief.decisions import Switch
 from ..belief.topology import MasterState, SentinelState, Topology
 from ..errors import UnknownMaster
-from ..link.counters import LinkCounters
 from ..model import Address, SentinelName
 from ..net.watcher import Watcher
+from .api.served_state import LinkReadings
 
-__all__ = ["Published"]
+__all__ = ["PublishedBelief"]
 
-TURN: Final = 100
+MASTERS_PER_TURN: Final = 100
 """Masters that are handed over in one turn of the loop."""
-PAUSE: Final = 0.01
+TURN_PAUSE_SECONDS: Final = 0.01
 """Seconds between two such turns."""
 
-Links = dict[SentinelName, tuple[float | None, LinkCounters]]
 
-
-class Published:
+class PublishedBelief:
     """
     What the API reads of one Watcher, from another thread.
 
@@ -51,7 +49,7 @@ class Published:
         self._version = 0
         self._topology = Topology(deployment, {}, {}, 0)
         self._timer: asyncio.TimerHandle | None = None
-        self._links: tuple[float, Links] = (0.0, {})
+        self._links: tuple[float, LinkReadings] = (0.0, {})
         """When they were taken, in monotonic seconds."""
         self.counters: dict[str, int] = {}
         """What the Watcher has counted, at the last `beat`."""
@@ -85,16 +83,16 @@ class Published:
 
     def _on_change(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(PAUSE, self._hand_over)
+            self._timer = asyncio.get_running_loop().call_later(TURN_PAUSE_SECONDS, self._hand_over)
 
     def _hand_over(self) -> None:
         self._timer = None
-        changed = self._watcher.changed(TURN)
+        changed = self._watcher.changed(MASTERS_PER_TURN)
         self._states.update(changed.masters)
         self._sentinels = changed.sentinels
         self.hearing, self.established = self._watcher.hearing, self._watcher.established
         self._version += 1
-        if len(changed.masters) == TURN:
+        if len(changed.masters) == MASTERS_PER_TURN:
             self._on_change()
 
     # -- in any thread ------------------------------------------------------------------------------
@@ -123,7 +121,7 @@ class Published:
             raise UnknownMaster(name, self.masters(), tuple(self._sentinels))
         return state
 
-    def links(self) -> Links:
+    def links(self) -> LinkReadings:
         """Return each Sentinel's silence in seconds, and what its link had counted at the last `beat`."""
         taken, links = self._links
         since = time.monotonic() - taken

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from ... import __version__
 from ...belief.topology import MasterState, Topology
@@ -18,17 +18,21 @@ from ...journal.writer import Writer
 from ...link.counters import LinkCounters
 from ...model import Address, SentinelName
 from .answers import ProblemError
-from .connections import Connections
-from .history import History
-from .stream import Stream
+from .http_connections import HttpConnections
+from .journal_queries import JournalQueries
+from .journal_stream import JournalStream
 
-__all__ = ["State", "Watched"]
+__all__ = ["BeliefSource", "LinkReadings", "ServedState"]
 
-LATE: Final = 10.0
+STUCK_SECONDS: Final = 10.0
 """Seconds without a turn of the loop that listens after which the daemon does not count as alive."""
 
 
-class Watched(Protocol):
+LinkReadings: TypeAlias = Mapping[SentinelName, tuple[float | None, LinkCounters]]
+"""Each Sentinel's silence in seconds (None where no byte came yet), and what its link has counted."""
+
+
+class BeliefSource(Protocol):
     """What the API asks of a deployment: never waits, and may be asked by any thread (`server.published`)."""
 
     @property
@@ -53,7 +57,7 @@ class Watched(Protocol):
     def state(self, name: str) -> MasterState:
         """Return what is believed of one master, or raise `UnknownMaster`."""
 
-    def links(self) -> dict[SentinelName, tuple[float | None, LinkCounters]]:
+    def links(self) -> LinkReadings:
         """Return each Sentinel's silence in seconds, and what its link has counted."""
 
     def dialled(self, address: Address) -> Address:
@@ -61,10 +65,10 @@ class Watched(Protocol):
 
 
 @dataclass(slots=True)
-class State:
+class ServedState:
     """Everything that is served."""
 
-    deployments: Callable[[], Mapping[str, Watched]]
+    deployments: Callable[[], Mapping[str, BeliefSource]]
     """Gives what is watched, by the deployment's name; asked at each request, because a reload changes it."""
     reader: Reader | None = None
     """The journal's; None where there is none."""
@@ -73,14 +77,14 @@ class State:
     started: float = field(default_factory=time.time)
     """Seconds since 1970."""
     version: str = __version__
-    history: History = field(init=False)
-    stream: Stream = field(init=False)
+    history: JournalQueries = field(init=False)
+    stream: JournalStream = field(init=False)
     """The composition root calls its ``wake`` after each commit."""
     refused: Counter[str] = field(default_factory=Counter, init=False)
     """Requests that the guard refused, by reason."""
     responses: Counter[int] = field(default_factory=Counter, init=False)
     """Answers, by status."""
-    connections: Connections = field(default_factory=Connections)
+    connections: HttpConnections = field(default_factory=HttpConnections)
     """The server's."""
     turned: float | None = field(default=None, init=False)
     """When the loop that listens to Sentinels turned last, in monotonic seconds; None where nobody notes it."""
@@ -88,10 +92,10 @@ class State:
     """Seconds by which that turn was late."""
 
     def __post_init__(self) -> None:
-        self.history = History(self.reader)
-        self.stream = Stream(self.history)
+        self.history = JournalQueries(self.reader)
+        self.stream = JournalStream(self.history)
 
-    def chosen(self, deployment: str | None) -> dict[str, Watched]:
+    def chosen(self, deployment: str | None) -> dict[str, BeliefSource]:
         """
         Return the deployments that a request means, in order of name.
 
@@ -116,7 +120,7 @@ class State:
     @property
     def alive(self) -> bool:
         """Whether the loop that listens turns."""
-        return self.turned is None or time.monotonic() - self.turned < LATE
+        return self.turned is None or time.monotonic() - self.turned < STUCK_SECONDS
 
     def having(self, name: str, deployment: str | None) -> list[tuple[str, MasterState]]:
         """
@@ -132,7 +136,7 @@ class State:
         found, _ = self._look_up(name, deployment)
         return [(of, state) for of, _, state in found]
 
-    def the_one(self, name: str, deployment: str | None) -> tuple[str, Watched]:
+    def the_one(self, name: str, deployment: str | None) -> tuple[str, BeliefSource]:
         """
         Return the deployment that has a master of that name, with its own name.
 
@@ -153,9 +157,9 @@ class State:
 
     def _look_up(
         self, name: str, deployment: str | None
-    ) -> tuple[list[tuple[str, Watched, MasterState]], SwitchmasterError | None]:
+    ) -> tuple[list[tuple[str, BeliefSource, MasterState]], SwitchmasterError | None]:
         """Return who has a master of that name, and why one has it not."""
-        found: list[tuple[str, Watched, MasterState]] = []
+        found: list[tuple[str, BeliefSource, MasterState]] = []
         error: SwitchmasterError | None = None
         for of, watched in self.chosen(deployment).items():
             try:

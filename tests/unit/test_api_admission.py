@@ -16,8 +16,8 @@ from rig.api_rig import LOOPBACK, FakeDeployment, FileJournal, asking, served
 from switchmaster.errors import UsageError
 from switchmaster.journal import open_reader
 from switchmaster.model import Address
-from switchmaster.server.api import Http, State, create_app, guard
-from switchmaster.server.settings.exposure import read_listen
+from switchmaster.server.api import HttpSettings, ServedState, admission, create_app
+from switchmaster.server.settings.http_settings import read_listen
 
 PUBLIC = Address("0.0.0.0", 8370)
 TOKEN, READ = "act-1234", "look-5678"
@@ -31,7 +31,7 @@ class Door:
 
     made: ClassVar[list[Door]] = []
 
-    def __init__(self, settings: Http, kept: FileJournal | None = None, web: Path | None = None) -> None:
+    def __init__(self, settings: HttpSettings, kept: FileJournal | None = None, web: Path | None = None) -> None:
         self.app, self.state = served(FakeDeployment(), kept=kept, settings=settings, web=web or Path("none"))
         self.made.append(self)
 
@@ -67,13 +67,13 @@ def kept(tmp_path: Path) -> Iterator[FileJournal]:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "kv.example", ""])
 def test_public_address_without_a_token_is_refused(host: str) -> None:
     with pytest.raises(UsageError, match="without a token") as refused:
-        Http(Address(host, 8370))
+        HttpSettings(Address(host, 8370))
     assert "token_file" in str(refused.value)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_loopback_needs_no_token(host: str) -> None:
-    assert Http(Address(host, 8370)).reading_is_open
+    assert HttpSettings(Address(host, 8370)).reading_is_open
 
 
 def test_tokens_that_can_protect_nothing_are_refused_and_none_is_shown() -> None:
@@ -85,18 +85,18 @@ def test_tokens_that_can_protect_nothing_are_refused_and_none_is_shown() -> None
         {"token": "s3cret", "read_token": "s3cret"},
     ):
         with pytest.raises(UsageError) as refused:
-            Http(PUBLIC, **{"read_token": "other"} | wrong)
+            HttpSettings(PUBLIC, **{"read_token": "other"} | wrong)
         assert "s3cr" not in str(refused.value)
-    settings = Http(PUBLIC, token="s3cret", read_token="s3cret too", cert="c", key="k")
+    settings = HttpSettings(PUBLIC, token="s3cret", read_token="s3cret too", cert="c", key="k")
     assert "s3cret" not in repr(settings)
     with pytest.raises(UsageError, match="both cert and key"):
-        Http(LOOPBACK, cert="c")
+        HttpSettings(LOOPBACK, cert="c")
 
 
 def test_public_address_without_tls_is_warned_of() -> None:
-    [warning] = Http(PUBLIC, token=TOKEN).warnings()
+    [warning] = HttpSettings(PUBLIC, token=TOKEN).warnings()
     assert "without TLS" in warning
-    assert Http(PUBLIC, token=TOKEN, cert="c", key="k").warnings() == Http(LOOPBACK).warnings() == []
+    assert HttpSettings(PUBLIC, token=TOKEN, cert="c", key="k").warnings() == HttpSettings(LOOPBACK).warnings() == []
 
 
 # -- tokens ------------------------------------------------------------------------------------------
@@ -105,9 +105,11 @@ GUARDED = ("/api/v1/status", "/api/v1/topology", "/metrics", "/masters/mymaster1
 
 
 @pytest.mark.parametrize(
-    "settings", [Http(PUBLIC, token=TOKEN, read_token=READ), Http(LOOPBACK, token=TOKEN, read_token=READ)], ids=repr
+    "settings",
+    [HttpSettings(PUBLIC, token=TOKEN, read_token=READ), HttpSettings(LOOPBACK, token=TOKEN, read_token=READ)],
+    ids=repr,
 )
-def test_looking_needs_either_token(settings: Http) -> None:
+def test_looking_needs_either_token(settings: HttpSettings) -> None:
     door = Door(settings)
     for path in GUARDED:
         for method in ("GET", "HEAD"):
@@ -123,11 +125,11 @@ def test_looking_needs_either_token(settings: Http) -> None:
 
 
 def test_looking_is_open_on_loopback_without_a_read_token() -> None:
-    assert Door(Http(LOOPBACK, token=TOKEN))("/api/v1/topology").status_code == 200
+    assert Door(HttpSettings(LOOPBACK, token=TOKEN))("/api/v1/topology").status_code == 200
 
 
 def test_one_token_on_a_public_address_is_needed_to_look_too() -> None:
-    door = Door(Http(PUBLIC, token=TOKEN))
+    door = Door(HttpSettings(PUBLIC, token=TOKEN))
     assert door("/api/v1/topology").status_code == 401
     assert door("/api/v1/topology", headers=ACT).status_code == 200
 
@@ -148,28 +150,28 @@ def test_one_token_on_a_public_address_is_needed_to_look_too() -> None:
     ],
 )
 def test_wrong_token_is_refused(given: str) -> None:
-    door = Door(Http(PUBLIC, token=TOKEN))
+    door = Door(HttpSettings(PUBLIC, token=TOKEN))
     answer = door("/api/v1/status", headers={"Authorization": given.encode("latin-1")})
     assert answer.status_code == 401
     assert TOKEN not in answer.text
 
 
 def test_two_tokens_at_once_are_refused() -> None:
-    door = Door(Http(PUBLIC, token=TOKEN))
+    door = Door(HttpSettings(PUBLIC, token=TOKEN))
     twice = [("Authorization", f"Bearer {TOKEN}"), ("Authorization", "Bearer other")]
     assert door("/api/v1/status", headers=twice).status_code == 401
 
 
 def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[tuple[int, int]] = []
-    real = guard.hmac.compare_digest
+    real = admission.hmac.compare_digest
 
     def compare(one: bytes, other: bytes) -> bool:
         compared.append((len(one), len(other)))
         return real(one, other)
 
-    door = Door(Http(PUBLIC, token=TOKEN, read_token=READ))
-    monkeypatch.setattr(guard.hmac, "compare_digest", compare)
+    door = Door(HttpSettings(PUBLIC, token=TOKEN, read_token=READ))
+    monkeypatch.setattr(admission.hmac, "compare_digest", compare)
     for given in (TOKEN, READ, "x", "y" * 100):
         door("/api/v1/status", headers={"Authorization": f"Bearer {given}"})
     assert compared == [(32, 32)] * 8, "every request compares as much with each token"
@@ -183,12 +185,12 @@ def acting(door: Door, **headers: str) -> httpx.Response:
 
 
 def test_acting_needs_the_token_on_loopback_too(kept: FileJournal) -> None:
-    door = Door(Http(LOOPBACK, token=TOKEN, read_token=READ), kept)
+    door = Door(HttpSettings(LOOPBACK, token=TOKEN, read_token=READ), kept)
     assert acting(door).status_code == 401
     assert acting(door, **LOOK).status_code == 403
     assert "look, not act" in acting(door, **LOOK).json()["detail"]
     assert acting(door, **ACT).status_code == 404  # it got as far as the journal
-    nobody = Door(Http(LOOPBACK), kept)
+    nobody = Door(HttpSettings(LOOPBACK), kept)
     for headers in ({}, ACT, LOOK):
         answer = acting(nobody, **headers)
         assert answer.status_code == 403
@@ -199,7 +201,7 @@ def test_failover_is_acknowledged_and_commented(kept: FileJournal) -> None:
     told = FakeDeployment()
     told.fail_over()
     kept.write(told.entries)
-    door = Door(Http(LOOPBACK, token=TOKEN), kept)
+    door = Door(HttpSettings(LOOPBACK, token=TOKEN), kept)
     [line] = door("/api/v1/failovers").json()["items"]
     assert line["acknowledged"] is None
     place = f"/api/v1/failovers/{line['id']}"
@@ -249,7 +251,7 @@ def test_failover_is_acknowledged_and_commented(kept: FileJournal) -> None:
     ],
 )
 def test_host_that_is_not_ours_is_refused(host: str, status: int) -> None:
-    door = Door(Http(LOOPBACK, hosts=("kv.example",)))
+    door = Door(HttpSettings(LOOPBACK, hosts=("kv.example",)))
     answer = door("/api/v1/status", headers={"Host": host})
     assert answer.status_code == status
     assert door.refused["host"] == (status == 421)
@@ -275,26 +277,26 @@ def test_host_that_is_not_ours_is_refused(host: str, status: int) -> None:
     ],
 )
 def test_page_of_another_origin_may_not_act(kept: FileJournal, headers: dict[str, str], status: int) -> None:
-    door = Door(Http(LOOPBACK, token=TOKEN), kept)
+    door = Door(HttpSettings(LOOPBACK, token=TOKEN), kept)
     assert acting(door, **ACT, **headers).status_code == status
     assert door.refused["origin"] == (status == 403)
 
 
 def test_page_of_another_origin_may_not_read() -> None:
-    answer = Door(Http(LOOPBACK))("/api/v1/status", headers={"Origin": "https://evil.example"})
+    answer = Door(HttpSettings(LOOPBACK))("/api/v1/status", headers={"Origin": "https://evil.example"})
     assert not any(name.startswith("access-control") for name in answer.headers)
     assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "POKE"])
 def test_other_methods_are_refused(method: str) -> None:
-    answer = Door(Http(LOOPBACK, token=TOKEN))("/api/v1/status", method, headers=ACT)
+    answer = Door(HttpSettings(LOOPBACK, token=TOKEN))("/api/v1/status", method, headers=ACT)
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET"
 
 
 def test_method_that_a_route_does_not_know_is_refused() -> None:
-    door = Door(Http(LOOPBACK, token=TOKEN))
+    door = Door(HttpSettings(LOOPBACK, token=TOKEN))
     assert door("/api/v1/status", "POST", headers=ACT).status_code == 405
     assert door(f"/api/v1/failovers/{ID}/acknowledge").status_code == 405
 
@@ -303,14 +305,14 @@ def test_method_that_a_route_does_not_know_is_refused() -> None:
 
 
 def test_body_over_the_limit_is_refused_whether_it_tells_its_size_or_not(kept: FileJournal) -> None:
-    door = Door(Http(LOOPBACK, token=TOKEN), kept)
+    door = Door(HttpSettings(LOOPBACK, token=TOKEN), kept)
     path = f"/api/v1/failovers/{ID}/comments"
 
     async def drip() -> Any:
         for _ in range(100):
             yield b" " * 4_000
 
-    for content in (b" " * (guard.BODY + 1), drip()):
+    for content in (b" " * (admission.BODY_BYTES + 1), drip()):
         answer = door(path, "POST", content=content, headers=ACT)
         assert answer.status_code == 413
         assert answer.headers["Connection"] == "close"
@@ -320,13 +322,13 @@ def test_body_over_the_limit_is_refused_whether_it_tells_its_size_or_not(kept: F
 
 
 def test_body_that_does_not_come_is_given_up(kept: FileJournal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "BODY_TIME", 0.05)
+    monkeypatch.setattr(admission, "BODY_SECONDS", 0.05)
 
     async def stall() -> Any:
         yield b"{"
         await asyncio.sleep(60)
 
-    door = Door(Http(LOOPBACK, token=TOKEN), kept)
+    door = Door(HttpSettings(LOOPBACK, token=TOKEN), kept)
     answer = door(f"/api/v1/failovers/{ID}/comments", "POST", content=stall(), headers=ACT)
     assert answer.status_code == 408
 
@@ -337,7 +339,7 @@ def test_body_that_does_not_come_is_given_up(kept: FileJournal, monkeypatch: pyt
 def test_every_answer_tells_browsers_to_trust_nothing(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<!doctype html>hello", encoding="utf-8")
     (tmp_path / "app.js").write_text("export {}", encoding="utf-8")
-    door = Door(Http(LOOPBACK, read_token=READ), web=tmp_path)
+    door = Door(HttpSettings(LOOPBACK, read_token=READ), web=tmp_path)
     for path, status in (("/", 200), ("/app.js", 200), ("/none", 404), ("/api/v1/status", 401), ("/livez", 200)):
         answer = door(path)
         assert answer.status_code == status
@@ -358,7 +360,7 @@ def test_dashboard_gives_no_file_beside_its_own(tmp_path: Path, path: str) -> No
     (tmp_path / "secret").write_text("s3cret", encoding="utf-8")
     web = tmp_path / "web"
     web.mkdir()
-    answer = Door(Http(LOOPBACK), web=web)(path)
+    answer = Door(HttpSettings(LOOPBACK), web=web)(path)
     assert answer.status_code == 404
     assert "s3cret" not in answer.text
 
@@ -392,8 +394,8 @@ def test_any_free_port_may_be_asked_for() -> None:
 
 def test_no_answer_holds_a_secret() -> None:
     told = FakeDeployment()
-    state = State(lambda: {"kvdb": told}, open_reader("postgresql+psycopg://ann:s3cret@127.0.0.1:1/journal"))
-    app = create_app(state, Http(LOOPBACK, token=TOKEN, read_token=READ))
+    state = ServedState(lambda: {"kvdb": told}, open_reader("postgresql+psycopg://ann:s3cret@127.0.0.1:1/journal"))
+    app = create_app(state, HttpSettings(LOOPBACK, token=TOKEN, read_token=READ))
 
     async def go() -> None:
         async with asking(app, **LOOK) as client:

@@ -22,16 +22,16 @@ from typing import Any, Self, TypeVar
 from switchmaster.errors import LabError, UsageError
 from switchmaster.lab.ports import free_ports
 
-__all__ = ["Proxy", "ProxyCounters"]
+__all__ = ["FaultyProxy", "ProxyCounters"]
 
 T = TypeVar("T")
 
-CHUNK = 65536
+READ_BYTES = 65536
 ORDER_TIMEOUT = 5.0
 UPSTREAM_TIMEOUT = 5.0
 DRIPS_PER_SECOND = 20
 CHOP_PAUSE = 0.0005
-BACKLOG = 128
+PROXY_BACKLOG = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ class ProxyCounters:
 class Pace:
     """How bytes are forwarded: in pieces of `size`, with `pause` seconds after each."""
 
-    size: int = CHUNK
+    size: int = READ_BYTES
     pause: float = 0.0
 
 
-class Proxy:
+class FaultyProxy:
     """
     A proxy, as a context manager, or by `start()` and `close()`.
 
@@ -201,7 +201,7 @@ class Proxy:
             listener.setblocking(False)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(self.address)
-            listener.listen(BACKLOG)
+            listener.listen(PROXY_BACKLOG)
         except OSError as error:
             listener.close()
             where = f"{self.address[0]}:{self.address[1]}"
@@ -257,7 +257,7 @@ class Proxy:
     async def _pump(self, source: socket.socket, target: socket.socket, counter: str) -> None:
         loop = asyncio.get_running_loop()
         try:
-            while data := await loop.sock_recv(source, CHUNK):
+            while data := await loop.sock_recv(source, READ_BYTES):
                 await self._forward(data, target, counter)
             await self._flows.wait()  # an end of file is news too
             target.shutdown(socket.SHUT_WR)

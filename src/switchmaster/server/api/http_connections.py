@@ -18,7 +18,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
-__all__ = ["HEALTH", "MOST", "MOST_OF_PEER", "Connection", "Connections", "is_health"]
+__all__ = ["HEALTH", "MOST", "MOST_OF_PEER", "HttpConnection", "HttpConnections", "is_health"]
 
 MOST: Final = 256
 """Connections that ask, and as many that are idle."""
@@ -35,7 +35,7 @@ def is_health(path: str) -> bool:
     return _HEALTH.fullmatch(path) is not None
 
 
-class Phase(Enum):
+class HttpPhase(Enum):
     """What a connection does."""
 
     IDLE = "idle"
@@ -46,11 +46,11 @@ class Phase(Enum):
     HEALTH = "health"
 
 
-_AT_REST: Final = (Phase.IDLE, Phase.TRUSTED)
+_AT_REST: Final = (HttpPhase.IDLE, HttpPhase.TRUSTED)
 """Who may be ended, in this order."""
 
 
-class Connection:
+class HttpConnection:
     """
     One connection.
 
@@ -64,11 +64,11 @@ class Connection:
     def __init__(self, peer: str, end: Callable[[], None]) -> None:
         self.peer = peer
         self.end = end
-        self.phase: Phase | None = None
+        self.phase: HttpPhase | None = None
         """None before it came, and after it left."""
 
 
-class Connections:
+class HttpConnections:
     """
     All connections of the HTTP server.
 
@@ -80,7 +80,7 @@ class Connections:
 
     def __init__(self, most: int = MOST, most_of_peer: int = MOST_OF_PEER, health: int = HEALTH) -> None:
         self._most, self._most_of_peer, self._most_health = most, most_of_peer, health
-        self._phases: dict[Phase, dict[Connection, None]] = {phase: {} for phase in Phase}
+        self._phases: dict[HttpPhase, dict[HttpConnection, None]] = {phase: {} for phase in HttpPhase}
         """In order of when they got there."""
         self._idle: Counter[str] = Counter()
         """By peer: how many are idle."""
@@ -92,7 +92,7 @@ class Connections:
         self.refused: Counter[str] = Counter()
         """Requests that were one too many: of all (``busy``), of one ``peer``, or of ``health``."""
 
-    def count(self, phase: Phase) -> int:
+    def count(self, phase: HttpPhase) -> int:
         """Return how many connections are in a phase."""
         return len(self._phases[phase])
 
@@ -108,11 +108,11 @@ class Connections:
         self.cut[reason] += 1
         return True
 
-    def arrive(self, connection: Connection) -> None:
+    def arrive(self, connection: HttpConnection) -> None:
         """Take a new connection, and end others for it."""
-        self._move(connection, Phase.IDLE)
+        self._move(connection, HttpPhase.IDLE)
 
-    def ask(self, connection: Connection, path: str) -> str | None:
+    def ask(self, connection: HttpConnection, path: str) -> str | None:
         """
         Take that a request has come.
 
@@ -120,27 +120,27 @@ class Connections:
             Why it is one too many, which is counted; None where it is to be answered.
         """
         if is_health(path):
-            full = "health" if self.count(Phase.HEALTH) >= self._most_health else None
+            full = "health" if self.count(HttpPhase.HEALTH) >= self._most_health else None
         elif self._asking[connection.peer] >= self._most_of_peer:
             full = "peer"
         else:
-            full = "busy" if self.count(Phase.ASKING) >= self._most else None
+            full = "busy" if self.count(HttpPhase.ASKING) >= self._most else None
         if full is not None:
             self.refused[full] += 1
             return full
-        self._move(connection, Phase.HEALTH if is_health(path) else Phase.ASKING)
+        self._move(connection, HttpPhase.HEALTH if is_health(path) else HttpPhase.ASKING)
         return None
 
-    def rest(self, connection: Connection, trusted: bool) -> None:
+    def rest(self, connection: HttpConnection, trusted: bool) -> None:
         """Take that a request was answered; `trusted` says whether it had a token of ours."""
         if connection.phase is not None:
-            self._move(connection, Phase.TRUSTED if trusted else Phase.IDLE)
+            self._move(connection, HttpPhase.TRUSTED if trusted else HttpPhase.IDLE)
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: HttpConnection) -> None:
         """Take that a connection has ended."""
         self._move(connection, None)
 
-    def _move(self, connection: Connection, phase: Phase | None) -> None:
+    def _move(self, connection: HttpConnection, phase: HttpPhase | None) -> None:
         if connection.phase is not None:
             del self._phases[connection.phase][connection]
             self._add(connection, connection.phase, -1)
@@ -152,15 +152,15 @@ class Connections:
         if phase in _AT_REST:
             self._make_room(connection)
 
-    def _add(self, connection: Connection, phase: Phase, one: int) -> None:
-        if phase is Phase.HEALTH:
+    def _add(self, connection: HttpConnection, phase: HttpPhase, one: int) -> None:
+        if phase is HttpPhase.HEALTH:
             return
         counted = self._idle if phase in _AT_REST else self._asking
         counted[connection.peer] += one
         if not counted[connection.peer]:
             del counted[connection.peer]
 
-    def _make_room(self, newest: Connection) -> None:
+    def _make_room(self, newest: HttpConnection) -> None:
         others = (one for phase in _AT_REST for one in self._phases[phase] if one is not newest)
         if self._idle[newest.peer] > self._most_of_peer:
             self._end("peer", next(one for one in others if one.peer == newest.peer))
@@ -170,7 +170,7 @@ class Connections:
     def _count_idle(self) -> int:
         return sum(self.count(phase) for phase in _AT_REST)
 
-    def _end(self, reason: str, connection: Connection) -> None:
+    def _end(self, reason: str, connection: HttpConnection) -> None:
         self.cut[reason] += 1
         self._move(connection, None)
         connection.end()

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from ...errors import UsageError
 from ...model import Address
 
-__all__ = ["Http", "is_loopback", "read_listen"]
+__all__ = ["HttpSettings", "is_loopback", "read_listen"]
 
 
 def is_loopback(host: str) -> bool:
@@ -38,7 +38,7 @@ def read_listen(text: str) -> Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Http:
+class HttpSettings:
     """What is served, and to whom."""
 
     listen: Address

@@ -3,7 +3,7 @@ The options that say where a deployment is and what opens it, the same for every
 Sentinels.
 
 Enters: what click parsed, the environment, the file of ``--config``; precedence is flag >
-environment > file, field by field. Leaves: `Settings`, and the keyword arguments of a Watcher.
+environment > file, field by field. Leaves: `ConnectionSettings`, and the keyword arguments of a Watcher.
 Passwords come from files or the environment, or in a URL; no option takes one, for every user of
 the machine can read a command line.
 """
@@ -19,17 +19,17 @@ from typing import Any, Final
 import click
 
 from ..errors import UsageError
-from ..server.access import ANSWER_TIMEOUT, checked, watcher_arguments
+from ..server.watcher_arguments import ANSWER_TIMEOUT_SECONDS, checked, watcher_arguments
 from ..url import (
-    Access,
-    Settings,
+    ConnectionSettings,
+    ServerAccess,
     parse_address_map,
     parse_seconds,
-    parse_sentinels,
+    read_sentinels,
     settings_from_environment,
 )
 
-__all__ = ["Deployment", "deployment_options", "read_settings", "sentinels_argument", "to_seconds"]
+__all__ = ["DeploymentOptions", "deployment_options", "read_settings", "sentinels_argument", "to_seconds"]
 
 
 def to_seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
@@ -71,15 +71,15 @@ _OPTIONS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class DeploymentOptions:
     """A deployment that can be dialled: all sources read, all secrets at hand."""
 
-    settings: Settings
+    settings: ConnectionSettings
 
     @property
     def timeout(self) -> float:
         """Seconds that a Sentinel or a node has to answer."""
-        return self.settings.timeout or ANSWER_TIMEOUT
+        return self.settings.timeout or ANSWER_TIMEOUT_SECONDS
 
     def watcher_arguments(self, masters: Iterable[str] = ()) -> dict[str, Any]:
         """
@@ -118,7 +118,7 @@ def deployment_options(
 
 def read_settings(
     sentinels: Iterable[str], given: Mapping[str, Any], environ: Mapping[str, str] | None = None
-) -> Deployment:
+) -> DeploymentOptions:
     """
     Put together what flags, environment and file say.
 
@@ -143,24 +143,24 @@ def read_settings(
             "redis+sentinel://10.0.0.1:26379/mymaster, "
             "--config FILE, or set SWITCHMASTER_SENTINELS"
         )
-    return Deployment(checked(settings))
+    return DeploymentOptions(checked(settings))
 
 
-def _from_flags(sentinels: Iterable[str], given: Mapping[str, Any]) -> Settings:
-    own = Settings(
+def _from_flags(sentinels: Iterable[str], given: Mapping[str, Any]) -> ConnectionSettings:
+    own = ConnectionSettings(
         deployment=given.get("deployment"),
         sentinel=_access_from(given, "sentinel_", "tls"),
         node=_access_from(given, "node_", "node_tls"),
         address_map=parse_address_map(given.get("address_map") or ()),
         timeout=given.get("answer_timeout"),
     )
-    return own.over(parse_sentinels(sentinels))
+    return own.over(read_sentinels(sentinels))
 
 
-def _access_from(given: Mapping[str, Any], who: str, tls: str) -> Access:
+def _access_from(given: Mapping[str, Any], who: str, tls: str) -> ServerAccess:
     parts = {name: given.get(f"{tls}_{name}") for name in ("ca", "cert", "key", "server_name")}
     wanted = given.get(tls) or any(part is not None for part in parts.values())
-    return Access(
+    return ServerAccess(
         username=given.get(f"{who}user"),
         password_file=given.get(f"{who}password_file"),
         tls=True if wanted else None,

@@ -15,21 +15,21 @@ from typing import Final, TypeVar
 from ...journal import JournalUnavailable, Reader
 from .answers import ProblemError
 
-__all__ = ["History"]
+__all__ = ["JournalQueries"]
 
 T = TypeVar("T")
 
-THREADS: Final = 4
-WAITING: Final = 64
+QUERY_THREADS: Final = 4
+QUERIES_MAX: Final = 64
 """Questions at once at most, those that time out in the database included; more are refused and counted."""
-TIME: Final = 10.0
+QUERY_SECONDS: Final = 10.0
 """Seconds that a question may take."""
-ENDS: Final = "this daemon ends"
-RETRY: Final = 5
+CLOSING: Final = "this daemon ends"
+QUERY_RETRY_SECONDS: Final = 5
 """Seconds after which a client may ask again."""
 
 
-class History:
+class JournalQueries:
     """
     The journal's reader, for coroutines.
 
@@ -38,11 +38,11 @@ class History:
         time: seconds that a question may take.
     """
 
-    def __init__(self, reader: Reader | None, time: float = TIME) -> None:
+    def __init__(self, reader: Reader | None, time: float = QUERY_SECONDS) -> None:
         self._reader = reader
         self._time = time
-        self._threads = ThreadPoolExecutor(THREADS, "switchmaster-history")
-        self._room = threading.BoundedSemaphore(WAITING)
+        self._threads = ThreadPoolExecutor(QUERY_THREADS, "switchmaster-history")
+        self._room = threading.BoundedSemaphore(QUERIES_MAX)
         self._closed = False
         self.failed = 0
         """Questions that got no answer."""
@@ -64,10 +64,10 @@ class History:
         if reader is None:
             raise ProblemError(503, "this daemon keeps no journal")
         if self._closed:
-            raise ProblemError(503, ENDS, RETRY)
+            raise ProblemError(503, CLOSING, QUERY_RETRY_SECONDS)
         if not self._room.acquire(blocking=False):
             self.refused += 1
-            raise ProblemError(503, f"{WAITING} questions wait for the journal already", RETRY)
+            raise ProblemError(503, f"{QUERIES_MAX} questions wait for the journal already", QUERY_RETRY_SECONDS)
         answer = self._threads.submit(lambda: question(reader))
         # Not when the client leaves: a question that nobody waits for any more still holds its thread.
         answer.add_done_callback(lambda _: self._room.release())
@@ -78,14 +78,16 @@ class History:
             # It waited for a thread when we closed; or the client has left, which is the request's own end.
             task = asyncio.current_task()
             if answer.cancelled() and task is not None and not task.cancelling():
-                raise ProblemError(503, ENDS, RETRY) from None
+                raise ProblemError(503, CLOSING, QUERY_RETRY_SECONDS) from None
             raise
         except JournalUnavailable as error:
             self.failed += 1
-            raise ProblemError(503, str(error), RETRY) from None
+            raise ProblemError(503, str(error), QUERY_RETRY_SECONDS) from None
         except TimeoutError:
             self.failed += 1
-            raise ProblemError(503, f"the journal gave no answer within {self._time:g} s", RETRY) from None
+            raise ProblemError(
+                503, f"the journal gave no answer within {self._time:g} s", QUERY_RETRY_SECONDS
+            ) from None
 
     def close(self) -> None:
         """Answer no more questions; does not wait for those under way. Called by the loop that asks."""

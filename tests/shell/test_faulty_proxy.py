@@ -13,7 +13,7 @@ import pytest
 
 from rig.conditions import eventually
 from switchmaster.errors import LabError, UsageError
-from switchmaster.lab import Proxy
+from switchmaster.lab import FaultyProxy
 
 
 class Echo(socketserver.BaseRequestHandler):
@@ -37,12 +37,12 @@ def echo() -> Iterator[tuple[str, int]]:
 
 
 @pytest.fixture
-def proxy(echo: tuple[str, int]) -> Iterator[Proxy]:
-    with Proxy(echo) as proxy:
+def proxy(echo: tuple[str, int]) -> Iterator[FaultyProxy]:
+    with FaultyProxy(echo) as proxy:
         yield proxy
 
 
-def dial(proxy: Proxy) -> socket.socket:
+def dial(proxy: FaultyProxy) -> socket.socket:
     return socket.create_connection(proxy.address, timeout=5)
 
 
@@ -66,7 +66,7 @@ def silent(client: socket.socket, seconds: float = 0.2) -> bool:
     return False
 
 
-def test_proxy_forwards_and_counts_both_directions(proxy: Proxy) -> None:
+def test_proxy_forwards_and_counts_both_directions(proxy: FaultyProxy) -> None:
     with dial(proxy) as client:
         client.sendall(b"x" * 200_000)
         assert receive(client, 200_000) == b"x" * 200_000
@@ -76,7 +76,7 @@ def test_proxy_forwards_and_counts_both_directions(proxy: Proxy) -> None:
     eventually(lambda: proxy.open_connections == 0)
 
 
-def test_proxy_passes_an_end_of_file_on(proxy: Proxy) -> None:
+def test_proxy_passes_an_end_of_file_on(proxy: FaultyProxy) -> None:
     with dial(proxy) as client:
         client.sendall(b"last")
         client.shutdown(socket.SHUT_WR)
@@ -84,7 +84,7 @@ def test_proxy_passes_an_end_of_file_on(proxy: Proxy) -> None:
         assert client.recv(1) == b""
 
 
-def test_proxy_moves_no_byte_when_it_stalls_and_delivers_them_when_it_passes(proxy: Proxy) -> None:
+def test_proxy_moves_no_byte_when_it_stalls_and_delivers_them_when_it_passes(proxy: FaultyProxy) -> None:
     with dial(proxy) as client, dial(proxy) as other:
         client.sendall(b"before")
         assert receive(client, 6) == b"before"
@@ -101,7 +101,7 @@ def test_proxy_moves_no_byte_when_it_stalls_and_delivers_them_when_it_passes(pro
         assert other.recv(1) == b""
 
 
-def test_proxy_resets_open_connections_when_it_cuts(proxy: Proxy) -> None:
+def test_proxy_resets_open_connections_when_it_cuts(proxy: FaultyProxy) -> None:
     with dial(proxy) as client:
         client.sendall(b"x")
         receive(client, 1)
@@ -114,7 +114,7 @@ def test_proxy_resets_open_connections_when_it_cuts(proxy: Proxy) -> None:
         assert receive(again, 1) == b"y"
 
 
-def test_proxy_ends_connections_in_order_when_it_cuts_without_reset(proxy: Proxy) -> None:
+def test_proxy_ends_connections_in_order_when_it_cuts_without_reset(proxy: FaultyProxy) -> None:
     with dial(proxy) as client:
         client.sendall(b"x")
         receive(client, 1)
@@ -122,7 +122,7 @@ def test_proxy_ends_connections_in_order_when_it_cuts_without_reset(proxy: Proxy
         assert client.recv(1) == b""
 
 
-def test_proxy_refuses_new_connections_only_when_told(proxy: Proxy) -> None:
+def test_proxy_refuses_new_connections_only_when_told(proxy: FaultyProxy) -> None:
     with dial(proxy) as client:
         client.sendall(b"x")
         receive(client, 1)
@@ -137,7 +137,7 @@ def test_proxy_refuses_new_connections_only_when_told(proxy: Proxy) -> None:
         assert receive(again, 1) == b"z"
 
 
-def test_proxy_takes_its_time_when_it_drips(proxy: Proxy) -> None:
+def test_proxy_takes_its_time_when_it_drips(proxy: FaultyProxy) -> None:
     proxy.drip(200)
     with dial(proxy) as client:
         began = time.monotonic()
@@ -146,7 +146,7 @@ def test_proxy_takes_its_time_when_it_drips(proxy: Proxy) -> None:
         assert time.monotonic() - began >= 0.4
 
 
-def test_proxy_delivers_small_pieces_when_it_chops(proxy: Proxy) -> None:
+def test_proxy_delivers_small_pieces_when_it_chops(proxy: FaultyProxy) -> None:
     proxy.chop(3)
     with dial(proxy) as client:
         client.sendall(b"0123456789")
@@ -158,7 +158,7 @@ def test_proxy_delivers_small_pieces_when_it_chops(proxy: Proxy) -> None:
 def test_proxy_resets_a_client_when_the_upstream_resets() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
-        Proxy(server.getsockname()) as proxy,
+        FaultyProxy(server.getsockname()) as proxy,
         dial(proxy) as client,
     ):
         upstream, _ = server.accept()
@@ -171,7 +171,7 @@ def test_proxy_resets_a_client_when_the_upstream_resets() -> None:
 def test_proxy_resets_clients_when_the_upstream_is_down() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         nobody = server.getsockname()
-    with Proxy(nobody) as proxy, dial(proxy) as client:
+    with FaultyProxy(nobody) as proxy, dial(proxy) as client:
         with pytest.raises(ConnectionResetError):
             client.recv(1)
         assert proxy.counters.unreachable == 1
@@ -179,7 +179,7 @@ def test_proxy_resets_clients_when_the_upstream_is_down() -> None:
 
 def test_proxy_leaves_no_thread_and_no_port_when_it_is_closed(echo: tuple[str, int]) -> None:
     before = set(threading.enumerate())
-    with Proxy(echo) as proxy, dial(proxy) as client:
+    with FaultyProxy(echo) as proxy, dial(proxy) as client:
         client.sendall(b"x")
         receive(client, 1)
         proxy.stall()
@@ -194,7 +194,7 @@ def test_proxy_leaves_no_thread_and_no_port_when_it_is_closed(echo: tuple[str, i
         proxy.stall()
 
 
-def test_proxy_refuses_a_pace_that_never_ends(proxy: Proxy) -> None:
+def test_proxy_refuses_a_pace_that_never_ends(proxy: FaultyProxy) -> None:
     with pytest.raises(UsageError):
         proxy.drip(0)
     with pytest.raises(UsageError):

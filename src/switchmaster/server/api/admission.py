@@ -9,7 +9,7 @@ counted by reason.
 - **Origin**, where a POST has one, must be the same host and port as Host. No answer ever allows another
   origin to read.
 - **Token**: ``Authorization: Bearer``; compared in constant time.
-- **Header**: at most `HEADER_BYTES`. **Body**: at most `BODY` bytes within `BODY_TIME` seconds.
+- **Header**: at most `HEADER_BYTES`. **Body**: at most `BODY_BYTES` bytes within `BODY_SECONDS` seconds.
 
 Slow headers and slow readers are `serving`'s matter, and how many there may be is `connections`'s.
 """
@@ -28,20 +28,20 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..settings.exposure import Http
+from ..settings.http_settings import HttpSettings
 from .answers import problem
 
-__all__ = ["BODY", "BODY_TIME", "GUARDED", "HEADER_BYTES", "OPEN", "TRUSTED", "Guard"]
+__all__ = ["BODY_BYTES", "BODY_SECONDS", "GUARDED_PATHS", "HEADER_BYTES", "OPEN_PATHS", "TRUSTED", "Admission"]
 
 HEADER_BYTES: Final = 16 * 1024
 """Bytes of a request's path, query and header lines at most."""
-BODY: Final = 256 * 1024
+BODY_BYTES: Final = 256 * 1024
 """Bytes of a request's body at most: a comment of the greatest length fits, with every letter escaped."""
-BODY_TIME: Final = 10.0
+BODY_SECONDS: Final = 10.0
 """Seconds that a request's body may take to come."""
-OPEN: Final = frozenset({"/livez", "/readyz", "/openapi.json"})
-"""Paths that need no token; so do all that lie outside of `GUARDED`, which are the dashboard's files."""
-GUARDED: Final = ("/api/", "/masters/", "/metrics")
+OPEN_PATHS: Final = frozenset({"/livez", "/readyz", "/openapi.json"})
+"""Paths that need no token; so do all that lie outside of `GUARDED_PATHS`, which are the dashboard's files."""
+GUARDED_PATHS: Final = ("/api/", "/masters/", "/metrics")
 """What the paths begin with that tell of the deployments."""
 TRUSTED: Final = "switchmaster.trusted"
 """Is in the scope of a request that had one of our tokens."""
@@ -66,7 +66,7 @@ class _Refusal:
     detail: str
 
 
-class Guard:
+class Admission:
     """
     The layer around all routes.
 
@@ -77,7 +77,7 @@ class Guard:
         responses: counts all answers, by status.
     """
 
-    def __init__(self, app: ASGIApp, settings: Http, refused: Counter[str], responses: Counter[int]) -> None:
+    def __init__(self, app: ASGIApp, settings: HttpSettings, refused: Counter[str], responses: Counter[int]) -> None:
         self._app = app
         self._settings = settings
         self._refused = refused
@@ -142,7 +142,7 @@ class Guard:
     def _admit(self, scope: Scope, headers: Headers) -> _Refusal | None:
         reading = scope["method"] != "POST"  # no route knows a third method
         path: str = scope["path"]
-        if reading and (self._settings.reading_is_open or path in OPEN or not path.startswith(GUARDED)):
+        if reading and (self._settings.reading_is_open or path in OPEN_PATHS or not path.startswith(GUARDED_PATHS)):
             return None
         if not reading and "token" not in self._tokens:
             return _Refusal("token", 403, "nobody may act here: name a file that holds a token in http.token_file")
@@ -194,21 +194,21 @@ def _same_origin(headers: Headers, host: str) -> bool:
 
 
 async def _read_body(receive: Receive, headers: Headers) -> tuple[bytes, _Refusal | None]:
-    too_large = _Refusal("body", 413, f"the body is larger than {BODY} bytes")
-    if headers.get("content-length", "0").isdigit() and int(headers.get("content-length", "0")[:20]) > BODY:
+    too_large = _Refusal("body", 413, f"the body is larger than {BODY_BYTES} bytes")
+    if headers.get("content-length", "0").isdigit() and int(headers.get("content-length", "0")[:20]) > BODY_BYTES:
         return b"", too_large
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_TIME):
+        async with asyncio.timeout(BODY_SECONDS):
             while True:
                 message = await receive()
                 body += message.get("body", b"")
-                if len(body) > BODY:
+                if len(body) > BODY_BYTES:
                     return b"", too_large
                 if not message.get("more_body", False):
                     return bytes(body), None
     except TimeoutError:
-        return b"", _Refusal("body", 408, f"the body did not come within {BODY_TIME:g} s")
+        return b"", _Refusal("body", 408, f"the body did not come within {BODY_SECONDS:g} s")
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

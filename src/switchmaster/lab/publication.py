@@ -23,8 +23,8 @@ from typing import Any
 
 from switchmaster.errors import LabError
 from switchmaster.lab.certificates import Certificates
-from switchmaster.lab.client import Credentials
 from switchmaster.lab.deployment import Lab
+from switchmaster.lab.lab_client import LabCredentials
 from switchmaster.lab.processes import ForeignProcess, process_facts
 from switchmaster.lab.servers import LabServer, wait_for
 from switchmaster.lab.steering import Steering
@@ -184,7 +184,7 @@ class AttachedLab(Steering):
             host=entry["host"],
             port=entry["port"],
             folder=self.folder,
-            credentials=Credentials(secrets[entry["kind"]], tls=tls),
+            credentials=LabCredentials(secrets[entry["kind"]], tls=tls),
         )
         if entry["pid"] is not None:
             server.process = ForeignProcess(entry["pid"], entry["started"])

@@ -19,9 +19,9 @@ import hiredis
 
 from switchmaster.errors import LabError
 
-__all__ = ["Client", "CommandRefused", "Credentials", "ServerSilent"]
+__all__ = ["CommandRefused", "LabClient", "LabCredentials", "ServerSilent"]
 
-Reply = Any
+LabReply = Any
 """What a server answers: str, int, float, bool, None, or lists and dicts of them."""
 
 
@@ -44,7 +44,7 @@ class CommandRefused(LabError):
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class LabCredentials:
     """What a client needs to be let in."""
 
     password: str | None = field(default=None, repr=False)
@@ -52,7 +52,7 @@ class Credentials:
     tls: ssl.SSLContext | None = field(default=None, repr=False)
 
 
-class Client:
+class LabClient:
     """
     One connection, as a context manager.
 
@@ -71,13 +71,13 @@ class Client:
         self,
         address: tuple[str, int],
         name: str = "",
-        credentials: Credentials | None = None,
+        credentials: LabCredentials | None = None,
         timeout: float = 1.0,
     ) -> None:
         self.name = f"{name or 'the server'} ({address[0]}:{address[1]})"
         self.timeout = timeout
         self._reader = hiredis.Reader(encoding="utf-8", errors="surrogateescape")
-        credentials = credentials or Credentials()
+        credentials = credentials or LabCredentials()
         self._socket = self._connect(address, credentials.tls)
         try:
             if credentials.password is not None:
@@ -86,7 +86,7 @@ class Client:
             self.close()
             raise
 
-    def call(self, *args: str | bytes | int) -> Reply:
+    def call(self, *args: str | bytes | int) -> LabReply:
         """
         Send one command and wait for its reply.
 
@@ -109,7 +109,7 @@ class Client:
         except OSError as error:
             raise ServerSilent(f"could not send to {self.name}: {_reason(error)}") from error
 
-    def receive(self, timeout: float | None = None) -> Reply:
+    def receive(self, timeout: float | None = None) -> LabReply:
         """
         Wait for the next reply or message, an error reply included (as a value).
 
@@ -153,7 +153,7 @@ class Client:
             raise ServerSilent(f"{self.name} closed the connection")
         self._reader.feed(data)
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> LabClient:
         return self
 
     def __exit__(

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from switchmaster.cli.zone import clock, day_and_clock, moment, read_moment, utc_option
+from switchmaster.cli.local_time import clock, day_and_clock, moment, read_moment, utc_option
 
 MOMENT = "2026-07-25T03:00:00.123456Z"
 WALL = 1784948400.123456
@@ -68,7 +68,7 @@ def test_zone_that_is_given_counts_everywhere(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_time_of_day_alone_is_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("switchmaster.cli.zone.time.time", lambda: WALL)
+    monkeypatch.setattr("switchmaster.cli.local_time.time.time", lambda: WALL)
     assert told("--since", "04:59", terminal=True, monkeypatch=monkeypatch)[0].endswith("07-25 02:59")
     assert told("--since", "05:01", terminal=True, monkeypatch=monkeypatch)[0].endswith("07-24 03:01")
     assert told("--since", "03:12", "--utc", terminal=True, monkeypatch=monkeypatch)[0].endswith("07-24 03:12")
