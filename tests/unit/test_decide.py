@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from switchmaster.belief.decide import Belief
 from switchmaster.belief.decisions import StartProbe, Switch
 from switchmaster.belief.standing import ABANDONED, SETTLE, UNSEEN
@@ -291,3 +293,9 @@ def test_belief_remembers_no_more_switches_than_its_limit() -> None:
     assert belief.view(S1).index == 3 * LIMITS.transitions - 1
     belief.answered(S3, B, 1, at(999.0))
     assert belief.address == (A, B)[belief.epoch % 2]
+
+
+def test_belief_waits_as_long_as_the_documents_say() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "topics" / "how-it-decides.md").read_text(encoding="utf-8")
+    assert (ABANDONED, SETTLE, UNSEEN) == (5.0, 10.0, 30.0)
+    assert all(f"{seconds} s" in text for seconds in (5, 10, 30))
