@@ -65,7 +65,7 @@ def page() -> str:
 def _row(spec: EventSpec) -> str:
     since = f" ({spec.since} only)" if spec.since else ""
     meaning = spec.meaning.replace("``", "`") + since
-    cells = (_code(spec.channel), _code(spec.form.value), spec.who, spec.level, meaning)
+    cells = (_code(spec.channel), _code(spec.form.value), spec.emitter, spec.level, meaning)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 

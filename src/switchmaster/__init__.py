@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from .belief.failover import Failover as Failover
     from .belief.failover import FailoverKind as FailoverKind
     from .belief.failover import Outcome as Outcome
-    from .belief.failover import Stage as Stage
     from .belief.failover import StageEntry as StageEntry
     from .belief.topology import Health as Health
     from .belief.topology import MasterState as MasterState
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from .model import Address as Address
     from .model import Cause as Cause
     from .model import Grade as Grade
+    from .model import Stage as Stage
     from .model import Via as Via
     from .net.credentials import CredentialProvider as CredentialProvider
     from .net.dial import Tls as Tls
@@ -50,11 +50,11 @@ _HOME = {
     "Failover": "belief.failover",
     "FailoverKind": "belief.failover",
     "Outcome": "belief.failover",
-    "Stage": "belief.failover",
     "StageEntry": "belief.failover",
     "Address": "model",
     "Cause": "model",
     "Grade": "model",
+    "Stage": "model",
     "Via": "model",
     "Health": "belief.topology",
     "MasterState": "belief.topology",

@@ -24,6 +24,7 @@ __all__ = [
     "Moment",
     "RunId",
     "SentinelName",
+    "Stage",
     "Via",
     "Wall",
 ]
@@ -141,6 +142,33 @@ class Cause(enum.StrEnum):
     RECONFIGURED = "reconfigured"
     """REMOVE and MONITOR, SET, RESET, or a restart with another configuration."""
     UNKNOWN = "unknown"
+
+
+class Stage(enum.StrEnum):
+    """The stages of a failover, in the order in which they come."""
+
+    SUSPECTED = "suspected"
+    """``+sdown master``: one Sentinel gets no valid answer from the master."""
+    AGREED_DOWN = "agreed-down"
+    """``+odown``: as many Sentinels as the quorum say so."""
+    ELECTING = "electing"
+    """``+try-failover``: a Sentinel asks the others for their votes; or ``+vote-for-leader``: one gives its own."""
+    ELECTED = "elected"
+    """``+elected-leader``: one Sentinel leads the failover."""
+    SELECTED = "selected"
+    """``+selected-slave``: the leader has chosen the replica. The first event with the future address."""
+    PROMOTING = "promoting"
+    """``+failover-state-wait-promotion``: SLAVEOF NO ONE is on its way to the replica."""
+    PROMOTED = "promoted"
+    """The node itself answers ROLE master, or the leader saw so in its INFO (``+promoted-slave``)."""
+    SWITCHED = "switched"
+    """``+switch-master``: the first Sentinel uses the new address."""
+    RECONFIGURING = "reconfiguring"
+    """``+slave-reconf-…``: another replica is told to follow the new master."""
+    SETTLED = "settled"
+    """``+failover-end``: the leader has done its work."""
+    ABORTED = "aborted"
+    """``-failover-abort-…``, a reset, or nothing more was heard."""
 
 
 class Via(enum.StrEnum):

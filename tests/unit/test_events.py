@@ -1,18 +1,23 @@
-"""The table of events, and the page that is generated from it."""
+"""The table of events, what reads it, and the page that is generated from it."""
 
 from __future__ import annotations
 
 import importlib
 import json
+import re
 import types
 from pathlib import Path
 
 import pytest
 
-from switchmaster.wire.events import EVENTS, SPEC_OF, Form
+from switchmaster.account import why
+from switchmaster.belief import attempts, failover, meaning, watch
+from switchmaster.model import Stage
+from switchmaster.wire.events import EVENTS, SPEC_OF, Form, Judgement, Progress, Withdrawal, progress_of
 
 ROOT = Path(__file__).parent.parent.parent
 CAPTURES = ROOT / "tests" / "recorded" / "captures"
+PROTOCOL = ROOT / "docs" / "topics" / "protocol.md"
 WHO = {"leader", "non-leader", "each", "one", "target", "candidate", "voter", "itself"}
 
 
@@ -23,6 +28,12 @@ def recorded_channels() -> set[str]:
             lines = path.read_text(encoding="utf-8").splitlines()
             channels |= {json.loads(line)["channel"] for line in lines}
     return channels
+
+
+def documented_channels() -> set[str]:
+    """Return the channels of the table in protocol.md."""
+    section = PROTOCOL.read_text(encoding="utf-8").partition("### 1.1 Published")[2].partition("### 1.2")[0]
+    return set(re.findall(r"^\| `([+-][a-z-]+)` \|", section, re.MULTILINE))
 
 
 def tool(name: str) -> types.ModuleType:
@@ -43,8 +54,48 @@ def test_table_names_each_channel_once() -> None:
     assert all(SPEC_OF[spec.channel] is spec for spec in EVENTS)
 
 
+def test_every_documented_channel_is_judged_or_marked_as_recorded_only() -> None:
+    assert {spec.channel for spec in EVENTS} == documented_channels()
+    judged = {spec.channel for spec in EVENTS if spec.judged is not Judgement.RECORDED}
+    assert judged == set(meaning.JUDGES)
+    assert {spec.judged for spec in EVENTS} == set(Judgement)
+
+
+def test_every_stage_and_withdrawal_has_a_channel_and_an_act() -> None:
+    assert {spec.stage for spec in EVENTS if spec.stage} == set(Stage)
+    assert {spec.withdraws for spec in EVENTS if spec.withdraws} == set(Withdrawal)
+    assert set(attempts._ACT_ON) == {*Stage, *Withdrawal}
+    assert [] == [spec.channel for spec in EVENTS if spec.stage and (spec.withdraws or spec.during)]
+
+
+def test_only_aborts_have_a_reason_and_advice() -> None:
+    aborts = {spec.channel for spec in EVENTS if spec.stage is Stage.ABORTED}
+    assert aborts == {spec.channel for spec in EVENTS if spec.abort} == set(failover.ABORT_REASONS)
+    assert aborts == set(why._ADVICE)
+    assert {Judgement.ABORTED} == {SPEC_OF[channel].judged for channel in aborts}
+
+
+def test_only_the_reconfiguration_of_replicas_has_progress() -> None:
+    reconfiguring = {spec.channel for spec in EVENTS if spec.stage is Stage.RECONFIGURING}
+    assert reconfiguring == {spec.channel for spec in EVENTS if spec.progress}
+    assert {progress_of(channel) for channel in reconfiguring} == set(Progress)
+    assert {None} == {progress_of(other) for other in ("+sdown", "ROLE", "snapshot")}
+
+
+def test_a_snapshot_follows_the_events_that_change_more_than_they_say() -> None:
+    expected = {
+        "+promoted-slave",
+        "+switch-master",
+        "+failover-end",
+        "+reset-master",
+        "+sentinel-address-switch",
+        "+set",
+    }
+    assert expected == watch._ASK_AFTER
+
+
 def test_table_uses_known_words_for_who_and_level() -> None:
-    assert {spec.who for spec in EVENTS} == WHO
+    assert {spec.emitter for spec in EVENTS} == WHO
     assert {spec.level for spec in EVENTS} == {"warning", "notice", "verbose"}
 
 

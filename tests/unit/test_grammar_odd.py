@@ -22,9 +22,9 @@ from switchmaster.wire.events import (
     Monitored,
     NewEpoch,
     ObjectivelyDown,
-    Published,
     RoleChanged,
     ScriptEnded,
+    SentinelEvent,
     SwitchedMaster,
     Voted,
 )
@@ -81,7 +81,7 @@ def test_arbitrary_tokens_give_an_event_that_says_the_same(channel: bytes | str,
     payload = " ".join(words)
     event = parse_event(channel, payload)
     assert is_event(event)
-    if isinstance(event, Published) and not isinstance(event, Configured):
+    if isinstance(event, SentinelEvent) and not isinstance(event, Configured):
         assert payload == written_event(event)
 
 
@@ -190,7 +190,7 @@ def test_odd_names_and_hosts_are_read_back_as_they_were_written(event: Event) ->
         assume(not SET_OPTIONS & set(event.instance.name.lower().split(" ")))
         assume("pass" not in payload.lower())
     read = parse_event(event.channel.encode(), wire)
-    assert isinstance(read, Published)
+    assert isinstance(read, SentinelEvent)
     assert type(read) is type(event)
     # Everything is equal but the payload, which `event` has not.
     assert payload.encode("utf-8", "surrogateescape") == read.payload.encode("utf-8", "surrogateescape")

@@ -14,6 +14,7 @@ from html import escape
 from typing import Final
 
 from ..render import Line, host_port, seconds_of
+from ..wire.events import EVENTS
 from .transcript import Said
 
 __all__ = ["Incident", "to_html", "to_svg"]
@@ -30,9 +31,7 @@ SHOWN: Final = 150
 """Characters of a row; the rest is cut."""
 NODES: Final = "data nodes"
 
-_QUIET: Final = frozenset(
-    {"+sentinel", "+slave", "+slave-reconf-inprog", "+failover-state-reconf-slaves", "-role-change", "+role-change"}
-)
+_QUIET: Final = frozenset(spec.channel for spec in EVENTS if spec.quiet)
 _COLOURS: Final = {
     "suspected": "#d9a300",
     "agreed-down": "#d9480f",

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ..model import LIMITS, Address, Moment, SentinelName
-from ..wire.events import Event, InstanceEvent, Kind, SwitchedMaster, Voted
+from ..wire.events import EVENTS, Event, Form, InstanceEvent, Kind, SwitchedMaster, Voted, Withdrawal
 from .failover import ABORT_REASONS, TRIGGERS, Attempt, Failover, FailoverKind, Stage, StageEntry
 
 __all__ = ["Attempts"]
@@ -528,22 +528,27 @@ _Act = Callable[
     Attempt | None,
 ]
 
+_ACT_ON: Final[Mapping[Stage | Withdrawal, _Act]] = {
+    Stage.SUSPECTED: Attempts._suspect,
+    Stage.AGREED_DOWN: Attempts._suspect,
+    Stage.ELECTING: Attempts._try,
+    Stage.ELECTED: Attempts._lead,
+    Stage.SELECTED: Attempts._lead,
+    Stage.PROMOTING: Attempts._lead,
+    Stage.PROMOTED: Attempts._lead,
+    Stage.SWITCHED: Attempts._switch,
+    Stage.RECONFIGURING: Attempts._lead,
+    Stage.SETTLED: Attempts._end,
+    Stage.ABORTED: Attempts._give_up,
+    Withdrawal.SUSPICION: Attempts._clear,
+    Withdrawal.AGREEMENT: Attempts._clear,
+    Withdrawal.ATTEMPT: Attempts._reset,
+}
+
 _ACTS: Final[Mapping[str, _Act]] = {
-    "+sdown": Attempts._suspect,
-    "+odown": Attempts._suspect,
-    "-sdown": Attempts._clear,
-    "-odown": Attempts._clear,
-    "+try-failover": Attempts._try,
-    **{
-        channel: Attempts._lead
-        for channel, stage in TRIGGERS.items()
-        if stage in (Stage.ELECTED, Stage.SELECTED, Stage.PROMOTING, Stage.PROMOTED, Stage.RECONFIGURING)
-        and channel != "ROLE"
-    },
-    "+failover-end": Attempts._end,
-    "+switch-master": Attempts._switch,
-    **dict.fromkeys(ABORT_REASONS, Attempts._give_up),
-    "+reset-master": Attempts._reset,
-    "-monitor": Attempts._reset,
+    spec.channel: _ACT_ON[key]
+    for spec in EVENTS
+    # A vote names no master: it comes by `Attempts.vote`.
+    if (key := spec.stage or spec.withdraws) is not None and spec.form is not Form.VOTE
 }
 """What each channel does; the others belong to no attempt."""

@@ -19,7 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
-from ..model import LIMITS, Address, SentinelName, Wall
+from ..model import LIMITS, Address, SentinelName, Stage, Wall
+from ..wire.events import EVENTS, Progress, progress_of
 
 __all__ = [
     "FOLLOWS",
@@ -30,63 +31,14 @@ __all__ = [
     "Outcome",
     "Stage",
     "StageEntry",
+    "replicas_following",
 ]
-
-
-class Stage(enum.StrEnum):
-    """The stages of a failover, in the order in which they come."""
-
-    SUSPECTED = "suspected"
-    """``+sdown master``: one Sentinel gets no valid answer from the master."""
-    AGREED_DOWN = "agreed-down"
-    """``+odown``: as many Sentinels as the quorum say so."""
-    ELECTING = "electing"
-    """``+try-failover``: a Sentinel asks the others for their votes; or ``+vote-for-leader``: one gives its own."""
-    ELECTED = "elected"
-    """``+elected-leader``: one Sentinel leads the failover."""
-    SELECTED = "selected"
-    """``+selected-slave``: the leader has chosen the replica. The first event with the future address."""
-    PROMOTING = "promoting"
-    """``+failover-state-wait-promotion``: SLAVEOF NO ONE is under way to it."""
-    PROMOTED = "promoted"
-    """The node itself answers ROLE master, or the leader saw so in its INFO (``+promoted-slave``)."""
-    SWITCHED = "switched"
-    """``+switch-master``: the first Sentinel uses the new address."""
-    RECONFIGURING = "reconfiguring"
-    """``+slave-reconf-…``: another replica is told to follow the new master."""
-    SETTLED = "settled"
-    """``+failover-end``: the leader has done its work."""
-    ABORTED = "aborted"
-    """``-failover-abort-…``, a reset, or nothing more was heard."""
 
 
 _ORDER: Final = {stage: rank for rank, stage in enumerate(Stage)}
 
-TRIGGERS: Final[Mapping[str, Stage]] = {
-    "+sdown": Stage.SUSPECTED,
-    "+odown": Stage.AGREED_DOWN,
-    "+try-failover": Stage.ELECTING,
-    "+vote-for-leader": Stage.ELECTING,
-    "+elected-leader": Stage.ELECTED,
-    "+failover-state-select-slave": Stage.ELECTED,
-    "+selected-slave": Stage.SELECTED,
-    "+failover-state-send-slaveof-noone": Stage.SELECTED,
-    "+failover-state-wait-promotion": Stage.PROMOTING,
-    "ROLE": Stage.PROMOTED,
-    "+promoted-slave": Stage.PROMOTED,
-    "+failover-state-reconf-slaves": Stage.PROMOTED,
-    "+switch-master": Stage.SWITCHED,
-    "+slave-reconf-sent": Stage.RECONFIGURING,
-    "+slave-reconf-sent-be": Stage.RECONFIGURING,
-    "-slave-reconf-sent-timeout": Stage.RECONFIGURING,
-    "+slave-reconf-inprog": Stage.RECONFIGURING,
-    "+slave-reconf-done": Stage.RECONFIGURING,
-    "+failover-end-for-timeout": Stage.RECONFIGURING,
-    "+failover-end": Stage.SETTLED,
-    "-failover-abort-not-elected": Stage.ABORTED,
-    "-failover-abort-no-good-slave": Stage.ABORTED,
-    "-failover-abort-slave-timeout": Stage.ABORTED,
-    "-failover-abort-master-timeout": Stage.ABORTED,
+TRIGGERS: Final[Mapping[str, Stage]] = {"ROLE": Stage.PROMOTED} | {
+    spec.channel: spec.stage for spec in EVENTS if spec.stage is not None
 }
 """Which stage a channel (or the node's own ROLE) is the news of."""
 
@@ -123,13 +75,8 @@ _AFTER_PROMOTION: Final = (Stage.PROMOTED, Stage.SWITCHED, Stage.RECONFIGURING)
 
 _NO_ATTEMPT: Final = (Stage.SUSPECTED, Stage.AGREED_DOWN, Stage.ABORTED)
 
-ABORT_REASONS: Final[Mapping[str, str]] = {
-    "-failover-abort-not-elected": "no Sentinel won the election in time",
-    "-failover-abort-no-good-slave": "no replica is fit to be promoted",
-    "-failover-abort-slave-timeout": "the selected replica was not promoted in time; it may still become a "
-    "second master",
-    "-failover-abort-master-timeout": "the old master did not hand over in time",
-}
+ABORT_REASONS: Final[Mapping[str, str]] = {spec.channel: spec.abort for spec in EVENTS if spec.abort}
+"""Why a failover ended, in words, by the channel that says so."""
 
 
 class Outcome(enum.StrEnum):
@@ -252,6 +199,11 @@ class Failover:
         if "outage" in found and self.down_after is not None:
             found["outage"] = round(found["outage"] + self.down_after, 6)
         return found
+
+
+def replicas_following(record: Failover) -> frozenset[Address | None]:
+    """Return the replicas that follow the new master, by the leader's word."""
+    return frozenset(entry.replica for entry in record.stages if progress_of(entry.by) is Progress.FOLLOWS)
 
 
 @dataclass(slots=True)

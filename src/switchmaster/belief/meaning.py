@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from ..model import Moment, Via
-from ..wire.events import Event, InstanceEvent, Kind, RoleChanged, SwitchedMaster
+from ..wire.events import EVENTS, Event, InstanceEvent, Judgement, Kind, RoleChanged, SwitchedMaster
 from .decide import Belief
-from .failover import ABORT_REASONS, Attempt
+from .failover import Attempt
 from .roster import KnownSentinel
 
 __all__ = ["JUDGES", "Judge"]
@@ -49,7 +49,7 @@ def _aborted(belief: Belief, sentinel: KnownSentinel, event: Event, attempt: Att
 def _role_changed(
     belief: Belief, sentinel: KnownSentinel, event: Event, attempt: Attempt | None, moment: Moment
 ) -> None:
-    if isinstance(event, RoleChanged) and event.instance.kind is Kind.REPLICA and event.channel == "-role-change":
+    if isinstance(event, RoleChanged) and event.instance.kind is Kind.REPLICA:
         belief.claims(sentinel.name, event.instance.address, moment)
 
 
@@ -70,17 +70,18 @@ def _unmonitored(
     belief.forgotten(sentinel.name, moment)
 
 
-JUDGES: Final[Mapping[str, Judge]] = {
-    "+selected-slave": _named,
-    "+failover-state-send-slaveof-noone": _named,
-    "+failover-state-wait-promotion": _named,
-    "+promoted-slave": _promoted,
-    "+switch-master": _switched,
-    **dict.fromkeys(ABORT_REASONS, _aborted),
-    "+reset-master": _aborted,
-    "-role-change": _role_changed,
-    "+convert-to-slave": _converted,
-    "+monitor": _monitored,
-    "-monitor": _unmonitored,
+_JUDGES: Final[Mapping[Judgement, Judge]] = {
+    Judgement.NAMED: _named,
+    Judgement.PROMOTED: _promoted,
+    Judgement.SWITCHED: _switched,
+    Judgement.ABORTED: _aborted,
+    Judgement.ROLE_CHANGED: _role_changed,
+    Judgement.CONVERTED: _converted,
+    Judgement.MONITORED: _monitored,
+    Judgement.UNMONITORED: _unmonitored,
 }
-"""What to do with a channel's events."""
+
+JUDGES: Final[Mapping[str, Judge]] = {
+    spec.channel: _JUDGES[spec.judged] for spec in EVENTS if spec.judged is not Judgement.RECORDED
+}
+"""What to do with a channel's events; the channels that are recorded only are not here."""

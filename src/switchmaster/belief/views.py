@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
-from ..model import LIMITS, Address, RunId, SentinelName
-from ..wire.events import InstanceEvent, Kind
+from ..model import LIMITS, Address, RunId, SentinelName, Stage
+from ..wire.events import EVENTS, InstanceEvent, Kind
 from ..wire.facts import MasterSnapshot
 from .topology import ReplicaState
 
 __all__ = ["View", "merge_replicas"]
+
+_ENDS_LEADING: Final = frozenset(spec.channel for spec in EVENTS if spec.stage in (Stage.SETTLED, Stage.ABORTED))
+"""After these a Sentinel leads no failover any more."""
 
 
 @dataclass(slots=True)
@@ -124,7 +128,7 @@ class View:
             self.sdown = self.odown = False
         elif channel in ("+odown", "-odown"):
             self.odown = channel == "+odown"
-        elif channel == "+failover-end" or channel.startswith("-failover-abort"):
+        elif channel in _ENDS_LEADING:
             self.leads = None
         elif channel == "+reset-master":
             self.sdown, self.odown, self.leads = False, False, None

@@ -18,6 +18,7 @@ from typing import Final
 
 from ..model import LIMITS, Address, Grade, Moment, RunId, SentinelName, Via, Wall
 from ..wire.events import (
+    EVENTS,
     AddressSwitched,
     Event,
     InstanceEvent,
@@ -56,16 +57,7 @@ _ELECTION = 10.0
 _SEARCHED = 16
 """Open attempts that a vote for an unknown Sentinel is compared with."""
 
-_ASK_AFTER: Final = frozenset(
-    {
-        "+promoted-slave",
-        "+switch-master",
-        "+failover-end",
-        "+reset-master",
-        "+sentinel-address-switch",
-        "+set",
-    }
-)
+_ASK_AFTER: Final = frozenset(spec.channel for spec in EVENTS if spec.asked_after)
 """Events after which the Sentinel is asked: they change more than they say."""
 
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from ..belief.decisions import Notice, NoticeKind, Switch
-from ..belief.failover import Failover, FailoverKind, Outcome, Stage, StageEntry
+from ..belief.failover import Failover, FailoverKind, Outcome, StageEntry
 from ..belief.words import SUSPICION_ENDED, record_words, stage_words
-from ..model import Address, Via, Wall
+from ..model import Address, Stage, Via, Wall
+from ..wire.events import EVENTS, Progress, progress_of
 from .local_time import clock, day_and_clock
 from .output import Words
 
@@ -38,7 +39,7 @@ _NOTICE_STYLES: Final[Mapping[NoticeKind, str]] = {
     NoticeKind.NO_FAILOVER: "bold red",
     NoticeKind.FAILOVER_POSSIBLE: "green",
 }
-_QUIET: Final = ("+slave-reconf-inprog", "+failover-state-reconf-slaves")
+_QUIET: Final = frozenset(spec.channel for spec in EVENTS if spec.quiet)
 """News within a stage that says nothing to a person."""
 
 
@@ -227,12 +228,12 @@ def _switched(record: Failover, entry: StageEntry) -> str:
 
 def _reconfiguring(record: Failover, entry: StageEntry) -> str:
     who = "a replica" if entry.replica is None else str(entry.replica)
-    match entry.by:
-        case "+slave-reconf-done":
+    match progress_of(entry.by):
+        case Progress.FOLLOWS:
             return f"{who} follows the new master"
-        case "-slave-reconf-sent-timeout":
+        case Progress.OVERDUE:
             return f"{who} has not obeyed for 10 s, and is told again"
-        case "+failover-end-for-timeout":
+        case Progress.TIMED_OUT:
             return "the replicas took too long; those that are left are told once more"
         case _:
             return f"{who} is told to follow the new master"

@@ -34,9 +34,9 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
-from ..belief.failover import Failover, FailoverKind, Stage
+from ..belief.failover import Failover, FailoverKind, replicas_following
 from ..belief.topology import MasterState
-from ..model import Address
+from ..model import Address, Stage
 
 __all__ = ["NO_REPLICAS", "UNKNOWN", "GateState", "Phase", "Replicas", "WaitLimits", "phase_of", "replicas_of"]
 
@@ -208,12 +208,7 @@ def replicas_of(state: MasterState | None, before: Replicas = NO_REPLICAS) -> Re
     usable = tuple(address for address in well if address not in chosen)
     for record in under_way:
         if record.new == state.address and not _about_to_end_connections(record, state.address):
-            usable = tuple(address for address in usable if address in _following(record))
+            usable = tuple(address for address in usable if address in replicas_following(record))
     gate, since, _ = _gate(state)
     held = since if gate is GateState.HELD and not usable else None
     return Replicas(usable, frozenset((*answering, state.address)), state.address, held)
-
-
-def _following(record: Failover) -> frozenset[Address | None]:
-    """Return the replicas that follow the new master, by the leader's word."""
-    return frozenset(entry.replica for entry in record.stages if entry.by == "+slave-reconf-done")

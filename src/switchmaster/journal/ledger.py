@@ -17,11 +17,21 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ..belief.decisions import Notice, Switch
-from ..belief.failover import ABORT_REASONS, Failover, Stage
+from ..belief.failover import ABORT_REASONS, Failover
 from ..belief.topology import MasterState
-from ..model import Address, Cause, Grade, SentinelName, Via
+from ..model import Address, Cause, Grade, SentinelName, Stage, Via
 from ..render import Line, event_line, failover_line, iso, notice_line, switch_line
-from ..wire.events import Event, InstanceEvent, Kind, ObjectivelyDown, SwitchedMaster
+from ..wire.events import (
+    EVENTS,
+    SPEC_OF,
+    Event,
+    InstanceEvent,
+    Judgement,
+    Kind,
+    ObjectivelyDown,
+    SwitchedMaster,
+    Withdrawal,
+)
 from .entries import Entry, Seen, Sighting, SwitchSeen
 from .merge import Observation, address_line
 
@@ -38,7 +48,9 @@ NEWS: Final = 64
 SOON: Final = 5.0
 """Seconds that may lie between a switch and the record of its failover."""
 
-_RETURNS: Final = ("-sdown", "+convert-to-slave")
+_RETURNS: Final = frozenset(
+    spec.channel for spec in EVENTS if spec.withdraws is Withdrawal.SUSPICION or spec.judged is Judgement.CONVERTED
+)
 """An old master answers again, or is made a replica."""
 
 
@@ -386,7 +398,7 @@ def _news_of(sentinel: SentinelName, event: Event, at: float, wall: float) -> _N
         return _News("agreed", sentinel, event.instance.address, at, wall, channel, (event.agreeing, event.quorum))
     if not isinstance(event, InstanceEvent) or event.instance.kind is not Kind.REPLICA:
         return None
-    if channel == "+promoted-slave":
+    if SPEC_OF[channel].judged is Judgement.PROMOTED:
         return _News("promoted", sentinel, event.instance.address, at, wall, channel)
     return _News("returned", sentinel, event.instance.address, at, wall, channel) if channel in _RETURNS else None
 

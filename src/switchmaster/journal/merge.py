@@ -25,9 +25,9 @@ from datetime import datetime
 from math import inf
 from typing import Any, Final
 
-from ..belief.failover import Stage
-from ..model import Address
+from ..model import Address, Stage
 from ..render import Line, iso
+from ..wire.events import Progress, progress_of
 
 __all__ = ["OVERLAP", "Observation", "address_line", "from_iso", "merged", "same_failover"]
 
@@ -295,14 +295,14 @@ def _replicas(stages: Sequence[Line]) -> list[Line]:
         row = found.setdefault(
             (address["host"], address["port"]), {**address, "told": None, "seen": None, "follows": None, "again": 0}
         )
-        match stage["by"]:
-            case "+slave-reconf-sent" | "+slave-reconf-sent-be":
+        match progress_of(stage["by"]):
+            case Progress.TOLD:
                 row["told"] = row["told"] or stage["time"]
-            case "+slave-reconf-inprog":
+            case Progress.SEEN:
                 row["seen"] = row["seen"] or stage["time"]
-            case "+slave-reconf-done":
+            case Progress.FOLLOWS:
                 row["follows"] = row["follows"] or stage["time"]
-            case "-slave-reconf-sent-timeout":
+            case Progress.OVERDUE:
                 row["again"] += 1
     return list(found.values())
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ...belief.failover import TRIGGERS, Stage
-from ...wire.events import InstanceEvent, NewEpoch, SwitchedMaster, Voted
+from ...model import Stage
+from ...wire.events import EVENTS, Form, InstanceEvent, NewEpoch, SwitchedMaster, Voted
 from ...wire.grammar import parse_event
 from ..transcript import Said
 from .clocks import Offset, Sighted, offsets
@@ -27,13 +27,12 @@ from .stamps import Zone, place, read_stamp, utc, zone_between
 __all__ = ["Logs", "Noted", "merge_logs"]
 
 _STAGES: Final = {stage: float(number) for number, stage in enumerate(Stage)}
-_ELECTING: Final = _STAGES[Stage.ELECTING]
 _LAST: Final = float(len(_STAGES))
-_RANKS: Final = {channel: _STAGES[stage] for channel, stage in TRIGGERS.items()} | {
-    "+new-epoch": _ELECTING,
+_RANKS: Final = {
     # A vote is given after it was asked for.
-    "+vote-for-leader": _ELECTING + 0.5,
-    "+config-update-from": _STAGES[Stage.SWITCHED],
+    spec.channel: _STAGES[stage] + (0.5 if spec.form is Form.VOTE else 0.0)
+    for spec in EVENTS
+    if (stage := spec.stage or spec.during) is not None
 }
 """The order in which events of one failover can happen, for those of one time."""
 _LEFT: Final = 1_000
