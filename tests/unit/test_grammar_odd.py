@@ -9,7 +9,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from recorded.events import written_event
-from switchmaster.model import Address
+from switchmaster.model import EPOCH_MAX, Address
 from switchmaster.wire.events import (
     EVENTS,
     AddressSwitched,
@@ -131,7 +131,7 @@ replicas = st.builds(replica, spaced_hosts, ports, st.booleans(), masters)
 sentinels = st.builds(sentinel, run_ids, spaced_hosts, ports, masters)
 instances = st.one_of(masters, replicas, sentinels)
 counts = st.integers(0, 2**31)
-epochs = st.integers(0, 2**63)
+epochs = st.integers(0, EPOCH_MAX)
 events = st.one_of(
     instances.map(lambda i: InstanceEvent("+sdown", "", i)),
     st.builds(ObjectivelyDown, st.just("+odown"), st.just(""), masters, counts, counts),
