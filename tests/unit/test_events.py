@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from switchmaster.account import why
+from switchmaster.account import story
 from switchmaster.belief import attempts, failover, meaning, watch
 from switchmaster.model import Stage
 from switchmaster.wire.events import EVENTS, SPEC_OF, Form, Judgement, Progress, Withdrawal, progress_of
@@ -71,7 +71,7 @@ def test_every_stage_and_withdrawal_has_a_channel_and_an_act() -> None:
 def test_only_aborts_have_a_reason_and_advice() -> None:
     aborts = {spec.channel for spec in EVENTS if spec.stage is Stage.ABORTED}
     assert aborts == {spec.channel for spec in EVENTS if spec.abort} == set(failover.ABORT_REASONS)
-    assert aborts == set(why._ADVICE)
+    assert aborts == set(story._ADVICE)
     assert {Judgement.ABORTED} == {SPEC_OF[channel].judged for channel in aborts}
 
 
