@@ -171,7 +171,7 @@ class Invariants:
                 self.broken(f"the belief about {name} went from incarnation and epoch {old} back to {new}")
             if belief.epoch is not None:
                 self._beliefs[name] = new
-            if len(belief._candidates._candidates) > LIMITS.candidates:
+            if belief.candidates > LIMITS.candidates:
                 self.broken("more candidates than LIMITS.candidates")
 
     # -- now and then -------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ class Invariants:
         sizes.append(("Sentinels", sum(1 for _ in watch._roster), LIMITS.sentinels))
         for name, master in watch._masters.items():
             sizes += [
-                (f"candidates of {name}", len(master.belief._candidates._candidates), LIMITS.candidates),
+                (f"candidates of {name}", master.belief.candidates, LIMITS.candidates),
                 (f"open failovers of {name}", len(master.attempts.open), LIMITS.failovers_open),
                 (f"undelivered decisions of {name}", len(master.belief._out), 0),
             ]
@@ -339,7 +339,7 @@ class Invariants:
         if switch is not None and told and switch.epoch == belief.epoch and not set(agree) <= set(switch.witnesses):
             self.broken(f"{agree} say what was decided, and its witnesses are {switch.witnesses}")
         for (node, _), (_, wanted) in process.watcher._probes._asked.items():
-            if name in wanted and belief._candidates.get(node) is None and belief._standing.confirming != node:
+            if name in wanted and not belief.wants(node):
                 self.broken(f"{node} is asked though nobody wants to know")
 
     def check_closed(self, loop: asyncio.AbstractEventLoop, ours: asyncio.Task[None]) -> None:

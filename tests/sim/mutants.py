@@ -49,23 +49,28 @@ MUTANTS = [
     Mutant(
         "ignore epochs",
         "belief/decide.py",
-        "elif epoch > self._floor or self._candidates",
+        "elif epoch > believed.floor or self._candidates",
         "elif True or self._candidates",
-        (("return epoch is not None and epoch <= self._floor", "return False"),),
+        (
+            ("self.believed.outdated(epoch) or self._impossible", "self._impossible"),
+            ("        if believed.outdated(epoch):\n            return\n", ""),
+            ("(candidate.begins is None and self.believed.outdated(candidate.epoch))", "False"),
+            ("candidate.epoch is None or self.believed.outdated(other.epoch)", "candidate.epoch is None"),
+        ),
     ),
     Mutant(
         "accept the first answer after a reconnect",
         "belief/decide.py",
-        "if self.address is None or (not self.established",
-        "if self.address is None or returned or (not self.established",
+        "if believed.address is None or (not believed.established",
+        "if believed.address is None or returned or (not believed.established",
     ),
     Mutant(
         "drop witnesses",
-        "belief/decide.py",
-        "if view.sentinel not in switch.witnesses and len(",
-        "if False and len(",
+        "belief/believed.py",
+        "if switch is not None and sentinel not in switch.witnesses and len(",
+        "if switch is not None and False and len(",
     ),
-    Mutant("forget incarnations", "belief/decide.py", "        self.incarnation += 1\n", ""),
+    Mutant("forget incarnations", "belief/believed.py", "        self.incarnation += 1\n", ""),
     Mutant(
         "listen to one Sentinel",
         "net/watcher.py",
@@ -137,14 +142,14 @@ MUTANTS = [
     ),
     Mutant(
         "decide what is outdated",
-        "belief/decide.py",
-        "return epoch is not None and epoch <= self._floor",
+        "belief/believed.py",
+        "return epoch is not None and epoch <= self.floor",
         "return False",
     ),
     Mutant(
         "follow a promotion whose failover was aborted",
         "belief/decide.py",
-        "            candidate.withdrawn_at = now\n",
+        "            candidate.withdraw(now)\n",
         "            pass\n",
     ),
     Mutant(
@@ -166,8 +171,8 @@ MUTANTS = [
     Mutant(
         "learn the epoch from any answer",
         "belief/decide.py",
-        "        if self.epoch is None and epoch >= self._floor:\n",
-        "        if self.epoch is None:\n",
+        "        if believed.epoch is None and epoch >= believed.floor:\n",
+        "        if believed.epoch is None:\n",
         first=1700,
     ),
     Mutant(
@@ -283,7 +288,7 @@ MUTANTS = [
     Mutant(
         "keep an epoch that one Sentinel made up",
         "belief/decide.py",
-        "self._backed <= long_backed < self._floor",
+        "believed.backed <= long_backed < believed.floor",
         "False",
         lie=True,
     ),

@@ -6,11 +6,13 @@ It judges nothing; `decide` does, and writes the reason of a switch with `why`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..model import LIMITS, Address, Cause, Grade, SentinelName, Via
+from ..wire.facts import Probe
 from .decisions import StartProbe, StopProbe
+from .views import View
 
 __all__ = ["Candidate", "Candidates", "unproved", "why"]
 
@@ -35,14 +37,50 @@ class Candidate:
     """Why the node gave no ROLE; empty while it has not been asked or has answered."""
     ended: bool = False
     """The node has just ended the connection over which it had answered, as a promotion does."""
-    anew: Cause | None = None
-    """Set where the epochs begin anew with it, to the cause of that."""
+    begins: Cause | None = None
+    """Why a new incarnation begins with it; None where it is a candidate of the believed one."""
     withdrawn_at: float | None = None
 
     @property
     def denied(self) -> bool:
         """Whether the node itself says that it is not a master."""
         return self.role not in (None, "master")
+
+    def name(self, sentinel: SentinelName, epoch: int | None) -> None:
+        """Record that a leader selected it, at an epoch if one is known."""
+        self.withdrawn_at = None
+        self.named.setdefault(sentinel)
+        self.epoch = epoch if epoch is not None else self.epoch
+
+    def announce(self, sentinel: SentinelName, via: Via, epoch: int | None, now: float) -> None:
+        """Record that a Sentinel says it is the master; the first epoch that is named counts."""
+        self.announced.setdefault(sentinel, via)
+        self.withdrawn_at = None
+        self.announced_at = now if self.announced_at is None else self.announced_at
+        self.epoch = epoch if self.epoch is None else self.epoch
+
+    def answer(self, sentinel: SentinelName, via: Via, epoch: int, now: float) -> None:
+        """Record that a Sentinel answers with it. The answer that was asked for counts; else the highest epoch does."""
+        if self.asked:
+            self.asked, self.epoch = False, epoch
+        if self.begins is None:
+            self.epoch = max(epoch, self.epoch or epoch)
+            self.announce(sentinel, via, epoch, now)
+
+    def begin_incarnation(self, cause: Cause, group: Sequence[View], now: float) -> None:
+        """Record that a majority gives it where epochs begin again."""
+        self.begins = cause
+        for view in group:
+            self.announce(view.sentinel, Via.SNAPSHOT, None, now)
+        self.epoch = max(view.epoch or 0 for view in group)
+
+    def withdraw(self, now: float) -> None:
+        """Record that its failover was aborted."""
+        self.withdrawn_at = now
+
+    def probe(self, probe: Probe) -> None:
+        """Record what the node says, or why it says nothing."""
+        self.role, self.reason, self.ended = probe.role, probe.reason, False
 
     def retract(self) -> None:
         """Forget who announced it: what they said has proved wrong."""
@@ -77,8 +115,8 @@ class Candidates:
     def __iter__(self) -> Iterator[Candidate]:
         return iter(list(self._candidates.values()))
 
-    def __bool__(self) -> bool:
-        return bool(self._candidates)
+    def __len__(self) -> int:
+        return len(self._candidates)
 
     def get(self, node: Address) -> Candidate | None:
         """Return the candidate at this address, or None."""
@@ -172,7 +210,7 @@ def unproved(candidate: Candidate, waited: float | None) -> str:
 def _heard(candidate: Candidate, via: Via, voters: int) -> str:
     epoch = "an epoch that nobody named" if candidate.epoch is None else f"epoch {candidate.epoch}"
     first = next(iter({**candidate.announced, **candidate.named}), None)
-    if candidate.anew is not None:
+    if candidate.begins is not None:
         return f"{len(candidate.announced)} of {voters} Sentinels give it anew at {epoch}"
     if via is Via.ROLE:
         return f"{first} selected it in the failover at {epoch}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..model import Address, Cause
+from .believed import BelievedMaster
 from .views import View
 
 __all__ = ["ABANDONED", "SETTLE", "UNSEEN", "Standing"]
@@ -28,11 +29,15 @@ second), the others would know of it by its hello (at once, and every 2 s). Othe
 
 
 class Standing:
-    """Since when a belief is held, and whether the node that it was put into is still to be confirmed."""
+    """
+    Whether the believed node is still to be confirmed, and for how long a majority against it must hold.
 
-    def __init__(self) -> None:
-        self.since = 0.0
-        """Since when the address is believed, in monotonic seconds."""
+    Args:
+        believed: what is believed; only read.
+    """
+
+    def __init__(self, believed: BelievedMaster) -> None:
+        self._believed = believed
         self.confirming: Address | None = None
         """The node that was believed by its ROLE alone, and is asked on until a Sentinel announces it."""
         self._undone = False
@@ -42,15 +47,14 @@ class Standing:
         self._left: Address | None = None
         """The other node that the leader follows that promoted the node to be confirmed."""
 
-    def begin(self, now: float, confirming: Address | None) -> None:
+    def begin(self, confirming: Address | None) -> None:
         """
-        Take that a belief begins.
+        Record that another address is believed.
 
         Args:
-            now: the moment, in monotonic seconds.
             confirming: the node, where only its own ROLE speaks for it; else None.
         """
-        self.since, self.confirming = now, confirming
+        self.confirming = confirming
         self._undone = self._silent = False
         self._left = None
 
@@ -74,7 +78,7 @@ class Standing:
 
     def held_since(self, view: View) -> float:
         """Return since when a Sentinel says otherwise: not before there was a belief to say it against."""
-        return max(view.since, self.since)
+        return max(view.since, self._believed.since)
 
     def deadlines(self, group: list[View]) -> list[float]:
         """Return when a group that holds to its word has done so for long enough."""
@@ -85,9 +89,14 @@ class Standing:
 
     def firm(self, now: float) -> bool:
         """Return whether the node to be confirmed answers as a master, so that only proof of another moves us."""
-        return self.confirming is not None and not self._silent and not self._undone and now < self.since + UNSEEN
+        return (
+            self.confirming is not None
+            and not self._silent
+            and not self._undone
+            and now < self._believed.since + UNSEEN
+        )
 
-    def cause_anew(self, group: list[View], abandoned: bool, now: float) -> Cause | None:
+    def incarnation_cause(self, group: list[View], abandoned: bool, now: float) -> Cause | None:
         """
         Return why epochs begin anew at a group's address.
 

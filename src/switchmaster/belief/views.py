@@ -1,22 +1,26 @@
 """
-What each Sentinel says of one master.
+What each Sentinel says of one master, and where that stands beside what is believed.
 
-A `View` is one Sentinel's account; events and snapshots are folded into it as they come, with no judgement. Which
-address is believed is decided in `decide`.
+A `View` is one Sentinel's account: events and snapshots are folded into it as they come. `Views` holds those of one
+master and is the only one that moves their addresses, epochs, incarnations and places. Neither judges: which address is
+believed is decided in `decide`, and `voters` counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from ..model import LIMITS, Address, RunId, SentinelName, Stage
 from ..wire.events import EVENTS, InstanceEvent, Kind
 from ..wire.facts import MasterSnapshot
+from .believed import BelievedMaster
+from .decisions import Switch
+from .past_addresses import Transition
 from .topology import ReplicaState
 
-__all__ = ["View", "merge_replicas"]
+__all__ = ["View", "Views", "merge_replicas"]
 
 _ENDS_LEADING: Final = frozenset(spec.channel for spec in EVENTS if spec.stage in (Stage.SETTLED, Stage.ABORTED))
 """After these a Sentinel leads no failover any more."""
@@ -36,39 +40,62 @@ class ReplicaView:
 
 @dataclass(slots=True)
 class View:
-    """One Sentinel's account of one master. `address` to `since` are moved by `decide` alone."""
+    """One Sentinel's account of one master."""
 
     sentinel: SentinelName
+
+    # What it says of the address, and where that stands beside the belief: moved by `Views` alone.
     live: bool = True
+    """Whether it is heard now. What it said last is kept while it is not, and counts for no majority."""
     address: Address | None = None
+    """The address that it gives, in our name for the node; None until it has named one."""
     epoch: int | None = None
-    incarnation: int = 0
-    index: int = 0
-    """How many of the belief's transitions this Sentinel has made."""
-    fresh: bool = False
-    """It was told to monitor this master anew (``+monitor``), so a lower epoch is no sign of staleness."""
+    """The config epoch of `address`; None where it has named none."""
     since: float = 0.0
-    """Since when it says so, in monotonic seconds."""
-    run_id: str = ""
-    """Of the process that it takes for the master; empty where it is not known."""
+    """Since when it gives this address and epoch, in monotonic seconds."""
+    answered_at: float | None = None
+    """When it last answered with its address, in monotonic seconds; None where it has not, or can't be asked."""
+    incarnation: int = 0
+    """
+    The incarnation that `epoch` belongs to. Never above the believed one; while it is below, the Sentinel holds to what
+    was before epochs began again, and is no part of a majority that contradicts the belief.
+    """
+    index: int = 0
+    """
+    How many switches of the believed incarnation it has made: those numbered below `index` in `PastAddresses`. An
+    announcement of a known switch from `index` on is a late one.
+    """
+    fresh: bool = False
+    """
+    It was told to monitor this master from scratch (``+monitor``), so a lower epoch is no sign that it is behind.
+
+    True until it answers with an epoch above 0 that reaches the floor, or the belief leaves the address that it gives.
+    """
+
+    # Its own names for nodes: kept by `NodeNames`.
     called: Address | None = None
-    """Its own name for the node that is believed, where that differs: then `address` is ours."""
+    """Its own name for the believed node, where that differs: then `address` is ours."""
     promotes: tuple[Address, Address] | None = None
     """Its own name for the node that it last selected, promoted or followed, and ours."""
-    answered_at: float | None = None
-    """When it last answered with its address, in monotonic seconds; None where it has not, or may not be asked."""
+
+    # What it says of the nodes and of the other Sentinels: folded in as it comes.
+    run_id: str = ""
+    """Of the process that it takes for the master; empty where it is not known."""
     sdown: bool = False
+    """It suspects the master at `address`."""
     odown: bool = False
+    """It says that as many Sentinels as the quorum agree."""
     leads: str | None = None
     """The state of the failover that it leads (``failover-state``), as answered; None where it leads none."""
     others: int | None = None
-    """num-other-sentinels."""
+    """How many other Sentinels it counts (``num-other-sentinels``); None where it was not asked."""
     quorum: int | None = None
     failover_timeout: float | None = None
     """Seconds."""
     down_after: float | None = None
     """Seconds without a valid answer after which this Sentinel suspects the master (``down-after-milliseconds``)."""
     replicas: dict[Address, ReplicaView] = field(default_factory=dict)
+    """The replicas of the master at `address`; forgotten when the Sentinel moves to another."""
     nodes: set[Address] = field(default_factory=set)
     """The master and the replicas that it has listed in its last answer or since, those of before a switch included."""
     lists_all: bool = False
@@ -81,7 +108,7 @@ class View:
     silent: set[RunId] = field(default_factory=set)
     """Those of them that do not answer it (SDOWN)."""
     usable: int | None = None
-    """Sentinels that answer, itself included, by SENTINEL CKQUORUM; None where `silent` tells it."""
+    """Sentinels that answer, itself included, by SENTINEL CKQUORUM; None where `silent` shows it."""
 
     def snapshot(self, fact: MasterSnapshot) -> None:
         """Take all that an answer says, but for the address and the epoch."""
@@ -157,12 +184,146 @@ class View:
             elif channel == "+slave-reconf-done":
                 replica.link_up = True
 
-    def moved(self, to: Address) -> None:
+    def forget_master(self, to: Address) -> None:
         """Forget what belonged to the old master: ``+switch-master`` is followed by ``+slave`` for each replica."""
         promoted = self.replicas.get(to)
         self.run_id, self.called = "" if promoted is None else promoted.run_id, None
         self.sdown, self.odown, self.leads = False, False, None
         self.replicas.clear()
+
+
+class Views(dict[SentinelName, View]):
+    """
+    The accounts of one master, by Sentinel, and how each moves beside what is believed.
+
+    A dict, because every event looks its Sentinel up in it.
+
+    Args:
+        believed: what is believed of that master; only read.
+    """
+
+    def __init__(self, believed: BelievedMaster) -> None:
+        super().__init__()
+        self._believed = believed
+        self._forgot: set[SentinelName] = set()
+        """Sentinels that forgot this master, by ``-monitor`` or with all their memory, and have not answered since."""
+
+    def of(self, sentinel: SentinelName) -> View:
+        """Return this Sentinel's account, new if need be."""
+        view = self.get(sentinel)
+        if view is None:
+            view = self[sentinel] = View(sentinel, incarnation=self._believed.incarnation)
+        return view
+
+    # -- what a Sentinel says -----------------------------------------------------------------------
+
+    def mention(self, view: View, address: Address, now: float) -> None:
+        """Take the first address that a Sentinel names beside its news."""
+        view.since = now
+        self.start(view, address)
+
+    def start(self, view: View, address: Address) -> None:
+        """Take where a Sentinel stood before it was heard."""
+        view.address, view.index = address, self._believed.place(address)
+
+    def move(self, view: View, address: Address, epoch: int | None, now: float) -> None:
+        """Take that a Sentinel uses another address from now on."""
+        view.live, view.address, view.epoch, view.since = True, address, epoch, now
+        view.incarnation = self._believed.incarnation
+        view.forget_master(address)
+
+    def make(self, view: View, number: int, transition: Transition) -> None:
+        """Take that a Sentinel has made a switch that is known, late."""
+        view.index, view.epoch = number + 1, transition.epoch
+
+    def confirm(self, view: View, epoch: int | None) -> None:
+        """Take that a Sentinel is where the belief is, by all switches."""
+        view.index = self._believed.past.made
+        view.epoch = epoch if epoch is not None else self._believed.epoch
+
+    def monitor(self, view: View, address: Address, now: float) -> None:
+        """Take ``+monitor``: a Sentinel begins from scratch, at epoch 0."""
+        self.move(view, address, 0, now)
+        view.fresh = True
+
+    def answer(self, view: View, address: Address, epoch: int, run_id: str, now: float) -> None:
+        """
+        Take the address and the epoch that a Sentinel answers.
+
+        Args:
+            view: its account.
+            address: the address, in our name.
+            epoch: the config epoch.
+            run_id: of the node there; empty where it is not known.
+            now: monotonic seconds.
+        """
+        believed = self._believed
+        if view.sentinel in self._forgot:
+            self._forgot.discard(view.sentinel)
+            view.fresh = True
+        if (address, epoch) != (view.address, view.epoch):
+            view.since = now
+            if view.incarnation < believed.incarnation and view.epoch is not None:
+                view.incarnation = believed.incarnation
+        if epoch >= believed.floor and epoch > 0:
+            view.fresh = False
+        if address != view.address:
+            view.forget_master(address)
+        view.live, view.address, view.epoch, view.answered_at = True, address, epoch, now
+        view.index = believed.past.made if address == believed.address else believed.past.index_at(epoch)
+        view.run_id = run_id or view.run_id
+
+    def join(self, view: View) -> None:
+        """Take that what a Sentinel says belongs to the believed incarnation."""
+        view.incarnation = self._believed.incarnation
+
+    def rename(self, view: View, address: Address) -> None:
+        """Take our name for the node that a Sentinel gives."""
+        view.address = address
+
+    # -- who is heard -------------------------------------------------------------------------------
+
+    def lose(self, sentinel: SentinelName) -> None:
+        """Take the loss of a link: what that Sentinel said is kept, but does not count."""
+        if sentinel in self:
+            self[sentinel].live = False
+
+    def leave(self, sentinel: SentinelName) -> View | None:
+        """Drop and return the account of a Sentinel that was told to monitor this master no longer, if there is one."""
+        view = self.pop(sentinel, None)
+        if view is not None:
+            self._forgot.add(sentinel)
+        return view
+
+    def renew(self, sentinel: SentinelName) -> None:
+        """Take that a Sentinel has lost its memory: its next answer is that of one that begins from scratch."""
+        if sentinel in self:
+            self._forgot.add(sentinel)
+
+    # -- what is decided ----------------------------------------------------------------------------
+
+    def switched(self, switch: Switch, announced: Container[SentinelName]) -> None:
+        """
+        Take a switch that was decided, after what is believed has moved.
+
+        Args:
+            switch: the switch.
+            announced: the Sentinels that announced it. Another that gives the new address may hold to it from before an
+                A-B-A, and has made none of these switches yet.
+        """
+        for view in self.values():
+            view.called = None
+            # A Sentinel that held to the address that is left was told to monitor this incarnation, and will follow.
+            view.fresh = view.fresh and view.address != switch.old
+            if view.address == switch.new and view.sentinel in announced:
+                view.index = self._believed.past.made
+
+    def begin_incarnation(self, node: Address | None) -> None:
+        """Take that epochs begin again at a node: the Sentinels that give it are in the new incarnation."""
+        for view in self.values():
+            view.index = 0
+            if view.address == node:
+                view.incarnation = self._believed.incarnation
 
 
 def merge_replicas(views: Iterable[View], master: Address | None) -> tuple[ReplicaState, ...]:

@@ -1,7 +1,7 @@
 """
-What the Sentinels say of one master, counted: views, majority, support, and those who say otherwise.
+What the Sentinels say of one master, counted: majority, support, and those that say otherwise.
 
-Views are kept and counted here, and moved by `decide` alone.
+Views are only read here; `views` moves them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..link.listed import listed
 from ..model import Address, SentinelName
 from .members import Members
 from .topology import Opinion
-from .views import View
+from .views import View, Views
 
 __all__ = ["Voters"]
 
@@ -23,52 +23,31 @@ class Voters:
     The Sentinels that monitor one master.
 
     Args:
+        views: what each of them says.
         members: those whose word is a vote; None for all that speak.
     """
 
-    def __init__(self, members: Members | None = None) -> None:
-        self.views: dict[SentinelName, View] = {}
+    def __init__(self, views: Views, members: Members | None = None) -> None:
+        self._views = views
         self._members = members
         self._left: dict[SentinelName, tuple[float, int]] = {}
-        """Who was told to monitor this master no more: until when it counts all the same, and how many it knew of."""
-        self._forgot: set[SentinelName] = set()
-        """Who forgot this master, by ``-monitor`` or with all its memory, and has not answered about it since."""
-
-    def view(self, sentinel: SentinelName, incarnation: int) -> View:
-        """Return this Sentinel's account, new if need be."""
-        view = self.views.get(sentinel)
-        if view is None:
-            view = self.views[sentinel] = View(sentinel, incarnation=incarnation)
-        return view
-
-    def leave(self, sentinel: SentinelName, until: float) -> bool:
         """
-        Drop the account of a Sentinel that was told to monitor this master no more.
-
-        It counts for a while, with the others that it knew of: an operator who moves a master tells one Sentinel after
-        the other, and the first that monitors it anew is no majority.
-
-        Returns:
-            Whether there was one.
+        Sentinels that were told to monitor this master no longer: until when each counts all the same, in monotonic
+        seconds, and how many it knew of, itself included.
         """
-        view = self.views.pop(sentinel, None)
-        if view is None:
-            return False
-        self._left[sentinel] = until, (view.others or 0) + 1
-        self._forgot.add(sentinel)
-        return True
 
-    def renew(self, sentinel: SentinelName) -> None:
-        """Take that a Sentinel has lost its memory."""
-        if sentinel in self.views:
-            self._forgot.add(sentinel)
+    def leave(self, view: View, until: float) -> None:
+        """
+        Count a Sentinel that was told to monitor this master no longer for a while, with the others that it knew of.
 
-    def returns(self, sentinel: SentinelName) -> bool:
-        """Return whether this answer is the first since the Sentinel forgot this master: it monitors it anew."""
-        if sentinel not in self._forgot:
-            return False
-        self._forgot.discard(sentinel)
-        return True
+        An operator who moves a master tells one Sentinel after the other, and the first that monitors it again is no
+        majority.
+
+        Args:
+            view: its last account.
+            until: monotonic seconds.
+        """
+        self._left[view.sentinel] = until, (view.others or 0) + 1
 
     def expire(self, now: float) -> None:
         """Count those no more that have left long ago."""
@@ -82,7 +61,7 @@ class Voters:
     @property
     def _votes(self) -> list[View]:
         members = self._members
-        return [view for view in self.views.values() if members is None or view.sentinel in members]
+        return [view for view in self._views.values() if members is None or view.sentinel in members]
 
     @property
     def count(self) -> int:
@@ -94,11 +73,11 @@ class Voters:
         members, votes = self._members, self._votes
         count = len(votes)
         if members is not None and members.silent:
-            count += sum(name not in self.views for name in members.silent)
+            count += sum(name not in self._views for name in members.silent)
         counts = [view.others + 1 for view in votes if view.live and view.others is not None]
         if self._left:  # hardly ever, and this is asked after every event
             left = {name: known for name, (_, known) in self._left.items() if members is None or name in members}
-            count += sum(name not in self.views and (members is None or name not in members.silent) for name in left)
+            count += sum(name not in self._views and (members is None or name not in members.silent) for name in left)
             counts += left.values()
         if counts and (members is None or members.grows):
             count = max(count, sorted(counts, reverse=True)[(len(counts) - 1) // 2])
@@ -141,8 +120,8 @@ class Voters:
 
     def run_ids(self, address: Address) -> set[str]:
         """Return the run ids of a node, as those tell that know it by this address."""
-        found = {view.run_id for view in self.views.values() if view.address == address and view.called is None}
-        found |= {view.replicas[address].run_id for view in self.views.values() if address in view.replicas}
+        found = {view.run_id for view in self._views.values() if view.address == address and view.called is None}
+        found |= {view.replicas[address].run_id for view in self._views.values() if address in view.replicas}
         return found - {""}
 
     def replica(self, run_id: str) -> Address | None:
@@ -207,7 +186,7 @@ class Voters:
         """Return what each Sentinel says, in order of name."""
         return tuple(
             Opinion(name, view.address, view.epoch, view.live, view.address == believed, view.others)
-            for name, view in sorted(self.views.items())
+            for name, view in sorted(self._views.items())
             if view.address is not None
         )
 
