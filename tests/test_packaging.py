@@ -8,10 +8,13 @@ import tomllib
 from importlib import resources
 from pathlib import Path
 
+import pytest
+
 import switchmaster._version
 
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 VERBS = set(re.findall(r"^([a-z]+):.*##", MAKEFILE, re.MULTILINE))
 
@@ -62,3 +65,27 @@ def test_every_verb_of_the_makefile_is_phony() -> None:
 
 def test_changelog_has_a_place_for_what_comes_next() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def papers() -> list[Path]:
+    """Return the documents whose links must lead somewhere."""
+    return [*ROOT.glob("*.md"), *(ROOT / "examples").glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+@pytest.mark.parametrize("paper", papers(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_of_a_paper_lead_to_files(paper: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", paper.read_text(encoding="utf-8"))
+    assert [] == [link for link in links if not (paper.parent / link).exists()]
+
+
+def test_source_distribution_holds_every_paper_and_folder() -> None:
+    included = PYPROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert [] == [path for path in included if not (ROOT / path.lstrip("/")).exists()]
+    assert {f"/{path.name}" for path in ROOT.glob("*.md")} <= set(included)
+
+
+def test_hooks_of_pre_commit_run_what_setup_installed() -> None:
+    text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"- repo: (\w+)", text) == ["local"]
+    assert set(re.findall(r"language: (\w+)", text)) == {"system"}
+    assert [] == [entry for entry in re.findall(r"entry: (.*)", text) if ".venv/bin/" not in entry]

@@ -92,7 +92,7 @@ def name_of(path: Path) -> str:
 
 
 SOURCES = python_files(SRC)
-ALL = python_files(SRC, ROOT / "tests", ROOT / "tools", ROOT / "bench", ROOT / "fuzz")
+ALL = python_files(SRC, *(ROOT / name for name in ("tests", "tools", "bench", "fuzz", "examples")))
 
 each_source = pytest.mark.parametrize("path", SOURCES, ids=name_of)
 each_file = pytest.mark.parametrize("path", ALL, ids=name_of)
@@ -278,9 +278,9 @@ def test_wire_knows_no_time(path: Path) -> None:
 
 
 def text_files() -> list[Path]:
-    folders = [ROOT / name for name in ("src", "tests", "tools", "bench", "fuzz", "docs", ".ci")]
+    folders = [ROOT / name for name in ("src", "tests", "tools", "bench", "fuzz", "examples", "docs", ".ci")]
     found = [path for folder in folders for path in folder.rglob("*")]
-    found += [ROOT / "Makefile", ROOT / "pyproject.toml"]
+    found += [ROOT / "Makefile", ROOT / "pyproject.toml", *ROOT.glob("*.md")]
     kinds = {".py", ".sh", ".md", ".toml", ""}
     made = {"__pycache__", ".corpus", ".broken"}
     return sorted(path for path in found if path.is_file() and path.suffix in kinds and not made & set(path.parts))
