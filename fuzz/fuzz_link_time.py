@@ -5,7 +5,7 @@ from __future__ import annotations
 from drive import Target, main
 from fuzz_link import link_for
 from script import Play, link_seeds
-from switchmaster.link.stream import LAST_REPLY
+from switchmaster.link.request_stream import LAST_REPLY
 from switchmaster.wire.facts import LinkState
 
 SOON = 2 * LAST_REPLY

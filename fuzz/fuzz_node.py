@@ -5,7 +5,7 @@ from __future__ import annotations
 from drive import Target, main
 from script import MARK, PASSWORD, Play, credentials_for
 from seeds import node_answers
-from switchmaster.link.node import NodeLink
+from switchmaster.link.node_link import NodeLink
 from switchmaster.model import Address
 from switchmaster.wire.facts import Probe
 

@@ -14,7 +14,7 @@ from typing import Final
 from seeds import conversations
 from switchmaster.link.greeting import NOBODY, Credentials
 from switchmaster.link.link import Link
-from switchmaster.link.node import NodeLink
+from switchmaster.link.node_link import NodeLink
 from switchmaster.wire.facts import Fact
 
 __all__ = ["MARK", "PASSWORD", "Cut", "Play", "link_seeds", "pieces_of"]

@@ -45,7 +45,6 @@ PACKAGES_TO_COME = {
     "journal/migrations",
     "journal/migrations/versions",
     "lab",
-    "link",
     "net",
     "redis",
     "server",
@@ -72,7 +71,7 @@ SHARED_NAMES = {
     ),
 }
 """Names that several modules may have, and why."""
-NAMES_TO_COME = {"Ask", "Form", "LINE_MAX", "Stream", "candidates.py"}
+NAMES_TO_COME = {"Form", "LINE_MAX", "candidates.py"}
 """Names that two things share for now."""
 MOMENTS = {"now", "wall", "moment"}
 # Spelled in pieces, so that this file does not find itself.

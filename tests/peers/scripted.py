@@ -18,7 +18,7 @@ import hiredis
 
 from switchmaster.link.greeting import NOBODY, Credentials
 from switchmaster.link.link import Link
-from switchmaster.link.node import NodeLink
+from switchmaster.link.node_link import NodeLink
 from switchmaster.wire.facts import Fact
 
 REPLIES = Path(__file__).parents[1] / "recorded" / "replies"

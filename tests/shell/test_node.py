@@ -6,7 +6,7 @@ import asyncio
 
 from peers.faulty_peer import FaultyPeer, closed_port, run, until
 from peers.scripted import resp
-from switchmaster.link.node import NodeLink
+from switchmaster.link.node_link import NodeLink
 from switchmaster.model import Address
 from switchmaster.net.dial import DialTarget
 from switchmaster.net.node_connection import NodeConnection

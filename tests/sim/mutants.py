@@ -110,8 +110,13 @@ MUTANTS = [
         "        self._inquiry.want()\n        self._inquiry.pump()\n\n    def _revoke",
         "        self._end_round(self._now, 0)\n\n    def _revoke",
     ),
-    Mutant("never ping", "link/stream.py", "return not self._requests and now >=", "return False and now >="),
-    Mutant("wait for ever for a reply", "link/stream.py", "if not self._requests or now < self.deadline:", "if True:"),
+    Mutant("never ping", "link/request_stream.py", "return not self._requests and now >=", "return False and now >="),
+    Mutant(
+        "wait for ever for a reply",
+        "link/request_stream.py",
+        "if not self._requests or now < self.deadline:",
+        "if True:",
+    ),
     Mutant(
         "wait ever longer to dial again",
         "link/backoff.py",
@@ -189,7 +194,7 @@ MUTANTS = [
     ),
     Mutant(
         "dial a node again only after a pause",
-        "link/node.py",
+        "link/node_link.py",
         "if not self._answered or recent:",
         "if True:",
     ),

@@ -16,7 +16,7 @@ from switchmaster.account.transcript import read_transcript
 from switchmaster.account.transcript_lines import undress
 from switchmaster.cli.group import cli
 from switchmaster.model import Address, RunId
-from switchmaster.wire.hello import Hello, parse_hello
+from switchmaster.wire.hello import Hello, parse_published_hello
 
 PASTED = Path(__file__).parent.parent / "recorded" / "pasted"
 HEARD = ["redis-cli-csv", "redis-cli-json", "redis-cli-pipe", "redis-py-json", "redis-py-printed"]
@@ -220,7 +220,7 @@ def test_element_of_another_reply_is_no_message(text: str) -> None:
 
 
 def test_hello_is_read_in_its_eight_parts() -> None:
-    assert parse_hello("10.0.0.1,26379,abc,7,m,10.0.0.2,6379,3") == Hello(
+    assert parse_published_hello("10.0.0.1,26379,abc,7,m,10.0.0.2,6379,3") == Hello(
         Address("10.0.0.1", 26379), RunId("abc"), 7, "m", Address("10.0.0.2", 6379), 3
     )
 
@@ -240,4 +240,4 @@ def test_hello_is_read_in_its_eight_parts() -> None:
     ],
 )
 def test_hello_of_another_shape_is_none(payload: str) -> None:
-    assert parse_hello(payload) is None
+    assert parse_published_hello(payload) is None

@@ -17,7 +17,7 @@ from ..belief.watch import Watch
 from ..model import Grade, Moment, SentinelName
 from ..wire.events import Event
 from ..wire.grammar import parse_event
-from ..wire.hello import HELLO_CHANNEL, parse_hello
+from ..wire.hello import HELLO_CHANNEL, parse_published_hello
 from .transcript import Said
 
 __all__ = ["Chapter", "chapters", "chapters_of", "decided", "replay"]
@@ -136,7 +136,7 @@ def decided(
             if before is not None:
                 before(sentinel, event, moment)
             watch.observe(sentinel, event, moment)
-        elif hello := parse_hello(line.payload):
+        elif hello := parse_published_hello(line.payload):
             watch.greeted(hello, moment)
         yield from watch.decisions()
         if after is not None:

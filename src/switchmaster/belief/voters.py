@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from math import inf
 
-from ..link.listed import listed
+from ..link.majority import majority_listed
 from ..model import Address, SentinelName
 from .members import Members
 from .topology import Opinion
@@ -170,7 +170,7 @@ class Voters:
         """
         lists = [(view.live, (*view.nodes, view.address)) for view in self._votes if view.address is not None]
         heard = [nodes for live, nodes in lists if live] or [nodes for _, nodes in lists]
-        return listed([*heard, *[()] * awaited])
+        return majority_listed([*heard, *[()] * awaited])
 
     def unlisted(self, node: Address) -> bool:
         """

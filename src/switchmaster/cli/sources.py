@@ -30,7 +30,7 @@ from ..account.transcript import Said, Transcript, merge, read_transcript
 from ..errors import UsageError
 from ..wire.events import Unrecognised
 from ..wire.grammar import parse_event
-from ..wire.hello import HELLO_CHANNEL, parse_hello
+from ..wire.hello import HELLO_CHANNEL, parse_published_hello
 from .output import complain
 
 __all__ = ["Material", "read_sources", "source_options"]
@@ -283,7 +283,7 @@ def _report_unread(transcript: Transcript) -> None:
 def _unread(said: Said) -> str:
     """Return why a message says nothing to us; nothing where it does."""
     if said.channel == HELLO_CHANNEL:
-        return "" if parse_hello(said.payload) else "a hello of another shape"
+        return "" if parse_published_hello(said.payload) else "a hello of another shape"
     event = parse_event(said.channel, said.payload)
     return f"{said.channel}: {event.reason}" if isinstance(event, Unrecognised) else ""
 

@@ -21,7 +21,7 @@ Read in this order:
 - `rights`: which ACL rules the user lacks, from what was refused.
 - `node_link`: `NodeLink`, the conversation with a data node: ROLE, again and again.
 - `location`: one question to one Sentinel, for a client that cannot wait for a live link.
-- `listed`: which nodes a majority lists, and may therefore be given a password.
+- `majority`: which nodes a majority lists, and may therefore be given a password.
 - `backoff`: how long to wait before dialling again.
 - `counters`: what a link counts for the metrics.
 

@@ -18,11 +18,11 @@ from ..wire.events import Kind, Unrecognised
 from ..wire.refusal import Refusal, classify, explain
 from ..wire.replies import parse_hello, parse_info, parse_myid, parse_role
 from ..wire.resp import Reply, plain
-from .stream import OnReply
+from .request_stream import OnReply
 
-__all__ = ["NOBODY", "WITHHELD", "Ask", "Credentials", "Greeting", "Login", "OnFailure", "is_data_node"]
+__all__ = ["NOBODY", "WITHHELD", "Credentials", "Greeting", "Login", "OnFailure", "SendRequest", "data_node_reason"]
 
-Ask: TypeAlias = Callable[[tuple[str, ...], OnReply], None]
+SendRequest: TypeAlias = Callable[[tuple[str, ...], OnReply], None]
 """Writes a command and gives its reply to a callback."""
 
 _PROCESS_SHOWN: Final = 40
@@ -96,7 +96,7 @@ class Login:
             auth = ("AUTH", self._username or "default", self._password)
         return ("HELLO", "3", *auth, "SETNAME", self._client_name)
 
-    def authenticate(self, ask: Ask, on_failure: OnFailure) -> None:
+    def authenticate(self, ask: SendRequest, on_failure: OnFailure) -> None:
         """Send AUTH where there is a password; servers before ACLs know it without a user."""
 
         def take_auth(reply: Reply, now: float) -> None:
@@ -109,7 +109,7 @@ class Login:
             user = () if self._username is None else (self._username,)
             ask(("AUTH", *user, self._password), take_auth)
 
-    def send(self, ask: Ask, on_failure: OnFailure) -> None:
+    def send(self, ask: SendRequest, on_failure: OnFailure) -> None:
         """Send what HELLO would have done in RESP3: AUTH and CLIENT SETNAME."""
         self.authenticate(ask, on_failure)
         ask(("CLIENT", "SETNAME", self._client_name), _ignore)
@@ -148,7 +148,7 @@ class Greeting:
 
     def __init__(
         self,
-        ask: Ask,
+        ask: SendRequest,
         login: Login,
         on_welcome: Callable[[float], None],
         on_failure: OnFailure,
@@ -189,7 +189,7 @@ class Greeting:
         if isinstance(hello, Unrecognised):
             self._on_failure(f"it does not answer HELLO as a Sentinel does: {plain(hello.reason)}", now)
         elif hello.mode not in ("", "sentinel"):
-            self._on_failure(is_data_node(f"mode {plain(hello.mode, 20)}"), now)
+            self._on_failure(data_node_reason(f"mode {plain(hello.mode, 20)}"), now)
         else:
             self.version = plain(f"{hello.server} {hello.version}", _VERSION_SHOWN)
             self._login = self._login.without_password()
@@ -212,7 +212,7 @@ class Greeting:
             return
         role = parse_role(reply)
         if not isinstance(role, Unrecognised) and role.role is not Kind.SENTINEL:
-            self._on_failure(is_data_node(f"role {role.role}"), now)
+            self._on_failure(data_node_reason(f"role {role.role}"), now)
 
     def _take_info(self, reply: Reply, now: float) -> None:
         info = parse_info(reply)
@@ -233,7 +233,7 @@ class Greeting:
             return
         if refusal is Refusal.UNKNOWN_COMMAND:
             # A Sentinel without MYID lacks the subcommand alone.
-            self._on_failure(is_data_node("without the command SENTINEL"), now)
+            self._on_failure(data_node_reason("without the command SENTINEL"), now)
             return
         run_id = parse_myid(reply)
         self.run_id = None if isinstance(run_id, Unrecognised) else run_id
@@ -241,7 +241,7 @@ class Greeting:
             self._on_welcome(now)
 
 
-def is_data_node(how: str) -> str:
+def data_node_reason(how: str) -> str:
     """Write the reason for leaving a data node, with how it was told, as the end of a sentence."""
     return f"it is a Redis data node ({how}), not a Sentinel; its port is usually 26379"
 

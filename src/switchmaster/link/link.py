@@ -24,9 +24,9 @@ from ..wire.resp import Reply
 from .backoff import Backoff
 from .counters import LinkCounters
 from .greeting import NOBODY, Credentials, Greeting, Login
+from .request_stream import OnReply, RequestStream
 from .rights import Rights
 from .snapshot import PARTS, Inquiry
-from .stream import OnReply, Stream
 from .subscription import Subscription
 
 __all__ = ["Link"]
@@ -100,7 +100,7 @@ class Link:
         self._forget()
 
     def _forget(self) -> None:
-        self._streams: dict[int, Stream] = {}
+        self._streams: dict[int, RequestStream] = {}
         self._wanted = 1
         self._greeting: Greeting | None = None
         self._subscription: Subscription | None = None
@@ -179,7 +179,7 @@ class Link:
             return
         self._now = now
         self.counters.connects += 1
-        self._streams[stream] = Stream(self.timeout, self._ping_interval, now)
+        self._streams[stream] = RequestStream(self.timeout, self._ping_interval, now)
         if stream == 0:
             self._greeting_due = now + _GREETING * self.timeout
             self._change(LinkState.GREETING)
@@ -408,7 +408,7 @@ class Link:
 
     # Frames.
 
-    def _ask(self, stream: Stream, command: tuple[str, ...], on_reply: OnReply, confirmations: int = 0) -> None:
+    def _ask(self, stream: RequestStream, command: tuple[str, ...], on_reply: OnReply, confirmations: int = 0) -> None:
         self.counters.requests += 1
         rights = self._rights
 
@@ -428,7 +428,7 @@ class Link:
             self.counters.unrecognised += 1
         self._facts.append(event)
 
-    def _take_push(self, stream: Stream, frame: list[Reply], now: float) -> None:
+    def _take_push(self, stream: RequestStream, frame: list[Reply], now: float) -> None:
         match frame:
             case [b"pmessage", _, channel, payload] | [b"message", channel, payload]:
                 self._hear(channel, payload)
@@ -439,7 +439,7 @@ class Link:
             case _:
                 self.counters.unrecognised += 1
 
-    def _take_reply(self, stream: Stream, frame: Reply, now: float) -> None:
+    def _take_reply(self, stream: RequestStream, frame: Reply, now: float) -> None:
         is_error = isinstance(frame, ReplyError)
         self.counters.resp_errors += is_error
         if not stream.reply(frame, now):

@@ -18,8 +18,8 @@ from ..wire.refusal import Refusal, classify, explain
 from ..wire.replies import MasterReply, parse_address, parse_master, parse_replicas
 from ..wire.resp import FrameReader, Reply, encode, plain
 from .greeting import NOBODY, Credentials, Login
-from .listed import listed
-from .stream import OnReply
+from .majority import majority_listed
+from .request_stream import OnReply
 
 __all__ = ["Located", "Question", "listed_by", "newest"]
 
@@ -141,4 +141,4 @@ def listed_by(answers: Collection[Located], silent: int) -> frozenset[Address]:
         answers: one for each Sentinel that has answered; those that monitor no such master have no say.
         silent: how many may answer yet. They list nothing, so that the first one alone is no majority.
     """
-    return listed([answer.nodes for answer in answers if answer.address is not None] + [frozenset()] * silent)
+    return majority_listed([answer.nodes for answer in answers if answer.address is not None] + [frozenset()] * silent)

@@ -34,7 +34,7 @@ from ..wire.replies import (
 )
 from ..wire.resp import Reply, plain
 from .counters import LinkCounters
-from .stream import OnReply
+from .request_stream import OnReply
 
 __all__ = ["PARTS", "Inquiry"]
 

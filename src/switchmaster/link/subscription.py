@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from ..wire.events import EVENTS
 from ..wire.refusal import Refusal, classify, explain
 from ..wire.resp import Reply
-from .stream import OnReply
+from .request_stream import OnReply
 
 __all__ = ["Subscription"]
 

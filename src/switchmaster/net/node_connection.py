@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from ..link.greeting import Credentials
-from ..link.node import NodeLink
+from ..link.node_link import NodeLink
 from ..wire.facts import Probe
 from .dial import DialTarget
 from .shell import Shell
@@ -36,9 +36,9 @@ class NodeConnection(Shell):
     def __repr__(self) -> str:
         return f"<NodeConnection of {self.link!r}>"
 
-    def tell_anew(self) -> None:
+    def report_again(self) -> None:
         """Have the node asked at once, and its answer told whatever it is; the loop calls it, no callback."""
-        self.link.tell_anew(self._now)
+        self.link.report_again(self._now)
         self._pump()
 
     def _streams_wanted(self) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
-from ..link.node import NodeLink
+from ..link.node_link import NodeLink
 from ..model import Address
 from ..wire.facts import Probe
 from .dial import DialTarget
@@ -65,7 +65,7 @@ class Probes:
                 others.add(master)
                 # An answer is told where it differs from the last, which was told to the others only. Soon, not now:
                 # who starts a question is not ready for its answer yet.
-                asyncio.get_running_loop().call_soon(asked.tell_anew)
+                asyncio.get_running_loop().call_soon(asked.report_again)
             return
         masters = {master}
 

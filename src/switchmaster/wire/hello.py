@@ -14,7 +14,7 @@ from typing import Final
 
 from ..model import LIMITS, Address, RunId
 
-__all__ = ["HELLO_CHANNEL", "Hello", "parse_hello"]
+__all__ = ["HELLO_CHANNEL", "Hello", "parse_published_hello"]
 
 HELLO_CHANNEL: Final = "__sentinel__:hello"
 """The channel, on the data nodes."""
@@ -37,7 +37,7 @@ class Hello:
     """The epoch of the failover that made `address` the master."""
 
 
-def parse_hello(payload: str) -> Hello | None:
+def parse_published_hello(payload: str) -> Hello | None:
     """
     Read ``ip,port,runid,current-epoch,master,master-ip,master-port,master-config-epoch``.
 

@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterable
 
 from ..model import Address
 
-__all__ = ["listed"]
+__all__ = ["majority_listed"]
 
 
-def listed(lists: Collection[Iterable[Address]]) -> frozenset[Address]:
+def majority_listed(lists: Collection[Iterable[Address]]) -> frozenset[Address]:
     """
     Return the nodes that are given a password.
 

@@ -1,7 +1,7 @@
 """
 One connection: bytes in, frames out, requests matched to their replies, in bounded time.
 
-A `Stream` lives from the moment when the shell has opened a connection until it is gone, and is
+A `RequestStream` lives from the moment when the shell has opened a connection until it is gone, and is
 then thrown away. It knows no Sentinel and no node. Every request must be answered: the first reply
 within the timeout, each further frame within the timeout of the one before it, and no request later
 than `LAST_REPLY` timeouts after it was written, so a peer that drips a byte at a time is found out
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from ..wire.resp import FrameReader, Reply, encode
 
-__all__ = ["LAST_REPLY", "OnReply", "Stream"]
+__all__ = ["LAST_REPLY", "OnReply", "RequestStream"]
 
 LAST_REPLY: Final = 5
 """How many timeouts after its writing a request of a batch may be answered."""
@@ -32,7 +32,7 @@ class _Request(NamedTuple):
     """0 for a plain request; for a subscription, how many confirmations answer it."""
 
 
-class Stream:
+class RequestStream:
     """
     One open connection, without I/O.
 

@@ -22,7 +22,7 @@ from ..wire.refusal import Refusal, classify, explain
 from ..wire.replies import parse_role
 from ..wire.resp import Reply, plain
 from .greeting import NOBODY, Credentials, Login
-from .stream import Stream
+from .request_stream import RequestStream
 
 __all__ = ["SLOW_POLL", "NodeLink"]
 
@@ -66,7 +66,7 @@ class NodeLink:
         self._poll_interval = poll_interval
         self._login = Login("switchmaster", NOBODY)
         """How the connection logged in, without the password."""
-        self._stream: Stream | None = None
+        self._stream: RequestStream | None = None
         self._answered = False
         self._ask_at: float | None = None
         self._retry_at: float | None = None
@@ -121,7 +121,7 @@ class NodeLink:
         if not self.wants_connection:
             return
         self._answered = False
-        stream = self._stream = Stream(self.timeout, SLOW_POLL, now)
+        stream = self._stream = RequestStream(self.timeout, SLOW_POLL, now)
         login = Login("switchmaster", credentials)
         login.authenticate(lambda command, on_reply: stream.ask(command, on_reply, now), self._take_login_failure)
         self._login = login.without_password()
@@ -190,7 +190,7 @@ class NodeLink:
             elif self._ask_at is not None and now >= self._ask_at:
                 self._ask(now)
 
-    def tell_anew(self, now: float) -> None:
+    def report_again(self, now: float) -> None:
         """
         Tell the next answer even if it is as the last, and ask at once: somebody came who has heard none.
 

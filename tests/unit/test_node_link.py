@@ -6,7 +6,7 @@ import pytest
 
 from peers.scripted import node_of, resp
 from switchmaster.link.greeting import NOBODY, Credentials
-from switchmaster.link.node import SLOW_POLL, NodeLink
+from switchmaster.link.node_link import SLOW_POLL, NodeLink
 from switchmaster.model import Address
 from switchmaster.wire.facts import Probe
 
@@ -54,10 +54,10 @@ def test_master_is_asked_rarely_so_that_a_demotion_is_seen() -> None:
 def test_answer_that_somebody_else_wants_is_asked_for_at_once_and_told_again() -> None:
     node = connected()
     assert asking(node, MASTER, 0.0) == [Probe(NODE, "master")]
-    node.tell_anew(0.1)
+    node.report_again(0.1)
     assert asking(node, MASTER, 0.1) == [Probe(NODE, "master")]
     node.tick(0.1 + SLOW_POLL)
-    node.tell_anew(0.1 + SLOW_POLL)  # the question under way is not asked twice
+    node.report_again(0.1 + SLOW_POLL)  # the question under way is not asked twice
     assert asking(node, MASTER, 0.2 + SLOW_POLL) == [Probe(NODE, "master")]
     assert node.data_to_send() == []
 
@@ -65,10 +65,10 @@ def test_answer_that_somebody_else_wants_is_asked_for_at_once_and_told_again() -
 def test_refusal_that_somebody_else_wants_is_told_again_until_the_link_is_closed() -> None:
     node = connected()
     refusal = asking(node, b"-NOAUTH Authentication required.\r\n", 0.0)
-    node.tell_anew(0.1)
+    node.report_again(0.1)
     assert node.events_received() == refusal
     node.close()
-    node.tell_anew(0.2)
+    node.report_again(0.2)
     assert node.events_received() == []
 
 
