@@ -304,3 +304,9 @@ def test_room_of_the_tests_names_every_module(folder: Path) -> None:
     words = set(re.findall(r"\w+", ast.get_docstring(tree_of(folder / "__init__.py")) or ""))
     modules = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("test_")} - {"__init__"}
     assert set() == modules - words
+
+
+@pytest.mark.parametrize("path", python_files(ROOT / "tests"), ids=name_of)
+def test_name_of_a_test_is_short(path: Path) -> None:
+    names = [found.name for found in functions_of(tree_of(path)) if found.name.startswith("test_")]
+    assert [] == [name for name in names if len(name) > 80]

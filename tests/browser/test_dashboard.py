@@ -238,9 +238,8 @@ def test_history_of_a_master_is_found_whatever_its_name(browser: Any, kept: File
 # -- live, and what is not live ----------------------------------------------------------------------
 
 
-def test_what_is_committed_comes_by_itself_and_nothing_is_missed_while_the_daemon_is_away(
-    browser: Any, kept: FileJournal
-) -> None:
+def test_commits_appear_and_none_is_missed_while_the_daemon_is_away(browser: Any, kept: FileJournal) -> None:
+    """A commit appears by itself, and none is missed while the daemon is away."""
     told = FakeDeployment("kvdb", [FAILED])
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.ignored += ["ERR_CONNECTION_", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE", "status of 503"]

@@ -194,7 +194,8 @@ def test_switch_whose_promotion_the_observer_did_not_see_is_found() -> None:
     ]
 
 
-def test_node_that_was_a_master_all_the_time_may_be_chosen_again_by_a_failover_that_costs_what_was_written() -> None:
+def test_failover_back_to_a_lasting_master_may_lose_writes() -> None:
+    """A failover may choose a node that was a master all the time, and then loses what was written meanwhile."""
     roles = [Role(1.0, C, "master"), Role(10.0, B, "master")]
     held = [*hold(1.5, C, 2), *hold(11.0, B, 3), *hold(30.5, C, 4)]
     reports = [Report(1.0, "first", A, C, 2), Report(10.003, "first", C, B, 3), Report(29.5, "first", B, C, 4)]
@@ -254,9 +255,8 @@ def test_crash_may_lose_what_was_acknowledged_just_before() -> None:
 
 
 @pytest.mark.parametrize(("late", "at", "found"), [(0.07, 9.9, 0), (0.07, 10.06, 0), (0.07, 9.8, 1), (0.02, 9.9, 1)])
-def test_planned_failover_may_lose_what_was_written_while_the_application_got_no_processor_to_hear_of_it(
-    late: float, at: float, found: int
-) -> None:
+def test_planned_failover_may_lose_writes_of_a_starved_application(late: float, at: float, found: int) -> None:
+    """A planned failover may lose what was written while the application got no processor to hear of it."""
     came = of_writes([entry(at, 1)], [], [PLANNED], reports=[replace(TOLD, at=10.0 + late)])
     assert len(came.findings()) == found
     assert came.lost == ({"planned": 1} if found else {"late": 1})
@@ -265,7 +265,8 @@ def test_planned_failover_may_lose_what_was_written_while_the_application_got_no
 CUT_OFF = deed_of(Kind.CUT_OFF, 9.5, 20.0, sentinel=None)
 
 
-def test_master_that_is_cut_off_may_lose_what_it_acknowledged_until_the_promotion_is_told() -> None:
+def test_isolated_master_may_lose_writes_until_the_promotion_is_known() -> None:
+    """A master that is cut off may lose what it acknowledged until the promotion is reported."""
     entries = [entry(9.9, 1), entry(10.05, 2), entry(10.15, 3)]
     late = [replace(TOLD, at=10.02)]
     came = of_writes(entries, [3], [CUT_OFF], reports=late)
@@ -335,9 +336,8 @@ def test_error_is_found_where_there_must_be_none(deeds: list[Deed], found: int) 
 @pytest.mark.parametrize(
     ("kind", "late", "found"), [("coordinated", 0.0, 1), ("coordinated", 0.06, 0), ("planned", 0.06, 1)]
 )
-def test_command_in_flight_of_a_coordinated_failover_may_fail_where_its_application_was_late(
-    kind: str, late: float, found: int
-) -> None:
+def test_coordinated_failover_may_fail_commands_of_a_late_application(kind: str, late: float, found: int) -> None:
+    """A command in flight during a coordinated failover may fail if its application was late."""
     entries = [Entry(9.95, 10.02, 1, "ConnectionError")]
     came = of_writes(entries, [], [deed_of(Kind(kind))], reports=[replace(TOLD, at=TOLD.at + late)])
     assert len(came.findings()) == found
@@ -363,9 +363,8 @@ def test_error_while_a_node_stood_still_by_itself_is_counted_and_no_finding() ->
 
 
 @pytest.mark.parametrize(("leader", "found"), [("s4", 1), ("s5", 0)])
-def test_failover_that_follows_by_itself_is_nobodys_and_may_lose_writes_where_its_leader_was_not_heard(
-    leader: str, found: int
-) -> None:
+def test_unrequested_failover_may_lose_writes_if_its_leader_was_not_heard(leader: str, found: int) -> None:
+    """A failover that follows by itself was requested by no fault, and may lose writes if its leader was not heard."""
     roles = [Role(10.0, B, "master"), Role(11.5, C, "master")]
     truth = truth_of(roles, [*hold(11.0, B, 2), *hold(12.0, C, 3, leader)])
     reports = [TOLD, Report(11.51, "first", B, C, 3)]
@@ -375,7 +374,8 @@ def test_failover_that_follows_by_itself_is_nobodys_and_may_lose_writes_where_it
     assert len(of_writes([entry(11.45, 1)], [], deeds, truth, reports).findings()) == found
 
 
-def test_failover_that_follows_by_itself_while_no_sentinel_is_heard_may_lose_writes_until_it_is_told() -> None:
+def test_unrequested_failover_may_lose_writes_while_no_sentinel_is_heard() -> None:
+    """A failover that follows by itself while no Sentinel is heard may lose writes until it is reported."""
     roles = [Role(10.0, B, "master"), Role(11.5, C, "master")]
     truth = truth_of(roles, [*hold(11.0, B, 2), *hold(12.0, C, 3, "s4")])
     reports = [TOLD, Report(14.0, "first", B, C, 3)]

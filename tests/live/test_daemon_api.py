@@ -59,9 +59,8 @@ def value(url: str, sample: str) -> float:
     return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample)), 0.0)
 
 
-def test_clients_of_the_daemon_follow_two_failovers_and_miss_nothing_while_it_is_killed(
-    lab_factory: LabFactory, tmp_path: Path
-) -> None:
+def test_clients_of_a_killed_daemon_miss_none_of_two_failovers(lab_factory: LabFactory, tmp_path: Path) -> None:
+    """Clients of the daemon follow two failovers and miss nothing while it is killed."""
     lab: Lab = lab_factory(masters=("mymaster",), down_after_ms=1500)
     words = [f"{host}:{port}" for host, port in lab.sentinel_addresses]
     journal = f"sqlite:///{tmp_path}/journal.db"

@@ -46,7 +46,8 @@ def address_of(lab: Lab, master: str) -> Address:
     return Address(*lab.master(master).address)
 
 
-def test_switch_of_each_master_is_known_by_its_nodes_own_word_where_its_own_access_is_right(lab: Lab) -> None:
+def test_a_master_with_the_right_access_has_its_switch_proved_by_the_node(lab: Lab) -> None:
+    """A switch is known by the node's own word for each master whose own access is right."""
     old = {master: address_of(lab, master) for master in MASTERS}
     right = {"node_access": {M1: ONE, M2: TWO}}
     swapped = {"node_access": {M1: TWO, M2: ONE}}

@@ -281,7 +281,8 @@ def test_other_sentinels_are_counted_by_the_first_answer_too(peers: Peers, kind:
     assert "min_other_sentinels" in str(error)
 
 
-def test_first_command_goes_to_what_the_first_sentinel_names_and_moves_when_enough_are_heard(peers: Peers) -> None:
+def test_first_command_goes_where_the_first_sentinel_says_and_later_moves(peers: Peers) -> None:
+    """The first command goes to the master that the first Sentinel names, and moves when enough Sentinels are heard."""
     master = peers.add(MASTER)
     addresses = [peers.add(silent), peers.add(silent), peers.add(node=master)]
     with switchmaster.redis.Sentinel(addresses, socket_timeout=LONG) as sentinel:

@@ -158,9 +158,10 @@ class InTheMidstOfATurn:
         """Have nothing to close."""
 
 
-def test_question_that_comes_between_a_sentinel_s_answer_and_the_followers_finds_the_master(
+def test_question_between_a_sentinels_answer_and_the_followers_is_answered(
     sentinel: switchmaster.redis.Sentinel,
 ) -> None:
+    """A question that comes between a Sentinel's answer and the followers' update finds the master."""
     shared = sentinel._shared
     follower = shared.follower("mymaster")
     shared._begun = True

@@ -101,7 +101,9 @@ def test_each_master_hears_the_node_by_its_own_access_and_no_refusal_of_another(
     run(test)
 
 
-def test_masters_with_one_and_the_same_access_share_a_connection_until_the_last_leaves() -> None:
+def test_masters_with_the_same_access_share_a_connection() -> None:
+    """Masters with the same access share a connection until the last of them leaves."""
+
     async def test() -> None:
         node = Node(ONE)
         async with asked(node, m1=ONE, m2=NodeAccess("app", "one")) as (told, address):

@@ -126,7 +126,9 @@ def heard(watcher: Watcher) -> int:
     return sum(one.state is LinkState.LIVE for one in watcher.topology.sentinels.values())
 
 
-def test_sentinel_of_the_others_gets_the_password_once_a_majority_names_it_and_a_stranger_never() -> None:
+def test_discovered_sentinel_gets_the_password_once_a_majority_names_it() -> None:
+    """A discovered Sentinel gets the password once a majority names it, and a stranger never does."""
+
     async def test() -> None:
         async with Deployment().running() as all_of_them:
             honest, other, liar = all_of_them.sentinels
@@ -144,7 +146,9 @@ def test_sentinel_of_the_others_gets_the_password_once_a_majority_names_it_and_a
 
 
 @pytest.mark.parametrize("snapshot", [False, True], ids=["event", "answer"])
-def test_node_that_one_sentinel_announces_gets_no_password_and_no_grade_above_announced(snapshot: bool) -> None:
+def test_node_that_one_sentinel_announces_gets_no_password(snapshot: bool) -> None:
+    """A node that only one Sentinel announces gets no password, and no grade above announced."""
+
     async def test() -> None:
         async with Deployment().running() as all_of_them:
             *_, liar = all_of_them.sentinels

@@ -27,7 +27,8 @@ def tell(attempts: Attempts, lines: Sequence[tuple[SentinelName, str, str]], epo
     return attempts.records()
 
 
-def test_attempts_call_a_failover_manual_when_its_leader_switched_late_in_the_one_before() -> None:
+def test_attempts_call_a_failover_manual_after_a_late_switch_of_its_leader() -> None:
+    """A failover is manual when its leader switched late in the one before."""
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+sdown", MASTER), (S1, "+odown", f"{MASTER} #quorum 2/2")])
     led = [(S2, "+try-failover", MASTER), (S2, "+elected-leader", MASTER), (S2, "+promoted-slave", REPLICA)]
@@ -82,7 +83,8 @@ def test_attempts_lend_no_epoch_to_what_a_leader_learned_from_another() -> None:
     assert attempts.current is None
 
 
-def test_attempts_open_another_for_what_a_leader_learned_of_an_attempt_that_nobody_heard_of() -> None:
+def test_attempts_open_another_for_an_unheard_attempt_of_a_leader() -> None:
+    """What a leader learned of an attempt that was never heard opens another record."""
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+try-failover", MASTER), (S1, "+elected-leader", MASTER)], epoch=9)
     attempt = attempts.observe(S1, parse_event("+switch-master", SWITCH), 9, Moment(1.0, 1.0))

@@ -96,7 +96,8 @@ def test_flag_wins_over_environment_and_environment_over_file(file: Path) -> Non
     assert by_flag.settings.sentinel.username == "watch"
 
 
-def test_nodes_of_a_master_are_opened_by_its_own_table_whatever_flags_and_environment_say(file: Path) -> None:
+def test_a_masters_own_table_wins_over_flags_and_environment_for_its_nodes(file: Path) -> None:
+    """The nodes of a master are opened by its own table, whatever flags and environment say."""
     environ = {"SWITCHMASTER_NODE_PASSWORD": "env", "SWITCHMASTER_SENTINELS": "rediss+sentinel://u:url@env:1/mymaster1"}
     found = settings(config=str(file), environ=environ, node_user="flag", node_tls=True)
     arguments = found.watcher_arguments(["mymaster1"])

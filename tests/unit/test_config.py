@@ -123,7 +123,8 @@ def test_variables_for_one_deployment_are_refused_where_there_are_two(file: Path
         read_configuration(file, environ={"SWITCHMASTER_SENTINEL_PASSWORD": "x"})
 
 
-def test_fingerprint_changes_with_the_deployment_and_not_with_what_is_in_its_password_file(file: Path) -> None:
+def test_fingerprint_changes_with_the_deployment_not_with_its_password(file: Path) -> None:
+    """The fingerprint changes with the deployment and not with the content of its password file."""
     before = {d.name: d.fingerprint for d in read_configuration(file, environ={}).deployments}
     (file.parent / "sentinel.secret").write_text("another", encoding="utf-8")
     assert before == {d.name: d.fingerprint for d in read_configuration(file, environ={}).deployments}

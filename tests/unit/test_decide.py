@@ -51,7 +51,8 @@ def test_belief_is_not_moved_by_an_answer_of_the_same_or_a_lower_epoch() -> None
     assert belief.stale_answers == 3
 
 
-def test_belief_settles_an_unknown_epoch_by_the_number_of_switches_each_sentinel_has_made() -> None:
+def test_belief_settles_an_unknown_epoch_by_each_sentinels_switches() -> None:
+    """An unknown epoch is settled by the number of switches that each Sentinel has made."""
     belief = Belief("default", "mymaster", Grade.ANNOUNCED, False, 1.0)
     for name in SENTINELS:
         belief.mentioned(name, A, False, 0.0)
@@ -60,7 +61,8 @@ def test_belief_settles_an_unknown_epoch_by_the_number_of_switches_each_sentinel
     assert switches(belief) == [(B, None), (A, None)]
 
 
-def test_belief_takes_a_majority_that_holds_another_address_for_a_new_incarnation_when_it_has_settled() -> None:
+def test_belief_takes_a_settled_majority_elsewhere_for_a_new_incarnation() -> None:
+    """A majority that holds another address counts as a new incarnation once it has settled."""
     belief = belief_at(A, 5)
     for name in (S1, S2):
         belief.answered(name, C, 1, at(2.0))
@@ -123,7 +125,8 @@ def remove_and_monitor(belief: Belief, names: list[SentinelName], address: Addre
         belief.answered(name, address, 0, at(3.0))
 
 
-def test_belief_takes_the_first_of_three_sentinels_that_monitors_anew_for_no_majority() -> None:
+def test_belief_takes_the_first_of_three_that_monitors_again_for_no_majority() -> None:
+    """The first of three Sentinels that monitors the master again is no majority."""
     belief = belief_at(A, 5, policy=Grade.AGREED)
     remove_and_monitor(belief, [S1], C)
     assert belief.voters.count == 3
@@ -133,7 +136,8 @@ def test_belief_takes_the_first_of_three_sentinels_that_monitors_anew_for_no_maj
     assert switches(belief) == [(C, 0)]
 
 
-def test_belief_counts_who_never_left_the_incarnation_before_when_it_has_not_caught_up_for_long() -> None:
+def test_belief_counts_a_sentinel_that_stays_in_the_old_incarnation_for_long() -> None:
+    """A Sentinel that never left the previous incarnation counts when it has not caught up for long."""
     belief = belief_at(A, 0)
     for name in (S1, S2):
         belief.forgotten(name, at(2.0))
@@ -192,7 +196,8 @@ def test_connection_that_the_believed_node_ends_undoes_nothing() -> None:
     assert belief.imminent is None
 
 
-def test_belief_in_a_promotion_is_given_up_soon_when_its_leader_fell_silent_before_it_said_so() -> None:
+def test_belief_gives_up_a_promotion_soon_if_its_leader_fell_silent_before() -> None:
+    """A promotion is given up soon if its leader fell silent before it announced it."""
     belief = promoted_and_announced_by_nobody()
     belief.lost(S1)
     belief.tick(at(1.1 + ABANDONED))
@@ -204,7 +209,8 @@ def test_belief_in_a_promotion_is_given_up_soon_when_its_leader_fell_silent_befo
     assert switches(belief) == [(A, 1)]
 
 
-def test_belief_in_a_promotion_stands_longer_when_its_leader_fell_silent_after_it_said_so() -> None:
+def test_belief_holds_a_promotion_longer_if_its_leader_fell_silent_after() -> None:
+    """A promotion stands longer if its leader fell silent after it announced it."""
     belief = promoted_and_announced_by_nobody()
     belief.announced(S1, B, A, 2, Via.PROMOTED, True, at(1.2))
     belief.lost(S1)
@@ -216,7 +222,8 @@ def test_belief_in_a_promotion_stands_longer_when_its_leader_fell_silent_after_i
     assert switches(belief) == [(A, 1)]
 
 
-def test_belief_in_a_promotion_that_nobody_announces_gives_way_to_a_majority_that_is_well_elsewhere() -> None:
+def test_belief_gives_up_an_unannounced_promotion_for_a_healthy_majority() -> None:
+    """A promotion that no Sentinel announces gives way to a majority whose master elsewhere is healthy."""
     belief = promoted_and_announced_by_nobody()
     belief.tick(at(1.1 + UNSEEN - 0.1))
     assert belief.address == B
@@ -226,7 +233,8 @@ def test_belief_in_a_promotion_that_nobody_announces_gives_way_to_a_majority_tha
     assert switches(belief) == [(A, 1)]
 
 
-def test_belief_leaves_a_promotion_at_once_when_its_own_leader_follows_another_that_the_majority_holds() -> None:
+def test_belief_leaves_a_promotion_when_its_leader_joins_the_majority() -> None:
+    """A promotion is left at once when its own leader follows another master that the majority holds."""
     # Two Sentinels led a failover of one dead master, 0.8 s apart (seen in chaos): the one of the higher epoch took the
     # other's outcome, and the node that it had promoted itself went on as a master until it was demoted, 10 s later.
     belief = promoted_and_announced_by_nobody()
@@ -272,7 +280,8 @@ def test_belief_waits_for_no_node_under_the_policy_announced() -> None:
     assert belief.address == B
 
 
-def test_belief_keeps_no_more_candidates_than_its_limit_and_leaves_those_that_it_drops() -> None:
+def test_belief_keeps_no_more_candidates_than_its_limit() -> None:
+    """No more candidates are kept than the limit, and those that are dropped are left."""
     belief = belief_at(A, 0, probing=True)
     nodes = [Address("127.0.0.1", 20000 + number) for number in range(50)]
     probes = 0

@@ -90,7 +90,8 @@ class Scene:
         return found
 
 
-def test_a_lost_majority_makes_a_failover_impossible_and_that_is_reported_once_until_it_is_back() -> None:
+def test_a_lost_majority_is_reported_once_until_it_is_back() -> None:
+    """A lost majority makes a failover impossible, which is reported once until the majority is back."""
     scene = Scene(NAMES)
     assert (scene.electorate.possible, scene.agreement) == (True, "5 of 5 Sentinels agree")
     scene.lose(S3, S4, S5)

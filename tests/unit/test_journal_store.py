@@ -168,9 +168,10 @@ def test_who_saw_the_switch_is_believed_over_who_gave_up(kept: RecordedJournal) 
 
 
 @pytest.mark.parametrize(("stages", "outcome"), [(("promoted",), "aborted"), (("promoted", "switched"), "completed")])
-def test_promotion_that_one_daemon_saw_given_up_was_given_up_unless_a_sentinel_announced_it(
+def test_promotion_that_one_daemon_saw_given_up_was_given_up(
     kept: RecordedJournal, stages: tuple[str, ...], outcome: str
 ) -> None:
+    """A promotion that one daemon saw given up was given up, unless a Sentinel announced it."""
     write(kept, "killed", account(epoch=5, new=B, outcome="completed", stages=stages))
     write(kept, "there", account(epoch=5, new=B, outcome="aborted", closed=True, stages=("promoted",)))
     [line] = found(kept)

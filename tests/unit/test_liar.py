@@ -115,9 +115,8 @@ def test_majority_that_names_a_node_that_denies_is_not_followed_either() -> None
 
 @pytest.mark.parametrize("probing", [True, False])
 @pytest.mark.parametrize("policy", [Grade.ANNOUNCED, Grade.PROMOTED])
-def test_word_of_one_sentinel_is_not_followed_while_a_majority_of_those_heard_contradicts(
-    policy: Grade, probing: bool
-) -> None:
+def test_one_sentinel_is_not_followed_while_a_majority_contradicts(policy: Grade, probing: bool) -> None:
+    """The word of one Sentinel is not followed while a majority of those heard contradicts it."""
     told = Scenario(policy, probing)
     forge(told)
     told.tell(None, Probe(X, None, "connection refused"))
@@ -144,7 +143,8 @@ def test_word_of_one_sentinel_is_followed_when_the_others_do_not_answer() -> Non
     assert [switch.grade for switch in told.switches] == [Grade.ANNOUNCED]
 
 
-def test_word_of_one_sentinel_is_followed_at_last_when_the_others_find_their_master_down() -> None:
+def test_one_sentinel_is_followed_when_the_others_find_their_master_down() -> None:
+    """The word of one Sentinel is followed in the end when the others find their master down."""
     told = Scenario()
     told.fail_over()
     told.tell(None, Probe(B, None, "NOPERM"))
@@ -194,7 +194,8 @@ def test_epoch_out_of_range_is_no_answer_and_no_event() -> None:
         assert isinstance(parse_event("+new-epoch", str(wrong)), Unrecognised)
 
 
-def test_first_belief_is_what_a_majority_gives_and_a_higher_epoch_has_to_prove_itself() -> None:
+def test_first_belief_is_the_majoritys_and_a_higher_epoch_must_prove_itself() -> None:
+    """The first belief is what a majority gives, and a higher epoch must prove itself."""
     for role, believed in (("slave", A), (None, A), ("master", B)):
         claimed = B if role == "master" else X
         told = Scenario(started=False)
@@ -211,7 +212,8 @@ def test_first_belief_is_what_a_majority_gives_and_a_higher_epoch_has_to_prove_i
         assert told.watch.address("mymaster") == believed
 
 
-def test_epoch_that_one_sentinel_gives_the_believed_master_hides_no_failover_of_the_others() -> None:
+def test_one_sentinels_epoch_for_the_master_hides_no_failover_of_the_others() -> None:
+    """An epoch that one Sentinel gives the believed master hides no failover of the others."""
     told = Scenario()
     told.tell(S1, snapshot(A, 10**6))
     assert told.watch.topology.masters["mymaster"].epoch == 0
@@ -219,7 +221,8 @@ def test_epoch_that_one_sentinel_gives_the_believed_master_hides_no_failover_of_
     assert [(switch.new, switch.epoch) for switch in told.switches] == [(B, 1)]
 
 
-def test_epoch_that_one_sentinel_gave_a_true_failover_is_left_for_what_a_majority_gives() -> None:
+def test_one_sentinels_epoch_for_a_true_failover_yields_to_the_majoritys() -> None:
+    """The epoch that one Sentinel gave a true failover yields to what a majority gives."""
     told = Scenario()
     told.fail_over(S2, 1)
     told.tell(None, Probe(B, "slave", following=A))
@@ -312,7 +315,8 @@ def test_stranger_that_answers_role_master_proves_nothing(policy: Grade) -> None
     assert [(switch.new, switch.grade) for switch in told.switches[:1]] == [(B, Grade.PROMOTED)]
 
 
-def test_stranger_that_answers_role_master_has_no_more_than_the_word_of_who_announces_it() -> None:
+def test_stranger_that_answers_role_master_proves_no_more_than_its_announcer() -> None:
+    """A stranger that answers ROLE master has no more weight than the Sentinel that announces it."""
     told = Scenario()
     for name in HONEST:
         told.tell(name, snapshot(A, 0, replicas=[B, C], flags=["s_down"]))
@@ -348,7 +352,8 @@ def test_replicas_that_most_sentinels_do_not_list_all_of_are_no_strangers() -> N
         assert [(switch.new, switch.grade) for switch in told.switches] == [(C, Grade.PROMOTED)]
 
 
-def test_replica_that_one_of_two_that_list_has_not_found_yet_is_known_as_soon_as_it_has() -> None:
+def test_replica_is_known_once_both_sentinels_that_list_have_found_it() -> None:
+    """A replica that one of two listing Sentinels has not found yet is known as soon as it has."""
     told = Scenario()
     told.down(S3)
     told.say(S1, f"+slave slave {X} {X.host} {X.port} @ {AT_A}")

@@ -157,7 +157,8 @@ def test_command_in_a_failover_waits_for_the_new_master() -> None:
 
 
 @pytest.mark.parametrize("standing", [GateState.HELD, GateState.FAILING])
-def test_held_command_goes_ahead_to_the_next_master_and_is_ready_when_the_belief_moves(standing: GateState) -> None:
+def test_held_command_goes_ahead_and_is_ready_when_the_belief_moves(standing: GateState) -> None:
+    """A held command goes ahead to the next master and is ready when the belief moves."""
     world = World(phase(standing), at=A)
     world.later(100.05, Phase(standing, A, 100.0, next=B))
     world.later(100.08, OPEN_B)
@@ -265,7 +266,8 @@ def test_failure_that_waiting_can_not_mend_is_the_error_at_once() -> None:
     assert world.reach.waited == 0.0
 
 
-def test_reader_takes_another_replica_where_one_is_misconfigured_and_fails_at_once_where_all_are() -> None:
+def test_reader_avoids_a_misconfigured_replica_and_fails_if_all_are() -> None:
+    """A reader takes another replica if one is misconfigured, and fails at once if all are."""
     world = Misconfigured(ALL)
     world.up = {C}
     assert world.run(replicas=True) is ALL
@@ -381,7 +383,8 @@ def test_reader_without_anyone_to_read_from_waits_for_news() -> None:
     assert world.at == B
 
 
-def test_reader_that_does_without_a_replica_says_so_since_nothing_may_be_heard_of_it_again() -> None:
+def test_reader_that_drops_a_replica_says_so() -> None:
+    """A reader that drops a replica says so, since it may never be heard of again."""
     world = World(ALL)
     world.up = {A}
     world.run(replicas=True)

@@ -32,7 +32,8 @@ def test_roster_dials_a_discovered_sentinel_once() -> None:
     assert roster.decisions() == [Connect(SentinelName(str(FOUND)), FOUND, f"{SEED} knows it")]
 
 
-def test_roster_dials_no_discovered_sentinel_when_it_is_heard_or_has_no_address_or_may_not() -> None:
+def test_roster_dials_only_missing_sentinels_with_an_address_if_it_may() -> None:
+    """A discovered Sentinel is not dialled if it is heard, has no address, or discovery is off."""
     roster = Roster([SEED], asking=True, discover=True)
     live(roster, SEED, ID)
     roster.discovered(ID, FOUND, SEED)
@@ -51,7 +52,8 @@ def test_roster_forgets_a_run_id_when_its_sentinel_comes_back_with_another() -> 
     assert len(roster._run_ids) == 1
 
 
-def test_roster_hears_one_run_id_once_and_goes_back_to_its_other_name_when_that_is_lost() -> None:
+def test_roster_hears_a_run_id_once_and_returns_to_its_other_name() -> None:
+    """One run id is heard once, and by its other name again when the first is lost."""
     roster = Roster([SEED, SentinelName("127.0.0.1:26379")], asking=True, discover=True)
     live(roster, SEED, ID)
     live(roster, SentinelName("127.0.0.1:26379"), ID)
@@ -82,7 +84,8 @@ def test_roster_lets_no_seed_count_twice_that_has_moved() -> None:
     assert SEED not in roster.members
 
 
-def test_roster_lets_no_sentinel_take_the_place_of_another_by_its_run_id_before_a_majority_names_it() -> None:
+def test_roster_lets_no_unnamed_sentinel_replace_another_by_its_run_id() -> None:
+    """No Sentinel takes the place of another by its run id before a majority names it."""
     second = SentinelName("sentinel-2:26379")
     roster = Roster([SEED, second], asking=True, discover=True)
     live(roster, SEED, ID)
@@ -156,7 +159,8 @@ def test_parked_name_that_is_lost_with_the_first_is_dialled_every_few_seconds() 
     assert [type(each) for each in roster.decisions()] == [Connect]
 
 
-def test_discovered_name_of_a_seed_that_is_heard_is_parked_and_forgotten_when_it_leads_nowhere() -> None:
+def test_roster_parks_and_forgets_another_name_of_a_heard_seed() -> None:
+    """A discovered name of a seed that is heard is parked, and forgotten when it leads nowhere."""
     roster = Roster([SEED], asking=True, discover=True)
     roster.discovered(ID, FOUND, SentinelName("another"))
     found = SentinelName(str(FOUND))
@@ -200,7 +204,8 @@ def test_sentinel_that_has_moved_is_not_taken_for_two() -> None:
     assert list(roster.values()) == [SentinelName(str(FOUND))]
 
 
-def test_roster_forgets_a_discovered_sentinel_that_is_down_and_unlisted_but_never_a_seed() -> None:
+def test_roster_forgets_a_lost_unlisted_sentinel_but_never_a_seed() -> None:
+    """A discovered Sentinel that is down and unlisted is forgotten; a seed never is."""
     roster = Roster([SEED], asking=True, discover=True)
     roster.discovered(ID, FOUND, SEED)
     name = SentinelName(str(FOUND))

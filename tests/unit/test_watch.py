@@ -12,7 +12,8 @@ from switchmaster.model import Address, Cause, Grade, Moment, RunId, SentinelNam
 from switchmaster.wire.facts import LinkChange, LinkState, Probe, SnapshotEnd
 
 
-def test_watch_switches_when_the_selected_replica_answers_master_and_counts_later_news_as_witnesses() -> None:
+def test_watch_switches_when_the_selected_replica_answers_master() -> None:
+    """The selected replica's answer switches; later news of it are further witnesses."""
     told = Scenario()
     told.fail_over()
     assert told.of(StartProbe) == [StartProbe(B, "mymaster", f"{S1} selected it")]
@@ -32,7 +33,8 @@ def test_watch_switches_when_the_selected_replica_answers_master_and_counts_late
     assert StopProbe(B, "mymaster") in told.decisions
 
 
-def test_watch_says_that_a_switch_is_imminent_when_the_selected_replica_ends_its_connections() -> None:
+def test_watch_expects_a_switch_when_the_selected_replica_disconnects() -> None:
+    """A switch is imminent when the selected replica ends its connections."""
     told = Scenario()
 
     def seen() -> tuple[Address | None, Address | None, GateState]:
@@ -76,7 +78,8 @@ def test_lost_connection_is_no_reason_to_believe_a_leader_without_asking_the_nod
     assert [switch.grade for switch in told.switches] == [Grade.PROMOTED]
 
 
-def test_watch_switches_when_the_node_cannot_be_reached_and_a_second_sentinel_follows_the_leader() -> None:
+def test_watch_switches_to_an_unreachable_node_by_a_second_sentinel() -> None:
+    """If the node cannot be reached, a second Sentinel that follows the leader switches."""
     told = Scenario()
     told.fail_over()
     told.tell(None, Probe(B, None, "it refused the connection"))
@@ -89,7 +92,8 @@ def test_watch_switches_when_the_node_cannot_be_reached_and_a_second_sentinel_fo
     assert "it refused the connection" in switch.why
 
 
-def test_watch_gives_a_nodes_answer_to_those_masters_alone_for_whose_sake_it_was_asked() -> None:
+def test_watch_gives_a_nodes_answer_only_to_the_masters_that_asked() -> None:
+    """A node's answer counts only for the masters for which it was asked."""
     told = Scenario()
     told.fail_over()
     told.promote()
@@ -255,7 +259,8 @@ def test_watch_lends_no_epoch_of_an_attempt_to_who_announces_what_it_did_not_sel
     assert [(s.new, s.epoch) for s in told.switches] == [(B, 4)]
 
 
-def test_watch_follows_a_majority_elsewhere_also_of_a_master_that_it_first_heard_of_by_an_event() -> None:
+def test_watch_follows_a_majority_elsewhere_of_a_master_known_by_an_event() -> None:
+    """A majority elsewhere is followed, also for a master that was first heard of by an event."""
     told = Scenario(probing=False)
     told.say(S3, "+monitor master another 127.0.0.1 27001 quorum 2")
     for name in SENTINELS:
@@ -280,7 +285,8 @@ def test_watch_begins_a_new_incarnation_when_all_sentinels_monitor_another_addre
     assert told.watch.topology.masters["mymaster"].incarnation == 1
 
 
-def test_watch_follows_the_first_failover_when_the_master_is_monitored_anew_at_its_old_address() -> None:
+def test_watch_follows_the_first_failover_after_monitoring_began_again() -> None:
+    """The first failover is followed when the master is monitored again at its old address."""
     told = Scenario(probing=False)
     told.monitor(SENTINELS, A, A)
     told.wait(1.0)
@@ -312,7 +318,8 @@ def test_watch_aborts_the_failover_when_its_leader_is_reset() -> None:
     assert told.switches == []
 
 
-def test_watch_starts_at_the_highest_epoch_without_a_switch_when_a_stale_answer_comes_first() -> None:
+def test_watch_starts_at_the_highest_epoch_after_a_stale_first_answer() -> None:
+    """The belief starts at the highest epoch, without a switch, when a stale answer comes first."""
     told = Scenario(started=False)
     told.up(S3, A, 0)
     told.up(S1, B, 3)
