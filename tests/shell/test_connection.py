@@ -40,7 +40,7 @@ def test_connection_becomes_live_takes_a_snapshot_and_hears_events(refuse: dict[
                 peer.writers[-1].write(published("+new-epoch", "7", resp3))
                 await until(lambda: NewEpoch("+new-epoch", "7", 7) in talk.facts)
                 assert peer.accepted == (1 if resp3 else 2)
-            assert talk.reasons == ["it was closed by us"]
+            assert talk.reasons == ["it was closed by this program"]
 
     run(test)
 

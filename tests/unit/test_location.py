@@ -56,7 +56,7 @@ def test_address_alone_is_enough() -> None:
     ("beginning", "reply", "reason"),
     [
         ("SENTINEL GET", NOPERM, "grant it"),
-        ("SENTINEL GET", b"*1\r\n$1\r\nx\r\n", "its answer is none"),
+        ("SENTINEL GET", b"*1\r\n$1\r\nx\r\n", "it does not answer as a Sentinel does"),
         ("SENTINEL", b"-ERR unknown command `SENTINEL`\r\n", "does not know the command"),
         ("SENTINEL MASTER", b"HTTP/1.1 400 Bad Request\r\n", "HTTP server"),
     ],

@@ -1,9 +1,8 @@
 """
 How long to wait before the next attempt: exponential, jittered, bounded.
 
-Pure: chance is an argument. Sentinels that come back after an outage must not be met by all their
-clients in the same millisecond, so every delay is drawn from a range that grows with each attempt
-in vain.
+Pure: chance is an argument. All clients of a Sentinel that returns after an outage must not dial in the same
+millisecond, so every delay is drawn from a range that grows with each failed attempt.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ class Backoff:
     """
     The delays between attempts.
 
-    The n-th delay lies between ``base / 2`` and ``min(cap, base * factor ** n)``. Call `reset` only
-    after a connection has worked for a while: a peer that accepts, answers and drops us at once
-    would otherwise be met without any delay, for ever.
+    The n-th delay lies between ``base / 2`` and ``min(cap, base * factor ** n)``. Call `reset` only after a connection
+    has worked for a while: otherwise a peer that accepts, answers and drops us would be dialled without delay for ever.
 
     Args:
         base: seconds; the first delay is at most this.
@@ -39,7 +37,7 @@ class Backoff:
 
     def next_delay(self, rng: Callable[[], float]) -> float:
         """
-        Draw the next delay, and widen the range for the one after it.
+        Draw the next delay, and widen the range for the following one.
 
         Args:
             rng: returns a number in [0, 1), such as `random.random`.
@@ -55,7 +53,7 @@ class Backoff:
         """
         Draw a delay from the upper half of the whole range, at once.
 
-        For refusals that time alone does not mend, such as a wrong password.
+        For refusals that time alone does not resolve, such as a wrong password.
 
         Args:
             rng: returns a number in [0, 1).
@@ -67,5 +65,5 @@ class Backoff:
         return self._cap / 2 + rng() * self._cap / 2
 
     def reset(self) -> None:
-        """Start again at the first delay: the connection has been live for a while."""
+        """Restart at the first delay: the connection has been live for a while."""
         self._ceiling = self._base

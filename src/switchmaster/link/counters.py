@@ -1,4 +1,4 @@
-"""What one link has counted since it was made; numbers only, for metrics and for the CLI."""
+"""What one link has counted since it was created: numbers, for the metrics and the CLI."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ __all__ = ["LinkCounters"]
 
 @dataclass(slots=True)
 class LinkCounters:
-    """Counts that only grow; they outlive the connections of their link."""
+    """Counts that only grow; they outlive the link's connections."""
 
     connects: int = 0
     """Connections that were opened (two for one conversation in RESP2)."""
     failures: int = 0
-    """Attempts and conversations that ended by anything but `Link.close`."""
+    """Attempts and conversations that ended for any reason but `Link.close`."""
     bytes_received: int = 0
     events: int = 0
-    """Messages that were published to us, recognised or not."""
+    """Published messages received, recognised or not."""
     unrecognised: int = 0
-    """Messages and replies of another shape than protocol.md knows."""
+    """Messages and replies of a shape that protocol.md does not know."""
     requests: int = 0
-    """Commands that were written."""
+    """Commands written."""
     asked: int = 0
     """Calls of `Link.ask`."""
     snapshots: int = 0
-    """Masters that were answered about."""
+    """Answers about one master each."""
     rounds: int = 0
-    """Whole snapshots, that is: of all masters."""
+    """Whole snapshots: of all masters."""
     resp_errors: int = 0
-    """Error replies, of whatever kind."""
+    """Error replies of any kind."""
     pings: int = 0
     dropped: int = 0
     """Names beyond ``LIMITS.masters``, which were not asked about."""

@@ -1,10 +1,9 @@
 """
-How a link greets: who is there, and which protocol does it speak.
+How a link greets: it logs in, and learns what the peer is and which protocol it speaks.
 
-``HELLO 3`` with the password and the client's name in one command. Where HELLO is unknown or
-refused the same connection goes on in RESP2, and what HELLO would have said is asked for by ROLE,
-INFO and SENTINEL MYID. A data node is told from a Sentinel before anything is subscribed to: its
-pub/sub traffic is none of ours.
+``HELLO 3`` carries the password and the client's name in one command. If HELLO is unknown or refused, the same
+connection continues in RESP2 and asks by ROLE, INFO and SENTINEL MYID for what HELLO would have said. A data node is
+told from a Sentinel before the link subscribes to anything: the pub/sub traffic of a data node is its users'.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from .request_stream import OnReply
 __all__ = ["NOBODY", "WITHHELD", "Credentials", "Greeting", "Login", "OnFailure", "SendRequest", "data_node_reason"]
 
 SendRequest: TypeAlias = Callable[[tuple[str, ...], OnReply], None]
-"""Writes a command and gives its reply to a callback."""
+"""Writes a command and passes its reply to a callback."""
 
 _PROCESS_SHOWN: Final = 40
 """Characters of a process's id that are kept: it has 40 hexadecimal digits."""
@@ -36,31 +35,31 @@ class OnFailure(Protocol):
     """Ends the conversation."""
 
     def __call__(self, reason: str, now: float, refused: bool = False) -> None:
-        """Take the reason, the time, and whether the password is refused: trying again soon would be hammering."""
+        """Take the reason, the time, and whether the password is refused: a retry soon would hammer the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What opens one connection; its repr shows no password."""
+    """The login of one connection; its repr shows no password."""
 
     username: str | None = None
     """The ACL user; None for ``default``."""
     password: str | None = field(default=None, repr=False)
     """None sends no login at all."""
     withheld: bool = False
-    """There is something to log in with, but no majority of the Sentinels vouches for this peer (yet)."""
+    """A login exists, but no majority of the Sentinels vouches for this peer yet."""
 
 
 NOBODY: Final = Credentials()
 """The credentials of a connection that does not log in."""
 
 WITHHELD: Final = Credentials(withheld=True)
-"""The same to a peer that one Sentinel names and no majority: it is asked without a login."""
+"""The credentials for a peer that no majority of the Sentinels names: it is asked without a login."""
 
 
 class Login:
     """
-    Who we are to a server on one connection: name, user, password. Its repr shows no secret.
+    The identity that one connection shows to a server: name, user, password. Its repr shows no secret.
 
     Args:
         client_name: what CLIENT LIST shows; without spaces.
@@ -80,28 +79,28 @@ class Login:
 
     @property
     def has_password(self) -> bool:
-        """Whether there is anything to log in with."""
+        """Whether there is a password to log in with."""
         return self._password is not None
 
     def explain(self, reply: Reply) -> str:
         """Write a refusal as the end of a sentence; see `switchmaster.wire.refusal.explain`."""
         if self._withheld and classify(reply) is Refusal.PASSWORD:
-            return "it wants a password, and gets none before a majority of the Sentinels lists it"
+            return "it requires a password, and none is sent before a majority of the Sentinels lists it"
         return explain(reply)
 
     def hello(self, with_password: bool) -> tuple[str, ...]:
-        """Return the HELLO that does it all at once."""
+        """Return the HELLO that sets protocol, login and name in one command."""
         auth: tuple[str, ...] = ()
         if with_password and self._password is not None:
             auth = ("AUTH", self._username or "default", self._password)
         return ("HELLO", "3", *auth, "SETNAME", self._client_name)
 
     def authenticate(self, ask: SendRequest, on_failure: OnFailure) -> None:
-        """Send AUTH where there is a password; servers before ACLs know it without a user."""
+        """Send AUTH if there is a password; servers before ACLs know it without a user."""
 
         def take_auth(reply: Reply, now: float) -> None:
             refusal = classify(reply)
-            # A password that nobody asked for is no reason to stay away: HELLO takes it silently.
+            # A needless password is no reason to stay away: HELLO takes it silently.
             if refusal not in (None, Refusal.NEEDLESS_PASSWORD):
                 on_failure(explain(reply), now, refused=refusal is Refusal.PASSWORD)
 
@@ -110,27 +109,27 @@ class Login:
             ask(("AUTH", *user, self._password), take_auth)
 
     def send(self, ask: SendRequest, on_failure: OnFailure) -> None:
-        """Send what HELLO would have done in RESP3: AUTH and CLIENT SETNAME."""
+        """Send what HELLO does in RESP3: AUTH and CLIENT SETNAME."""
         self.authenticate(ask, on_failure)
         ask(("CLIENT", "SETNAME", self._client_name), _ignore)
 
     def without_password(self) -> Login:
-        """Return the same without its secret, for what outlives the login."""
+        """Return the same without its secret, for use after the login."""
         return Login(self._client_name, Credentials(self._username, withheld=self._withheld))
 
 
 class Greeting:
     """
-    The first words on one connection.
+    The first commands on one connection.
 
     Args:
         ask: writes a command on it.
-        login: who we are.
-        on_welcome: is called once, when the peer is known to be a Sentinel: in RESP3 behind the
-            questions for its ids, or with their answers; in RESP2 when all is answered.
+        login: name, user and password.
+        on_welcome: is called once, when the peer is known to be a Sentinel: in RESP3 right after the questions for its
+            ids, or with their answers; in RESP2 with the last answer.
         on_failure: ends the conversation.
-        waits_for_ids: whether the welcome waits for the ids in RESP3 too, for a link that sends
-            nothing after which it could count on them.
+        waits_for_ids: whether the welcome waits for the ids in RESP3 too, for a link that sends nothing after which the
+            ids are sure to be known.
     """
 
     __slots__ = (
@@ -164,10 +163,10 @@ class Greeting:
         self.run_id: RunId | None = None
         self.version = ""
         self.process = ""
-        """The id of the Sentinel's process; empty where INFO is refused."""
+        """The id of the Sentinel's process; empty if INFO is refused."""
 
     def begin(self) -> None:
-        """Say HELLO."""
+        """Send HELLO."""
         self._ask(self._login.hello(self._with_password), self._take_hello)
 
     def _take_hello(self, reply: Reply, now: float) -> None:
@@ -175,7 +174,7 @@ class Greeting:
         if refusal is None:
             self._take_welcome(reply, now)
         elif refusal is Refusal.PERMISSION and self._with_password:
-            # Redis 6.2 looks at the default user's rights even where HELLO brings another user.
+            # Redis 6.2 checks the default user's rights even if HELLO names another user.
             self._with_password = False
             self._login.send(self._ask, self._on_failure)
             self.begin()
@@ -242,9 +241,9 @@ class Greeting:
 
 
 def data_node_reason(how: str) -> str:
-    """Write the reason for leaving a data node, with how it was told, as the end of a sentence."""
-    return f"it is a Redis data node ({how}), not a Sentinel; its port is usually 26379"
+    """Return the reason for leaving a data node, with how it was recognised, as the end of a sentence."""
+    return f"it is a Redis data node ({how}), not a Sentinel; a Sentinel's port is usually 26379"
 
 
 def _ignore(reply: Reply, now: float) -> None:
-    """Take any reply: the request was made for its effect."""
+    """Ignore a reply: the request was made for its effect."""

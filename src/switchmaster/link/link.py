@@ -1,11 +1,11 @@
 """
 One conversation with one Sentinel, without I/O, clock or chance.
 
-What enters are bytes and the time; what leaves are bytes and facts, in the order in which the
-Sentinel said them. ``HELLO 3`` first, then the subscription and the questions on the same
-connection: Sentinel is one thread, so an answer includes every event before it. Where HELLO is
-refused: RESP2, the events on a second connection. Whatever the peer sends or omits ends in
-`LinkState.DOWN` with a reason, in bounded time; nothing here ever raises for it.
+Bytes and the time come in; bytes and facts go out, in the order in which the Sentinel said them. ``HELLO 3`` comes
+first, then the subscription and the questions on the same connection: Sentinel is one thread, so an answer includes
+every event before it. If HELLO is refused, the link speaks RESP2 and takes the events on a second connection. Whatever
+the peer sends or omits, the link stays live or reaches `LinkState.DOWN` with a reason, in bounded time; it never raises
+because of a peer.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ __all__ = ["Link"]
 _GREETING: Final = 3
 """How many timeouts the greeting may take as a whole."""
 _ANY_MASTER: Final = "mymaster"
-"""What is asked about to learn what may be asked: the rights are looked at before the name."""
+"""A name to ask about when only the rights matter: Sentinel checks them before the name."""
 _LARGE: Final = 200
-"""Masters above which the reconcile becomes rarer in proportion, so its rate stays even."""
+"""The number of masters above which the reconcile interval grows in proportion, to keep the rate of requests even."""
 
 
 class Link:
@@ -51,11 +51,10 @@ class Link:
         timeout: seconds that a reply may take.
         ping_interval: seconds of silence after which a PING is sent.
         reconcile_interval: seconds between whole snapshots, give or take a fifth.
-        stable_after: seconds that a conversation must have been live before the backoff starts
-            again.
-        poll_interval: seconds between whole snapshots of a Sentinel that lets this user subscribe to nothing of
-            use; None leaves such a Sentinel instead.
-        subscribe: False asks only, and needs no right to subscribe: no event is heard.
+        stable_after: seconds that a conversation must have been live before the backoff restarts.
+        poll_interval: seconds between whole snapshots of a Sentinel that allows this user no useful subscription; with
+            None such a link goes down instead.
+        subscribe: False only asks, and needs no right to subscribe: no event is heard.
 
     Raises:
         ValueError: a number is not positive, or the client name is not one word.
@@ -134,12 +133,12 @@ class Link:
 
     @property
     def subscribed(self) -> str:
-        """What is subscribed to, for people: ``*``, ``+* -*``, or channels; empty unless live."""
+        """The patterns or channels subscribed to, for people: ``*``, ``+* -*``, or channels; empty unless live."""
         return self._subscription.subscribed if self._subscription is not None else ""
 
     @property
     def deadline(self) -> float | None:
-        """When `tick` must be called at the latest; None where all waits for the shell."""
+        """When `tick` must be called at the latest; None if the link waits for the shell."""
         if self._state is LinkState.DOWN:
             return self._retry_at
         due = [stream.deadline for stream in self._streams.values()]
@@ -155,7 +154,7 @@ class Link:
         return facts
 
     def data_to_send(self) -> list[tuple[int, bytes]]:
-        """Return what is to be written now, as (stream, bytes)."""
+        """Return the bytes to write now, as (stream, bytes)."""
         waiting = [(number, stream.data_to_send()) for number, stream in self._streams.items()]
         return [(number, data) for number, data in waiting if data]
 
@@ -163,7 +162,7 @@ class Link:
 
     def connect(self, now: float, stream: int = 0, credentials: Credentials = NOBODY) -> None:
         """
-        Take note of an open connection, and greet.
+        Record an open connection and send the greeting.
 
         Args:
             now: monotonic seconds.
@@ -191,7 +190,7 @@ class Link:
 
     def connect_failed(self, reason: str, now: float, stream: int = 0) -> None:
         """
-        Take note that no connection could be opened.
+        Record that no connection could be opened.
 
         Args:
             reason: why, as the end of a sentence.
@@ -204,12 +203,12 @@ class Link:
 
     def receive_data(self, data: bytes, now: float, stream: int = 0) -> None:
         """
-        Take bytes from the Sentinel; any cutting is the same to the link.
+        Read bytes from the Sentinel; how they are cut makes no difference.
 
         Args:
-            data: what came.
+            data: the bytes.
             now: monotonic seconds.
-            stream: on which connection.
+            stream: the connection that they came on.
         """
         current = self._streams.get(stream)
         if current is None:
@@ -217,7 +216,7 @@ class Link:
         self._now = self._last_heard = now
         self.counters.bytes_received += len(data)
         for frame in current.read(data, now):
-            # The first test is the hot path: on all but a handful of frames nothing else is asked.
+            # The first test is the hot path: it decides all but a handful of frames.
             if type(frame) is PushNotification and len(frame) == 4 and frame[0] == b"pmessage":
                 self._hear(frame[2], frame[3])
                 continue
@@ -232,7 +231,7 @@ class Link:
 
     def receive_eof(self, now: float, stream: int = 0, reason: str = "the Sentinel closed the connection") -> None:
         """
-        Take note that a connection is gone.
+        Record that a connection has ended.
 
         Args:
             now: monotonic seconds.
@@ -244,7 +243,7 @@ class Link:
             self._go_down(reason, now)
 
     def tick(self, now: float) -> None:
-        """Do what is due by now; harmless when nothing is."""
+        """Do what is due by now; harmless if nothing is."""
         self._now = now
         if self._closed:
             return
@@ -261,7 +260,7 @@ class Link:
                 self.counters.pings += 1
                 self._ask(stream, ("PING",), self._ignore)
         if self._greeting_due is not None and now >= self._greeting_due:
-            self._go_down(f"the greeting was not over after {_GREETING * self.timeout:g} s", now)
+            self._go_down(f"the greeting took longer than {_GREETING * self.timeout:g} s", now)
         elif self._reconcile_at is not None and now >= self._reconcile_at and self._inquiry is not None:
             self._reconcile_at = None
             self._inquiry.want()
@@ -271,9 +270,8 @@ class Link:
         """
         Ask the Sentinel about masters as soon as possible.
 
-        Before the link is live this does nothing: a whole snapshot follows then anyway. A name
-        whose answer is under way is asked about once more, since that answer may be older than the
-        reason to ask.
+        Does nothing before the link is live, since a whole snapshot follows then anyway. A name whose answer is under
+        way is asked about once more, since that answer may be older than the reason to ask.
 
         Args:
             now: monotonic seconds.
@@ -286,7 +284,7 @@ class Link:
             self._inquiry.pump()
 
     def hurry(self, now: float) -> None:
-        """Dial at once where the link waits to dial again, and ask about everything where it is live."""
+        """Dial at once if the link waits to dial again; ask about all masters if it is live."""
         if self._state is LinkState.DOWN and not self._closed:
             self._retry_at = now
             self.tick(now)
@@ -294,14 +292,14 @@ class Link:
             self.ask(now)
 
     def close(self) -> None:
-        """End the conversation for good; the shell closes what is no longer wanted."""
+        """End the conversation for good; the shell closes the connections."""
         if self._closed:
             return
         self._closed = True
         self._leave()
         self._retry_at = None
         if self._state is not LinkState.DOWN:
-            self._change(LinkState.DOWN, reason="it was closed by us")
+            self._change(LinkState.DOWN, reason="it was closed by this program")
 
     # The greeting.
 
@@ -325,8 +323,7 @@ class Link:
             self._wanted = 2
             return
         self._subscribe(0)
-        # The first question leaves with the subscription; where that is refused, its answer is
-        # void.
+        # The first question goes out with the subscription; if that is refused, the answer is void.
         self._inquire()
 
     def _subscribe(self, stream: int) -> None:
@@ -344,11 +341,11 @@ class Link:
         if self._poll_interval is None:
             self._find_rights(reason)
         else:
-            self._denied = f"{reason}{self._rights.advice}; until then it is asked every {self._poll_interval:g} s"
+            self._denied = f"{reason}{self._rights.advice}; until then it is polled every {self._poll_interval:g} s"
             self._go_live(now)
 
     def _find_rights(self, reason: str) -> None:
-        """Ask everything that we would ask once, and go down with the reason and all that is lacking."""
+        """Send each command once to learn which rights are lacking, then go down with the reason and their names."""
         name = self._masters[0] if self._masters else _ANY_MASTER
         stream = self._streams[0]
         for part in PARTS[:-1]:
@@ -443,7 +440,7 @@ class Link:
         is_error = isinstance(frame, ReplyError)
         self.counters.resp_errors += is_error
         if not stream.reply(frame, now):
-            self._go_down(explain(frame) if is_error else "it answered what nobody had asked", now)
+            self._go_down(explain(frame) if is_error else "it sent a reply to no request", now)
 
     # States.
 

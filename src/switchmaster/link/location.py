@@ -1,9 +1,9 @@
 """
-One question to one Sentinel, for one master, and which of several answers counts; without I/O, clock or chance.
+One question to one Sentinel about one master, and which of several answers counts; without I/O, clock or chance.
 
-For whoever can't wait until a `Link` is live and its first snapshot is in, which takes longer the more masters there
-are: one write, one answer of bounded size. The address and its config epoch are the pair to trust (see
-`switchmaster.link.snapshot`). In RESP2, so that no greeting is needed.
+For a client that cannot wait until a `Link` is live and its first snapshot has come, which takes longer the more
+masters there are: one write, one answer of bounded size. The address and its config epoch are the pair to trust (see
+`switchmaster.link.snapshot`). It uses RESP2, so that no greeting is needed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .request_stream import OnReply
 __all__ = ["Located", "Question", "listed_by", "newest"]
 
 _PARTS = ("MASTER", "GET-MASTER-ADDR-BY-NAME", "REPLICAS")
-"""In this order in one write: should a switch fall between the first two, the epoch is too low, never too high."""
+"""In this order in one write: if a switch falls between the first two, the epoch is too low, never too high."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class Located:
     """What one Sentinel says of one master."""
 
     address: Address | None
-    """None where it monitors no such master."""
+    """None if it monitors no such master."""
     config_epoch: int = 0
-    """0 where SENTINEL MASTER is refused."""
+    """0 if SENTINEL MASTER is refused."""
     others: int = 0
     """How many other Sentinels it knows."""
     replicas: tuple[Address, ...] = ()
-    """Those that it holds for up and in step, in order of address; none where it does not tell."""
+    """The replicas that it considers up and in sync, in order of address; empty if it does not list them."""
     nodes: frozenset[Address] = frozenset()
     """The master and all replicas that it lists."""
 
@@ -64,18 +64,18 @@ class Question:
 
     @property
     def data_to_send(self) -> bytes:
-        """All that is to be written, once."""
+        """The bytes to write, once."""
         return b"".join(self._data)
 
     def receive_data(self, data: bytes) -> Located | str | None:
         """
-        Take bytes from the Sentinel.
+        Read bytes from the Sentinel.
 
         Args:
-            data: what came, cut anyhow.
+            data: the bytes, however cut.
 
         Returns:
-            The answer; or the reason why there is none, as the end of a sentence; None where more is to come.
+            The answer; or the reason why there is none, as the end of a sentence; None while more is to come.
         """
         for frame in self._reader.read(data):
             if self._waiting:
@@ -103,7 +103,7 @@ class Question:
             return explain(address)
         announced = parse_address(address)
         if isinstance(announced, Unrecognised):
-            return f"its answer is none: {plain(announced.reason)}"
+            return f"it does not answer as a Sentinel does: {plain(announced.reason)}"
         row = parse_master(master) if classify(master) is None else None
         rows = parse_replicas(replicas) if classify(replicas) is None else ()
         well = () if isinstance(rows, Unrecognised) else rows
@@ -120,13 +120,13 @@ class Question:
 
 def newest(answers: Collection[Located]) -> Located | None:
     """
-    Return the answer that counts: of the highest config epoch, and among equals of the address that most name.
+    Return the answer that counts: the highest config epoch, and among equals the address that most Sentinels name.
 
     Args:
         answers: one for each Sentinel that has answered.
 
     Returns:
-        None where nobody names an address.
+        None if no answer names an address.
     """
     naming = [answer for answer in answers if answer.address is not None]
     addresses = [answer.address for answer in naming]
@@ -135,10 +135,11 @@ def newest(answers: Collection[Located]) -> Located | None:
 
 def listed_by(answers: Collection[Located], silent: int) -> frozenset[Address]:
     """
-    Return the nodes that may be given a password by what the Sentinels answered.
+    Return the nodes that may be given a password, by the Sentinels' answers.
 
     Args:
-        answers: one for each Sentinel that has answered; those that monitor no such master have no say.
-        silent: how many may answer yet. They list nothing, so that the first one alone is no majority.
+        answers: one for each Sentinel that has answered; those that monitor no such master do not count.
+        silent: how many Sentinels may still answer. They count as listing nothing, so that the first answer alone is no
+            majority.
     """
     return majority_listed([answer.nodes for answer in answers if answer.address is not None] + [frozenset()] * silent)

@@ -1,11 +1,10 @@
 """
 One conversation with one data node, without I/O, clock or chance: is it the master yet?
 
-AUTH where there is a password, then ROLE, again and again: every `poll_interval` while the node is
-a replica, every `SLOW_POLL` seconds once it is the master. Its end of file is news too: the MULTI
-that promotes a replica kills its clients (sentinelSendSlaveOf() in sentinel.c), so it is dialled
-again at once. A `Probe` leaves only when the answer differs from the last one. Whatever the node
-sends or omits is answered in bounded time.
+AUTH if there is a password, then ROLE, again and again: every `poll_interval` while the node is a replica, every
+`SLOW_POLL` seconds once it is the master. An end of file is news too: the MULTI that promotes a replica kills its
+clients (sentinelSendSlaveOf() in sentinel.c), so the node is dialled again at once. A `Probe` is emitted only when the
+answer differs from the last one. Whatever the node sends or omits, each attempt ends in bounded time.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from .request_stream import RequestStream
 __all__ = ["SLOW_POLL", "NodeLink"]
 
 SLOW_POLL: Final = 1.0
-"""Seconds between two questions to a node that is the master, or that can never become one."""
+"""Seconds between two questions to a node that is the master, or can never become one."""
 _RETRY: Final = (0.05, 0.25)
-"""Seconds between which an attempt follows one in vain."""
+"""The range in seconds of the pause after a failed attempt."""
 _AFTER_REFUSAL: Final = (1.0, 2.0)
-"""The same after a refusal, which other credentials or another right must mend first."""
+"""The same after a refusal, which lasts until credentials or rights change."""
 _AT_ONCE: Final = 0.05
-"""Seconds that must lie between two reconnects without delay, so that no node is hammered."""
+"""The least number of seconds between two reconnects without delay, so that no node is hammered."""
 
 
 class NodeLink:
@@ -41,7 +40,7 @@ class NodeLink:
     Asks one data node for its role.
 
     Args:
-        node: the node as Sentinel announces it; what is dialled may differ.
+        node: the node as Sentinel announces it; the dialled address may differ.
         rng: returns a number in [0, 1).
         timeout: seconds that a reply may take.
         poll_interval: seconds between an answer and the next question.
@@ -65,7 +64,7 @@ class NodeLink:
         self._rng = rng
         self._poll_interval = poll_interval
         self._login = Login("switchmaster", NOBODY)
-        """How the connection logged in, without the password."""
+        """The identity of the connection, without the password."""
         self._stream: RequestStream | None = None
         self._answered = False
         self._ask_at: float | None = None
@@ -83,12 +82,12 @@ class NodeLink:
 
     @property
     def wants_connection(self) -> bool:
-        """Whether a connection should be open, or be opened; when False it should be closed."""
+        """Whether a connection should be open or be opened; if False it should be closed."""
         return not self._closed and self._retry_at is None
 
     @property
     def deadline(self) -> float | None:
-        """When `tick` must be called at the latest; None where all waits for the shell."""
+        """When `tick` must be called at the latest; None if the link waits for the shell."""
         if self._retry_at is not None or self._stream is None:
             return self._retry_at
         return self._stream.deadline if self._ask_at is None else self._ask_at
@@ -99,7 +98,7 @@ class NodeLink:
         return probes
 
     def data_to_send(self) -> list[bytes]:
-        """Return what is to be written now."""
+        """Return the bytes to write now."""
         data = b"" if self._stream is None else self._stream.data_to_send()
         return [data] if data else []
 
@@ -107,14 +106,14 @@ class NodeLink:
 
     def connect(self, now: float, credentials: Credentials = NOBODY) -> None:
         """
-        Take note of an open connection, and ask.
+        Record an open connection, log in and ask.
 
         Args:
             now: monotonic seconds.
-            credentials: what opens this connection; not kept.
+            credentials: the login of this connection; not kept.
 
         Raises:
-            ValueError: there is one already.
+            ValueError: a connection is open already.
         """
         if self._stream is not None:
             raise ValueError(f"the connection to {self.node} is open already")
@@ -129,7 +128,7 @@ class NodeLink:
 
     def connect_failed(self, reason: str, now: float) -> None:
         """
-        Take note that no connection could be opened.
+        Record that no connection could be opened.
 
         Args:
             reason: why, as the end of a sentence.
@@ -140,20 +139,19 @@ class NodeLink:
 
     def receive_data(self, data: bytes, now: float) -> None:
         """
-        Take bytes from the node; any cutting is the same to the link.
+        Read bytes from the node; how they are cut makes no difference.
 
         Args:
-            data: what came.
+            data: the bytes.
             now: monotonic seconds.
         """
         stream = self._stream
         if stream is None:
             return
         for frame in stream.read(data, now):
-            # A data node pushes nothing to whoever does not subscribe; what it invents is passed
-            # over.
+            # A data node pushes nothing to a client without a subscription; anything that it invents is ignored.
             if type(frame) is not PushNotification and not stream.reply(frame, now):
-                self._give_up(explain(frame) if classify(frame) else "it answered what nobody had asked", now)
+                self._give_up(explain(frame) if classify(frame) else "it sent a reply to no request", now)
             if self._stream is not stream:
                 return
         if stream.broken:
@@ -161,8 +159,7 @@ class NodeLink:
 
     def receive_eof(self, now: float, reason: str = "the node closed the connection") -> None:
         """
-        Take note that the connection is gone, which may be the promotion itself: dial again at
-        once.
+        Record that the connection has ended, which may be the promotion itself: dial again at once.
 
         Args:
             now: monotonic seconds.
@@ -179,7 +176,7 @@ class NodeLink:
         self._report(Probe(self.node, None, reason, ended=True))
 
     def tick(self, now: float) -> None:
-        """Do what is due by now; harmless when nothing is."""
+        """Do what is due by now; harmless if nothing is."""
         if self._retry_at is not None:
             if now >= self._retry_at:
                 self._retry_at = None
@@ -192,7 +189,7 @@ class NodeLink:
 
     def report_again(self, now: float) -> None:
         """
-        Tell the next answer even if it is as the last, and ask at once: somebody came who has heard none.
+        Ask at once, and report the next answer even if it equals the last: a new consumer has heard none.
 
         Args:
             now: monotonic seconds.
@@ -204,7 +201,7 @@ class NodeLink:
             self._ask(now)
 
     def close(self) -> None:
-        """Ask no more; the shell closes the connection."""
+        """Stop asking; the shell closes the connection."""
         self._closed = True
         self._drop()
         self._retry_at = None
@@ -227,8 +224,8 @@ class NodeLink:
         elif refusal in (Refusal.PROTECTED, Refusal.FULL):
             self._give_up(explain(reply), now)
         elif refusal is not None:
-            # LOADING, MASTERDOWN, BUSY: a node that is not ready yet, and may be in a moment.
-            self._report(Probe(self.node, None, f"it has no answer yet ({explain(reply)})"))
+            # LOADING, MASTERDOWN, BUSY: the node is not ready yet, and may be in a moment.
+            self._report(Probe(self.node, None, f"it is not ready ({explain(reply)})"))
             self._ask_at = now + self._poll_interval
         else:
             probe = self._read(reply)
@@ -239,7 +236,7 @@ class NodeLink:
     def _read(self, reply: Reply) -> Probe:
         role = parse_role(reply)
         if isinstance(role, Unrecognised):
-            return Probe(self.node, None, f"its answer to ROLE is none: {plain(role.reason)}")
+            return Probe(self.node, None, f"it does not answer ROLE as a data node does: {plain(role.reason)}")
         if role.role is Kind.SENTINEL:
             return Probe(self.node, "sentinel", "it is a Sentinel, not a data node")
         if role.role is Kind.MASTER:

@@ -1,11 +1,10 @@
 """
 One connection: bytes in, frames out, requests matched to their replies, in bounded time.
 
-A `RequestStream` lives from the moment when the shell has opened a connection until it is gone, and is
-then thrown away. It knows no Sentinel and no node. Every request must be answered: the first reply
-within the timeout, each further frame within the timeout of the one before it, and no request later
-than `LAST_REPLY` timeouts after it was written, so a peer that drips a byte at a time is found out
-too.
+A `RequestStream` lives as long as one connection, and is then thrown away. It knows neither Sentinels nor nodes. Every
+request must be answered: the first reply within the timeout, each further frame within the timeout of the one before
+it, and no request later than `LAST_REPLY` timeouts after it was written, so that a peer that drips a byte at a time is
+found out too.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from ..wire.resp import FrameReader, Reply, encode
 __all__ = ["LAST_REPLY", "OnReply", "RequestStream"]
 
 LAST_REPLY: Final = 5
-"""How many timeouts after its writing a request of a batch may be answered."""
+"""How many timeouts after it was written a request of a batch may be answered."""
 
 OnReply: TypeAlias = Callable[[Reply, float], None]
-"""Takes the reply and the time at which it came."""
+"""Takes the reply and the time when it came."""
 
 
 class _Request(NamedTuple):
     on_reply: OnReply
     sent_at: float
     confirmations: int
-    """0 for a plain request; for a subscription, how many confirmations answer it."""
+    """0 for a plain request; for a subscription, the number of confirmations that answer it."""
 
 
 class RequestStream:
@@ -38,7 +37,7 @@ class RequestStream:
 
     Args:
         timeout: seconds that a reply may take.
-        ping_interval: seconds without a frame after which the peer is asked for a sign of life.
+        ping_interval: seconds without a frame after which the peer should be pinged.
         now: when the connection was opened.
     """
 
@@ -65,12 +64,12 @@ class RequestStream:
 
     @property
     def broken(self) -> str:
-        """Why nothing more can be read, as the end of a sentence; empty while all is well."""
+        """Why nothing more can be read, as the end of a sentence; empty while the stream is whole."""
         return self._reader.broken
 
     @property
     def idle(self) -> bool:
-        """Whether every request is answered."""
+        """Whether every request has been answered."""
         return not self._requests
 
     def ask(
@@ -81,7 +80,7 @@ class RequestStream:
         confirmations: int = 0,
     ) -> None:
         """
-        Write a request.
+        Queue a request.
 
         Args:
             command: its words.
@@ -93,18 +92,17 @@ class RequestStream:
         self._requests.append(_Request(on_reply, now, confirmations))
 
     def data_to_send(self) -> bytes:
-        """Return what is to be written, and forget it."""
+        """Return the bytes to write, and forget them."""
         data = b"".join(self._outgoing)
         self._outgoing.clear()
         return data
 
     def read(self, data: bytes, now: float) -> list[Reply]:
         """
-        Take bytes from the peer.
+        Read bytes from the peer.
 
         Returns:
-            The frames that are complete, to be told apart by the caller: publications are its own,
-            the rest goes to `reply` and `confirm`.
+            The complete frames. The caller keeps publications, and passes the others to `reply` or `confirm`.
         """
         self._last_byte = now
         frames = self._reader.read(data)
@@ -114,10 +112,10 @@ class RequestStream:
 
     def reply(self, frame: Reply, now: float) -> bool:
         """
-        Give a reply to the oldest request.
+        Pass a reply to the oldest request.
 
         Returns:
-            False where nothing was asked: the peer is out of step.
+            False if no request is open: the peer is out of step.
         """
         if not self._requests:
             return False
@@ -130,7 +128,7 @@ class RequestStream:
         Count one confirmation of the oldest request, which must be a subscription.
 
         Returns:
-            False where that was not asked for.
+            False if the oldest request is not one.
         """
         if not self._requests or not self._requests[0].confirmations:
             return False
@@ -139,26 +137,26 @@ class RequestStream:
 
     @property
     def deadline(self) -> float:
-        """When `overdue` or `ping_due` must be asked."""
+        """When `overdue` or `ping_due` must be checked."""
         if not self._requests:
             return self._last_frame + self._ping_interval
         sent_at = self._requests[0].sent_at
         return min(max(sent_at, self._last_frame) + self._timeout, sent_at + LAST_REPLY * self._timeout)
 
     def ping_due(self, now: float) -> bool:
-        """Tell whether the peer has been quiet for so long that it should be pinged."""
+        """Return whether the peer has been quiet for so long that it should be pinged."""
         return not self._requests and now >= self._last_frame + self._ping_interval
 
     def overdue(self, now: float) -> str:
         """
-        Tell whether the oldest request has been left unanswered for too long.
+        Return whether the oldest request has been unanswered for too long.
 
         Returns:
-            The reason as the end of a sentence, or nothing.
+            The reason as the end of a sentence; empty if it has not.
         """
         if not self._requests or now < self.deadline:
             return ""
         sent_at = self._requests[0].sent_at
         if self._last_byte <= sent_at:
             return f"silent for {now - sent_at:.1f} s"
-        return f"it answers too slowly: a reply was not whole after {now - sent_at:.1f} s"
+        return f"it answers too slowly: a reply was incomplete after {now - sent_at:.1f} s"

@@ -1,5 +1,5 @@
 """
-Which ACL rules a user lacks, by the commands that were refused with NOPERM. Pure.
+Which ACL rules a user lacks, derived from the commands that were refused with NOPERM. Pure.
 
 Source: ACLSetUser() in acl.c; a subcommand's rule is ``+sentinel|master`` in Redis 6.2 to 8.2 and Valkey 9.1 alike.
 """
@@ -19,7 +19,7 @@ _OF_SUBSCRIBING: Final = ("PSUBSCRIBE", "SUBSCRIBE")
 
 
 class Rights:
-    """What one user was refused on one connection."""
+    """The rules that one user lacks on one connection."""
 
     __slots__ = ("_lacking",)
 
@@ -27,7 +27,7 @@ class Rights:
         self._lacking: dict[str, None] = {}
 
     def note(self, command: Sequence[str], reply: Reply) -> None:
-        """Take what a command was answered. What is refused first and granted later is not lacking: 6.2 does so."""
+        """Take a command's reply. A right that is refused first and granted later is not lacking: 6.2 behaves so."""
         for rule in _rules(command):
             if classify(reply) is Refusal.PERMISSION:
                 self._lacking[rule] = None
@@ -36,13 +36,13 @@ class Rights:
 
     @property
     def advice(self) -> str:
-        """What to grant, as the end of a sentence; empty where nothing was refused."""
+        """The rules to grant, as the end of a sentence; empty if nothing was refused."""
         return f"; grant it: {' '.join(self._lacking)}" if self._lacking else ""
 
 
 def _rules(command: Sequence[str]) -> tuple[str, ...]:
     name = command[0]
     if name in _OF_SUBSCRIBING:
-        # NOPERM does not say which of the two is missing, and one pattern is all that is needed.
+        # NOPERM does not say which of the two is missing, and one pattern is enough.
         return ("+psubscribe", "&*") if name == "PSUBSCRIBE" else ()
     return (f"+{name}|{command[1]}".lower(),) if name in _CONTAINERS else (f"+{name}".lower(),)

@@ -1,12 +1,11 @@
 """
-The questions that are put to one Sentinel, and the answers as facts.
+The questions to one Sentinel, and its answers as facts.
 
-An `Inquiry` belongs to one connection. It writes one batch at a time and emits a `MasterSnapshot`
-when the last answer about that master has come, so the fact is at its place between the events.
-SENTINEL MASTER goes first and GET-MASTER-ADDR-BY-NAME directly after it: should a switch fall
-between the two, the pair shows the old epoch with the new address, which is believed too late,
-never too early. What an ACL refuses is not asked twice; CKQUORUM is asked where it refuses SENTINELS,
-from which its answer follows.
+An `Inquiry` belongs to one connection. It writes one batch at a time, and emits a `MasterSnapshot` when the last answer
+about that master has come, so that the fact has its place among the events. SENTINEL MASTER goes first and
+GET-MASTER-ADDR-BY-NAME directly after it: if a switch falls between the two, the pair shows the old epoch with the new
+address, which is believed too late, never too early. A command that an ACL refuses is not sent again; CKQUORUM is sent
+if SENTINELS is refused, from which its answer would follow.
 """
 
 from __future__ import annotations
@@ -43,26 +42,26 @@ _ADDRESS: Final = "GET-MASTER-ADDR-BY-NAME"
 _ESSENTIAL: Final = ("MASTER", _ADDRESS)
 _OPTIONAL: Final = ("REPLICAS", "SENTINELS")
 PARTS: Final = _ESSENTIAL + _OPTIONAL
-"""What is asked about each master: subcommands of SENTINEL."""
+"""The questions about each master: subcommands of SENTINEL."""
 _QUORUM: Final = "CKQUORUM"
 
 
 @dataclass(slots=True)
 class _Round:
-    """One whole snapshot that is under way."""
+    """A whole snapshot under way."""
 
     todo: deque[str]
     found: list[str]
-    """The names that this Sentinel still monitored when it was asked about them."""
+    """The names that this Sentinel still monitored when asked about them."""
 
 
 @dataclass(slots=True)
 class _Answers:
-    """What has been answered about one master, by subcommand."""
+    """The answers about one master so far, by subcommand."""
 
     name: str
     parts: tuple[str, ...]
-    """What was asked; another answer may get a part off the list before this one has come."""
+    """The questions sent; another answer may take a part off the inquiry's list before this one has come."""
     in_round: bool
     replies: dict[str, Reply] = field(default_factory=dict)
 
@@ -72,10 +71,10 @@ class Inquiry:
     Asks one Sentinel about its masters, over one connection.
 
     Args:
-        ask: writes a command and gives its reply to a callback.
+        ask: writes a command and passes its reply to a callback.
         emit: takes the facts, in order.
         on_end: is called with the time and the number of masters when a whole snapshot is complete.
-        on_refusal: is called when an ACL refuses what no snapshot can do without.
+        on_refusal: is called when an ACL refuses a command that every snapshot needs.
         counters: counts what is dropped.
         masters: the only names to ask about; None for all that the Sentinel monitors.
     """
@@ -116,7 +115,7 @@ class Inquiry:
         self._round: _Round | None = None
         self._again = False
         self._informs = True
-        """Whether INFO may be asked."""
+        """Whether INFO may be sent."""
         self._urgent: dict[str, None] = {}
         self._open = 0
         self._abandoned = False
@@ -124,7 +123,7 @@ class Inquiry:
 
     def want(self, names: Iterable[str] | None = None) -> None:
         """
-        Ask as soon as possible, and once more where an answer is already under way.
+        Ask as soon as possible, and once more if an answer is already under way.
 
         Args:
             names: the masters; None for a whole snapshot.
@@ -139,7 +138,7 @@ class Inquiry:
             self._urgent[name] = None
 
     def abandon(self) -> None:
-        """Ignore all answers that are still to come: the question was put too early."""
+        """Ignore all answers that are still to come: the questions were sent too early."""
         self._abandoned = True
 
     def pump(self) -> None:
@@ -164,7 +163,7 @@ class Inquiry:
         if refusal is not None:
             self._informs = not refusal.unavailable
             return
-        # Of 10,000 masters that is all but the first 200 bytes, and nothing that is not asked for by name.
+        # With 10,000 masters the rest is all but the first 200 bytes, and holds nothing that we do not ask for by name.
         info = parse_info(reply.partition(b"\r\nmaster0:")[0] if isinstance(reply, bytes) else reply)
         if isinstance(info, Unrecognised):
             self._emit(info)
@@ -216,7 +215,7 @@ class Inquiry:
     def _take_names(self, names: tuple[str, ...] | Unrecognised, now: float) -> None:
         self._open = 0
         if isinstance(names, Unrecognised):
-            # Without names there is no snapshot and no end of one; the next reconcile tries again.
+            # Without names there is neither a snapshot nor an end of one; the next reconcile tries again.
             self._emit(names)
             self._on_end(now, 0)
         else:
@@ -269,8 +268,7 @@ class Inquiry:
         self._emit(snapshot)
 
     def _read(self, answers: _Answers) -> MasterSnapshot | Unrecognised | None:
-        # An answer that cannot be read leaves the master in the round: it is monitored, we just
-        # cannot tell how.
+        # An unreadable answer leaves the master in the round: it is monitored, though we cannot tell how.
         reply = answers.replies["MASTER"]
         address = answers.replies[_ADDRESS]
         for part in _ESSENTIAL:
@@ -311,7 +309,7 @@ class Inquiry:
         return parsed
 
     def _read_quorum(self, reply: Reply) -> int | None:
-        """Return how many Sentinels answer, by CKQUORUM; None where it was not asked, or not answered."""
+        """Return how many Sentinels answer, by CKQUORUM; None if it was not asked or not answered."""
         quorum = parse_ckquorum(reply)
         if isinstance(quorum, QuorumReply):
             return quorum.usable

@@ -1,10 +1,9 @@
 """
-How a link subscribes: all that one pattern gives, and less where an ACL refuses it.
+How a link subscribes: to everything by one pattern, and to less if an ACL refuses it.
 
-PSUBSCRIBE is checked literally: a user with ``&+* &-*`` may subscribe to ``+*`` and ``-*``, but not
-to ``*``; one with ``&+switch-master`` to that channel alone, and one refused name refuses the whole
-command. Hence the chain of `_WAYS`, then one channel after the other. Source: ACLCheckPubsubPerm()
-in acl.c, Redis 6.2 to 8.2, Valkey 9.1.
+PSUBSCRIBE is checked literally: a user with ``&+* &-*`` may subscribe to ``+*`` and ``-*``, but not to ``*``; one with
+``&+switch-master`` only to that channel, and one refused name refuses the whole command. Hence the chain of `_WAYS`,
+then one channel after the other. Source: ACLCheckPubsubPerm() in acl.c, Redis 6.2 to 8.2, Valkey 9.1.
 """
 
 from __future__ import annotations
@@ -36,11 +35,11 @@ class Subscription:
     One subscription on one connection.
 
     Args:
-        ask: writes a command that so many confirmations answer.
-        on_confirmed: is called with the time from which on events are heard.
+        ask: writes a command that is answered by that many confirmations.
+        on_confirmed: is called with the time from which events are heard.
         on_refusal: is called when a way is refused and the next one is tried.
-        on_denied: is called with the reason and the time when the user may not subscribe to what is needed.
-        on_failure: is called with the reason and the time when the Sentinel answers anything else.
+        on_denied: is called with the reason and the time if the user lacks the right to the needed channel.
+        on_failure: is called with the reason and the time if the Sentinel answers anything else.
     """
 
     __slots__ = (
@@ -70,7 +69,7 @@ class Subscription:
         self._allowed: list[str] = []
         self._left = len(_CHANNELS)
         self.subscribed = ""
-        """What is subscribed to, for people: patterns or channels; empty until confirmed."""
+        """The patterns or channels subscribed to, for people; empty until confirmed."""
 
     def begin(self) -> None:
         """Try the first way."""
