@@ -1,8 +1,8 @@
 """
-What every test run has: plugins with fixtures, a header, asyncio's debug mode, strict skips.
+For every test run: fixtures, a header, asyncio's debug mode, strict skips.
 
-With SWITCHMASTER_TEST_REQUIRE=all, as in CI, a test that would be skipped fails instead and says
-what was missing.
+With SWITCHMASTER_TEST_REQUIRE=all, as in CI, a test that would be skipped fails, and says what was missing. What kinds
+of tests there are, and what each proves: `rig`.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ TESTS = Path(__file__).parent
 PORTS_EACH = 5000
 REQUIRE_ALL = os.environ.get("SWITCHMASTER_TEST_REQUIRE") == "all"
 
-# deadline: the two cores of a small machine are shared with servers; pytest-timeout is the limit.
+# No deadline: two cores are shared with servers; pytest-timeout is the limit.
 hypothesis.settings.register_profile("switchmaster", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("switchmaster")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the workers of xdist apart: each has its own ports for labs, and its own place for one that is published."""
+    """Keep the workers of xdist apart: each has its own ports for labs, and its own folder for a published lab."""
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker is None or importlib.util.find_spec("switchmaster.lab") is None:
         return
     from switchmaster.lab import ports
 
-    # The port of a crashed server must not be taken by another worker's lab before it comes back.
+    # Another worker's lab must not take the port of a crashed server before it restarts.
     lowest = ports.LOWEST + int(worker.removeprefix("gw")) % 4 * PORTS_EACH
     ports.LOWEST, ports._outgoing = lowest, lambda: lowest + PORTS_EACH
     runtime = tempfile.TemporaryDirectory(prefix=f"switchmaster-{worker}-")
@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say which servers the live tests will use, and how to repeat what hypothesis does."""
+    """Return the servers that the live tests will use, and how to repeat what hypothesis does."""
     seed = config.getoption("hypothesis_seed", None)
     repeat = f"{seed}" if seed is not None else "random; a failing example prints how to repeat it"
     return [f"servers: {_servers()}", f"hypothesis seed: {repeat}"]
@@ -61,8 +61,8 @@ def _servers() -> str:
 
 @pytest.fixture(autouse=True)
 def _asyncio_debug(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Not for the CLI's tests: what asyncio then logs would stand on the standard error they read.
-    # Not for live tests: they measure.
+    # Not for tests of the CLI, which read standard error, where asyncio then logs.
+    # Not for live tests, which measure times.
     folder = request.path.relative_to(TESTS).parts[0] if TESTS in request.path.parents else ""
     if folder in ("unit", "shell") and not request.path.stem.startswith("test_cli"):
         monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
@@ -77,10 +77,10 @@ def _fail_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skipped test into a failed one where everything is required, and hostile text into what can be sent."""
+    """Fail a skipped test if everything is required, and make hostile captured text encodable."""
     report = yield
     _fail_skip(report)
-    # Lone surrogates, which hostile names hold, would end a worker of xdist that sends what was captured.
+    # Lone surrogates in hostile names would end a worker of xdist that sends what was captured.
     sendable = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
     report.sections = sendable
     return report
@@ -88,7 +88,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, object, object]:
-    """Turn a skipped module into a failed one where everything is required."""
+    """Fail a skipped module if everything is required."""
     report = yield
     _fail_skip(report)
     return report

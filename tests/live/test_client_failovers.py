@@ -17,7 +17,7 @@ from rig.application import LIMIT, MASTER, Application, Switches, application
 from rig.conditions import eventually
 from rig.lab_fixtures import SERVERS, find_or_skip
 from rig.netns import lacking as lacking_networks
-from rig.separated_lab import apart
+from rig.separated_lab import separated_lab
 from rig.server_side import clients_of, commands_at, connections_to, lists_at, refusals_at
 from rig.traffic import Traffic, Waiting, put
 from switchmaster.lab import Lab, LabClient, LabServer
@@ -354,7 +354,7 @@ def test_master_that_is_cut_off_alone_is_left_for_the_one_that_the_others_elect(
     binary = find_or_skip(server)
     options = {"down_after_ms": down_after(binary.kind), "failover_timeout_ms": FAILOVER_TIMEOUT_MS}
     with (
-        apart(binary, **options) as servers,
+        separated_lab(binary, **options) as servers,
         application(servers, "redis") as plain,
         application(servers, "redis", retries=3) as patient,
     ):

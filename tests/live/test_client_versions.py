@@ -25,8 +25,9 @@ pytestmark = pytest.mark.live
 VERSIONS = {"redis": ("6.0.0", "6.4.0", "7.0.1", "7.4.1", "8.0.1"), "valkey": ("6.0.0", "6.1.0")}
 OTHERS = [(library, version) for library, versions in VERSIONS.items() for version in versions]
 ALL = [*OTHERS, *((library, metadata.version(library)) for library in VERSIONS)]
-WALK = Path(__file__).parent.parent / "rig" / "drop_in_check.py"
-FETCH_LIMIT, WALK_LIMIT = 60.0, 60.0
+TESTS = Path(__file__).parent.parent
+CHECK = TESTS / "rig" / "drop_in_check.py"
+FETCH_LIMIT, CHECK_LIMIT = 60.0, 60.0
 
 
 @pytest.fixture(scope="session")
@@ -65,14 +66,15 @@ def lab() -> Iterator[Lab]:
 def test_everything_goes_on_through_a_planned_failover(
     lab: Lab, folders: dict[tuple[str, str], Path | str], library: str, version: str
 ) -> None:
-    folder = folders.get((library, version), WALK.parent)
+    folder = folders.get((library, version), TESTS)
     if isinstance(folder, str):
         pytest.skip(f"pip can't get {library} {version}: {folder}")
     old = lab.master()
+    command = [sys.executable, "-P", "-W", "error", str(CHECK), library, version]
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(WALK), library, version, *(f"{h}:{p}" for h, p in lab.sentinel_addresses)],
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        capture_output=True, text=True, timeout=WALK_LIMIT, check=False,
+        [*command, *(f"{host}:{port}" for host, port in lab.sentinel_addresses)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(TESTS)])},
+        capture_output=True, text=True, timeout=CHECK_LIMIT, check=False,
     )  # fmt: skip
     make_ready(lab, old)
     assert not done.returncode, done.stderr

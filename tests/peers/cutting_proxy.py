@@ -1,4 +1,4 @@
-"""A proxy before a node that cuts a connection after its server has carried out what it was sent, before the answer."""
+"""A proxy before a node that cuts a connection after the server executed a command and before its answer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Self
 
 class CuttingProxy:
     """
-    Hands everything on, both ways, until it is armed.
+    Forwards everything, both ways, until it is armed.
 
     Args:
         node: host and port of the server.
-        marker: in what is sent: where it is armed and finds this, it drops the server's answer and cuts.
+        marker: once armed, the proxy looks for this in requests, drops the answer of the first match, and cuts.
     """
 
     def __init__(self, node: tuple[str, int], marker: bytes) -> None:
@@ -27,7 +27,7 @@ class CuttingProxy:
         self._open: list[socket.socket] = [self._listening]
 
     def arm(self) -> None:
-        """Cut the next connection on which the marker is sent, once."""
+        """Cut the next connection that sends the marker, once."""
         self._armed = True
 
     def __enter__(self) -> Self:

@@ -1,8 +1,8 @@
 """
-A data node and a Sentinel in threads of the test's own process.
+A data node and a Sentinel in threads of the test process.
 
-Every answer of the node tells which command it belongs to: it answers ROLE as a master, GET and ECHO with their
-argument, and enough else for a client library to greet it, to send transactions and to subscribe.
+Every answer of the node shows which command it belongs to: GET and ECHO return their argument, ROLE says master. It
+answers whatever else a client library needs to connect, to send transactions and to subscribe.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ class Threaded(ABC):
 
     @abstractmethod
     def _talk(self, peer: socket.socket) -> None:
-        """Answer until the other side goes."""
+        """Answer until the client disconnects."""
 
 
 class ThreadedSentinel(Threaded):
-    """A Sentinel by recording."""
+    """A Sentinel that answers as recorded."""
 
     def _talk(self, peer: socket.socket) -> None:
         sentinel = ScriptedSentinel()

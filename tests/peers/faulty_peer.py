@@ -1,4 +1,4 @@
-"""A peer on a loopback socket that answers by script, and that can drip, stall, cut, flood and lie."""
+"""A peer on a loopback socket that answers by script, and can drip, stall, cut, flood and lie."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Behaviour = Callable[["FaultyPeer", asyncio.StreamReader, asyncio.StreamWriter],
 
 
 def closed_port() -> int:
-    """Give a port on which nothing listens."""
+    """Return a port on which nothing listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -35,7 +35,7 @@ async def until(condition: Callable[[], object], timeout: float = 10.0) -> None:
 
 
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a test in a loop of its own, in debug mode, and see that it leaves no task behind."""
+    """Run a test in a new loop, in debug mode, and check that it leaves no task behind."""
 
     async def guarded() -> None:
         await test()
@@ -46,7 +46,7 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 async def speak(peer: FaultyPeer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer as a Sentinel does, until the other side goes."""
+    """Answer as a Sentinel does, until the client disconnects."""
     number = peer.accepted - 1
     while data := await reader.read(65536):
         writer.write(peer.sentinel.answer(data, number))
@@ -54,11 +54,11 @@ async def speak(peer: FaultyPeer, reader: asyncio.StreamReader, writer: asyncio.
 
 class FaultyPeer:
     """
-    A server whose connections behave as told.
+    A server whose connections behave as a test says.
 
     Args:
         behaviour: what happens on each connection.
-        context: speaks TLS where it is given.
+        context: for TLS; None for plain TCP.
         host: where to listen.
     """
 
@@ -110,7 +110,7 @@ class FaultyPeer:
 
 
 class Talk:
-    """A Connection to a peer, and all that it said. Use as an async context manager."""
+    """A Connection to a peer, and everything that it reported. Use as an async context manager."""
 
     def __init__(self, target: DialTarget, **options: Any) -> None:
         self.facts: list[Fact] = []

@@ -1,9 +1,9 @@
 """
-A Sentinel that lies: a proxy before a real one, which passes on what that says, and adds what it makes up.
+A Sentinel that lies: a proxy that forwards what a real Sentinel says, and adds inventions.
 
-It publishes whole failovers that nobody made, to Sentinels, to closed ports and to addresses that no node has, at any
-epoch; answers with them for a while; and names Sentinels of its own, which say the same. Run as a program it reads its
-plan as a line of JSON, writes where it listens, and lies until its input ends.
+It publishes whole failovers that never happened, to Sentinels, to closed ports and to addresses that no node has, at
+any epoch; answers with them for a while; and names invented Sentinels, which say the same. Run as a program it reads
+its plan as a line of JSON, writes where it listens, and lies until its input ends.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ EPOCHS = (1_000, 10**6, 2**62, 2**63 - 1, 2**63, 2**64 - 1)
 
 @dataclass(frozen=True)
 class Lie:
-    """What is said to be the master."""
+    """The address that is claimed to be the master."""
 
     master: str
     address: Where
@@ -37,7 +37,7 @@ class Lie:
 
 @dataclass(eq=False)
 class Listener:
-    """One connection of somebody who listens to the liar."""
+    """One connection of a client that listens to the liar."""
 
     writer: asyncio.StreamWriter
     asked: deque[list[str]] = field(default_factory=deque)
@@ -58,17 +58,17 @@ class Liar:
         self.upstream = upstream
         self.address: Where = ("127.0.0.1", 0)
         self.lies: dict[str, Lie] = {}
-        """What is answered instead of the truth, by the master's name."""
+        """The answers instead of the truth, by master name."""
         self.told = 0
-        """Failovers that were made up."""
+        """Failovers that were invented."""
         self.puppets: list[tuple[str, Where]] = []
-        """Run id and address of each."""
+        """Run id and address of each invented Sentinel."""
         self._count = puppets
         self._listeners: set[Listener] = set()
         self._servers: list[asyncio.Server] = []
 
     async def start(self) -> None:
-        """Listen, on a free port for the liar and for each puppet."""
+        """Listen on a free port for the liar and for each puppet."""
         self.address = await self._listen("")
         for number in range(self._count):
             run_id = f"{number + 1:040x}"
@@ -89,7 +89,7 @@ class Liar:
         await asyncio.sleep(0)
 
     def lie(self, lie: Lie, old: Where) -> None:
-        """Publish a failover that nobody made, and answer with it until the lie is taken from `lies`."""
+        """Publish a failover that never happened, and answer with it until the lie is removed from `lies`."""
         self.lies[lie.master] = lie
         self.told += 1
         master = f"master {lie.master} {old[0]} {old[1]}"
@@ -170,7 +170,7 @@ class Liar:
                 listener.writer.write(encode(self._twist(asked, frame, run_id)))
 
     def _twist(self, asked: list[str], frame: Any, run_id: str) -> Any:
-        """Return what is answered: the truth, or a lie."""
+        """Return the answer: the truth, or a lie."""
         match asked:
             case ["SENTINEL", "MYID"] if run_id:
                 return run_id.encode()
@@ -192,7 +192,7 @@ def _row(run_id: str, host: str, port: int) -> dict[bytes, bytes]:
 
 
 def encode(value: Any, kind: bytes = b"*") -> bytes:
-    """Write what hiredis read, as RESP3."""
+    """Encode what hiredis read as RESP3."""
     if value is None:
         return b"_\r\n"
     if isinstance(value, Exception):
@@ -207,11 +207,11 @@ def encode(value: Any, kind: bytes = b"*") -> bytes:
 
 
 async def _lie_at_random(liar: Liar, masters: dict[str, list[Where]], chance: random.Random) -> None:
-    """Make failovers up: to a Sentinel, to a port where nothing listens, to an address that no node has."""
+    """Invent failovers: to a Sentinel, to a port where nothing listens, to an address that no node has."""
     while True:
         await asyncio.sleep(chance.uniform(0.3, 2.0))
         if not await liar.hears():
-            continue  # where nobody else is heard either, one word is all there is
+            continue  # if no other Sentinel is heard, one word is all there is
         name = chance.choice(list(masters))
         nodes = masters[name]
         target = chance.choice([liar.upstream, ("127.0.0.1", 1), chance.choice(IMPOSSIBLE)])

@@ -1,9 +1,7 @@
 """
-A Sentinel and a data node by script, without I/O: they answer with what real servers were recorded
-to answer.
+A Sentinel and a data node without I/O, which answer what real servers were recorded to answer.
 
-For the tests of links and shells. What is invented here are only refusals' places and hostile
-bytes.
+For tests of links and shells. Only the place of refusals and hostile bytes are invented here.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ Refuse = dict[str, bytes]
 
 
 def recorded(version: str) -> dict[str, object]:
-    """The replies of one server, by command; those that the recording shortened are left out. They may be changed."""
+    """Return the replies of one server by command, except those that the recording shortened; a fresh copy."""
     return copy.deepcopy(_recorded(version))
 
 
@@ -54,7 +52,7 @@ def bulk(text: str | bytes) -> bytes:
 
 
 def resp(value: object, as_map: bool = False) -> bytes:
-    """Write a recorded reply; `as_map` for the RESP3 form of a list of fields and values."""
+    """Encode a recorded reply; `as_map` for the RESP3 form of a list of fields and values."""
     if value is None:
         return b"*-1\r\n"
     if isinstance(value, int):
@@ -82,8 +80,8 @@ class ScriptedSentinel:
 
     Args:
         version: one of VERSIONS.
-        refuse: replies instead of the recorded ones, by the beginning of the command.
-        masters: the names that it claims to monitor; each looks like the recorded ``mymaster``.
+        refuse: replies instead of the recorded ones, by prefix of the command.
+        masters: the names that it monitors; each looks like the recorded ``mymaster``.
     """
 
     def __init__(
@@ -97,12 +95,12 @@ class ScriptedSentinel:
         self.refuse = dict(refuse or {})
         self.masters = list(masters)
         self.commands: list[tuple[int, str]] = []
-        """(stream, command) in the order in which they came."""
+        """(stream, command), in order of arrival."""
         self._readers: dict[int, hiredis.Reader] = {}
         self._resp3: set[int] = set()
 
     def forget(self) -> None:
-        """Take new connections for new ones."""
+        """Treat the next connections as new."""
         self._readers.clear()
         self._resp3.clear()
 
@@ -163,7 +161,7 @@ def exchange(
     open_streams: set[int] | None = None,
     credentials: Credentials = NOBODY,
 ) -> list[Fact]:
-    """Carry bytes between the two until both are still; return the facts."""
+    """Carry bytes between the two until neither has any left; return the facts."""
     opened = open_streams if open_streams is not None else set()
     facts: list[Fact] = []
     for _ in range(200):

@@ -1,5 +1,5 @@
 """
-What a recorded Sentinel would have answered at each moment of its recording, worked out from what it published.
+What a recorded Sentinel would have answered at each moment of its recording, derived from what it published.
 
 Address: its own chain of ``+switch-master``, on the leader already from ``+promoted-slave`` on (protocol.md,
 section 2.2), and where a Sentinel lost its announcement (a crash), the first event that names the new address. Epoch:
@@ -53,13 +53,13 @@ SENTINEL = SentinelReply(
     voted_leader=None,
     voted_leader_epoch=None,
 )
-"""As Redis 7.0.15 answered (tests/recorded/replies/redis-7.0.15.txt), to be used with other fields."""
+"""What Redis 7.0.15 answered (tests/recorded/replies/redis-7.0.15.txt); used with other fields."""
 
 HELLO_PERIOD = 2.0
 
 
 def _id_of(node: str) -> str:
-    """Return a run id for a node, which all its names share."""
+    """Return the run id of a node, which all its names share."""
     return f"{node.encode('utf-8', 'surrogateescape').hex()[-40:]:0>40}"
 
 
@@ -74,7 +74,7 @@ def snapshot(
     sentinels: Sequence[tuple[RunId, Address]] | None = None,
     run_ids: Callable[[Address], str] = lambda address: _id_of(str(address).replace("localhost", "127.0.0.1")),
 ) -> MasterSnapshot:
-    """Return an answer about one master, as recorded but for what is named."""
+    """Return an answer about one master, as recorded except for the arguments."""
     return MasterSnapshot(
         name=name,
         address=address,
@@ -104,16 +104,16 @@ class Monitored:
     address: Address
     epoch: int = 0
     since: float = float("-inf")
-    """When it was told to monitor it anew."""
+    """When it was told to monitor the master again."""
     promoting: bool = False
-    """It leads, has promoted, and still names the old address in its events."""
+    """It leads and has promoted, and still names the old address in its events."""
     replicas: dict[Address, None] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
     sentinels: dict[str, Address] = field(default_factory=dict)
 
 
 class RecordedSentinels:
-    """The Sentinels of one recording, moved on event by event."""
+    """The Sentinels of one recording, advanced event by event."""
 
     def __init__(self, said: Sequence[Said]) -> None:
         self.names = [SentinelName(name) for name in dict.fromkeys(each.sentinel for each in said)]
@@ -143,7 +143,7 @@ class RecordedSentinels:
                 del masters[name]
 
     def hear(self, each: Said) -> Event:
-        """Move on over one event."""
+        """Advance over one event."""
         sentinel, event = SentinelName(each.sentinel), parse_event(each.channel, each.payload)
         if isinstance(event, NewEpoch):
             self.current[sentinel] = event.epoch
@@ -196,11 +196,11 @@ class RecordedSentinels:
             mind.sentinels[instance.name] = instance.address
 
     def link(self, sentinel: SentinelName) -> LinkChange:
-        """Return what is told when its link comes up."""
+        """Return the facts that its link reports when it comes up."""
         return LinkChange(LinkState.LIVE, run_id=self.run_ids.get(sentinel), version="redis 7.0.15")
 
     def answer(self, sentinel: SentinelName, name: str, time: float) -> MasterSnapshot | None:
-        """Return what it answers about one master; None where it does not monitor it."""
+        """Return its answer about one master; None if it does not monitor it."""
         mind = self.memory[sentinel].get(name)
         if mind is None:
             return None

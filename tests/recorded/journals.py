@@ -1,4 +1,4 @@
-"""Recordings through the core and the ledger into a journal, as a daemon would have kept them."""
+"""Recordings replayed through the ledger into a journal, as a daemon would have kept them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def entries_of(said: Iterable[Said], events: bool = False, sightings: bool = Tru
 
 
 class RecordedJournal:
-    """A journal in a folder, and who writes it."""
+    """A journal in a folder, and its writer's side."""
 
     def __init__(self, folder: Path, url: str = "") -> None:
         self.url = url or f"sqlite:///{folder}/journal.db"
         self.engine = make_engine(self.url, writing=True)
         if self.engine.dialect.name == "sqlite":
-            # Nobody pulls the plug in these tests, and syncing is what takes their time.
+            # No test cuts the power, and syncing takes most of the time.
             event.listen(self.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
         self.reader = Reader(self.url)
         with connect(self.engine, self.url) as connection:
             upgrade(connection)
 
     def write(self, store: Store, entries: Iterable[Entry], at_once: int = 1_000_000) -> None:
-        """Write entries, so many in each transaction."""
+        """Write entries, `at_once` in each transaction."""
         rest = list(entries)
         while rest:
             part, rest = rest[:at_once], rest[at_once:]

@@ -1,8 +1,8 @@
 """
-What puts its own words around a server's lines: each wrapper as a function from lines to lines, for tests.
+Tools that wrap a server's log lines: each wrapper as a function from line to line, for tests.
 
 The shapes are those of docker compose v1 and v2, docker logs, docker service logs, kubectl, CRI, journalctl, syslog,
-svlogd, grep, editors and Markdown, as each writes them around a line that it did not make.
+svlogd, grep, editors and Markdown.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 Wrap = Callable[[str, str], str]
-"""From (the name of what wrote it, a server's line) to the line as a file has it."""
+"""From (the writer's name, a server's line) to the line in the file."""
 
 _LEGACY: Final = re.compile(r"\d+:[XCSM] (\d\d \w{3} \d{4} [\d:.]+) ")
 _LOGFMT: Final = re.compile(r'timestamp="([^"]+)"')
@@ -73,21 +73,21 @@ WRAPPERS: Final[dict[str, Wrap]] = {
     "hand-merged": lambda name, line: f"{name}_log {line}",
     "Markdown": _markdown,
 }
-"""By the name of the wrapper."""
+"""The wrappers by name."""
 
 
 def as_redis_4(line: str) -> str:
-    """Return a line of Redis 5 and later as Redis 3 and 4 wrote it: without the year."""
+    """Return a line of Redis 5 and later as Redis 3 and 4 wrote it, without the year."""
     return re.sub(r"^(\d+:[XCSM] \d\d \w{3}) \d{4} ", r"\1 ", line)
 
 
 def as_redis_2(line: str) -> str:
-    """Return a line as Redis 2.8 wrote it: no role either."""
+    """Return a line as Redis 2.8 wrote it, without the role too."""
     return re.sub(r"^(\d+):[XCSM] (\d\d \w{3}) \d{4} ", r"[\1] \2 ", line)
 
 
 def as_windows(line: str) -> str:
-    """Return a line as the Windows port wrote it: the pid has six digits at least."""
+    """Return a line as the Windows port wrote it, with a pid of at least six digits."""
     return re.sub(r"^(\d+):[XCSM] (\d\d \w{3}) \d{4} ", lambda m: f"[{m[1]:>06}] {m[2]} ", line)
 
 
@@ -112,7 +112,7 @@ def as_valkey(line: str, form: str, stamp: str) -> str:
 
 
 def as_syslog(name: str, line: str) -> str:
-    """Return the bare message of a line, as a server that logs to syslog writes it there: to the second."""
+    """Return a line as a server writes it to syslog: the bare message, its time to the second."""
     found = re.match(r"(\d+):[XCSM] \d\d \w{3} \d{4} [\d:.]+ [.*#-] (.*)", line)
     if found is None:
         return line

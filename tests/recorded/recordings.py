@@ -1,4 +1,4 @@
-"""What was recorded of Sentinels, read for tests: whole, or the part between two of its steps."""
+"""Recordings of Sentinels: whole, or the part between two steps."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ NAMES = sorted(path.stem for path in CAPTURES.glob("*.jsonl") if not path.stem.e
 
 
 def steps_of(name: str) -> list[tuple[float, str]]:
-    """Return what was done to the deployment: times since 1970, and what."""
+    """Return the steps taken: seconds since 1970, and what was done to the deployment."""
     lines = (CAPTURES / f"{name}.steps.jsonl").read_text(encoding="utf-8").splitlines()
     return [(step["ts"], step["step"]) for step in map(json.loads, lines)]
 
 
 def time_of_step(name: str, label: str) -> float:
-    """Return when the step was done that begins with that word."""
+    """Return the time of the first step that begins with a word."""
     return next(time for time, step in steps_of(name) if step.split()[0] == label)
 
 
 def said_in(names: Sequence[str]) -> list[Said]:
-    """Return what the Sentinels said: of recordings by name, of files of text by file name."""
+    """Return what the Sentinels published, by names of recordings or of text files."""
     transcripts = []
     for name in names:
         path = CAPTURES / (name if name.endswith(".txt") else f"{name}.jsonl")

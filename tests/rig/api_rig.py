@@ -1,5 +1,5 @@
 """
-What the API serves, without a daemon: deployments that a test tells what Sentinels said, and a journal that it fills.
+The API without a daemon: deployments to which a test plays Sentinels, and a journal that it fills.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ ANY_PORT = Address("127.0.0.1", 0)
 SENTINELS = S1, S2, S3 = tuple(SentinelName(f"10.0.0.{number}:26379") for number in (1, 2, 3))
 A, B, C = (Address(f"10.0.1.{number}", 6379) for number in (1, 2, 3))
 NOW = 1_790_000_000.0
-"""When a failover begins; a test that needs another adds to it."""
+"""When a failover begins; a test that needs another time adds to it."""
 
 
 def node_id(node: Address) -> str:
-    """Return the run id of a node: ours differ by host alone."""
+    """Return the run id of a node; the nodes here differ only by host."""
     return hashlib.sha1(str(node).encode()).hexdigest()
 
 
 class FakeDeployment:
-    """A deployment of three Sentinels, told by a test what they said; to the API it is a Watcher."""
+    """A deployment of three Sentinels whose events and answers come from a test; to the API it is a Watcher."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class FakeDeployment:
             for name in SENTINELS:
                 self.answer(name)
 
-    # What the API asks.
+    # What the API reads.
 
     @property
     def topology(self) -> Topology:
@@ -110,7 +110,7 @@ class FakeDeployment:
         callbacks.append(callback)
         return lambda: callbacks.remove(callback)
 
-    # What a test tells.
+    # What a test feeds.
 
     def tell(self, source: SentinelName | None, *facts: Fact) -> None:
         for fact in facts:
@@ -146,7 +146,7 @@ class FakeDeployment:
             self.now += 0.01
 
     def fail_over(self, master: str = "mymaster1", old: Address = A, new: Address = B, epoch: int = 1) -> None:
-        """Tell a whole failover, led by the first Sentinel."""
+        """Feed a whole failover, led by the first Sentinel."""
         of, at = f"{master} {old.host} {old.port}", f"@ {master} {old.host} {old.port}"
         replica = f"slave {new} {new.host} {new.port} {at}"
         self.say(S2, f"+sdown master {of}")
@@ -159,13 +159,13 @@ class FakeDeployment:
         self.say(S1, f"+failover-end master {of}", switched)
 
     def promote(self, master: str = "mymaster1", old: Address = A, new: Address = B) -> None:
-        """Tell from the middle on how the first Sentinel has a node promoted, which then says that it is a master."""
+        """Feed a failover from `elected` on; the promoted node then answers that it is a master."""
         of = f"{master} {old.host} {old.port}"
         self.say(S1, f"+elected-leader master {of}", f"+selected-slave slave {new} {new.host} {new.port} @ {of}")
         self.tell(None, Probe(new, "master"))
 
     def give_up(self, old: Address = A, new: Address = B) -> None:
-        """Let a promoted node be a replica again, and the one before say that it is the master."""
+        """Make a promoted node a replica again, and its predecessor the master."""
         self.now += 1
         self.tell(None, Probe(new, "slave"), Probe(old, "master"))
 
@@ -183,7 +183,7 @@ class FileJournal:
         self.reader: Reader = open_reader(self.url)
 
     def write(self, entries: Iterable[Entry]) -> list[int]:
-        """Commit entries; returns the ids that they got in the stream."""
+        """Commit entries, and return their ids in the stream."""
         with connect(self._engine, self.url) as connection:
             written = [one.id for one in self._store.apply(connection, list(entries))]
         self._store.commit()
@@ -197,7 +197,7 @@ class FileJournal:
 def served(
     *told: FakeDeployment, kept: FileJournal | None = None, settings: HttpSettings | None = None, **more: Any
 ) -> tuple[Any, ServedState]:
-    """Return the application of some deployments, and its state."""
+    """Return the API application of these deployments, and its state."""
     named = {one.watch.deployment: one for one in told}
     state = ServedState(lambda: named, None if kept is None else kept.reader)
     return create_app(state, settings or HttpSettings(LOOPBACK), **more), state
@@ -219,7 +219,7 @@ async def listening(
 
 @asynccontextmanager
 async def asking(app: Any, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client that asks the application in this process."""
+    """Yield a client that calls the application in this process."""
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8370", headers=headers) as client:
         yield client

@@ -1,5 +1,5 @@
 """
-An application that uses our Sentinels: one for its threads, one for its tasks, of either client library.
+An application with our Sentinel classes of either client library: one Sentinel for threads, one for tasks.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from switchmaster.net.watcher import Heard
 
 MASTER = "mymaster"
 IN_FLIGHT = 0.02
-"""Seconds in which a command that was sent is answered, and its answer taken, on a busy machine too."""
+"""Seconds within which a sent command is answered and its answer read, even on a busy machine."""
 LIMIT = 60.0
 """Seconds for a failover: a split vote is followed by a pause of twice the failover timeout."""
 
 
 class Application:
     """
-    One application: a client for its threads, one for its tasks, and what both Sentinels have counted.
+    One application: a client for its threads, one for its tasks, and the counters of both Sentinels.
 
     Args:
         lab: where the servers are.
         library: which client library it uses.
-        retries: how often it sends a command again; never if 0.
+        retries: how often it sends a command again; 0 for never.
         options: for both Sentinels.
     """
 
@@ -44,10 +44,10 @@ class Application:
         retry, retry_in_loop = (
             importlib.import_module(f"{library}.{part}").Retry(pause, retries) for part in ("retry", "asyncio.retry")
         )
-        # valkey-py sends nothing again unless it is told for which errors, whatever `retry` says.
+        # Whatever `retry` says, valkey-py retries only after the errors that it is given.
         again = {"retry_on_error": [self._lost, errors.TimeoutError]} if retries and library == "valkey" else {}
         self._addresses = lab.sentinel_addresses
-        # Without a timeout: who waits for an answer is woken by us, or never.
+        # No timeout: a caller that waits for an answer is woken by us, or never.
         options |= {"socket_timeout": None, **again}
         self._options = {**options, "retry": retry_in_loop}
         self.sentinel = blocking.Sentinel(self._addresses, **options, retry=retry)
@@ -66,11 +66,11 @@ class Application:
             await sentinel.aclose()
 
     def counted(self, name: str) -> float:
-        """Return the sum of one counter over all its Sentinels."""
+        """Return one counter, summed over its Sentinels."""
         return sum(sentinel.counters[name] for sentinel in self._sentinels)
 
     def is_loss(self, error: object) -> bool:
-        """Whether an outcome is the library's error for a connection that was lost."""
+        """Whether an outcome is the library's error for a lost connection."""
         return isinstance(error, self._lost)
 
     def close(self) -> None:
@@ -79,34 +79,34 @@ class Application:
 
 
 class Switches:
-    """What the Watcher of an application tells of failovers from now on."""
+    """What the Watcher of an application reports of failovers from now on."""
 
     def __init__(self, application: Application, sentinels: int = 3) -> None:
         self.heard: list[tuple[float, Switch]] = []
-        """Switches, and when they were told (monotonic seconds)."""
+        """Switches, and when they were reported (monotonic seconds)."""
         self.channels: list[str] = []
-        """Of all events, in order."""
+        """The channels of all events, in order."""
         self._told: list[str] = []
         self.selected: float | None = None
-        """When it was first told that a replica was selected (monotonic seconds)."""
+        """When the selection of a replica was first reported (monotonic seconds)."""
         watcher = application.sentinel.watcher
 
         def hears_all() -> bool:
             return sum(one.live for one in watcher.state(MASTER).opinions) == sentinels
 
-        # A majority is enough to start; a failover that begins before the rest is heard may be told late.
+        # A majority is enough to start; a failover that begins before the rest is heard may be reported late.
         eventually(hears_all, what="every Sentinel to be heard")
         watcher.on_switch(lambda switch: self.heard.append((time.monotonic(), switch)))
         watcher.on_event(self._hear)
         watcher.on_failover(self._take)
 
     def wait_for_one(self) -> float:
-        """Wait for a switch; return when it was told."""
+        """Wait for a switch; return when it was reported."""
         eventually(lambda: self.heard, LIMIT, what="a switch")
         return self.heard[0][0]
 
     def story(self) -> str:
-        """Tell what was told, and when: for a failure."""
+        """Return what was reported and when, for the message of a failed test."""
         return "\n".join([*self._told, *(f"{at:.3f} {switch.why}" for at, switch in self.heard)])
 
     def _hear(self, heard: Heard) -> None:
@@ -121,16 +121,16 @@ class Switches:
     @property
     def warned(self) -> bool:
         """
-        Whether the selection was told early enough for commands to be held: commands in flight had time to finish.
+        Whether the selection was reported early enough to hold commands: those in flight had time to finish.
 
-        Sentinel leaves 50 to 100 ms between the two; who gets no processor for so long hears of both at once,
-        and can hold nothing back.
+        Sentinel leaves 50 to 100 ms between the two. A process that gets no processor for that long hears of both
+        at once, and can't hold anything back.
         """
         return self.selected is not None and bool(self.heard) and self.heard[0][0] - self.selected > IN_FLIGHT
 
     def late(self, lab: Steering) -> float:
-        """Return the seconds from the last selection, by its Sentinel's own log, to its being told."""
-        assert self.selected is not None  # who asks has been told
+        """Return the seconds from the last selection, by its Sentinel's own log, to our report of it."""
+        assert self.selected is not None  # callers wait for the selection first
         selected = time.time() - (time.monotonic() - self.selected)
         return selected - max(said_by(lab, "+selected-slave", MASTER).values())
 
@@ -140,7 +140,7 @@ class Switches:
 
 @contextmanager
 def application(lab: Steering, library: str, **options: Any) -> Iterator[Application]:
-    """Run an application for a block; arguments as for the class."""
+    """Run an application while the block lasts; arguments as for the class."""
     made = Application(lab, library, **options)
     try:
         yield made

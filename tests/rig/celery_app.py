@@ -1,8 +1,9 @@
 """
-A Celery application whose broker and result backend are behind Sentinel; run as a program it sends tasks.
+A Celery application whose broker and result backend are behind Sentinel. Run as a program, it sends tasks.
 
-``SENTINELS`` says where they are, ``CLIENTS`` whose classes are used (``switchmaster`` or ``redis``), ``DONE`` the file
-to which each task appends its number; ``QUEUES`` and ``PAUSE`` what is sent, and how many seconds apart.
+Environment: ``SENTINELS`` has their addresses, ``CLIENTS`` whose classes to use (``switchmaster`` or ``redis``),
+``DONE`` the file to which each task appends its number, ``QUEUES`` where tasks are sent, ``PAUSE`` the seconds between
+two of them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import kombu.transport.redis
 from celery import Celery
 
 if os.environ["CLIENTS"] == "switchmaster":
-    # As docs/topics/clients.md says: neither takes the class of a Sentinel as an option.
+    # As docs/topics/clients.md says, neither takes the Sentinel class as an option.
     import switchmaster.redis
 
     kombu.transport.redis.sentinel = switchmaster.redis
@@ -49,7 +50,7 @@ def record(queue: str, number: int) -> int:
 
 
 def send() -> None:
-    """Send one task after the other to each queue, until a line comes; then fetch the results of the last two."""
+    """Send one task after the other to each queue until a line is read; then fetch the results of the last two."""
     over = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.readline(), over.set()), daemon=True).start()
     number, last = 0, {}

@@ -1,5 +1,5 @@
-"""What tests of the drop-in see from outside: who listens to a Sentinel, what this process has open, and a lab that
-is made ready for the next failover at once."""
+"""The drop-in seen from outside: a Sentinel's subscribers, this process's sockets and threads, and a lab that is made
+ready for the next failover at once."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NAMED = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")
 
 
 def subscribers(lab: Lab, sentinel: int = 0) -> int:
-    """How many clients listen to one Sentinel."""
+    """Return how many clients subscribe to one Sentinel."""
     return len(str(lab.sentinel_command(sentinel, "CLIENT", "LIST", "TYPE", "pubsub")).splitlines())
 
 
 def wait_for_subscribers(lab: Lab, count: int) -> None:
-    """Wait until each Sentinel has so many listeners."""
+    """Wait until each Sentinel has this many subscribers."""
     everyone = range(len(lab.sentinels))
     eventually(
         lambda: [subscribers(lab, one) for one in everyone] == [count] * len(everyone),
@@ -51,7 +51,7 @@ def sockets() -> set[str]:
 
 
 def end(*clients: Any) -> None:
-    """Close clients and their Sentinels for good, whoever else may have been given them."""
+    """Close clients and their Sentinels for good, even if others share them."""
     for client in clients:
         client.connection_pool.shared_out = False
         client.close()
@@ -59,7 +59,7 @@ def end(*clients: Any) -> None:
 
 
 def attempt(work: Callable[[], Any]) -> Any:
-    """Return what some work returns or raises."""
+    """Return what `work` returns or raises."""
     try:
         return work()
     except Exception as error:
@@ -67,7 +67,7 @@ def attempt(work: Callable[[], Any]) -> Any:
 
 
 def in_thread(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
-    """Begin some work in a thread; what it returns or raises is put into the list."""
+    """Start `work` in a thread; what it returns or raises is appended to the list."""
     came: list[Any] = []
     thread = threading.Thread(target=lambda: came.append(attempt(work)), daemon=True)
     thread.start()
@@ -76,7 +76,7 @@ def in_thread(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
 
 @contextmanager
 def leaving_nothing(lab: Lab) -> Iterator[None]:
-    """See that a block leaves no Watcher, no socket and no listener, and make the lab ready for another failover."""
+    """Check that a block leaves no Watcher, socket or subscriber, and make the lab ready for another failover."""
     old, before = lab.master(), sockets()
     yield
     gc.collect()
@@ -92,7 +92,7 @@ def make_ready(lab: Lab, old: LabServer | None = None) -> None:
 
     Args:
         lab: with replicas.
-        old: the master of before a planned failover: it is demoted by hand, as Sentinel does eleven seconds later.
+        old: the master before a planned failover; it is demoted by hand, as Sentinel does 11 s later.
     """
     new = lab.master()
     if old is not None and old is not new and old.alive:
@@ -113,14 +113,14 @@ def go_through_failover(
     lab: Lab, client: Any, make_client: Callable[[], Any] | None = None, begin: str = "w", threads: int = 2
 ) -> None:
     """
-    Write through a planned failover, and see that it cost nothing; the lab is ready for another one afterwards.
+    Write through a planned failover and check that no write failed or was lost; then make the lab ready again.
 
     Args:
         lab: with one master.
-        client: follows it, with threads.
-        make_client: makes one that follows it with asyncio.
-        begin: the first part of each key, another each time.
-        threads: how many write.
+        client: a client for threads.
+        make_client: makes a client for asyncio.
+        begin: the first part of each key; a new one for each call.
+        threads: how many threads write.
     """
     old = lab.master()
     with Writers(client, threads, make_client, 2 if make_client else 0, begin) as writers:
@@ -130,20 +130,20 @@ def go_through_failover(
         switched = time.monotonic()
         eventually(lambda: writers.going_on(switched), FAILOVER_LIMIT, what="every writer to go on")
     assert writers.failed() == []
-    # Lists are read as they are, whatever the client decodes.
+    # Lists are read as bytes, whatever the client decodes.
     master = lab.master()
     assert writers.lost(lambda key: master.call("LRANGE", key, 0, -1)) == []
     make_ready(lab, old)
 
 
 def blocked(lab: Lab, count: int = 1) -> None:
-    """Wait until so many clients are blocked at the master."""
+    """Wait until this many clients are blocked at the master."""
     wanted = f"blocked_clients:{count}\r\n"
     eventually(lambda: wanted in str(lab.master().call("INFO", "clients")), what="a client to block")
 
 
 def write_until_moved(sentinel: Any, key: str, begun: Callable[[], None]) -> dict[str, Any]:
-    """Write until the master has moved, and some more; say what came of it."""
+    """Write until 20 writes after the master has moved; return errors, losses and where it moved."""
     client = sentinel.master_for("mymaster")
     old, errors, acknowledged, after = sentinel.discover_master("mymaster"), [], [], 0
     until = time.monotonic() + FAILOVER_LIMIT

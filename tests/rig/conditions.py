@@ -1,5 +1,5 @@
 """
-Wait for a condition, with a limit: what tests do instead of sleeping for luck.
+Wait for a condition, with a limit, instead of sleeping.
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ T = TypeVar("T")
 
 def eventually(condition: Callable[[], T], timeout: float = 10.0, interval: float = 0.02, what: str = "") -> T:
     """
-    Wait until `condition()` is true, and return what it gave.
+    Wait until `condition()` is true, and return its value.
 
     Args:
-        condition: asked again and again. An exception of its own counts as "not yet", except
-            AssertionError.
+        condition: called repeatedly. An exception counts as "not yet", except AssertionError.
         timeout: limit in seconds.
-        interval: seconds between two questions.
-        what: what is waited for, for the failure; the condition's own name and place if empty.
+        interval: seconds between two calls.
+        what: what is waited for, for the message of a failure; if empty, the condition's name and place.
 
     Raises:
-        AssertionError: the limit passed; it tells what was waited for and what the condition gave
-            last.
+        AssertionError: the limit passed. It names what was waited for and the last value.
     """
     deadline = time.monotonic() + timeout
     while True:

@@ -1,4 +1,4 @@
-"""Run `switchmaster serve` as a process, and wait for what it says: to systemd's socket, and in its log of JSON."""
+"""Run `switchmaster serve` as a process, and wait for what it writes to systemd's socket and to its JSON log."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Daemon:
     Args:
         folder: for its log and its socket; one for each daemon.
         words: arguments of `serve`.
-        user: whom to run it as, where we are root; None for ourselves.
-        more: variables of its environment.
+        user: the user to run it as, if we are root; None for our own.
+        more: variables for its environment.
     """
 
     def __init__(self, folder: Path, *words: str, user: str | None = None, **more: str) -> None:
@@ -42,7 +42,7 @@ class Daemon:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, wait: bool = True) -> Self:
-        """Start it (again); its log is added to."""
+        """Start or restart it; its log is appended to."""
         self._notify.unlink(missing_ok=True)
         if self._socket is not None:
             self._socket.close()
@@ -98,7 +98,7 @@ class Daemon:
 
     @property
     def url(self) -> str:
-        """Where it serves HTTP, since its last start."""
+        """Where it serves HTTP since its last start."""
         said = [line["message"] for line in self.lines() if line["message"].startswith("serving on ")]
         return str(said[-1]).removeprefix("serving on ")
 
@@ -107,13 +107,13 @@ class Daemon:
         self.process.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL, and wait for its end."""
+        """Send SIGKILL, and wait for its end."""
         self.signal(signal.SIGKILL)
         assert self.process is not None
         self.process.wait(LIMIT)
 
     def stop(self) -> int:
-        """SIGTERM; returns how it ended, and checks that nothing of ours went wrong."""
+        """Send SIGTERM, check that the log has no traceback, and return the exit code."""
         assert self.process is not None
         self.signal(signal.SIGTERM)
         code = self.process.wait(LIMIT)
@@ -121,7 +121,7 @@ class Daemon:
         return code
 
     def close(self) -> None:
-        """End it if it still runs."""
+        """Kill it if it still runs."""
         if self.process is not None and self.process.poll() is None:
             self.kill()
         if self._socket is not None:

@@ -1,8 +1,8 @@
 """
-The dashboard in a browser: a daemon to look at, Debian's Chromium to look with, and what every page must keep.
+The dashboard in a browser: a daemon, Debian's Chromium, and what must hold for every page.
 
-`watched` gives a page that notes whatever a browser complains of; its `check` fails on any: console errors, errors that
-nobody caught, violations of the content security policy, requests to anybody else.
+`watched` yields a page that records every complaint of the browser; its `check` fails on any: console errors, uncaught
+errors, violations of the content security policy, requests to another host.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ window.alert = (text) => window.violations.push(`alert(${text})`);
 
 
 _OVERLAPS = """() => {
-    // What is there for screen readers alone is cut down to a pixel.
+    // Elements for screen readers alone are clipped to a pixel.
     const tiny = ({width, height}) => width <= 1 || height <= 1;
     const unseen = (one) => one !== document.body && (tiny(one.getBoundingClientRect()) || unseen(one.parentElement));
     const texts = [];
@@ -58,11 +58,11 @@ _OVERLAPS = """() => {
     return texts.flatMap(([text, box], index) => texts.slice(0, index)
         .filter(([, other]) => upon(box, other)).map(([other]) => `${other} / ${text}`));
 }"""
-"""Lines are as high as their letters' ascent and descent, so neighbours share some pixels."""
+"""Lines are as high as their ascent plus descent, so neighbours share some pixels."""
 
 
 def chromium_or_skip() -> str:
-    """Find Chromium; skip the test where there is none, or fail it where all is required."""
+    """Find Chromium; if there is none, skip the test, or fail it if everything is required."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
         lacking("no chromium in PATH (Debian's package chromium)")
@@ -70,21 +70,21 @@ def chromium_or_skip() -> str:
 
 
 def lacking(what: str) -> None:
-    """Skip for want of something, or fail where all is required."""
+    """Skip because something is missing, or fail if everything is required."""
     if os.environ.get("SWITCHMASTER_TEST_REQUIRE") == "all":
         pytest.fail(f"SWITCHMASTER_TEST_REQUIRE=all: {what}", pytrace=False)
     pytest.skip(what)
 
 
 class Watched:
-    """A page, and what the browser has complained of."""
+    """A page, and the browser's complaints about it."""
 
     def __init__(self, page: Any, url: str) -> None:
         self.page = page
         self.url = url
         self.complaints: list[str] = []
         self.ignored: list[str] = []
-        """Regular expressions of complaints that a test provokes."""
+        """Regular expressions of complaints that a test provokes on purpose."""
         page.set_default_timeout(PATIENCE)
         page.add_init_script(_NOTE)
         page.on("console", self._on_console)
@@ -100,7 +100,7 @@ class Watched:
             self.complaints.append(f"asked somebody else: {request.url}")
 
     def go(self, place: str = "#/") -> None:
-        """Go to a place of the dashboard, and wait until something is drawn there."""
+        """Open a page of the dashboard, and wait until it is drawn."""
         self.page.goto(self.url + place)
         self.page.wait_for_selector("main h1")
 
@@ -112,11 +112,11 @@ class Watched:
             raise AssertionError(f"waited for {text!r} in {of}; there is {self.texts(of)!r:.2000}") from None
 
     def texts(self, of: str) -> list[str]:
-        """Return what all elements of a kind say."""
+        """Return the texts of all matching elements."""
         return [str(one) for one in self.page.locator(of).all_inner_texts()]
 
     def text(self, of: str = "main") -> str:
-        """Return what an element says."""
+        """Return the text of an element."""
         return str(self.page.locator(of).first.inner_text())
 
     def overflow(self) -> int:
@@ -124,21 +124,21 @@ class Watched:
         return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
     def overlaps(self) -> list[str]:
-        """Return the texts that lie upon each other, in pairs."""
+        """Return pairs of texts that overlap."""
         return [str(one) for one in self.page.evaluate(_OVERLAPS)]
 
     def check(self) -> None:
-        """Fail where the browser has complained."""
+        """Fail if the browser has complained."""
         found = [*self.complaints, *self.page.evaluate("window.violations")]
         unexpected = [one for one in found if not any(re.search(rule, one) for rule in self.ignored)]
-        # Not compared: this module's asserts are not rewritten, and would not say what was found.
+        # No comparison: pytest does not rewrite this module's asserts, so they would not show what was found.
         if unexpected:
             raise AssertionError("the browser complains: " + "; ".join(unexpected))
 
 
 @contextmanager
 def watched(browser: Any, url: str, size: dict[str, int] | None = None, **options: Any) -> Iterator[Watched]:
-    """Give a page of its own; fail at the end where the browser has complained."""
+    """Yield a new page; fail at the end if the browser has complained."""
     context = browser.new_context(viewport=size or DESKTOP, **options)
     try:
         page = Watched(context.new_page(), url)
@@ -149,7 +149,7 @@ def watched(browser: Any, url: str, size: dict[str, int] | None = None, **option
 
 
 def inaccessible(page: Watched) -> list[tuple[str, str, str]]:
-    """Return what axe-core finds on a page: rule, element, what to mend."""
+    """Return what axe-core finds on a page: rule, element, what to fix."""
     try:
         from axe_playwright_python.sync_playwright import Axe
     except ImportError:
@@ -160,10 +160,10 @@ def inaccessible(page: Watched) -> list[tuple[str, str, str]]:
 
 class Serving:
     """
-    An application on a free port of loopback, served by a thread; may stop, and start again on the same port.
+    An application on a free port of loopback, served by a thread; it can stop and start again on the same port.
 
     Args:
-        make: makes the application and its state, anew at each start.
+        make: makes the application and its state, at each start.
         **access: tokens, as of `HttpSettings`.
     """
 
@@ -195,7 +195,7 @@ class Serving:
         await server.close()
 
     def stop(self) -> None:
-        """Serve no longer."""
+        """Stop serving."""
         if self._thread is not None:
             assert self._loop is not None
             assert self._ended is not None
@@ -214,7 +214,7 @@ class Serving:
 
 @contextmanager
 def daemon(folder: Path, sentinels: list[tuple[str, int]], deployment: str = "kvdb") -> Iterator[str]:
-    """Run `switchmaster serve` for a deployment; gives its URL."""
+    """Run `switchmaster serve` for a deployment, and yield its URL."""
     [port] = free_ports(1)
     token, config = folder / "token", folder / "switchmaster.toml"
     token.write_text(TOKEN, encoding="utf-8")

@@ -1,8 +1,8 @@
 """
-A walk through one client library with the drop-in, for whichever version of it is imported: a script, run by tests.
+Use everything of the drop-in with whichever version of a client library is imported: a program that tests run.
 
-``python drop_in_check.py LIBRARY VERSION HOST:PORT...`` against the Sentinels of a lab: every kind of use with threads
-and with asyncio, then a planned failover under writes. It ends with 0 and one line where all is well.
+``python drop_in_check.py LIBRARY VERSION HOST:PORT...`` runs against the Sentinels of a lab: every kind of use with
+threads and with asyncio, then a planned failover under writes. On success it exits with 0 and prints one line.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ async def walk_in_loop(asynchronous: Any, library: Any, addresses: list[tuple[st
 
 
 def fail_over(threads: Any, asynchronous: Any, library: Any, addresses: list[tuple[str, int]]) -> None:
-    """Order a planned failover under writes, and see that it cost none."""
+    """Start a planned failover under writes, and check that it costs none."""
     sentinel, in_loop = threads.Sentinel(addresses), asynchronous.Sentinel(addresses)
     client = sentinel.master_for("mymaster")
     old = sentinel.discover_master("mymaster")
@@ -123,7 +123,7 @@ def main(name: str, version: str, *sentinels: str) -> None:
     threads, asynchronous = import_module(f"switchmaster.{name}"), import_module(f"switchmaster.{name}.asyncio")
     with threads.Sentinel(addresses) as sentinel:
         master = sentinel.discover_master("mymaster")
-        # After the last failover Sentinel takes up to ten seconds to see that a replica is in step again.
+        # After the last failover a Sentinel takes up to 10 s to see that a replica is in sync again.
         eventually(lambda: sentinel.discover_slaves("mymaster"), LIMIT, what="a replica in step")
         client, replica = sentinel.master_for("mymaster"), sentinel.slave_for("mymaster")
         use(client, replica, library.WatchError)

@@ -1,7 +1,7 @@
 """
-A program of greenlets that uses two deployments, for tests/live/test_greenlets.py; it runs in a process of its own.
+A program of greenlets that uses two deployments; tests/live/test_greenlets.py runs it as a process.
 
-Its arguments, as JSON: how to patch, whose clients, the Sentinels of both deployments, the file whose presence ends it.
+Its argument is JSON: how to patch, whose clients to use, the Sentinels of both deployments, the file that ends it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FRAMEWORK, _, HOW = ASKED["patch"].partition(" ")
 
 
 def patch() -> None:
-    """Patch as the test asks."""
+    """Monkey-patch as the test asks."""
     if FRAMEWORK == "gevent":
         options = {name: False for name in HOW.split() if name != "late"}
         importlib.import_module("gevent.monkey").patch_all(**options)
@@ -36,7 +36,7 @@ import switchmaster.sync  # noqa: E402
 
 
 class Program:
-    """What the greenlets do, and what became of it."""
+    """What the greenlets do, and what came of it."""
 
     def __init__(self) -> None:
         self.errors: list[tuple[float, str, str]] = []
@@ -46,7 +46,7 @@ class Program:
         self.stalls: list[tuple[float, float]] = []
 
     def write(self, client: Any, key: str) -> None:
-        """Write for ever; note the time between two writes where it is long."""
+        """Write forever; record long pauses between two writes."""
         number, last = 0, time.time()
         while True:
             try:
@@ -62,7 +62,7 @@ class Program:
             time.sleep(0.005)
 
     def block(self, client: Any) -> None:
-        """Wait for ever for what never comes; note when that ends."""
+        """Wait forever for an element that never comes; record when the wait ends."""
         while True:
             try:
                 client.blpop("nothing", 0)
@@ -76,7 +76,7 @@ class Program:
             self.switches.append(str(switch.new))
 
     def tick(self) -> None:
-        """Note when the hub was blocked."""
+        """Record when the hub was blocked."""
         last = time.monotonic()
         while True:
             time.sleep(0.005)

@@ -1,9 +1,8 @@
 """
-Whether a measure has come to rest: what a soak asserts of memory, descriptors and objects.
+Whether a measure has stopped growing: what a soak asserts of memory, descriptors and objects.
 
-Enters: one number for each round of failovers. Leaves: what is wrong, in words, or nothing. The first third is left to
-what fills once and is bounded; then the median of the last third is held against that of the second. Medians, because a
-sample may fall into a reconnect.
+Samples are one number for each round of failovers. The first third is for bounded caches to fill; then the median of
+the last third is compared with that of the second. Medians, because a sample may coincide with a reconnect.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from statistics import median
 __all__ = ["FEWEST", "Measure", "thirds"]
 
 FEWEST = 30
-"""Samples below which thirds tell nothing."""
+"""Fewer samples than this prove nothing."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,10 @@ class Measure:
     why: str
     """Why not 0, as the end of a sentence."""
     each: float = 0.0
-    """How much more of it each sample may have than the one before it."""
+    """How much each sample may exceed the one before it."""
 
     def fault(self, samples: Sequence[float]) -> str:
-        """Say in what the samples are not flat; nothing where they are."""
+        """Return how the samples grow; an empty text if they do not."""
         if len(samples) < FEWEST:
             return f"{self.name}: {len(samples)} samples are too few; {FEWEST} is the least"
         _, second, last = thirds(samples)

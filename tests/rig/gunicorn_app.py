@@ -1,4 +1,5 @@
-"""A WSGI application that counts its requests in the master, for gunicorn: ``SENTINELS`` and ``CLIENTS`` say whose."""
+"""A WSGI application for gunicorn that counts its requests in the master; as for `celery_app`, ``SENTINELS`` and
+``CLIENTS`` of the environment say where and by whose classes."""
 
 from __future__ import annotations
 
@@ -11,11 +12,11 @@ ADDRESSES = [(host, int(port)) for host, _, port in (one.rpartition(":") for one
 
 library = importlib.import_module("switchmaster.redis" if os.environ["CLIENTS"] == "switchmaster" else "redis.sentinel")
 client = library.Sentinel(ADDRESSES, socket_timeout=5).master_for("mymaster")
-client.ping()  # with --preload in the process that forks the workers, before they patch anything
+client.ping()  # with --preload this runs in the process that forks the workers, before they patch anything
 
 
 def application(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer with the number of this request, or with what went wrong."""
+    """Answer with the number of this request, or with the error."""
     try:
         said, status = str(client.incr("requests")), "200 OK"
     except Exception as error:

@@ -1,10 +1,10 @@
 """
-Interrupt some work at every point at which the interpreter may interrupt it.
+Interrupt a piece of work at every point at which the interpreter may interrupt it.
 
 An exception from a signal handler is raised where the interpreter looks for signals: after calls, at the beginning of
-functions and at the end of loops. `interrupted` lets a signal come before one instruction, from a trace function, so
-the exception is raised at the next such point, exactly as a real one would be. The work runs once to find out which
-instructions there are, and then once for each. Only in the main thread, where Python handles signals.
+functions and at the end of loops. `interrupted` raises a signal before one instruction, from a trace function, so the
+exception comes at the next such point, exactly as a real one does. The work runs once to find the instructions, and
+then once for each. Works only in the main thread, where Python handles signals.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ Point: TypeAlias = tuple[CodeType, int, int]
 """A place in the code, and how often it has been passed."""
 
 LOOKS = ("RESUME", "CALL", "JUMP_BACKWARD", "SEND", "WITH_EXCEPT")
-"""Instructions at which an interrupt may be raised, by the beginnings of their names: before others it comes later."""
+"""Prefixes of the instructions at which an interrupt may be raised; before any other it comes later."""
 ELSEWHERE = "/logging/"
-"""Python's own logging, in which an interrupt may leave a lock held for ever: nobody but Python can mend that."""
+"""Python's own logging, where an interrupt may leave a lock held forever; only Python could fix that."""
 PASSES = 2
-"""How often a place is interrupted at most, in a loop for instance."""
+"""How often one place is interrupted at most, in a loop for instance."""
 
 
 class Interrupted(BaseException):
-    """What interrupts; nobody expects it, as nobody expects a soft time limit."""
+    """The exception that interrupts; like a soft time limit, no code expects it."""
 
 
 def points(work: Callable[[], Any]) -> list[Point]:
-    """Run some work, and return where it may be interrupted, in order."""
+    """Run the work, and return the points where it may be interrupted, in order."""
     seen: Counter[tuple[CodeType, int]] = Counter()
     found: list[Point] = []
 
@@ -53,7 +53,7 @@ def points(work: Callable[[], Any]) -> list[Point]:
 
 
 def interrupted(work: Callable[[], Any], point: Point) -> bool:
-    """Run some work, interrupt it at a point, and return whether it was."""
+    """Run the work, interrupt it at a point, and return whether the interrupt was raised."""
     code, offset, passes = point
 
     def handler(*_: object) -> None:
@@ -66,7 +66,7 @@ def interrupted(work: Callable[[], Any], point: Point) -> bool:
             passes -= 1
             if passes == 0:
                 sys.settrace(None)
-                # The loop calls it without an instruction at which the trace function itself would be interrupted.
+                # The loop calls this without an instruction at which the trace function itself would be interrupted.
                 for _ in map(_signal, (signal.SIGUSR1,)):
                     return None
         return tracer

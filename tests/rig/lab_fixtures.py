@@ -1,8 +1,7 @@
 """
 Fixtures that start real servers. A pytest plugin: ``pytest_plugins = ["rig.lab_fixtures"]`` in conftest.py.
 
-A server that this machine lacks skips the test with its reason; with SWITCHMASTER_TEST_REQUIRE=all
-it fails.
+A server that this machine lacks skips the test with the reason; with SWITCHMASTER_TEST_REQUIRE=all the test fails.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ LabFactory = Callable[..., Lab]
 
 
 def find_or_skip(which: str | None) -> ServerBinary:
-    """Find a server; skip the test where there is none, or fail it where all are required."""
+    """Find a server; if there is none, skip the test, or fail it if all are required."""
     try:
         return find_binary(which)
     except LabError as error:
@@ -33,13 +32,13 @@ def find_or_skip(which: str | None) -> ServerBinary:
 
 @pytest.fixture(params=SERVERS, ids=SERVERS)
 def server(request: pytest.FixtureRequest) -> str:
-    """Give the path of each server version in turn, for `Lab(binary=...)`."""
+    """Return the path of each server version in turn, for `Lab(binary=...)`."""
     return str(find_or_skip(request.param).path)
 
 
 @pytest.fixture
 def lab_factory() -> Iterator[LabFactory]:
-    """Give a function that starts a Lab of some options; all are stopped at the test's end."""
+    """Yield a function that starts a Lab with these options; all are stopped at the end of the test."""
     with ExitStack() as stack:
 
         def start(**options: Any) -> Lab:

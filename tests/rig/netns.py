@@ -1,8 +1,8 @@
 """
-Two networks that one cable joins, made for one test and removed after it: Linux network namespaces and a veth pair.
+Two networks joined by one cable, made for one test and removed after it: Linux network namespaces and a veth pair.
 
 Needs root and the program `ip`. What a thread opens or starts inside `Network.entered()` belongs to that network, its
-new threads and processes included; nothing outside of the two is touched.
+new threads and processes included; nothing outside the two is touched.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NEAR, FAR = "192.0.2.1", "192.0.2.2"
 
 
 def lacking() -> str:
-    """Say why no namespaces can be made here; empty where they can."""
+    """Return why no namespace can be made here; an empty text if it can."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return "network namespaces need root"
     if shutil.which("ip") is None:
@@ -45,7 +45,7 @@ class Network:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Be in this network, with the calling thread, for a block."""
+        """Move the calling thread into this network while the block lasts."""
         with ExitStack() as stack:
             before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
             stack.callback(os.close, before)
@@ -68,7 +68,7 @@ class Cable:
         self._stack = ExitStack()
 
     def cut(self) -> None:
-        """Let nothing through, and tell neither side: what is sent is lost without a word."""
+        """Drop everything silently: neither side gets an error."""
         self.far.ip("link", "set", CABLE, "down")
 
     def mend(self) -> None:
@@ -93,7 +93,7 @@ class Cable:
         self._stack.close()
 
     def _introduce(self) -> None:
-        # By a fixed entry: a neighbour that does not answer to ARP is reported to the senders, and that is not silence.
+        # A fixed ARP entry: if a neighbour did not answer ARP, the senders would get an error.
         for network, other in ((self.near, self.far), (self.far, self.near)):
             network.ip("neigh", "replace", other.host, "lladdr", _card(other), "dev", CABLE, "nud", "permanent")
 

@@ -1,8 +1,7 @@
 """
-A PostgreSQL of one's own: a cluster in a temporary folder, run by a user that is not root, gone at the end.
+A temporary PostgreSQL: a cluster in a temporary folder, run by a user other than root, removed at the end.
 
-The servers' programs come from PATH or from Debian's package `postgresql`; nothing of the system's own clusters is
-touched.
+The programs come from PATH or from Debian's package `postgresql`; the system's own clusters are not touched.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ ATTEMPTS = 4
 
 
 def find_or_skip(program: str) -> str:
-    """Find a program of PostgreSQL; skip the test where there is none, or fail it where all are required."""
+    """Find a program of PostgreSQL; if there is none, skip the test, or fail it if all are required."""
     debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), reverse=True)
     found = shutil.which(program) or (str(debian[0]) if debian else None)
     if found is not None:
@@ -38,7 +37,7 @@ def find_or_skip(program: str) -> str:
 
 
 def other_user() -> str | None:
-    """Return a user to run as where we are root, for PostgreSQL refuses root; else None."""
+    """Return the user to run as if we are root, which PostgreSQL refuses; else None."""
     if os.geteuid() != 0:
         return None
     known = {one.pw_name for one in pwd.getpwall()}
@@ -50,7 +49,7 @@ class Postgres:
     One cluster.
 
     Args:
-        folder: an empty folder that this may own.
+        folder: an empty folder, whose owner is changed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -63,14 +62,14 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """Where a journal is in it."""
+        """The URL of a journal in it."""
         return f"postgresql+psycopg://switchmaster@127.0.0.1:{self.port}/postgres"
 
     def make(self) -> None:
         """Make the cluster."""
         if self._user is not None:
             shutil.chown(self.folder, self._user)
-            # pytest's own folders are closed to others; who is allowed to pass can't list them.
+            # pytest's folders are closed to other users; this lets the user pass, not list them.
             for parent in self.folder.parents:
                 if parent.owner() == "root" and parent != Path("/"):
                     parent.chmod(parent.stat().st_mode | 0o011)
@@ -78,7 +77,7 @@ class Postgres:
         subprocess.run([*words, "-E", "UTF8", "--locale=C"], check=True, capture_output=True, **self._as())
 
     def start(self) -> None:
-        """Start the server, and wait until it takes connections; at another port if somebody has taken this one."""
+        """Start the server and wait until it accepts connections; on another port if this one is taken."""
         for _ in range(ATTEMPTS):
             self._launch()
             if eventually(lambda: self._answers() or self._ended(), LIMIT) != "ended":
@@ -100,7 +99,7 @@ class Postgres:
         return "" if self._process.poll() is None else "ended"
 
     def stop(self) -> None:
-        """Stop the server at once: its clients are cut off."""
+        """Stop the server at once; its clients are cut off."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(LIMIT)

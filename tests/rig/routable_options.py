@@ -1,4 +1,4 @@
-"""Options for labs that are not on loopback alone: in networks that a test has made."""
+"""Options for labs that listen beyond loopback, in networks that a test has made."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["RoutableOptions"]
 
 @dataclass(frozen=True)
 class RoutableOptions(LabOptions):
-    """Options for servers that listen on any address, and name another one to each other."""
+    """Options for servers that listen on any address and announce another."""
 
     announced: str = ""
-    """The host by which configurations name masters."""
+    """The host that configurations give for masters."""
 
     def _checks(self) -> Iterable[tuple[bool, str]]:
         return ()

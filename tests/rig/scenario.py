@@ -1,4 +1,4 @@
-"""A Watch of three Sentinels, told what they say, and everything that it decides; for the tests of what it believes."""
+"""A Watch of three Sentinels fed with what they say, and everything that it decides; for tests of the belief."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Scenario:
         if started:
             for name in SENTINELS:
                 self.up(name, A, 0)
-            self.now += 1.0  # what is said from now on is said after these answers
+            self.now += 1.0  # everything from now on is later than these answers
 
     def tell(self, source: SentinelName | None, *facts: Fact) -> None:
         for fact in facts:
@@ -69,7 +69,7 @@ class Scenario:
         return [decision.kind for decision in self.decisions if isinstance(decision, Notice)]
 
     def fail_over(self, leader: SentinelName = S1, epoch: int = 1, old: Address = A, new: Address = B) -> None:
-        """Tell what a leader says until it has asked the replica to be the master."""
+        """Feed what a leader publishes until it has told the replica to become the master."""
         replica = f"slave {new} {new.host} {new.port} @ mymaster 127.0.0.1 {old.port}"
         self.say(leader, f"+sdown master mymaster 127.0.0.1 {old.port}")
         self.say(leader, f"+odown master mymaster 127.0.0.1 {old.port} #quorum 2/2", f"+new-epoch {epoch}")

@@ -1,7 +1,7 @@
 """
-A deployment of real servers whose master stands alone behind a cable that can be cut.
+A deployment of real servers whose master is alone behind a cable that can be cut.
 
-The two replicas and the three Sentinels are in the near network, where the test is as well.
+The two replicas and the three Sentinels are in the near network, as is the test.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ START_LIMIT = 15.0
 
 class Deployment(Steering):
     """
-    The servers; `apart` makes and ends them.
+    The servers; `separated_lab` makes and ends them.
 
     Args:
         binary: the server.
@@ -59,13 +59,12 @@ class Deployment(Steering):
 
     @contextmanager
     def client_behind(self) -> Iterator[LabClient]:
-        """Be a client of the master behind the cable, in its own network."""
+        """Yield a client of the master behind the cable, in the master's network."""
         with self.cable.far.entered(), LabClient(("127.0.0.1", FIRST_NODE), self.alone.name) as client:
             yield client
 
     def start(self) -> None:
-        # In this order: a replica that finds no master tries again after a second, a Sentinel that finds no replicas
-        # after ten.
+        # In this order: a replica that finds no master retries after 1 s, a Sentinel that finds no replicas after 10 s.
         for group in ([self.alone], self.servers[1:3], self.sentinels):
             for server in group:
                 with self.cable.far.entered() if server is self.alone else nullcontext():
@@ -98,9 +97,9 @@ def _lacking_in(servers: Iterable[LabServer]) -> str:
 
 
 @contextmanager
-def apart(binary: ServerBinary, **options: int) -> Iterator[Deployment]:
+def separated_lab(binary: ServerBinary, **options: int) -> Iterator[Deployment]:
     """
-    Run such a deployment, with the calling thread in the near network, for a block.
+    Run such a deployment while the block lasts, with the calling thread in the near network.
 
     Args:
         binary: the server.

@@ -1,5 +1,5 @@
 """
-What others than the client have seen: the kernel its connections, a server its commands, Sentinels their failovers.
+What others saw of a client: the kernel its connections, a server its commands, Sentinels their failovers.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from switchmaster.lab import LabClient, Steering
 from switchmaster.lab.truth import read_info
 
 NAME = "application"
-"""What an application's connections call themselves (CLIENT SETNAME)."""
+"""The name of an application's connections (CLIENT SETNAME)."""
 COMMANDS = ("blpop", "rpush", "set")
 ESTABLISHED = "01"
 """In /proc/net/tcp."""
 
 
 def connections_to(address: tuple[str, int]) -> int:
-    """Count this process's established IPv4 connections to an address, as the calling thread's network sees them."""
+    """Count this process's established IPv4 connections to an address, in the calling thread's network."""
     own = set()
     for entry in os.listdir("/proc/self/fd"):
         try:
@@ -31,13 +31,13 @@ def connections_to(address: tuple[str, int]) -> int:
         except FileNotFoundError:
             continue
     wanted = f"{struct.unpack('=I', socket.inet_aton(address[0]))[0]:08X}:{address[1]:04X}"
-    # Not /proc/net: that is the network of the main thread.
+    # Not /proc/net, which is the network of the main thread.
     rows = [row.split() for row in Path("/proc/thread-self/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
     return sum(row[2] == wanted and row[3] == ESTABLISHED and f"socket:[{row[9]}]" in own for row in rows)
 
 
 def clients_of(server: LabClient, command: str = "") -> list[str]:
-    """Return the application's connections as a server lists them; those whose last command was this one, if any."""
+    """Return the application's connections from CLIENT LIST; only those whose last command was this, if given."""
     lines = [line.split() for line in server.call("CLIENT", "LIST").splitlines()]
     return [
         " ".join(words) for words in lines if f"name={NAME}" in words and (not command or f"cmd={command}" in words)
@@ -45,7 +45,7 @@ def clients_of(server: LabClient, command: str = "") -> list[str]:
 
 
 def commands_at(server: LabClient, commands: Iterable[str] = COMMANDS) -> int:
-    """Count what a server has carried out of an application's commands since its start."""
+    """Count the commands of an application that a server has executed since its start."""
     counts = read_info(server.call("INFO", "commandstats"))
     return sum(_field(counts.get(f"cmdstat_{command}", ""), "calls") for command in commands)
 
@@ -66,7 +66,7 @@ def _field(counts: str, name: str) -> int:
 
 
 def said_by(lab: Steering, channel: str, master: str) -> dict[str, float]:
-    """Return when each Sentinel's own log has the last line of a channel about a master: seconds since 1970."""
+    """Return when each Sentinel last logged a channel about a master, in seconds since 1970."""
     found = {}
     for sentinel in lab.sentinels:
         for line in lab.log(sentinel).splitlines():

@@ -17,9 +17,9 @@ from rig.netns import CABLE, Network, ip, new_name
 __all__ = ["StarNetwork"]
 
 PREFIX: Final = "198.51.100"
-"""TEST-NET-2 of RFC 5737: addresses that nobody has."""
+"""TEST-NET-2 of RFC 5737: addresses that no host has."""
 NOBODY: Final = "02:00:00:00:00:01"
-"""The card of nobody: what is sent to it is lost without a word, where a neighbour that does not answer is reported."""
+"""A MAC address that no card has: packets to it are lost silently, whereas a neighbour without ARP is an error."""
 
 
 class StarNetwork:
@@ -27,7 +27,7 @@ class StarNetwork:
     The hub and its arms, while the block lasts.
 
     Args:
-        arms: how many; 253 at the most.
+        arms: how many; at most 253.
     """
 
     def __init__(self, arms: int) -> None:
@@ -36,16 +36,16 @@ class StarNetwork:
         self.arms = [Network(f"{begin}-{number}", f"{PREFIX}.{number}") for number in range(1, arms + 1)]
         self._isolated: set[Network] = set()
         self._lost: set[tuple[Network, Network]] = set()
-        """Who sends in vain to whom."""
+        """Pairs of arms that must not reach each other."""
         self._stack = ExitStack()
 
     def isolate(self, arm: Network) -> None:
-        """Let nothing through between this arm and all others."""
+        """Drop everything between this arm and all others."""
         self._isolated.add(arm)
         self._introduce()
 
     def rejoin(self, arm: Network) -> None:
-        """Let everything through again, but to who is isolated himself."""
+        """Let everything through again, except to arms that are isolated themselves."""
         self._isolated.discard(arm)
         self._introduce()
 
@@ -73,7 +73,7 @@ class StarNetwork:
         network.ip("link", "set", CABLE, "up")
 
     def _introduce(self) -> None:
-        """Have those that must not reach each other believe in the card of nobody, and all others ask for it."""
+        """Give arms that must not reach each other the MAC address that no card has, and all others ARP."""
         lost = {pair for pair in permutations(self.arms, 2) if self._isolated & {*pair}}
         orders: dict[Network, list[str]] = {}
         for arm, other in lost - self._lost:

@@ -1,8 +1,8 @@
 """
-What an application sends while servers fail, by threads and by tasks, and what came back, number by number.
+What an application sends from threads and tasks while servers fail, and what came back, number by number.
 
-Each writer has a key of its own and counts upwards. A number is sent once: what fails is kept with its moment, and the
-next number follows. So a server's lists tell what was lost, what was carried out twice and what never arrived.
+Each writer has its own key and counts upwards. A number is sent once: a failure is recorded with its time, and the next
+number follows. So a server's lists show what was lost, what was executed twice and what never arrived.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ THREADS, TASKS = 8, 100
 THREAD_PACE = 0.001
 """Seconds between two commands of a thread."""
 TASK_PACE = 0.1
-"""The same of a task: a hundred of them make as many commands as one thread, which is what two cores bear."""
+"""The same for a task: a hundred tasks send as many commands as one thread, which two cores can bear."""
 LIMIT = 30.0
-"""Seconds for what should take none, on a machine that others use as well."""
+"""Seconds for what should be immediate, on a machine that others use too."""
 
 Send = Callable[[Any, str, int], Any]
 
 
 def push(client: Any, key: str, number: int) -> Any:
-    """Send what must not be sent twice."""
+    """Send a command that must not be sent twice."""
     return client.rpush(key, number)
 
 
 def put(client: Any, key: str, number: int) -> Any:
-    """Send what may be sent as often as one likes."""
+    """Send a command that may be sent any number of times."""
     return client.set(key, number)
 
 
 class Clients(Protocol):
-    """Where the clients come from: one for all threads, and one in the loop for all tasks."""
+    """The source of clients: one for all threads, and one in the loop for all tasks."""
 
     client: Any
 
@@ -50,7 +50,7 @@ class Clients(Protocol):
 
 @dataclass
 class Writer:
-    """One thread or task, by what it has seen."""
+    """What one thread or task has seen."""
 
     key: str
     acknowledged: list[tuple[int, float]] = field(default_factory=list)
@@ -65,14 +65,14 @@ class Writer:
 
 class Traffic:
     """
-    Writers that go on while the block lasts; it begins when each has been acknowledged something.
+    Writers that go on while the block lasts; the block begins when each has an acknowledgement.
 
     Args:
         name: the first part of each key.
-        clients: through which they write.
-        send: what is sent with each number.
+        clients: the clients to write with.
+        send: sends one number.
         threads: how many of them.
-        tasks: how many of them; all in one loop, in a thread of its own.
+        tasks: how many of them; all in one loop in a thread of its own.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Traffic:
         return [error for writer in self.writers for _, error in writer.errors]
 
     def mishaps(self) -> str:
-        """Say when what failed, how often: equal words within a hundredth of a second are one."""
+        """Return what failed, when and how often; equal errors within 0.01 s are one."""
         seen = Counter(
             f"{at:.2f} {type(error).__name__}: {error}" for writer in self.writers for at, error in writer.errors
         )
@@ -105,7 +105,7 @@ class Traffic:
         return max(self.writers, key=lambda writer: len(writer.errors))
 
     def wait_until_going_on(self, since: float | None = None, limit: float = LIMIT) -> None:
-        """Wait until each writer has been acknowledged something after a moment; the present one if None."""
+        """Wait until each writer has an acknowledgement after `since`; after now if None."""
         moment = time.monotonic() if since is None else since
 
         def silent() -> list[str]:
@@ -123,7 +123,7 @@ class Traffic:
 
         Args:
             lists: of the server that counts, by key.
-            but: between these moments what was acknowledged may miss.
+            but: acknowledgements between these two moments may be missing.
         """
         return [
             (writer.key, number)
@@ -144,7 +144,7 @@ class Traffic:
 
     def __exit__(self, kind: object, *_: object) -> None:
         self._stop.set()
-        if kind is None:  # else it is known already that something is wrong
+        if kind is None:  # otherwise another failure is known already
             _join(self._threads)
 
     def _write(self, writer: Writer) -> None:
@@ -181,11 +181,11 @@ class Traffic:
 
 class Waiting:
     """
-    A thread and a task that wait for an element of a list (BLPOP), and how each came out of it.
+    A thread and a task that wait for an element of a list (BLPOP), and how each wait ended.
 
     Args:
         name: the first part of each key.
-        clients: through which they wait.
+        clients: the clients to wait with.
     """
 
     def __init__(self, name: str, clients: Clients) -> None:
@@ -208,7 +208,7 @@ class Waiting:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:  # else who still waits would do so for ever
+        if kind is None:  # otherwise those that still wait would do so forever
             _join(self._threads)
 
     def _wait(self, key: str) -> None:
@@ -230,7 +230,7 @@ class Waiting:
 
 
 def _thread(target: Callable[..., None], *arguments: Any) -> threading.Thread:
-    # A daemon: one that never comes back must fail the test, not keep the interpreter.
+    # A daemon thread: if it never returns, the test must fail and the interpreter must end.
     return threading.Thread(target=target, args=arguments, daemon=True)
 
 

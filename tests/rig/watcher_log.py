@@ -1,4 +1,4 @@
-"""What a Watcher told, in the order in which it told it; for tests against a lab."""
+"""What a Watcher reported, in order; for tests against a lab."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAILOVER_LIMIT = 60.0
 
 
 class WatcherLog:
-    """All that a Watcher tells from now on: events, switches and notices, in one order."""
+    """Everything that a Watcher reports from now on: events, switches and notices, in one order."""
 
     def __init__(self, watcher: Watcher) -> None:
         self.watcher = watcher
@@ -53,12 +53,12 @@ class WatcherLog:
         return places[0] < places[1]
 
     def agreed(self, master: str = "mymaster", sentinels: int = 3) -> bool:
-        """Whether so many Sentinels are heard, and all of them give the address that is believed."""
+        """Whether at least this many Sentinels are heard, and all of them give the believed address."""
         live = [opinion for opinion in self.watcher.state(master).opinions if opinion.live]
         return len(live) >= sentinels and all(opinion.agrees for opinion in live)
 
     def settled(self, master: str = "mymaster", sentinels: int = 3) -> bool:
-        """Whether that is so, and no failover is under way."""
+        """Whether they agree, and no failover is under way."""
         return self.watcher.state(master).failover is None and self.agreed(master, sentinels)
 
     def wait_until_settled(self, master: str = "mymaster", sentinels: int = 3) -> None:
@@ -67,7 +67,7 @@ class WatcherLog:
 
 @contextmanager
 def watcher_logs(lab: Lab, *several: dict[str, Any]) -> Iterator[list[WatcherLog]]:
-    """Watch a lab with several Watchers at once, each with options of its own."""
+    """Watch a lab with several Watchers at once, each with its own options."""
     with ExitStack() as stack:
         watchers = [stack.enter_context(Watcher(lab.sentinel_addresses, **{**options})) for options in several]
         for watcher in watchers:
@@ -82,17 +82,17 @@ def _hears_all(watcher: Watcher) -> bool:
 
 @contextmanager
 def watcher_log(lab: Lab, **options: Any) -> Iterator[WatcherLog]:
-    """Watch a lab."""
+    """Watch a lab with one Watcher."""
     with watcher_logs(lab, options) as [one]:
         yield one
 
 
 def check_one_switch_each_epoch(lab: Lab, told: WatcherLog, old: Address, master: str = "mymaster") -> None:
     """
-    See that there was exactly one Switch for each failover, and that the last one is the truth.
+    Check that each failover gave exactly one Switch, and that the last one is the truth.
 
-    A failover is what a leader's own log says it has promoted a replica in. One is expected; a Sentinel that keeps an
-    old opinion may start a second one by itself (Valkey 9.1, and Redis where the machine is busy).
+    A failover counts if its leader's log says that it promoted a replica. One is expected; a Sentinel that keeps an old
+    opinion may start a second one by itself (Valkey 9.1, and Redis on a busy machine).
     """
     switches = told.switches(master)
     promoted = re.compile(rf" \+promoted-slave slave \S+ \S+ \d+ @ {re.escape(master)} ")

@@ -1,8 +1,8 @@
 """
-Writers through a client, in threads and in tasks: each counts upwards in a list of its own, and keeps what was
+Writers through a client, in threads and in tasks: each counts upwards in its own list, and records what was
 acknowledged.
 
-A number that failed is not written again, so that what is lost and what is written twice can be told from the lists.
+A number that failed is not written again, so the lists show what was lost and what was written twice.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class Log:
     """Numbers, and when they were acknowledged (monotonic seconds)."""
     errors: list[Exception] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
-    """Each error with the span of its command and how late its writer was until then: a machine that is late itself may
-    let a planned failover cost a command."""
+    """Each error with the time of its command and how late its writer was: on a late machine a planned failover may
+    cost a command."""
     late: float = 0.0
-    """Seconds by which the writer woke up too late, at the most."""
+    """By how many seconds the writer woke up too late, at most."""
 
     def fail(self, number: int, sent: float, error: Exception) -> None:
-        """Write down that a number failed."""
+        """Record that a number failed."""
         self.errors.append(error)
         span = f"sent at {sent:.3f}, failed at {time.monotonic():.3f}, the writer up to {self.late:.3f} s late"
         self.failed.append(f"{self.key} {number}: {error!r}, {span}")
@@ -47,7 +47,7 @@ class Log:
 
 class Writers:
     """
-    Writers in threads of their own (`client`) and in tasks of one loop (`make_client`), while the block lasts.
+    Writers in threads (`client`) and in tasks of one loop (`make_client`), while the block lasts.
 
     Args:
         client: for the threads.
@@ -74,7 +74,7 @@ class Writers:
         return [*self.logs, *self.task_logs]
 
     def going_on(self, since: float) -> bool:
-        """Whether every writer had an acknowledgement since that moment."""
+        """Whether every writer had an acknowledgement after `since`."""
         return all(log.acknowledged and log.acknowledged[-1][1] > since for log in self.all)
 
     def errors(self) -> list[Exception]:
@@ -124,7 +124,7 @@ class Writers:
     async def _write_in_task(self, client: Any, log: Log) -> None:
         number = 0
         while not self._stop.is_set():
-            # A hundred tasks at the pace of one thread are more than two cores bear.
+            # A hundred tasks at the pace of one thread are too much for two cores.
             due = time.monotonic() + PAUSE * 50
             await asyncio.sleep(PAUSE * 50)
             number, sent = number + 1, time.monotonic()
