@@ -595,7 +595,7 @@ class Belief:
     ) -> InstanceEvent | SwitchedMaster:
         """Return an event with our address for the believed node, where its Sentinel has another for it."""
         view = self.views.get(sentinel)
-        return event if view is None else self._names.in_our_words(self.address, view, event, moment)
+        return event if view is None else self._names.in_our_words(self.believed.address, view, event, moment)
 
     def _one_name(self, view: View, address: Address, run_id: str, moment: Moment) -> Address:
         """Return the believed address where a Sentinel has another for that very node; else its own."""

@@ -72,8 +72,10 @@ class NodeNames:
             address = believed if instance.kind is Kind.MASTER else instance.address
             instance = replace(instance, address=address, master_address=believed)
         if channel in ("+selected-slave", "+promoted-slave") or channel.startswith("+failover-state-"):
-            instance = replace(instance, address=self._listed_at(view, instance.address))
-        return event if instance == event.instance else replace(event, instance=instance)
+            listed = self._listed_at(view, instance.address)
+            if listed != instance.address:
+                instance = replace(instance, address=listed)
+        return event if instance is event.instance else replace(event, instance=instance)
 
     def _listed_at(self, view: View, node: Address) -> Address:
         """

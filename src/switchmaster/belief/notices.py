@@ -1,5 +1,5 @@
 """
-What a person should know of one master though nobody has to follow it, each said once.
+What a person should know though nothing is to be followed: of one master, or of the whole deployment; each once.
 
 Texts are written here, so that the same thing is always said in the same words.
 """
@@ -7,15 +7,15 @@ Texts are written here, so that the same thing is always said in the same words.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..model import Address, Moment, SentinelName
+from ..model import LIMITS, Address, Moment, SentinelName
 from .decisions import Notice, NoticeKind
 from .topology import Electorate
-from .words import electorate_words
+from .words import electorate_words, ghost_words, shared_id_words
 
-__all__ = ["Notices"]
+__all__ = ["DeploymentNotices", "Notices"]
 
 _REMEMBERED = 64
 """Notices that are remembered, not to be said again."""
@@ -135,3 +135,35 @@ class Notices:
         """A Sentinel that came back has not caught up."""
         text = f"{sentinel} still gives {gives} of epoch {epoch}; not followed"
         self.say(NoticeKind.STALE, sentinel, text, moment)
+
+
+class DeploymentNotices:
+    """
+    The notices of a deployment as a whole.
+
+    Args:
+        deployment: the deployment's name.
+        out: where they go.
+    """
+
+    def __init__(self, deployment: str, out: Callable[[Notice], None]) -> None:
+        self._deployment, self._out = deployment, out
+        self._limited = False
+        """The limit of masters was reported."""
+
+    def _tell(self, kind: NoticeKind, text: str, moment: Moment) -> None:
+        self._out(Notice(kind, self._deployment, None, None, text, *moment))
+
+    def ghosts(self, sentinels: Sequence[SentinelName], master: str, moment: Moment) -> None:
+        """Sentinels are counted for a master that answer nobody."""
+        self._tell(NoticeKind.GHOST, ghost_words(sentinels, master), moment)
+
+    def shared_id(self, sentinels: Sequence[SentinelName], moment: Moment) -> None:
+        """Several Sentinels have one id."""
+        self._tell(NoticeKind.SHARED_ID, shared_id_words(sentinels), moment)
+
+    def too_many_masters(self, name: str, moment: Moment) -> None:
+        """The Sentinels monitor more masters than `LIMITS.masters`; reported once."""
+        if not self._limited:
+            self._limited = True
+            self._tell(NoticeKind.LIMIT, f"more than {LIMITS.masters} masters: {name!r} is not followed", moment)

@@ -70,16 +70,21 @@ class KnownSentinel:
     """It has given a whole snapshot, or may not be asked for one."""
     failed: bool = False
     """A connection to it has failed."""
+
+    # What it published of epochs and votes: kept by `Elections`.
     epoch: int | None = None
-    """The last ``+new-epoch`` it published; None where we may have missed one."""
+    """The last ``+new-epoch`` it published; None where one may have been missed."""
     raised: bool = False
-    """Its last event was ``+new-epoch``."""
+    """Its last event was ``+new-epoch``. Never together with `tried`."""
+    tried: bool = False
+    """Its last event was ``+try-failover``: the vote that follows is for itself."""
     epochs: int = 0
     """How often it published ``+new-epoch`` since its last ``+switch-master``."""
     unmatched: tuple[Voted, Moment] | None = None
-    """Its last vote and when, where that belonged to no failover that had begun: it may suspect the master later."""
-    tried: bool = False
-    """Its last event was ``+try-failover``: the vote that follows is for itself."""
+    """Its last vote and when, where no failover that had begun matches it: it may suspect the master later. None again
+    with its next ``+new-epoch``."""
+
+    # Whether it is heard, and whether it votes: kept by `Roster`.
     down_since: float | None = None
     leaves_at: float | None = None
     """While it is down and votes: when to look whether the others still list it, in monotonic seconds."""

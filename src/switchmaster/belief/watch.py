@@ -12,11 +12,9 @@ goes down; a node is never ``promoted`` that did not answer ROLE master after a 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
-from ..model import LIMITS, Address, Grade, Moment, RunId, SentinelName, Via, Wall
+from ..model import Address, Grade, Moment, RunId, SentinelName, Via, Wall
 from ..wire.events import (
     EVENTS,
     AddressSwitched,
@@ -33,52 +31,25 @@ from ..wire.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot,
 from ..wire.hello import Hello
 from .attempts import Attempts
 from .decide import Belief
-from .decisions import Ask, Decision, Notice, NoticeKind, StartProbe, StopProbe, Switch
+from .decisions import Ask, Decision
+from .elections import Elections
 from .electorate import electorate_of
 from .failover import FailoverKind
 from .master_state import master_state
+from .masters import FollowedMaster, Masters, WatchCounters
 from .meaning import JUDGES
 from .members import lists_of
+from .notices import DeploymentNotices
 from .roster import KnownSentinel, Roster
 from .topology import MasterState, SentinelState, Topology
-from .words import ghost_words, shared_id_words
 
-__all__ = ["Watch", "WatchCounters"]
+__all__ = ["Watch"]
 
 ASK_ALL_EVERY: Final = 1.0
 """Seconds between two questions about all masters that one Sentinel's odd events may cause."""
 
-_TRIES = 4_096
-"""Tries that are remembered to tell whose vote a vote is; the oldest go first."""
-
-_ELECTION = 10.0
-"""Seconds that an election lasts at most (``SENTINEL_ELECTION_TIMEOUT`` in sentinel.c)."""
-
-_SEARCHED = 16
-"""Open attempts that a vote for an unknown Sentinel is compared with."""
-
 _ASK_AFTER: Final = frozenset(spec.channel for spec in EVENTS if spec.asked_after)
 """Events after which the Sentinel is asked: they change more than they say."""
-
-
-@dataclass(slots=True)
-class WatchCounters:
-    """What was seen, for those who measure."""
-
-    events: int = 0
-    unrecognised: int = 0
-    snapshots: int = 0
-    switches: int = 0
-    not_followed: int = 0
-    """Facts about masters that were not asked for, or over a limit."""
-
-
-@dataclass(slots=True)
-class _Master:
-    belief: Belief
-    attempts: Attempts
-    state: MasterState | None = None
-    """The last value given out; None when something changed since."""
 
 
 class Watch:
@@ -116,28 +87,16 @@ class Watch:
         self.counters = WatchCounters()
         self.established = not asking
         """Whether the first answers are in: from then on a change of address is a switch."""
-        self._only = None if masters is None else frozenset(masters)
+        self._out: list[Decision] = []
+        self._notices = DeploymentNotices(deployment, self._out.append)
         self._roster = Roster(seeds, asking, discover)
-        self._masters: dict[str, _Master] = {}
-        self._due: dict[str, float] = {}
-        """When each master that waits for something is due, in monotonic seconds."""
-        self._soonest: float | None = None
-        """No later than the first of them; a tick that comes early does no harm, a search at each turn would."""
-        self._open: set[str] = set()
-        """Masters with an open attempt."""
-        self._asked: dict[Address, set[str]] = {}
-        """For whom each node is asked its ROLE."""
-        self._tries: dict[tuple[SentinelName, int | None], str] = {}
-        """Which master a Sentinel tried to fail over at which epoch; bounded by `_TRIES`."""
+        self._masters = Masters(masters, self._new_master, self.counters, self._notices, self._out)
+        self._elections = Elections(self._masters, self._roster)
         self._first_answer: float | None = None
         self._topology: Topology | None = None
         self._version = 0
-        self._changed: dict[str, None] = {}
-        """Masters that changed since `changed` gave them, the longest waiting first."""
-        self._limited: set[str] = set()
         self.roster_changes = 0
         """Rises when a Sentinel is heard or lost, or TILT begins or ends."""
-        self._out: list[Decision] = []
 
     # -- what is told -------------------------------------------------------------------------------
 
@@ -177,7 +136,7 @@ class Watch:
             moment: when.
         """
         self._topology = None
-        master = self._master(hello.master, moment)
+        master = self._masters.follow(hello.master, moment)
         if master is None:
             return
         name = SentinelName(str(hello.sentinel))
@@ -186,7 +145,7 @@ class Watch:
         master.belief.answered(name, hello.address, hello.config_epoch, moment, Via.HELLO)
         if not master.belief.established:
             master.belief.establish(moment)
-        self._settle(hello.master, master)
+        self._masters.settle(hello.master, master)
 
     def tick(self, moment: Moment) -> None:
         """Let time pass: decide what has waited long enough, give up what nobody speaks of."""
@@ -195,28 +154,29 @@ class Watch:
             return
         self._topology = None
         self._establish(moment)
-        for name in [name for name, due in self._due.items() if moment.now >= due]:
+        for name in self._masters.schedule.due(moment.now):
             master = self._masters[name]
             master.belief.tick(moment)
             master.attempts.tick(moment)
-            self._settle(name, master)
-        self._soonest = min(self._due.values(), default=None)
+            self._masters.settle(name, master)
+        self._masters.schedule.refresh()
         self._drop(self._roster.tick(moment.now, self._listed, self._lists))
         for names in self._roster.shared():
             self.roster_changes += 1
-            self._notice(NoticeKind.SHARED_ID, shared_id_words(names), moment)
+            self._notices.shared_id(names, moment)
 
     def finish(self) -> None:
         """End all records that are open, as at the end of a transcript."""
         for name, master in self._masters.items():
             master.attempts.finish()
-            self._settle(name, master)
+            self._masters.settle(name, master)
 
     # -- what comes out -----------------------------------------------------------------------------
 
     def decisions(self) -> list[Decision]:
         """Return what was decided since the last call, in order."""
-        out, self._out = [*self._out, *self._roster.decisions()], []
+        out = [*self._out, *self._roster.decisions()]
+        self._out.clear()
         return out
 
     @property
@@ -225,8 +185,8 @@ class Watch:
         due = [] if self._roster.deadline is None else [self._roster.deadline]
         if not self.established and self._first_answer is not None:
             due.append(self._first_answer + self.timeout)
-        if self._soonest is not None:
-            due.append(self._soonest)
+        if self._masters.schedule.first is not None:
+            due.append(self._masters.schedule.first)
         return min(due, default=None)
 
     @property
@@ -247,10 +207,7 @@ class Watch:
         Returns:
             Those masters, and all Sentinels.
         """
-        names = list(islice(self._changed, most))
-        for name in names:
-            del self._changed[name]
-        return self._topology_of(names)
+        return self._topology_of(self._masters.changed(most))
 
     def _topology_of(self, names: Iterable[str]) -> Topology:
         return Topology(
@@ -293,7 +250,7 @@ class Watch:
     def address(self, name: str) -> Address | None:
         """Return the address that is believed of a master; None where there is none. Costs a look-up."""
         master = self._masters.get(name)
-        return None if master is None or not master.belief.views else master.belief.address
+        return None if master is None or not master.belief.views else master.belief.believed.address
 
     def state(self, name: str) -> MasterState | None:
         """Return what is believed of one master, or None where no Sentinel speaks of it."""
@@ -337,21 +294,21 @@ class Watch:
             if sentinel.name in master.belief.views:
                 self._survey(name, master, moment)
 
-    def _survey(self, name: str, master: _Master, moment: Moment) -> None:
+    def _survey(self, name: str, master: FollowedMaster, moment: Moment) -> None:
         """Say what has changed of the Sentinels that count for a master."""
         belief = master.belief
         if self.asking:
             electorate = electorate_of(name, belief.views, belief.voters.count, self._roster)
             belief.surveyed(electorate, moment)
             if ghosts := self._roster.ghosts(electorate.absent):
-                self._notice(NoticeKind.GHOST, ghost_words(ghosts, name), moment)
-        self._settle(name, master)
+                self._notices.ghosts(ghosts, name, moment)
+        self._masters.settle(name, master)
 
     def _drop(self, names: Iterable[SentinelName]) -> None:
         for name in names:
             for master in self._masters.values():
                 master.belief.gone(name)
-                self._touch(master)
+                self._masters.touch(master)
 
     def _listed(self) -> frozenset[RunId]:
         views = (view for master in self._masters.values() for view in master.belief.views.values())
@@ -369,7 +326,7 @@ class Watch:
     def _snapshot(self, sentinel: KnownSentinel, fact: MasterSnapshot, moment: Moment) -> None:
         self.counters.snapshots += 1
         self._answer_came(moment.now)
-        master = self._master(fact.name, moment)
+        master = self._masters.follow(fact.name, moment)
         if master is None:
             return
         view = master.belief.view(sentinel.name)
@@ -406,7 +363,7 @@ class Watch:
             if heard:
                 master.belief.forgotten(sentinel.name, moment)
             if not master.belief.views:
-                self._settle(name, master)  # nobody is left who could vote
+                self._masters.settle(name, master)  # nobody is left who could vote
             elif heard or before is None or name in before:
                 self._survey(name, master, moment)
         self._establish(moment)
@@ -424,7 +381,7 @@ class Watch:
         self.established = True
         for name, master in self._masters.items():
             master.belief.establish(moment)
-            self._settle(name, master)
+            self._masters.settle(name, master)
 
     @property
     def _heard_enough(self) -> bool:
@@ -435,18 +392,13 @@ class Watch:
 
     def _event(self, sentinel: KnownSentinel, event: Event, moment: Moment) -> None:
         self.counters.events += 1
-        tried, sentinel.tried = sentinel.tried, event.channel == "+try-failover"
-        raised, sentinel.raised = sentinel.raised, isinstance(event, NewEpoch)
-        if sentinel.tried and not raised:
-            # A try follows on its own +new-epoch at once (sentinelStartFailover()): that one we have missed.
-            sentinel.epoch = None
+        tried = self._elections.hear(sentinel, event)
         if isinstance(event, (InstanceEvent, SwitchedMaster)):
             self._master_event(sentinel, event, moment)
         elif isinstance(event, NewEpoch):
-            sentinel.epoch, sentinel.unmatched = event.epoch, None
-            sentinel.epochs += 1
+            self._elections.raised(sentinel, event)
         elif isinstance(event, Voted):
-            self._vote(sentinel, event, tried, moment)
+            self._elections.voted(sentinel, event, tried, moment)
         elif isinstance(event, Tilt):
             self._tilt(sentinel, event.channel == "+tilt", moment.wall, moment)
         elif isinstance(event, Unrecognised):
@@ -469,49 +421,24 @@ class Watch:
             sentinel.asked_all = now
             self._out.append(Ask(sentinel.name, (), "it published something that we can't read"))
 
-    def _vote(self, sentinel: KnownSentinel, event: Voted, tried: bool, moment: Moment) -> None:
-        if tried:
-            self._roster.learn(event.run_id, sentinel.name)
-            self._correct_try(sentinel, event.epoch)
-        sentinel.unmatched = None if self._count_vote(sentinel, event, moment) else (event, moment)
-
-    def _count_vote(self, sentinel: KnownSentinel, event: Voted, moment: Moment) -> bool:
-        """Put a vote into the attempt that it belongs to; say whether there is one."""
-        voted_for = self._roster.named(event.run_id)
-        tried_for = None if voted_for is None else self._tries.get((voted_for, event.epoch))
-        names = sorted(self._open) if tried_for is None else [tried_for]
-        for name in names[:_SEARCHED]:
-            master = self._masters[name]
-            if master.attempts.vote(sentinel.name, event, voted_for, len(self._open) == 1, moment):
-                self._settle(name, master)
-                return True
-        return False
-
-    def _match_vote(self, sentinel: KnownSentinel, name: str, now: float) -> None:
-        """Put a Sentinel's earlier vote into the failover that has begun since: it votes even before it suspects."""
-        if sentinel.unmatched is None or self._open != {name}:
-            return
-        (vote, voted), sentinel.unmatched = sentinel.unmatched, None
-        if now <= voted.now + _ELECTION:
-            self._count_vote(sentinel, vote, voted)
-
     def _master_event(self, sentinel: KnownSentinel, event: InstanceEvent | SwitchedMaster, moment: Moment) -> None:
         name = event.name if isinstance(event, SwitchedMaster) else event.instance.master
-        master = self._master(name, moment)
+        master = self._masters.follow(name, moment)
         if master is None:
             return
         belief = master.belief
         event = belief.in_our_words(sentinel.name, event, moment)
-        master.attempts.believed = belief.address if belief.established else None
+        believed = belief.believed
+        master.attempts.believed = believed.address if believed.established else None
         if isinstance(event, InstanceEvent):
             belief.mentioned(sentinel.name, event.instance.master_address, sentinel.can_ask, moment.now)
             belief.views[sentinel.name].fold(event)
             self._hear_of(sentinel, event)
         if sentinel.tried:
-            self._remember_try(sentinel, name)
-        if event.channel not in ("+sdown", "+odown"):
-            self._match_vote(sentinel, name, moment.now)
-        sole = self._sole_epoch(sentinel, name, event)
+            self._elections.tried(sentinel, name)
+        if sentinel.unmatched is not None and event.channel not in ("+sdown", "+odown"):
+            self._elections.match(sentinel, name, moment.now)
+        sole = self._elections.sole_epoch(sentinel, name) if isinstance(event, SwitchedMaster) else None
         attempt = master.attempts.observe(sentinel.name, event, sentinel.epoch, moment, sole)
         judge = JUDGES.get(event.channel)
         if judge is not None:
@@ -520,34 +447,14 @@ class Watch:
             self._out.append(Ask(sentinel.name, (name,), f"after {event.channel}"))
         if attempt is None and judge is None and not belief.pending:
             # Most events only tell of a replica or a Sentinel: nothing is to be decided or waited for.
-            self._touch(master)
+            self._masters.touch(master)
             if isinstance(event, InstanceEvent) and event.instance.kind is Kind.SENTINEL:
                 self._survey(name, master, moment)
         elif event.channel == "-monitor":
             sentinel.monitors -= {name}
             self._survey(name, master, moment)
         else:
-            self._settle(name, master)
-
-    def _sole_epoch(self, sentinel: KnownSentinel, name: str, event: InstanceEvent | SwitchedMaster) -> int | None:
-        """Return the epoch of the switch that is announced, where it can be no other; who can be asked is asked."""
-        if not isinstance(event, SwitchedMaster):
-            return None
-        epochs, sentinel.epochs = sentinel.epochs, 0
-        return sentinel.epoch if epochs == 1 and not sentinel.can_ask and self._open <= {name} else None
-
-    def _remember_try(self, sentinel: KnownSentinel, name: str) -> None:
-        while len(self._tries) >= _TRIES:
-            del self._tries[next(iter(self._tries))]
-        self._tries[sentinel.name, sentinel.epoch] = name
-
-    def _correct_try(self, sentinel: KnownSentinel, epoch: int) -> None:
-        """Take the epoch of a try from the vote for itself that follows on it: its +new-epoch may have been missed."""
-        name = self._tries.get((sentinel.name, sentinel.epoch))
-        if name is not None and epoch != sentinel.epoch:
-            sentinel.epoch = epoch
-            self._remember_try(sentinel, name)
-            self._masters[name].attempts.stood(sentinel.name, epoch)
+            self._masters.settle(name, master)
 
     def _hear_of(self, sentinel: KnownSentinel, event: InstanceEvent) -> None:
         if isinstance(event, AddressSwitched):
@@ -561,75 +468,20 @@ class Watch:
     # -- nodes --------------------------------------------------------------------------------------
 
     def _probe(self, probe: Probe, moment: Moment) -> None:
-        asking = self._asked.get(probe.node, set())
-        for name in sorted(asking if probe.masters is None else asking & probe.masters):
+        for name in self._masters.asked_for(probe.node, probe.masters):
             master = self._masters[name]
             if probe.role == "master":
                 master.attempts.promoted(probe.node, moment)
             master.belief.probed(probe, moment)
-            self._settle(name, master)
+            self._masters.settle(name, master)
 
     # -- masters ------------------------------------------------------------------------------------
 
-    def _master(self, name: str, moment: Moment) -> _Master | None:
-        master = self._masters.get(name)
-        if master is not None:
-            return master
-        if self._only is not None and name not in self._only:
-            self.counters.not_followed += 1
-            return None
-        if len(self._masters) >= LIMITS.masters:
-            self.counters.not_followed += 1
-            self._limit("masters", f"more than {LIMITS.masters} masters: {name!r} is not followed", moment)
-            return None
+    def _new_master(self, name: str) -> FollowedMaster:
         belief = Belief(self.deployment, name, self.policy, self.probing, self.timeout, self._roster.members)
-        master = self._masters[name] = _Master(belief, Attempts(self.deployment, name))
-        return master
+        return FollowedMaster(belief, Attempts(self.deployment, name))
 
-    def _settle(self, name: str, master: _Master) -> None:
-        """Hand out what this master has decided, and note whether it waits for something."""
-        self._touch(master)
-        switch = master.belief.switch
-        if switch is not None and switch.epoch is not None and name in self._open:
-            master.attempts.name_epoch(switch.old, switch.new, switch.epoch)
-        if name in self._open or master.attempts.current is not None:
-            master.attempts.name_silence({view.sentinel: view.down_after for view in master.belief.views.values()})
-        self._out += master.attempts.records()
-        for decision in master.belief.decisions():
-            self._out.append(decision)
-            if isinstance(decision, Switch):
-                self.counters.switches += 1
-            elif isinstance(decision, StartProbe):
-                self._asked.setdefault(decision.node, set()).add(name)
-            elif isinstance(decision, StopProbe):
-                self._asked.get(decision.node, set()).discard(name)
-                if not self._asked.get(decision.node):
-                    self._asked.pop(decision.node, None)
-        deadlines = [due for due in (master.belief.deadline, master.attempts.deadline) if due is not None]
-        if deadlines:
-            due = self._due[name] = min(deadlines)
-            self._soonest = due if self._soonest is None else min(self._soonest, due)
-        else:
-            self._due.pop(name, None)
-        if master.attempts.current is not None:
-            self._open.add(name)
-        else:
-            self._open.discard(name)
-
-    def _touch(self, master: _Master) -> None:
-        """Note that this master's value has to be made again."""
-        master.state = None
-        self._changed[master.belief.master] = None
-
-    def _state(self, master: _Master) -> MasterState:
+    def _state(self, master: FollowedMaster) -> MasterState:
         if master.state is None:
             master.state = master_state(master.belief, master.attempts, self._roster)
         return master.state
-
-    def _limit(self, what: str, text: str, moment: Moment) -> None:
-        if what not in self._limited:
-            self._limited.add(what)
-            self._notice(NoticeKind.LIMIT, text, moment)
-
-    def _notice(self, kind: NoticeKind, text: str, moment: Moment) -> None:
-        self._out.append(Notice(kind, self.deployment, None, None, text, *moment))
