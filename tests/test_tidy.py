@@ -36,7 +36,6 @@ NAMES_BANNED = {
 PACKAGES_TO_COME = {
     "account",
     "account/logs",
-    "belief",
     "cli",
     "cli/verbs",
     "client",
@@ -71,7 +70,7 @@ SHARED_NAMES = {
     ),
 }
 """Names that several modules may have, and why."""
-NAMES_TO_COME = {"Form", "LINE_MAX", "candidates.py"}
+NAMES_TO_COME = {"Form", "LINE_MAX"}
 """Names that two things share for now."""
 MOMENTS = {"now", "wall", "moment"}
 # Spelled in pieces, so that this file does not find itself.

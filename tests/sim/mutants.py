@@ -200,7 +200,7 @@ MUTANTS = [
     ),
     Mutant(
         "never stop asking a node",
-        "belief/candidates.py",
+        "belief/candidate_masters.py",
         "            self._out(StopProbe(node, self._master))",
         "            pass",
     ),
@@ -222,7 +222,7 @@ MUTANTS = [
     ),
     Mutant(
         "take a Sentinel for a node that can't be asked",
-        "belief/candidates.py",
+        "belief/candidate_masters.py",
         'return self.role not in (None, "master")',
         'return self.role == "slave"',
         lie=True,

@@ -27,7 +27,7 @@ from ..model import Address, Cause, Grade, Moment, SentinelName, Via
 from ..wire.events import InstanceEvent, SwitchedMaster
 from ..wire.facts import Probe
 from .believed import BelievedMaster
-from .candidates import Candidate, Candidates, unproved, why
+from .candidate_masters import Candidate, Candidates, unproved, why
 from .decisions import Ask, Decision, Switch
 from .members import Members
 from .node_names import NodeNames

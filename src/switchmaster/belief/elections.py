@@ -12,7 +12,7 @@ from typing import Final
 
 from ..model import Moment, SentinelName
 from ..wire.events import Event, NewEpoch, Voted
-from .masters import Masters
+from .followed_masters import Masters
 from .roster import KnownSentinel, Roster
 
 __all__ = ["Elections"]

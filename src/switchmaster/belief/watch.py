@@ -35,9 +35,9 @@ from .decisions import Ask, Decision
 from .elections import Elections
 from .electorate import electorate_of
 from .failover import FailoverKind
+from .followed_masters import FollowedMaster, Masters, WatchCounters
+from .judges import JUDGES
 from .master_state import master_state
-from .masters import FollowedMaster, Masters, WatchCounters
-from .meaning import JUDGES
 from .members import lists_of
 from .notices import DeploymentNotices
 from .roster import KnownSentinel, Roster

@@ -23,7 +23,7 @@ from .schema import ANY_EPOCH, deployments, masters, switches
 __all__ = ["LastKnown"]
 
 SETTLED: Final = 30.0
-"""Seconds: fifteen hello periods, and more than `belief.decide.SETTLE`."""
+"""Seconds: fifteen hello periods, and more than `belief.standing.SETTLE`."""
 
 
 class LastKnown:

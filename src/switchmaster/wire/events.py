@@ -248,7 +248,7 @@ class Form(enum.StrEnum):
 
 
 class Judgement(enum.Enum):
-    """What an event means for the belief in a master's address; `belief.meaning` has a function for each."""
+    """What an event means for the belief in a master's address; `belief.judges` has a function for each."""
 
     NAMED = enum.auto()
     """The leader has named the replica that is to become the master."""
