@@ -24,13 +24,13 @@ HELLO_STANDALONE = (
 )
 REFUSALS = {
     b"-DENIED Redis is running in protected mode because protected mode is enabled\r\n": "protected",
-    b"-NOAUTH HELLO must be called with the client already authenticated\r\n": "wants a password",
+    b"-NOAUTH HELLO must be called with the client already authenticated\r\n": "requires a password",
     b"-WRONGPASS invalid username-password pair or user is disabled.\r\n": "refuses the username",
     b"-ERR max number of clients reached\r\n": "maxclients",
     b"-ERR nobody knows this one\r\n": "nobody knows this one",
     HELLO_STANDALONE: "it is a Redis data node (mode standalone), not a Sentinel",
     b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n": "looks like an HTTP server",
-    b"\x15\x03\x01\x00\x02\x02\x46": "it wants TLS",
+    b"\x15\x03\x01\x00\x02\x02\x46": "it requires TLS",
     b"SSH-2.0-OpenSSH_9.2\r\n": "does not speak RESP",
     b"+OK\r\n": "does not answer HELLO",
     b"*4000000000\r\n": "a million elements",

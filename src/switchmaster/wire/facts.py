@@ -1,9 +1,9 @@
 """
-What the core is told: everything that a conversation with a Sentinel or a node can bring.
+Facts: everything that a conversation with a Sentinel or a node can bring.
 
-A fact is an `Event` (published), a piece of a snapshot (answered), a change of a link, or a `Probe` (what a
-data node answered to ROLE). Facts come in the order in which the peer said them. They are values: no fact
-knows who said it or when; that is given beside it to `Watch.observe`.
+A fact is an `Event` (published), a part of a snapshot (answered), a change of a link, or a `Probe` (a data node's
+answer to ROLE). Facts come in the order in which the peer said them. They are values: a fact holds neither its source
+nor its time, which are arguments of `Watch.observe`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class LinkState(enum.StrEnum):
     CONNECTING = "connecting"
     """The shell is opening a connection."""
     GREETING = "greeting"
-    """Connected: HELLO, AUTH and the subscription are under way."""
+    """Connected; HELLO, AUTH and the subscription are under way."""
     LIVE = "live"
-    """Subscribed: what this Sentinel publishes is heard. A snapshot follows at once."""
+    """Subscribed: this Sentinel's events are heard. A snapshot follows at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +39,30 @@ class LinkChange:
 
     state: LinkState
     reason: str = ""
-    """Why it went down, or why a live one is not subscribed, as the end of a sentence; empty otherwise. Never holds
-    a secret."""
+    """Why it went down, or why a live link is not subscribed, as the end of a sentence; empty otherwise. Never holds a
+    secret."""
     run_id: RunId | None = None
-    """The Sentinel's own id, once it is live and if it may be asked."""
+    """The Sentinel's own id, once the link is live and if SENTINEL MYID is allowed."""
     version: str = ""
     """``redis 7.0.15`` or ``valkey 9.1.2``, once known."""
     process: str = ""
     """The id of its process (``run_id`` of INFO), which two names of one Sentinel share and two Sentinels never do;
-    empty where it is not known."""
+    empty if it is not known."""
     can_ask: bool = True
-    """False where an ACL refuses the snapshot: then events are all there is."""
+    """False if an ACL refuses the snapshot: then this Sentinel brings events only."""
     refusal: Refusal | None = None
-    """Of a link that went down: whether the Sentinel answers, and lets us in by no password (`Refusal.PASSWORD`) or do
-    nothing of use (`Refusal.PERMISSION`); None for every other reason."""
+    """For a link that went down because the Sentinel refuses us: `Refusal.PASSWORD`, or `Refusal.PERMISSION` if the
+    rights allow nothing useful. None for every other reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class MasterSnapshot:
     """
-    What one Sentinel answers about one master, asked in one write.
+    One Sentinel's answers about one master, asked in one write.
 
-    `address` comes from SENTINEL GET-MASTER-ADDR-BY-NAME and the epoch from SENTINEL MASTER: the one pair
-    that is right on the leader too, between ``+promoted-slave`` and its own ``+switch-master``, when SENTINEL
-    MASTER shows the old address with the new epoch.
+    `address` comes from SENTINEL GET-MASTER-ADDR-BY-NAME and the epoch from SENTINEL MASTER. That pair is right on the
+    leader too, between ``+promoted-slave`` and its own ``+switch-master``, when SENTINEL MASTER shows the old address
+    with the new epoch.
     """
 
     name: str
@@ -70,33 +70,33 @@ class MasterSnapshot:
     config_epoch: int
     reply: MasterReply
     replicas: tuple[ReplicaReply, ...] | None
-    """None where an ACL refuses SENTINEL REPLICAS, or it was not asked."""
+    """None if an ACL refuses SENTINEL REPLICAS, or it was not asked."""
     sentinels: tuple[SentinelReply, ...] | None
-    """The other Sentinels; None where refused or not asked."""
+    """The other Sentinels; None if refused or not asked."""
     usable: int | None = None
-    """How many Sentinels answer, this one included, by SENTINEL CKQUORUM: asked where `sentinels` is refused."""
+    """How many Sentinels answer, this one included, by SENTINEL CKQUORUM: asked if `sentinels` is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """
-    How the Sentinel itself stands, by INFO: what its events tell only to those that were listening.
+    The state of the Sentinel itself, by INFO: its events say so only to clients that were listening.
 
     Source: genSentinelInfoString() in sentinel.c.
     """
 
     tilt: bool
     tilt_seconds: int | None = None
-    """For how long it has been in TILT; None outside of it, and before Redis 7.0."""
+    """Seconds since it entered TILT; None outside of TILT, and before Redis 7.0."""
     simulates_failures: bool = False
-    """SENTINEL SIMULATE-FAILURE was left on: it crashes in its next failover."""
+    """SENTINEL SIMULATE-FAILURE is on: it crashes in its next failover."""
     scripts_waiting: int = 0
-    """Notification and reconfiguration scripts that wait to be run."""
+    """The number of notification and reconfiguration scripts that wait to run."""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotEnd:
-    """A whole snapshot has come: this Sentinel monitors these masters and no others."""
+    """A whole snapshot is complete: this Sentinel monitors these masters and no others."""
 
     names: tuple[str, ...]
 
@@ -104,25 +104,25 @@ class SnapshotEnd:
 @dataclass(frozen=True, slots=True)
 class Probe:
     """
-    What a data node answered to ROLE, or why it did not.
+    A data node's answer to ROLE, or why there is none.
 
     Source: roleCommand() in replication.c; the first element is ``master`` or ``slave`` in all versions.
     """
 
     node: Address
     role: str | None
-    """``master``, ``slave``, ``sentinel``, or None where the node gave no answer."""
+    """``master``, ``slave``, ``sentinel``, or None if the node gave no answer."""
     reason: str = ""
-    """Where there was no answer, or one that no data node gives: why, as the end of a sentence."""
+    """Why there is no answer, or none that a data node gives, as the end of a sentence; else empty."""
     following: Address | None = None
     """For a replica: the master that it follows."""
     link_up: bool | None = None
     """For a replica: whether its link to that master is ``connected``."""
     ended: bool = False
-    """It had answered, and has ended the connection: a Sentinel has that done to all clients in the transaction that
-    promotes a replica (``CLIENT KILL TYPE normal`` in sentinelSendSlaveOf()). It is asked again at once."""
+    """It had answered, and has ended the connection: the transaction that promotes a replica kills all its clients
+    (``CLIENT KILL TYPE normal`` in sentinelSendSlaveOf()). It is asked again at once."""
     masters: frozenset[str] | None = None
-    """For whose sake it was asked, where nobody else is concerned; None for all that ask this node."""
+    """The only masters that this answer concerns; None for all masters for which this node is asked."""
 
 
 Fact: TypeAlias = Event | Condition | MasterSnapshot | SnapshotEnd | LinkChange | Probe

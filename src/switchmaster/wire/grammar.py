@@ -1,13 +1,13 @@
 """
 From one published message to one typed `Event`.
 
-What enters is a channel and a payload as they came from the wire; what leaves is an event of
-`events`, or `Unrecognised`. It never raises, whatever the peer sends, and it keeps no password:
-what follows ``auth-pass`` in ``+set`` is masked in every field and is not cached.
+A channel and a payload come in as they came from the wire; an event of `events` goes out, or `Unrecognised`. It never
+raises, whatever the peer sends, and it keeps no password: the text after ``auth-pass`` in ``+set`` is masked in every
+field and is not cached.
 
-Payloads have no escaping and names and hosts may hold spaces, so all is read from the right and
-single spaces separate (an empty ip is two spaces in a row). Source: sentinelEvent() in sentinel.c,
-Redis 6.2 to 8.2, Valkey 7.2 to 9.1. What cannot be told: `_instance`, `_switch` and `_set` say so.
+Payloads have no escaping, and names and hosts may hold spaces. So everything is read from the right, and single spaces
+separate (an empty ip is two spaces in a row). Source: sentinelEvent() in sentinel.c, Redis 6.2 to 8.2, Valkey 7.2 to
+9.1. `_instance`, `_switch` and `_set` say what is ambiguous.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ from .events import (
 __all__ = ["CUT_AT", "MASK", "SET_OPTIONS", "parse_event"]
 
 CUT_AT: Final = 1023
-"""Bytes at which sentinelEvent() cuts a payload without a word (LOG_MAX_LEN less the final NUL)."""
+"""Bytes at which sentinelEvent() silently cuts a payload (LOG_MAX_LEN less the final NUL)."""
 
 MASK: Final = "******"
-"""What stands for a password; the very text that Redis from 6.2.8 on publishes itself."""
+"""The text in place of a password; Redis from 6.2.8 on publishes the same."""
 
 SET_OPTIONS: Final = frozenset(
     {
@@ -62,13 +62,10 @@ SET_OPTIONS: Final = frozenset(
         "rename-command",
     }
 )
-"""
-The options of SENTINEL SET in lower case. Source: sentinelSetCommand(); the event shows them as
-they were typed.
-"""
+"""The options of SENTINEL SET in lower case; the event shows them as they were typed. Source: sentinelSetCommand()."""
 
 _Reading: TypeAlias = Callable[[str, str], Event | None]
-"""Reads (channel, payload) of one form; None where the payload has another form."""
+"""Reads (channel, payload) of one form; returns None if the payload has another form."""
 
 _KINDS: Final = {"master": Kind.MASTER, "slave": Kind.REPLICA, "sentinel": Kind.SENTINEL}
 
@@ -82,21 +79,20 @@ def parse_event(channel: bytes | str, payload: bytes | str) -> Event:
         payload: the message, of bytes or text likewise.
 
     Returns:
-        The typed event, or `Unrecognised` where the channel is unknown, the payload has another
-        form than the channel's, or it may have been cut at 1023 bytes, so that its last token
-        cannot be trusted. A longer one, which no Sentinel sends, is cut to 1023 characters first.
+        The typed event, or `Unrecognised` if the channel is unknown, the payload has another form than the channel's,
+        or it may have been cut at 1023 bytes, so that its last token cannot be trusted. A longer payload, which no
+        Sentinel sends, is cut to 1023 characters first.
     """
     name = channel if isinstance(channel, str) else _decoded(channel)
     text = payload if isinstance(payload, str) else _decoded(payload)
     if len(text) < CUT_AT and name in _CACHEABLE:
         return _parse_cached(name, text)
-    # No Sentinel sends more; the bound keeps every reading below cheap, whatever a hostile peer
-    # sends.
+    # No Sentinel sends more; the bound keeps every reading below cheap, whatever a hostile peer sends.
     return _parse(name, text[:CUT_AT])
 
 
 def _decoded(value: object) -> str:
-    # Whatever else a push frame may hold is no text of an event, and need not be printable.
+    # Anything else in a push frame is not the text of an event, and need not be printable.
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")
     return f"({type(value).__name__})"
@@ -109,7 +105,7 @@ def _parse(channel: str, payload: str) -> Event:
     form, reading = found
     if form is Form.SET:
         payload = _masked_option(payload)
-    # What a cut can touch in +set is free text; everywhere else it is a port, a number or an id.
+    # In +set a cut can only touch free text; everywhere else it would change a port, a number or an id.
     elif _may_be_cut(payload):
         return _unrecognised(channel, payload, f"cut at {CUT_AT} bytes")
     event = reading(channel, payload)
@@ -120,13 +116,11 @@ def _parse(channel: str, payload: str) -> Event:
 
 
 _parse_cached = lru_cache(4096)(_parse)
-# All Sentinels say nearly the same, and 4096 payloads of < 1023 characters are at most 4 MB of
-# ASCII.
+# All Sentinels publish nearly the same, and 4096 payloads of < 1023 characters are at most 4 MB of ASCII.
 
 
 def _unrecognised(channel: str, payload: str, reason: str) -> Unrecognised:
-    # Of a known event but +set we know that it holds no option, so a name such as "bypass 1" stays
-    # readable.
+    # A known event other than +set holds no option, so a name such as "bypass 1" stays readable.
     shown = payload if channel in _CACHEABLE else _masked_loosely(payload)
     return Unrecognised(channel[: LIMITS.payload_shown], shown[: LIMITS.payload_shown], reason)
 
@@ -135,13 +129,12 @@ def _unrecognised(channel: str, payload: str, reason: str) -> Unrecognised:
 
 
 def _may_be_cut(text: str) -> bool:
-    # 255 characters are at most 1020 bytes. "replace" counts one byte for each escaped byte, and
-    # cannot raise.
+    # 255 characters are at most 1020 bytes. "replace" counts one byte for each escaped byte, and cannot raise.
     return len(text) > 255 and len(text.encode("utf-8", "replace")) >= CUT_AT
 
 
 def _number(token: str, most: int = EPOCH_MAX) -> int | None:
-    # isdigit() alone is true of other scripts' digits; the length keeps int() cheap.
+    # isdigit() alone accepts other scripts' digits; the length keeps int() cheap.
     if token.isascii() and token.isdigit() and len(token) <= 19:
         number = int(token)
         if number <= most:
@@ -165,15 +158,15 @@ _PASS_ANYWHERE: Final = re.compile(r"(pass\w*\W).*", re.IGNORECASE | re.DOTALL)
 
 
 def _masked_option(payload: str) -> str:
-    # Before any reading: a password that itself looks like "x 1.2.3.4 5 quorum 2" must not steer
-    # it. An option follows the port, so a master named "pass through" keeps its name.
+    # Before any reading: a password that looks like "x 1.2.3.4 5 quorum 2" must not steer it. An option follows the
+    # port, so a master named "pass through" keeps its name.
     if "pass" not in payload.lower():
         return payload
     return _PASS_OPTION.sub(rf"\g<1>{MASK}", payload, count=1)
 
 
 def _masked_loosely(payload: str) -> str:
-    # For text of which we do not know the form: rather too much is hidden than a password shown.
+    # The form of this text is unknown: hiding too much is better than showing a password.
     return _PASS_ANYWHERE.sub(rf"\g<1>{MASK}", payload, count=1)
 
 
@@ -184,10 +177,9 @@ def _instance(text: str) -> Instance | None:
     """
     Read the ``%@``.
 
-    What cannot be told: whether a space before a master's ip belongs to its name or to its host (a
-    master ``m`` on ``my host`` reads as master ``m my`` on ``host``). The host is taken as one
-    token there, since names with spaces are the likelier. A replica's host with spaces can be told,
-    since it is said twice.
+    Ambiguous: whether a space before a master's ip belongs to its name or to its host (a master ``m`` on ``my host``
+    reads as master ``m my`` on ``host``). The host is taken as one token, since names with spaces are more likely. A
+    replica's host with spaces is not ambiguous, since it is written twice.
     """
     tokens = text.split(" ")
     kind = _KINDS.get(tokens[0])
@@ -215,9 +207,8 @@ def _master_instance(tokens: list[str]) -> Instance | None:
 
 
 def _spaced_instance(kind: Kind, text: str) -> Instance | None:
-    # The separator itself may stand in a name. A replica that names itself twice alike settles
-    # which one it is; else the first one does, for a master's name holds " @ " more likely than a
-    # host.
+    # The separator itself may be part of a name. A replica whose name repeats its address settles which one it is;
+    # otherwise the first one counts, since " @ " is more likely in a master's name than in a host.
     first: Instance | None = None
     for own, master, master_address in _sides(text):
         if kind is Kind.SENTINEL:
@@ -243,8 +234,7 @@ def _sides(text: str) -> Iterator[tuple[str, str, Address]]:
 
 
 def _replica_own(text: str) -> tuple[str, Address] | None:
-    # `ip:port ip port` or `[ip]:port ip port`: the port's length gives the ip's, and the text
-    # checks itself.
+    # `ip:port ip port` or `[ip]:port ip port`: the port's length gives the ip's length, and the text checks itself.
     port_token = text.rpartition(" ")[2]
     port = _port(port_token)
     if port is None:
@@ -261,7 +251,7 @@ def _replica_own(text: str) -> tuple[str, Address] | None:
 
 
 def _sentinel_own(text: str) -> tuple[str, Address] | None:
-    # A run id has no spaces, so whatever stands between it and the port is the host.
+    # A run id has no spaces, so everything between it and the port is the host.
     run_id, _, rest = text.partition(" ")
     host, space, port_token = rest.rpartition(" ")
     address = _address(host, port_token) if space else None
@@ -269,8 +259,7 @@ def _sentinel_own(text: str) -> tuple[str, Address] | None:
 
 
 def _plain_own(text: str) -> tuple[str, Address] | None:
-    # A replica whose name is from before: announce-hostnames was changed, or its host resolves
-    # otherwise now.
+    # A replica with an older name: announce-hostnames was changed, or its host resolves to another address now.
     parts = text.rsplit(" ", 2)
     address = _address(parts[1], parts[2]) if len(parts) == 3 else None
     return None if address is None else (parts[0], address)
@@ -308,7 +297,7 @@ def _set(channel: str, payload: str) -> Event | None:
     """
     Read ``%@ option value…``; passwords are masked already.
 
-    The first ``<port> <option>`` counts. What cannot be told: a master whose name holds just that.
+    The first ``<port> <option>`` counts. Ambiguous: a master whose name holds just that.
     """
     tokens = payload.split(" ")
     for i in range(4, len(tokens) - 1):
@@ -351,10 +340,9 @@ def _switch(channel: str, payload: str) -> Event | None:
     """
     Read ``name oldip oldport newip newport``.
 
-    The new host is what stands between the new port and the nearest number on its left, which is
-    the old port; the old host is one token, the name is the rest. What cannot be told: a space in
-    the old host (its first words go to the name), and a new host that has spaces and a number among
-    its words but the last.
+    The new host is the text between the new port and the nearest number on its left, which is the old port; the old
+    host is one token, the name is the rest. Ambiguous: a space in the old host (its first words go to the name), and a
+    new host with spaces and a number among its words except the last.
     """
     tokens = payload.split(" ")
     if len(tokens) < 5:
@@ -418,6 +406,4 @@ _BY_FORM: Final[dict[Form, _Reading]] = {
 
 _READINGS: Final = {spec.channel: (spec.form, _BY_FORM[spec.form]) for spec in EVENTS}
 _CACHEABLE: Final = frozenset(spec.channel for spec in EVENTS if spec.form is not Form.SET)
-"""
-All but ``+set``, whose payload may hold a password: that is not kept, not even as a cache's key.
-"""
+"""All but ``+set``, whose payload may hold a password: it must not be kept, not even as a cache's key."""

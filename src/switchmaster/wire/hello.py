@@ -1,8 +1,8 @@
 """
-The hello by which Sentinels find each other: what each publishes on every data node, every 2 s.
+The hello by which Sentinels find each other: each publishes it on every data node, every 2 s.
 
 ``PSUBSCRIBE *`` on a data node, instead of a Sentinel, hears this and no event. It names the master's address and its
-config epoch as that Sentinel believes them, so a change of master shows, without any stage of its failover.
+config epoch as that Sentinel believes them, so a change of master shows, but no stage of its failover.
 
 Source: sentinelSendHello() and sentinelProcessHelloMessage() in sentinel.c; the same in Redis 6.2 to 8.2, Valkey 9.1.
 """
@@ -25,7 +25,7 @@ _EPOCH_DIGITS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What one Sentinel says of itself and of one master."""
+    """One Sentinel's statement about itself and about one master."""
 
     sentinel: Address
     run_id: RunId
@@ -42,10 +42,10 @@ def parse_published_hello(payload: str) -> Hello | None:
     Read ``ip,port,runid,current-epoch,master,master-ip,master-port,master-config-epoch``.
 
     Args:
-        payload: what was published.
+        payload: the published message.
 
     Returns:
-        What it says; None where it has another look.
+        The hello; None if the payload has another shape.
     """
     parts = payload.split(",")
     if len(parts) != _PARTS or any(len(part) > LIMITS.text for part in parts):

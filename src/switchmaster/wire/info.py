@@ -1,9 +1,8 @@
 """
 From the reply of INFO to one typed value.
 
-What enters is the text as hiredis returns it, of any sections and any of our servers; what leaves
-is an `InfoReply`, or `Unrecognised`. It never raises. Names in it are not escaped: they may hold
-commas, ``=`` and a LF.
+The text comes in as hiredis returns it, with any sections, of any of our servers; an `InfoReply` goes out, or
+`Unrecognised`. It never raises. Names in INFO are not escaped: they may hold commas, ``=`` and a LF.
 """
 
 from __future__ import annotations
@@ -40,21 +39,18 @@ class InfoMaster:
 @dataclass(frozen=True, slots=True)
 class InfoReply:
     """
-    What INFO says, whichever sections were asked for.
+    The content of INFO, whichever sections were asked for.
 
-    Fields of sections that did not come are None, `masters` is empty then.
+    Fields of missing sections are None; `masters` is empty then.
     """
 
     server: str | None
     """``redis`` or ``valkey``."""
     version: str | None
-    """
-    The server's own: ``valkey_version`` before ``redis_version``, which is 7.2.4 for ever on
-    Valkey.
-    """
+    """The server's own: ``valkey_version`` before ``redis_version``, which stays 7.2.4 on Valkey."""
     mode: str | None
     run_id: str | None
-    """Of the process; not the id of SENTINEL MYID."""
+    """The id of the process; not that of SENTINEL MYID."""
     tilt: bool | None
     tilt_since_seconds: int | None
     """-1 outside of TILT; None before Redis 7.0."""
@@ -65,7 +61,7 @@ class InfoReply:
     simulate_failure_flags: int | None
     masters: tuple[InfoMaster, ...]
     sections: Mapping[str, Mapping[str, str]] = field(hash=False, repr=False)
-    """Everything: by the section's name in lower case, then by field, as text."""
+    """All fields as text, by the section's name in lower case, then by field."""
 
 
 _MASTER_KEY: Final = re.compile(r"master[0-9]+")
@@ -85,11 +81,9 @@ def parse_info(reply: object) -> InfoReply | Unrecognised:
         reply: what hiredis returned.
 
     Returns:
-        The fields; `Unrecognised` where one ``masterN`` line or a number of the Sentinel's section
-        is bad.
+        The fields; `Unrecognised` if a ``masterN`` line or a number of the Sentinel's section is bad.
 
-    Shape: ``# Section``, then ``field:value`` lines, ended by CRLF, since a master's name may hold
-    a LF.
+    Shape: ``# Section``, then ``field:value`` lines, ended by CRLF, since a master's name may hold a LF.
     """
     return total("INFO", reply, _info)
 

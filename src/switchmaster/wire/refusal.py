@@ -54,7 +54,7 @@ _REFUSALS: Final[tuple[tuple[str, Refusal, str], ...]] = (
     (
         "NOAUTH",
         Refusal.PASSWORD,
-        "it wants a password; give one for it (and a username, if it has ACL users)",
+        "it requires a password; give one for it (and a username, if it has ACL users)",
     ),
     ("WRONGPASS", Refusal.PASSWORD, "it refuses the username or the password; check both"),
     ("ERR invalid password", Refusal.PASSWORD, "it refuses the password; check it"),

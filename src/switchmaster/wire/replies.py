@@ -1,15 +1,14 @@
 """
 From one reply of a Sentinel or a data node to one typed value.
 
-What enters is what ``hiredis.Reader()`` returns without an encoding, of RESP2 (flat lists) or RESP3
-(maps); what leaves is a value, or `Unrecognised` whose reason says what was expected. Nothing here
-ever raises, and one bad row makes the whole reply `Unrecognised`, naming the row: a list with a gap
-would pass for a smaller deployment.
+A reply comes in as ``hiredis.Reader()`` returns it without an encoding, of RESP2 (flat lists) or RESP3 (maps); a value
+goes out, or `Unrecognised` whose reason says what was expected. Nothing here raises, and one bad row makes the whole
+reply `Unrecognised`, naming the row: a list with a gap would pass for a smaller deployment.
 
-Fields that are missing or of no interest are no error: each optional field documents its default.
-Missing names, ips or ports, and numbers that are none, are. Keys that are twice count once, the
-last time; unknown ones are ignored. Text is UTF-8 with surrogateescape, and no longer than
-``LIMITS.text``, but for INFO's whole. Source: docs/topics/protocol.md, 3; Redis 6.2 to 8.2 and Valkey 8.1 to 9.1.
+A missing optional field is no error; each one documents its default. A missing name, ip or port, or a number that is
+none, is an error. If a key comes twice, the last value counts; unknown keys are ignored. Text is UTF-8 with
+surrogateescape, and no longer than ``LIMITS.text``, except INFO's whole. Source: docs/topics/protocol.md, 3; Redis 6.2
+to 8.2 and Valkey 8.1 to 9.1.
 """
 
 from __future__ import annotations
@@ -63,42 +62,38 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class MasterReply:
     """
-    One master as SENTINEL MASTER and SENTINEL MASTERS tell it.
+    One master, by SENTINEL MASTER or SENTINEL MASTERS.
 
-    Source: addReplySentinelRedisInstance(). Missing numbers are 0, missing texts empty, unless said
-    otherwise.
+    Source: addReplySentinelRedisInstance(). Missing numbers are 0 and missing texts empty, unless noted.
     """
 
     name: str
     address: Address
-    """Not to be believed during a failover: the leader shows the old one with the new epoch."""
+    """Not reliable during a failover: the leader shows the old one with the new epoch."""
     run_id: str
     """Empty just after discovery."""
     flags: frozenset[str]
-    """Words of the wire: ``master``, ``s_down``, ``o_down``, ``failover_in_progress`` …"""
+    """As on the wire: ``master``, ``s_down``, ``o_down``, ``failover_in_progress`` …"""
     config_epoch: int
     num_replicas: int
-    """Counts those with ``replica-announced no`` too, which SENTINEL REPLICAS hides."""
+    """Includes those with ``replica-announced no``, which SENTINEL REPLICAS hides."""
     num_other_sentinels: int
     quorum: int
     down_after_ms: int
     failover_timeout_ms: int
     parallel_syncs: int
     failover_state: str | None
-    """
-    ``wait_start``, ``select_slave`` …, while a failover is in progress on this Sentinel; else None.
-    """
+    """``wait_start``, ``select_slave`` …, while this Sentinel runs a failover; else None."""
     role_reported: str
-    """``master`` or ``slave``: what the node's last INFO said."""
+    """``master`` or ``slave``, by the node's last INFO."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaReply:
     """
-    One replica as SENTINEL REPLICAS tells it.
+    One replica, by SENTINEL REPLICAS.
 
-    Source: addReplySentinelRedisInstance(). Missing numbers are 0, missing texts empty, unless said
-    otherwise.
+    Source: addReplySentinelRedisInstance(). Missing numbers are 0 and missing texts empty, unless noted.
     """
 
     name: str
@@ -107,62 +102,60 @@ class ReplicaReply:
     run_id: str
     flags: frozenset[str]
     master_link_up: bool
-    """``master-link-status`` is ``ok``; False where it is missing."""
+    """Whether ``master-link-status`` is ``ok``; False if it is missing."""
     master_link_down_ms: int
     master: Address | None
-    """Which master it follows, by its own INFO; None before the first one (``?`` on the wire)."""
+    """The master that it follows, by its own INFO; None before the first INFO (``?`` on the wire)."""
     priority: int
-    """100 where it is missing, as the servers' own default; 0 is never promoted."""
+    """100 if it is missing, which is the servers' default; a replica with 0 is never promoted."""
     offset: int
     announced: bool
-    """True where it is missing."""
+    """True if it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class SentinelReply:
-    """
-    One other Sentinel as SENTINEL SENTINELS tells it. Source: addReplySentinelRedisInstance().
-    """
+    """One other Sentinel, by SENTINEL SENTINELS. Source: addReplySentinelRedisInstance()."""
 
     run_id: RunId
-    """The name, which is the run id, where ``runid`` is empty or missing."""
+    """The name, which is the run id, if ``runid`` is empty or missing."""
     address: Address
-    """Port 0 where Redis 6.2 took its address away for another Sentinel."""
+    """Port 0 if Redis 6.2 gave its address to another Sentinel."""
     flags: frozenset[str]
     last_hello_ms: int
-    """Milliseconds since its last hello; 0 where it is missing."""
+    """Milliseconds since its last hello; 0 if it is missing."""
     voted_leader: RunId | None
-    """None where it told no vote (``?`` on the wire)."""
+    """None if it reported no vote (``?`` on the wire)."""
     voted_leader_epoch: int | None
-    """None where `voted_leader` is."""
+    """None if `voted_leader` is None."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuorumReply:
-    """What SENTINEL CKQUORUM says. It looks at SDOWN alone: ``OK`` in TILT too."""
+    """The answer to SENTINEL CKQUORUM. It considers SDOWN only: it is ``OK`` in TILT too."""
 
     reachable: bool
     """True for ``OK``, False for the error ``NOQUORUM``."""
     usable: int
-    """Sentinels that are not SDOWN, the asked one included."""
+    """The number of Sentinels that are not SDOWN, the answering one included."""
     message: str
     """The whole answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class HelloReply:
-    """What HELLO says, on a Sentinel and on a data node."""
+    """The answer to HELLO, of a Sentinel or a data node."""
 
     server: str
     """``redis`` or ``valkey``."""
     version: str
     """The server's own version, on Valkey too (unlike INFO's ``redis_version``)."""
     proto: int
-    """2 or 3; 2 where it is missing."""
+    """2 or 3; 2 if it is missing."""
     id: int | None
-    """The connection's number; None where it is missing."""
+    """The connection's number; None if it is missing."""
     mode: str
-    """``sentinel``, ``standalone`` or ``cluster``; empty where it is missing."""
+    """``sentinel``, ``standalone`` or ``cluster``; empty if it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +169,7 @@ class RoleReplica:
 @dataclass(frozen=True, slots=True)
 class RoleReply:
     """
-    What ROLE says; only the fields of its `role` are set.
+    The answer to ROLE; only the fields of its `role` are set.
 
     Shape: ``["sentinel", [name…]]``, ``["master", offset, [[ip, port, offset]…]]``,
     ``["slave", ip, port, state, offset]``. Source: roleCommand(), sentinelRoleCommand().
@@ -184,18 +177,15 @@ class RoleReply:
 
     role: Kind
     names: tuple[str, ...] = ()
-    """Of a Sentinel: the masters that it monitors."""
+    """For a Sentinel: the masters that it monitors."""
     offset: int | None = None
-    """Of a master: its own; of a replica: what it has received, -1 before the first sync."""
+    """For a master its own; for a replica the bytes received, -1 before the first sync."""
     replicas: tuple[RoleReplica, ...] = ()
-    """Of a master: who is connected to it."""
+    """For a master: the replicas connected to it."""
     master: Address | None = None
-    """Of a replica: whom it follows."""
+    """For a replica: the master that it follows."""
     state: str | None = None
-    """
-    Of a replica: ``connect``, ``connecting``, ``sync`` or ``connected`` (rarely ``none``,
-    ``handshake``).
-    """
+    """For a replica: ``connect``, ``connecting``, ``sync`` or ``connected`` (rarely ``none``, ``handshake``)."""
 
     @property
     def link_up(self) -> bool:
@@ -284,14 +274,13 @@ def _sentinel_row(reply: object) -> SentinelReply:
 
 def parse_masters(reply: object) -> tuple[MasterReply, ...] | Unrecognised:
     """
-    Read the reply of SENTINEL MASTERS, in the order of the wire (a hash's: it differs on each
-    Sentinel).
+    Read the reply of SENTINEL MASTERS, in the order of the wire, which is a hash's and differs between Sentinels.
 
     Args:
         reply: what hiredis returned.
 
     Returns:
-        The masters, or `Unrecognised` for the whole where one row is bad.
+        The masters, or `Unrecognised` for the whole reply if one row is bad.
 
     Shape: RESP2 a list of flat lists; RESP3 a list of maps.
     """
@@ -306,8 +295,7 @@ def parse_master(reply: object) -> MasterReply | Unrecognised:
         reply: what hiredis returned.
 
     Returns:
-        The master; `Unrecognised` with ``ERR No such master with that name`` as payload for an
-        unknown one.
+        The master; `Unrecognised` with ``ERR No such master with that name`` as payload for an unknown one.
     """
     return total("SENTINEL MASTER", reply, _master_row)
 
@@ -320,8 +308,7 @@ def parse_replicas(reply: object) -> tuple[ReplicaReply, ...] | Unrecognised:
         reply: what hiredis returned.
 
     Returns:
-        The replicas but those with ``replica-announced no``, or `Unrecognised` where one row is
-        bad.
+        The replicas except those with ``replica-announced no``, or `Unrecognised` if one row is bad.
     """
     return total("SENTINEL REPLICAS", reply, lambda value: rows_of(value, _replica_row))
 
@@ -334,7 +321,7 @@ def parse_sentinels(reply: object) -> tuple[SentinelReply, ...] | Unrecognised:
         reply: what hiredis returned.
 
     Returns:
-        The other Sentinels, never the asked one, or `Unrecognised` where one row is bad.
+        The other Sentinels, never the answering one, or `Unrecognised` if one row is bad.
     """
     return total("SENTINEL SENTINELS", reply, lambda value: rows_of(value, _sentinel_row))
 
@@ -347,8 +334,7 @@ def parse_address(reply: object) -> Address | Unrecognised | None:
         reply: what hiredis returned.
 
     Returns:
-        The address, the new one on the leader from ``+promoted-slave`` on; None for a name that is
-        unknown.
+        The address, which is the new one on the leader from ``+promoted-slave`` on; None for an unknown name.
     """
 
     def read(value: object) -> Address | None:
@@ -373,7 +359,7 @@ def parse_ckquorum(reply: object) -> QuorumReply | Unrecognised:
         reply: what hiredis returned.
 
     Returns:
-        The answer; `Unrecognised` for any error but ``NOQUORUM``.
+        The answer; `Unrecognised` for any error except ``NOQUORUM``.
     """
     text = _shown_error(reply)
     match = None if text is None else _QUORUM.fullmatch(text)
@@ -425,7 +411,7 @@ def parse_hello(reply: object) -> HelloReply | Unrecognised:
         reply: what hiredis returned.
 
     Returns:
-        The server's identity; `Unrecognised` with the error's text where HELLO was refused.
+        The server's identity; `Unrecognised` with the error's text if HELLO was refused.
     """
 
     def read(value: object) -> HelloReply:

@@ -1,10 +1,9 @@
 """
-What a reply is made of: the checked reading of texts, numbers, lists, maps and addresses.
+The parts of a reply: texts, numbers, lists, maps and addresses, read with checks.
 
-What enters is what ``hiredis.Reader()`` returns without an encoding; what leaves is the plain
-value, or `Misfit`, which `total` turns into `Unrecognised`, so that no reply ever raises out of the
-core. Work is bounded by the reply's own size, nothing follows its nesting down, and what is shown
-of it is cut first.
+A value as ``hiredis.Reader()`` returns it without an encoding comes in; a plain value goes out, or `Misfit` is raised,
+which `total` turns into `Unrecognised`, so that no reply raises out of the parsers. The work is bounded by the reply's
+size, nothing recurses into its nesting, and a text is cut before it is shown.
 """
 
 from __future__ import annotations
@@ -36,11 +35,11 @@ _NUMBER_MAX: Final = 2**64
 
 class Misfit(Exception):
     """
-    A part of a reply is not what it should be; `total` catches it, so it never leaves the core.
+    A part of a reply is not what it should be; `total` catches it, so it never leaves the parsers.
 
     Args:
         expected: what was expected there, as the end of a sentence; never text of the peer's.
-        part: what stood there; None for the whole reply.
+        part: what was found there; None for the whole reply.
     """
 
     def __init__(self, expected: str, part: object = None) -> None:
@@ -51,12 +50,12 @@ class Misfit(Exception):
 
 def total(command: str, reply: object, read: Callable[[object], _T]) -> _T | Unrecognised:
     """
-    Read a reply, or tell in what it is not one of that command's.
+    Read a reply, or return why it is not one of that command's.
 
     Args:
         command: the command that was sent, for the `Unrecognised`.
-        reply: what hiredis returned; an error, as hiredis returns it, is never read.
-        read: makes the value; it may raise `Misfit` and nothing else.
+        reply: what hiredis returned; an error is never read.
+        read: returns the value; it may raise `Misfit` and nothing else.
 
     Returns:
         What `read` returned, or an `Unrecognised` with the error or the part that did not fit.
@@ -76,11 +75,11 @@ def shown(value: object, depth: int = 3) -> str:
 
     Args:
         value: anything.
-        depth: how many levels of lists and maps are opened; deeper ones show as their type's name.
+        depth: how many levels of lists and maps are shown; deeper ones show as their type's name.
 
     Returns:
-        At most ``LIMITS.payload_shown`` characters. Unlike repr() this is cheap for a reply of
-        16 MB, for one nested without end, and for a number too long to print.
+        At most ``LIMITS.payload_shown`` characters. Unlike repr() this is cheap for a reply of 16 MB, for deep nesting,
+        and for a number too long to print.
     """
     most = LIMITS.payload_shown
     if isinstance(value, bytes | str):
@@ -112,7 +111,7 @@ def text_of(value: object, what: str, most: int = LIMITS.text) -> str:
     Args:
         value: a part of a reply.
         what: names it in the Misfit.
-        most: characters that it may have. Names are kept for ever, so whoever sends them must not choose the room.
+        most: the characters allowed. Names are kept, so the peer must not choose how much memory they take.
     """
     if not isinstance(value, bytes | str):
         raise Misfit(f"{what} as text")
@@ -135,7 +134,7 @@ def number_of(value: object, what: str) -> int:
 
 
 def epoch_of(value: object) -> int:
-    """Read an epoch, 0 to `EPOCH_MAX`: one that nothing can follow is not an answer."""
+    """Read an epoch, 0 to `EPOCH_MAX`: no epoch could follow a higher one."""
     number = number_of(value, "the epoch")
     if not 0 <= number <= EPOCH_MAX:
         raise Misfit("an epoch from 0 to 2^63 - 1")
@@ -158,7 +157,7 @@ def address_of(host: object, port: object) -> Address:
 
 
 def map_of(value: object) -> dict[str, object]:
-    """Read a map of RESP3, or the flat list of the same that RESP2 has."""
+    """Read a map of RESP3, or the flat list that RESP2 has instead."""
     if isinstance(value, dict):
         pairs = list(value.items())
     elif isinstance(value, list) and len(value) % 2 == 0:

@@ -23,23 +23,23 @@ Reply: TypeAlias = Any
 
 _NOT_ENOUGH: Final = object()
 _SLICE: Final = 256 * 1024
-"""Bytes that are given to the parser at once: by so much can a frame exceed its bound."""
+"""Bytes given to the parser at once: a frame can exceed its bound by so much."""
 _HUGE_AGGREGATE: Final = re.compile(rb"\n[*%~>|][0-9]{7}")
 """
-hiredis allocates room for all elements that a header announces, 8 bytes each, before any has come.
+A header of a million elements or more, which is refused unread.
 
-So a header of a million elements and more is refused unread; a ROLE with `LIMITS.masters` names has
-six digits.
+hiredis allocates room for all elements that a header announces, 8 bytes each, before any has come. A ROLE with
+`LIMITS.masters` names has fewer than seven digits.
 """
 _OPEN_HEADER: Final = re.compile(rb"\n[*%~>|][0-9]{0,6}\Z")
-"""What the next chunk may make such a header of: held back, so that a cut in a header changes nothing."""
+"""The beginning of a header, which the next chunk may make huge: held back, so that cuts change nothing."""
 _OPEN_BYTES: Final = 8
-"""The longest of these."""
+"""The longest such beginning."""
 
 
 def encode(args: Sequence[str | bytes]) -> bytes:
     """
-    Write one command.
+    Return one command as bytes.
 
     Args:
         args: its words; text becomes UTF-8 with surrogateescape, so names go back as they came.
@@ -53,14 +53,14 @@ def encode(args: Sequence[str | bytes]) -> bytes:
 
 def plain(text: object, limit: int = LIMITS.payload_shown) -> str:
     """
-    Make a peer's text fit for a sentence on a terminal.
+    Make a peer's text safe in a sentence on a terminal.
 
     Args:
         text: what the peer sent.
-        limit: characters that are kept.
+        limit: the number of characters kept.
 
     Returns:
-        One line, in which every character that does not print is a question mark.
+        One line, in which each character that is not printable is replaced by a question mark.
     """
     words = str(text)[: limit + 1]
     shown = "".join(char if char.isprintable() else "?" for char in words[:limit])
@@ -69,10 +69,10 @@ def plain(text: object, limit: int = LIMITS.payload_shown) -> str:
 
 class FrameReader:
     """
-    Bytes in, whole frames out.
+    Turns bytes into whole frames.
 
     Args:
-        frame_bytes: how large one frame may be before the peer is taken for broken.
+        frame_bytes: how large one frame may be before the peer counts as broken.
     """
 
     __slots__ = ("_before", "_first", "_frame_bytes", "_held", "_pending", "_reader", "broken")
@@ -89,13 +89,13 @@ class FrameReader:
 
     def read(self, data: bytes) -> list[Reply]:
         """
-        Take bytes from the peer.
+        Read bytes from the peer.
 
         Args:
-            data: what came; any part of the stream.
+            data: any part of the stream.
 
         Returns:
-            The frames that are complete now, in order; those before a break are still given.
+            The frames that are complete now, in order; those before a break are still returned.
         """
         self._first = self._first or data[:1]
         if len(data) <= _SLICE:
@@ -109,11 +109,11 @@ class FrameReader:
         frames: list[Reply] = []
         if self.broken:
             return frames
-        # Begins with the last byte that was parsed, which may be the line feed before a header.
+        # It begins with the last byte parsed, which may be the line feed before a header.
         scanned = self._before + self._held + data
         huge = _HUGE_AGGREGATE.search(scanned)
         if huge is not None:
-            # What comes before it is still good, and whole or torn input must give the same.
+            # The bytes before it are still good, and whole or torn input must give the same frames.
             data, self._held = scanned[1 : huge.start() + 1], b""
         else:
             opened = _OPEN_HEADER.search(scanned, max(0, len(scanned) - _OPEN_BYTES))
@@ -134,15 +134,15 @@ class FrameReader:
         return frames
 
     def _count(self, size: int, progressed: bool) -> None:
-        # has_data() is false inside an unfinished array, so what is held is counted here.
+        # has_data() is false inside an unfinished array, so the bytes held are counted here.
         self._pending = 0 if progressed else self._pending + size
         if self._pending > self._frame_bytes and not self.broken:
             self.broken = f"it sent more than {self._frame_bytes} bytes without ending a reply"
 
     def _explain_break(self, error: Exception) -> str:
-        # One byte must do: the rest may come later, and how bytes are cut must not matter.
+        # One byte must suffice: the rest may come later, and how bytes are cut must not matter.
         if self._first == b"H":
             return "it looks like an HTTP server, not a Sentinel; check the port, which is usually 26379"
         if self._first == b"\x15":
-            return "it wants TLS; give the TLS options, or the port without TLS"
+            return "it requires TLS; give the TLS options, or the port without TLS"
         return f"it does not speak RESP; check the port: {plain(error)}"
