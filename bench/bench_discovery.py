@@ -1,8 +1,8 @@
 """
 How long it takes to know the master: three healthy Sentinels, and one of three silent (SIGSTOP).
 
-`Watcher.start` beside redis-py's ``Sentinel.discover_master``, as both are by default. redis-py's search with a
-silent Sentinel at the head of its list runs in a process of its own and is ended after 70 s.
+`Watcher.start` beside redis-py's ``Sentinel.discover_master``, both with their defaults. redis-py's search with a
+silent Sentinel first in its list runs in a process of its own, and is killed after 70 s.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def search(addresses: Sequence[tuple[str, int]]) -> subprocess.Popen[str]:
 
 
 def seconds(searching: subprocess.Popen[str]) -> float | None:
-    """Return how long it took; None where it was ended at the bound."""
+    """Return the seconds it took; None if it was killed at the limit."""
     try:
         return float(searching.communicate(timeout=BOUND)[0])
     except subprocess.TimeoutExpired:

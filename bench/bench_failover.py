@@ -1,12 +1,12 @@
 """
-What the same failovers are for Sentinel clients: ours, redis-py, redis.asyncio, coredis, ioredis and node-redis.
+What the same failovers cost Sentinel clients: ours, redis-py, redis.asyncio, coredis, ioredis and node-redis.
 
 One deployment (1 master, 2 replicas, 3 Sentinels, down-after 500 ms), one writer for each client, all at the same
-time, and failovers of three kinds: the master is killed and comes back, hangs for 4 s, or is told to go by ``SENTINEL
-FAILOVER``. An independent observer tells when the new master is writable, by the node's own word. Lost is what was
-acknowledged and is not on the new master after all has settled, so after the old one was demoted.
+time, and three kinds of failover: the master is killed and restarted, hangs for 4 s, or is replaced by ``SENTINEL
+FAILOVER``. An independent observer asks the nodes when the new master is writable. A write is lost if it was
+acknowledged and is not on the new master once everything has settled, the old master's demotion included.
 
-Every client has its library's defaults but one: a connect and a reply may take 1 s.
+Every client has its library's defaults, except that a connect and a reply may take 1 s.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from switchmaster.errors import LabError
 from switchmaster.lab import Lab, find_binary
 
 PREFERRED = "redis-7.0"
-"""Debian's, on which the figures in the design were measured."""
+"""Debian's redis-server, with which the goals were set."""
 DOWN_AFTER, FAILOVER_TIMEOUT = 500, 5000
-"""ms. A split vote costs twice the failover-timeout; less than 5 s could cut a slow promotion short."""
+"""Milliseconds. A split vote costs twice the failover-timeout; less than 5 s could cut a slow promotion short."""
 SPOILED = 5
 """Rounds that may be discarded before we give up."""
 P50_GOAL, P99_GOAL = 5.0, 20.0
@@ -54,7 +54,7 @@ def measure(options: argparse.Namespace) -> list[Figure | Table]:
 def play(
     lab: Lab, folder: Path, present: Sequence[Client], options: argparse.Namespace, spoiled: list[str]
 ) -> list[Round]:
-    """Let the failovers happen, kinds in turn, and say on standard error how it goes."""
+    """Run the failovers, kinds in turn, and report progress on standard error."""
     writers = [Writer(client, lab.sentinel_addresses, options.beat / 1e3, folder) for client in present]
     observer = Observer(lab.nodes(), folder)
     played: list[Round] = []
@@ -98,7 +98,7 @@ def outcomes(played: Sequence[Round], client: str, kind: str) -> list[Outcome]:
 
 
 def figures(played: Sequence[Round], present: Sequence[Client]) -> list[Figure]:
-    """Return what the design sets a goal for: ours beside the library whose place it takes."""
+    """Return the figures that have goals: ours beside the library that it replaces."""
     found = []
     names = {client.name for client in present}
     for ours, theirs in BESIDE.items():
@@ -122,8 +122,8 @@ def of_one_kind(what: str, mine: Sequence[Outcome], other: Sequence[Outcome], th
         found.append(Figure(named, shown(a), beside, ratio, f"<= {goal:g} ms"))
     lost, errors = "acknowledged writes lost, all together", "errors that the application saw, the most in one failover"
     most = max((one.errors.total() for one in other), default=0)
-    # What a master that died had not sent on is lost to everybody: replication is asynchronous. And an RPUSH that was
-    # under way may have been done: nobody but the application can tell whether to repeat it.
+    # What a master had not replicated when it died is lost for every client: replication is asynchronous. And an RPUSH
+    # in flight may have been executed: only the application can decide whether to repeat it.
     planned = what.startswith("planned")
     loss = "" if what.startswith("crash") else "0"
     found.append(counted(f"{what}: {lost}", sum(o.lost for o in mine), theirs, sum(o.lost for o in other), loss))
@@ -167,7 +167,7 @@ def row(found: Sequence[Outcome]) -> list[str]:
 
 
 def setting(server: str, present: Sequence[Client], spoiled: Sequence[str], options: argparse.Namespace) -> str:
-    """Say under which conditions the table came about."""
+    """Return the conditions under which the table was measured."""
     versions = sorted({client.version() for client in present})
     if any(not client.module for client in present):
         said = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout

@@ -1,10 +1,9 @@
 """
-The journal with a million events and ten thousand failovers in it: how fast they go in, how fast history comes out.
+The journal with a million events and ten thousand failovers: how fast it is written, and how fast history is read.
 
-Entries go through the Writer as a daemon puts them (each failover in 12 stages, and its switch), into SQLite that syncs
-every commit. Questions are each over a random place: a Reader's that knows nothing of it, the same over HTTP of a
-daemon in a process of its own, and `switchmaster history` as a whole process.
-SWITCHMASTER_BENCH_EVENTS takes another number than a million.
+Entries go through the Writer as a daemon's do (each failover in 12 stages, and its switch), into SQLite that syncs
+every commit. Each question is about a random place: by a fresh Reader, over HTTP of a daemon in a process of its own,
+and by `switchmaster history` as a whole process. SWITCHMASTER_BENCH_EVENTS sets another number of events.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ STAGES = (
 )
 BEGIN = 1_700_000_000.0
 ROOM = MASTERS // 2
-"""Entries that wait at most: no two stages of one failover wait together, and would be written as one."""
+"""Entries that wait at most: two stages of one failover that wait together would be written as one."""
 ASKED = 300
 AT_ONCE = 8
-"""Clients, each with a connection of its own."""
+"""Clients, each with its own connection."""
 RUNS = 15
-"""Of a whole process."""
+"""Runs of a whole process."""
 
 
 def events() -> Iterator[Entry]:
@@ -146,7 +145,7 @@ def asked(reader: Reader) -> dict[str, list[float]]:
 
 
 def over_http(url: str, folder: Path) -> tuple[Table, list[Figure]]:
-    """Ask a daemon, as its dashboard and scripts do."""
+    """Ask a daemon as its dashboard and scripts do."""
     with serving(url, MASTERS, folder) as daemon:
         before = daemon.resident()
         questions = pages(daemon.port)
@@ -173,7 +172,7 @@ def over_http(url: str, folder: Path) -> tuple[Table, list[Figure]]:
 
 
 def pages(port: int) -> dict[str, Callable[[], str]]:
-    """Return what people ask, each as what gives a path."""
+    """Return the questions that people ask, each as a function that returns a path."""
     chance = random.Random(2)
     client = Client(port)
     newest = client.page("/api/v1/failovers?limit=1000")["items"]
@@ -184,7 +183,7 @@ def pages(port: int) -> dict[str, Callable[[], str]]:
         return {"deployment": "default", "master": f"shard-{chance.randrange(MASTERS):05}"}
 
     def around() -> dict[str, object]:
-        """Return what the page of a failover asks of its events."""
+        """Return the question for events that the page of a failover asks."""
         line = chance.choice(newest)
         until = iso(from_iso(line["ended"]) + 5)
         return {"type": "event", "master": line["master"], "since": line["time"], "until": until, "limit": 1000}
@@ -223,7 +222,7 @@ def _cursors(client: Client, name: str, chance: random.Random) -> list[str]:
 
 
 def processes(url: str) -> list[Figure]:
-    """Time whole processes, one after the other in turn."""
+    """Time whole processes, in turn."""
     history = [sys.executable, "-m", "switchmaster", "history", "--journal", url]
     commands = {
         "": [sys.executable, "-c", "pass"],
@@ -247,7 +246,7 @@ def measure() -> list[Figure | Table]:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/journal.db"
         writer = Writer(url, "bench", "bench")
-        writer.tidy_every = math.inf  # what is old would be removed
+        writer.tidy_every = math.inf  # old entries would be removed
         writer.open()
         of_events = put_all(writer, events())
         of_accounts = put_all(writer, failovers())

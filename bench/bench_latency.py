@@ -1,8 +1,8 @@
 """
 From a Sentinel's write to the callback: `Watcher.on_event` beside ``redis.asyncio``'s ``PubSub.listen``.
 
-A peer in a process of its own speaks as Sentinel and writes one ``+switch-master`` at a time; its clock and ours
-are the same monotonic one. The two take turns in rounds, one connected at a time. No node is asked.
+A peer in a process of its own acts as a Sentinel and writes one ``+switch-master`` at a time; both processes share the
+monotonic clock. The two clients take turns, one connected at a time. No node is asked.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Peer:
         return cls(process, int(await process.stdout.readline()))
 
     async def publish(self, heard: list[int]) -> list[float]:
-        """Have the messages written, and return the seconds that each took to the last entry of `heard`."""
+        """Have the messages written, and return the seconds until each was the last entry of `heard`."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         heard.clear()

@@ -1,7 +1,7 @@
 """
-How fast a large log is read whose lines are no events, beside ``grep``, which looks for one of Sentinel's events in it.
+How fast a large log without events is read, beside ``grep``, which searches it for one of Sentinel's events.
 
-256 MB of lines as servers write them all day, on one core; the first blocks, which are read line by line, apart.
+256 MB of ordinary lines, on one core; the first blocks, which are read line by line, are measured separately.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-Sentinel messages a second and core: typed and folded by us, beside redis-py's bare PubSub loop.
+Sentinel messages per second and core: typed and folded by us, beside redis-py's bare PubSub loop.
 
 Both read the same bytes from a socket pair, in the same reads, in the same run; only reading is timed. Ours is
-`Link`, `Watch.observe` and `Watch.decisions`; redis-py's is its PubSub with hiredis, which hands out a dict.
+`Link`, `Watch.observe` and `Watch.decisions`; redis-py's is its PubSub with hiredis, which returns a dict.
 Streams: all recordings as they arrived (a read holds a few messages), and one recorded crash failover of 1,000
 masters with distinct names and addresses (reads of up to 64 KiB), for which no cache is large enough.
 """
@@ -31,7 +31,7 @@ from switchmaster.wire.facts import Fact, LinkState
 REPEATS = 5
 GOAL = 4.0
 Stream = Sequence[tuple[tuple[str, int], list[Run]]]
-"""Recordings, each with the address at which its master begins."""
+"""Recordings, each with the first address of its master."""
 
 
 class Deployment:
@@ -63,7 +63,7 @@ class Deployment:
 
 
 def ours(stream: Stream) -> float:
-    """Return the seconds that we read."""
+    """Return the seconds that we take to read."""
     spent = 0.0
     for start, runs in stream:
         deployment = Deployment(sorted({run.sentinel for run in runs}), start)
@@ -84,7 +84,7 @@ def ours(stream: Stream) -> float:
 
 
 class PairConnection(redis.connection.Connection):
-    """redis-py's connection over one end of a socket pair; its handshake is left out."""
+    """redis-py's connection over one end of a socket pair, without its handshake."""
 
     pair: socket.socket
 
@@ -100,7 +100,7 @@ class PairConnection(redis.connection.Connection):
 
 def theirs(stream: Stream, protocol: int, timeout: float | None, parser: type | None = None) -> float:
     """
-    Return the seconds that redis-py reads.
+    Return the seconds that redis-py takes to read.
 
     Args:
         stream: what is read.
@@ -163,7 +163,7 @@ def compare(what: str, stream: Stream) -> list[Figure]:
 
 
 def parts(stream: Stream) -> Figure:
-    """Say what of our time is reading and typing alone, without the fold."""
+    """Return which part of our time is reading and typing, without the fold."""
     shares = []
     for _ in range(3):
         whole = ours(stream)

@@ -1,8 +1,8 @@
 """
-Commands a second through the drop-in's pool, beside redis-py's own Sentinel pool: the same lab, in turn, in one run.
+Commands per second through the drop-in's pool, beside redis-py's own Sentinel pool: the same lab, in turn, in one run.
 
-Each figure is the median of the ratios of pairs of rounds, who begins changing from pair to pair, so that a drift of
-the machine's speed cancels out. A second client of redis-py beside its first tells how far such ratios are noise.
+Each figure is the median ratio of pairs of rounds. The order alternates from pair to pair, so that a drift of the
+machine's speed cancels out. A second client of redis-py beside its first shows how much of a ratio is noise.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ async def rate_in_loop(work: Callable[[Any], Awaitable[int]], client: Any) -> fl
 
 
 def paired(work: Callable[[Any], int], one: Any, other: Any) -> list[tuple[float, float]]:
-    """Return the rates of both, pair by pair; the first pair only warms up."""
+    """Return the rates of both, pair by pair; the first pair is a warm-up."""
     found = []
     for number in range(PAIRS + 1):
         if number % 2:

@@ -1,9 +1,8 @@
 """
 Ten thousand masters under three Sentinels in one Watch: memory, and 1,000 failovers at the same moment.
 
-Facts go in as the Watcher gives them, in turns (observe, decisions, deadline); probes are answered and questions
-are asked back. A turn is at worst one message, and as large as a read of 64 KiB where they come in one instant.
-Each size runs in a process of its own; half the size shows the growth.
+Facts go in as from the Watcher, in turns (observe, decisions, deadline); probes and questions are answered. A turn is
+at worst one message, at best a read of 64 KiB. Each size runs in a process of its own; half the size shows the growth.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def shard(number: int) -> tuple[str, str]:
 
 
 def snapshot(number: int, port: int, epoch: int, others: list[tuple[str, str]]) -> MasterSnapshot:
-    """Return what a Sentinel answers, by way of the parsers, so no text is shared that would not be in truth."""
+    """Return what a Sentinel answers, through the parsers, so that texts are shared only as they are in production."""
     name, host = shard(number)
     master = parse_master(
         words(
@@ -87,7 +86,7 @@ def resident() -> float:
 
 
 class Deployment:
-    """A Watch with everything around it answered at once."""
+    """A Watch whose probes and questions are answered at once."""
 
     def __init__(self, masters: int, sentinels: list[str]) -> None:
         self.masters = masters
@@ -99,7 +98,7 @@ class Deployment:
         self.facts: deque[tuple[SentinelName | None, Fact]] = deque()
         self.now = 100.0
         self.posing = 0.0
-        """Seconds that went into making up the Sentinels' answers: theirs, not ours."""
+        """Seconds spent on making the Sentinels' answers, which are not our time."""
 
     def begin(self) -> None:
         for name, run_id in self.sentinels:
@@ -112,7 +111,7 @@ class Deployment:
             self.watch.decisions()
 
     def read(self, messages: Sequence[Message]) -> None:
-        """Take what came in one read of a socket: one turn for all of it, and one for each answer to it."""
+        """Take the messages of one read of a socket: one turn for all of them, and one for each answer."""
         for message in messages:
             self.hear(message)
         self.turn()
@@ -155,7 +154,7 @@ class Deployment:
 
 
 def reads(messages: Sequence[Message], most: int) -> Iterator[list[Message]]:
-    """Cut messages where another Sentinel speaks, and after so many."""
+    """Cut messages where the Sentinel changes, and after the given number."""
     for _, group in groupby(messages, key=lambda message: message.sentinel):
         part = list(group)
         yield from (part[at : at + most] for at in range(0, len(part), most))
@@ -185,7 +184,7 @@ def one(masters: int, failovers: int, most: int) -> dict[str, float]:
 
 
 def apart(masters: int, failovers: int, most: int = 1) -> dict[str, float]:
-    """Run `one` several times, each in a process of its own, and return the medians."""
+    """Run `one` several times, each in its own process, and return the medians."""
     command = [sys.executable, __file__, "one", str(masters), str(failovers), str(most)]
     runs = [json.loads(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(REPEATS)]
     return {key: median([run[key] for run in runs]) for key in runs[0]}

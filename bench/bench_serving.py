@@ -1,9 +1,10 @@
 """
-A balancer's question while strangers hold all the connections that they can: how late its answer is, and how late the
-loop that listens to Sentinels.
+A balancer's question while hostile clients hold as many connections as they can: how late is its answer, and how late
+the loop that listens to Sentinels?
 
 A daemon watches three Sentinels and serves on loopback. A balancer asks `is-master` over a new connection each time, as
-HAProxy does, alone and then beside a `crowd` from the same address. The daemon's own loop measures itself every 10 ms.
+HAProxy does, alone and then beside `hostile_clients` from the same address. The daemon's loop measures itself every
+10 ms.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ BEAT = 0.01
 ASK = b"GET /masters/shard-00000/is-master?addr=10.0.0.1:6379 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 GOAL = 50
 RISE = 2.0
-"""Seconds that the crowd has to come before anything is measured."""
+"""Seconds for the crowd to connect before anything is measured."""
 
 
 def ask(port: int) -> tuple[float, bool]:
-    """Ask once; returns how long it took in ms, and whether the answer was 200."""
+    """Ask once; return how long it took in ms, and whether the answer was 200."""
     begun = time.perf_counter()
     answer = b""
     try:
@@ -47,7 +48,7 @@ def ask(port: int) -> tuple[float, bool]:
 
 
 def asked(port: int) -> tuple[list[float], int]:
-    """Ask for `SECONDS`; returns how long each answer took in ms, and how many were not 200."""
+    """Ask for `SECONDS`; return how long each answer took in ms, and how many were not 200."""
     until = time.monotonic() + SECONDS
     found = []
     while time.monotonic() < until:
@@ -57,7 +58,7 @@ def asked(port: int) -> tuple[list[float], int]:
 
 
 async def daemon(config: Path) -> None:
-    """Run a daemon whose loop notes how late each beat is; a line on stdin has those since the last one written."""
+    """Run a daemon whose loop records how late each beat is; a line on stdin prints those since the last line."""
     from switchmaster.server.daemon import Daemon
     from switchmaster.server.settings.configuration import read_configuration
 
@@ -83,7 +84,7 @@ async def daemon(config: Path) -> None:
 
 
 def lateness(process: subprocess.Popen[bytes], folder: Path) -> list[float]:
-    """Return how late the daemon's loop was since it was asked last, in ms for each beat."""
+    """Return how late the daemon's loop was since the last call, in ms for each beat."""
     assert process.stdin is not None
     told = folder / "switchmaster.late"
     told.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The recorded events of tests/recorded/captures as what a Sentinel writes: RESP pushes, in order of arrival."""
+"""The recorded events of tests/recorded/captures as a Sentinel sends them: RESP pushes, in order of arrival."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ RECORDINGS = sorted(
 )
 MASTER = re.compile(r"(?:^master|@) mymaster (\S+) (\d+)")
 READ = 65536
-"""Bytes that one read of a socket gives at most, here as in redis-py."""
+"""Bytes that one read of a socket returns at most, here as in redis-py."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """One published message, and by which Sentinel."""
+    """One published message and its Sentinel."""
 
     sentinel: str
     channel: str
@@ -31,7 +31,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Run:
-    """Messages that one Sentinel wrote one after the other, as one read gets them."""
+    """Consecutive messages of one Sentinel, as one read returns them."""
 
     sentinel: str
     count: int
@@ -45,7 +45,7 @@ def messages_of(path: Path) -> list[Message]:
 
 
 def start_address(messages: Sequence[Message]) -> tuple[str, int]:
-    """Return where the master ``mymaster`` is at first."""
+    """Return the first address of the master ``mymaster``."""
     found = next(match for message in messages if (match := MASTER.search(message.payload)))
     return found[1], int(found[2])
 
@@ -61,7 +61,7 @@ def pushed(message: Message, resp3: bool = True) -> bytes:
 
 
 def runs_of(messages: Sequence[Message]) -> list[Run]:
-    """Cut messages where another Sentinel speaks, and where a read would be full."""
+    """Cut messages where the Sentinel changes, and where a read would be full."""
     return [
         Run(name, len(part), b"".join(map(pushed, part)), b"".join(pushed(message, False) for message in part))
         for name, group in groupby(messages, key=lambda message: message.sentinel)
@@ -85,9 +85,9 @@ def _reads(messages: list[Message]) -> Iterator[list[Message]]:
 
 def many_masters(count: int) -> list[Message]:
     """
-    Return one recorded crash failover, of so many masters at the same time.
+    Return one recorded crash failover of `count` masters at the same time.
 
-    Each has its own name, addresses and epoch. What one Sentinel wrote in one go stays together, since a vote
+    Each has its own name, addresses and epoch. Consecutive messages of one Sentinel stay together, since a vote
     belongs to the attempt before it.
     """
     recorded = messages_of(CAPTURES / "redis-7.0.15-crash500-run0.jsonl")

@@ -1,7 +1,7 @@
 """
 The Sentinel clients that are compared, and a running writer for each.
 
-Enters: names. Leaves: processes of `writer.py` and `writer.mjs`, and what they have recorded so far.
+From names of clients to processes of `writer.py` and `writer.mjs`, and what they have recorded so far.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ __all__ = ["CLIENTS", "Client", "Writer"]
 
 HERE = Path(__file__).parent
 GENERATION = 100_000_000
-"""A writer that had to be started again begins this much higher, so that no number is written twice by us."""
+"""A writer that is restarted begins this much higher, so that we write no number twice."""
 SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Client:
-    """A library, and how its writer is called."""
+    """A library, and how to call its writer."""
 
     name: str
     kind: str
-    """Of `writer.py` where there is a module, else of `writer.mjs`."""
+    """For `writer.py` if there is a module, else for `writer.mjs`."""
     package: str
     module: str = ""
 
     def lacking(self) -> str:
-        """Say why it can't be measured here; empty when it can."""
+        """Return why it can't be measured here; an empty text if it can."""
         if not self.module:
             return npm.lacking()
         try:
@@ -69,7 +69,7 @@ CLIENTS = (
 
 @dataclass
 class Writer:
-    """A client's process, and its record as far as it was read."""
+    """A client's process, and what has been read of its record."""
 
     client: Client
     sentinels: Sequence[tuple[str, int]]
@@ -105,14 +105,14 @@ class Writer:
 
     @property
     def ended(self) -> str:
-        """Say that the process has ended by itself, with its last words; empty while it runs."""
+        """Return that the process has ended by itself, with its last words; an empty text while it runs."""
         if self._process.poll() is None:
             return ""
         words = self._complaints.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
         return f"{self.client.name} has ended: {' '.join(words)}"
 
     def read(self) -> None:
-        """Take in what was recorded since the last time."""
+        """Read what was recorded since the last call."""
         lines = (self._partial + self._record.read()).split("\n")
         self._partial = lines.pop()
         for line in lines:
@@ -123,12 +123,12 @@ class Writer:
                 self.failed.append(Failed(int(number), int(at), *error))
 
     def forget(self) -> None:
-        """Begin a new account."""
+        """Start counting from zero."""
         self.acknowledged.clear()
         self.failed.clear()
 
     def steady(self, now: int, least: int) -> bool:
-        """Whether it has written without an error for a second, so many numbers at least, and still does."""
+        """Whether it has written for 1 s without an error, at least this many numbers, and still does."""
         recent = self.acknowledged[-least:]
         erring = bool(self.failed) and self.failed[-1].at > now - SECOND
         return not erring and len(recent) == least and recent[0].at > now - SECOND and recent[-1].at > now - SECOND // 2

@@ -1,8 +1,8 @@
 """
-`switchmaster serve` over a journal that is there, in a process of its own, and clients that ask it over HTTP.
+`switchmaster serve` as a process over an existing journal, and clients that ask it over HTTP.
 
-Its Sentinels are three `peer`s. Their deployment has a name of its own: what they say of their masters is not held
-against the journal's. Clients keep their connections; a connection to loopback has no latency worth the name.
+Its Sentinels are three `peer`s. Their deployment has its own name, so that their masters do not mix with the journal's.
+Clients keep their connections; on loopback a new connection costs next to nothing.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = ["Client", "Served", "asked_at_once", "serving"]
 
 PEER = Path(__file__).with_name("peer.py")
 PATIENCE = 60.0
-"""Seconds until the daemon must be ready, and that an answer may take."""
+"""Seconds for the daemon to be ready, and for an answer."""
 
 
 class Served:
-    """A daemon that runs."""
+    """A running daemon."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self.process = process
@@ -41,13 +41,13 @@ class Served:
 
 
 class Client:
-    """One connection."""
+    """One client connection."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
 
     def get(self, path: str) -> bytes:
-        """Ask for a path; an answer that is not 200 raises."""
+        """Get a path; raise if the answer is not 200."""
         self._connection.request("GET", path)
         answer = self._connection.getresponse()
         body = answer.read()
@@ -56,7 +56,7 @@ class Client:
         return body
 
     def page(self, path: str) -> dict[str, Any]:
-        """Ask for a list's page."""
+        """Get a page of a list."""
         found: dict[str, Any] = json.loads(self.get(path))
         return found
 
@@ -68,7 +68,7 @@ class Client:
 def serving(
     url: str, masters: int, folder: Path, program: tuple[str, ...] = ("-m", "switchmaster", "serve")
 ) -> Iterator[Served]:
-    """Serve a journal, and the belief of so many masters, until the end of the block; `program` may be another."""
+    """Serve a journal and the belief of `masters` masters while the block lasts; `program` may be another."""
     [port] = free_ports(1)
     config = folder / "switchmaster.toml"
     with ExitStack() as stack:
@@ -125,16 +125,16 @@ def _until_ready(port: int, masters: int, log: Path) -> None:
 
 def asked_at_once(port: int, question: Callable[[], str], clients: int, times: int) -> tuple[list[float], float]:
     """
-    Ask, by several clients at once, each with a connection of its own and one question at a time.
+    Ask with several clients at once, each with its own connection and one question at a time.
 
     Args:
         port: the daemon's.
-        question: gives a path, a new one for each question.
+        question: returns a path, a new one for each question.
         clients: how many.
-        times: questions of each.
+        times: questions of each client.
 
     Returns:
-        How long each answer took, in ms, and how many answers came in a second.
+        How long each answer took, in ms, and the answers per second.
     """
     begin = threading.Barrier(clients + 1)
     found: list[list[float]] = [[] for _ in range(clients)]

@@ -1,4 +1,4 @@
-"""What a benchmark hands on: named figures, printed as a table or, with ``--json``, for `results`."""
+"""The results of a benchmark: named figures, printed as a table or, with ``--json``, for `results`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Figure", "Table", "median", "percentile", "report"]
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured thing, beside another library's where there is one."""
+    """One measured figure, beside another library's if there is one."""
 
     what: str
     ours: str
@@ -30,7 +30,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Many measured things beside each other, where ours and one other are not enough."""
+    """A table of figures, for more than ours and one other."""
 
     title: str
     setting: str

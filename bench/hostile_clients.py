@@ -1,8 +1,9 @@
 """
-Clients that mean no good, as a process: ``crowd.py PORT IDLE SLOW STREAMS`` holds so many connections until stdin ends.
+Hostile clients as a process: ``hostile_clients.py PORT IDLE SLOW STREAMS`` holds these connections until stdin ends.
 
-Idle ones send nothing, slow ones a byte of their header every 0.1 s, those of the stream follow it and read all. One
-that is ended comes back after `BACK`; so does one that is refused. At the end it prints how often each kind was ended.
+Idle clients send nothing, slow ones send a byte of their header every 0.1 s, stream clients follow the stream and read
+everything. A client that is disconnected or refused comes back after `BACK`. At the end it prints how often each kind
+was disconnected.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 The clients of Node.js, installed once by npm into the user's cache and nowhere else.
 
-Leaves: a folder to import them from, or a sentence that says why there is none. npm asks the registry that it is
+Gives a folder to import them from, or a sentence that says why there is none. npm uses the registry that it is
 configured for.
 """
 
@@ -30,7 +30,7 @@ def version(package: str) -> str | None:
 
 
 def lacking() -> str:
-    """Install what is not there yet, and say what lacks; empty when all is there."""
+    """Install what is missing, and return what could not be; an empty text if everything is there."""
     if not shutil.which("node"):
         return "Node.js is not found"
     if all((version(package) or "").split(".")[0] == major for package, major in PACKAGES.items()):
@@ -38,7 +38,7 @@ def lacking() -> str:
     if not shutil.which("npm"):
         return "npm is not found"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    # Without a package.json of its own npm would install into a folder further up.
+    # Without a package.json here, npm would install into a parent folder.
     (FOLDER / "package.json").write_text('{"private": true}\n', encoding="utf-8")
     command = ["npm", "install", "--no-audit", "--no-fund", *(f"{name}@{major}" for name, major in PACKAGES.items())]
     try:

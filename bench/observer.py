@@ -2,9 +2,9 @@
 The moment when a node becomes a master, by its own word: ``observer.py NAME=HOST:PORT...``, a process of its own.
 
 It asks every node for its ROLE over an open connection, every 2 ms, and writes ``MOMENT NAME ROLE`` to standard output
-whenever an answer differs from the one before (``gone`` where the connection ended). A promoted replica closes its
-clients' connections in the transaction that makes it a master: it is asked anew at that very moment. A node that
-hangs owes its answer and holds up nobody.
+whenever an answer differs from the one before (``gone`` if the connection ended). A promoted replica closes its
+clients' connections in the transaction that makes it a master: it is asked again at once. A node that hangs delays no
+other node.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROLE = b"*1\r\n$4\r\nROLE\r\n"
 
 
 class Node:
-    """One node: its connection, if any, and what it answered last."""
+    """One node: its connection, if any, and its last answer."""
 
     def __init__(self, name: str, address: tuple[str, int], selector: selectors.BaseSelector) -> None:
         self.name, self.address, self.selector = name, address, selector
@@ -36,7 +36,7 @@ class Node:
         self.role = ""
 
     def ask(self, now: float) -> None:
-        """Send the question, unless the last one is still open."""
+        """Send the question, unless the last one is unanswered."""
         if self.socket is None and now >= self.retry:
             self.connect(now)
         if self.socket is None or self.owes:
@@ -80,7 +80,7 @@ class Node:
         self.reader.feed(data)
         while (reply := self.reader.gets()) is not False:
             self.owes = False
-            if isinstance(reply, list):  # an error, as LOADING, says nothing of its role
+            if isinstance(reply, list):  # an error such as LOADING says nothing of its role
                 self.say(reply[0].decode())
 
     def say(self, role: str) -> None:

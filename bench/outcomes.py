@@ -1,8 +1,8 @@
 """
-What one failover was for one writer.
+What one failover cost one writer.
 
-Pure: enters what the writer recorded and what is in its list on the new master, leaves an `Outcome`. Moments are
-nanoseconds of CLOCK_MONOTONIC.
+Pure: from what the writer recorded and what is in its list on the new master to an `Outcome`. Moments are nanoseconds
+of CLOCK_MONOTONIC.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Acknowledged", "Failed", "Outcome", "reckon"]
 
 
 class Acknowledged(NamedTuple):
-    """A write that the client called done."""
+    """A write that the client reported as done."""
 
     number: int
     at: int
@@ -34,7 +34,7 @@ class Failed(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """One failover, as one writer had it; times in milliseconds."""
+    """One failover as one writer saw it; times in milliseconds."""
 
     recovery: float
     """From the moment when the new master was writable to the first acknowledged write on it; infinite if none came."""
@@ -43,9 +43,9 @@ class Outcome:
     lost: int
     """Acknowledged, and not on the new master after everything has settled."""
     twice: int
-    """Writes that are in the list a second time: the client, or the writer after an error, sent them again."""
+    """Writes that are in the list twice: the client, or the writer after an error, sent them again."""
     errors: Counter[str]
-    """What the application saw, by class."""
+    """Errors that the application saw, by class."""
 
 
 def reckon(
@@ -57,15 +57,15 @@ def reckon(
     writable: int,
 ) -> Outcome:
     """
-    Reckon one failover.
+    Return the outcome of one failover.
 
     Args:
-        acknowledged: since the last failover was reckoned, in order.
-        failed: the same.
+        acknowledged: acknowledgements since the last failover, in order.
+        failed: errors since then, in order.
         kept: the writer's list on the new master, as far as it was written since then.
-        early: what is in no list any more, since it was counted with the last failover.
-        began: when the master was crashed, hung, or told to go.
-        writable: when the new master said that it is one.
+        early: numbers that are in no list any more, since they were counted with the last failover.
+        began: when the master was crashed, stopped, or told to fail over.
+        writable: when the new master first answered that it is one.
     """
     there = {*kept, *early}
     during = [one for one in acknowledged if one.at > began]
@@ -82,8 +82,8 @@ def reckon(
 
 
 def _first_on_new(during: Sequence[Acknowledged], there: Collection[int], writable: int) -> int | None:
-    # The old master's answer may be under way at the promotion, and its write on the new master by replication.
-    # Only one command is, so the write after it must be there too.
+    # At the promotion the old master's answer may be in flight, and its write on the new master by replication.
+    # Only one command is in flight, so the write after it must be there too.
     for one, following in pairwise(during):
         if one.at > writable and one.number in there and following.number in there:
             return one.at

@@ -1,9 +1,9 @@
 """
-A peer that speaks as Sentinel by script: in memory, or as a process of its own that publishes on order.
+A scripted peer that acts as a Sentinel: in memory, or as a process that publishes on request.
 
-As a process, ``peer.py [MASTERS]``: prints its port, then for each line ``<count> <pause>`` on its input publishes so
+As a process, ``peer.py [MASTERS]`` prints its port. For each line ``<count> <pause>`` on its input it publishes that
 many ``+switch-master`` of ``mymaster`` to all subscribers, and prints the moments of writing (monotonic ns) as JSON. It
-monitors ``mymaster`` alone, or so many masters ``shard-00000``, ``shard-00001`` and so on instead.
+monitors ``mymaster`` alone, or the given number of masters ``shard-00000``, ``shard-00001`` and so on instead.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Script:
 
     Args:
         name: seeds its id.
-        masters: what it monitors, and where.
+        masters: the masters that it monitors, with their addresses.
     """
 
     def __init__(self, name: str, masters: dict[str, tuple[str, int]]) -> None:
@@ -93,7 +93,7 @@ class Script:
 
 
 class Publisher:
-    """The process: one thread for each connection, and publications from the main thread."""
+    """Run the process: a thread for each connection; the main thread publishes."""
 
     def __init__(self, masters: dict[str, tuple[str, int]]) -> None:
         self._masters = masters
@@ -135,7 +135,7 @@ class Publisher:
 
 
 def monitored(count: int) -> dict[str, tuple[str, int]]:
-    """Return so many masters; none means ``mymaster``."""
+    """Return this many masters; 0 means ``mymaster`` alone."""
     if not count:
         return {"mymaster": ("127.0.0.1", 6379)}
     return {f"shard-{number:05}": ("10.0.0.1", 6379) for number in range(count)}

@@ -1,8 +1,8 @@
 """
-Failovers of one deployment, one after the other, and what each was for every writer.
+Failovers of one deployment, one after the other, and what each cost every writer.
 
-Enters: a lab that is up and running writers. Leaves: a `Round` for each failover. Between two of them there is peace:
-one master, all replicas linked, all Sentinels agreed, every writer writing, and every writer's list begun anew.
+From a running lab and running writers to a `Round` for each failover. Between two failovers everything settles: one
+master, all replicas linked, all Sentinels agreed, every writer writing, and every writer's list empty.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ KINDS = ("crash", "hang", "planned")
 HANG = 4.0
 """Seconds that a master hangs."""
 CALM = 3.0
-"""Seconds after a promotion in which we ask nobody anything: what we measure happens then."""
+"""Seconds after a promotion without any question from us, because that is when we measure."""
 PROMOTION_LIMIT = 40.0
 SETTLE_LIMIT = 60.0
 RETURN_LIMIT = 45.0
-"""Seconds for a writer to write again, once all has settled; then it is started anew."""
+"""Seconds for a writer to write again once everything has settled; then it is restarted."""
 STEADY = 1.5
-"""Seconds that all write in peace before the next failover."""
+"""Seconds that all write undisturbed before the next failover."""
 POLL = 0.25
 
 
 class Discarded(Exception):
-    """What happened was not one failover, so it says nothing about the clients."""
+    """It was not exactly one failover, so it says nothing about the clients."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Round:
     promotion: float
     """Seconds from its beginning to the moment when the new master was writable."""
     outcomes: dict[str, Outcome]
-    """By the client's name."""
+    """Outcomes by client name."""
 
 
 class Observer:
-    """The process of `observer.py`, and what it has said so far."""
+    """The process of `observer.py`, and what it has reported so far."""
 
     def __init__(self, nodes: Sequence[LabServer], folder: Path) -> None:
         script = Path(__file__).with_name("observer.py")
@@ -65,7 +65,7 @@ class Observer:
         self._said: list[tuple[int, str, str]] = []
 
     def promoted(self, old: str, since: int) -> list[tuple[int, str]]:
-        """Return when other nodes have said that they are master, and their names."""
+        """Return when other nodes reported that they are master, and their names."""
         lines = (self._partial + self._record.read()).split("\n")
         self._partial = lines.pop()
         for line in lines:
@@ -85,7 +85,7 @@ class Rounds:
     def __init__(self, lab: Lab, writers: Sequence[Writer], observer: Observer) -> None:
         self.lab, self.writers, self.observer = lab, writers, observer
         self._leader = 0
-        # A tenth of its beats shows that a writer works, on a busy machine too.
+        # A tenth of its beats proves that a writer works, even on a busy machine.
         self._least = max(5, int(0.1 / writers[0].beat)) if writers else 0
 
     def begin(self) -> None:
@@ -96,10 +96,10 @@ class Rounds:
 
     def play(self, kind: str) -> Round:
         """
-        Let one failover happen and wait for peace after it.
+        Run one failover, and wait until everything has settled.
 
         Raises:
-            Discarded: it was not one failover; there is peace again nevertheless.
+            Discarded: it was not exactly one failover; everything has settled nevertheless.
         """
         old, began = self.lab.master(), time.monotonic_ns()
         self._break(kind, old)
@@ -111,17 +111,17 @@ class Rounds:
         accounts = self._accounts(began, promoted[0][0] if promoted else 0)
         self._start_again(missing)
         names = {name for _, name in self.observer.promoted(old.name, began)}
-        # In a hang of 4 s a promotion after its end counts as none.
+        # A promotion after the end of a hang counts as none.
         if not promoted or names != {self.lab.master().name}:
             raise Discarded(f"promoted: {', '.join(sorted(names)) or 'none in time'}; master: {self.lab.master().name}")
         return Round(kind, (promoted[0][0] - began) / 1e9, accounts)
 
     def settle(self) -> list[Writer]:
         """
-        Wait for peace.
+        Wait until everything has settled.
 
         Returns:
-            the writers that don't write in spite of it.
+            the writers that do not write nevertheless.
         """
         wait(self.lab.lacking, SETTLE_LIMIT)
         settled = time.monotonic()
@@ -160,7 +160,7 @@ class Rounds:
             self.lab.restart(old)
 
     def _accounts(self, began: int, writable: int) -> dict[str, Outcome]:
-        """Reckon for all writers, and begin their lists anew."""
+        """Return the outcome of every writer, and empty the lists."""
         master = self.lab.master()
         return {writer.client.name: account(writer, master, began, writable) for writer in self.writers}
 
@@ -175,9 +175,9 @@ class Rounds:
 
 
 def account(writer: Writer, master: LabServer, began: int, writable: int) -> Outcome:
-    """Reckon for one writer, and begin its list anew."""
+    """Return the outcome of one writer, and empty its list."""
     writer.read()
-    # In this order: what is read as acknowledged is in the list by then, or it is lost.
+    # In this order: whatever is read as acknowledged is in the list by then, or is lost.
     kept = [int(item) for item in taken(master, writer.key)]
     outcome = reckon(writer.acknowledged, writer.failed, kept, writer.early, began, writable)
     writer.early = set(kept) - {one.number for one in writer.acknowledged}
@@ -186,7 +186,7 @@ def account(writer: Writer, master: LabServer, began: int, writable: int) -> Out
 
 
 def taken(master: LabServer, key: str) -> list[Any]:
-    """Take a list away whole, in one step: a write comes before it or after it."""
+    """Read and remove a list in one step, so that every write is before or after it."""
     aside = f"{key}, aside"
     with master.client(timeout=10.0) as client:
         try:
@@ -199,7 +199,7 @@ def taken(master: LabServer, key: str) -> list[Any]:
 
 
 def wait(lacking: Callable[[], str], limit: float) -> None:
-    """Wait as the lab does, but ask less often: its questions take time from the writers."""
+    """Wait as the lab does, but ask less often, since questions take time from the writers."""
     deadline = time.monotonic() + limit
     while lack := _ask(lacking):
         if time.monotonic() > deadline:

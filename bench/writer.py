@@ -1,8 +1,8 @@
 """
-A client that writes through a failover, a process of its own: ``writer.py KIND MODULE KEY BEAT FIRST HOST:PORT...``
+A process that writes through failovers: ``writer.py KIND MODULE KEY BEAT FIRST HOST:PORT...``
 
-It appends rising numbers to its list, one command at a time and at most one each beat, and repeats a number that
-failed, for ever. Standard output is its record: ``a NUMBER MOMENT`` for an acknowledgement, ``e NUMBER MOMENT CLASS``
+It appends rising numbers to its list, one command at a time and at most one each beat, and repeats a failed number
+forever. Standard output is its record: ``a NUMBER MOMENT`` for an acknowledgement, ``e NUMBER MOMENT CLASS``
 for an error; moments are nanoseconds of CLOCK_MONOTONIC, so those of all processes compare. `writer.mjs` does the
 same in Node.js.
 """
@@ -17,15 +17,15 @@ from typing import Any
 
 MASTER = "mymaster"
 LIMIT = 1.0
-"""Seconds for a connect and for a reply: the only setting that is not each library's default, and the same for all."""
+"""Seconds for a connect and for a reply: the only setting that is not the library's default; the same for all."""
 PAUSE = 0.005
 """Seconds before a number that failed is written again."""
 GATHERED = 64
-"""Acknowledgements that are written to the record together, so that writing it costs next to nothing."""
+"""Acknowledgements that are written to the record together, so that the record costs next to nothing."""
 
 
 class Beat:
-    """When the next number is due; beats that passed during an outage are not made up for."""
+    """When the next number is due; beats missed during an outage are skipped."""
 
     def __init__(self, length: float) -> None:
         self._length = int(length * 1e9)
@@ -68,7 +68,7 @@ def write(client: Any, key: str, beat: Beat, number: int) -> None:
             try:
                 client.rpush(key, number)
                 break
-            except Exception as error:  # whatever it is, the application sees it
+            except Exception as error:  # the application sees every error
                 record.failed(number, error)
                 time.sleep(PAUSE)
         record.acknowledged(number)
@@ -84,7 +84,7 @@ async def write_in_a_task(client: Any, key: str, beat: Beat, number: int) -> Non
             try:
                 await client.rpush(key, number)
                 break
-            except Exception as error:  # whatever it is, the application sees it
+            except Exception as error:  # the application sees every error
                 record.failed(number, error)
                 await asyncio.sleep(PAUSE)
         record.acknowledged(number)
@@ -92,7 +92,7 @@ async def write_in_a_task(client: Any, key: str, beat: Beat, number: int) -> Non
 
 
 def by_redis_py(module: str, addresses: list[tuple[str, int]]) -> Any:
-    """Make the client of redis-py, of its asyncio half, or of ours: they are called alike."""
+    """Make the client of redis-py, of its asyncio half, or of ours; all take the same arguments."""
     made = importlib.import_module(module).Sentinel(addresses, socket_timeout=LIMIT, socket_connect_timeout=LIMIT)
     return made.master_for(MASTER)
 
