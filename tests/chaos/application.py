@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import struct
 import sys
@@ -43,6 +44,7 @@ TASKS = 4
 HOLD = 5.0
 """What the documentation says where COORDINATED is used."""
 SOCKET_TIMEOUT = 1.0
+STAGES = 500
 JOIN_LIMIT = 40.0
 """Seconds: a command waits ten for a master, and may then be sent to one that does not answer."""
 ENTRY = struct.Struct("<ddIB")
@@ -115,8 +117,9 @@ class Following:
         self.switches: list[tuple[float, Switch]] = []
         """With when each was told (monotonic seconds)."""
         self.notices: list[tuple[float, Notice]] = []
-        self.stages: dict[tuple[str, int | None, str, str], float] = {}
-        """When each stage of each failover was first told, by master, epoch, stage and replica."""
+        self._stages = (folder / "stages.jsonl").open("w+", encoding="utf-8")
+        self._told: dict[tuple[object, ...], None] = {}
+        """The last stages that were told, at most `STAGES`: a record comes again with each stage."""
         self.ledgers: list[Ledger] = []
         self.samples = {measure.name: array("d") for measure in MEASURES}
         self._masters, self._folder = tuple(masters), folder
@@ -151,6 +154,7 @@ class Following:
         for client in self._clients.values():
             client.close()
         self.sentinel.close()
+        self._stages.close()
         self._loop.close()
 
     def stop_writing(self) -> None:
@@ -166,7 +170,17 @@ class Following:
     def _note_stage(self, failover: Failover) -> None:
         for entry in failover.stages:
             key = (failover.master, failover.epoch, f"{entry.stage} by {entry.by}", str(entry.replica or ""))
-            self.stages.setdefault(key, time.monotonic())
+            if key not in self._told:
+                self._told[key] = None
+                self._stages.write(json.dumps([time.monotonic(), *key]) + "\n")
+        while len(self._told) > STAGES:
+            del self._told[next(iter(self._told))]
+
+    def stages(self) -> Iterator[tuple[float, str]]:
+        """Yield each stage of each failover in words, with when it was first told; only after the writers."""
+        self._stages.seek(0)
+        for at, master, epoch, stage, replica in map(json.loads, self._stages):
+            yield at, " ".join(filter(None, (f"told of {master}: {stage}", replica, f"at epoch {epoch}")))
 
     def believed(self) -> dict[str, Where]:
         """Return where the Watcher believes each master to be."""

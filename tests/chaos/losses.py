@@ -97,7 +97,7 @@ def _followed_still(told: Iterable[Told], deeds: Sequence[Deed]) -> Iterator[tup
     """
     Return when a master that was replaced took writes still: under what, from when and to when.
 
-    That is one that is cut off; one that Sentinels replaced by themselves while none of them was heard; and one in a
+    That is one that is cut off; one that Sentinels replaced while none of them was heard; and one in a
     planned failover of which the application heard late, because it got no processor, or from a leader that lies: it
     could not hold its commands.
     """
@@ -105,7 +105,7 @@ def _followed_still(told: Iterable[Told], deeds: Sequence[Deed]) -> Iterator[tup
     for one in told:
         if one.promotion and one.report:
             begin, end = one.promotion.at, one.report.at
-            if one.kind == Kind.CUT_OFF or (one.deed is None and any(each.touches(begin, begin) for each in deaf)):
+            if one.kind == Kind.CUT_OFF or any(each.touches(begin, begin) for each in deaf):
                 yield one.kind, begin, end
             elif one.kind in FREE and end - begin > BUSY:
                 yield TOO_LATE, begin - TICK, end

@@ -242,8 +242,8 @@ def _write_down(outcome: Outcome, lab: Lab, following: Following) -> None:
         _say(outcome, at, f"SWITCH {switch.master} to {switch.new}, epoch {switch.epoch}, {switch.cause}: {switch.why}")
     for at, notice in following.notices:
         _say(outcome, at, f"notice {notice.kind} of {notice.master}: {notice.text}")
-    for (master, epoch, stage, replica), at in following.stages.items():
-        _say(outcome, at, f"told of {master}: {stage} {replica}, epoch {epoch}".replace(" ,", ","))
+    for at, line in following.stages():
+        _say(outcome, at, line)
     outcome.reports = [
         Report(at, one.master, one.old, one.new, one.epoch, one.incarnation) for at, one in following.switches
     ]

@@ -383,5 +383,9 @@ def test_unrequested_failover_may_lose_writes_while_no_sentinel_is_heard() -> No
     came = of_writes([entry(13.0, 1)], [], deaf, truth, reports)
     assert (came.findings(), came.lost) == ([], {"unasked": 1})
     assert len(of_writes([entry(14.5, 1)], [], deaf, truth, reports).findings()) == 1
+    planned = deed_of(Kind.PLANNED, 9.9, 10.4)
+    hung = [planned, deed_of(Kind.HANG, 10.5, 13.0, None), deed_of(Kind.DEAF, 11.2, 13.9, None)]
+    came = of_writes([entry(13.5, 1)], [], hung, truth, reports)
+    assert (came.findings(), came.lost) == ([], {"hang": 1}), "it goes on, and is written to until the switch is known"
     hearing = [PLANNED, deed_of(Kind.DEAF, 12.0, 13.9, None)]
     assert len(of_writes([entry(13.0, 1)], [], hearing, truth, reports).findings()) == 1
