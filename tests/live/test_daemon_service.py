@@ -82,13 +82,13 @@ def test_service_is_ready_alive_reloaded_and_stopped_as_systemd_wants(service: S
     eventually(lambda: daemon.told("WATCHDOG=1"), LIMIT)
     assert not daemon.told("RELOADING=1")
     daemon.signal(signal.SIGHUP)
-    daemon.wait_for("reloaded; watched anew: nothing")
+    daemon.wait_for("reloaded; new connections for: no deployment")
     assert daemon.told("RELOADING=1")
     assert daemon.stop() == -signal.SIGTERM
     assert daemon.told("STOPPING=1")
     reader = open_reader(f"sqlite:///{service.folder}/journal.db")
     texts = [line["text"] for _, line in reader.entries(types=("daemon",))]
-    assert texts == ["started, watching first, second", "reloaded; watched anew: nothing", "stopped"]
+    assert texts == ["started, watching first, second", "reloaded; new connections for: no deployment", "stopped"]
     assert reader.observers()[0]["ended"] is not None
     reader.close()
 
@@ -97,12 +97,12 @@ def test_reload_keeps_the_connections_of_what_did_not_change(service: Service) -
     first, second = (eventually(lambda n=n: service.clients(n), LIMIT) for n in (0, 1))
     service.configure(timeout=0.5)
     service.daemon.signal(signal.SIGHUP)
-    service.daemon.wait_for("reloaded; watched anew: second")
+    service.daemon.wait_for("reloaded; new connections for: second")
     eventually(lambda: service.clients(1) and not service.clients(1) & second, LIMIT)
     assert service.clients(0) == first
     service.configure(timeout=0.5, first="renamed")
     service.daemon.signal(signal.SIGHUP)
-    service.daemon.wait_for("reloaded; watched anew: renamed")
+    service.daemon.wait_for("reloaded; new connections for: renamed")
     eventually(lambda: service.clients(0) and not service.clients(0) & first, LIMIT)
 
 
@@ -121,7 +121,7 @@ def test_failovers_before_and_after_a_reload_are_two(service: Service) -> None:
     service.lab.wait_until_settled()
     service.configure(timeout=0.7)
     service.daemon.signal(signal.SIGHUP)
-    service.daemon.wait_for("reloaded; watched anew: second")
+    service.daemon.wait_for("reloaded; new connections for: second")
     eventually(lambda: service.clients(1), LIMIT)
     service.lab.failover("mymaster")
     eventually(lambda: told(2), LIMIT)

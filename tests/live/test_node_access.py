@@ -118,7 +118,7 @@ def test_daemon_takes_a_new_password_of_one_masters_nodes_without_a_reload(lab: 
         assert fail_over(M2) == ["announced"]
         secret.write_text("s3cret-ask\n", encoding="utf-8")
         daemon.signal(signal.SIGHUP)  # which changes nothing
-        daemon.wait_for("reloaded; watched anew: nothing")
+        daemon.wait_for("reloaded; new connections for: no deployment")
         assert subscriptions(lab) == before
         lab.wait_until_settled()
         assert fail_over(M2, 2) == ["announced", "promoted"]

@@ -85,7 +85,7 @@ def test_file_that_the_browser_has_is_not_sent_again() -> None:
 def test_what_is_no_file_of_the_dashboard_is_not_there(path: str) -> None:
     answer = ask(path)
     assert answer.status_code == 404
-    assert answer.json()["detail"] == "there is nothing of that name"
+    assert answer.json()["detail"] == "not found"
 
 
 @pytest.mark.parametrize("path", PAGES.values(), ids=name_of)

@@ -110,7 +110,7 @@ def test_question_to_a_daemon_that_ends_is_refused_with_a_sentence(
         left.cancel()
         asked.close()
         for late in (waiting, asked.ask(lambda _: 1)):
-            with pytest.raises(ProblemError, match="this daemon ends") as refused:
+            with pytest.raises(ProblemError, match="this daemon is stopping") as refused:
                 await late
             assert refused.value.status == 503
         with pytest.raises(asyncio.CancelledError):

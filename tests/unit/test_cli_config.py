@@ -26,8 +26,8 @@ def test_check_says_everything_that_is_wrong_and_is_code_2(tmp_path: Path) -> No
     code, out, err = run("config", "check", written(tmp_path, '[deployments.a]\nsentinals = ["h"]\n[jurnal]\n'))
     assert (code, out) == (2, "")
     assert err.splitlines() == [
-        f"switchmaster: {tmp_path}/some.toml, line 2: deployments.a.sentinals is not known; did you mean 'sentinels'?",
-        f"switchmaster: {tmp_path}/some.toml, line 3: jurnal is not known; did you mean 'journal'?",
+        f"switchmaster: {tmp_path}/some.toml, line 2: deployments.a.sentinals is unknown; did you mean 'sentinels'?",
+        f"switchmaster: {tmp_path}/some.toml, line 3: jurnal is unknown; did you mean 'journal'?",
     ]
 
 

@@ -223,11 +223,11 @@ def test_check_tells_every_problem_with_its_line(tmp_path: Path) -> None:
     assert found == [
         "3: deployments.a.grade must be 'announced', 'promoted' or 'agreed'",
         "4: deployments.a.address_map must be a table",
-        "9: deployments.b c.sentinals is not known; did you mean 'sentinels'?",
+        "9: deployments.b c.sentinals is unknown; did you mean 'sentinels'?",
         '12: journal.keep must be a time such as "90d", in s, m, h, d or w',
         "13: journal.queue must be at least 100",
         "17: http.listen is wrong: '8370' has no valid port: expected HOST:PORT with a port from 1 to 65535",
-        "18: http.token has no place in the file; name a file that holds it in token_file",
+        "18: http.token is not allowed here; put it in a file and name that file in token_file",
         "20: log must be a table",
     ]
 
@@ -239,7 +239,7 @@ def test_check_tells_every_problem_with_its_line(tmp_path: Path) -> None:
         ("[deployments.a]", "line 1: deployments.a has no Sentinel"),
         (
             "[deployments.a]\nsentinels=['h']\n[journal]\nurl='postgresql://u:hunter2@h/d'",
-            "line 4: journal.url holds a pass",
+            "line 4: journal.url contains a pass",
         ),
         ("[deployments.a]\nsentinels=['h']\n[deployments.a.node]\npassword_file='none'", "line 1: .*No such file"),
         ("[deployments.a]\nsentinels=['h']\n[http]\ntls={cert='c'}", "line 4: http.tls.key is missing"),
@@ -280,9 +280,9 @@ def test_table_for_a_master_that_is_not_followed_is_told_with_its_line(tmp_path:
     path = written(tmp_path, STRANGERS)
     found = [sentence.removeprefix(f"{path}, line ") for sentence in problems_of(path, {})]
     assert found == [
-        "6: deployments.a.nodes.oders is none of its masters; did you mean 'orders'?",
-        "7: deployments.a.nodes.x\n] is none of its masters; add it to masters, or remove this table",
-        "11: deployments.b.nodes.carts is none of its masters; add it to masters, or remove this table",
+        "6: deployments.a.nodes.oders is not one of its masters; did you mean 'orders'?",
+        "7: deployments.a.nodes.x\n] is not one of its masters; add it to masters, or remove this table",
+        "11: deployments.b.nodes.carts is not one of its masters; add it to masters, or remove this table",
     ]
 
 
@@ -297,10 +297,11 @@ def test_names_of_deployments_and_masters_are_taken_for_nothing_else(tmp_path: P
         tmp_path, f"[deployments.{quoted}]\nsentinels = ['h']\n[deployments.{quoted}.nodes.{quoted}]\n{wrong}\n"
     )
     key, sentence = {
-        "usernam = 'u'": ("usernam", "is not known; did you mean 'username'?"),
-        "tls = { usernam = 'u' }": ("tls.usernam", "is not known; did you mean 'server_name'?"),
+        "usernam = 'u'": ("usernam", "is unknown; did you mean 'username'?"),
+        "tls = { usernam = 'u' }": ("tls.usernam", "is unknown; did you mean 'server_name'?"),
         "tls = 1": ("tls", "must be true or false"),
-        "password = 'hunter2'": ("password", "has no place in the file; name a file that holds it in password_file"),
+        "password = 'hunter2'": ("password", "is not allowed here; put it in a file and name that file in "
+                                             "password_file"),
     }[wrong]
     assert problems_of(path, {}) == (f"{path}, line 4: deployments.{name}.nodes.{name}.{key} {sentence}",)
 

@@ -1,9 +1,29 @@
 """
-The command line: one file per verb, imported when it is called.
+The command line: ``switchmaster VERB``.
 
-`main` is the console script. ``version`` is answered before anything is imported: scripts ask for
-it often. Exit codes: 0 done, 1 a negative answer, 2 usage or configuration, 3 no Sentinel reached,
-4 no such master, 5 the Sentinels refuse to answer.
+What comes in: arguments, environment variables, and for some verbs a configuration file. What goes out: results on
+standard output, everything else on standard error, and an exit code: 0 done, 1 a negative answer, 2 usage or
+configuration, 3 no Sentinel reached, 4 no such master, 5 the Sentinels refuse to answer.
+
+`main` is the console script. It answers ``version`` before it imports anything, because scripts ask for it often.
+`group` imports a verb's module (`verbs`) only when that verb is called, and turns exceptions into one sentence and an
+exit code. `missing` words the error of an extra that is not installed.
+
+Options that several verbs share: `deployment_options` (which Sentinels, with which credentials), `journal_options`
+(which journal, which failover), `local_time` (``--utc``, and moments such as ``7d`` or ``03:12``), `sources` (files of
+logs and transcripts).
+
+What the verbs share on the way out: `output` (text, JSON or TSV; it escapes what a terminal would obey), `wrap` (line
+breaks between words), `narrator` (a failover reported while it happens), `chart` (one failover of the journal), `tree`
+(a topology).
+
+What verbs run: `command_watcher` (a Watcher for one command), `news_feed` and `interrupt` (news from the Watcher's
+thread, and ^C, without a lost lock), `incidents` (files replayed into failovers), `demo_daemon` and `demo_writer` (what
+the demo shows).
+
+Invariants: no traceback for anything that the outside world can cause; text from the network reaches a terminal only
+through `output` or `switchmaster.terminal_text`; a verb imports neither `rich` nor the server's libraries unless it
+uses them.
 """
 
 import sys

@@ -1,7 +1,34 @@
 """
-The daemon: configuration, watching, journal, and what is served; `daemon` is the only composition root.
+The daemon: it watches deployments, keeps the journal, and serves both over HTTP.
 
-In order: `model` (what may stand in the file of ``--config``), `toml` (where in the file it stands), `config` (file,
-environment and flags read into values), `exposure` (who may look and act over HTTP), then what runs: `watching`,
-`api` (what is served), `daemon`.
+What comes in: a configuration (`settings`), what Sentinels and data nodes say (through `switchmaster.net`), requests
+over HTTP, and signals. What goes out: rows in the journal, lines in the log, answers over HTTP, and notifications to
+systemd. The daemon sends Sentinels and nodes nothing that changes them.
+
+One object composes everything: `daemon.Daemon`. No other module constructs two parts of the program and connects them,
+and the CLI only calls `Daemon.run`.
+
+Three threads, each with data of its own:
+
+- The **main loop** listens to Sentinels. Each deployment has one `deployment_watch.DeploymentWatch`: a Watcher, its
+  ledger (what the journal should keep), and its `link_log` (connections lost and restored, written to the log only).
+- The **writer thread** of `switchmaster.journal` commits entries in batches. After each commit it calls back with what
+  the commit added; `journal_log` turns that into log lines, so the log never reports what a crash could take back.
+- The **HTTP thread** (`api`) runs an event loop of its own. It reads `published_belief.PublishedBelief`: immutable
+  values that the main loop hands over, a switch at once and everything else within 10 ms.
+
+Invariants:
+
+- Nothing that an HTTP client or a database does blocks the main loop. It hands entries to the writer's queue and values
+  to `published_belief`, and waits for neither.
+- What the journal's routes, the stream and the log report about events, switches and failovers was committed first,
+  unless a log line says ``journal=waiting``.
+- A reload keeps the connections of every deployment whose `fingerprint` (see `watcher_arguments`) did not change; an
+  invalid file changes nothing.
+
+The other modules: `watcher_arguments` turns settings into the arguments of a Watcher and reads password files (the CLI
+uses it too, so it needs no extra); `log_format` formats log lines for people or as JSON; `systemd` speaks
+``Type=notify``. The folder `web` holds the dashboard's files, which `api.dashboard` serves.
+
+Read in this order: `settings`, `deployment_watch`, `published_belief`, `daemon`, `journal_log`, `api`.
 """

@@ -1,11 +1,12 @@
 """
-The daemon: the only place where everything is put together.
+The daemon: the only place where the parts of the program are put together.
 
-`Daemon.run` watches all deployments, keeps the journal, and ends at a signal: SIGTERM and SIGINT drain the journal and
-are then raised again, SIGHUP reads the configuration anew, SIGUSR1 prints the belief on standard output. What did not
+`Daemon.run` watches all deployments and keeps the journal until a signal: SIGTERM and SIGINT drain the journal and are
+then raised again, SIGHUP reads the configuration again, SIGUSR1 prints the belief on standard output. What did not
 change in the configuration keeps its connections.
 
-Threads: this loop listens to Sentinels; one thread writes the journal; one serves HTTP, from what this loop hands over.
+Threads: this loop listens to Sentinels; one thread writes the journal; one serves HTTP from values that this loop hands
+over.
 """
 
 from __future__ import annotations
@@ -39,16 +40,16 @@ __all__ = ["Daemon"]
 _log = logging.getLogger("switchmaster.daemon")
 
 HEARTBEAT_SECONDS: Final = 10.0
-"""Seconds between two entries that say that the daemon hears its Sentinels."""
+"""Seconds between two journal entries that record which deployments are heard."""
 CHECK_SECONDS: Final = 1.0
-"""Seconds between two looks at how we stand."""
+"""Seconds between two checks of the daemon's own state."""
 DRAIN_SECONDS: Final = 10.0
-"""Seconds that the journal has to take what waits, when the daemon ends."""
+"""Seconds that the journal has to write what waits when the daemon ends."""
 
 
 class Daemon:
     """
-    All that runs.
+    Everything that runs in one process.
 
     Args:
         read: reads the configuration, at the start and at each reload.
@@ -60,16 +61,16 @@ class Daemon:
     def __init__(self, read: Callable[[], Configuration]) -> None:
         self._read = read
         self.configuration = read()
-        """As it was read last."""
+        """As last read."""
         self.watchings: dict[str, DeploymentWatch] = {}
-        """What is watched, by the deployment's name."""
+        """By the deployment's name."""
         self.run_id = uuid.uuid4().hex
         """This run's id in the journal."""
         self.started = time.time()
         """Seconds since 1970."""
         self.reloads = 0
         self._watched = 0
-        """How often a deployment was begun to be watched."""
+        """How many times watching a deployment was started."""
         self._narrator = JournalLog()
         self._listeners: list[Callable[[Sequence[Written]], None]] = [self._narrator.written]
         journal = self.configuration.journal
@@ -84,14 +85,14 @@ class Daemon:
         self.reader: Reader = open_reader(journal.url)
         http = self.configuration.http
         self._published: Mapping[str, PublishedBelief] = {}
-        """What is watched, for the thread that serves: a new value with every change."""
+        """For the HTTP thread: a new mapping with every change."""
         self.served = ServedState(
             lambda: self._published,
             self.reader,
             self.writer,
             connections=HttpConnections(http.connections, http.connections_per_peer),
         )
-        """What is served over HTTP, by a thread of its own."""
+        """What the HTTP thread serves."""
         self.metrics = Metrics(self.served)
         app = create_app(self.served, http, self.metrics)
         self.http = HttpThread(HttpServer(app, http, self.served.connections), self.served)
@@ -104,7 +105,7 @@ class Daemon:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def on_written(self, callback: Callable[[Sequence[Written]], None]) -> Callable[[], None]:
-        """Call back with what each commit adds to the stream, in the writer's thread; returns what ends that."""
+        """Call back in the writer's thread with what each commit adds to the stream; return what stops it."""
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback) if callback in self._listeners else None
 
@@ -116,7 +117,7 @@ class Daemon:
             The signal; the caller raises it again.
 
         Raises:
-            UsageError: the journal was made by a later version, or a deployment's arguments are wrong.
+            UsageError: a later version made the journal, or a deployment's arguments are wrong.
         """
         self._loop = asyncio.get_running_loop()
         self._stop = self._loop.create_future()
@@ -156,10 +157,10 @@ class Daemon:
 
     async def reload(self) -> None:
         """
-        Read the configuration anew, and change what it changes.
+        Read the configuration again and apply what changed.
 
-        What is wrong is logged, and the old configuration stays. A deployment that changed is watched anew before its
-        old connections are closed; one that did not keeps them.
+        A wrong configuration is logged, and the old one stays. A deployment that changed gets a new Watcher before its
+        old connections are closed; one that did not change keeps its connections.
         """
         async with self._reloading:
             self._systemd.reloading()
@@ -183,9 +184,9 @@ class Daemon:
             new.journal.observer,
             new.journal.queue,
         ):
-            _log.warning("journal.url, observer and queue take effect when the daemon is started anew")
+            _log.warning("journal.url, journal.observer and journal.queue take effect when the daemon restarts")
         if old.http != new.http:
-            _log.warning("what [http] says takes effect when the daemon is started anew")
+            _log.warning("changes in [http] take effect when the daemon restarts")
         await self.http.renew_certificate()
         wanted = {one.name: one for one in new.deployments}
         for name, watching in list(self.watchings.items()):
@@ -204,7 +205,7 @@ class Daemon:
             if current is not None:
                 await current.close()
         self.reloads += 1
-        self._tell(f"reloaded; watched anew: {', '.join(changed) or 'nothing'}")
+        self._tell(f"reloaded; new connections for: {', '.join(changed) or 'no deployment'}")
 
     # -- the journal's callbacks, in its thread ------------------------------------------------------
 
@@ -228,7 +229,7 @@ class Daemon:
         self.writer.put(Seen(now, {"type": "daemon", "time": iso(now), "text": text}))
 
     async def _live(self) -> None:
-        """Say now and then that we live: to the journal, and to systemd from this very loop."""
+        """Report that the daemon is alive, to the journal and, from this very loop, to systemd."""
         every = min(CHECK_SECONDS, (self._systemd.watchdog or 2 * CHECK_SECONDS) / 2)
         due, status = 0.0, ""
         told: tuple[str, ...] = ()
@@ -253,7 +254,7 @@ class Daemon:
         heard = sum(one.watcher.hearing for one in self.watchings.values())
         masters = sum(len(one.watcher.masters()) for one in self.watchings.values())
         words = f"hearing {heard} of {len(self.watchings)} deployments, {masters} masters"
-        return f"{words}; journal away, {self.writer.waiting} waiting" if self.writer.trouble else words
+        return f"{words}; journal unavailable, {self.writer.waiting} waiting" if self.writer.trouble else words
 
     def _catch_signals(self) -> None:
         assert self._loop is not None
@@ -265,14 +266,14 @@ class Daemon:
     def _stop_by(self, number: int) -> None:
         assert self._loop is not None
         assert self._stop is not None
-        # A second one ends us at once.
+        # A second signal ends the process at once.
         for one in (signal.SIGTERM, signal.SIGINT):
             self._loop.remove_signal_handler(one)
         if not self._stop.done():
             self._stop.set_result(number)
 
     def print_belief(self) -> None:
-        """Print what is believed, one line of JSON for each deployment, on standard output."""
+        """Print the belief on standard output, one line of JSON for each deployment."""
         for _, watching in sorted(self.watchings.items()):
             sys.stdout.write(to_json(topology_line(watching.topology)) + "\n")
         sys.stdout.flush()
@@ -294,7 +295,7 @@ class Daemon:
         self._tell("stopped")
         left = await asyncio.to_thread(self.writer.close, DRAIN_SECONDS)
         if left:
-            _log.error("%d entries are lost: the journal was away to the end: %s", left, self.writer.trouble)
+            _log.error("%d entries are lost, the journal was unavailable until the end: %s", left, self.writer.trouble)
         self.reader.close()
 
 

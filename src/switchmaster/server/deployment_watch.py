@@ -1,8 +1,8 @@
 """
-One deployment, watched for the journal: a Watcher, its ledger, and where what they say goes.
+One deployment, watched for the journal: a Watcher, its ledger, and where their output goes.
 
-The Watcher comes up by itself and goes on trying where no Sentinel can be reached: a daemon that starts before its
-Sentinels do finds them when they come.
+The Watcher keeps trying if no Sentinel can be reached: a daemon that starts before its Sentinels finds them when they
+come up.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .settings.configuration import DeploymentSettings
 __all__ = ["DeploymentWatch"]
 
 SIGHTING_SECONDS: Final = 1.0
-"""Seconds between two looks at where the masters are."""
+"""Seconds between two comparisons of the masters' addresses with the journal's."""
 
 
 class DeploymentWatch:
@@ -34,10 +34,10 @@ class DeploymentWatch:
     Watches one deployment.
 
     Args:
-        deployment: which, and how.
-        put: takes what is to be kept, that of one turn at once; must not block.
-        events: whether each event of each Sentinel is kept too.
-        generation: counts the watchings of this run.
+        deployment: what to watch, and how.
+        put: takes all entries of one turn together; must not block.
+        events: whether every event of every Sentinel is kept too.
+        generation: the number of this watch in this run, counted over all deployments.
     """
 
     def __init__(
@@ -47,19 +47,19 @@ class DeploymentWatch:
         arguments = dict(deployment.arguments)
         self.watcher = Watcher(arguments.pop("sentinels"), **arguments)
         self.published = PublishedBelief(deployment.name, self.watcher)
-        """What other threads read of it."""
+        """What other threads read."""
         self._ledger = Ledger(deployment.name, self._state, events, generation)
         self._put = put
         self._turn: list[Entry] = []
-        """What this turn has to keep."""
+        """The entries of this turn."""
         self._established = False
         self._links = LinkLog(deployment.name)
         self._links_seen = 0
-        """The changes of the roster up to which the links were reported."""
+        """The roster's change counter when the links were last logged."""
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to watch; does not wait for any Sentinel."""
+        """Start watching; do not wait for any Sentinel."""
         self._put(WatchStarted(self.deployment.name))
         watcher = self.watcher
         watcher.on_event(self._on_event)
@@ -72,7 +72,7 @@ class DeploymentWatch:
         self._looking = asyncio.create_task(self._look_on(), name=f"switchmaster: look at {self.deployment.name}")
 
     async def close(self) -> None:
-        """Stop watching; all that was decided has been put."""
+        """Stop watching, after putting everything that was decided."""
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
@@ -82,15 +82,15 @@ class DeploymentWatch:
 
     @property
     def topology(self) -> Topology:
-        """What is believed now."""
+        """The belief now."""
         return self.watcher.topology
 
     def keep_events(self, events: bool) -> None:
-        """Keep each event of each Sentinel from now on, or keep none."""
+        """Keep every event of every Sentinel from now on, or none."""
         self._ledger.events = events
 
     def look_again(self, masters: Iterable[str]) -> None:
-        """Tell the journal again where these masters are, though nothing has changed."""
+        """Put the addresses of these masters again, although nothing changed."""
         self._ledger.resight(masters)
 
     def _state(self, master: str) -> MasterState | None:

@@ -1,8 +1,8 @@
 """
-What the journal has taken, told in the log: each stage of a failover once, with the failover's id.
+The log of what the journal has taken: each stage of a failover once, with the failover's id.
 
-A line comes after its entry was committed. Where the database is away it comes when the first try has failed, and says
-``journal=waiting``: all other lines are of what a kill can't take back.
+A line is logged after its entry was committed. While the database is unavailable it is logged when the first try has
+failed, and carries ``journal=waiting``; every other line is about something that a kill can't take back.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["JournalLog"]
 _log = logging.getLogger("switchmaster.watch")
 
 REMEMBERED: Final = 2_000
-"""Failovers of which is remembered what was told; the oldest is forgotten first."""
+"""Failovers whose logged stages are remembered; the oldest is forgotten first."""
 _ALARMING: Final = (
     "second-master",
     "rogue",
@@ -39,18 +39,18 @@ _ALARMING: Final = (
 
 
 class JournalLog:
-    """Writes the log of what happens; called by the journal's thread."""
+    """Logs what happens; called by the journal's thread."""
 
     def __init__(self) -> None:
         self._told: OrderedDict[str, set[tuple[Any, ...]]] = OrderedDict()
 
     def written(self, news: Sequence[Written]) -> None:
-        """Tell what a commit has added."""
+        """Log what a commit added."""
         for one in news:
             self._tell(one.line, one.failover, {})
 
     def waiting(self, entries: Sequence[Entry], why: JournalUnavailable) -> None:
-        """Tell what could not be written at once."""
+        """Log what could not be written at once."""
         for entry in entries:
             match entry:
                 case Seen() | SwitchSeen():

@@ -1,7 +1,7 @@
 """
-Which Sentinels are heard, reported in the log: one line when one is lost, heard again, or enters or leaves TILT.
+The log of links to Sentinels: one line when a link is lost or restored, or when a Sentinel enters or leaves TILT.
 
-The links are no part of the journal: another daemon may hear what this one does not.
+Links are not part of the journal: another daemon may hear what this one does not.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class LinkLog:
         self._tilted: dict[SentinelName, bool] = {}
 
     def look(self, sentinels: Mapping[SentinelName, SentinelState]) -> None:
-        """Report what has changed since the last look."""
+        """Log what changed since the last call."""
         for name, sentinel in sentinels.items():
             live = sentinel.state is LinkState.LIVE
             if not live and not sentinel.reason:
-                continue  # it is being dialled: not lost, and not heard yet
+                continue  # it is being dialled: neither lost nor heard yet
             before = self._heard.get(name)
             self._heard[name] = live
             if live and before is False:

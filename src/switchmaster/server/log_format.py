@@ -1,8 +1,8 @@
 """
-What the daemon says on standard error: a line for people, or a JSON object, for each thing.
+The format of the daemon's log on standard error: one line for people, or one JSON object, for each record.
 
-Everything goes through `logging`; ``extra={"fields": {...}}`` adds fields (``deployment``, ``master``, ``failover``…).
-JSON is ASCII, and text is neutralised: what came from the network can't forge a line or steer a terminal.
+Everything goes through `logging`; ``extra={"fields": {...}}`` adds fields such as ``deployment`` or ``failover``. JSON
+is ASCII and text is escaped: what came from the network can't forge a line or control a terminal.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..render import iso
 __all__ = ["JsonLines", "TextLines", "set_up"]
 
 _UNSAFE: Final = re.compile(r"[^\x20-\x7e\xa1-\xac\xae-\u024f\u0370-\u03ff\u0400-\u04ff\u3040-\u30ff\u4e00-\u9fff]")
-"""All but letters and signs that stand for themselves."""
+"""Everything except printable letters and signs of common scripts."""
 
 
 class JsonLines(logging.Formatter):
@@ -48,18 +48,18 @@ class TextLines(logging.Formatter):
 
 def set_up(form: Literal["text", "json"], level: str) -> None:
     """
-    Send all that is logged to standard error; a second call changes the form and the level.
+    Send all log records to standard error; a second call changes the format and the level.
 
     Args:
-        form: for people, or for programs.
-        level: the least that is said: ``debug``, ``info``, ``warning`` or ``error``.
+        form: ``text`` for people, ``json`` for programs.
+        level: the lowest level that is logged: ``debug``, ``info``, ``warning`` or ``error``.
     """
     out = logging.StreamHandler(sys.stderr)
     out.setFormatter(JsonLines() if form == "json" else TextLines())
     root = logging.getLogger()
     root.handlers[:] = [out]
     root.setLevel(level.upper())
-    # Alembic tells how it runs migrations; that is told by the writer where it matters.
+    # Alembic logs each step of a migration; the writer logs what matters of it.
     logging.getLogger("alembic").setLevel("WARNING")
 
 

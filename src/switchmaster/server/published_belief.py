@@ -1,5 +1,5 @@
 """
-The belief, handed over from the loop that listens to Sentinels to the thread that serves HTTP.
+The belief, handed from the loop that listens to Sentinels to the thread that serves HTTP.
 
 The Watcher belongs to its loop; the other thread never touches it. After a turn that changed something, the loop puts
 immutable values here: `MASTERS_PER_TURN` masters at a time, at most every `TURN_PAUSE_SECONDS`, so that ten thousand
@@ -27,7 +27,7 @@ from .api.served_state import LinkReadings
 __all__ = ["PublishedBelief"]
 
 MASTERS_PER_TURN: Final = 100
-"""Masters that are handed over in one turn of the loop."""
+"""Masters handed over in one turn of the loop."""
 TURN_PAUSE_SECONDS: Final = 0.01
 """Seconds between two such turns."""
 
@@ -38,7 +38,7 @@ class PublishedBelief:
 
     Args:
         deployment: its name.
-        watcher: whose belief it is.
+        watcher: the Watcher whose belief it is.
     """
 
     def __init__(self, deployment: str, watcher: Watcher) -> None:
@@ -50,29 +50,29 @@ class PublishedBelief:
         self._topology = Topology(deployment, {}, {}, 0)
         self._timer: asyncio.TimerHandle | None = None
         self._links: tuple[float, LinkReadings] = (0.0, {})
-        """When they were taken, in monotonic seconds."""
+        """When they were read (monotonic seconds), and the readings."""
         self.counters: dict[str, int] = {}
-        """What the Watcher has counted, at the last `beat`."""
+        """The Watcher's counters at the last `beat`."""
         self.hearing = False
-        """Whether a Sentinel is heard."""
+        """Whether any Sentinel is connected."""
         self.established = False
         """Whether enough Sentinels have answered since the start."""
 
     # -- in the Watcher's loop ----------------------------------------------------------------------
 
     def follow(self) -> None:
-        """Hand over what changes from now on."""
+        """Hand over all changes from now on."""
         self._watcher.on_switch(self._on_switch)
         self._watcher.on_change(self._on_change)
 
     def beat(self) -> None:
-        """Hand over what is counted; called every second or so."""
+        """Hand over counters and link readings; called about once a second."""
         links = {name: (silence, replace(counters)) for name, (silence, counters) in self._watcher.links().items()}
         self._links = time.monotonic(), links
         self.counters = self._watcher.counters
 
     def close(self) -> None:
-        """Hand over nothing any more."""
+        """Stop handing over."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -99,22 +99,22 @@ class PublishedBelief:
 
     @property
     def topology(self) -> Topology:
-        """All that is believed; the same value until something changes."""
+        """The whole belief; the same object until something changes."""
         version = self._version
         if self._topology.version != version:
             self._topology = Topology(self._deployment, self._states.copy(), self._sentinels, version)
         return self._topology
 
     def masters(self) -> tuple[str, ...]:
-        """Return the names of the masters that are known."""
+        """Return the names of the known masters."""
         return tuple(sorted(name for name, state in self._states.copy().items() if _is_known(state)))
 
     def state(self, name: str) -> MasterState:
         """
-        Return what is believed of one master.
+        Return the belief about one master.
 
         Raises:
-            UnknownMaster: no Sentinel that was heard monitors it.
+            UnknownMaster: no Sentinel that answered monitors it.
         """
         state = self._states.get(name)
         if state is None or not _is_known(state):
@@ -122,7 +122,7 @@ class PublishedBelief:
         return state
 
     def links(self) -> LinkReadings:
-        """Return each Sentinel's silence in seconds, and what its link had counted at the last `beat`."""
+        """Return each Sentinel's silence in seconds, and its link's counters at the last `beat`."""
         taken, links = self._links
         since = time.monotonic() - taken
         return {
@@ -131,7 +131,7 @@ class PublishedBelief:
         }
 
     def dialled(self, address: Address) -> Address:
-        """Return what to connect to for an announced address."""
+        """Return the address to dial for an announced one."""
         return self._watcher.dialled(address)
 
 

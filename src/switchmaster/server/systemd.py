@@ -1,4 +1,6 @@
-"""What systemd is told: ready, reloading, stopping, alive. Nothing where it did not start us."""
+"""
+Notifications to systemd (sd_notify): ready, reloading, stopping, alive. Without ``NOTIFY_SOCKET`` they do nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ class Systemd:
     The other end of ``Type=notify``.
 
     Args:
-        environ: ``NOTIFY_SOCKET`` says where to tell, ``WATCHDOG_USEC`` and ``WATCHDOG_PID`` how often that we live.
+        environ: ``NOTIFY_SOCKET`` is where to send, ``WATCHDOG_USEC`` and ``WATCHDOG_PID`` how often to report alive.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -25,26 +27,26 @@ class Systemd:
         microseconds = environ.get("WATCHDOG_USEC", "")
         ours = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         self.watchdog = int(microseconds) / 1e6 if ours and microseconds.isdigit() and self._address else None
-        """Seconds within which `alive` must be called; None where nobody waits for it."""
+        """Seconds within which `alive` must be called; None without a watchdog."""
 
     def ready(self, status: str) -> None:
-        """Say that the daemon does its work, and in words how it stands."""
+        """Report that the daemon is ready, with its status in words."""
         self._tell("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
-        """Say that the configuration is read again; `ready` ends it."""
+        """Report that the configuration is being reloaded; `ready` ends that."""
         self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """Say that the daemon ends."""
+        """Report that the daemon is stopping."""
         self._tell("STOPPING=1")
 
     def alive(self) -> None:
-        """Say that the daemon lives."""
+        """Feed the watchdog."""
         self._tell("WATCHDOG=1")
 
     def status(self, words: str) -> None:
-        """Say in words how the daemon stands."""
+        """Report the status in words."""
         self._tell(f"STATUS={words}")
 
     def _tell(self, *lines: str) -> None:
@@ -55,4 +57,4 @@ class Systemd:
             try:
                 end.sendto("\n".join(lines).encode("utf-8", "backslashreplace"), self._address)
             except OSError:
-                return  # it is systemd's own business if nobody listens; a daemon that works goes on
+                return  # a daemon that works does not stop because systemd does not listen

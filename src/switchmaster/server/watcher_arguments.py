@@ -1,7 +1,7 @@
 """
-What a Watcher needs to open a deployment's servers: passwords in files, read with each connection; TLS files named.
+The arguments of a Watcher from settings: password files are read with each connection, TLS files are named.
 
-Needs no extra: the verbs that watch use it as the daemon does.
+It needs no extra: the verbs that watch use it as the daemon does.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ _NODES: Final = "data nodes"
 
 @dataclass(frozen=True, slots=True)
 class PasswordFile:
-    """A credential provider that reads the password from its file with each connection: a rotation needs no reload."""
+    """A credential provider that reads its file with each connection, so that a rotated password needs no reload."""
 
     file: Path
     username: str | None
     whose: str
-    """``Sentinels``, say, for the sentence of an error."""
+    """Whose password it is, for errors: ``Sentinels``, for example."""
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         """
         Return ``(password,)`` or ``(username, password)``.
 
         Raises:
-            UsageError: the file can't be read, is no text, or is empty.
+            UsageError: the file can't be read, is not UTF-8, or is empty.
         """
         password = read_secret(self.file, self.whose)
         return (password,) if self.username is None else (self.username, password)
@@ -52,10 +52,10 @@ class PasswordFile:
 
 def checked(settings: ConnectionSettings) -> ConnectionSettings:
     """
-    Return the settings, once every password file has been read.
+    Return the settings unchanged after reading every password file once.
 
     Raises:
-        UsageError: a file can't be read, is no text, or is empty.
+        UsageError: a file can't be read, is not UTF-8, or is empty.
     """
     accesses = [(settings.sentinel, _SENTINELS), (settings.node, _NODES)]
     accesses += [(access, _nodes_of(master)) for master, access in (settings.node_access or {}).items()]
@@ -67,11 +67,11 @@ def checked(settings: ConnectionSettings) -> ConnectionSettings:
 
 def watcher_arguments(settings: ConnectionSettings, masters: Iterable[str] = ()) -> dict[str, Any]:
     """
-    Return what a Watcher takes, positional ``sentinels`` included.
+    Return the arguments of a Watcher, its positional ``sentinels`` included.
 
     Args:
         settings: what was configured.
-        masters: those that are meant; none for those of the settings.
+        masters: the masters to follow; none for those of the settings.
     """
     sentinel, node = _node_access(settings.sentinel, _SENTINELS), _node_access(settings.node, _NODES)
     return {
@@ -97,14 +97,14 @@ def watcher_arguments(settings: ConnectionSettings, masters: Iterable[str] = ())
 
 def read_secret(path: Path, whose: str) -> str:
     """
-    Read a password or a token; the line end behind it does not belong to it.
+    Read a password or a token, without the line end after it.
 
     Args:
         path: the file.
-        whose: ``Sentinels``, say, for the sentence.
+        whose: whose password it is, for errors: ``Sentinels``, for example.
 
     Raises:
-        UsageError: it can't be read, is no text, or is empty.
+        UsageError: it can't be read, is not UTF-8, or is empty.
     """
     what = f"the password file of the {whose}"
     try:
@@ -123,9 +123,9 @@ def read_secret(path: Path, whose: str) -> str:
 
 def fingerprint(arguments: Mapping[str, Any]) -> str:
     """
-    Return what changes when a Watcher's arguments do, its passwords and the contents of TLS files included.
+    Return a digest of a Watcher's arguments, its passwords and the contents of TLS files included.
 
-    Of a password file only the path counts: its content is read with each connection anyway.
+    A password file counts by its path only: its content is read again with each connection.
     """
     digest = hashlib.sha256()
     for name, value in _single(arguments):
@@ -138,7 +138,7 @@ def fingerprint(arguments: Mapping[str, Any]) -> str:
 
 
 def _single(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield each argument, in order; what opens the nodes of a master part by part, for its repr has no password."""
+    """Yield the arguments in order; node access field by field, because its repr hides the password."""
     for name, value in sorted(arguments.items()):
         if name != "node_access":
             yield name, value

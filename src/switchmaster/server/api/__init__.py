@@ -1,16 +1,16 @@
 """
-What the daemon serves over HTTP: the belief, the journal, the stream, health, metrics, the dashboard.
+What the daemon serves over HTTP: the belief, the journal, the stream, health, metrics and the dashboard.
 
-`create_app` makes the application from what the composition root hands over (`ServedState`) and from `HttpSettings`;
-`HttpServer` serves it.
+What comes in: a `served_state.ServedState` (everything that is served) and `HttpSettings` (where, and who has access).
+`create_app` makes the ASGI application, `HttpServer` serves it, `HttpThread` runs the server in a thread.
 
-Live routes answer from memory, and go on where the journal is away; journal routes answer 503 with a sentence then::
+Live routes answer from memory and work while the journal is away; journal routes then answer 503 with a sentence::
 
-    GET  /api/v1/status                       version, deployments, journal, who may look and act
+    GET  /api/v1/status                       version, deployments, journal, read and write access
     GET  /api/v1/deployments                  [deployment]
     GET  /api/v1/topology                     [topology: all masters and Sentinels]      ?deployment=
     GET  /api/v1/masters                      [master]       ?deployment= &health= &cursor= &limit=
-    GET  /api/v1/masters/{name}               one            ?deployment= where several deployments have one so named
+    GET  /api/v1/masters/{name}               one            ?deployment= if several deployments have one so named
     GET  /api/v1/sentinels                    [sentinel]     ?deployment=
     GET  /api/v1/failovers                    [failover]     newest first, with filters        (from the journal)
     GET  /api/v1/failovers/{id}               one, with its comments                           (from the journal)
@@ -27,17 +27,21 @@ Live routes answer from memory, and go on where the journal is away; journal rou
 
 A list is ``{"items": [...], "next": cursor or null}``. Lines have the shapes of `switchmaster.render`. An error is
 ``{"status": 404, "title": "Not Found", "detail": "a sentence"}``. Under ``/api/v1/`` everything but the stream has an
-``ETag`` and heeds ``If-None-Match``; HEAD answers as GET would, without a body.
+``ETag`` and respects ``If-None-Match``; HEAD answers like GET, without a body.
 
-The stream's events are named by the line's ``type`` (``event``, ``switch``, ``failover``, ``notice``, ...), their id is
-the entry's in the journal, their data is the line. ``Last-Event-ID`` (or ``?after=``) goes on behind that entry,
-whoever answers: nothing that the journal has is left out. ``?type=`` (repeatable), ``?deployment=`` and ``?master=``
-choose. ``reset`` says that the id is none of this journal's: load everything anew.
+The stream's events are named by the line's ``type`` (``event``, ``switch``, ``failover``, ``notice``, ...); their id is
+the entry's id in the journal, their data is the line. ``Last-Event-ID`` (or ``?after=``) continues after that entry,
+at any daemon on the same journal: nothing in the journal is left out. ``?type=`` (repeatable), ``?deployment=`` and
+``?master=`` select. ``reset`` means that the id is not in this journal: load everything again.
 
-In order: `guard` (who may come in), `state` (what is handed over), `beliefs` (the belief's JSON), `answers` (JSON,
-ETag, errors), `history` (questions to the journal), `stream`, `families` and `metrics`, the routes, `app`,
-`connections` (who is kept), `serving`, `thread`.
-Who may look and act says `switchmaster.server.settings.http_settings`.
+Invariants: every request passes `admission` first (Host, Origin, token, size); no route waits for the journal except
+through `journal_queries`, which is bounded in number and time; the limits on connections hold before any TLS handshake.
+
+Read in this order: `admission` (which requests are let in), `served_state` (what is served), `belief_lines` (the
+belief as JSON), `answers` (JSON, ETag, errors), `journal_queries` (bounded reads of the journal), `journal_stream`
+(server-sent events), `metric_families` and `metrics`, then the routes (`parameters`, `shapes`, `live_routes`,
+`journal_routes`, `health_routes`, `dashboard`), `app`, `http_connections` (which connections are kept), `http_server`,
+`http_thread`.
 """
 
 from ..settings.http_settings import HttpSettings

@@ -1,17 +1,16 @@
 """
-Who may come in: Host, Origin and token of every request, the size of its body, and the headers of every answer.
+Which requests are let in: Host, Origin and token of every request, the size of its body; and headers of every answer.
 
-One ASGI layer around all routes, so that none can be forgotten. What is refused is answered with a sentence, and
+One ASGI layer around all routes, so that no route can be forgotten. A refused request is answered with a sentence and
 counted by reason.
 
-- **Host** must be an IP address, ``localhost``, the host that we listen on or one of ``hosts``: a page whose name was
-  made to point here (DNS rebinding) sends its own. HTTP/1.0 may have none.
-- **Origin**, where a POST has one, must be the same host and port as Host. No answer ever allows another
-  origin to read.
+- **Host** must be an IP address, ``localhost``, the host that the server listens on or one of ``hosts``: a page whose
+  name was made to resolve to this server (DNS rebinding) sends its own name. HTTP/1.0 may have none.
+- **Origin**, if a POST has one, must have the same host and port as Host. No answer ever allows another origin to read.
 - **Token**: ``Authorization: Bearer``; compared in constant time.
-- **Header**: at most `HEADER_BYTES`. **Body**: at most `BODY_BYTES` bytes within `BODY_SECONDS` seconds.
+- **Header**: at most `HEADER_BYTES`. **Body**: at most `BODY_BYTES` within `BODY_SECONDS` seconds.
 
-Slow headers and slow readers are `serving`'s matter, and how many there may be is `connections`'s.
+Slow headers and slow readers are handled by `http_server`, the number of connections by `http_connections`.
 """
 
 from __future__ import annotations
@@ -34,17 +33,17 @@ from .answers import problem
 __all__ = ["BODY_BYTES", "BODY_SECONDS", "GUARDED_PATHS", "HEADER_BYTES", "OPEN_PATHS", "TRUSTED", "Admission"]
 
 HEADER_BYTES: Final = 16 * 1024
-"""Bytes of a request's path, query and header lines at most."""
+"""Most bytes of a request's path, query and header lines."""
 BODY_BYTES: Final = 256 * 1024
-"""Bytes of a request's body at most: a comment of the greatest length fits, with every letter escaped."""
+"""Most bytes of a request's body: the longest comment fits, with every letter escaped."""
 BODY_SECONDS: Final = 10.0
-"""Seconds that a request's body may take to come."""
+"""Seconds within which a request's body must arrive."""
 OPEN_PATHS: Final = frozenset({"/livez", "/readyz", "/openapi.json"})
-"""Paths that need no token; so do all that lie outside of `GUARDED_PATHS`, which are the dashboard's files."""
+"""Paths that need no token. Paths outside `GUARDED_PATHS`, the dashboard's files, need none either."""
 GUARDED_PATHS: Final = ("/api/", "/masters/", "/metrics")
-"""What the paths begin with that tell of the deployments."""
+"""Prefixes of the paths that reveal something about the deployments."""
 TRUSTED: Final = "switchmaster.trusted"
-"""Is in the scope of a request that had one of our tokens."""
+"""The key in the scope of a request that had a valid token."""
 
 _SECURITY: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -71,9 +70,9 @@ class Admission:
     The layer around all routes.
 
     Args:
-        app: what is guarded.
-        settings: who may do what.
-        refused: counts what was refused, by reason.
+        app: the application behind it.
+        settings: the rules of access.
+        refused: counts refused requests, by reason.
         responses: counts all answers, by status.
     """
 
@@ -90,7 +89,7 @@ class Admission:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         if scope["type"] != "http":
-            return None  # no route is a WebSocket's
+            return None  # there are no WebSocket routes
         send = _with_headers(send, self._responses)
         headers = Headers(scope=scope)
         refusal = self._judge(scope, headers)
@@ -100,7 +99,7 @@ class Admission:
         if refusal is not None:
             return await self._refuse(refusal, scope, receive, send)
         if scope["method"] == "HEAD":
-            # The routes know GET alone; `stream` looks at this.
+            # The routes know GET only; the stream's route looks at this key.
             scope, send = {**scope, "method": "GET", "switchmaster.head": True}, _without_body(send)
         return await self._app(scope, receive, send)
 
@@ -109,7 +108,7 @@ class Admission:
         response = problem(refusal.status, refusal.detail)
         if refusal.status == 401:
             response.headers["WWW-Authenticate"] = 'Bearer realm="switchmaster"'
-        # What is left of the body is not read, so this connection can't go on; who sends such a header shall not.
+        # The rest of the body is not read, so the connection can't be used again. After such a header it is closed too.
         if refusal.reason in ("body", "header"):
             response.headers["Connection"] = "close"
         await response(scope, receive, _without_body(send) if scope["method"] == "HEAD" else send)
@@ -119,16 +118,16 @@ class Admission:
         if size + len(scope["path"]) + len(scope["query_string"]) > HEADER_BYTES:
             return _Refusal("header", 431, f"the header is larger than {HEADER_BYTES} bytes")
         host = headers.getlist("host")
-        # Balancers speak HTTP/1.0 and name no host; a browser always does.
+        # Balancers that speak HTTP/1.0 name no host; a browser always does.
         nameless = not host and scope["http_version"] == "1.0"
         if not nameless and (len(host) != 1 or not self._is_ours(host[0])):
             return _Refusal(
                 "host",
                 421,
-                "this server is not called that; use its IP address or localhost, or add the name to http.hosts",
+                "unknown host name; use the IP address or localhost, or add the name to http.hosts",
             )
         if scope["method"] == "POST" and not _same_origin(headers, "" if nameless else host[0]):
-            return _Refusal("origin", 403, "a page of another origin may not act here")
+            return _Refusal("origin", 403, "a page of another origin must not write here")
         return self._admit(scope, headers)
 
     def _is_ours(self, host: str) -> bool:
@@ -140,26 +139,28 @@ class Admission:
         return True
 
     def _admit(self, scope: Scope, headers: Headers) -> _Refusal | None:
-        reading = scope["method"] != "POST"  # no route knows a third method
+        reading = scope["method"] != "POST"  # routes take no other method
         path: str = scope["path"]
         if reading and (self._settings.reading_is_open or path in OPEN_PATHS or not path.startswith(GUARDED_PATHS)):
             return None
         if not reading and "token" not in self._tokens:
-            return _Refusal("token", 403, "nobody may act here: name a file that holds a token in http.token_file")
+            return _Refusal(
+                "token", 403, "writing is disabled; to enable it, name a file with a token in http.token_file"
+            )
         given = headers.getlist("authorization")
         if not given:
-            which = "a token" if reading else "the token that lets somebody act"
+            which = "a token" if reading else "the token for writing"
             return _Refusal("token", 401, f"this needs {which}: send Authorization: Bearer TOKEN")
         known = self._known(given)
         if known is None:
-            return _Refusal("token", 401, "that token is wrong")
+            return _Refusal("token", 401, "wrong token")
         if not reading and known == "read_token":
-            return _Refusal("token", 403, "that token lets somebody look, not act")
+            return _Refusal("token", 403, "this token is for reading only")
         scope[TRUSTED] = True
         return None
 
     def _known(self, given: list[str]) -> str | None:
-        """Return which of our tokens was given; takes as long whichever it was."""
+        """Return the name of the token that was given, in constant time; None if it is wrong."""
         scheme, _, token = given[0].partition(" ")
         digest = _digest(token.strip())
         found = [name for name, ours in self._tokens.items() if hmac.compare_digest(ours, digest)]
@@ -167,12 +168,12 @@ class Admission:
 
 
 def _digest(token: str) -> bytes:
-    """Return what is compared: of one length, so that the time does not tell the token's."""
+    """Return a digest to compare: its length is fixed, so timing reveals nothing of the token's."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def _split(host: str) -> tuple[str, int | None]:
-    """Return name and port of a Host header, or of an origin's place; an empty name where it is none."""
+    """Return name and port of a Host header or of an origin's host part; an empty name if it is malformed."""
     try:
         parts = urlsplit(f"//{host}")
         if parts.username is not None or parts.path or parts.query or parts.fragment:
@@ -187,7 +188,7 @@ def _same_origin(headers: Headers, host: str) -> bool:
         return False
     for origin in headers.getlist("origin"):
         scheme, separator, place = origin.partition("://")
-        # A proxy before us may speak TLS, so the scheme is the proxy's.
+        # A proxy in front may speak TLS, so the scheme is the proxy's.
         if not separator or scheme not in ("http", "https") or _split(place) != _split(host):
             return False
     return True
@@ -208,7 +209,7 @@ async def _read_body(receive: Receive, headers: Headers) -> tuple[bytes, _Refusa
                 if not message.get("more_body", False):
                     return bytes(body), None
     except TimeoutError:
-        return b"", _Refusal("body", 408, f"the body did not come within {BODY_SECONDS:g} s")
+        return b"", _Refusal("body", 408, f"the body did not arrive within {BODY_SECONDS:g} s")
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -1,8 +1,8 @@
 """
-Answers: JSON that any text from the network fits into, with an ETag; errors as one sentence.
+Answers: JSON that can hold any text from the network, with an ETag; errors as one sentence.
 
-JSON is ASCII only (`lines.to_json`): names may hold bytes that were not UTF-8, which no other encoding would take.
-Nothing from the network stands in a header.
+JSON is ASCII only: names may hold bytes that were not UTF-8, which no other encoding could carry. No header contains
+text from the network.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Problem", "ProblemError", "answer", "etag_of", "page", "problem", "r
 
 
 class Problem(BaseModel):
-    """What went wrong."""
+    """An error."""
 
     status: int = Field(description="The HTTP status.")
     title: str = Field(description="The status in words.")
@@ -29,12 +29,12 @@ class Problem(BaseModel):
 
 class ProblemError(Exception):
     """
-    Ends a request with an error.
+    Ends a request with an error answer.
 
     Args:
         status: the HTTP status.
         detail: what is wrong, in a sentence.
-        retry: seconds after which it may be worth another try; None says nothing of it.
+        retry: seconds after which the client may retry; None sends no ``Retry-After``.
     """
 
     def __init__(self, status: int, detail: str, retry: int | None = None) -> None:
@@ -50,7 +50,7 @@ def rendered(value: Any) -> bytes:
 
 
 def etag_of(body: bytes) -> str:
-    """Return the ETag of a body: it says the same of the same bytes, whoever made them."""
+    """Return the ETag of a body: equal for equal bytes, whichever daemon made them."""
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
@@ -74,14 +74,14 @@ def answer(
     name: str | None = None,
 ) -> Response:
     """
-    Return 200 with a body, or 304 where the client has it.
+    Return 200 with a body, or 304 if the client has it.
 
     Args:
-        request: what was asked.
-        body: the answer, or its JSON.
-        etag: the body's; None makes it.
-        type: the body's.
-        name: of the file that a browser saves it in; None shows it. Printable ASCII, without quotes.
+        request: the request.
+        body: the JSON value, or its bytes.
+        etag: the ETag; None computes it.
+        type: the content type.
+        name: the file name under which a browser saves it, printable ASCII without quotes; None shows it.
     """
     if not isinstance(body, bytes):
         body = rendered(body)

@@ -1,5 +1,5 @@
 """
-The application: routes, errors, guard and dashboard put together. No I/O happens here.
+The application: routes, errors, admission and dashboard put together. No I/O happens here.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from .served_state import ServedState
 __all__ = ["WEB", "create_app"]
 
 ABOUT: Final = """\
-What switchmaster knows of Redis and Valkey masters behind Sentinel: now, and what happened.
+What switchmaster knows about Redis and Valkey masters behind Sentinel: now, and in the past.
 
 A list is `{"items": [...], "next": cursor or null}`. An error is `{"status", "title", "detail"}`, its `detail` a
-sentence. Under `/api/v1/` every answer but the stream's has an `ETag` and heeds `If-None-Match`. POST always needs the
-token; GET needs one where the daemon listens beyond loopback, or has a read token."""
+sentence. Under `/api/v1/` every answer but the stream's has an `ETag` and respects `If-None-Match`. POST always needs
+the token; GET needs one if the daemon listens beyond loopback or has a read token."""
 
 
 def create_app(state: ServedState, settings: HttpSettings, metrics: Metrics | None = None, web: Path = WEB) -> FastAPI:
@@ -39,9 +39,9 @@ def create_app(state: ServedState, settings: HttpSettings, metrics: Metrics | No
 
     Args:
         state: what is served.
-        settings: to whom.
-        metrics: what `/metrics` gives; None makes one that has counted nothing.
-        web: the dashboard's folder; where there is none, `/` answers 404.
+        settings: who has access.
+        metrics: what `/metrics` serves; None makes a new one.
+        web: the dashboard's folder; if it does not exist, `/` answers 404.
 
     Returns:
         The ASGI application; it needs no lifespan.
@@ -50,7 +50,7 @@ def create_app(state: ServedState, settings: HttpSettings, metrics: Metrics | No
         title="switchmaster",
         version=state.version,
         description=ABOUT,
-        docs_url=None,  # they load their scripts from elsewhere; `/docs` is a page of the dashboard's
+        docs_url=None,  # they load scripts from other hosts; `/docs` is a page of the dashboard
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -58,7 +58,7 @@ def create_app(state: ServedState, settings: HttpSettings, metrics: Metrics | No
     app.include_router(make_live_routes(settings))
     app.include_router(make_journal_routes())
     app.include_router(make_health_routes(settings, metrics or Metrics(state)))
-    # Not a mount at "/": that would answer for routes of the API that were asked by another method.
+    # Not a mount at "/": that would answer API routes requested with another method.
     app.router.default = Dashboard(web)
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(UsageError, _on_usage)
@@ -87,18 +87,18 @@ async def _on_invalid(_: Request, error: Exception) -> Response:
 
 async def _on_http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    answer = problem(error.status_code, "there is nothing of that name" if error.status_code == 404 else error.detail)
+    answer = problem(error.status_code, "not found" if error.status_code == 404 else error.detail)
     for name, value in (error.headers or {}).items():
         answer.headers[name] = value
     return answer
 
 
 async def _on_mistake(_: Request, error: Exception) -> Response:
-    return problem(500, "a mistake in switchmaster; its log says more")
+    return problem(500, "internal error; see the log")
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """Return the document, with who may call what said at every operation."""
+    """Return the document, with the access rules at every operation."""
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

@@ -1,7 +1,8 @@
 """
-The belief as JSON: the lines of `switchmaster.render`, with what a page wants to know beside them.
+The belief as JSON: the lines of `switchmaster.render`, with what a page needs in addition.
 
-Pure but for the clock, which is an argument. A Topology is immutable, so all but a look-up may run in a thread.
+Pure except for look-ups in `ServedState`; the time is an argument. A Topology is immutable, so everything but a look-up
+may run in a thread.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ Place = tuple[str, str]
 
 def status_body(state: ServedState, settings: HttpSettings, now: float) -> Line:
     """
-    Return what this daemon is, and how it stands.
+    Return the version, the deployments, the journal's state and the access rules of this daemon.
 
     Args:
         state: what is served.
-        settings: to whom.
+        settings: who has access.
         now: seconds since 1970.
     """
     writer = state.writer
@@ -68,7 +69,7 @@ def status_body(state: ServedState, settings: HttpSettings, now: float) -> Line:
 
 
 def deployment_line(topology: Topology, hearing: bool, established: bool) -> Line:
-    """Return the line of a deployment: how many of what, and how many are well."""
+    """Return the line of a deployment: counts of masters and Sentinels by state."""
     masters, sentinels = topology.masters.values(), topology.sentinels.values()
     health: dict[str, int] = {}
     for master in masters:
@@ -89,7 +90,7 @@ def deployment_line(topology: Topology, hearing: bool, established: bool) -> Lin
 
 
 def detailed_master_line(deployment: str, state: MasterState) -> Line:
-    """Return a master's line with its failover under way, its last switch, and who gives another address."""
+    """Return a master's line with its open failover, its last switch, and the Sentinels that give another address."""
     return master_line(deployment, state) | {
         "disagreeing": [opinion.sentinel for opinion in state.disagreeing],
         "failover": None if state.failover is None else failover_line(state.failover),
@@ -99,9 +100,9 @@ def detailed_master_line(deployment: str, state: MasterState) -> Line:
 
 def topology_body(topology: Topology) -> bytes:
     """
-    Return everything that is believed of one deployment, as JSON.
+    Return the whole belief about one deployment, as JSON.
 
-    Made master by master: one call for all would hold up every other thread, the loop's too, until it has done.
+    It is made master by master: one call for all would block every other thread, the loop's too, until it is done.
     """
     name = topology.deployment
     masters = b",".join(rendered(detailed_master_line(name, state)) for _, state in sorted(topology.masters.items()))
@@ -112,11 +113,11 @@ def topology_body(topology: Topology) -> bytes:
 
 def sentinel_lines(topology: Topology, links: LinkReadings, now: float) -> list[Line]:
     """
-    Return the lines of a deployment's Sentinels: link, last byte, and the masters of which they give another address.
+    Return the lines of a deployment's Sentinels: link, last byte, and the masters for which they give another address.
 
     Args:
         topology: the belief.
-        links: each Sentinel's silence, in seconds, and what its link has counted.
+        links: each Sentinel's silence in seconds, and its link's counters.
         now: seconds since 1970.
     """
     disagrees: dict[SentinelName, list[str]] = {}
@@ -140,7 +141,7 @@ def sentinel_lines(topology: Topology, links: LinkReadings, now: float) -> list[
 
 
 def all_masters(topologies: Iterable[Topology]) -> Iterator[tuple[str, MasterState]]:
-    """Yield all masters, each with its deployment, in order of name in each deployment."""
+    """Yield all masters, each with its deployment, by name within each deployment."""
     for topology in topologies:
         for _, state in sorted(topology.masters.items()):
             yield topology.deployment, state
@@ -154,15 +155,15 @@ def master_page(
 
     Args:
         masters: each with its deployment, in order of deployment and name.
-        cursor: of the page; None for the first.
-        limit: masters at most.
-        health: only those that stand so; None for all.
+        cursor: the cursor of the page; None for the first.
+        limit: most masters of the page.
+        health: only masters with this health; None for all.
 
     Returns:
         The lines, and the next page's cursor.
 
     Raises:
-        UsageError: the cursor is none of ours.
+        UsageError: the cursor is not one of this list.
     """
     after = None if cursor is None else _read_cursor(cursor)
     found: list[tuple[str, MasterState]] = []
@@ -177,7 +178,7 @@ def master_page(
 
 
 def same_address(one: Address, other: Address) -> bool:
-    """Return whether two addresses are the same, however their IP address is written."""
+    """Return whether two addresses are equal, however their IP addresses are written."""
     return one.port == other.port and _plain(one.host) == _plain(other.host)
 
 
@@ -199,5 +200,5 @@ def _read_cursor(cursor: str) -> Place:
         if not (isinstance(deployment, str) and isinstance(name, str)):
             raise ValueError
     except (ValueError, TypeError, binascii.Error, RecursionError):
-        raise UsageError("that is no cursor of this list: take `next` of the page before") from None
+        raise UsageError("this is not a cursor of this list: use `next` of the previous page") from None
     return deployment, name

@@ -1,8 +1,8 @@
 """
-The dashboard's files: read once, kept in memory, served with the type that their name says.
+The dashboard's files: read once, kept in memory, served with the content type of their suffix.
 
-An ETag is of the content, so that a browser asks again at each visit and gets 304 until the daemon is another version.
-Types are ours: what the machine's own table says of ``.js`` a browser may refuse.
+The ETag is made from the content: a browser asks again at each visit and gets 304 until the daemon's version changes.
+Content types are fixed here, because a browser may refuse what a machine's own table says of ``.js``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .answers import etag_of
 __all__ = ["WEB", "Dashboard"]
 
 WEB: Final = Path(__file__).parent.parent / "web"
-"""Where the files are."""
+"""The folder of the files."""
 
 TYPES: Final = {
     ".css": "text/css; charset=utf-8",
@@ -29,7 +29,7 @@ TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""What is served; files of other kinds are not."""
+"""Served suffixes; other files are not served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Dashboard:
     An ASGI application of files.
 
     Args:
-        folder: where they are; a page is served without its ``.html`` too, and ``index.html`` at ``/``.
+        folder: the folder of the files; a page is also served without its ``.html``, and ``index.html`` at ``/``.
     """
 
     def __init__(self, folder: Path = WEB) -> None:
@@ -59,7 +59,7 @@ class Dashboard:
                     self._files[name.removesuffix(".html").removesuffix("index")] = file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with a file; 404 and 405 are raised, for the application to word."""
+        """Answer with a file; raise 404 or 405 for the application to answer."""
         file = self._files.get(scope["path"])
         if file is None:
             raise HTTPException(404)

@@ -1,8 +1,8 @@
 """
-For programs: health, metrics, and whether a node is the master.
+Routes for programs: health, metrics, and whether a node is the master.
 
-What is believed stays believed while no Sentinel is heard: a balancer that is told 503 by all nodes at once would cut
-off a master that works.
+The last belief stays valid while no Sentinel is heard: a balancer that got 503 from all nodes at once would cut off a
+master that works.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["make_health_routes"]
 
 
 def make_health_routes(settings: HttpSettings, metrics: Metrics) -> APIRouter:
-    """Return the routes; by `settings` `/readyz` names deployments, or only counts them."""
+    """Return the routes; `settings` decide whether `/readyz` names deployments or only counts them."""
     router = APIRouter(responses=ERRORS)
 
     @router.get(
@@ -32,35 +32,35 @@ def make_health_routes(settings: HttpSettings, metrics: Metrics) -> APIRouter:
         responses={200: {"content": {"text/plain": {}}}, 503: {"content": {"text/plain": {}}}},
     )
     async def livez(state: StateOf) -> Response:
-        """Whether the loop that listens to Sentinels turns: 503 where it has not for 10 s."""
+        """Whether the loop that listens to Sentinels runs: 503 if it has not for 10 s."""
         alive = state.alive
         return Response("ok\n" if alive else "stuck\n", 200 if alive else 503, media_type="text/plain")
 
     @router.get("/readyz", response_model=shapes.Ready, responses={503: {"model": shapes.Ready}})
     async def readyz(state: StateOf) -> Response:
-        """Whether enough Sentinels of every deployment have answered since the start to know where its masters are."""
+        """Whether enough Sentinels of every deployment have answered since the start to know its masters."""
         waiting = [name for name, watched in state.chosen(None).items() if not watched.established]
         told = waiting if settings.reading_is_open else [f"deployments: {len(waiting)}"] * bool(waiting)
         return _health({"ready": not waiting, "waiting_for": told}, not waiting)
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def metrics_text() -> Response:
-        """Everything that is measured, for Prometheus."""
+        """All metrics, for Prometheus."""
         return Response(await metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
     @router.get(
         "/masters/{name:path}/is-master",
         response_model=shapes.IsMaster,
-        responses={503: {"model": shapes.IsMaster, "description": "It is not."}},
+        responses={503: {"model": shapes.IsMaster, "description": "It is not the master."}},
         dependencies=[Depends(known_parameters)],
     )
     async def is_master(
         state: StateOf,
         name: str,
-        addr: Annotated[str, Query(max_length=300, description="`HOST:PORT`, as announced or as it is dialled.")],
+        addr: Annotated[str, Query(max_length=300, description="`HOST:PORT`, as announced or as dialled.")],
         deployment: DeploymentQuery = None,
     ) -> Response:
-        """For balancers: 200 where the node is the master that is believed, 503 where it is not."""
+        """For balancers: 200 if the node is the believed master, 503 if it is not."""
         asked = Address.parse(addr)
         of, watched = state.the_one(name, deployment)
         address = watched.state(name).address

@@ -1,13 +1,13 @@
 """
-Which connections the HTTP server keeps, and which one goes when there is one too many. No I/O.
+Which connections the HTTP server keeps, and which one it closes when there are too many. No I/O.
 
-A connection **asks** from the end of a request's header until it is answered, and is **idle** before and between. No
-connection is refused: an idle one is ended to make room for a new one, the oldest first, and those whose last request
-had one of our tokens after all others. A peer that has too many loses its own first. A connection that asks is never
-ended here; how many ask at once is bounded instead, and one request more is answered 503.
+A connection is **asking** from the end of a request's header until the answer is sent, and **idle** before and between.
+No new connection is refused: an idle one is closed to make room, the oldest first; those whose last request had a valid
+token are closed last. A peer that has too many loses its own first. A connection that is asking is never closed here;
+the number of those is bounded instead, and a request beyond the bound gets 503.
 
-Health has slots of its own, so what else is asked takes none of them. Altogether there are at most
-``2 * most + HEALTH`` connections.
+Health checks have slots of their own, so other requests take none of them. There are at most ``2 * most + HEALTH``
+connections in all.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from typing import Final
 __all__ = ["HEALTH", "MOST", "MOST_OF_PEER", "HttpConnection", "HttpConnections", "is_health"]
 
 MOST: Final = 256
-"""Connections that ask, and as many that are idle."""
+"""Most connections that are asking, and as many that are idle."""
 MOST_OF_PEER: Final = 128
-"""The same, of one address."""
+"""The same for one address."""
 HEALTH: Final = 64
-"""Questions of health at once; each is answered from memory, in one turn."""
+"""Most health checks at once; each is answered from memory, in one turn."""
 
 _HEALTH: Final = re.compile(r"/livez|/readyz|/masters/.+/is-master", re.DOTALL)
 
 
 def is_health(path: str) -> bool:
-    """Return whether a path is one that balancers and supervisors ask."""
+    """Return whether a path is one that balancers and supervisors request."""
     return _HEALTH.fullmatch(path) is not None
 
 
 class HttpPhase(Enum):
-    """What a connection does."""
+    """What a connection is doing."""
 
     IDLE = "idle"
-    """Nothing was asked yet, or all was answered."""
+    """No request is under way."""
     TRUSTED = "trusted"
-    """Idle, and its last request had a token of ours."""
+    """Idle, and its last request had a valid token."""
     ASKING = "asking"
     HEALTH = "health"
 
 
 _AT_REST: Final = (HttpPhase.IDLE, HttpPhase.TRUSTED)
-"""Who may be ended, in this order."""
+"""The phases in which a connection may be closed, in this order."""
 
 
 class HttpConnection:
@@ -55,8 +55,8 @@ class HttpConnection:
     One connection.
 
     Args:
-        peer: the address that it comes from, without port.
-        end: ends it at once.
+        peer: the client's address, without port.
+        end: closes it at once.
     """
 
     __slots__ = ("end", "peer", "phase")
@@ -65,7 +65,7 @@ class HttpConnection:
         self.peer = peer
         self.end = end
         self.phase: HttpPhase | None = None
-        """None before it came, and after it left."""
+        """None before it arrived and after it left."""
 
 
 class HttpConnections:
@@ -73,24 +73,24 @@ class HttpConnections:
     All connections of the HTTP server.
 
     Args:
-        most: that ask at once, and as many that are idle.
-        most_of_peer: the same, of one address.
-        health: questions of health at once.
+        most: most connections that are asking, and as many that are idle.
+        most_of_peer: the same for one address.
+        health: most health checks at once.
     """
 
     def __init__(self, most: int = MOST, most_of_peer: int = MOST_OF_PEER, health: int = HEALTH) -> None:
         self._most, self._most_of_peer, self._most_health = most, most_of_peer, health
         self._phases: dict[HttpPhase, dict[HttpConnection, None]] = {phase: {} for phase in HttpPhase}
-        """In order of when they got there."""
+        """In the order in which they entered the phase."""
         self._idle: Counter[str] = Counter()
         """By peer: how many are idle."""
         self._asking: Counter[str] = Counter()
-        """By peer: how many ask anything but health."""
+        """By peer: how many are asking, health checks excluded."""
         self.cut: Counter[str] = Counter()
-        """Connections that were ended, by reason: the ``header`` came too slowly, an answer was ``stalled``, too many
-        were ``idle``, or too many of one ``peer`` were."""
+        """Connections that were closed, by reason: the ``header`` came too slowly, an answer was ``stalled``, too many
+        were ``idle``, or too many of one ``peer``."""
         self.refused: Counter[str] = Counter()
-        """Requests that were one too many: of all (``busy``), of one ``peer``, or of ``health``."""
+        """Requests beyond a limit: of all (``busy``), of one ``peer``, or of ``health``."""
 
     def count(self, phase: HttpPhase) -> int:
         """Return how many connections are in a phase."""
@@ -101,7 +101,7 @@ class HttpConnections:
         return {phase.value: len(found) for phase, found in self._phases.items()}
 
     def is_full(self, peer: str) -> bool:
-        """Return whether a new connection of this peer would end another; if so, count it as ended itself."""
+        """Return whether a new connection of this peer would close another; if so, count it as closed itself."""
         reason = "peer" if self._idle[peer] >= self._most_of_peer else "idle"
         if reason == "idle" and self._count_idle() < self._most:
             return False
@@ -109,15 +109,15 @@ class HttpConnections:
         return True
 
     def arrive(self, connection: HttpConnection) -> None:
-        """Take a new connection, and end others for it."""
+        """Record a new connection, and close another if there are too many."""
         self._move(connection, HttpPhase.IDLE)
 
     def ask(self, connection: HttpConnection, path: str) -> str | None:
         """
-        Take that a request has come.
+        Record that a request has arrived.
 
         Returns:
-            Why it is one too many, which is counted; None where it is to be answered.
+            The limit that it exceeds, which is counted; None if it should be answered.
         """
         if is_health(path):
             full = "health" if self.count(HttpPhase.HEALTH) >= self._most_health else None
@@ -132,12 +132,12 @@ class HttpConnections:
         return None
 
     def rest(self, connection: HttpConnection, trusted: bool) -> None:
-        """Take that a request was answered; `trusted` says whether it had a token of ours."""
+        """Record that a request was answered; `trusted` says whether it had a valid token."""
         if connection.phase is not None:
             self._move(connection, HttpPhase.TRUSTED if trusted else HttpPhase.IDLE)
 
     def leave(self, connection: HttpConnection) -> None:
-        """Take that a connection has ended."""
+        """Record that a connection has ended."""
         self._move(connection, None)
 
     def _move(self, connection: HttpConnection, phase: HttpPhase | None) -> None:

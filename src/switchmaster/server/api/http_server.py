@@ -1,18 +1,18 @@
 """
-uvicorn, held by us: bound before it starts, without its signals, accepting by our rules, and with limits on time.
+The HTTP server: uvicorn with our own socket, our own accept loop, no signal handlers, and limits on time.
 
 | limit | value | what happens |
 |---|---|---|
-| header of a request | `guard.HEADER_BYTES` | 431, or 400 |
-| the whole header, with TLS before it | `HEADER_SECONDS` s | the connection is closed |
-| nothing taken of an answer | `STALL_SECONDS` s | the connection is cut off |
-| idle between two requests | `IDLE_SECONDS` s | the connection is closed |
-| body of a request | `guard.BODY` | 413, 408 |
-| connections, and requests, at once | `connections` | an idle connection is closed, or 503 |
+| header of a request | `admission.HEADER_BYTES` | 431, or 400 |
+| the whole header, including the TLS handshake before it | `HEADER_SECONDS` | the connection is closed |
+| nothing read of an answer | `STALL_SECONDS` | the connection is cut off |
+| idle between two requests | `IDLE_SECONDS` | the connection is closed |
+| body of a request | `admission.BODY_BYTES` | 413, 408 |
+| connections, and requests, at once | `http_connections` | an idle connection is closed, or 503 |
 
-What `connections` counts begins at accept, before any TLS: uvicorn's own server would see a connection only after it.
-The kernel hands over a connection when its first byte is there (`DEFER_ACCEPT_SECONDS`), so clients that send nothing
-take no slot.
+Connections are counted from accept on, before any TLS: uvicorn's own server would see them only after the handshake.
+The kernel hands over a connection when its first byte has arrived (`DEFER_ACCEPT_SECONDS`), so clients that send
+nothing take no slot.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ HEADER_SECONDS: Final = 2.0
 STALL_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 5
 SHUTDOWN_SECONDS: Final = 3
-"""Seconds that answers under way have to end."""
+"""Seconds that answers under way have to complete."""
 DEFER_ACCEPT_SECONDS: Final = 1
-"""Seconds for which the kernel keeps a connection to itself until the client has sent something."""
+"""Seconds for which the kernel holds a connection back until the client has sent something."""
 ACCEPT_BACKLOG: Final = 4_096
-"""Connections that the kernel keeps until we accept them, where it lets us."""
+"""Connections that the kernel queues until we accept them, if its own limit allows."""
 ACCEPTS_PER_TURN: Final = 4
-"""Connections that are accepted in one turn of the loop. A request that came with its connection is read four turns
-later: the limits on idle connections must be larger than what is accepted meanwhile, or it would be closed unread."""
+"""Connections accepted in one turn of the loop. A request that came with its connection is read four turns later: the
+limits on idle connections must exceed what is accepted meanwhile, or the connection would be closed unread."""
 ACCEPT_RETRY_SECONDS: Final = 0.1
-"""Seconds until we accept again where that failed: no descriptor was left."""
+"""Seconds until the next accept after one failed because no descriptor was left."""
 BUSY_RETRY_SECONDS: Final = 1
-"""Seconds after which a client may ask again."""
+"""Seconds after which a client may retry."""
 
 _FULL: Final = {
     "busy": "too many requests are being answered",
     "peer": "too many requests from your address are being answered",
-    "health": "too many questions of health are being answered",
+    "health": "too many health checks are being answered",
 }
 
 
@@ -66,11 +66,11 @@ class HttpServer:
     Serves an application on one port.
 
     Args:
-        app: what is served.
-        settings: where, and with which certificate.
-        connections: which ones are kept; None for the defaults.
-        header_time: seconds that the header of a request may take.
-        stall_time: seconds for which a client may take nothing of an answer.
+        app: the application.
+        settings: where to listen, and with which certificate.
+        connections: the limits on connections; None for the defaults.
+        header_time: seconds within which the header of a request must arrive.
+        stall_time: seconds for which a client may read nothing of an answer.
     """
 
     def __init__(
@@ -85,12 +85,12 @@ class HttpServer:
         self.connections = connections or HttpConnections()
         self._config = uvicorn.Config(
             app,
-            http=H11Protocol,  # `_Server` makes its own kind of it
+            http=H11Protocol,  # `_Server` uses its own subclass
             ws="none",
             lifespan="off",
-            loop="none",  # ours runs already
+            loop="none",  # a loop runs already
             log_config=None,
-            log_level="error",  # what clients do wrong is counted, not logged: they could fill a disk
+            log_level="error",  # errors of clients are counted, not logged: they could fill a disk
             access_log=False,
             proxy_headers=False,
             server_header=False,
@@ -103,7 +103,7 @@ class HttpServer:
         self._server = _Server(self._config, self.connections, header_time, stall_time)
         self._task: asyncio.Task[None] | None = None
         self.address: Address | None = None
-        """Where it listens, with the port that it got."""
+        """Where it listens, with the actual port."""
 
     @property
     def url(self) -> str:
@@ -112,7 +112,7 @@ class HttpServer:
 
     async def start(self) -> Address:
         """
-        Bind, and begin to serve.
+        Bind, and start serving.
 
         Returns:
             Where it listens.
@@ -138,7 +138,7 @@ class HttpServer:
 
     def renew_certificate(self) -> None:
         """
-        Read certificate and key anew; connections from now on see them.
+        Read certificate and key again, for connections from now on.
 
         Raises:
             UsageError: they can't be used; the old ones stay.
@@ -151,7 +151,7 @@ class HttpServer:
             raise UsageError(f"can't use the certificate {self._settings.cert} with its key: {error}") from None
 
     async def close(self) -> None:
-        """Stop; answers under way have `SHUTDOWN_SECONDS` seconds. End the streams before (`State.close`)."""
+        """Stop; answers under way have `SHUTDOWN_SECONDS` seconds. End the streams first (`ServedState.close`)."""
         if self._task is not None:
             self._server.should_exit = True
             await self._task
@@ -176,14 +176,15 @@ class HttpServer:
         except OSError as error:
             listening.close()
             raise UsageError(
-                f"can't listen on {self._settings.listen}: {error.strerror}; is it another daemon's? Choose another "
+                f"can't listen on {self._settings.listen}: {error.strerror}; does another daemon use it? Choose "
+                "another "
                 "port in http.listen"
             ) from None
         return listening
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without its signals, which are the daemon's, and with our own way to accept."""
+    """uvicorn's server without its signal handlers (signals are the daemon's) and with our own accept loop."""
 
     def __init__(
         self, config: uvicorn.Config, connections: HttpConnections, header_time: float, stall_time: float
@@ -220,14 +221,14 @@ class _Server(uvicorn.Server):
                 try:
                     accepted, place = await loop.sock_accept(listening)
                 except ConnectionError:
-                    continue  # it has left already
+                    continue  # the client has left already
                 except OSError:
                     self._connections.refused["descriptors"] += 1
                     await asyncio.sleep(ACCEPT_RETRY_SECONDS)
                     continue
                 peer = _peer(place[0])
                 if _is_silent(accepted) and self._connections.is_full(peer):
-                    accepted.close()  # it sent nothing for `DEFER_ACCEPT_SECONDS`; to make room for it would cost more
+                    accepted.close()  # it sent nothing: not worth closing another for
                 else:
                     self._open(accepted, peer)
             await asyncio.sleep(0)
@@ -243,7 +244,7 @@ class _Server(uvicorn.Server):
                 task.cancel()
 
         def end_soon() -> None:
-            loop.call_soon(end)  # the task must have begun, or nobody would close the socket
+            loop.call_soon(end)  # the task must have started, or nothing would close the socket
 
         connection = HttpConnection(peer, end_soon)
         protocol.attach(connection, self._header_time)
@@ -253,13 +254,13 @@ class _Server(uvicorn.Server):
         self._connections.arrive(connection)
 
     async def _begin(self, accepted: socket.socket, protocol: _Protocol) -> None:
-        """Shake hands; for plain HTTP that is done at once."""
+        """Do the TLS handshake; with plain HTTP there is none."""
         loop = asyncio.get_running_loop()
         try:
-            # Our own timer ends a handshake sooner, and counts it.
+            # Our own timer ends a slow handshake sooner, and counts it.
             await loop.connect_accepted_socket(lambda: protocol, accepted, ssl=self.config.ssl)
         except OSError:
-            pass  # TLS that is none, or a client that has left
+            pass  # not TLS, or the client has left
         finally:
             if protocol.opened is None:
                 protocol.detach()
@@ -267,13 +268,13 @@ class _Server(uvicorn.Server):
 
 class _Protocol(H11Protocol):
     """
-    uvicorn's protocol, which knows its `HttpConnection`, and two timers more.
+    uvicorn's protocol with its `HttpConnection` and two more timers.
 
     Args:
         config: uvicorn's.
-        server: whose connection it is.
-        connections: who may ask.
-        stall_time: seconds for which a client may take nothing of an answer.
+        server: the server of this connection.
+        connections: the limits.
+        stall_time: seconds for which a client may read nothing of an answer.
     """
 
     def __init__(
@@ -290,23 +291,23 @@ class _Protocol(H11Protocol):
 
     @property
     def opened(self) -> asyncio.Transport | None:
-        """The transport, once it is there; uvicorn says that it always is."""
+        """The transport, None until there is one (uvicorn's type says that there always is)."""
         return self.transport
 
     def attach(self, connection: HttpConnection, header_time: float) -> None:
-        """Begin, before the transport is there: from now on the client has to send its header."""
+        """Start the header timer, before there is a transport."""
         self._connection, self._header_time = connection, header_time
         self._await_header()
 
     def detach(self) -> None:
-        """End."""
+        """Stop the timers and leave the count."""
         self._stop_waiting()
         if self._stalled is not None:
             self._stalled.cancel()
         self._connections.leave(self._connection)
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or say that it is one too many."""
+        """Answer a request, or refuse it because of a limit."""
         full = self._connections.ask(self._connection, scope["path"])
         if full is None:
             return await self._served(scope, receive, send)
@@ -321,7 +322,7 @@ class _Protocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if not self._is_asking() and self._waiting is None:
-            self._await_header()  # the next request has begun
+            self._await_header()  # the next request has started
 
     def handle_events(self) -> None:
         super().handle_events()
@@ -345,7 +346,7 @@ class _Protocol(H11Protocol):
 
     def _is_asking(self) -> bool:
         """Whether a request is under way."""
-        cycle: RequestResponseCycle | None = self.cycle  # uvicorn says that it is never None
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn's type says that it is never None
         return cycle is not None and not cycle.response_complete
 
     def _await_header(self) -> None:
@@ -365,18 +366,18 @@ class _Protocol(H11Protocol):
 
 
 def _is_silent(accepted: socket.socket) -> bool:
-    """Return whether a connection that we have just accepted has sent nothing yet."""
+    """Return whether a connection that was just accepted has sent nothing yet."""
     try:
         accepted.recv(1, socket.MSG_PEEK)
     except BlockingIOError:
         return True
     except OSError:
-        return False  # it is gone, which its reader finds out
+        return False  # it is gone, as its reader will find out
     return False
 
 
 def _peer(host: str) -> str:
-    """Return whom an address counts as: of IPv6, where one machine has a whole net, its /64."""
+    """Return the key under which an address is counted: for IPv6 its /64, because one machine has a whole net."""
     if ":" not in host or host.startswith("::ffff:"):
         return host
     return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])[:8].hex()

@@ -1,8 +1,8 @@
 """
-The HTTP server in a thread with a loop of its own: however busy it is, the loop that listens to Sentinels goes on.
+The HTTP server in a thread with an event loop of its own: however busy it is, the loop that listens to Sentinels runs.
 
-What is served crosses over as immutable values (`server.published`), what is committed by `Stream.wake`. The rest of
-`ServedState` belongs to this thread.
+What is served crosses over as immutable values (`server.published_belief`), commits by `JournalStream.wake`. The rest
+of `ServedState` belongs to this thread.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ __all__ = ["HttpThread"]
 _log = logging.getLogger("switchmaster.api")
 
 THREAD_END_SECONDS: Final = SHUTDOWN_SECONDS + 5.0
-"""Seconds that the thread has to end; then it is left behind, and ends with the process."""
+"""Seconds that the thread has to end; after that it is abandoned, and ends with the process."""
 
 
 class HttpThread:
     """
-    Serves in a thread.
+    Runs an HTTP server in a thread.
 
     Args:
-        server: which; this thread starts and closes it.
-        state: what it serves; its streams end with it.
+        server: the server; the thread starts and closes it.
+        state: what it serves; `close` ends its streams.
     """
 
     def __init__(self, server: HttpServer, state: ServedState) -> None:
@@ -48,13 +48,13 @@ class HttpThread:
 
     async def start(self) -> None:
         """
-        Begin to serve.
+        Start serving.
 
         Raises:
             UsageError: the address can't be bound, or the certificate can't be used.
         """
         begun: Future[None] = Future()
-        # It must not hold up an end of the process that did not come by `close`.
+        # A daemon thread: it must not keep a process alive that ends without `close`.
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._serve(begun)), name="switchmaster-http", daemon=True
         )
@@ -63,7 +63,7 @@ class HttpThread:
 
     async def renew_certificate(self) -> None:
         """
-        Read certificate and key again; connections from now on see them.
+        Read certificate and key again, for connections from now on.
 
         Raises:
             UsageError: they can't be used; the old ones stay.
@@ -72,16 +72,16 @@ class HttpThread:
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._renew(), self._loop))
 
     async def close(self) -> None:
-        """End all streams and questions, and stop; answers under way have `serving.SHUTDOWN` seconds."""
+        """End all streams and queries, and stop; answers under way have `SHUTDOWN_SECONDS`."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended by itself
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
                 self._loop.call_soon_threadsafe(self._end.set)
         await asyncio.to_thread(thread.join, THREAD_END_SECONDS)
         if thread.is_alive():
-            _log.error("the HTTP server did not end within %g s: it is left behind", THREAD_END_SECONDS)
+            _log.error("the HTTP server did not stop within %g s and is abandoned", THREAD_END_SECONDS)
 
     async def _renew(self) -> None:
         self._server.renew_certificate()
@@ -90,7 +90,7 @@ class HttpThread:
         self._loop = asyncio.get_running_loop()
         try:
             await self._server.start()
-        except BaseException as error:  # whoever waits in `start` raises it
+        except BaseException as error:  # `start` raises it
             begun.set_exception(error)
             return
         begun.set_result(None)

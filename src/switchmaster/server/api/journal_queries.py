@@ -1,7 +1,7 @@
 """
-Questions to the journal from the loop: in threads of their own, bounded, each with an answer or a sentence in time.
+Queries of the journal from the event loop: in threads of their own, bounded in number, each answered or failed in time.
 
-The journal blocks, and a database may hang. Whatever it does, live routes go on: no thread of theirs waits for it.
+The journal blocks, and a database may hang. Whatever it does, live routes work: none of their threads waits for it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 QUERY_THREADS: Final = 4
 QUERIES_MAX: Final = 64
-"""Questions at once at most, those that time out in the database included; more are refused and counted."""
+"""Most queries at once, including those that hang in the database; more are refused and counted."""
 QUERY_SECONDS: Final = 10.0
-"""Seconds that a question may take."""
-CLOSING: Final = "this daemon ends"
+"""Seconds that a query may take."""
+CLOSING: Final = "this daemon is stopping"
 QUERY_RETRY_SECONDS: Final = 5
 """Seconds after which a client may ask again."""
 
@@ -34,8 +34,8 @@ class JournalQueries:
     The journal's reader, for coroutines.
 
     Args:
-        reader: None where there is no journal.
-        time: seconds that a question may take.
+        reader: the journal; None if there is none.
+        time: seconds that a query may take.
     """
 
     def __init__(self, reader: Reader | None, time: float = QUERY_SECONDS) -> None:
@@ -45,20 +45,20 @@ class JournalQueries:
         self._room = threading.BoundedSemaphore(QUERIES_MAX)
         self._closed = False
         self.failed = 0
-        """Questions that got no answer."""
+        """Queries that got no answer."""
         self.refused = 0
-        """Questions that were one too many."""
+        """Queries beyond the limit."""
 
     async def ask(self, question: Callable[[Reader], T]) -> T:
         """
-        Ask, and wait for the answer.
+        Run a query and wait for its result.
 
         Args:
-            question: is called with the reader, in a thread.
+            question: the query, called with the reader in a thread.
 
         Raises:
-            ProblemError: 503 where the journal can't be asked.
-            UsageError: the question is wrong.
+            ProblemError: 503 if the journal is unavailable.
+            UsageError: the query is wrong.
         """
         reader = self._reader
         if reader is None:
@@ -67,15 +67,15 @@ class JournalQueries:
             raise ProblemError(503, CLOSING, QUERY_RETRY_SECONDS)
         if not self._room.acquire(blocking=False):
             self.refused += 1
-            raise ProblemError(503, f"{QUERIES_MAX} questions wait for the journal already", QUERY_RETRY_SECONDS)
+            raise ProblemError(503, f"{QUERIES_MAX} queries are waiting for the journal already", QUERY_RETRY_SECONDS)
         answer = self._threads.submit(lambda: question(reader))
-        # Not when the client leaves: a question that nobody waits for any more still holds its thread.
+        # Not when the client leaves: an abandoned query still occupies its thread.
         answer.add_done_callback(lambda _: self._room.release())
         try:
             async with asyncio.timeout(self._time):
                 return await asyncio.wrap_future(answer)
         except asyncio.CancelledError:
-            # It waited for a thread when we closed; or the client has left, which is the request's own end.
+            # Either the query waited for a thread when we closed, or the client left and the request is cancelled.
             task = asyncio.current_task()
             if answer.cancelled() and task is not None and not task.cancelling():
                 raise ProblemError(503, CLOSING, QUERY_RETRY_SECONDS) from None
@@ -90,6 +90,6 @@ class JournalQueries:
             ) from None
 
     def close(self) -> None:
-        """Answer no more questions; does not wait for those under way. Called by the loop that asks."""
+        """Refuse further queries; does not wait for those under way. Called in the loop that asks."""
         self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)

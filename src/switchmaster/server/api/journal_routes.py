@@ -1,8 +1,8 @@
 """
-Routes that ask the journal: failovers, switches, events, the runs of daemons, and the stream.
+Routes that read the journal: failovers, switches, events, runs of daemons, and the stream.
 
-Where it can't be asked they answer 503 with a sentence. Lists are newest first and go on from a place, not from a
-count: what is added meanwhile moves nothing.
+While the journal is unavailable they answer 503 with a sentence. Lists are newest first and continue from a position,
+not from a count, so that additions move nothing.
 """
 
 from __future__ import annotations
@@ -59,17 +59,19 @@ def _add_failovers(router: APIRouter) -> None:
         kind: Annotated[Literal["automatic", "manual", "coordinated"] | None, Query()] = None,
         since: SinceQuery = None,
         until: UntilQuery = None,
-        suspicions: Annotated[bool, Query(description="Also where nobody tried a failover.")] = False,
+        suspicions: Annotated[bool, Query(description="Also suspicions without a failover attempt.")] = False,
         q: Annotated[
             str | None,
             Query(
                 min_length=1,
                 max_length=200,
-                description="Only those that mention this: names, id, addresses, Sentinels, reason, comments.",
+                description="Only those that contain this text: names, id, addresses, Sentinels, reason, comments.",
             ),
         ] = None,
-        missed: Annotated[bool | None, Query(description="Only those missed while away, or none of them.")] = None,
-        acknowledged: Annotated[bool | None, Query(description="Only those seen to, or none of them.")] = None,
+        missed: Annotated[
+            bool | None, Query(description="Only those that no daemon heard, or only the others.")
+        ] = None,
+        acknowledged: Annotated[bool | None, Query(description="Only acknowledged ones, or only the others.")] = None,
         cursor: CursorQuery = None,
         limit: LimitQuery = 50,
     ) -> Response:
@@ -98,13 +100,13 @@ def _add_failovers(router: APIRouter) -> None:
 
     @router.post("/api/v1/failovers/{id}/acknowledge", response_model=shapes.FailoverLine)
     async def acknowledge(request: Request, state: StateOf, id: FailoverPath, body: shapes.Acknowledgement) -> Response:
-        """Note that somebody has seen to a failover; answers with the failover."""
+        """Acknowledge a failover; returns the failover."""
         found = await state.history.ask(lambda reader: reader.acknowledge(id, body.by, body.comment))
         return answer(request, await _failover(state, id) if found else _no_failover(id))
 
     @router.post("/api/v1/failovers/{id}/comments", response_model=shapes.FailoverLine)
     async def comment(request: Request, state: StateOf, id: FailoverPath, body: shapes.Comment) -> Response:
-        """Add a comment; answers with the failover."""
+        """Add a comment; returns the failover."""
         found = await state.history.ask(lambda reader: reader.comment(id, body.by, body.text))
         return answer(request, await _failover(state, id) if found else _no_failover(id))
 
@@ -140,7 +142,7 @@ def _add_lists(router: APIRouter) -> None:
         cursor: CursorQuery = None,
         limit: LimitQuery = 100,
     ) -> Response:
-        """Everything that was told, newest first: the stream, backwards."""
+        """All lines, newest first: the stream, backwards."""
         begin, end = _seconds(since), _seconds(until)
         return _listed(
             request,
@@ -169,7 +171,7 @@ def _add_stream(router: APIRouter) -> None:
         master: MasterQuery = None,
         after: AfterQuery = None,
         last_event_id: Annotated[
-            str | None, Header(pattern=r"^[0-9]{1,18}$", description="Go on behind this entry.")
+            str | None, Header(pattern=r"^[0-9]{1,18}$", description="Continue after this entry.")
         ] = None,
     ) -> Response:
         """Every line as it is committed, as server-sent events."""

@@ -1,10 +1,10 @@
 """
 The stream: every line as it is committed to the journal, for any number of clients, as server-sent events.
 
-The journal is the queue. One task reads what is new, once for all clients, into a tail of bounded length; each client
-takes from the tail at its own speed, or from the journal where it is behind it. So a slow client costs no memory and
-loses nothing, and a client that comes back with the last id goes on behind it, here or at another daemon. Who takes
-nothing at all is cut off by `serving`, and comes back likewise.
+The journal is the queue. One task reads new entries once for all clients, into a tail of bounded length; each client
+takes from the tail at its own speed, or from the journal if it is further behind. A slow client therefore costs no
+memory and loses nothing, and a client that reconnects with its last id continues after it, here or at another daemon. A
+client that reads nothing at all is cut off by `http_server`, and can reconnect the same way.
 
 `JournalStream.wake` reports a commit of this daemon; commits of other daemons are found within `JOURNAL_POLL_SECONDS`.
 """
@@ -31,17 +31,17 @@ __all__ = ["JournalStream", "StreamFilter", "StreamResponse"]
 _log = logging.getLogger("switchmaster.api")
 
 STREAMS_MAX: Final = 64
-"""Streams at once; more are refused with 503 and counted."""
+"""Most streams at once; more are refused with 503 and counted."""
 TAIL_ENTRIES: Final = 5_000
-"""Entries that are kept in memory for all clients together."""
+"""Entries kept in memory for all clients together."""
 ENTRIES_PER_READ: Final = 500
-"""Entries that are read, and sent, at once."""
+"""Most entries that are read, and sent, at once."""
 JOURNAL_POLL_SECONDS: Final = 1.0
-"""Seconds between two questions to the journal where nobody says that there is news."""
+"""Seconds between two queries of the journal if no commit is reported."""
 COMMENT_SECONDS: Final = 15.0
-"""Seconds of silence after which a comment is sent: so that what lies between does not take the connection for dead."""
+"""Seconds of silence after which a comment is sent, so that no proxy takes the connection for dead."""
 RECONNECT_MS: Final = 2_000
-"""Milliseconds after which a client that lost the stream should come back."""
+"""Milliseconds after which a client that lost the stream should reconnect."""
 
 
 class StreamEntry(NamedTuple):
@@ -53,13 +53,13 @@ class StreamEntry(NamedTuple):
 
     @classmethod
     def of(cls, id: int, line: Line) -> StreamEntry:
-        """Write an entry as a server-sent event."""
+        """Make an entry a server-sent event."""
         return cls(id, line, f"id: {id}\nevent: {line['type']}\n".encode("ascii") + _data(line))
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFilter:
-    """Which lines a client wants; empty and None everywhere for all."""
+    """Which lines a client wants; empty and None mean all."""
 
     types: frozenset[str] = frozenset()
     deployment: str | None = None
@@ -76,14 +76,14 @@ class StreamFilter:
 
 class JournalStream:
     """
-    What is told to the clients of the stream.
+    The stream and its clients.
 
     Args:
         history: the journal.
-        clients: streams at once at most.
-        tail: entries that are kept in memory.
-        poll: seconds between two questions to the journal.
-        keep_alive: seconds of silence until a comment is sent.
+        clients: most streams at once.
+        tail: entries kept in memory.
+        poll: seconds between two queries of the journal.
+        keep_alive: seconds of silence after which a comment is sent.
     """
 
     def __init__(
@@ -98,24 +98,24 @@ class JournalStream:
         self._limit, self._length, self._poll, self._keep_alive = clients, tail, poll, keep_alive
         self._tail: list[StreamEntry] = []
         self._floor = self._last = 0
-        """The tail holds all entries behind `_floor`, up to `_last`."""
+        """The tail holds all entries after `_floor`, up to and including `_last`."""
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._committed = asyncio.Event()
         self._news = asyncio.Event()
         self._closed = False
         self.clients = 0
-        """Streams that are open."""
+        """Open streams."""
         self.refused = 0
-        """Clients that were one too many."""
+        """Clients refused because of the limit."""
         self.sent = 0
-        """Lines that were sent, to all clients together."""
+        """Lines sent, to all clients together."""
 
     def wake(self) -> None:
-        """Say that something was committed; may be called from any thread."""
+        """Report that something was committed; may be called from any thread."""
         loop = self._loop
         if loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it all clients
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and all clients with it
                 loop.call_soon_threadsafe(self._committed.set)
 
     def close(self) -> None:
@@ -127,21 +127,21 @@ class JournalStream:
 
     async def open(self, after: int | None, wanted: StreamFilter, head: bool = False) -> StreamResponse:
         """
-        Begin a stream.
+        Open a stream.
 
         Args:
-            after: the last id that the client knows; None for what comes from now on.
+            after: the last id that the client has; None for entries from now on.
             wanted: which lines.
-            head: whether the headers alone are asked for.
+            head: whether only the headers are requested.
 
         Raises:
-            ProblemError: there are too many already, or the journal can't be asked.
+            ProblemError: there are too many streams, or the journal is unavailable.
         """
         if self._closed:
-            raise ProblemError(503, "this daemon ends", 5)
+            raise ProblemError(503, "this daemon is stopping", 5)
         if self.clients >= self._limit:
             self.refused += 1
-            raise ProblemError(503, f"{self._limit} clients follow the stream already", 30)
+            raise ProblemError(503, f"{self._limit} clients are reading the stream already", 30)
         self.clients += 1
         try:
             newest = await self._history.ask(lambda reader: reader.last_entry())
@@ -152,7 +152,7 @@ class JournalStream:
         return StreamResponse(self, self._follow(after, newest, wanted), head)
 
     def leave(self) -> None:
-        """One client less."""
+        """Record that a client left."""
         self.clients -= 1
         if not self.clients and self._task is not None:
             self._task.cancel()
@@ -165,7 +165,7 @@ class JournalStream:
         yield b"retry: %d\nid: %d\n\n" % (RECONNECT_MS, min(place, newest))
         if place > newest:
             place = newest
-            why = f"entry {after} is none of this journal, whose newest is {newest}: load everything anew"
+            why = f"entry {after} is not in this journal, whose newest is {newest}: load everything again"
             yield b"event: reset\n" + _data({"type": "reset", "why": why})
         while not self._closed:
             news = self._news
@@ -177,18 +177,18 @@ class JournalStream:
                 self.sent += len(blocks)
                 yield b"".join(blocks)
             elif not found and not await _set_within(news, self._keep_alive):
-                # The id moves on past what this client does not want, so that it need not be read again.
+                # The id moves past entries that this client does not want, so that they need not be read again.
                 yield b": nothing new\nid: %d\n\n" % place
 
     async def _behind(self, place: int) -> list[StreamEntry]:
-        """Return the next entries behind a place, none where there are none yet."""
+        """Return the next entries after an id; none if there are none yet."""
         if place >= self._floor:
             first = bisect_right(self._tail, place, key=lambda told: told.id)
             return self._tail[first : first + ENTRIES_PER_READ]
         try:
             return await self._entries(place)
         except ProblemError:
-            # The journal is away; the client waits for it as for news.
+            # The journal is unavailable; the client waits as it waits for new entries.
             await asyncio.sleep(self._poll)
             return []
 
@@ -211,9 +211,9 @@ class JournalStream:
             try:
                 found = await self._entries(self._last)
             except ProblemError:
-                found = []  # counted where it was asked; what was missed meanwhile is read afterwards
+                found = []  # counted by `JournalQueries`; what was missed is read later
             except Exception:
-                # A mistake of ours must not end the stream of all clients for good. Logged.
+                # A bug must not end the stream of all clients for good. It is logged.
                 _log.exception("the stream's next entries could not be read")
                 found = []
             if found:
@@ -240,9 +240,9 @@ class StreamResponse(StreamingResponse):
     The answer to one client of the stream.
 
     Args:
-        stream: whose client it is, until it ends.
-        blocks: what is sent.
-        head: whether the headers alone are sent.
+        stream: the stream that counts this client until it leaves.
+        blocks: the bytes to send.
+        head: whether only the headers are sent.
     """
 
     def __init__(self, stream: JournalStream, blocks: AsyncIterator[bytes], head: bool) -> None:
@@ -251,7 +251,7 @@ class StreamResponse(StreamingResponse):
         self._stream = stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the client leaves, or the stream ends."""
+        """Send until the client leaves or the stream ends."""
         try:
             await super().__call__(scope, receive, send)
         finally:

@@ -27,23 +27,23 @@ __all__ = ["make_live_routes"]
 
 
 def make_live_routes(settings: HttpSettings) -> APIRouter:
-    """Return the routes; `settings` are told by `/api/v1/status`."""
+    """Return the routes; `/api/v1/status` reports the access rules of `settings`."""
     router = APIRouter(responses=ERRORS, dependencies=[Depends(known_parameters)])
 
     @router.get("/api/v1/status", response_model=shapes.Status)
     async def status(request: Request, state: StateOf) -> Response:
-        """What this daemon is, and how it stands."""
+        """The version, deployments, journal and access rules of this daemon."""
         return answer(request, status_body(state, settings, time.time()))
 
     @router.get("/api/v1/deployments", response_model=shapes.DeploymentPage)
     async def deployments(request: Request, state: StateOf) -> Response:
-        """The deployments that are watched."""
+        """The watched deployments."""
         lines = [deployment_line(w.topology, w.hearing, w.established) for w in state.chosen(None).values()]
         return answer(request, page(lines))
 
     @router.get("/api/v1/sentinels", response_model=shapes.SentinelPage)
     async def sentinels(request: Request, state: StateOf, deployment: DeploymentQuery = None) -> Response:
-        """Each Sentinel: the link to it, when its last byte came, and of which masters it gives another address."""
+        """Each Sentinel: its link, when its last byte came, and for which masters it gives another address."""
         now = time.time()
         asked = [(watched.topology, watched.links()) for watched in state.chosen(deployment).values()]
         lines = await asyncio.to_thread(lambda: [line for t, links in asked for line in sentinel_lines(t, links, now)])
@@ -58,7 +58,7 @@ def _add_masters(router: APIRouter) -> None:
 
     @router.get("/api/v1/topology", response_model=shapes.TopologyPage)
     async def topology(request: Request, state: StateOf, deployment: DeploymentQuery = None) -> Response:
-        """Everything that is believed; poll it with `If-None-Match`."""
+        """The whole belief; poll it with `If-None-Match`."""
         made = [await renderings.topology(watched.topology) for watched in state.chosen(deployment).values()]
         body = b'{"items":[' + b",".join(body for body, _ in made) + b'],"next":null}'
         return answer(request, body, etag_of("".join(etag for _, etag in made).encode("ascii")))
@@ -69,11 +69,11 @@ def _add_masters(router: APIRouter) -> None:
         state: StateOf,
         deployment: DeploymentQuery = None,
         master: MasterQuery = None,
-        health: Annotated[shapes.HealthName | None, Query(description="Only those that stand so.")] = None,
+        health: Annotated[shapes.HealthName | None, Query(description="Only masters with this health.")] = None,
         cursor: CursorQuery = None,
         limit: LimitQuery = 100,
     ) -> Response:
-        """What is believed of each master, in order of deployment and name."""
+        """The belief about each master, by deployment and name."""
         if master is None:
             found = all_masters([watched.topology for watched in state.chosen(deployment).values()])
         else:
@@ -83,13 +83,13 @@ def _add_masters(router: APIRouter) -> None:
 
     @router.get("/api/v1/masters/{name:path}", response_model=shapes.MasterLine)
     async def master(request: Request, state: StateOf, name: str, deployment: DeploymentQuery = None) -> Response:
-        """What is believed of one master; name the deployment where several have one of that name."""
+        """The belief about one master; name the deployment if several have one of that name."""
         of, watched = state.the_one(name, deployment)
         return answer(request, detailed_master_line(of, watched.state(name)))
 
 
 class _Renderings:
-    """Topologies as JSON, made in a thread, and kept as long as nothing has changed: one for each deployment."""
+    """Topologies as JSON, made in a thread and kept until something changes: one for each deployment."""
 
     def __init__(self) -> None:
         self._made: dict[str, tuple[Topology, bytes, str]] = {}

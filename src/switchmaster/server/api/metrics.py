@@ -1,11 +1,11 @@
 """
-The exposition for Prometheus: what happened is counted as it happens, how things stand is read when it is asked.
+The exposition for Prometheus: events are counted as they happen, states are read when Prometheus scrapes.
 
-`Metrics.follow` counts what a Watcher decides. `Metrics.exposition` looks at the belief in the loop, and writes the
-text in a thread: for 10,000 masters that takes a while.
+`Metrics.follow` counts what a Watcher decides. `Metrics.exposition` reads the belief in the loop and writes the text in
+a thread: for 10,000 masters that takes a while.
 
-Names from the network are labels: `stored` makes of each one that fits into UTF-8, and no two the same. At most
-`MASTERS_MAX` names are counted by; a Sentinel that makes up more is counted under ``(others)``.
+Names from the network become labels: `stored` makes each of them valid UTF-8, and distinct names stay distinct. At most
+`MASTERS_MAX` masters are counted by name; a Sentinel that invents more has them counted under ``(others)``.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 MASTERS_MAX: Final = 10_000
 OTHER_MASTERS: Final = "(others)"
 FAILOVERS_REMEMBERED: Final = 10_000
-"""Failovers that are remembered, so that none is counted twice; the oldest go first."""
+"""Failovers that are remembered, so that none is counted twice; the oldest are forgotten first."""
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0)
 
 Sample = tuple[tuple[str, ...], float]
-"""Values of the labels, and the value."""
+"""The values of the labels, and the value."""
 
 
 class Decisions(Protocol):
-    """Who tells what is decided (`switchmaster.Watcher`)."""
+    """The source of decisions (`switchmaster.Watcher`)."""
 
     def on_switch(self, callback: Callable[[Switch], None]) -> Callable[[], None]:
         """Call back with each switch."""
@@ -68,7 +68,7 @@ class Decisions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """How one deployment stood when it was asked."""
+    """The state of one deployment at a scrape."""
 
     topology: Topology
     links: LinkReadings
@@ -79,15 +79,15 @@ class _Look:
 
 class Metrics:
     """
-    All that is measured of one daemon.
+    The metrics of one daemon.
 
     Args:
-        state: what is looked at when it is asked.
+        state: what is read at each scrape.
     """
 
     def __init__(self, state: ServedState) -> None:
         self._state = state
-        # They double the series, for what Prometheus does not read from text.
+        # They double the number of series, and Prometheus does not read them from text.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
@@ -105,7 +105,7 @@ class Metrics:
         self._masters: set[tuple[str, str]] = set()
         self._writing = asyncio.Lock()
         self._away: OrderedDict[str, None] = OrderedDict()
-        """Failovers that were missed while away, by id."""
+        """Failovers that no daemon heard, by id."""
 
     def _counter(self, name: str) -> Counter:
         family = FAMILIES[name]
@@ -130,7 +130,7 @@ class Metrics:
         watcher.on_notice(self._noticed)
 
     def committed(self, news: Sequence[Written]) -> None:
-        """Count what a commit tells of the time when no daemon heard; is called in the writer's thread."""
+        """Count failovers of a commit that no daemon heard; called in the writer's thread."""
         for one in news:
             if one.failover is None or one.line["type"] != "failover" or not one.line.get("missed"):
                 continue
@@ -172,7 +172,7 @@ class Metrics:
     # -- how things stand ---------------------------------------------------------------------------
 
     async def exposition(self) -> bytes:
-        """Return everything, in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         now = time.time()
         looks = [
             _Look(one.topology, one.links(), one.hearing, one.established, one.counters)
@@ -185,7 +185,7 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class _Scrape:
-    """What one question finds; to prometheus_client it is a registry."""
+    """The result of one scrape, with the interface of a prometheus_client registry."""
 
     registry: CollectorRegistry
     looks: list[_Look]
@@ -193,7 +193,7 @@ class _Scrape:
     now: float
 
     def collect(self) -> Iterator[Metric]:
-        """Give all families."""
+        """Yield all families."""
         yield from self.registry.collect()
         samples: dict[str, list[Sample]] = {"build_info": [((self.state.version,), 1)]}
         for look in self.looks:

@@ -1,5 +1,5 @@
 """
-What the composition root hands over: watchers, the journal's reader, and what else there is to tell of the daemon.
+Everything that the HTTP server serves: the belief of each deployment, the journal, the stream, and counters.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .journal_stream import JournalStream
 __all__ = ["BeliefSource", "LinkReadings", "ServedState"]
 
 STUCK_SECONDS: Final = 10.0
-"""Seconds without a turn of the loop that listens after which the daemon does not count as alive."""
+"""Seconds without a turn of the main loop after which the daemon no longer counts as alive."""
 
 
 LinkReadings: TypeAlias = Mapping[SentinelName, tuple[float | None, LinkCounters]]
@@ -33,15 +33,15 @@ LinkReadings: TypeAlias = Mapping[SentinelName, tuple[float | None, LinkCounters
 
 
 class BeliefSource(Protocol):
-    """What the API asks of a deployment: never waits, and may be asked by any thread (`server.published`)."""
+    """What the API reads of a deployment, from any thread and without waiting (see `server.published_belief`)."""
 
     @property
     def topology(self) -> Topology:
-        """All that is believed."""
+        """The whole belief."""
 
     @property
     def hearing(self) -> bool:
-        """Whether a Sentinel is heard now."""
+        """Whether any Sentinel is connected now."""
 
     @property
     def established(self) -> bool:
@@ -49,19 +49,19 @@ class BeliefSource(Protocol):
 
     @property
     def counters(self) -> dict[str, int]:
-        """What was counted."""
+        """The Watcher's counters."""
 
     def masters(self) -> tuple[str, ...]:
-        """Return the names of the masters that are known."""
+        """Return the names of the known masters."""
 
     def state(self, name: str) -> MasterState:
-        """Return what is believed of one master, or raise `UnknownMaster`."""
+        """Return the belief about one master, or raise `UnknownMaster`."""
 
     def links(self) -> LinkReadings:
-        """Return each Sentinel's silence in seconds, and what its link has counted."""
+        """Return each Sentinel's silence in seconds, and its link's counters."""
 
     def dialled(self, address: Address) -> Address:
-        """Return what to connect to for an announced address."""
+        """Return the address to dial for an announced one."""
 
 
 @dataclass(slots=True)
@@ -69,9 +69,9 @@ class ServedState:
     """Everything that is served."""
 
     deployments: Callable[[], Mapping[str, BeliefSource]]
-    """Gives what is watched, by the deployment's name; asked at each request, because a reload changes it."""
+    """Returns the watched deployments by name; called for each request, because a reload changes them."""
     reader: Reader | None = None
-    """The journal's; None where there is none."""
+    """The journal's; None if there is no journal."""
     writer: Writer | None = None
     """The journal's."""
     started: float = field(default_factory=time.time)
@@ -79,15 +79,15 @@ class ServedState:
     version: str = __version__
     history: JournalQueries = field(init=False)
     stream: JournalStream = field(init=False)
-    """The composition root calls its ``wake`` after each commit."""
+    """The daemon calls its ``wake`` after each commit."""
     refused: Counter[str] = field(default_factory=Counter, init=False)
-    """Requests that the guard refused, by reason."""
+    """Requests that `admission` refused, by reason."""
     responses: Counter[int] = field(default_factory=Counter, init=False)
     """Answers, by status."""
     connections: HttpConnections = field(default_factory=HttpConnections)
     """The server's."""
     turned: float | None = field(default=None, init=False)
-    """When the loop that listens to Sentinels turned last, in monotonic seconds; None where nobody notes it."""
+    """When the main loop last turned, in monotonic seconds; None before the first turn."""
     late: float = field(default=0.0, init=False)
     """Seconds by which that turn was late."""
 
@@ -97,55 +97,55 @@ class ServedState:
 
     def chosen(self, deployment: str | None) -> dict[str, BeliefSource]:
         """
-        Return the deployments that a request means, in order of name.
+        Return the deployments that a request selects, by name.
 
         Args:
             deployment: the one that it names; None for all.
 
         Raises:
-            ProblemError: there is none of that name.
+            ProblemError: no deployment has that name.
         """
         watched = self.deployments()
         if deployment is None:
             return dict(sorted(watched.items()))
         if deployment not in watched:
             known = ", ".join(map(repr, sorted(watched))) or "none"
-            raise ProblemError(404, f"there is no deployment {deployment!r} here; there is {known}")
+            raise ProblemError(404, f"no deployment is named {deployment!r}; known: {known}")
         return {deployment: watched[deployment]}
 
     def turn(self, late: float) -> None:
-        """Note that the loop that listens turned, so many seconds later than it wanted to."""
+        """Record a turn of the main loop, and how many seconds late it was."""
         self.turned, self.late = time.monotonic(), max(0.0, late)
 
     @property
     def alive(self) -> bool:
-        """Whether the loop that listens turns."""
+        """Whether the main loop runs."""
         return self.turned is None or time.monotonic() - self.turned < STUCK_SECONDS
 
     def having(self, name: str, deployment: str | None) -> list[tuple[str, MasterState]]:
         """
-        Return what is believed of the masters of a name, each with its deployment, in the order of these.
+        Return the belief about all masters of a name, each with its deployment, by deployment.
 
         Args:
-            name: the masters'.
+            name: the name of the masters.
             deployment: the one that the request names; None for all.
 
         Raises:
-            ProblemError: there is no deployment of that name.
+            ProblemError: no deployment has that name.
         """
         found, _ = self._look_up(name, deployment)
         return [(of, state) for of, _, state in found]
 
     def the_one(self, name: str, deployment: str | None) -> tuple[str, BeliefSource]:
         """
-        Return the deployment that has a master of that name, with its own name.
+        Return the name and the belief of the deployment that has a master of that name.
 
         Args:
-            name: the master's.
-            deployment: the one that the request names; None for whichever has it.
+            name: the name of the master.
+            deployment: the deployment that the request names; None for any.
 
         Raises:
-            ProblemError: none has it, or several have.
+            ProblemError: no deployment has it, or several have.
         """
         found, error = self._look_up(name, deployment)
         if len(found) > 1:
@@ -158,7 +158,7 @@ class ServedState:
     def _look_up(
         self, name: str, deployment: str | None
     ) -> tuple[list[tuple[str, BeliefSource, MasterState]], SwitchmasterError | None]:
-        """Return who has a master of that name, and why one has it not."""
+        """Return the deployments that have a master of that name, and the error of one that has not."""
         found: list[tuple[str, BeliefSource, MasterState]] = []
         error: SwitchmasterError | None = None
         for of, watched in self.chosen(deployment).items():
@@ -169,6 +169,6 @@ class ServedState:
         return found, error
 
     def close(self) -> None:
-        """End all streams and questions."""
+        """End all streams and queries."""
         self.stream.close()
         self.history.close()

@@ -1,7 +1,8 @@
 """
-The shapes of the answers, for the OpenAPI document: what `switchmaster.render` and `beliefs` make, named.
+The shapes of the answers, for the OpenAPI document: what `switchmaster.render` and `belief_lines` make.
 
-Answers are not put through them: that would copy each of 10,000 masters once more. Tests do.
+Class names are schema names of the document, so renaming a class changes the public API. Answers are not validated
+against them, which would copy each of 10,000 masters once more; tests do that.
 """
 
 from __future__ import annotations
@@ -42,25 +43,25 @@ class Node(BaseModel):
 
 
 class Row(BaseModel):
-    """A line; there may be more fields than are named here."""
+    """A line; it may have more fields than listed here."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class DeploymentLine(Row):
-    """How a deployment stands."""
+    """The state of a deployment."""
 
     type: Literal["deployment"]
     deployment: str
-    hearing: bool = Field(description="Whether a Sentinel is heard now.")
-    established: bool = Field(description="Whether enough Sentinels have answered since the start to believe them.")
+    hearing: bool = Field(description="Whether any Sentinel is connected now.")
+    established: bool = Field(description="Whether enough Sentinels have answered since the start to be believed.")
     masters: int
     health: dict[str, int] = Field(description="Masters by health.")
-    failovers: int = Field(description="Masters of which a failover is under way.")
+    failovers: int = Field(description="Masters with a failover under way.")
     failover_impossible: int = Field(description="Masters that the Sentinels could not fail over now.")
-    disagreements: int = Field(description="Masters of which some Sentinel gives another address.")
+    disagreements: int = Field(description="Masters for which some Sentinel gives another address.")
     sentinels: int
-    connected: int = Field(description="Sentinels that are heard.")
+    connected: int = Field(description="Connected Sentinels.")
 
 
 class ReplicaRow(Node):
@@ -73,11 +74,11 @@ class ReplicaRow(Node):
 
 
 class OpinionRow(Node):
-    """What one Sentinel says of a master's address."""
+    """What one Sentinel says about a master's address."""
 
     sentinel: str
     epoch: int | None
-    live: bool = Field(description="Whether this Sentinel is heard now.")
+    live: bool = Field(description="Whether this Sentinel is connected now.")
     agrees: bool
 
 
@@ -86,12 +87,12 @@ class StageRow(Row):
 
     stage: str
     time: str | None = Field(description=TIME_EXAMPLE)
-    sentinel: str | None = Field(description="Who said so first; null where the node itself did.")
+    sentinel: str | None = Field(description="The Sentinel that reported it first; null if the node itself did.")
     by: str = Field(description="The channel, or `ROLE`.")
 
 
 class FailoverLine(Row):
-    """The record of one attempt, as far as it has come; the journal's has `id`, `acknowledged`, `comments` and more."""
+    """The record of one attempt so far; the journal's also has `id`, `acknowledged`, `comments` and more."""
 
     type: Literal["failover"]
     time: str | None = Field(description=TIME_EXAMPLE)
@@ -106,13 +107,13 @@ class FailoverLine(Row):
     reason: str | None
     stages: list[StageRow]
     durations: dict[str, float] = Field(
-        description="Seconds. `outage` is how long there was no master: `down_after`, and from the first suspicion to "
-        "the promotion; where `down_after` is null, from the first suspicion on."
+        description="Seconds. `outage` is how long there was no master: `down_after` plus the time from the first "
+        "suspicion to the promotion; if `down_after` is null, from the first suspicion only."
     )
     down_after: float | None = Field(
         default=None,
         description="Seconds without an answer before the master was suspected (down-after-milliseconds of the "
-        "Sentinel that suspected it); null where that is not known.",
+        "Sentinel that suspected it); null if unknown.",
     )
 
 
@@ -133,24 +134,27 @@ class SwitchLine(Row):
 
 
 class ElectorateRow(BaseModel):
-    """The Sentinels that count for a master, and whether they could fail it over now."""
+    """The Sentinels of a master, and whether they could fail it over now."""
 
-    known: int = Field(description="Sentinels that are known to count, whether they answer or not.")
+    known: int = Field(description="Known Sentinels, whether they answer or not.")
     counted: int | None = Field(
-        description="How many the Sentinel counts that sees most of the others; null where none that is heard answers."
+        description="How many Sentinels are counted by the one that sees most others; null if no connected "
+        "Sentinel answers."
     )
-    answering: int | None = Field(description="Those of them that answer it and can vote on this master.")
-    needed: int | None = Field(description="How many an election needs: a majority of `counted`, and the quorum.")
+    answering: int | None = Field(description="How many of them answer it and can vote on this master.")
+    needed: int | None = Field(
+        description="How many an election needs: a majority of `counted`, and at least the quorum."
+    )
     obstacle: Literal["quorum-too-high", "too-few", "tilt"] | None = Field(description="What prevents a failover.")
-    text: str | None = Field(description="The same in words; null where no Sentinel that is heard can tell.")
-    unaware: list[str] = Field(description="Sentinels that are heard and do not monitor this master.")
+    text: str | None = Field(description="The same in words; null if no connected Sentinel can tell.")
+    unaware: list[str] = Field(description="Connected Sentinels that do not monitor this master.")
     absent: list[str] = Field(
-        description="Sentinels that are counted and answer neither the others nor us: SENTINEL RESET forgets them."
+        description="Sentinels that are counted but answer neither the others nor us; SENTINEL RESET forgets them."
     )
 
 
 class MasterLine(Row):
-    """What is believed of one master."""
+    """The belief about one master."""
 
     type: Literal["master"]
     deployment: str
@@ -164,13 +168,13 @@ class MasterLine(Row):
     down_by: list[str] = Field(description="The Sentinels that say SDOWN.")
     replicas: list[ReplicaRow]
     opinions: list[OpinionRow]
-    agreement: str = Field(description="In words: how many of the known Sentinels give this address.")
-    led_by: list[str] = Field(description="The Sentinels that answer that they lead a failover of it.")
+    agreement: str = Field(description="How many of the known Sentinels give this address, in words.")
+    led_by: list[str] = Field(description="The Sentinels that report leading a failover of it.")
     failover_possible: bool | None = Field(
-        description="Whether enough Sentinels answer each other to fail it over; null where none can tell."
+        description="Whether enough Sentinels reach each other to fail it over; null if none can tell."
     )
     electorate: ElectorateRow
-    disagreeing: list[str] = Field(description="The Sentinels that are heard and give another address.")
+    disagreeing: list[str] = Field(description="The connected Sentinels that give another address.")
     failover: FailoverLine | None = Field(description="The failover under way.")
     switch: SwitchLine | None = Field(description="The last switch that this daemon saw.")
 
@@ -185,15 +189,15 @@ class SentinelRow(Row):
     version: str | None
     state: Literal["down", "connecting", "greeting", "live"]
     reason: str | None = Field(description="Why there is no connection.")
-    seed: bool = Field(description="Whether the user named it; the others were discovered.")
-    tilt: bool = Field(description="It does not trust its clock: it starts no failover.")
-    tilt_since: str | None = Field(description=f"Since when, where it says so (Redis 7.0, Valkey): {TIME_EXAMPLE}")
-    also: list[str] = Field(description="Other names of the same Sentinel, which are not dialled meanwhile.")
+    seed: bool = Field(description="Whether it was configured; the others were discovered.")
+    tilt: bool = Field(description="Whether it is in TILT: it does not trust its clock and starts no failover.")
+    tilt_since: str | None = Field(description=f"Since when, if it reports that (Redis 7.0, Valkey): {TIME_EXAMPLE}")
+    also: list[str] = Field(description="Other names of the same Sentinel, which are not dialled.")
     shares_id_with: list[str] = Field(
-        description="Other Sentinels with the same id: a configuration was copied, and they do not see each other."
+        description="Other Sentinels with the same id: their configuration was copied, and they do not see each other."
     )
-    simulates_failures: bool = Field(description="SENTINEL SIMULATE-FAILURE was left on.")
-    scripts_waiting: int = Field(description="Notification and reconfiguration scripts that wait to be run.")
+    simulates_failures: bool = Field(description="Whether SENTINEL SIMULATE-FAILURE was left on.")
+    scripts_waiting: int = Field(description="Notification and reconfiguration scripts waiting to be run.")
 
 
 class SentinelLine(SentinelRow):
@@ -201,13 +205,13 @@ class SentinelLine(SentinelRow):
 
     connected: bool
     last_heard: str | None = Field(description=f"When the last byte came: {TIME_EXAMPLE}")
-    events: int = Field(description="Messages that it published to us since this link was made.")
-    failures: int = Field(description="Connections that ended, and attempts that failed.")
-    disagrees_on: list[str] = Field(description="The masters of which it gives another address than we believe.")
+    events: int = Field(description="Events received from it since the link was made.")
+    failures: int = Field(description="Connections that ended and attempts that failed.")
+    disagrees_on: list[str] = Field(description="The masters for which it gives another address than the believed one.")
 
 
 class TopologyLine(BaseModel):
-    """Everything that is believed of one deployment."""
+    """The whole belief about one deployment."""
 
     type: Literal["topology"]
     deployment: str
@@ -221,12 +225,12 @@ class ObserverLine(BaseModel):
     observer: str
     run: str
     started: str | None
-    seen: str | None = Field(description="When it last wrote that it lives.")
-    ended: str | None = Field(description="When it ended in peace; null while it runs, and where it was killed.")
+    seen: str | None = Field(description="When it last reported being alive.")
+    ended: str | None = Field(description="When it shut down; null while it runs, and if it was killed.")
 
 
 class _Page(BaseModel):
-    next: str | None = Field(description="The cursor of the next page; null where this is the last.")
+    next: str | None = Field(description="The cursor of the next page; null on the last.")
 
 
 class DeploymentPage(_Page):
@@ -266,7 +270,7 @@ class SwitchPage(_Page):
 
 
 class LinePage(_Page):
-    """Lines of any type, each with its place in the stream as `entry`, and who told it as `run` (of `/observers`)."""
+    """Lines of any type, with `entry` (the id in the stream) and `run` (the run of a daemon that wrote it)."""
 
     items: list[dict[str, Any]]
 
@@ -278,24 +282,24 @@ class ObserverPage(_Page):
 
 
 class Journal(BaseModel):
-    """How the journal stands."""
+    """The state of the journal."""
 
     kept: bool = Field(description="Whether this daemon keeps one.")
     available: bool = Field(description="Whether the last commit succeeded.")
-    reason: str | None = Field(description="Why it did not.")
-    waiting: int = Field(description="Entries that are not written yet.")
-    dropped: int = Field(description="Entries that were dropped because too many waited.")
+    reason: str | None = Field(description="Why the last commit failed.")
+    waiting: int = Field(description="Entries waiting to be written.")
+    dropped: int = Field(description="Entries dropped because too many were waiting.")
 
 
 class Access(BaseModel):
-    """Who may do what here."""
+    """Read and write access."""
 
     read: Literal["open", "token"]
     act: Literal["nobody", "token"]
 
 
 class Status(BaseModel):
-    """What this daemon is."""
+    """The state of this daemon."""
 
     version: str
     started: str = Field(description=TIME_EXAMPLE)
@@ -306,34 +310,34 @@ class Status(BaseModel):
 
 
 class Ready(BaseModel):
-    """Whether the daemon can answer."""
+    """Whether the daemon knows its masters."""
 
     ready: bool
-    waiting_for: list[str] = Field(description="Deployments; their number alone where not all may look.")
+    waiting_for: list[str] = Field(description="Deployments; only their number if reading needs a token.")
 
 
 class IsMaster(BaseModel):
-    """Whether a node is the master that is believed."""
+    """Whether a node is the believed master."""
 
     is_master: bool
     deployment: str
     master: str
     address: Node | None = Field(description="The master's address.")
-    hearing: bool = Field(description="Whether a Sentinel is heard now; where none is, this is the last belief.")
+    hearing: bool = Field(description="Whether any Sentinel is connected now; if none is, this is the last belief.")
 
 
-# What a blank is differs: to JSON Schema's regular expressions (ECMA-262) U+FEFF is one, to Unicode's U+0085.
+# Whitespace differs: U+FEFF is whitespace for JSON Schema's regular expressions (ECMA-262), U+0085 for Unicode.
 _MORE_THAN_BLANKS: Final = r"[^\s\u0085\ufeff]"
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    by: str = Field(min_length=1, max_length=200, description="Who says so.")
+    by: str = Field(min_length=1, max_length=200, description="The author.")
 
 
 class Acknowledgement(_Body):
-    """That somebody has seen to a failover."""
+    """The acknowledgement of a failover."""
 
     comment: str = Field("", max_length=10_000)
 

@@ -1,10 +1,10 @@
 """
-The daemon's configuration: flags over environment over file over defaults, as values that are complete.
+The daemon's configuration: flags over environment over file over defaults, as complete values.
 
 `read_configuration` is called at the start and again at each reload. Variables: ``SWITCHMASTER_JOURNAL_URL``,
 ``SWITCHMASTER_HTTP_LISTEN``, ``SWITCHMASTER_LOG_FORMAT`` and so on: section, then key.
 ``SWITCHMASTER_JOURNAL_PASSWORD``, ``SWITCHMASTER_HTTP_TOKEN`` and ``SWITCHMASTER_HTTP_READ_TOKEN`` hold secrets
-themselves. Those that the other verbs take (``SWITCHMASTER_SENTINELS`` and others, see `switchmaster.url`) are for a
+themselves. The variables of the other verbs (``SWITCHMASTER_SENTINELS`` and others, see `switchmaster.url`) apply to a
 configuration with one deployment.
 """
 
@@ -47,21 +47,21 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"journal": JournalTable, "http
 
 @dataclass(frozen=True, slots=True)
 class DeploymentSettings:
-    """A deployment that can be watched: all secrets at hand."""
+    """A deployment that is ready to be watched."""
 
     name: str
     arguments: Mapping[str, Any] = field(repr=False)
-    """Of a Watcher, ``sentinels`` included."""
+    """The arguments of its Watcher, ``sentinels`` included; with secrets."""
     fingerprint: str = field(repr=False)
-    """Changes with anything that a Watcher would have to be started anew for."""
+    """Changes with everything that needs a new Watcher."""
 
 
 @dataclass(frozen=True, slots=True)
 class JournalSettings:
-    """Where everything is kept, and for how long."""
+    """Where the journal is, and how long it keeps what."""
 
     url: str = field(repr=False)
-    """With its password."""
+    """With the password."""
     observer: str
     events: bool
     keep: float
@@ -71,24 +71,24 @@ class JournalSettings:
     max_size: int
     """Bytes."""
     queue: int
-    """Entries that wait in memory."""
+    """Entries that may wait in memory."""
 
     @property
     def shown(self) -> str:
-        """The URL without its password."""
+        """The URL without the password."""
         return shown(self.url)
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Everything that the daemon is told."""
+    """The whole configuration of the daemon."""
 
     deployments: tuple[DeploymentSettings, ...]
     journal: JournalSettings
     http: HttpSettings
     log: LogTable
     path: Path | None
-    """The file; None where all came from flags and environment."""
+    """The file; None if there is none."""
 
 
 def read_configuration(
@@ -98,16 +98,16 @@ def read_configuration(
     environ: Mapping[str, str] | None = None,
 ) -> Configuration:
     """
-    Put together what flags, environment and file say.
+    Combine flags, environment and file.
 
     Args:
         path: the TOML file; None for none.
-        sentinels: words of the command line that name Sentinels; none for those of environment and file.
+        sentinels: words of the command line that name Sentinels; empty for those of environment and file.
         journal: the journal's URL, if a flag gives it.
         environ: the environment; None for the process's.
 
     Raises:
-        UsageError: something is wrong; the first sentence.
+        UsageError: something is wrong; the first problem.
     """
     environ = os.environ if environ is None else environ
     file = read_file(path) if path is not None else ConfigFile(Path(), File(), (), {})
@@ -125,10 +125,10 @@ def read_configuration(
 
 def problems_of(path: Path, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """
-    Return all that is wrong with a file; nothing where the daemon would take it.
+    Return all problems of a file; none if the daemon would accept it.
 
     Raises:
-        UsageError: it can't be read, or is no TOML.
+        UsageError: it can't be read, or is not TOML.
     """
     file = read_file(path)
     if file.problems:
@@ -142,11 +142,11 @@ def problems_of(path: Path, environ: Mapping[str, str] | None = None) -> tuple[s
 
 def journal_url(path: Path | None, given: str | None, environ: Mapping[str, str] | None = None) -> str:
     """
-    Return where the journal is, with its password, for those who only read it.
+    Return the URL of the journal, with its password, for commands that only read it.
 
     Args:
         path: the TOML file; None for none.
-        given: a URL that a flag gives; it wins.
+        given: the URL of a flag; it wins.
 
     Raises:
         UsageError: something is wrong.
@@ -173,7 +173,7 @@ def default_journal(environ: Mapping[str, str]) -> str:
 
 
 def _section(name: str, table: Any, environ: Mapping[str, str]) -> Any:
-    """Put the environment's values over the file's."""
+    """Return the table with the environment's values over the file's."""
     given = {}
     for key, info in type(table).model_fields.items():
         variable = f"{VARIABLE_PREFIX}{name.upper()}_{key.upper()}"
@@ -193,13 +193,15 @@ def _journal(
     in_file = file.tables.journal.url
     if in_file is not None and _password_in(in_file):
         raise UsageError(
-            file.wrong(("journal", "url"), "holds a password; name a file that holds it in journal.password_file")
+            file.wrong(
+                ("journal", "url"), "contains a password; put it in a file and name that file in journal.password_file"
+            )
         )
     url = flag or table.url or default_journal(environ)
     password = environ.get(f"{VARIABLE_PREFIX}JOURNAL_PASSWORD")
     if not password and table.password_file is not None:
         password = read_secret(folder / os.path.expanduser(table.password_file), "journal")
-    make_engine(url, writing=False).dispose()  # refuses what is no URL of a journal
+    make_engine(url, writing=False).dispose()  # raises if it is not the URL of a journal
     if password:
         url = make_url(url).set(password=password).render_as_string(hide_password=False)
     return JournalSettings(
@@ -250,12 +252,13 @@ def _deployments(
     if not tables and outside.sentinels:
         tables["default"] = DeploymentTable()
     if not tables:
-        where = f"{file.path} has no deployment; " if file.lines else "there is nothing to watch; "
-        raise UsageError(f"{where}write one as [deployments.NAME] with sentinels = [...], or name HOST:PORT...")
+        where = f"{file.path} has no deployment: " if file.lines else "nothing to watch: "
+        raise UsageError(f"{where}add one as [deployments.NAME] with sentinels = [...], or give HOST:PORT...")
     if outside != ConnectionSettings() and len(tables) > 1:
         raise UsageError(
-            f"{file.path} has {len(tables)} deployments; Sentinels, passwords and TLS of the command line or of "
-            f"{VARIABLE_PREFIX}... variables are for one: write them in the file"
+            f"{file.path} has {len(tables)} deployments, but Sentinels, passwords and TLS from the command line "
+            "or from "
+            f"{VARIABLE_PREFIX}... variables apply to a single one: write them in the file"
         )
     return tuple(_deployment(file, name, table, folder, outside) for name, table in tables.items())
 

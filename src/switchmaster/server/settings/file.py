@@ -1,5 +1,5 @@
 """
-The file of ``--config``: read, checked against `model`, and every complaint as a sentence.
+The file of ``--config``: read, checked against `tables`, with a sentence for every problem.
 
 ::
 
@@ -12,8 +12,8 @@ The file of ``--config``: read, checked against `model`, and every complaint as 
     [journal]
     url = "sqlite:////var/lib/switchmaster/journal.db"
 
-Enters: a path. Leaves: a `File`, or sentences with file, line, key and, for a key that is not known, the nearest that
-is. Files that it names are taken relative to its own folder, and not opened here.
+A sentence names the file, the line, the key and, for an unknown key, the nearest known one. Files that the
+configuration names are relative to its own folder; they are not opened here.
 """
 
 from __future__ import annotations
@@ -50,27 +50,27 @@ _SENTENCES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A file that was read, with what is wrong with it."""
+    """A file that was read, with its problems."""
 
     path: Path
     tables: File
-    """What is right in it; the defaults where anything is wrong."""
+    """Its values; all defaults if there is any problem."""
     problems: tuple[str, ...]
-    """Sentences, in the order of the lines they are about."""
+    """Sentences, in the order of their lines."""
     lines: Mapping[KeyPath, int]
 
     def wrong(self, path: KeyPath, what: str) -> str:
-        """Return the sentence about one key."""
+        """Return a sentence about one key, with file and line."""
         line = line_of(self.lines, path)
         place = f"{self.path}, line {line}" if line else f"{self.path}"
         return f"{place}: {'.'.join(path)} {what}"
 
     def check(self) -> None:
         """
-        Refuse a file with anything wrong in it.
+        Refuse a file that has problems.
 
         Raises:
-            UsageError: the first sentence, and how many more there are.
+            UsageError: the first problem, and how many more there are.
         """
         if not self.problems:
             return
@@ -87,13 +87,13 @@ def read_file(path: Path) -> ConfigFile:
         path: of the TOML file.
 
     Raises:
-        UsageError: it can't be read, or is no TOML.
+        UsageError: it can't be read, or is not TOML.
     """
     text = _read(path)
     try:
         values = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError is one; a number of 5,000 digits is another
-        raise UsageError(f"{path} is no valid TOML: {error}") from None
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
     except RecursionError:
         raise UsageError(f"{path} can't be read: its tables or arrays are nested too deeply") from None
     file = ConfigFile(path, File(), (), lines_of(text))
@@ -109,15 +109,15 @@ def read_file(path: Path) -> ConfigFile:
 
 def read_deployment(path: Path, name: str | None) -> ConnectionSettings:
     """
-    Read one deployment of a file, for the verbs that only watch.
+    Read one deployment of a file, for verbs that only watch.
 
     Args:
         path: the TOML file.
-        name: the deployment's name; None where the file has only one.
+        name: the deployment's name; None if the file has only one.
 
     Raises:
-        UsageError: the file can't be read, is no TOML, or something in it is wrong; the sentence
-            names the file, the line where it is known, and the key.
+        UsageError: the file can't be read, is not TOML, or has a problem; the sentence
+            names the file, the line if known, and the key.
     """
     file = read_file(path)
     file.check()
@@ -127,12 +127,12 @@ def read_deployment(path: Path, name: str | None) -> ConnectionSettings:
 
 def deployment_settings(name: str, table: DeploymentTable, folder: Path) -> ConnectionSettings:
     """
-    Return where a deployment is and what opens it.
+    Return where a deployment is, and its credentials.
 
     Args:
         name: its name.
-        table: what the file says of it.
-        folder: what paths in it are relative to.
+        table: its table in the file.
+        folder: the folder that paths in it are relative to.
     """
     pairs = {Address.parse(announced): Address.parse(dialled) for announced, dialled in table.address_map.items()}
     own = ConnectionSettings(
@@ -166,7 +166,8 @@ def _read(path: Path) -> str:
             data = file.read(CONFIG_BYTES_MAX + 1)
         if len(data) > CONFIG_BYTES_MAX:
             raise UsageError(
-                f"can't read {path}: it is larger than {CONFIG_BYTES_MAX // 2**20} MB, so it is no configuration"
+                f"can't read {path}: it is larger than {CONFIG_BYTES_MAX // 2**20} MB, which is not a "
+                "configuration file"
             )
         return data.decode("utf-8")
     except OSError as error:
@@ -183,7 +184,7 @@ def _choose(path: Path, deployments: Mapping[str, Any], name: str | None) -> str
         raise UsageError(
             f"{path} has {len(deployments)} deployments ({there}); name one with --deployment NAME"
             if deployments
-            else f"{path} has no deployment; write one as [deployments.NAME] with sentinels = [...]"
+            else f"{path} has no deployment; add one as [deployments.NAME] with sentinels = [...]"
         )
     if name not in deployments:
         raise UsageError(f"{path} has no deployment {name!r}; it has {there}")
@@ -194,7 +195,7 @@ def _choose(path: Path, deployments: Mapping[str, Any], name: str | None) -> str
 
 
 _Problem: TypeAlias = tuple[int, str]
-"""The line, 0 where none is known, and the sentence."""
+"""The line (0 if unknown) and the sentence."""
 
 
 def _problem(file: ConfigFile, detail: ErrorDetails) -> _Problem:
@@ -203,14 +204,14 @@ def _problem(file: ConfigFile, detail: ErrorDetails) -> _Problem:
 
 
 def _strangers(file: ConfigFile, tables: File) -> Iterator[_Problem]:
-    """Yield a problem for each master that has a table, and is none of those that its deployment follows."""
+    """Yield a problem for each master that has a table but that its deployment does not follow."""
     for name, table in tables.deployments.items():
         masters = table.masters or read_sentinels(table.sentinels or ()).masters
         if not masters:
             continue
         for master in table.nodes.keys() - masters:
             advice = _nearest(master, masters) or "add it to masters, or remove this table"
-            yield _at(file, ("deployments", name, "nodes", master), f"is none of its masters; {advice}")
+            yield _at(file, ("deployments", name, "nodes", master), f"is not one of its masters; {advice}")
 
 
 def _at(file: ConfigFile, path: KeyPath, what: str) -> _Problem:
@@ -230,9 +231,9 @@ def _what(key: str, table: type[BaseModel], detail: ErrorDetails) -> str:
 
 def _unknown(key: str, table: type[BaseModel]) -> str:
     if key in ("password", "token"):
-        return f"has no place in the file; name a file that holds it in {key}_file"
+        return f"is not allowed here; put it in a file and name that file in {key}_file"
     known = ", ".join(table.model_fields)
-    return f"is not known; {_nearest(key, table.model_fields) or f'known are {known}'}"
+    return f"is unknown; {_nearest(key, table.model_fields) or f'known keys: {known}'}"
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
@@ -242,9 +243,9 @@ def _nearest(word: str, known: Iterable[str]) -> str:
 
 def _place(parts: Iterable[int | str]) -> tuple[KeyPath, type[BaseModel]]:
     """
-    Return the keys of the file at a place in the model, and the model of the table that holds the last of them.
+    Return the path of keys for a pydantic location, and the table class that holds the last key.
 
-    A deployment or a master may be called as a key or a model is: what a part is follows from where it stands.
+    A deployment or a master may have the name of a key or a class, so the meaning of a part follows from its position.
     """
     path: list[str] = []
     table: type[BaseModel] = File
@@ -258,7 +259,7 @@ def _place(parts: Iterable[int | str]) -> tuple[KeyPath, type[BaseModel]]:
         if get_origin(field.annotation) is dict:
             path.extend(islice(rest, 1))  # the name that the user gave
         elif within is TlsTable:
-            next(rest, None)  # which of the alternatives it was taken for
+            next(rest, None)  # which alternative it was read as
         table = within
     return tuple(path), table
 

@@ -1,4 +1,4 @@
-"""The reference of the configuration file, made from `model`: the JSON Schema, and the rows of the page in docs/."""
+"""The reference of the configuration file, from `tables`: the JSON Schema, and the rows of the page in docs/."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .tables import File
 __all__ = ["Key", "json_schema", "keys"]
 
 PLACEHOLDERS: Final = {"deployments": "NAME", "nodes": "MASTER"}
-"""What stands for the name that the user gives to a table in one of these."""
+"""The placeholder for a table name of the user's own, by the table around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,10 @@ class Key:
     """One key of the file."""
 
     table: str
-    """Such as ``deployments.NAME.sentinel``; empty for the top."""
+    """Such as ``deployments.NAME.sentinel``; empty for the top level."""
     name: str
     kind: str
-    """What its value is, in words."""
+    """The type of its value, in words."""
     default: str
     description: str
 
@@ -37,7 +37,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def keys() -> Iterator[Key]:
-    """Yield every key of the file, in the order in which the page has them."""
+    """Yield every key of the file, in the order of the page."""
     schema = File.model_json_schema()
     yield from _keys(schema, schema, "")
 
@@ -46,7 +46,7 @@ def _keys(schema: dict[str, Any], table: dict[str, Any], place: str) -> Iterator
     below = []
     for name, one in table["properties"].items():
         inner = _table_in(schema, one)
-        alone = inner is not None and "anyOf" not in one  # nothing but a table
+        alone = inner is not None and "anyOf" not in one  # always a table
         if inner is not None:
             named = f"{name}.{PLACEHOLDERS[name]}" if name in PLACEHOLDERS else name
             below.append((inner, f"{place}.{named}" if place else named))
@@ -57,7 +57,7 @@ def _keys(schema: dict[str, Any], table: dict[str, Any], place: str) -> Iterator
 
 
 def _table_in(schema: dict[str, Any], one: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what a value may be as a table, or each value of one where the user gives the names."""
+    """Return the schema of the table that a value may be, or of each value if the user chooses the keys."""
     for option in (one, one.get("additionalProperties"), *one.get("anyOf", ()), *one.get("oneOf", ())):
         if not isinstance(option, dict):
             continue

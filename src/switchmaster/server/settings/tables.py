@@ -1,8 +1,8 @@
 """
-What may stand in the file of ``--config``: the one truth, from which the JSON Schema and the reference page are made.
+What the file of ``--config`` may contain: the single source of the JSON Schema and of the reference page.
 
-Each class is a table of the file, each field a key; a field's description is what the reference says of it. Values are
-checked one by one here; what several keys say together is `config`'s matter. Passwords have no key: only files that
+Each class is a table of the file, each field a key; a field's description is its text in the reference. Values are
+checked one by one here; `configuration` checks what several keys mean together. Passwords have no key: only files that
 hold them.
 """
 
@@ -34,7 +34,7 @@ def _wrong(sentence: str) -> PydanticCustomError:
 
 def _text(value: Any) -> Any:
     if not isinstance(value, str) or not value:
-        raise _wrong("must be a string that is not empty")
+        raise _wrong("must be a non-empty string")
     return value
 
 
@@ -120,85 +120,92 @@ Listen = Annotated[str, BeforeValidator(_listen), WithJsonSchema(_TEXT)]
 
 
 class Table(BaseModel):
-    """A table of the file: no key that is not known, no value of another type."""
+    """A table of the file; it takes no unknown key and no value of another type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class TlsTable(Table):
-    """Files and the name for TLS; paths are relative to the file's own folder."""
+    """Files and server name for TLS; paths are relative to the folder of the configuration file."""
 
-    ca: Text | None = Field(default=None, description="Whom to trust, instead of the system's authorities.")
-    cert: Text | None = Field(default=None, description="Our certificate.")
+    ca: Text | None = Field(default=None, description="Certificate authorities to trust, instead of the system's.")
+    cert: Text | None = Field(default=None, description="Client certificate.")
     key: Text | None = Field(default=None, description="Its key.")
-    server_name: Text | None = Field(default=None, description="The name in the servers' certificates.")
+    server_name: Text | None = Field(default=None, description="Expected name in the servers' certificates.")
 
 
 TlsOption = Annotated[Annotated[bool, Tag("bool")] | Annotated[TlsTable, Tag("TlsTable")], Discriminator(_tls_kind)]
 
 
 class AccessTable(Table):
-    """What opens one kind of server."""
+    """Credentials and TLS for one kind of server."""
 
     username: Text | None = Field(default=None, description="The ACL user.")
     password_file: Text | None = Field(
-        default=None, description="A file that holds the password; it is read with each connection."
+        default=None, description="File with the password; it is read again with each connection."
     )
-    tls: TlsOption | None = Field(default=None, description="`true` for TLS as the system has it, or a table.")
+    tls: TlsOption | None = Field(default=None, description="`true` for TLS with the system's authorities, or a table.")
 
 
 class DeploymentTable(Table):
     """One set of Sentinels and the masters that they monitor."""
 
     sentinels: Sentinels | None = Field(
-        default=None, description="`HOST:PORT` of some of the Sentinels (the others are discovered), or one URL."
+        default=None, description="`HOST:PORT` of some Sentinels (the others are discovered), or one URL."
     )
-    masters: Texts | None = Field(default=None, description="The masters to follow; all of them, unless named.")
-    address_map: AddressPairs = Field(
-        default_factory=dict, description="What Sentinel announces = what can be dialled instead."
-    )
-    timeout: Seconds | None = Field(default=None, description="Seconds that a server has to answer; 1 unless given.")
+    masters: Texts | None = Field(default=None, description="Names of the masters to follow; all by default.")
+    address_map: AddressPairs = Field(default_factory=dict, description="Announced address = address to dial instead.")
+    timeout: Seconds | None = Field(default=None, description="Seconds that a server has to answer; 1 by default.")
     grade: Literal["announced", "promoted", "agreed"] = Field(
-        default="promoted", description="The least that a switch must have behind it."
+        default="promoted", description="Lowest grade at which a switch is reported."
     )
-    discover: bool = Field(default=True, description="Whether to connect to Sentinels that the others know.")
+    discover: bool = Field(default=True, description="Whether to connect to Sentinels that other Sentinels know.")
     probe: bool = Field(default=True, description="Whether to ask data nodes for their ROLE.")
-    reconcile: Seconds = Field(default=10.0, description="Seconds between two rounds of questions beside the events.")
+    reconcile: Seconds = Field(
+        default=10.0, description="Seconds between two rounds of queries in addition to the events."
+    )
     poll: Seconds | None = Field(
         default=None,
-        description="Seconds between questions to a Sentinel that lets us subscribe to nothing.",
+        description="Seconds between queries to a Sentinel that allows no useful subscription.",
     )
-    sentinel: AccessTable = Field(default=AccessTable(), description="What opens the Sentinels.")
-    node: AccessTable = Field(default=AccessTable(), description="What opens the data nodes.")
+    sentinel: AccessTable = Field(default=AccessTable(), description="Credentials and TLS for the Sentinels.")
+    node: AccessTable = Field(default=AccessTable(), description="Credentials and TLS for the data nodes.")
     nodes: dict[str, AccessTable] = Field(
         default_factory=dict,
-        description="What opens the data nodes of one master, by its name; it takes the place of `node` as a whole.",
+        description="The same for the data nodes of one master, by its name; it replaces `node` as a whole.",
     )
 
 
 class JournalTable(Table):
-    """Where what was seen, decided and done is kept, and for how long."""
+    """Where the journal is, and how long it keeps what."""
 
     url: Text | None = Field(
         default=None,
-        description="`sqlite:////ABSOLUTE/PATH`, `sqlite:///PATH` (from where the daemon runs) or "
-        "`postgresql+psycopg://USER@HOST/DATABASE`; unless given, `journal.db` in the state directory.",
+        description="`sqlite:////ABSOLUTE/PATH`, `sqlite:///PATH` (relative to the working directory) or "
+        "`postgresql+psycopg://USER@HOST/DATABASE`; by default `journal.db` in the state directory.",
     )
-    password_file: Text | None = Field(default=None, description="A file that holds PostgreSQL's password.")
-    observer: Text | None = Field(default=None, description="What this daemon calls itself; else the host's name.")
-    events: bool = Field(default=True, description="Whether each event of each Sentinel is kept too.")
+    password_file: Text | None = Field(default=None, description="File with the password for PostgreSQL.")
+    observer: Text | None = Field(
+        default=None, description="Name of this daemon in the journal; the host's name by default."
+    )
+    events: bool = Field(default=True, description="Whether to keep every event of every Sentinel too.")
     keep: Age = Field(default="730d", description="How long failovers and switches are kept.", validate_default=True)
     keep_events: Age = Field(default="30d", description="How long everything else is kept.", validate_default=True)
     max_size: Size = Field(
-        default="2GB", description="Beyond it the oldest events go first, whatever their age.", validate_default=True
+        default="2GB",
+        description="Above this size the oldest events are removed first, whatever their age.",
+        validate_default=True,
     )
     queue: int = Field(
-        default=100_000, ge=100, le=10_000_000, description="Entries that wait in memory while the database is away."
+        default=100_000,
+        ge=100,
+        le=10_000_000,
+        description="Entries that may wait in memory while the database is unavailable.",
     )
 
 
 class HttpTlsTable(Table):
-    """What the HTTP server shows of itself."""
+    """Certificate and key of the HTTP server."""
 
     cert: Text = Field(description="The server's certificate.")
     key: Text = Field(description="Its key.")
@@ -207,40 +214,46 @@ class HttpTlsTable(Table):
 class HttpTable(Table):
     """The HTTP API, the metrics and the dashboard."""
 
-    listen: Listen = Field(default="127.0.0.1:8370", description="Where to listen; beyond loopback only with a token.")
-    token_file: Text | None = Field(default=None, description="A file that holds the token to act with.")
-    read_token_file: Text | None = Field(default=None, description="A file that holds the token to look with.")
+    listen: Listen = Field(
+        default="127.0.0.1:8370", description="Address to listen on; beyond loopback only with a token."
+    )
+    token_file: Text | None = Field(default=None, description="File with the token for writing (and reading).")
+    read_token_file: Text | None = Field(default=None, description="File with the token for reading.")
     tls: HttpTlsTable | None = Field(default=None, description="Certificate and key, to serve HTTPS.")
     hosts: Texts = Field(
-        default=(), description="Names to be called by, besides `localhost`, IP addresses and the host of `listen`."
+        default=(),
+        description="Host names that requests may use, besides `localhost`, IP addresses and the host of `listen`.",
     )
     connections: int = Field(
         default=256,
         ge=32,
         le=10_000,
-        description="Connections that ask at once, and as many that are idle; health has slots of its own.",
+        description="Most connections with a request under way, and as many idle ones; health checks have "
+        "slots of their own.",
     )
     connections_per_peer: int = Field(
         default=128,
         ge=32,
         le=10_000,
-        description="The same, of one address (of IPv6, of one /64). Raise it where a proxy stands before the daemon.",
+        description="The same for one client address (for IPv6, one /64). Raise it behind a proxy.",
     )
 
 
 class LogTable(Table):
-    """What the daemon says on standard error."""
+    """The daemon's log on standard error."""
 
-    format: Literal["text", "json"] = Field(default="text", description="Lines for people, or one JSON object a line.")
-    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least that is said.")
+    format: Literal["text", "json"] = Field(default="text", description="Text for people, or one JSON object a line.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Lowest level that is logged."
+    )
 
 
 class File(Table):
     """The whole file."""
 
     deployments: dict[str, DeploymentTable] = Field(
-        default_factory=dict, description="What to watch, each under a name of your own."
+        default_factory=dict, description="Deployments to watch, each under a name of your choice."
     )
-    journal: JournalTable = Field(default=JournalTable(), description="Where everything is kept.")
-    http: HttpTable = Field(default=HttpTable(), description="What is served.")
-    log: LogTable = Field(default=LogTable(), description="What is said.")
+    journal: JournalTable = Field(default=JournalTable(), description="The journal.")
+    http: HttpTable = Field(default=HttpTable(), description="The HTTP server.")
+    log: LogTable = Field(default=LogTable(), description="The log.")

@@ -1,8 +1,8 @@
 """
-Where in a TOML file each key stands, for sentences about it.
+The line of each key in a TOML file, for error messages.
 
-`tomllib` reads the file and forgets the lines. `lines_of` cuts the text into its statements (the fewest lines that are
-TOML by themselves) and lets `tomllib` say what each of them sets: no second grammar.
+`tomllib` reads the file and forgets the lines. `lines_of` cuts the text into statements (the fewest lines that are TOML
+by themselves) and lets `tomllib` say what each of them sets, so there is no second grammar.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any, Final
 __all__ = ["KeyPath", "line_of", "lines_of"]
 
 KeyPath = tuple[str, ...]
-"""``("deployments", "kvdb", "sentinels")``; indexes of arrays are left out."""
+"""For example ``("deployments", "kvdb", "sentinels")``; array indexes are left out."""
 
 STATEMENT_LINES: Final = 2_000
-"""Lines of one value at most; keys behind a longer one have no line."""
+"""Most lines of one value; keys after a longer one get no line."""
 
 
 def lines_of(text: str) -> dict[KeyPath, int]:
     """
-    Return the line, from 1, at which each key and each table of a valid TOML text is first said.
+    Return the line, from 1, on which each key and each table of a valid TOML text first appears.
 
     Args:
         text: what `tomllib.loads` accepts.
@@ -41,7 +41,7 @@ def lines_of(text: str) -> dict[KeyPath, int]:
 
 
 def line_of(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
-    """Return the line of a key, or of the nearest table around it; None where neither has one."""
+    """Return the line of a key, or of the nearest table around it; None if neither is known."""
     while path:
         if path in lines:
             return lines[path]
