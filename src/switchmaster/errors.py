@@ -6,21 +6,21 @@ The exception tree of switchmaster.
     SwitchmasterError
     ├── UsageError               an argument, an address, a URL or a file is wrong        (exit code 2)
     ├── NoSentinelReachable      none of the Sentinels answered                           (exit code 3)
-    │   └── AccessRefused            they answered, and refuse us: password or rights     (exit code 5)
-    ├── UnknownMaster            the Sentinels answer, but monitor no such master         (exit code 4)
-    ├── WaitTimeout              something was waited for and did not come in time        (exit code 1)
-    │   └── NoMasterElected      a client's command waited for a master                   (exit code 1)
-    ├── StaleMaster              the node that is named as master says that it is not     (exit code 1)
-    ├── TransactionMoved         the master changed in the middle of a transaction        (exit code 1)
-    ├── SessionMoved             the master changed, and the caller holds the connection  (exit code 1)
+    │   └── AccessRefused            they answered and refuse us: password or rights      (exit code 5)
+    ├── UnknownMaster            the Sentinels answer but monitor no such master          (exit code 4)
+    ├── WaitTimeout              something did not happen in time                         (exit code 1)
+    │   └── NoMasterElected      a client's command found no master in time               (exit code 1)
+    ├── StaleMaster              the node named as master reports another role            (exit code 1)
+    ├── TransactionMoved         the master changed during a transaction                  (exit code 1)
+    ├── SessionMoved             the master changed while the caller held the connection  (exit code 1)
     ├── WatcherClosed            the Watcher was used before its start or after its end   (exit code 1)
     ├── JournalUnavailable       the journal's database can't be used now                 (exit code 1)
     ├── MissingDependency        an extra is not installed                                (exit code 2)
     └── LabError                 a server of the lab could not be started or steered      (exit code 1)
 
-Every class carries its data as attributes and writes its own sentence in ``__str__``: what was tried, on
-whom, for how long, what to do next. No sentence ever holds a secret. What a Sentinel or a node sends never
-raises: it becomes a fact (`switchmaster.wire.facts`).
+Every class carries its data as attributes and writes its own sentence in ``__str__``: what was tried, on which server,
+for how long, and what to do next. No sentence contains a secret. What a Sentinel or a node sends never raises: it
+becomes a fact (`switchmaster.wire.facts`).
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class SwitchmasterError(Exception):
     """Base of everything that switchmaster raises on purpose."""
 
     exit_code = 1
-    """What the CLI exits with when this error ends a command."""
+    """The exit code of the CLI when this error ends a command."""
 
 
 class UsageError(SwitchmasterError):
     """
-    The caller's input is wrong; nothing was tried.
+    The caller's input is wrong; nothing was attempted.
 
     Args:
         sentence: what is wrong with which input, and what it should look like.
@@ -76,7 +76,7 @@ class NoSentinelReachable(SwitchmasterError):
 
     Args:
         reasons: why, for each Sentinel that was tried, by its name (``host:port``).
-        waited: seconds that were spent on it.
+        waited: seconds spent on it.
     """
 
     exit_code = 3
@@ -88,7 +88,7 @@ class NoSentinelReachable(SwitchmasterError):
 
     def __str__(self) -> str:
         tried = "; ".join(f"{name}: {why}" for name, why in self.reasons.items()) or "none was given"
-        # Where all refuse at once, nothing was waited for.
+        # If all refuse at once, there was no waiting.
         within = f" within {self.waited:.1f} s" if self.waited >= 0.1 else ""
         return (
             f"no Sentinel could be reached{within} ({tried}); check addresses, port (usually 26379), password and TLS"
@@ -97,12 +97,12 @@ class NoSentinelReachable(SwitchmasterError):
 
 class AccessRefused(NoSentinelReachable):
     """
-    The Sentinels refuse us: none answered what we asked, and at least one said why.
+    The Sentinels refuse us: none answered our queries, and at least one said why.
 
     Args:
         reasons: why, for each Sentinel that was tried, by its name (``host:port``).
-        waited: seconds that were spent on it.
-        lacking: those that let us in and refuse all that is of use (NOPERM); the others refuse the login.
+        waited: seconds spent on it.
+        lacking: those that accept the login but refuse every useful command (NOPERM); the others refuse the login.
     """
 
     exit_code = 5
@@ -122,7 +122,7 @@ class UnknownMaster(SwitchmasterError):
     The Sentinels monitor no master of that name.
 
     Args:
-        name: the name that was asked for.
+        name: the requested name.
         known: the names that they do monitor.
         sentinels: the Sentinels that answered.
     """
@@ -144,10 +144,10 @@ class UnknownMaster(SwitchmasterError):
 
 class WaitTimeout(SwitchmasterError):
     """
-    Something was waited for and did not come in time.
+    Something did not happen in time.
 
     Args:
-        what: what was waited for, as the end of the sentence "waited for …".
+        what: what was awaited, to complete the sentence "waited for …".
         waited: the seconds that the caller allowed.
         advice: what to do next.
     """
@@ -160,17 +160,17 @@ class WaitTimeout(SwitchmasterError):
 
     def __str__(self) -> str:
         tail = f"; {self.advice}" if self.advice else ""
-        return f"waited {self.waited:g} s for {self.what}, in vain{tail}"
+        return f"waited {self.waited:g} s for {self.what} without success{tail}"
 
 
 class NoMasterElected(WaitTimeout):
     """
-    A client's command waited for a master, and there was none in time; it has not been sent.
+    A client's command waited for a master and found none in time; it was not sent.
 
     Args:
         master: the master's name.
         waited: seconds.
-        reason: how things stand.
+        reason: the state of the master.
     """
 
     def __init__(self, master: str, waited: float, reason: str) -> None:
@@ -182,12 +182,12 @@ class NoMasterElected(WaitTimeout):
 
 class StaleMaster(SwitchmasterError):
     """
-    The node that the Sentinels name as master answers ROLE with something else.
+    The node that the Sentinels name as master answers ROLE with another role.
 
     Args:
         master: the master's name.
         node: the node's address.
-        role: what it says it is.
+        role: the role that it reports.
     """
 
     def __init__(self, master: str, node: str, role: str) -> None:
@@ -198,14 +198,14 @@ class StaleMaster(SwitchmasterError):
 
     def __str__(self) -> str:
         return (
-            f"{self.node}, which is named as the master of {self.master!r}, answers ROLE {self.role}: what is known of "
-            "it is stale, or a failover is under way; nothing was sent to it"
+            f"{self.node}, which is named as the master of {self.master!r}, answers ROLE {self.role}: the information "
+            "is stale, or a failover is under way; nothing was sent to it"
         )
 
 
 class TransactionMoved(SwitchmasterError):
     """
-    The master changed while a connection watched keys or was inside MULTI: the transaction can't go on elsewhere.
+    The master changed while a connection watched keys or was inside MULTI: the transaction can't continue.
 
     Args:
         master: the master's name.
@@ -217,14 +217,14 @@ class TransactionMoved(SwitchmasterError):
 
     def __str__(self) -> str:
         return (
-            f"the master of {self.master!r} changed in the middle of a transaction; nothing of it was carried out on "
-            "the new one: begin it anew"
+            f"the master of {self.master!r} changed during a transaction; nothing of it was carried out on "
+            "the new one: start it again"
         )
 
 
 class SessionMoved(SwitchmasterError):
     """
-    The master changed while the caller held a connection himself: another one would not be what he holds.
+    The master changed while the caller held a connection: another connection would not have the same state.
 
     Args:
         master: the master's name.
@@ -236,18 +236,18 @@ class SessionMoved(SwitchmasterError):
 
     def __str__(self) -> str:
         return (
-            f"the master of {self.master!r} changed, and this connection can't move unseen: its descriptor is watched, "
-            "or the old server keeps a subscription, MONITOR, SELECT or CLIENT TRACKING for it; nothing was sent: "
-            "connect again, and set up again what you need"
+            f"the master of {self.master!r} changed, and this connection can't move without notice: its descriptor is "
+            "watched, or the old server holds a subscription, MONITOR, SELECT or CLIENT TRACKING for it; nothing was "
+            "sent: connect again and restore that state"
         )
 
 
 class WatcherClosed(SwitchmasterError):
     """
-    The Watcher was asked before it was started, or after it was closed.
+    The Watcher was used before it was started or after it was closed.
 
     Args:
-        sentence: what else it is, where it is something else.
+        sentence: another explanation, if there is one.
     """
 
     def __init__(self, sentence: str = "") -> None:
@@ -287,7 +287,7 @@ class MissingDependency(SwitchmasterError):
 
     Args:
         package: the distribution's name.
-        extra: the extra of switchmaster that brings it.
+        extra: the extra of switchmaster that includes it.
     """
 
     exit_code = 2

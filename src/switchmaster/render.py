@@ -1,9 +1,9 @@
 """
-The lines that switchmaster prints, serves and keeps: one JSON object for each value of the core.
+The lines that switchmaster prints, serves and stores: one JSON object for each value of the core.
 
-A switch looks the same in ``watch``, ``replay``, the API, webhooks and the journal; so do events and failovers.
-Values go in, dictionaries of plain JSON types come out; nothing is printed here. Text from the network may
-hold anything: `to_json` escapes all that is not ASCII.
+A switch looks the same in ``watch``, ``replay``, the API, webhooks and the journal; so do events and failovers. Values
+go in, dictionaries of plain JSON types come out; nothing is printed here. Text from the network may contain anything:
+`to_json` escapes everything that is not ASCII.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ __all__ = [
 ]
 
 Line = dict[str, Any]
-"""One JSON object; its ``type`` says which."""
+"""One JSON object; its ``type`` says which kind."""
 
 
 def iso(wall: Wall) -> str | None:
-    """Return a time as ``2026-11-23T03:00:00.123456Z``, or None where there is none."""
+    """Return a time as ``2026-11-23T03:00:00.123456Z``, or None if there is none."""
     if wall is None:
         return None
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def seconds_of(time: str | None) -> float:
-    """Return the seconds since 1970 of a time in a line; 0 where there is none."""
+    """Return the seconds since 1970 of a time in a line; 0 if there is none."""
     return 0.0 if time is None else datetime.fromisoformat(time).timestamp()
 
 
@@ -76,7 +76,7 @@ def to_json(line: Mapping[str, Any]) -> str:
 
 
 def switch_line(switch: Switch) -> Line:
-    """Return the line of a switch. ``time`` and ``epoch`` are null where the input has none."""
+    """Return the line of a switch. ``time`` and ``epoch`` are null if the input has none."""
     return {
         "type": "switch",
         "time": iso(switch.time),
@@ -95,7 +95,7 @@ def switch_line(switch: Switch) -> Line:
 
 
 def event_line(sentinel: str, event: Event, time: Wall) -> Line:
-    """Return the line of an event, with what its payload says as fields of their own."""
+    """Return the line of an event, with the parts of its payload as fields."""
     return {
         "type": "event",
         "time": iso(time),
@@ -108,7 +108,7 @@ def event_line(sentinel: str, event: Event, time: Wall) -> Line:
 
 
 def failover_line(failover: Failover) -> Line:
-    """Return the line of a failover's record, as far as it has come."""
+    """Return the line of a failover's record so far."""
     return {
         "type": "failover",
         "time": iso(failover.stages[0].time) if failover.stages else None,
@@ -132,7 +132,7 @@ def failover_line(failover: Failover) -> Line:
 
 
 def notice_line(notice: Notice) -> Line:
-    """Return the line of a notice: something to know that nobody has to follow."""
+    """Return the line of a notice."""
     return {
         "type": "notice",
         "time": iso(notice.time),
@@ -145,7 +145,7 @@ def notice_line(notice: Notice) -> Line:
 
 
 def master_line(deployment: str, state: MasterState) -> Line:
-    """Return the line of what is believed of one master."""
+    """Return the line of the belief about one master."""
     return {
         "type": "master",
         "deployment": deployment,
@@ -205,7 +205,7 @@ def sentinel_line(deployment: str, state: SentinelState) -> Line:
 
 
 def topology_line(topology: Topology) -> Line:
-    """Return everything that is believed of one deployment, as one line."""
+    """Return the whole belief about one deployment as one line."""
     name = topology.deployment
     return {
         "type": "topology",

@@ -1,9 +1,8 @@
 """
 Text from the network, made harmless for a terminal.
 
-Enters: any text. Leaves: the same text, in which everything that a terminal obeys, hides or
-reorders is written as a backslash escape. Everything that the CLI prints in words goes through
-`neutralise`; JSON is ASCII anyway.
+`neutralise` replaces everything that a terminal interprets, hides or reorders by a backslash escape. All words that the
+CLI prints go through it; JSON is ASCII anyway.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ _UNSAFE: Final = re.compile(
 
 def neutralise(text: str) -> str:
     r"""
-    Escape what a terminal would obey.
+    Escape what a terminal would interpret.
 
     Returns:
         The text with each such character as ``\xNN``, ``\uNNNN`` or ``\UNNNNNNNN``; a byte that was
-        not UTF-8 (kept by surrogateescape) as that byte's ``\xNN``. Backslashes that were there
-        stay single: the result is for reading, not for decoding.
+        not UTF-8 (kept by surrogateescape) as that byte's ``\xNN``. Existing backslashes stay
+        single: the result is for reading, not for decoding.
     """
     return _UNSAFE.sub(_escape, text)
 

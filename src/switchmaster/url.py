@@ -1,17 +1,16 @@
 """
-Where a deployment is and what opens it: URLs and environment variables as `ConnectionSettings`.
+Where a deployment is and how to log in: URLs and environment variables as `ConnectionSettings`.
 
 ::
 
     redis+sentinel://user:pass@h1:26379,h2:26379/mymaster/0?sentinel_password=secret
 
-The user and the password before the ``@`` belong to the DATA NODES, as in every redis URL. They are
-never sent to a Sentinel: what the Sentinels want is in ``sentinel_username`` and
-``sentinel_password``. The scheme's TLS (``rediss``, ``valkeys``) holds for both, unless
-``sentinel_tls`` or ``node_tls`` says otherwise.
+The user and the password before the ``@`` belong to the DATA NODES, as in every redis URL. They are never sent to a
+Sentinel: the Sentinels' credentials are ``sentinel_username`` and ``sentinel_password``. The scheme's TLS (``rediss``,
+``valkeys``) applies to both, unless ``sentinel_tls`` or ``node_tls`` says otherwise.
 
-Pure: text goes in, values come out. No file is read here (`ServerAccess.password_file` only names it),
-and no sentence of an error holds any part of a URL that could be a password.
+Pure: text goes in, values come out. No file is read here (`ServerAccess.password_file` only names it), and no error
+contains any part of a URL that could be a password.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ SCHEMES: Final[Mapping[str, bool]] = {
 """The schemes, and whether they ask for TLS."""
 
 _SHARED: Final = {"ca": "ca", "cert": "cert", "key": "key", "server_name": "server_name"}
-"""Query parameters that hold for nodes and Sentinels."""
+"""Query parameters for both nodes and Sentinels."""
 
 _OF_SENTINELS: Final = {
     "sentinel_username": "username",
@@ -81,27 +80,27 @@ VARIABLE_PREFIX: Final = "SWITCHMASTER_"
 
 @dataclass(frozen=True, slots=True)
 class ServerAccess:
-    """What opens one kind of server; None everywhere means: not said."""
+    """Credentials and TLS for one kind of server; None means not specified."""
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     password_file: str | None = None
-    """A file that holds the password; at most one of the two is set."""
+    """A file with the password; at most one of the two is set."""
     tls: bool | None = None
     ca: str | None = None
-    """A file of authorities to trust, instead of the system's."""
+    """A file of certificate authorities to trust, instead of the system's."""
     cert: str | None = None
     key: str | None = field(default=None, repr=False)
     server_name: str | None = None
-    """The name that the server's certificate must have, instead of its host's."""
+    """The name that the server's certificate must have, instead of its host."""
 
     def over(self, lower: ServerAccess) -> ServerAccess:
         """
-        Put this on top of what a lower precedence says.
+        Return these values over those of lower precedence.
 
         Returns:
-            Every field of this where it is said, else the lower one's. A password and a password
-            file are one thing: where this has either, it takes nothing of the other's.
+            Each field of this if it is specified, else the lower one's. Password and password file
+            count as one field: if this has either, it takes neither from the lower.
         """
         if self.password is not None or self.password_file is not None:
             lower = replace(lower, password=None, password_file=None)
@@ -111,7 +110,7 @@ class ServerAccess:
 
     @property
     def uses_tls(self) -> bool:
-        """Whether TLS is spoken: where it is asked for, or where a file or name of TLS is given."""
+        """Whether TLS is used: if it is requested, or if a file or name for TLS is given."""
         if self.tls is not None:
             return self.tls
         return any(part is not None for part in (self.ca, self.cert, self.key, self.server_name))
@@ -119,29 +118,29 @@ class ServerAccess:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
-    """Where a deployment is and what opens it, as far as one source says so."""
+    """Where a deployment is and its credentials, as far as one source specifies them."""
 
     sentinels: tuple[Address, ...] | None = None
     masters: tuple[str, ...] | None = None
-    """The masters that are meant; None for all."""
+    """The masters to follow; None for all."""
     db: int | None = None
-    """The database of a URL; only the drop-in uses it."""
+    """The database number of a URL; only the client classes use it."""
     deployment: str | None = None
     sentinel: ServerAccess = ServerAccess()
     node: ServerAccess = ServerAccess()
     node_access: Mapping[str, ServerAccess] | None = None
-    """What opens the data nodes of one master, by its name; it takes the place of `node` as a whole."""
+    """Credentials for the data nodes of one master, by its name; they replace `node` as a whole."""
     address_map: Mapping[Address, Address] | None = None
-    """From what Sentinel announces to what can be dialled."""
+    """From announced addresses to addresses to dial."""
     timeout: float | None = None
     """Seconds that a Sentinel or a node has to answer."""
     poll: float | None = None
-    """Seconds between questions to a Sentinel that lets us subscribe to nothing; None leaves it alone."""
+    """Seconds between queries to a Sentinel that allows no useful subscription; None leaves it alone."""
     parameters: Mapping[str, str] | None = None
-    """Parameters of a URL that are the caller's own; see `parse_url`."""
+    """Further parameters of a URL, known to the caller; see `parse_url`."""
 
     def over(self, lower: ConnectionSettings) -> ConnectionSettings:
-        """Put this on top of what a lower precedence says, field by field."""
+        """Return these values over those of lower precedence, field by field."""
         merged = _over(self, lower)
         return replace(merged, sentinel=self.sentinel.over(lower.sentinel), node=self.node.over(lower.node))
 
@@ -157,27 +156,27 @@ def _over(upper: _T, lower: _T) -> _T:
 
 def read_sentinels(words: Iterable[str]) -> ConnectionSettings:
     """
-    Read what names a deployment's Sentinels.
+    Read the words that name a deployment's Sentinels.
 
     Args:
-        words: one URL, or any number of ``HOST:PORT``, ``[IPV6]:PORT`` or ``HOST``; a word may hold
-            several, apart by commas.
+        words: one URL, or any number of ``HOST:PORT``, ``[IPV6]:PORT`` or ``HOST``; a word may contain
+            several, separated by commas.
 
     Returns:
-        The settings; `ConnectionSettings.sentinels` is None where there is no word.
+        The settings; `ConnectionSettings.sentinels` is None if there are no words.
 
     Raises:
-        UsageError: a word is neither, or there is a URL beside other words.
+        UsageError: a word is neither, or a URL is mixed with other words.
     """
     given = [word.strip() for word in words if word.strip()]
     urls = [word for word in given if "://" in word]
     if urls and len(given) > 1:
-        raise UsageError("give one URL with all Sentinels in it, or HOST:PORT of each, not both")
+        raise UsageError("give one URL with all Sentinels, or HOST:PORT of each, not both")
     if urls:
         return parse_url(urls[0])
     if any("@" in word for word in given):
-        # A password may hold a blank or a comma, and then stands in the word or part beside the '@'.
-        raise UsageError("an address has no user and no '@'; to give a password write a URL: redis+sentinel://…")
+        # A password with a blank or a comma may be split off into the word next to the '@'.
+        raise UsageError("an address has no user and no '@'; to give a password, write a URL: redis+sentinel://…")
     addresses = [part for word in given for part in word.split(",") if part.strip()]
     found = tuple(dict.fromkeys(Address.parse(part, DEFAULT_PORT) for part in addresses))
     return ConnectionSettings(sentinels=found or None)
@@ -187,7 +186,7 @@ def parse_url(url: str, more: Collection[str] = ()) -> ConnectionSettings:
     """
     Read a URL such as ``redis+sentinel://user:pass@h1:26379,h2:26379/mymaster/0?timeout=0.5``.
 
-    Shape: ``SCHEME://[[USER][:PASSWORD]@]HOST[:PORT][,…][/MASTER[/DB]][?PARAMETER=VALUE&…]``. All
+    Shape: ``SCHEME://[[USER][:PASSWORD]@]HOST[:PORT][,…][/MASTER[/DB]][?PARAMETER=VALUE&…]``. Everything
     but the scheme and the ports is percent-decoded. The scheme is one of `SCHEMES`. Parameters:
     ``sentinel_username``, ``sentinel_password`` (the userinfo is the nodes'); ``ca``, ``cert``,
     ``key``, ``server_name`` for both, ``sentinel_ca`` … for the Sentinels; ``sentinel_tls``,
@@ -195,15 +194,15 @@ def parse_url(url: str, more: Collection[str] = ()) -> ConnectionSettings:
 
     Args:
         url: the URL.
-        more: names of further parameters that the caller knows; they are given in `ConnectionSettings.parameters`.
+        more: names of further parameters that the caller knows; they go into `ConnectionSettings.parameters`.
 
     Raises:
-        UsageError: the URL is wrong; the sentence never shows what could be a password.
+        UsageError: the URL is wrong; the error never shows what could be a password.
     """
     scheme, separator, rest = url.strip().partition("://")
     if not separator or scheme.lower() not in SCHEMES:
         shown = f"the scheme {scheme!r}" if re.fullmatch(r"[A-Za-z0-9+.-]{1,40}", scheme) else "that"
-        raise UsageError(f"a Sentinel URL begins with {', '.join(s + '://' for s in SCHEMES)}, not with {shown}")
+        raise UsageError(f"a Sentinel URL begins with {', '.join(s + '://' for s in SCHEMES)}, not {shown}")
     userinfo, hosts, path, query = _split(rest)
     masters, db = _read_path(path)
     parameters = _read_query(query, (*_PARAMETERS, *more))
@@ -223,14 +222,13 @@ def parse_url(url: str, more: Collection[str] = ()) -> ConnectionSettings:
 
 def _split(rest: str) -> tuple[str, str, str, str]:
     if "#" in rest:
-        raise UsageError("a Sentinel URL has no part after '#'; in a password write it as %23")
+        raise UsageError("a Sentinel URL has no part after '#'; in a password, write '#' as %23")
     before, _, query = rest.partition("?")
     authority, _, path = before.partition("/")
     if "@" in path or ("@" in query and "@" not in authority):
         raise UsageError(
-            "the URL's '@' comes too late: in a user name or password write '/' as %2F, '?' as %3F "
-            "and '@' as "
-            "%40, in a master's name '@' as %40"
+            "the URL has an '@' after '/' or '?': in a user name or password, write '/' as %2F, '?' as %3F and '@' as "
+            "%40; in a master's name, write '@' as %40"
         )
     userinfo, _, hosts = authority.rpartition("@")
     return userinfo, hosts, path, query
@@ -254,7 +252,7 @@ def _read_hosts(text: str) -> tuple[Address, ...]:
 
 
 def _read_host(part: str, place: int) -> Address:
-    # `Address.parse` would show the text, and what stands where a port should be may be a password.
+    # `Address.parse` would show the text, and a misplaced password may stand where the port should be.
     host, colon, port = part.rpartition(":")
     if not colon or (part.startswith("[") and part.endswith("]")):
         host, port = part, str(DEFAULT_PORT)
@@ -262,7 +260,7 @@ def _read_host(part: str, place: int) -> Address:
         return Address.parse(f"{_decoded(host)}:{port}")
     except UsageError:
         raise UsageError(
-            f"host number {place} of the URL is no HOST:PORT, with a port from 1 to 65535; an IPv6 "
+            f"host number {place} of the URL is not HOST:PORT with a port from 1 to 65535; an IPv6 "
             "address is "
             "written [::1]:26379, a password belongs before an '@'"
         ) from None
@@ -271,7 +269,7 @@ def _read_host(part: str, place: int) -> Address:
 def _read_path(path: str) -> tuple[tuple[str, ...] | None, int | None]:
     master, _, db = path.rstrip("/").partition("/")
     if db and not (db.isascii() and db.isdigit() and len(db) < 6):
-        raise UsageError("the URL's path is /MASTER or /MASTER/DB, DB being a number; write '/' in a name as %2F")
+        raise UsageError("the URL's path must be /MASTER or /MASTER/DB with DB a number; write '/' in a name as %2F")
     name = _decoded(master)
     return (name,) if name else None, int(db) if db else None
 
@@ -282,8 +280,8 @@ def _read_query(query: str, known: Collection[str]) -> dict[str, str]:
         name, _, value = part.partition("=")
         if name not in known:
             if "password" in query.partition(part)[0]:
-                # It may be the rest of one that holds an '&'.
-                raise UsageError("the URL has an unknown parameter behind a password; in a value write '&' as %26")
+                # It may be the rest of a password that contains an '&'.
+                raise UsageError("the URL has an unknown parameter after a password; in a value, write '&' as %26")
             shown = repr(name) if re.fullmatch(r"[a-z][a-z_]{0,30}", name) else "one of that name"
             raise UsageError(f"a Sentinel URL has no parameter {shown}{_nearest(name, known)}")
         if name in parameters:
@@ -294,7 +292,7 @@ def _read_query(query: str, known: Collection[str]) -> dict[str, str]:
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     known = list(known)
-    # Far names are no help: "ssl_ca_certs" is not a slip of the pen for "ssl_check_hostname".
+    # Distant names do not help: "ssl_ca_certs" is not a typo of "ssl_check_hostname".
     near = difflib.get_close_matches(name, known, 1, cutoff=0.8)
     return f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(_PARAMETERS)}"
 
@@ -310,8 +308,7 @@ def _read_accesses(tls: bool, parameters: Mapping[str, str]) -> tuple[ServerAcce
     useless = own.keys() & _SHARED.keys() if not for_sentinels else set()
     if useless or (shared and not (for_nodes or for_sentinels)):
         raise UsageError(
-            "the URL names files or a server name for TLS, but asks for none: begin it with "
-            "rediss+sentinel://, "
+            "the URL has files or a server name for TLS but does not use TLS: begin it with rediss+sentinel://, "
             "or add sentinel_tls=1 or node_tls=1"
         )
     sentinel = ServerAccess(tls=for_sentinels, **{**(shared if for_sentinels else {}), **own})
@@ -319,7 +316,7 @@ def _read_accesses(tls: bool, parameters: Mapping[str, str]) -> tuple[ServerAcce
 
 
 def parse_switch(text: str, what: str) -> bool:
-    """Read 1 or 0, and the words for them; `what` begins the sentence of the error."""
+    """Read 1 or 0, or a word for them; the error begins with `what`."""
     try:
         return _SWITCHES[text.strip().lower()]
     except KeyError:
@@ -327,7 +324,7 @@ def parse_switch(text: str, what: str) -> bool:
 
 
 def parse_seconds(text: str, what: str) -> float:
-    """Read a number of seconds above 0, at most a day; `what` begins the sentence of the error."""
+    """Read a number of seconds above 0 and at most a day; the error begins with `what`."""
     try:
         seconds = float(text)
     except ValueError:
@@ -339,19 +336,19 @@ def parse_seconds(text: str, what: str) -> float:
 
 def parse_address_map(pairs: Iterable[str]) -> Mapping[Address, Address] | None:
     """
-    Read ``FROM=TO`` pairs: what Sentinel announces, and what can be dialled instead.
+    Read ``FROM=TO`` pairs: the announced address, and the address to dial instead.
 
     Returns:
-        The map, or None where there is no pair.
+        The map, or None if there are no pairs.
 
     Raises:
-        UsageError: one is not of that form; the sentence shows it.
+        UsageError: a pair is malformed; the error shows it.
     """
     found: dict[Address, Address] = {}
     for pair in pairs:
         announced, equals, dialled = pair.partition("=")
         if not equals:
-            raise UsageError(f"{pair!r} is no address map: expected FROM=TO, such as 10.0.0.1:6379=127.0.0.1:7001")
+            raise UsageError(f"{pair!r} is not an address map: expected FROM=TO, such as 10.0.0.1:6379=127.0.0.1:7001")
         found[Address.parse(announced)] = Address.parse(dialled)
     return found or None
 
@@ -361,13 +358,13 @@ def settings_from_environment(environ: Mapping[str, str]) -> ConnectionSettings:
     Read ``SWITCHMASTER_…`` variables; an empty one counts as absent.
 
     Args:
-        environ: ``SENTINELS`` (a URL, or addresses apart by blanks or commas), ``TIMEOUT``,
-            ``ADDRESS_MAP`` (pairs apart by blanks or commas); and ``SENTINEL_`` and ``NODE_`` with
+        environ: ``SENTINELS`` (a URL, or addresses separated by blanks or commas), ``TIMEOUT``,
+            ``ADDRESS_MAP`` (pairs separated by blanks or commas); and ``SENTINEL_`` and ``NODE_`` with
             ``USERNAME``, ``PASSWORD``, ``PASSWORD_FILE``, ``TLS``, ``TLS_CA``, ``TLS_CERT``,
             ``TLS_KEY``, ``TLS_SERVER_NAME``; all with the prefix ``SWITCHMASTER_``.
 
     Raises:
-        UsageError: a variable is wrong; the sentence names it and never shows a password.
+        UsageError: a variable is wrong; the error names it and never shows a password.
     """
     given = {
         name.removeprefix(VARIABLE_PREFIX): value

@@ -158,7 +158,7 @@ def test_pattern_shows_only_what_it_matches(lab: Lab) -> None:
 def test_watch_that_hears_no_switch_is_code_1(lab: Lab) -> None:
     done = run("watch", *words(lab), "--until-switch", "--timeout", "1")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("switchmaster: waited 1 s for a switch, in vain")
+    assert done.stderr.startswith("switchmaster: waited 1 s for a switch without success")
 
 
 def test_watch_with_a_time_alone_ends_with_code_0(lab: Lab) -> None:

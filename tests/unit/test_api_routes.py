@@ -166,7 +166,7 @@ def test_cursor_that_is_none_is_refused_with_a_sentence(kept: FileJournal) -> No
             for cursor in ("x", "W10", "bnVsbA", "WzEsMl0", "é", "=" * 50, "W1tbW1tb", "bmFufjE"):
                 answer = await client.get(f"/api/v1/{path}", params={"cursor": cursor})
                 assert answer.status_code == 400, (path, cursor)
-                assert "not a cursor" in answer.json()["detail"]
+                assert "cursor of" in answer.json()["detail"]
 
     ask(go, FakeDeployment(), kept=kept)
 
@@ -390,7 +390,7 @@ def test_query_parameter_that_is_none_of_ours_is_refused_with_those_that_are() -
         ):
             answer = await client.get(path)
             detail = answer.json()["detail"]
-            assert (answer.status_code, f"unknown query parameter {wrong!r} here" in detail) == (422, True), path
+            assert (answer.status_code, f"unknown query parameter {wrong!r}" in detail) == (422, True), path
             assert (f"did you mean {near!r}?" in detail) is (near is not None), detail
         assert "known: none" in (await client.get("/api/v1/status?verbose=1")).json()["detail"]
         assert (await client.get("/metrics?x=1")).status_code == (await client.get("/livez?x=1")).status_code == 200

@@ -58,7 +58,7 @@ def test_utc_is_shown_and_meant_on_demand(monkeypatch: pytest.MonkeyPatch) -> No
 def test_elsewhere_utc_is_meant_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     out, err = told("--since", "2026-07-25T04:30", terminal=False, monkeypatch=monkeypatch)
     assert out.endswith("07-25 04:30")
-    assert err == "switchmaster: no zone was given: 2026-07-25 04:30:00.000Z is meant\n"
+    assert err == "switchmaster: no zone was given, assuming 2026-07-25 04:30:00.000Z\n"
 
 
 def test_zone_that_is_given_counts_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ def test_rich_is_not_imported_for_plain_output() -> None:
 def test_verb_without_sentinels_is_a_sentence_and_code_2(verb: str) -> None:
     done = run(verb)
     assert done.returncode == 2
-    assert done.stderr.startswith("switchmaster: no Sentinel was named")
+    assert done.stderr.startswith("switchmaster: no Sentinel was given")
     assert done.stderr.count("\n") == 1
 
 

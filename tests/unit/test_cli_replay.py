@@ -18,15 +18,15 @@ CRASH = str(TESTS / "recorded" / "captures" / "redis-7.0.15-crash500-run0.jsonl"
 NOTE_TOLD = """
 mymaster1: the master 10.209.10.30:6390 seems to be down
 suspected       one Sentinel gets no valid answer from 10.209.10.30:6390
-agreed down     as many Sentinels as the quorum asks say so
+agreed down     a quorum of Sentinels agrees
 electing        10.209.10.31:46390 asks to lead the failover at epoch 1
 elected         10.209.10.31:46390 leads the failover
 selected        10.209.10.30:6391 is chosen to become the master
-promoting       10.209.10.30:6391 is told to become a master
+promoting       10.209.10.30:6391 is ordered to become a master
 promoted        10.209.10.30:6391 is a master, as the leader sees
 SWITCH          10.209.10.30:6390 -> 10.209.10.30:6391  (epoch 1, grade announced)
 switched        the first Sentinel announces 10.209.10.30:6391
-settled         the leader has finished, and announces the switch last of all
+settled         the leader has finished and is the last to announce the switch
 completed       10.209.10.30:6390 -> 10.209.10.30:6391
 mymaster1: a failover of the master 10.209.10.30:6391
 switched        the first Sentinel announces 10.209.10.30:6390
@@ -120,7 +120,7 @@ def test_pieces_left_out_are_counted_with_line_and_reason() -> None:
     cut = Path(CRASH).read_text(encoding="utf-8") + '{"channel": "+sdown"\n'
     result = replay("-", text=cut)
     assert result.exit_code == 0
-    assert "stdin: left out 1 of its pieces" in result.stderr
+    assert "stdin: 1 of its pieces can't be read" in result.stderr
     assert "line 42" in result.stderr
 
 
@@ -128,7 +128,7 @@ def test_pieces_left_out_are_counted_with_line_and_reason() -> None:
 def test_input_without_events_is_a_sentence_and_code_2(text: str) -> None:
     result = replay("-", text=text)
     assert result.exit_code == 2
-    assert result.stderr.startswith("switchmaster: found nothing that a Sentinel or a node said in -")
+    assert result.stderr.startswith("switchmaster: found nothing from a Sentinel or a node in -")
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
 

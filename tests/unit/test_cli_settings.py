@@ -133,7 +133,7 @@ def test_tls_flags_are_for_sentinels_and_node_tls_flags_for_nodes() -> None:
 
 
 def test_no_sentinel_at_all_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="no Sentinel was named"):
+    with pytest.raises(UsageError, match="no Sentinel was given"):
         settings()
 
 

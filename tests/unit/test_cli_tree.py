@@ -54,7 +54,7 @@ def test_tree_shows_replicas_opinions_and_links() -> None:
         "│  ├─ 1 of 2 Sentinels agree",
         "│  └─ disagrees: s2:26379 gives 10.0.0.1:6379 at epoch 2",
         "└─ Sentinels",
-        "   ├─ s1:26379  heard  valkey 9.1.2  TILT: it judges nobody for now",
+        "   ├─ s1:26379  heard  valkey 9.1.2  TILT: it starts no failover",
         "   └─ s2:26379  down: connection refused  discovered",
     ]
 

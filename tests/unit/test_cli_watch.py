@@ -183,7 +183,7 @@ def test_slow_reader_is_told_how_many_events_it_missed(
         watcher.tell(event)
     told.follow(now())
     out, err = capsys.readouterr()
-    assert err == "switchmaster: missed 7 events: what reads this output is too slow\n"
+    assert err == "switchmaster: missed 7 events: the reader of this output is too slow\n"
     assert out.count("\n") == EVENTS_KEPT
 
 

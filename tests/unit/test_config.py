@@ -300,8 +300,10 @@ def test_names_of_deployments_and_masters_are_taken_for_nothing_else(tmp_path: P
         "usernam = 'u'": ("usernam", "is unknown; did you mean 'username'?"),
         "tls = { usernam = 'u' }": ("tls.usernam", "is unknown; did you mean 'server_name'?"),
         "tls = 1": ("tls", "must be true or false"),
-        "password = 'hunter2'": ("password", "is not allowed here; put it in a file and name that file in "
-                                             "password_file"),
+        "password = 'hunter2'": (
+            "password",
+            "is not allowed here; put it in a file and name that file in password_file",
+        ),
     }[wrong]
     assert problems_of(path, {}) == (f"{path}, line 4: deployments.{name}.nodes.{name}.{key} {sentence}",)
 

@@ -189,7 +189,7 @@ def test_time_in_front_counts_only_with_its_zone(line: str, time: float | None, 
 )
 def test_what_is_not_whole_is_counted_and_said(text: str, word: str) -> None:
     result = replay("", text=text + TTY)
-    assert "left out 1 of its pieces" in result.stderr
+    assert "1 of its pieces can't be read" in result.stderr
     assert word in result.stderr
 
 
@@ -202,7 +202,7 @@ def test_log_lines_among_what_was_pasted_are_read_too() -> None:
 def test_message_that_says_nothing_known_is_counted_and_said() -> None:
     text = TTY + TTY.replace("+sdown", "+brand-new") + TTY.replace("+sdown", "news")
     stderr = replay("", text=text).stderr
-    assert "2 of its messages say nothing that is understood (line 5: +brand-new: " in stderr
+    assert "2 of its messages were not understood (line 5: +brand-new: " in stderr
     assert "line 9: news: " in stderr
 
 

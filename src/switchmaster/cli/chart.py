@@ -1,7 +1,8 @@
 """
 One failover for a terminal: its facts, and its stages as bars along one scale of time.
 
-A bar reaches from where a stage began to where the next one did. A journal's line goes in, lines of words come out.
+A bar reaches from the start of a stage to the start of the next. The input is a journal's line, the output lines of
+words.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ STAGE_WIDTH: Final = len(SUSPICION_ENDED)
 
 def chart(line: Line, switches: Sequence[Line]) -> Iterator[Words]:
     """
-    Yield the account of a failover.
+    Yield the description of a failover, line by line.
 
     Args:
-        line: the failover's, as the journal gives it.
+        line: the failover's line from the journal.
         switches: the lines of its switches.
     """
     yield ((f"{line['deployment']}/{line['master']}: failover {line['id']}", "bold"),)

@@ -1,8 +1,7 @@
 """
-A Watcher that runs for one command: started, checked, its unreachable Sentinels reported, closed.
+A Watcher for one command: started, checked, and closed; unreachable Sentinels are reported on standard error.
 
-Enters: a `DeploymentOptions`. Leaves: a Watcher that has its belief. What could not be reached is said on
-standard error; that nothing could, or that a master is not monitored, is raised.
+If no Sentinel can be reached, or a requested master is not monitored, an error is raised.
 """
 
 from __future__ import annotations
@@ -34,14 +33,14 @@ def command_watcher(deployment: DeploymentOptions, masters: Iterable[str] = (), 
     Run a Watcher for the length of a block.
 
     Args:
-        deployment: where and with what.
-        masters: the only ones that matter; none for all.
-        more: further arguments of the Watcher; `subscribe=False` for who asks once.
+        deployment: the Sentinels and their credentials.
+        masters: the masters to follow; empty for all.
+        more: further arguments of the Watcher, such as `subscribe=False` to ask once.
 
     Raises:
-        NoSentinelReachable: none answered in time.
-        AccessRefused: they refuse the login, or everything that is asked.
-        UnknownMaster: a master of `masters` is monitored by none.
+        NoSentinelReachable: no Sentinel answered in time.
+        AccessRefused: they refuse the login, or every query.
+        UnknownMaster: no Sentinel monitors one of `masters`.
     """
 
     names = tuple(masters) or deployment.settings.masters or ()
@@ -62,7 +61,7 @@ def _check_known(watcher: Watcher, name: str, deployment: DeploymentOptions) -> 
     try:
         watcher.master(name)
     except UnknownMaster as error:
-        # This Watcher was told to look at no other master: the sentence shall name those that there are.
+        # This Watcher follows no other master; the error should name the existing ones.
         everything = replace(deployment, settings=replace(deployment.settings, masters=None))
         with _watcher(everything, (), {"discover": False, "probe": False, "subscribe": False}) as other:
             raise UnknownMaster(name, other.masters(), error.sentinels) from None
@@ -70,11 +69,11 @@ def _check_known(watcher: Watcher, name: str, deployment: DeploymentOptions) -> 
 
 def links_settled(watcher: Watcher, limit: float) -> Topology:
     """
-    Wait until every Sentinel has answered, or is known not to be heard, those that were discovered included.
+    Wait until every Sentinel, discovered ones included, has answered or failed.
 
     Args:
-        watcher: one that runs.
-        limit: seconds.
+        watcher: a running Watcher.
+        limit: seconds to wait at most; then the belief as it is.
     """
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
@@ -86,7 +85,7 @@ def links_settled(watcher: Watcher, limit: float) -> Topology:
 
 
 def report_unreached(topology: Topology) -> set[SentinelName]:
-    """Say on standard error which Sentinels are not heard, and why; return their names."""
+    """Report on standard error which Sentinels are not connected, and why; return their names."""
     unreached = {name: state for name, state in topology.sentinels.items() if state.state is not LinkState.LIVE}
     for name, state in sorted(unreached.items()):
         how = "could not be reached" if state.refusal is None else "refuses us"
@@ -95,13 +94,14 @@ def report_unreached(topology: Topology) -> set[SentinelName]:
 
 
 def report_disagreements(topology: Topology) -> None:
-    """Say on standard error which Sentinels monitor another set of masters, or another node, than the others."""
+    """Report on standard error which Sentinels monitor other masters, or another node, than the rest."""
     for name, state in sorted(topology.masters.items()):
         for sentinel in state.electorate.unaware:
             complain(f"the Sentinel {sentinel} does not monitor {name!r}: does it belong to another deployment?")
         for opinion in state.disagreeing:
             complain(
-                f"the Sentinel {opinion.sentinel} names {opinion.address} as the master {name!r}, not {state.address}: "
+                f"the Sentinel {opinion.sentinel} gives {opinion.address} for the master {name!r}, not "
+                f"{state.address}: "
                 "it is behind, or belongs to another deployment"
             )
 

@@ -1,8 +1,7 @@
 """
-A daemon beside a lab: `switchmaster serve` as a process of its own, for as long as a block lasts.
+A daemon next to a lab: `switchmaster serve` as a process of its own, for the length of a block.
 
-Enters: the lab's Sentinels and a folder. Leaves: where it serves its dashboard, or why there is none. It listens on
-loopback, at its usual port where that is free.
+It listens on loopback, on its usual port if that is free. If it can't run, the block runs without it.
 """
 
 from __future__ import annotations
@@ -22,23 +21,23 @@ from typing import Final
 __all__ = ["DemoDaemon", "demo_daemon"]
 
 LISTEN_ADDRESSES: Final = ("127.0.0.1:8370", "127.0.0.1:0")
-"""Tried in this order: the usual port may be another daemon's."""
+"""Tried in this order: another daemon may use the usual port."""
 START_SECONDS: Final = 20.0
-"""Seconds until it must serve."""
+"""Seconds within which it must serve."""
 END_SECONDS: Final = 10.0
-"""Seconds that it has to write what waits, before it is killed."""
+"""Seconds that it has to write what waits before it is killed."""
 SERVING: Final = "serving on "
 SERVER_PACKAGES: Final = ("uvicorn", "fastapi", "sqlalchemy", "alembic", "pydantic", "prometheus_client")
 
 
 @dataclass(frozen=True, slots=True)
 class DemoDaemon:
-    """What came of it."""
+    """The running daemon, or why there is none."""
 
     url: str
-    """Where the dashboard is; empty where there is none."""
+    """The dashboard's URL; empty if no daemon runs."""
     reason: str
-    """Why there is none; empty where there is one."""
+    """Why no daemon runs; empty if one does."""
     journal: str
     """The journal's URL."""
     pid: int | None
@@ -51,10 +50,10 @@ def demo_daemon(sentinels: Sequence[str], folder: Path) -> Iterator[DemoDaemon]:
 
     Args:
         sentinels: HOST:PORT of each.
-        folder: for its journal and its log.
+        folder: the folder of its journal and its log.
 
     Yields:
-        Where it is; or why there is none, which ends nothing.
+        The daemon, or the reason why there is none; that is no error.
     """
     journal = f"sqlite:///{folder / 'journal.db'}"
     if any(importlib.util.find_spec(name) is None for name in SERVER_PACKAGES):
@@ -76,7 +75,7 @@ def demo_daemon(sentinels: Sequence[str], folder: Path) -> Iterator[DemoDaemon]:
 
 
 def _start(words: Sequence[str], listen: str, log: Path) -> subprocess.Popen[bytes]:
-    # Only what is told here: a configuration of the user's own has nothing to say in a demo.
+    # The user's own variables must not configure the demo.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHMASTER_")}
     environment = {**kept, "SWITCHMASTER_HTTP_LISTEN": listen, "SWITCHMASTER_LOG_FORMAT": "json"}
     with log.open("wb") as output:
@@ -86,7 +85,7 @@ def _start(words: Sequence[str], listen: str, log: Path) -> subprocess.Popen[byt
             stdout=output,
             stderr=output,
             env=environment,
-            start_new_session=True,  # ^C is for the demo, which ends it in order
+            start_new_session=True,  # ^C goes to the demo, which stops the daemon in order
         )
 
 
@@ -108,7 +107,7 @@ def _messages(log: Path) -> Iterator[str]:
 
 def _last_word(log: Path) -> str:
     lines = log.read_text("utf-8", "replace").splitlines()
-    return next(reversed([*_messages(log)]), lines[-1] if lines else "it said nothing")
+    return next(reversed([*_messages(log)]), lines[-1] if lines else "it wrote nothing")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,10 +1,8 @@
 """
-The demo's writer: one small write a millisecond to whoever is the master, and a count of what
-became of it.
+The demo's writer: one small write a millisecond to the current master, and a count of the results.
 
-It shares no connection with the Watcher; all that it takes from it is the master's address. Every
-write is one RPUSH of a number, so that afterwards it can be told which acknowledged writes are
-still there.
+It shares no connection with the Watcher; it takes only the master's address from it. Every write is one RPUSH of a
+number, so that afterwards one can tell which acknowledged writes still exist.
 """
 
 from __future__ import annotations
@@ -23,22 +21,22 @@ __all__ = ["KEY", "SteadyWriter"]
 KEY: Final = "switchmaster:demo"
 WRITE_EVERY_SECONDS: Final = 0.001
 WRITE_TIMEOUT_SECONDS: Final = 0.5
-RETRY_SECONDS: Final = 0.01
-"""Seconds until an address that failed is tried again; a new address is tried at once."""
+ADDRESS_RETRY_SECONDS: Final = 0.01
+"""Seconds until a failed address is tried again; a new address is tried at once."""
 
 
 class SteadyWriter(threading.Thread):
     """
-    Writes until it is told to stop.
+    Writes until `stop` is called.
 
     Args:
-        where: returns the master's address; is asked before every write.
+        where: returns the master's address; called before every write.
     """
 
     def __init__(self, where: Callable[[], tuple[str, int]]) -> None:
         super().__init__(name="switchmaster: the demo's writer", daemon=True)
         self.acknowledged: list[tuple[int, float]] = []
-        """The number of each acknowledged write, and when its answer came (monotonic seconds)."""
+        """The number of each acknowledged write, and when it was acknowledged (monotonic seconds)."""
         self.failures: list[tuple[float, str]] = []
         """When an attempt failed, and why."""
         self._where = where
@@ -48,7 +46,7 @@ class SteadyWriter(threading.Thread):
         self._address: tuple[str, int] | None = None
 
     def run(self) -> None:
-        """Write, one number after the other; a failed one is tried again."""
+        """Write one number after the other; retry a failed one."""
         number = 0
         try:
             while not self._stop_asked.is_set():
@@ -59,7 +57,7 @@ class SteadyWriter(threading.Thread):
             self._close()
 
     def stop(self) -> None:
-        """End, and wait until it has."""
+        """Stop, and wait for the end."""
         self._stop_asked.set()
         if self.is_alive():
             self.join(2 * WRITE_TIMEOUT_SECONDS + 1)
@@ -69,10 +67,10 @@ class SteadyWriter(threading.Thread):
         Return the longest time without an acknowledged write.
 
         Args:
-            since: only gaps that end after this are looked at.
+            since: only gaps that end after this moment count.
 
         Returns:
-            When it began and when it ended; None where no write followed.
+            Its beginning and its end; None if no write followed.
         """
         times = [when for _, when in self.acknowledged]
         gaps = [(a, b) for a, b in itertools.pairwise(times) if b > since]
@@ -96,7 +94,7 @@ class SteadyWriter(threading.Thread):
     def _fail(self, address: tuple[str, int], why: str) -> None:
         self.failures.append((time.monotonic(), why))
         self._close()
-        until = time.monotonic() + RETRY_SECONDS
+        until = time.monotonic() + ADDRESS_RETRY_SECONDS
         while self._where() == address and time.monotonic() < until and not self._stop_asked.is_set():
             time.sleep(WRITE_EVERY_SECONDS)
 

@@ -1,11 +1,8 @@
 """
-The options that say where a deployment is and what opens it, the same for every verb that asks
-Sentinels.
+The options that select a deployment and its credentials, the same for every verb that asks Sentinels.
 
-Enters: what click parsed, the environment, the file of ``--config``; precedence is flag >
-environment > file, field by field. Leaves: `ConnectionSettings`, and the keyword arguments of a Watcher.
-Passwords come from files or the environment, or in a URL; no option takes one, for every user of
-the machine can read a command line.
+Precedence is flag, then environment, then the file of ``--config``, field by field. Passwords come from files, from the
+environment, or in a URL. No option takes a password, because every user of the machine can read a command line.
 """
 
 from __future__ import annotations
@@ -33,7 +30,7 @@ __all__ = ["DeploymentOptions", "deployment_options", "read_settings", "sentinel
 
 
 def to_seconds(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """Read an option's number of seconds; a callback of click."""
+    """Read an option's number of seconds (a click callback)."""
     if value is None:
         return None
     try:
@@ -45,18 +42,18 @@ def to_seconds(context: click.Context, parameter: click.Parameter, value: str | 
 sentinels_argument: Callable[[Any], Any] = click.argument("sentinels", nargs=-1, metavar="[HOST:PORT...|URL]")
 
 _OPTIONS: Final = (
-    click.option("--config", metavar="FILE", help="A TOML file with [deployments.NAME]."),
-    click.option("--deployment", metavar="NAME", help="Which deployment of the file."),
-    click.option("--sentinel-user", metavar="USER", help="The ACL user at the Sentinels."),
-    click.option("--sentinel-password-file", metavar="FILE", help="The Sentinels' password."),
-    click.option("--tls", is_flag=True, default=None, help="Speak TLS with the Sentinels."),
-    click.option("--tls-ca", metavar="FILE", help="Whom to trust. [default: the system's authorities]"),
-    click.option("--tls-cert", metavar="FILE", help="Our certificate for the Sentinels."),
-    click.option("--tls-key", metavar="FILE", help="Its key."),
-    click.option("--tls-server-name", metavar="NAME", help="The name in the Sentinels' certificates."),
-    click.option("--node-user", metavar="USER", help="The ACL user at the data nodes."),
-    click.option("--node-password-file", metavar="FILE", help="The data nodes' password."),
-    click.option("--node-tls", is_flag=True, default=None, help="Speak TLS with the data nodes."),
+    click.option("--config", metavar="FILE", help="TOML file with [deployments.NAME]."),
+    click.option("--deployment", metavar="NAME", help="Deployment in that file."),
+    click.option("--sentinel-user", metavar="USER", help="ACL user for the Sentinels."),
+    click.option("--sentinel-password-file", metavar="FILE", help="File with the Sentinels' password."),
+    click.option("--tls", is_flag=True, default=None, help="Use TLS with the Sentinels."),
+    click.option("--tls-ca", metavar="FILE", help="Certificate authorities to trust. [default: the system's]"),
+    click.option("--tls-cert", metavar="FILE", help="Client certificate for the Sentinels."),
+    click.option("--tls-key", metavar="FILE", help="Key of that certificate."),
+    click.option("--tls-server-name", metavar="NAME", help="Expected name in the Sentinels' certificates."),
+    click.option("--node-user", metavar="USER", help="ACL user for the data nodes."),
+    click.option("--node-password-file", metavar="FILE", help="File with the data nodes' password."),
+    click.option("--node-tls", is_flag=True, default=None, help="Use TLS with the data nodes."),
     click.option("--node-tls-ca", metavar="FILE", help="The same as above, for the data nodes."),
     click.option("--node-tls-cert", metavar="FILE"),
     click.option("--node-tls-key", metavar="FILE"),
@@ -65,14 +62,14 @@ _OPTIONS: Final = (
         "--address-map",
         multiple=True,
         metavar="FROM=TO",
-        help="Dial TO where Sentinel announces FROM; repeatable.",
+        help="Dial TO when Sentinel announces FROM; repeatable.",
     ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentOptions:
-    """A deployment that can be dialled: all sources read, all secrets at hand."""
+    """A deployment that is ready to be dialled: all sources are read."""
 
     settings: ConnectionSettings
 
@@ -83,10 +80,10 @@ class DeploymentOptions:
 
     def watcher_arguments(self, masters: Iterable[str] = ()) -> dict[str, Any]:
         """
-        Return what a Watcher takes, positional ``sentinels`` included.
+        Return the arguments of a Watcher, its positional ``sentinels`` included.
 
         Args:
-            masters: those that the verb was given; none for those of the URL or the file.
+            masters: the masters that the verb was given; empty for those of the URL or the file.
         """
         return watcher_arguments(self.settings, masters)
 
@@ -98,7 +95,7 @@ def deployment_options(
     Make the decorator that adds all options of a deployment.
 
     Args:
-        answer_names: how the option is called that limits how long a server may take to answer.
+        answer_names: the names of the option that limits how long a server may take to answer.
     """
     answer = click.option(
         *answer_names,
@@ -120,7 +117,7 @@ def read_settings(
     sentinels: Iterable[str], given: Mapping[str, Any], environ: Mapping[str, str] | None = None
 ) -> DeploymentOptions:
     """
-    Put together what flags, environment and file say.
+    Combine flags, environment and file.
 
     Args:
         sentinels: the words of the command line.
@@ -128,7 +125,7 @@ def read_settings(
         environ: the environment; None for the process's.
 
     Raises:
-        UsageError: something is wrong, or nothing names a Sentinel.
+        UsageError: something is wrong, or no Sentinel was given.
     """
     environ = os.environ if environ is None else environ
     settings = _from_flags(sentinels, given).over(settings_from_environment(environ))
@@ -139,8 +136,7 @@ def read_settings(
         settings = settings.over(read_deployment(Path(os.path.expanduser(file)), given.get("deployment")))
     if not settings.sentinels:
         raise UsageError(
-            "no Sentinel was named: give HOST:PORT..., a URL such as "
-            "redis+sentinel://10.0.0.1:26379/mymaster, "
+            "no Sentinel was given: name HOST:PORT..., a URL such as redis+sentinel://10.0.0.1:26379/mymaster, "
             "--config FILE, or set SWITCHMASTER_SENTINELS"
         )
     return DeploymentOptions(checked(settings))

@@ -1,8 +1,7 @@
 """
-The group of all verbs: imports a verb when it is called, and turns what it raises into a sentence.
+The group of all verbs: it imports a verb when that verb is called, and turns its exceptions into one sentence.
 
-Enters: the arguments. Leaves: an exit code, and one line on standard error where something is
-wrong. Nothing that the world can cause ends in a traceback; a bug of ours does.
+Nothing that the outside world can cause ends in a traceback; a bug of ours does.
 """
 
 from __future__ import annotations
@@ -27,20 +26,17 @@ VERBS: Final = (
     *("serve", "history", "show", "ack", "comment", "config"),
     *("lab", "demo", "version"),
 )
-"""
-The verbs, in the order of ``--help``; each is the click command of that name in the module of that
-name.
-"""
+"""The verbs, in the order of ``--help``; each is the click command of that name in the module of that name."""
 
 RENAMED_MODULES: Final = {"import": ("importing", "import_")}
-"""Module and name of the verbs whose own name is a word of Python's."""
+"""Module and command of verbs whose name is a Python keyword."""
 
 INTERRUPTED: Final = 130
-"""128 + SIGINT, as a shell has it."""
+"""128 + SIGINT, as in a shell."""
 
 
 class Verbs(click.Group):
-    """Imports each verb when it is asked for."""
+    """Imports each verb when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -56,7 +52,7 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        # click names what is near of commands that are loaded; ours are loaded when they are called.
+        # click suggests only from loaded commands; ours are loaded when they are called.
         near = get_close_matches(args[0], VERBS, 1) if args[0] not in VERBS else []
         if near and not args[0].startswith("-"):
             ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
@@ -94,11 +90,10 @@ def _never_fail_to_encode(stream: TextIO) -> None:
 
 
 def _discard_output() -> None:
-    # Whoever read our output has enough of it. Python flushes once more at its exit, and would
-    # complain.
+    # The reader of our output has closed it. Python would flush once more at exit, and complain.
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):  # standard output is no file, as in a test
+    except (OSError, ValueError):  # standard output is not a file, as in a test
         return
 
 
@@ -108,10 +103,9 @@ def cli() -> None:
     """
     Know first which server is the master of a Redis or Valkey Sentinel deployment, and why.
 
-    Sentinels are given as HOST:PORT..., as a URL
-    (redis+sentinel://user:pass@h1:26379,h2:26379/mymaster, whose user and password are the DATA
-    NODES'), by --config FILE, or by SWITCHMASTER_SENTINELS.
+    Give Sentinels as HOST:PORT..., as a URL (redis+sentinel://user:pass@h1:26379,h2:26379/mymaster,
+    whose user and password are for the DATA NODES), with --config FILE, or in SWITCHMASTER_SENTINELS.
 
-    Exit codes: 0 done, 1 a negative answer, 2 usage or configuration, 3 no Sentinel could be
+    Exit codes: 0 done, 1 a negative answer, 2 wrong usage or configuration, 3 no Sentinel could be
     reached, 4 no such master, 5 the Sentinels refuse to answer.
     """

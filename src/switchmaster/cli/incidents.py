@@ -1,7 +1,7 @@
 """
-Files that were read, as incidents: what the core decides of them again, and what only logs say beside it.
+Incidents from files: the decisions of the core replayed, with what only logs say.
 
-`Material` goes in; what `replay`, `why` and `import` print or keep comes out.
+`replay`, `why` and `import` print or store the result.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ from .sources import Material
 __all__ = ["ReplayedFiles", "counted", "replay_material"]
 
 EVENTS_MARGIN_SECONDS = 1.0
-"""Seconds before and after a failover of which the events are shown with it."""
+"""Seconds before and after a failover in which events belong to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayedFiles:
-    """What comes of some files."""
+    """What the files contain, decided again."""
 
     chapters: Sequence[Chapter]
     remarks: Mapping[tuple[str, int], Sequence[Noted]]
-    """What only logs say, by the master and the number of the failover that it belongs to."""
+    """What only logs say, by master and number of the failover that it belongs to."""
     rest: Sequence[Noted]
-    """What only logs say, and no failover."""
+    """What only logs say, outside any failover."""
     entries: Sequence[Entry]
-    """What a journal keeps of it."""
+    """The journal's entries for it."""
     incidents: Sequence[Incident]
-    """Every failover that was tried, by time."""
+    """Every attempted failover, by time."""
     timed: bool
-    """Whether the files have times."""
+    """Whether the files contain times."""
     run_ids: Mapping[str, str]
-    """The names of the Sentinels whose own id the logs tell, by that id."""
+    """Names of Sentinels by run id, as far as the logs contain it."""
 
 
 def replay_material(material: Material, deployment: str) -> ReplayedFiles:
     """
-    Decide again what the files show.
+    Replay the decisions of the core on what the files contain.
 
     Args:
-        material: as it was read.
+        material: the files as read.
         deployment: the name that lines and entries carry.
 
     Returns:
-        All that comes of it.
+        The decisions, and what only logs say.
     """
     annotations = None if material.logs is None else Annotations(material.logs)
     if annotations is None:
@@ -78,13 +78,13 @@ def replay_material(material: Material, deployment: str) -> ReplayedFiles:
 
 
 def counted(number: int, word: str) -> str:
-    """Return a number of things, such as ``2 switches``."""
+    """Return a count with its noun, such as ``2 switches``."""
     plural = f"{word}es" if word.endswith("ch") else f"{word}s"
     return f"{number} {word if number == 1 else plural}"
 
 
 def _events_of(line: Mapping[str, object], said: Sequence[Said], times: Sequence[float]) -> list[Said]:
-    """Return the events of a failover's time that name its master or none."""
+    """Return the events around a failover that name its master or no master."""
     stages = line["stages"]
     assert isinstance(stages, list)
     moments = [seconds_of(stage["time"]) for stage in stages if stage["time"]]

@@ -1,10 +1,10 @@
 """
-^C, taken where it harms nothing.
+^C, raised only where it does no harm.
 
-Python raises KeyboardInterrupt between any two steps of the main thread: also where a lock was just taken and nobody is
-charged with its release yet. The Watcher's thread would then wait for that lock for ever, and we for the thread. While
-an `Interrupt` is entered, ^C is only noted, and raised by `check` or at the end; but where we write to whoever reads
-our output, who may be stuck, it is raised at once, and so is a second one.
+Python raises KeyboardInterrupt between any two steps of the main thread, even where a lock was just taken and nothing
+will release it. The Watcher's thread would then wait for that lock forever, and we for the thread. Inside an
+`Interrupt`, ^C is only recorded, and raised by `check` or at the end of the block. It is raised at once while we write
+to a reader of our output that may be stuck, and so is a second ^C.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Interrupt"]
 
 
 class Interrupt:
-    """Takes SIGINT for a block; in a thread other than the main one, or where SIGINT is ignored, it does nothing."""
+    """Handles SIGINT for a block; outside the main thread, or if SIGINT is ignored, it does nothing."""
 
     def __init__(self) -> None:
         self._came = self._writing = False
@@ -47,17 +47,17 @@ class Interrupt:
 
     def check(self) -> None:
         """
-        Take the ^C that came.
+        Raise a recorded ^C.
 
         Raises:
-            KeyboardInterrupt: one came since the block was entered.
+            KeyboardInterrupt: ^C was pressed since the block was entered.
         """
         if self._came:
             raise KeyboardInterrupt
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Have ^C raised at once for the length of a block, which takes no lock of another thread's."""
+        """Raise ^C at once for the length of a block that takes no lock shared with another thread."""
         self._writing = True
         try:
             self.check()

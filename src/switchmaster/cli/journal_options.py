@@ -1,7 +1,5 @@
 """
-The options that say where the journal is, and which part of it is meant; the same for every verb that reads it.
-
-Enters: what click parsed, the environment, the file of ``--config``. Leaves: a `Reader`, or times.
+The options that select the journal and a failover in it, the same for every verb that reads the journal.
 """
 
 from __future__ import annotations
@@ -23,14 +21,14 @@ __all__ = ["journal_options", "open_journal", "resolve_id", "unknown_failover"]
 
 LAST: Final = "last"
 MATCHES_READ: Final = 6
-"""Ids that are looked up for one beginning; one less are shown."""
+"""Ids that are looked up for one prefix; one fewer is shown."""
 
 
 def journal_options(function: Any) -> Any:
-    """Add the options that say where the journal is."""
+    """Add the options that select the journal."""
     options: tuple[Callable[[Any], Any], ...] = (
         click.option("--config", metavar="FILE", envvar="SWITCHMASTER_CONFIG", help="The daemon's TOML file."),
-        click.option("--journal", metavar="URL", help="Where the journal is, instead of what the file says."),
+        click.option("--journal", metavar="URL", help="URL of the journal, instead of the one in the file."),
     )
     for option in reversed(options):
         function = option(function)
@@ -40,7 +38,7 @@ def journal_options(function: Any) -> Any:
 @contextmanager
 def open_journal(config: str | None, journal: str | None) -> Iterator[Reader]:
     """
-    Open the journal that is meant.
+    Open the selected journal.
 
     Raises:
         UsageError: the file or the URL is wrong.
@@ -57,14 +55,14 @@ def open_journal(config: str | None, journal: str | None) -> Iterator[Reader]:
 
 def resolve_id(reader: Reader, given: str) -> str:
     """
-    Return the id of the failover that is meant.
+    Return the full id of a failover.
 
     Args:
         reader: the journal.
         given: an id, the beginning of one, or ``last`` for the newest failover.
 
     Raises:
-        UsageError: none is meant, or several.
+        UsageError: no failover matches, or several do.
     """
     from ..journal.reader import FailoverFilter
 
@@ -78,12 +76,12 @@ def resolve_id(reader: Reader, given: str) -> str:
         return given
     if len(found) > 1:
         shown = ", ".join(found[: MATCHES_READ - 1]) + (" and more" if len(found) == MATCHES_READ else "")
-        raise UsageError(f"several failovers have an id that begins with {given!r}: {shown}; write more of it")
+        raise UsageError(f"several failovers have an id that begins with {given!r}: {shown}. Give more of it")
     if not found:
         raise unknown_failover(given)
     return found[0]
 
 
 def unknown_failover(id: str) -> UsageError:
-    """Return the sentence for an id that the journal does not have."""
-    return UsageError(f"the journal has no failover {id!r}; `switchmaster history` lists those that it has")
+    """Return the error for an id that is not in the journal."""
+    return UsageError(f"the journal has no failover {id!r}; `switchmaster history` lists them")

@@ -1,7 +1,7 @@
 """
-In which zone times are shown and read: the machine's own on a terminal, UTC elsewhere and with ``--utc``.
+The zone in which times are shown and read: local on a terminal, UTC elsewhere and with ``--utc``.
 
-Enters: seconds since 1970, or ISO 8601 text in UTC as lines have it. Leaves: text that always names its zone.
+Text that is shown always names its zone.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ utc_option: Callable[[Any], Any] = click.option(
     is_eager=True,
     expose_value=False,
     callback=_choose,
-    help="Times in UTC. [default: local times on a terminal, UTC otherwise]",
+    help="Show times in UTC. [default: local times on a terminal, UTC otherwise]",
 )
-"""Adds ``--utc``, which decides before any time is read or shown."""
+"""Adds ``--utc``, which takes effect before any time is read or shown."""
 
 
 def read_moment(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
     """
-    Read an option's moment; a callback of click.
+    Read an option's moment (a click callback).
 
-    ``7d`` is a time ago; a date and time, as ISO 8601, is in the zone that it names, else in the one that is shown; a
-    time of day alone is the last such time.
+    ``7d`` means that long ago. A date and time in ISO 8601 is in the zone that it names, or else in the zone that is
+    shown. A time of day alone is the last such time.
     """
     if value is None:
         return None
@@ -57,20 +57,20 @@ def read_moment(context: click.Context, parameter: click.Parameter, value: str |
         read = datetime.fromisoformat(text)
         return _told(read if read.tzinfo else placed(read), named=read.tzinfo is not None)
     except (ValueError, OverflowError, OSError):
-        sentence = "it must be a time ago such as 7d, or a moment such as 03:12 or 2026-11-25T03:00+01:00"
+        sentence = "expected an age such as 7d, or a moment such as 03:12 or 2026-11-25T03:00+01:00"
         raise click.BadParameter(sentence, context, parameter) from None
 
 
 def read_moment_near(text: str, moments: Iterable[float]) -> float:
     """
-    Read a moment, where a time of day alone is of the day on which it lies nearest to one of some moments.
+    Read a moment; a time of day alone is taken on the day that brings it nearest to one of the given moments.
 
     Args:
-        text: such as ``03:12``, ``03:12:30``, or ISO 8601; in the zone that it names, else in the one that is shown.
-        moments: seconds since 1970; at least one, where a time of day shall be read.
+        text: such as ``03:12``, ``03:12:30``, or ISO 8601; in the zone that it names, else in the zone that is shown.
+        moments: seconds since 1970; without any, the current time counts.
 
     Raises:
-        ValueError: it is no moment.
+        ValueError: the text is not a moment.
     """
     text = text.strip()
     if not _CLOCK.fullmatch(text):
@@ -90,5 +90,5 @@ def _last(text: str) -> float:
 
 def _told(read: datetime, named: bool) -> float:
     if not named and not sys.stdout.isatty():
-        click.echo(f"switchmaster: no zone was given: {shown(read, '%Y-%m-%d %H:%M:%S.%f')} is meant", err=True)
+        click.echo(f"switchmaster: no zone was given, assuming {shown(read, '%Y-%m-%d %H:%M:%S.%f')}", err=True)
     return read.timestamp()

@@ -1,4 +1,6 @@
-"""What is said when a package of an extra is not there; imports none of them."""
+"""
+The error for a missing package of an extra; this module imports none of them.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,10 @@ _EXTRAS: Final[Mapping[str, str]] = {
 
 def missing(error: ModuleNotFoundError) -> MissingDependency:
     """
-    Turn a failed import into the sentence that says what to install.
+    Turn a failed import into an error that says what to install.
 
     Raises:
-        ModuleNotFoundError: the one given, where no package of an extra is missing: a bug of ours.
+        ModuleNotFoundError: the given error, if the missing module is not part of an extra (a bug of ours).
     """
     package = (error.name or "").partition(".")[0]
     if package not in _EXTRAS:
@@ -31,7 +33,7 @@ def missing(error: ModuleNotFoundError) -> MissingDependency:
 
 
 def exit_with_advice(error: ModuleNotFoundError) -> NoReturn:
-    """Say it on standard error, and exit."""
+    """Print that error on standard error, and exit."""
     sentence = missing(error)
     print(f"switchmaster: {sentence}", file=sys.stderr)
     sys.exit(sentence.exit_code)

@@ -1,9 +1,9 @@
 """
-The account of failovers for people: values of the core go in, lines of words come out.
+Failovers reported for people, stage by stage: values of the core in, lines of words out.
 
-One `Narrator` tells one deployment. It keeps what it has told, so that a record which grows with
-every stage is told stage by stage, each once, with the time since the first stage. It prints
-nothing and reads no clock; text from the network is neutralised where it is printed.
+One `Narrator` reports one deployment. It remembers what it has reported, so that a record that grows with every stage
+is reported stage by stage, each once, with the time since the first stage. It prints nothing and reads no clock; text
+from the network is neutralised where it is printed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .output import Words
 __all__ = ["Narrator"]
 
 TOLD_KEPT: Final = 1_000
-"""Attempts of which is remembered what was told; the oldest is forgotten first."""
+"""Attempts whose reported stages are remembered; the oldest is forgotten first."""
 NAME_WIDTH: Final = 24
 WHEN_WIDTH: Final = 12
 WHAT_WIDTH: Final = len(SUSPICION_ENDED)
@@ -40,33 +40,32 @@ _NOTICE_STYLES: Final[Mapping[NoticeKind, str]] = {
     NoticeKind.FAILOVER_POSSIBLE: "green",
 }
 _QUIET: Final = frozenset(spec.channel for spec in EVENTS if spec.quiet)
-"""News within a stage that says nothing to a person."""
+"""Events within a stage that mean nothing to people."""
 
 
 class Narrator:
     """
-    Tells what happens in one deployment, line by line.
+    Reports what happens in one deployment, line by line.
 
     Args:
-        masters: names that are known before, for the width of their column.
+        masters: names that are known already, for the width of their column.
     """
 
     def __init__(self, masters: Iterable[str] = ()) -> None:
         self._width = 0
         self._told: dict[tuple[str, int], set[tuple[object, ...]]] = {}
         self._begun: dict[str, StageEntry] = {}
-        """The first stage of the attempt that is open, by master."""
+        """The first stage of the open attempt, by master."""
         for name in masters:
             self._widen(name)
 
     def failover(self, record: Failover, switch: Switch | None = None) -> list[Words]:
         """
-        Tell what is new in a record.
+        Report what is new in a record.
 
         Args:
-            record: as far as it has come.
-            switch: one to be told at its place between the stages, where the whole record comes at
-                once.
+            record: the record so far.
+            switch: a switch to report between the stages, if the whole record comes at once.
         """
         told = self._told_of(record)
         news = [entry for entry in record.stages if _key(entry) not in told]
@@ -88,7 +87,7 @@ class Narrator:
         return lines
 
     def switch(self, switch: Switch) -> list[Words]:
-        """Tell a switch, which is what all this is about."""
+        """Report a switch."""
         self._widen(switch.master)
         begun = self._begun.get(switch.master)
         when = clock(switch.time) if begun is None else _elapsed(begun, switch.at, switch.time)
@@ -105,14 +104,14 @@ class Narrator:
         ]
 
     def notice(self, notice: Notice) -> list[Words]:
-        """Tell something that a person should know."""
+        """Report a notice."""
         name = notice.master or ""
         self._widen(name)
         style = _NOTICE_STYLES.get(notice.kind, "")
         return [(*self._columns(name, clock(notice.time), "note", style or "yellow"), (notice.text, style))]
 
     def remark(self, time: Wall, what: str, text: str, style: str = "") -> Words:
-        """Tell something about the whole deployment, such as a Sentinel that is lost."""
+        """Report something about the whole deployment, such as the loss of a Sentinel."""
         return (*self._columns("", clock(time), what, style), (text, ""))
 
     def _told_of(self, record: Failover) -> set[tuple[object, ...]]:
@@ -191,7 +190,7 @@ def _suspected(record: Failover, entry: StageEntry) -> str:
 
 
 def _agreed(record: Failover, entry: StageEntry) -> str:
-    return "as many Sentinels as the quorum asks say so"
+    return "a quorum of Sentinels agrees"
 
 
 def _electing(record: Failover, entry: StageEntry) -> str:
@@ -211,7 +210,7 @@ def _selected(record: Failover, entry: StageEntry) -> str:
 
 
 def _promoting(record: Failover, entry: StageEntry) -> str:
-    return f"{_replica(entry, record)} is told to become a master"
+    return f"{_replica(entry, record)} is ordered to become a master"
 
 
 def _promoted(record: Failover, entry: StageEntry) -> str:
@@ -232,15 +231,15 @@ def _reconfiguring(record: Failover, entry: StageEntry) -> str:
         case Progress.FOLLOWS:
             return f"{who} follows the new master"
         case Progress.OVERDUE:
-            return f"{who} has not obeyed for 10 s, and is told again"
+            return f"{who} has not obeyed for 10 s and is ordered again"
         case Progress.TIMED_OUT:
-            return "the replicas took too long; those that are left are told once more"
+            return "the replicas took too long; the remaining ones are ordered once more"
         case _:
-            return f"{who} is told to follow the new master"
+            return f"{who} is ordered to follow the new master"
 
 
 def _settled(record: Failover, entry: StageEntry) -> str:
-    return "the leader has finished, and announces the switch last of all"
+    return "the leader has finished and is the last to announce the switch"
 
 
 def _aborted(record: Failover, entry: StageEntry) -> str:
@@ -276,13 +275,13 @@ def _outage(seconds: float, down_after: float | None) -> str:
 
 
 def _verdict(record: Failover) -> list[str]:
-    """Return the last words: how long it took, and what the early news was worth."""
+    """Return the final lines: how long it took, and how much earlier the promotion was known."""
     if record.outcome is not Outcome.COMPLETED:
-        return [] if record.attempted else ["nobody tried a failover"]
+        return [] if record.attempted else ["no Sentinel tried a failover"]
     durations = record.durations
     lines = [f"{record.old or 'the old master'} -> {record.new or 'a new one'}"]
     if "total" in durations:
-        lines[0] += f", {durations['total']:.3f} s from the first news to the last"
+        lines[0] += f", {durations['total']:.3f} s from the first event to the last"
     if "outage" in durations:
         lines.append(_outage(durations["outage"], record.down_after))
     promoted, settled = record.entry(Stage.PROMOTED), record.entry(Stage.SETTLED)

@@ -1,10 +1,8 @@
 """
-What a Watcher tells, in the order in which it tells it, handed from its thread to the one that
-prints.
+News from a Watcher, handed in order from its thread to the thread that prints.
 
-A slow reader of our output must not stop the Watcher: the feed is bounded, drops events first, and
-counts them. What a reader needs (switches, failovers, notices) has room of its own behind the
-events.
+A slow reader of the output must not stop the Watcher: the feed is bounded, drops events first, and counts them.
+Switches, failovers and notices have room of their own beyond the events.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ NEWS_KEPT: Final = 20_000
 
 
 class NewsFeed(Generic[T]):
-    """A bounded queue between two threads that never makes the writer wait."""
+    """A bounded queue between two threads that never blocks the writer."""
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()
@@ -32,22 +30,22 @@ class NewsFeed(Generic[T]):
         self._missed = 0
 
     def event(self, item: T) -> None:
-        """Put what may be dropped."""
+        """Add an item that may be dropped."""
         self._put(item, EVENTS_KEPT)
 
     def news(self, item: T) -> None:
-        """Put what a reader needs."""
+        """Add an item that a reader needs."""
         self._put(item, NEWS_KEPT)
 
     def take(self, timeout: float) -> T | None:
-        """Wait for the next item, for so many seconds at most."""
+        """Return the next item, waiting at most `timeout` seconds; None if none came."""
         with self._came:
             if not self._items:
                 self._came.wait(timeout)
             return self._items.popleft() if self._items else None
 
     def drain(self) -> list[T]:
-        """Return all that waits, and forget it."""
+        """Return all waiting items and clear the feed."""
         with self._came:
             items = list(self._items)
             self._items.clear()

@@ -1,11 +1,9 @@
 """
-Where everything that the CLI says leaves: standard output in one of three forms, complaints on
-standard error.
+All output of the CLI: standard output in one of three formats, errors and remarks on standard error.
 
-``json``: one object a line. ``tsv``: one row a line, the first column says which kind, `COLUMNS`
-names the others. ``pretty``: lines of words for people, coloured on a terminal. Every line is
-flushed at once. All but JSON (which is ASCII) is neutralised here, in one place, so that no caller
-can forget it.
+``json``: one object a line. ``tsv``: one row a line; the first column is its kind, `COLUMNS` names the others.
+``pretty``: lines of words for people, coloured on a terminal. Every line is flushed at once. Everything but JSON (which
+is ASCII) is neutralised here, in one place, so that no caller can forget it.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ __all__ = ["COLUMNS", "Output", "OutputForm", "Span", "Words", "complain", "form
 
 OutputForm: TypeAlias = Literal["pretty", "json", "tsv"]
 Span: TypeAlias = tuple[str, str]
-"""Text, and its style as rich names it (``bold``, ``red``), or nothing."""
+"""Text, and its style in rich's terms (``bold``, ``red``), or an empty string."""
 Words: TypeAlias = tuple[Span, ...]
 """One line for people."""
 
@@ -52,24 +50,24 @@ format_option: Callable[[Any], Any] = click.option(
     "--format",
     "form",
     type=click.Choice(["pretty", "json", "tsv"]),
-    help="Form of the output. [default: pretty on a terminal, json otherwise]",
+    help="Output format. [default: pretty on a terminal, json otherwise]",
 )
 
 
 def complain(sentence: str) -> None:
-    """Say something on standard error, on one line."""
+    """Print a sentence on standard error, on one line."""
     try:
         click.echo(f"switchmaster: {neutralise(sentence)}", err=True)
-    except OSError:  # nobody reads it, and there is nowhere else to say so
+    except OSError:  # nobody reads it, and there is no other place to report that
         return
 
 
 class Output:
     """
-    Standard output in one form.
+    Standard output in one format.
 
     Args:
-        form: which; None for ``pretty`` on a terminal and ``json`` otherwise.
+        form: the format; None for ``pretty`` on a terminal and ``json`` otherwise.
     """
 
     def __init__(self, form: str | None = None) -> None:
@@ -100,12 +98,12 @@ class Output:
             return
         from rich.text import Text
 
-        # Text and not markup: brackets from the network mean nothing.
+        # Text, not markup: brackets from the network have no meaning.
         self._console.print(Text.assemble(*spans), soft_wrap=True, highlight=False)
         sys.stdout.flush()
 
     def all_words(self, lines: Iterable[Words]) -> None:
-        """Write several."""
+        """Write several lines for people."""
         for words in lines:
             self.words(words)
 

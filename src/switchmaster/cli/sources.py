@@ -1,9 +1,9 @@
 """
 The files that `replay`, `why` and `import` are given, read into what Sentinels and nodes said.
 
-Enters: paths, of logs in any format, of redis-cli's output, of JSON lines, of all of these mixed; `.gz` or plain;
-"-" is standard input. Leaves: `Material`. Logs may have any size: they are read in blocks, and memory grows with what
-they say. Everything else is read whole, up to `SOURCE_BYTES_MAX`.
+A file holds logs in any format, redis-cli's output, JSON lines, or a mixture; plain or gzipped; "-" is standard input.
+Logs may have any size: they are read in blocks, and memory grows with the events in them. Everything else is read as a
+whole, up to `SOURCE_BYTES_MAX`.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from .output import complain
 __all__ = ["Material", "read_sources", "source_options"]
 
 SOURCE_BYTES_MAX: Final = 512 * 1024 * 1024
-"""Bytes of a file that is no log."""
+"""Most bytes of a file that is not a log."""
 BLOCK_BYTES: Final = 4 * 1024 * 1024
 SKIPS_SHOWN: Final = 5
 PROGRESS_BYTES: Final = 64 * 1024 * 1024
-"""Bytes from which on a terminal is shown how far reading has come."""
+"""Files of this size or more get a progress bar on a terminal."""
 
 _TRANSCRIPT: Final = re.compile(rb'"p?message"|^[ \t>|]*p?message\r?$|^[ \t>|]*\{.*"channel"', re.MULTILINE)
 _OFFSET: Final = re.compile(r"([+-])(\d\d):?(\d\d)")
@@ -48,18 +48,18 @@ _OFFSET: Final = re.compile(r"([+-])(\d\d):?(\d\d)")
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What was read."""
+    """The content of all files."""
 
     said: list[Said]
     """Every event, in order."""
     logs: Logs | None
-    """What the logs among the files say; None where none is one."""
+    """What the logs among the files say; None if there are none."""
     left: list[tuple[str, LeftOut]]
-    """Lines of logs that were not understood, by file."""
+    """Lines of logs that were not understood, with their file."""
 
 
 def source_options(*, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return what adds FILE... and the options that say how files are to be read."""
+    """Return a decorator that adds FILE... and the options for reading files."""
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(_options(required)):
@@ -72,13 +72,13 @@ def source_options(*, required: bool = True) -> Callable[[Callable[..., Any]], C
 def _options(required: bool) -> tuple[Callable[..., Any], ...]:
     return (
         click.argument("files", nargs=-1, required=required, metavar="FILE..." if required else "[FILE]..."),
-        click.option("--as", "called", multiple=True, metavar="NAME=FILE", help="Call what wrote FILE by NAME."),
+        click.option("--as", "called", multiple=True, metavar="NAME=FILE", help="Name the server that wrote FILE."),
         click.option(
             "--tz",
             metavar="ZONE",
-            help="The zone of times that name none: +02:00, Europe/Berlin, local. [default: UTC]",
+            help="Zone of times without a zone: +02:00, Europe/Berlin, local. [default: UTC]",
         ),
-        click.option("--left-out", is_flag=True, help="Show the lines of logs that were not understood."),
+        click.option("--left-out", is_flag=True, help="Show log lines that were not understood."),
     )
 
 
@@ -86,19 +86,19 @@ def read_sources(
     files: Sequence[str], called: Sequence[str] = (), tz: str | None = None, left_out: bool = False
 ) -> Material:
     """
-    Read files, and complain of what can't be understood.
+    Read files, and report on standard error what can't be understood.
 
     Args:
         files: paths; "-" is standard input.
-        called: ``NAME=FILE``, what to call what wrote a file.
-        tz: the zone of times that name none.
-        left_out: whether the lines that were not understood are shown.
+        called: ``NAME=FILE``, the name of the server that wrote a file.
+        tz: the zone of times without a zone.
+        left_out: whether to show lines that were not understood.
 
     Returns:
-        What they say.
+        Their content.
 
     Raises:
-        UsageError: a file can't be read, or nothing in any of them was said by a Sentinel or a node.
+        UsageError: a file can't be read, or none of them contains anything from a Sentinel or a node.
     """
     names = _names(called, files)
     zone = _zone(tz)
@@ -122,7 +122,7 @@ def read_sources(
                 _report_skips(transcript)
                 _report_hellos(transcript)
                 _report_unread(transcript)
-        # What belongs to a transcript is no server's line either, and is counted there.
+        # Lines of a transcript are not log lines either; they are counted there.
         if is_log and (transcript is None or not transcript.said):
             _complain_of(file, reader)
     merged = merge_logs(logs, latest=latest, zone=zone) if logs else None
@@ -135,9 +135,8 @@ def read_sources(
             complain(f"{file}:{one.line}: {one.reason}: {one.text}")
     if not said and not (merged and merged.noted):
         raise UsageError(
-            f"found nothing that a Sentinel or a node said in {', '.join(files)}: expected logs of Redis or Valkey, "
-            "what "
-            "redis-cli prints for PSUBSCRIBE, or lines of JSON with sentinel, channel and payload"
+            f"found nothing from a Sentinel or a node in {', '.join(files)}: expected logs of Redis or Valkey, "
+            "output of redis-cli PSUBSCRIBE, or JSON lines with sentinel, channel and payload"
         )
     return Material(said, merged, left)
 
@@ -146,7 +145,7 @@ def read_sources(
 
 
 def _read(file: str) -> tuple[LogReader, bytes, float]:
-    """Read one file: as a log, its content where that may be something else, and the moment of its last change."""
+    """Read one file: as a log; its content, if it may be something else; and the time of its last change."""
     reader, kept = LogReader(file), bytearray()
     keeps, begun = True, True
     try:
@@ -199,13 +198,13 @@ def _blocks(stream: IO[bytes], size: int, file: str) -> Iterator[bytes]:
             else:
                 rest += block
                 if len(rest) > SOURCE_BYTES_MAX:
-                    raise UsageError(f"can't read {file}: it has a line of more than {SOURCE_BYTES_MAX // 2**20} MB")
+                    raise UsageError(f"can't read {file}: it has a line longer than {SOURCE_BYTES_MAX // 2**20} MB")
     if rest:
         yield rest
 
 
 def _without_logs(content: bytes) -> str:
-    """Return the text with the lines of servers left blank, so that the others keep their numbers."""
+    """Return the text with log lines blanked, so that the others keep their line numbers."""
     lines = content.decode("utf-8", "surrogateescape").split("\n")
     return "\n".join("" if read_line(0, line.rstrip("\r")) else line for line in lines)
 
@@ -218,7 +217,7 @@ def _names(called: Sequence[str], files: Sequence[str]) -> dict[str, str]:
     for one in called:
         name, equals, file = one.partition("=")
         if not equals or not name or file not in files:
-            raise UsageError(f"--as {one}: expected NAME=FILE, where FILE is one of the files that are given")
+            raise UsageError(f"--as {one}: expected NAME=FILE, with FILE one of the given files")
         names[file] = name
     return names
 
@@ -237,7 +236,7 @@ def _zone(tz: str | None) -> Zone:
             zone = ZoneInfo(tz)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise UsageError(
-                f"--tz {tz}: no such zone; expected +02:00, a name such as Europe/Berlin, or local"
+                f"--tz {tz}: unknown zone; expected +02:00, a name such as Europe/Berlin, or local"
             ) from None
 
     def ahead_at(local: float) -> int:
@@ -257,7 +256,7 @@ def _report_skips(transcript: Transcript) -> None:
     reasons = [f"line {skip.line}: {skip.reason}" for skip in transcript.skips[:SKIPS_SHOWN]]
     more = transcript.skipped - len(reasons)
     shown = "; ".join(reasons) + (f"; and {more} more" if more else "")
-    complain(f"{transcript.name}: left out {transcript.skipped} of its pieces, which can't be read ({shown})")
+    complain(f"{transcript.name}: {transcript.skipped} of its pieces can't be read and were left out ({shown})")
 
 
 def _report_hellos(transcript: Transcript) -> None:
@@ -266,7 +265,7 @@ def _report_hellos(transcript: Transcript) -> None:
         complain(
             f"{transcript.name}: {len(hellos)} of its messages are hellos ({HELLO_CHANNEL}, first in line "
             f"{hellos[0].line}), which Sentinels publish on data nodes: they show the master and its epoch, but no "
-            "stage of a failover. To hear those, run PSUBSCRIBE on the Sentinels (port 26379)"
+            "stage of a failover. To get those, run PSUBSCRIBE on the Sentinels (port 26379)"
         )
 
 
@@ -277,13 +276,13 @@ def _report_unread(transcript: Transcript) -> None:
         first = {reason: said for said, reason in reversed(unread)}
         shown = "; ".join(f"line {first[why].line}: {why}" for why, _ in kinds.most_common(SKIPS_SHOWN))
         more = f"; and {len(kinds) - SKIPS_SHOWN} other reasons" if len(kinds) > SKIPS_SHOWN else ""
-        complain(f"{transcript.name}: {len(unread)} of its messages say nothing that is understood ({shown}{more})")
+        complain(f"{transcript.name}: {len(unread)} of its messages were not understood ({shown}{more})")
 
 
 def _unread(said: Said) -> str:
-    """Return why a message says nothing to us; nothing where it does."""
+    """Return why a message is not understood; empty if it is."""
     if said.channel == HELLO_CHANNEL:
-        return "" if parse_published_hello(said.payload) else "a hello of another shape"
+        return "" if parse_published_hello(said.payload) else "a hello in an unknown format"
     event = parse_event(said.channel, said.payload)
     return f"{said.channel}: {event.reason}" if isinstance(event, Unrecognised) else ""
 
@@ -292,7 +291,7 @@ def _complain_of(file: str, reader: LogReader) -> None:
     if reader.over:
         complain(f"{file}: left out {reader.over} events after the first {len(reader.entries)}; cut it into pieces")
     if reader.left_out:
-        complain(f"{file}: {reader.left_out} of {reader.lines} lines are no server's; --left-out shows them")
+        complain(f"{file}: {reader.left_out} of {reader.lines} lines are not from a server; --left-out shows them")
 
 
 def _tell_of(logs: Logs, tz: str | None) -> None:
@@ -301,9 +300,9 @@ def _tell_of(logs: Logs, tz: str | None) -> None:
     if len(logs.unreadable) > SKIPS_SHOWN:
         complain(f"left out {len(logs.unreadable) - SKIPS_SHOWN} more events that can't be read")
     if not logs.zoned and tz is None:
-        complain("the logs name no time zone: their times are read as UTC; --tz says otherwise")
+        complain("the logs name no time zone and are read as UTC; use --tz for another zone")
     if logs.resolution >= 1.0:
-        complain("the coarsest of the logs has times to the second: what lies within one second has no sure order")
+        complain("one of the logs has times to the second only: the order within a second is uncertain")
     for name, offset in logs.offsets.items():
         if offset.seconds:
             side = "ahead of" if offset.seconds > 0 else "behind"
@@ -311,5 +310,5 @@ def _tell_of(logs: Logs, tz: str | None) -> None:
             known = f"within {within:.3f} s" if within < 60 else "from one side only"
             complain(
                 f"the clock of {name} is {abs(offset.seconds):.3f} s {side} {logs.sentinels[0]}'s (known {known}, from "
-                f"{offset.evidence} votes and switches): its times are moved by that"
+                f"{offset.evidence} votes and switches); its times are corrected"
             )

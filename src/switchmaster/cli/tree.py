@@ -1,5 +1,5 @@
 """
-What is believed of a deployment, as lines of words: a tree, and a table. Pure; prints nothing.
+The belief about a deployment as lines of words: a tree, and a table. Pure; it prints nothing.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _HEALTH_STYLES: Final = {
 
 def master_rows(masters: Iterable[MasterState]) -> list[Words]:
     """
-    Return one line a master: name, address, health, epoch, replicas, and who agrees; before them, in red, which
-    masters no failover could save now.
+    Return one line for each master: name, address, health, epoch, replicas and agreement; before them, in red, the
+    masters for which no failover is possible now.
 
     Args:
-        masters: in the order in which they are shown.
+        masters: the masters, in the order of the lines.
     """
     states = list(masters)
     name_width = max((len(state.name) for state in states), default=0)
@@ -53,8 +53,7 @@ def master_rows(masters: Iterable[MasterState]) -> list[Words]:
 
 def topology_tree(topology: Topology) -> list[Words]:
     """
-    Return the tree: each master with its replicas and its Sentinels' opinions, then each Sentinel's
-        link.
+    Return the tree: each master with its replicas and its Sentinels' opinions, then each Sentinel's link.
     """
     branches = [_master_branch(state) for _, state in sorted(topology.masters.items())]
     sentinels = [(_sentinel_words(state), ()) for _, state in sorted(topology.sentinels.items())]
@@ -128,12 +127,12 @@ def _sentinel_words(state: SentinelState) -> Words:
     if state.also:
         facts.append(f"also {', '.join(state.also)}")
     reason = f": {state.reason}" if state.reason else ""
-    tilt: Words = (("  TILT: it judges nobody for now", "bold yellow"),) if state.tilt and live else ()
+    tilt: Words = (("  TILT: it starts no failover", "bold yellow"),) if state.tilt and live else ()
     if state.simulates_failures and live:
-        tilt += (("  SIMULATE-FAILURE: it crashes in its next failover", "bold red"),)
+        tilt += (("  SIMULATE-FAILURE: it will crash in its next failover", "bold red"),)
     shared: Words = ()
     if state.shares_id_with:
-        text = f"  same id as {', '.join(state.shares_id_with)}: a copied configuration"
+        text = f"  same id as {', '.join(state.shares_id_with)}: copied configuration"
         shared = ((text, "bold red"),)
     return (
         (state.name, ""),

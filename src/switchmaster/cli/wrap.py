@@ -1,7 +1,8 @@
 """
-Lines for people, broken where a terminal is too narrow: between words, so that no address is torn. Pure.
+Line breaks for people on a narrow terminal: between words, so that no address is torn. Pure.
 
-What goes on stands below the last column that the line began before its middle: a sentence stays beside its label.
+A continuation is indented to the last column that begins before the middle of the line: a sentence stays next to its
+label.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ def wrap(words: Words, width: int) -> Iterator[Words]:
     Break one line.
 
     Args:
-        words: the line; harmless already.
-        width: columns of the terminal. A word that is longer stays whole.
+        words: the line, neutralised already.
+        width: columns of the terminal. A longer word stays whole.
 
     Yields:
-        The lines, none of which ends with a blank.
+        The lines, without trailing blanks.
     """
     whole = "".join(text for text, _ in words)
     columns = [found.end() for found in _BLANKS.finditer(whole) if found.end() <= width // 2]
@@ -34,7 +35,7 @@ def wrap(words: Words, width: int) -> Iterator[Words]:
     end = len(whole.rstrip())
     begin = 0
     while end - begin > (room := width - (indent if begin else 0)):
-        # A blank before the sentence is no place to break the first line at.
+        # The first line is not broken before its sentence.
         first = (begin or indent) + 1
         blank = whole.rfind(" ", first, begin + room + 1)
         if blank < 0:
@@ -47,7 +48,7 @@ def wrap(words: Words, width: int) -> Iterator[Words]:
 
 
 def _line(words: Words, begin: int, end: int, indent: int) -> Words:
-    """Return the spans between two places of the whole line, indented where it is not the first."""
+    """Return the spans between two positions of the whole line, indented unless it is the first."""
     spans: list[Span] = [(" " * indent, "")] if begin else []
     place = 0
     for text, style in words:

@@ -1,4 +1,4 @@
-"""`switchmaster comment ID TEXT`: write a comment beside a failover in the journal."""
+"""`switchmaster comment ID TEXT`: add a comment to a failover in the journal."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["comment"]
 @click.command()
 @click.argument("id")
 @click.argument("text")
-@click.option("--by", metavar="NAME", help="Who. [default: this user]")
+@click.option("--by", metavar="NAME", help="Your name. [default: this user]")
 @journal_options
 def comment(id: str, text: str, by: str | None, config: str | None, journal: str | None) -> None:
-    """Write TEXT beside the failover ID (its beginning will do; `last` is the newest)."""
+    """Add the comment TEXT to the failover ID (or the beginning of its id; `last` is the newest)."""
     with open_journal(config, journal) as reader:
         if not reader.comment(resolve_id(reader, id), by or getpass.getuser(), text):
             raise unknown_failover(id)

@@ -1,7 +1,7 @@
 """
-`switchmaster config`: check the file of ``--config``, and print its JSON Schema.
+`switchmaster config`: check the file of ``--config``, or print its JSON Schema.
 
-Enters: a path. Leaves: every complaint on standard error, with its line, and exit code 2; or what the daemon would do
+`check` prints every problem with its line on standard error and exits with code 2, or prints what the daemon would do
 with the file, without any secret.
 """
 
@@ -29,7 +29,7 @@ EXIT_WRONG: Final = 2
 
 @click.group()
 def config() -> None:
-    """Check a configuration file, and print its JSON Schema."""
+    """Check a configuration file, or print its JSON Schema."""
 
 
 @config.command()
@@ -38,14 +38,14 @@ def config() -> None:
 @click.pass_context
 def check(context: click.Context, file: str | None, form: str | None) -> None:
     """
-    Say all that is wrong with FILE, with lines, or what the daemon would do with it.
+    List all problems of FILE with their lines, or show what the daemon would do with it.
 
-    Secrets and certificates that it names are read too. Exit codes: 0 the daemon would take it, 2 it would not.
+    Secrets and certificates named in it are read too. Exit codes: 0 the daemon would accept it, 2 it would not.
     """
     from ...server.settings.configuration import problems_of, read_configuration
 
     if file is None:
-        raise UsageError("name the file to check, or set SWITCHMASTER_CONFIG")
+        raise UsageError("no file was given: name the file to check, or set SWITCHMASTER_CONFIG")
     path = Path(os.path.expanduser(file))
     problems = problems_of(path)
     for problem in problems:
@@ -55,7 +55,7 @@ def check(context: click.Context, file: str | None, form: str | None) -> None:
     found = read_configuration(path)
     output = Output(form)
     if output.form == "pretty":
-        output.words(((f"{file} is good", "green"),))
+        output.words(((f"{file} is valid", "green"),))
         output.all_words(((f"  {key:<12} ", "dim"), (value, "")) for key, value in _rows(found))
     elif output.form == "tsv":
         for key, value in _rows(found):
@@ -66,7 +66,7 @@ def check(context: click.Context, file: str | None, form: str | None) -> None:
 
 @config.command()
 def schema() -> None:
-    """Print the JSON Schema of the file, for editors and other checkers."""
+    """Print the JSON Schema of the file, for editors and other tools."""
     from ...server.settings.reference import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))
@@ -110,6 +110,6 @@ def _rows(found: Configuration) -> list[tuple[str, str]]:
 
 
 def _access(own: Line) -> str:
-    """Say what opens the nodes of a master that has an access of its own."""
+    """Describe the credentials for the nodes of a master that has its own."""
     user = own["username"] or "the default user"
     return f"{user}, {'a' if own['password'] else 'no'} password, {'TLS' if own['tls'] else 'no TLS'}"

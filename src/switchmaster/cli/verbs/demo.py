@@ -1,10 +1,9 @@
 """
-`switchmaster demo`: a real master is killed, and heard, followed and survived before your eyes.
+`switchmaster demo`: a real master is killed, and you watch the failover live.
 
-Enters: nothing. Leaves: the account, and in the end what the failover cost a steady writer, beside
-what it would have cost one that waits for ``+switch-master``; meanwhile a daemon shows the same in its
-dashboard. All servers run on loopback, and are gone afterwards, also after ^C; with ``--keep`` they stay
-until then, to be broken from a second terminal.
+The output is the failover as it happens, and at the end its cost for a steady writer compared with the cost of waiting
+for ``+switch-master``; meanwhile a daemon shows the same in its dashboard. All servers run on loopback and are removed
+afterwards, also after ^C. With ``--keep`` they stay until then, to be broken from a second terminal.
 """
 
 from __future__ import annotations
@@ -34,20 +33,20 @@ DOWN_AFTER_MS: Final = 1000
 BEFORE_CRASH_SECONDS: Final = 3.0
 AFTER_SETTLED_SECONDS: Final = 1.0
 REQUEST_POLL_SECONDS: Final = 0.1
-"""Seconds between two looks for what a second terminal asks of the lab."""
+"""Seconds between two checks for requests from a second terminal."""
 FAILOVER_SECONDS_MAX: Final = 60.0
-"""Seconds that the failover may take: a split vote costs one more round."""
+"""Most seconds that the failover may take: a split vote costs one more round."""
 
 
 @click.command()
-@click.option("--keep", is_flag=True, help="Leave all running afterwards, until ^C or `switchmaster lab down`.")
+@click.option("--keep", is_flag=True, help="Leave everything running until ^C or `switchmaster lab down`.")
 def demo(keep: bool) -> None:
     """
-    Crash a real master on loopback, and hear the failover live.
+    Crash a real master on loopback, and watch the failover live.
 
-    Starts one master, two replicas and three Sentinels with valkey-server or redis-server, or the
-    server in the wheel of switchmaster[lab], and a daemon with its dashboard; needs no root and no
-    network, and leaves nothing behind.
+    Starts one master, two replicas and three Sentinels with valkey-server, redis-server or the server
+    in the wheel of switchmaster[lab], and a daemon with its dashboard. Needs no root and no network,
+    and leaves nothing behind.
     """
     from ...lab import Lab
     from ...lab.publication import check_none_up
@@ -101,11 +100,11 @@ def _show(output: Output, lab: Lab, kept: DemoDaemon | None = None) -> None:
 
 
 def _stay(output: Output, lab: Lab, account: LiveReport, kept: DemoDaemon) -> None:
-    """Go on telling, and let a second terminal steer the lab, until we are told to end."""
+    """Continue reporting, and let a second terminal steer the lab, until interrupted."""
     from ...lab.publication import Publication
 
     with Publication.of(lab) as publication:
-        _say(output, "", "All of it stays until ^C. In a second terminal:")
+        _say(output, "", "Everything keeps running until ^C. In a second terminal:")
         verbs = ["lab crash", "lab resume", "lab failover", "lab down", f"history --journal {kept.journal}"]
         _say(output, *(f"  switchmaster {verb}" for verb in (verbs if kept.url else verbs[:-1])), "")
         while True:
@@ -132,9 +131,7 @@ def _await_end(account: LiveReport) -> Failover:
         return bool(ended)
 
     if not account.follow(time.monotonic() + FAILOVER_SECONDS_MAX, is_end):
-        raise WaitTimeout(
-            "the end of the failover", FAILOVER_SECONDS_MAX, "this machine may be too busy for it; try again"
-        )
+        raise WaitTimeout("the end of the failover", FAILOVER_SECONDS_MAX, "this machine may be too busy; try again")
     return ended[0]
 
 
@@ -155,12 +152,12 @@ def _summary(record: Failover, writer: SteadyWriter, crashed: float, lost: int) 
         ),
         (
             "outage",
-            "it never came back" if gap is None else f"{gap[1] - gap[0]:.3f} s without a write",
+            "writes never succeeded again" if gap is None else f"{gap[1] - gap[0]:.3f} s without a write",
         ),
         ("failed attempts meanwhile", str(len(during))),
         (
             "acknowledged, then lost",
-            f"{lost} (replication is asynchronous: what the dead master had not sent on)",
+            f"{lost} (replication is asynchronous: what the dead master had not yet sent)",
         ),
     )
     lines += [(), (("Where the time went, in seconds after the crash", "bold"),)]
@@ -172,11 +169,11 @@ def _summary(record: Failover, writer: SteadyWriter, crashed: float, lost: int) 
 
 def _stages(record: Failover, crashed: float, gap: tuple[float, float] | None) -> list[tuple[str, str]]:
     meanings = {
-        Stage.SUSPECTED: f"the first Sentinel has had no good answer for {DOWN_AFTER_MS} ms (down-after)",
+        Stage.SUSPECTED: f"the first Sentinel has had no valid answer for {DOWN_AFTER_MS} ms (down-after)",
         Stage.AGREED_DOWN: "the quorum agrees",
         Stage.ELECTED: "a leader is elected",
-        Stage.SELECTED: "a replica is chosen: we open a connection to it",
-        Stage.PROMOTED: "it says ROLE master: we know the new master",
+        Stage.SELECTED: "a replica is selected: we connect to it",
+        Stage.PROMOTED: "it answers ROLE master: we know the new master",
         Stage.SWITCHED: "the first Sentinel publishes +switch-master",
         Stage.SETTLED: "the leader publishes its own +switch-master",
     }

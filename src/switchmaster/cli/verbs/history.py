@@ -1,7 +1,7 @@
 """
-`switchmaster history`: the failovers that the journal holds, newest first.
+`switchmaster history`: the failovers in the journal, newest first.
 
-Enters: a journal and filters. Leaves: one line a failover; where there are more, how to get them, on standard error.
+One line a failover; if there are more, standard error says how to get them.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ __all__ = ["history"]
 
 @click.command()
 @journal_options
-@click.option("--deployment", metavar="NAME", help="Only of this deployment.")
-@click.option("--master", metavar="NAME", help="Only of this master.")
+@click.option("--deployment", metavar="NAME", help="Only this deployment.")
+@click.option("--master", metavar="NAME", help="Only this master.")
 @click.option("--outcome", type=click.Choice(["completed", "aborted", "in-progress"]), help="Only with this outcome.")
 @click.option("--kind", type=click.Choice(["automatic", "manual", "coordinated"]), help="Only of this kind.")
 @click.option(
-    "--since", metavar="TIME", callback=read_moment, help="Only since then: 7d ago, 03:12, 2026-11-25T03:00Z."
+    "--since", metavar="TIME", callback=read_moment, help="Only from then on: 7d (ago), 03:12, 2026-11-25T03:00Z."
 )
 @click.option("--until", metavar="TIME", callback=read_moment, help="Only before then.")
-@click.option("--text", metavar="TEXT", help="Only those that mention it: names, addresses, reason, comments.")
-@click.option("--missed/--heard", default=None, help="Only those that happened unheard, or only the others.")
-@click.option("--acknowledged/--unacknowledged", default=None, help="Only those that somebody has seen to, or not.")
-@click.option("--all", "suspicions", is_flag=True, help="Also suspicions after which nobody tried a failover.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
-@click.option("--cursor", metavar="CURSOR", help="Go on where the page before ended.")
+@click.option("--text", metavar="TEXT", help="Only those that contain TEXT: names, addresses, reason, comments.")
+@click.option("--missed/--heard", default=None, help="Only those that no daemon heard, or only the others.")
+@click.option("--acknowledged/--unacknowledged", default=None, help="Only acknowledged ones, or only the others.")
+@click.option("--all", "suspicions", is_flag=True, help="Also suspicions without a failover attempt.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Most failovers to list.")
+@click.option("--cursor", metavar="CURSOR", help="Continue where the previous page ended.")
 @utc_option
 @format_option
 def history(
@@ -43,7 +43,7 @@ def history(
     """
     List the failovers in the journal, newest first.
 
-    A moment without a zone is in the zone in which times are shown: see --utc.
+    A moment without a zone is in the zone in which times are shown; see --utc.
     """
     from ...journal.reader import FailoverFilter
 
@@ -56,9 +56,9 @@ def history(
         else:
             output.line(line)
     if output.form == "pretty" and not page.items:
-        output.words((("no failover is in the journal that fits", "dim"),))
+        output.words((("no matching failover in the journal", "dim"),))
     if page.next is not None:
-        complain(f"there are more: add --cursor {page.next}")
+        complain(f"there are more; add --cursor {page.next}")
 
 
 def _words(line: Line) -> Words:

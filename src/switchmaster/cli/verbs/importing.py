@@ -1,7 +1,5 @@
 """
-`switchmaster import FILE...`: what logs and transcripts show, put into the journal, once.
-
-Enters: files as for `replay`, and a journal. Leaves: how many failovers and switches are new in it.
+`switchmaster import FILE...`: put the failovers of logs and transcripts into the journal, once.
 """
 
 from __future__ import annotations
@@ -27,8 +25,10 @@ __all__ = ["import_"]
 @click.command("import")
 @source_options()
 @journal_options
-@click.option("--deployment", metavar="NAME", default="default", help="Whose they are, as the journal names it.")
-@click.option("--name", metavar="NAME", default="logs", help="What the journal shall call this source.")
+@click.option(
+    "--deployment", metavar="NAME", default="default", help="Deployment of the files, as the journal names it."
+)
+@click.option("--name", metavar="NAME", default="logs", help="Name of this source in the journal.")
 def import_(
     files: tuple[str, ...],
     called: tuple[str, ...],
@@ -42,8 +42,8 @@ def import_(
     """
     Put failovers from logs and transcripts into the journal.
 
-    FILE is as for `replay`; it must have times. The same files may be imported again: what the journal has already is
-    completed, never doubled, whether it was imported or heard by a daemon.
+    FILE is as for `replay`; it must contain times. You can import the same files again: what the journal already has,
+    imported or heard by a daemon, is completed and never duplicated.
     """
     from ...journal.importing import import_entries, observer_of
     from ...server.settings.configuration import journal_url
@@ -51,9 +51,9 @@ def import_(
     material = read_sources(files, called, tz, left_out)
     if any(said.time is None for said in material.said):
         raise UsageError(
-            f"{', '.join(files)}: some of it has no times, as all that redis-cli prints, so it has no place in a "
-            "journal; "
-            "give the Sentinels' logs"
+            f"{', '.join(files)}: some events have no time, such as output of redis-cli, so they can't go into "
+            "the journal. "
+            "Import the Sentinels' logs instead"
         )
     url = journal_url(None if config is None else Path(os.path.expanduser(config)), journal, os.environ)
     told = replay_material(material, deployment)
@@ -68,7 +68,7 @@ def import_(
 
 
 def _with_remarks(told: ReplayedFiles) -> list[Entry]:
-    """Return the entries, each account with the remarks that belong to it."""
+    """Return the entries, each failover with its remarks."""
     found: list[Entry] = []
     for entry in told.entries:
         if isinstance(entry, Observation):

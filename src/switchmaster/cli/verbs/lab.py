@@ -1,9 +1,7 @@
 """
 `switchmaster lab`: real servers on loopback, steered from a second terminal.
 
-Enters: options and names. Leaves: lines on standard output; errors are raised for the top level to
-print. `up` stays in the foreground and owns the servers; every other verb finds them by the state
-file.
+`up` stays in the foreground and owns the servers; every other verb finds them through the state file.
 """
 
 from __future__ import annotations
@@ -38,22 +36,22 @@ def lab() -> None:
 
 
 @lab.command()
-@click.option("--master", "names", multiple=True, metavar="NAME", help="A master's name; repeatable.")
-@click.option("--masters", type=click.IntRange(1, 100), help="How many, named mymaster1, mymaster2...")
+@click.option("--master", "names", multiple=True, metavar="NAME", help="Name of a master; repeatable.")
+@click.option("--masters", type=click.IntRange(1, 100), help="Number of masters, named mymaster1, mymaster2...")
 @click.option("--replicas", type=click.IntRange(0, 50), default=2, show_default=True)
 @click.option("--sentinels", type=click.IntRange(1, 50), default=3, show_default=True)
 @click.option("--quorum", type=int, help="[default: the majority of the Sentinels]")
-@click.option("--server", metavar="KIND|PATH", help="valkey, redis, redis-7.0 or a path.")
+@click.option("--server", metavar="KIND|PATH", help="valkey, redis, redis-7.0, or a path.")
 @click.option("--down-after", type=int, default=1000, show_default=True, metavar="MS")
 @click.option("--failover-timeout", type=int, default=10000, show_default=True, metavar="MS")
-@click.option("--tls", is_flag=True, help="TLS alone, with certificates made for this lab.")
-@click.option("--password-file", metavar="FILE", help="The data nodes' password.")
-@click.option("--sentinel-password-file", metavar="FILE", help="The Sentinels' password.")
+@click.option("--tls", is_flag=True, help="Only TLS, with certificates made for this lab.")
+@click.option("--password-file", metavar="FILE", help="File with the data nodes' password.")
+@click.option("--sentinel-password-file", metavar="FILE", help="File with the Sentinels' password.")
 @click.option("--ipv6", is_flag=True, help="Listen on ::1.")
-@click.option("--directory", metavar="DIR", help="Keep configuration and logs there.")
+@click.option("--directory", metavar="DIR", help="Folder for configuration and logs, which stay there.")
 @format_option
 def up(names: tuple[str, ...], masters: int | None, form: str | None, **given: Any) -> None:
-    """Start a deployment and stay until ^C or `switchmaster lab down`."""
+    """Start a deployment and run it until ^C or `switchmaster lab down`."""
     from switchmaster.lab.deployment import Lab
     from switchmaster.lab.publication import Publication, check_none_up
 
@@ -93,7 +91,7 @@ def hang(target: str | None, form: str | None) -> None:
 @click.argument("target", required=False, metavar="[SERVER]")
 @format_option
 def resume(target: str | None, form: str | None) -> None:
-    """Let a hung server go on, or start a dead one again; without a name, all of them."""
+    """Resume a hung server, or restart a dead one; without a name, all of them."""
     from switchmaster.lab.publication import attach
 
     found = attach()
@@ -111,10 +109,10 @@ def resume(target: str | None, form: str | None) -> None:
 
 @lab.command()
 @click.argument("master", required=False)
-@click.option("--coordinated", is_flag=True, help="Valkey 9: the old master steps back by itself.")
+@click.option("--coordinated", is_flag=True, help="Valkey 9: the old master hands over by itself.")
 @format_option
 def failover(master: str | None, coordinated: bool, form: str | None) -> None:
-    """Order a planned failover."""
+    """Start a planned failover."""
     from switchmaster.lab.publication import attach
 
     found = attach()
@@ -129,7 +127,7 @@ def failover(master: str | None, coordinated: bool, form: str | None) -> None:
 @lab.command()
 @format_option
 def status(form: str | None) -> None:
-    """List the servers: what each runs as, by its own word."""
+    """List the servers, with the role that each reports."""
     from switchmaster.lab.publication import attach
 
     found = attach()
@@ -141,7 +139,7 @@ def status(form: str | None) -> None:
 @lab.command()
 @format_option
 def down(form: str | None) -> None:
-    """End the lab and clean up."""
+    """Stop the lab and clean up."""
     from switchmaster.lab.publication import attach
 
     found = attach()

@@ -14,8 +14,8 @@ from ..output import Output
 __all__ = ["master"]
 
 OTHERS_SECONDS: Final = 0.1
-"""Seconds for which Sentinels that have not answered are waited for once the master is known: one of another deployment
-is named then, and a silent one costs no more."""
+"""Seconds to wait for the remaining Sentinels once the master is known: one that belongs to another deployment is then
+reported, and a silent one costs no more than this."""
 
 
 @click.command()
@@ -27,15 +27,15 @@ is named then, and a silent one costs no more."""
     type=click.Choice(["pretty", "json", "tsv"]),
     default="pretty",
     show_default=True,
-    help="Form of the output; pretty and tsv are the address alone, on a terminal or not.",
+    help="Output format; pretty and tsv print only the address, on a terminal or not.",
 )
 @deployment_options(("--answer-timeout", "--timeout"))
 def master(name: str, sentinels: tuple[str, ...], form: str, **given: Any) -> None:
     """
-    Print the address of the master NAME as HOST:PORT, alone on a line.
+    Print the address of the master NAME as HOST:PORT on one line.
 
-    The Sentinels are asked; no right to subscribe is needed. Exit code 4: they monitor no such master.
-    Exit code 5: they refuse to answer.
+    It only queries the Sentinels and needs no right to subscribe. Exit code 4: they monitor no such
+    master. Exit code 5: they refuse to answer.
     """
     deployment = read_settings(sentinels, given)
     with command_watcher(deployment, [name], discover=False, subscribe=False) as watcher:

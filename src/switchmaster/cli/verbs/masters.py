@@ -1,4 +1,4 @@
-"""`switchmaster masters`: all masters of a deployment and where they are."""
+"""`switchmaster masters`: all masters of a deployment and their addresses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["masters"]
 @format_option
 @deployment_options(("--answer-timeout", "--timeout"))
 def masters(sentinels: tuple[str, ...], form: str | None, **given: Any) -> None:
-    """List the masters that the Sentinels monitor, and where they are. No right to subscribe is needed."""
+    """List the masters that the Sentinels monitor, and their addresses. Needs no right to subscribe."""
     deployment = read_settings(sentinels, given)
     with command_watcher(deployment, subscribe=False) as watcher:
         topology = links_settled(watcher, 2 * deployment.timeout)
@@ -28,7 +28,7 @@ def masters(sentinels: tuple[str, ...], form: str | None, **given: Any) -> None:
     report_disagreements(topology)
     if not topology.masters:
         answered = ", ".join(sorted(topology.sentinels.keys() - unreached))
-        complain(f"the Sentinels that answer ({answered}) monitor no master; SENTINEL MONITOR gives them one")
+        complain(f"the Sentinels that answer ({answered}) monitor no master; add one with SENTINEL MONITOR")
     states = [state for _, state in sorted(topology.masters.items())]
     output = Output(form)
     if output.form == "pretty":

@@ -1,9 +1,9 @@
 """
-`switchmaster replay`: what recorded Sentinels said, decided again by the core that hears them live.
+`switchmaster replay`: recorded Sentinel events and logs, decided again by the core that also runs live.
 
-Enters: files of logs, of redis-cli's output, recorded lines of JSON, or notes with such output in them; one file a
-Sentinel, or one file of several. Leaves: failovers and switches on standard output, in their order, with what only
-logs say beside them; or as a post-mortem, or as a picture.
+The input is files of logs, redis-cli's output, JSON lines, or notes with such output; one file for each Sentinel, or
+one for several. The output is failovers and switches in their order, with what only logs say; or a post-mortem; or a
+picture.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ DOCUMENTS: Final = ("md", "svg", "html")
 
 @click.command()
 @source_options()
-@click.option("--deployment", metavar="NAME", default="default", help="The name that the lines carry.")
+@click.option("--deployment", metavar="NAME", default="default", help="Deployment name in the output.")
 @utc_option
 @click.option(
     "--format",
     "form",
     type=click.Choice(["pretty", "json", "tsv", *DOCUMENTS]),
-    help="For people, for programs, a post-mortem in Markdown, or the timeline as a picture or a page. "
+    help="Text for people, output for programs, a post-mortem in Markdown, or the timeline as a picture or page. "
     "[default: pretty on a terminal, json otherwise]",
 )
 def replay(
@@ -48,10 +48,10 @@ def replay(
     """
     Report each failover and switch in recorded Sentinel events and logs.
 
-    FILE holds log lines of Sentinels and data nodes, in any format, whatever a container or a collector put around
-    them; or what redis-cli printed for PSUBSCRIBE, on a terminal, through a pipe, or with --csv or --json; messages as
-    redis-py returns them, printed or as JSON; or lines of JSON ({"ts", "sentinel", "channel", "payload"}, or what
-    `watch --events` prints). Plain or .gz, with whatever stands around it; "-" is standard input. Several files are
+    FILE contains log lines of Sentinels and data nodes in any format, with or without the prefix of a container or a
+    log collector; or output of redis-cli PSUBSCRIBE, from a terminal, a pipe, or with --csv or --json; or messages of
+    redis-py, printed or as JSON; or JSON lines ({"ts", "sentinel", "channel", "payload"}, or the output of
+    `watch --events`). Other text around them is ignored. Files may be gzipped; "-" is standard input. Several files are
     several Sentinels and nodes of one deployment. What can't be read is counted on standard error.
     """
     told = replay_material(read_sources(files, called, tz, left_out), deployment)
@@ -69,7 +69,7 @@ def replay(
 def _document(told: ReplayedFiles, form: str) -> str:
     incidents = told.incidents
     if not told.timed:
-        raise UsageError("what redis-cli prints has no times: there is no timeline to draw; give the Sentinels' logs")
+        raise UsageError("output of redis-cli has no times, so there is no timeline to draw; use the Sentinels' logs")
     if form == "md":
         parts = ["".join(f"{neutralise(row)}\n" for row in postmortem(one.line, one.switches)) for one in incidents]
         return "\n".join(parts) or "No failover was found.\n"

@@ -1,8 +1,8 @@
 """
 `switchmaster serve`: the daemon, until a signal.
 
-Enters: a configuration. Leaves: a log on standard error, the journal, and the belief on standard output at SIGUSR1.
-SIGTERM and SIGINT drain the journal and end us as they end any process.
+The log goes to standard error, the belief to standard output at SIGUSR1. SIGTERM and SIGINT drain the journal and then
+end the process as they end any other.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["serve"]
 
 @click.command()
 @click.argument("sentinels", nargs=-1, metavar="[HOST:PORT...|URL]")
-@click.option("--config", metavar="FILE", envvar="SWITCHMASTER_CONFIG", help="A TOML file with [deployments.NAME].")
-@click.option("--journal", metavar="URL", help="Where the journal is: sqlite:///FILE or postgresql+psycopg://...")
+@click.option("--config", metavar="FILE", envvar="SWITCHMASTER_CONFIG", help="TOML file with [deployments.NAME].")
+@click.option("--journal", metavar="URL", help="URL of the journal: sqlite:///FILE or postgresql+psycopg://...")
 def serve(sentinels: tuple[str, ...], config: str | None, journal: str | None) -> None:
     """
-    Watch all deployments and keep the journal: the daemon.
+    Run the daemon: watch all deployments, keep the journal, and serve HTTP.
 
-    SIGHUP reads the configuration anew and keeps the connections that did not change; SIGUSR1 prints the belief;
-    SIGTERM writes what waits and ends.
+    SIGHUP reads the configuration again and keeps connections that did not change; SIGUSR1 prints the belief; SIGTERM
+    writes what is waiting and exits.
     """
     from ...server.daemon import Daemon
     from ...server.settings.configuration import read_configuration
@@ -38,7 +38,7 @@ def serve(sentinels: tuple[str, ...], config: str | None, journal: str | None) -
         return await Daemon(lambda: read_configuration(path, sentinels, journal)).run()
 
     number = asyncio.run(run())
-    # Whoever started us shall see by which signal we ended.
+    # The parent process should see by which signal we ended.
     signal.signal(number, signal.SIG_DFL)
     with contextlib.suppress(OSError):
         os.kill(os.getpid(), number)

@@ -1,7 +1,5 @@
 """
 `switchmaster show ID`: one failover, as a chart of its stages, as a post-mortem, or as its line.
-
-Enters: a journal and an id. Leaves: the account on standard output.
 """
 
 from __future__ import annotations
@@ -27,13 +25,13 @@ __all__ = ["show"]
     "--format",
     "form",
     type=click.Choice(["pretty", "json", "md"]),
-    help="For people, for programs, or a post-mortem in Markdown. [default: pretty on a terminal, json otherwise]",
+    help="A chart, JSON, or a post-mortem in Markdown. [default: pretty on a terminal, json otherwise]",
 )
 def show(id: str, config: str | None, journal: str | None, form: str | None) -> None:
     """
     Show one failover with its stages and times.
 
-    ID may be the beginning of an id that no other has, or `last` for the newest failover.
+    ID may be the unique beginning of an id, or `last` for the newest failover.
     """
     with open_journal(config, journal) as reader:
         found = resolve_id(reader, id)

@@ -1,4 +1,4 @@
-"""`switchmaster topology`: masters, replicas, Sentinels and what they do not agree on."""
+"""`switchmaster topology`: masters, replicas, Sentinels, and where the Sentinels disagree."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["topology"]
 
 @click.command()
 @sentinels_argument
-@click.option("--master", "names", multiple=True, metavar="NAME", help="Only this one; repeatable.")
+@click.option("--master", "names", multiple=True, metavar="NAME", help="Only this master; repeatable.")
 @format_option
 @deployment_options(("--answer-timeout", "--timeout"))
 def topology(sentinels: tuple[str, ...], names: tuple[str, ...], form: str | None, **given: Any) -> None:
     """
-    Show all masters with their replicas, and what each Sentinel says of them.
+    Show all masters with their replicas, and what each Sentinel says about them.
 
-    The Sentinels are asked; no right to subscribe is needed.
+    It only queries the Sentinels and needs no right to subscribe.
     """
     deployment = read_settings(sentinels, given)
     with command_watcher(deployment, names, subscribe=False) as watcher:

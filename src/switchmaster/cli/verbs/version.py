@@ -1,6 +1,5 @@
 """
-`switchmaster version`: answered by `switchmaster.cli.main` before this is imported; here for
-``--help``.
+`switchmaster version`: `switchmaster.cli.main` answers it without importing this module, which is here for ``--help``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """
-`switchmaster watch`: follows a deployment live, until ^C, a time, or the first switch.
+`switchmaster watch`: follow a deployment live, until ^C, a time limit, or the first switch.
 
-Enters: what a Watcher tells. Leaves: on standard output the account, or lines of JSON or TSV, each
-flushed at once; on standard error which Sentinels are not heard and what was missed. ^C is how a
-watch ends: exit code 0.
+Standard output has the report, or lines of JSON or TSV, each flushed at once; standard error has Sentinels that are not
+connected, and the number of missed events. ^C is the normal end of a watch: exit code 0.
 """
 
 from __future__ import annotations
@@ -40,34 +39,34 @@ __all__ = ["LiveReport", "watch"]
 
 News: TypeAlias = "Switch | Failover | Notice | Heard"
 LOOK_AROUND_SECONDS: Final = 0.25
-"""Seconds within which the loss of a Sentinel is told, and the end of the time is seen."""
+"""Seconds within which the loss of a Sentinel, or the end of the time limit, is noticed."""
 MASTERS_SHOWN: Final = 50
 
 
 @click.command()
 @sentinels_argument
-@click.option("--master", "names", multiple=True, metavar="NAME", help="Only this one; repeatable.")
-@click.option("--events", is_flag=True, help="Also every event of every Sentinel, as it is said.")
+@click.option("--master", "names", multiple=True, metavar="NAME", help="Only this master; repeatable.")
+@click.option("--events", is_flag=True, help="Also every event of every Sentinel, as it is published.")
 @click.option(
     "--pattern",
     "patterns",
     multiple=True,
     metavar="GLOB",
-    help="Only the events whose channel matches, as in PSUBSCRIBE '+switch-master*'; repeatable.",
+    help="Only events whose channel matches, as in PSUBSCRIBE '+switch-master*'; repeatable.",
 )
 @click.option(
     "--grade",
     type=click.Choice(["announced", "promoted", "agreed"]),
     default="promoted",
     show_default=True,
-    help="What must stand behind a switch before it is told.",
+    help="Lowest grade at which a switch is reported.",
 )
-@click.option("--until-switch", is_flag=True, help="End with the first switch.")
+@click.option("--until-switch", is_flag=True, help="Stop after the first switch.")
 @click.option(
     "--timeout",
     metavar="S",
     callback=to_seconds,
-    help="End after S seconds; with --until-switch that is exit code 1.",
+    help="Stop after S seconds; with --until-switch the exit code is then 1.",
 )
 @utc_option
 @format_option
@@ -84,7 +83,7 @@ def watch(
     **given: Any,
 ) -> None:
     """
-    Follow a deployment live: failovers stage by stage, and each switch when it is known.
+    Follow a deployment live: failovers stage by stage, and each switch as soon as it is known.
 
     Ends with ^C (exit code 0), after --timeout, or with --until-switch.
     """
@@ -98,19 +97,18 @@ def watch(
     except KeyboardInterrupt:
         return
     if until_switch and not switched and timeout is not None:
-        raise WaitTimeout("a switch", timeout, "none came; the masters are where they were")
+        raise WaitTimeout("a switch", timeout, "the masters have not changed")
 
 
 class LiveReport:
     """
-    What a Watcher tells, printed as it comes.
+    Prints news from a Watcher as it comes.
 
     Args:
-        watcher: one that runs; its callbacks are taken at once, so that nothing is missed from here
-            on.
-        output: where it goes.
-        patterns: channels of the events that are told, and nothing else then.
-        events: whether all events are told beside the rest.
+        watcher: a running Watcher; callbacks are registered at once, so that nothing is missed from here on.
+        output: where to print.
+        patterns: channels of the events to print; if there are any, nothing else is printed.
+        events: whether to print all events in addition to the rest.
     """
 
     def __init__(
@@ -128,15 +126,15 @@ class LiveReport:
         self._narrator = Narrator()
         self._interrupt = Interrupt()
         self._links: dict[SentinelName, tuple[bool, bool]] = {}
-        """Whether each Sentinel is heard, and whether it is in TILT."""
+        """Whether each Sentinel is connected, and whether it is in TILT."""
         self._version = -1
         self._open: dict[tuple[str, int], Failover] = {}
-        """Records that have not ended, for a form that has one line for each."""
+        """Open records, for formats that have one line for each."""
         self._take(watcher, events)
 
     def begin(self, topology: Topology) -> None:
         """
-        Say who is heard and what is believed at the start; on standard error, who is not heard.
+        Print the connected Sentinels and the belief at the start; report unreachable Sentinels on standard error.
         """
         self._narrator = Narrator(list(topology.masters)[:MASTERS_SHOWN])
         report_unreached(topology)
@@ -147,17 +145,17 @@ class LiveReport:
 
     def follow(self, deadline: float | None, until: Callable[[News], bool] | None = None) -> bool:
         """
-        Print until the deadline, or for ever.
+        Print until the deadline, or forever.
 
         Args:
-            deadline: in the seconds of `time.monotonic`; None for no end.
-            until: says of each item that was told whether it is the one to end with.
+            deadline: in seconds of `time.monotonic`; None for no end.
+            until: tells for each printed item whether it is the last.
 
         Returns:
-            Whether that one came.
+            Whether that item came.
 
         Raises:
-            KeyboardInterrupt: ^C was pressed; what has not ended has been written.
+            KeyboardInterrupt: ^C was pressed; open failovers have been written.
         """
         with self._interrupt:
             try:
@@ -172,7 +170,7 @@ class LiveReport:
                     if item is not None and self._is_last(item, until):
                         return True
                     self._look_around()
-                # What came before the deadline is told, however slow the reader is.
+                # What came before the deadline is printed, however slow the reader is.
                 if any(self._is_last(item, until) for item in self._feed.drain()):
                     return True
                 self._look_around()
@@ -196,7 +194,7 @@ class LiveReport:
             watcher.on_notice(self._feed.news)
 
     def _take_event(self, heard: Heard) -> None:
-        # In the Watcher's thread: what is not wanted must not fill the feed.
+        # In the Watcher's thread: unwanted events must not fill the feed.
         if not self._patterns or any(p.fullmatch(heard.event.channel) for p in self._patterns):
             self._feed.event(heard)
 
@@ -229,7 +227,7 @@ class LiveReport:
         self._output.words(self._narrator.remark(heard.time, "event", f"{text}  ({heard.sentinel})", "dim"))
 
     def _keep(self, record: Failover) -> None:
-        """Write one line an attempt, when it has ended."""
+        """Write one line for each attempt, when it has ended."""
         key = (record.master, record.number)
         self._open.pop(key, None)
         if not record.closed:
@@ -238,7 +236,7 @@ class LiveReport:
             self._output.line(failover_line(record))
 
     def _end(self) -> None:
-        """Write what has not ended, as far as it has come."""
+        """Write the open records so far."""
         for record in self._open.values():
             if record.attempted:
                 self._output.line(failover_line(record))
@@ -247,7 +245,7 @@ class LiveReport:
     def _look_around(self) -> None:
         missed = self._feed.missed()
         if missed:
-            complain(f"missed {missed} events: what reads this output is too slow")
+            complain(f"missed {missed} events: the reader of this output is too slow")
         topology = self._watcher.topology
         if topology.version == self._version:
             return
@@ -261,7 +259,7 @@ class LiveReport:
         state, link = topology.sentinels[name], _link(topology, name)
         before = self._links.get(name)
         if before is None and not link[0] and not state.reason:
-            return  # just discovered: it is being connected to
+            return  # just discovered, and being dialled
         self._links[name] = link
         if before is None:
             self._remark("Sentinel", f"{name} was discovered{'' if link[0] else f': {state.reason}'}")
@@ -272,7 +270,7 @@ class LiveReport:
             else:
                 self._remark("Sentinel", f"{name} is lost: {state.reason or 'no connection'}", "bold red")
         if link[1] != before[1]:
-            tilt = "is in TILT: it judges nobody for 30 s" if link[1] else "has left TILT"
+            tilt = "is in TILT: it starts no failover for 30 s" if link[1] else "has left TILT"
             self._remark("Sentinel", f"{name} {tilt}", "yellow")
 
     def _remark(self, what: str, text: str, style: str = "") -> None:

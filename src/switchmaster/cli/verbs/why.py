@@ -1,8 +1,7 @@
 """
 `switchmaster why FILE...`: an incident in sentences, from logs, transcripts, or the journal.
 
-Enters: files, or a journal. Leaves: on standard output what happened, how long no master took writes, why it took so
-long, and what was at risk.
+The sentences say what happened, how long no master took writes, why it took that long, and what was at risk.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ from ..sources import read_sources, source_options
 __all__ = ["why"]
 
 FAILOVERS_READ: Final = 200
-"""Failovers of a journal that are looked at, newest first."""
+"""Failovers that are read from the journal, newest first."""
 
 
 @click.command()
 @source_options(required=False)
 @journal_options
-@click.option("--master", metavar="NAME", help="Tell of this master alone.")
-@click.option("--at", metavar="TIME", help="The incident at a time: 03:12, or 2026-11-29T03:12:00Z.")
+@click.option("--master", metavar="NAME", help="Only this master.")
+@click.option("--at", metavar="TIME", help="The incident at this time: 03:12, or 2026-11-29T03:12:00Z.")
 @utc_option
 def why(
     files: tuple[str, ...],
@@ -45,10 +44,10 @@ def why(
     at: str | None,
 ) -> None:
     """
-    Say what happened, and why it took as long as it did.
+    Explain what happened, and why it took so long.
 
-    FILE is as for `replay`: logs of Sentinels and data nodes in any format, or what redis-cli printed. Without FILE,
-    the failovers come from the journal.
+    FILE is as for `replay`: logs of Sentinels and data nodes in any format, or output of redis-cli. Without FILE, the
+    failovers come from the journal.
     """
     story = _of_files(files, called, tz, left_out) if files else _of_journal(config, journal, master)
     chosen = choose(story, master=master, at=None if at is None else _moment(at, story))
@@ -61,9 +60,8 @@ def _of_files(files: tuple[str, ...], called: tuple[str, ...], tz: str | None, l
     told = replay_material(material, "default")
     if not told.timed:
         raise UsageError(
-            f"{', '.join(files)}: what redis-cli prints has no times, so nothing can be said of how long it took; "
-            "`replay` "
-            "tells the order, and the Sentinels' logs have the times"
+            f"{', '.join(files)}: output of redis-cli has no times, so durations are unknown. "
+            "`replay` shows the order of events; the Sentinels' logs have the times"
         )
     has_nodes = material.logs is not None and bool(material.logs.nodes)
     return Story(told.incidents, material.said, told.rest, told.run_ids, has_nodes)
