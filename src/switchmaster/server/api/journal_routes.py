@@ -68,10 +68,8 @@ def _add_failovers(router: APIRouter) -> None:
                 description="Only those that contain this text: names, id, addresses, Sentinels, reason, comments.",
             ),
         ] = None,
-        missed: Annotated[
-            bool | None, Query(description="Only those that no daemon heard, or only the others.")
-        ] = None,
-        acknowledged: Annotated[bool | None, Query(description="Only acknowledged ones, or only the others.")] = None,
+        missed: Annotated[bool | None, Query(description="Only those that no daemon heard, or the others.")] = None,
+        acknowledged: Annotated[bool | None, Query(description="Only acknowledged ones, or the others.")] = None,
         cursor: CursorQuery = None,
         limit: LimitQuery = 50,
     ) -> Response:
