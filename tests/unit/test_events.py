@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from switchmaster.account import story
-from switchmaster.belief import attempts, failover, meaning, watch
+from switchmaster.belief import attempts, failover, judges, watch
 from switchmaster.model import Stage
 from switchmaster.wire.events import EVENTS, SPEC_OF, Form, Judgement, Progress, Withdrawal, progress_of
 
@@ -57,7 +57,7 @@ def test_table_names_each_channel_once() -> None:
 def test_every_documented_channel_is_judged_or_marked_as_recorded_only() -> None:
     assert {spec.channel for spec in EVENTS} == documented_channels()
     judged = {spec.channel for spec in EVENTS if spec.judged is not Judgement.RECORDED}
-    assert judged == set(meaning.JUDGES)
+    assert judged == set(judges.JUDGES)
     assert {spec.judged for spec in EVENTS} == set(Judgement)
 
 
