@@ -22,12 +22,12 @@ from urllib.parse import urlencode
 
 from daemon_process import Client, asked_at_once, serving
 from figures import Figure, Table, median, percentile, report
+from switchmaster.account.record import Observation, StageRecord, SwitchRecord
 from switchmaster.journal import FailoverFilter, Reader, open_reader
 from switchmaster.journal.entries import Entry, Seen, SwitchSeen
-from switchmaster.journal.merge import Observation, from_iso
 from switchmaster.journal.writer import Writer
-from switchmaster.model import Address, SentinelName
-from switchmaster.render import iso
+from switchmaster.model import Address, Stage
+from switchmaster.render import iso, seconds_of
 
 EVENTS = int(os.environ.get("SWITCHMASTER_BENCH_EVENTS", "1000000"))
 FAILOVERS = EVENTS // 100
@@ -69,12 +69,18 @@ def failovers() -> Iterator[Entry]:
 
 
 def account(number: int, reached: int) -> Observation:
-    stages: list[dict[str, object]] = []
     begin = BEGIN + number * 100
-    for place, stage in enumerate(STAGES[: reached + 1]):
-        said = {"stage": stage, "time": iso(begin + place * 0.2), "sentinel": "10.0.0.9:26379", "by": stage}
-        replica = {"host": "10.0.0.3", "port": 6379}
-        stages.append({**said, "elapsed": place * 0.2, **({"replica": replica} if stage == "reconfiguring" else {})})
+    stages = tuple(
+        StageRecord(
+            Stage(stage),
+            round(begin + place * 0.2, 6),
+            "10.0.0.9:26379",
+            stage,
+            Address("10.0.0.3", 6379) if stage == "reconfiguring" else None,
+            elapsed=place * 0.2,
+        )
+        for place, stage in enumerate(STAGES[: reached + 1])
+    )
     return Observation(
         deployment="default",
         master=f"shard-{number % MASTERS:05}",
@@ -90,20 +96,30 @@ def account(number: int, reached: int) -> Observation:
         missed=False,
         started=begin,
         heard=begin + reached * 0.2,
-        line={"stages": stages, "leader": "10.0.0.9:26379", "durations": {"total": reached * 0.2}},
+        stages=stages,
+        leader="10.0.0.9:26379",
+        durations={"total": reached * 0.2},
     )
 
 
 def switch(number: int) -> SwitchSeen:
     old, new = Address("10.0.0.1", 6379), Address("10.0.0.2", 6379)
     time, name = BEGIN + number * 100 + STAGES.index("promoted") * 0.2, f"shard-{number % MASTERS:05}"
-    line = {
-        **{"type": "switch", "time": iso(time), "deployment": "default", "master": name, "epoch": number + 1},
-        **{"old": {"host": old.host, "port": old.port}, "new": {"host": new.host, "port": new.port}},
-        **{"grade": "promoted", "cause": "failover", "via": "probe", "witnesses": ["10.0.0.9:26379"]},
-        "why": f"{new} answers ROLE master, and 10.0.0.9:26379 had named it in +selected-slave",
-    }
-    return SwitchSeen(time, "default", name, new, number + 1, 0, (SentinelName("10.0.0.9:26379"),), line)
+    record = SwitchRecord(
+        time=time,
+        deployment="default",
+        master=name,
+        old=old,
+        new=new,
+        epoch=number + 1,
+        grade="promoted",
+        cause="failover",
+        witnesses=("10.0.0.9:26379",),
+        why=f"{new} answers ROLE master, and 10.0.0.9:26379 had named it in +selected-slave",
+        via="probe",
+        incarnation=0,
+    )
+    return SwitchSeen(time, record)
 
 
 def put_all(writer: Writer, made: Iterator[Entry]) -> float:
@@ -185,7 +201,7 @@ def pages(port: int) -> dict[str, Callable[[], str]]:
     def around() -> dict[str, object]:
         """Return the question for events that the page of a failover asks."""
         line = chance.choice(newest)
-        until = iso(from_iso(line["ended"]) + 5)
+        until = iso(seconds_of(line["ended"]) + 5)
         return {"type": "event", "master": line["master"], "since": line["time"], "until": until, "limit": 1000}
 
     return {

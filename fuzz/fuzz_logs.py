@@ -7,11 +7,12 @@ from pathlib import Path
 
 from drive import Target, main
 from seeds import CAPTURES
-from switchmaster.account.annotations import Annotations, remark_line, remark_words
+from switchmaster.account.annotations import Annotations, remark_record, remark_words
 from switchmaster.account.logs import LogFile, LogReader, merge_logs
 from switchmaster.account.logs.candidates import candidates
 from switchmaster.account.logs.log_reader import read_line
 from switchmaster.account.logs.messages import LoggedEvent
+from switchmaster.account.record_lines import remark_to_line
 from switchmaster.account.replay import replay
 from switchmaster.account.story import Story, sentences
 from switchmaster.belief.failover import Failover
@@ -39,7 +40,7 @@ def check(data: bytes) -> None:
     found, rest = annotations.assign(records)
     assert sum(map(len, found.values())) + len(rest) <= len(logs.noted)
     for noted in (*rest, *(one for several in found.values() for one in several)):
-        remark_line(noted)
+        remark_to_line(remark_record(noted))
         remark_words(noted, logs.run_ids)
     list(sentences(Story((), logs.said, rest, logs.run_ids)))
 

@@ -7,20 +7,31 @@ gets. `pytest tests/replay --rewrite` writes that part anew; then look at the di
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from recorded.journals import RecordedJournal, entries_of
 from recorded.recordings import NAMES, said_in
+from switchmaster.account.record_lines import (
+    failover_from_line,
+    failover_to_line,
+    observation_from_line,
+    observation_to_line,
+    switch_from_line,
+    switch_to_line,
+)
 from switchmaster.account.replay import replay
 from switchmaster.belief.failover import Failover
-from switchmaster.journal.merge import from_iso
+from switchmaster.journal.engine import connect
 from switchmaster.journal.reader import FailoverFilter
+from switchmaster.journal.schema import failovers, observations, switches
 from switchmaster.journal.store import Store
-from switchmaster.render import Line
+from switchmaster.render import Line, seconds_of, to_json
 
 JOURNALS = Path(__file__).parent / "journal"
 GOLDEN = sorted(JOURNALS.glob("*.txt"))
@@ -50,7 +61,7 @@ def all_failovers(kept: RecordedJournal, suspicions: bool = False) -> list[Line]
 
 
 def told_failover(line: Line, start: float) -> Iterator[str]:
-    began = (from_iso(line["time"]) or 0.0) - start
+    began = (seconds_of(line["time"])) - start
     old, new = (None if line[key] is None else f":{line[key]['port']}" for key in ("old", "new"))
     state = "missed" if line["missed"] else line["outcome"]
     yield (
@@ -79,7 +90,7 @@ def port(sentinel: str | None) -> str:
 
 
 def elapsed(line: Line, moment: str | None) -> str:
-    return "-" if moment is None else f"+{(from_iso(moment) or 0) - (from_iso(line['time']) or 0):.3f}"
+    return "-" if moment is None else f"+{seconds_of(moment) - seconds_of(line['time']):.3f}"
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
@@ -142,3 +153,21 @@ def test_entries_that_are_written_again_change_nothing(name: str, kept: Recorded
     before = [identity(line) for line in all_failovers(kept)], kept.reader.switches(limit=1000).items
     kept.write(Store("run", "one"), entries)
     assert before == ([identity(line) for line in all_failovers(kept)], kept.reader.switches(limit=1000).items)
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_what_the_journal_keeps_is_read_and_written_again_byte_for_byte(name: str, kept: RecordedJournal) -> None:
+    entries = list(entries_of(said_in([name])))
+    for run in range(2):
+        kept.write(Store(f"run{run}", f"d{run}"), entries)
+    with connect(kept.engine, kept.url) as connection:
+        lines = connection.scalars(select(failovers.c.line)).all()
+        records = connection.scalars(select(observations.c.record)).all()
+        moves = connection.scalars(select(switches.c.line)).all()
+    assert any('"replica":null' in line for line in lines)
+    for line in lines:
+        assert to_json(failover_to_line(failover_from_line(json.loads(line)))) == line
+    for record in records:
+        assert to_json(observation_to_line(observation_from_line(json.loads(record)))) == record
+    for move in moves:
+        assert to_json(switch_to_line(switch_from_line(json.loads(move)))) == move

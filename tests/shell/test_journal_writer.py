@@ -9,11 +9,13 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rig.conditions import eventually
+from switchmaster.account.record import SwitchRecord
 from switchmaster.errors import JournalUnavailable, UsageError
 from switchmaster.journal import Reader, engine, open_reader, writer
 from switchmaster.journal.entries import Alive, Entry, Seen, Sighting, SwitchSeen
@@ -53,17 +55,10 @@ def notice(number: int) -> Seen:
 
 
 def switch(epoch: int, port: int = 1) -> SwitchSeen:
-    new = Address("h", port)
-    line = {
-        "type": "switch",
-        "deployment": "d",
-        "master": "m",
-        "epoch": epoch,
-        "via": "role",
-        "witnesses": [],
-        "new": {"host": "h", "port": port},
-    }
-    return SwitchSeen(1_700_000_000.0, "d", "m", new, epoch, 0, (), line)
+    time, new = 1_700_000_000.0, Address("h", port)
+    return SwitchSeen(
+        time, SwitchRecord(time, "d", "m", None, new, epoch, "promoted", "failover", (), "its node says so", "role", 0)
+    )
 
 
 @contextmanager
@@ -176,7 +171,7 @@ def test_entry_that_the_database_refuses_harms_no_other(make: Make, url: str, tm
 def test_entry_that_is_a_mistake_of_ours_does_not_end_the_writer(
     make: Make, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wrong = SwitchSeen(1.0, "d", "m", Address("h", 1), 7, 0, (), {"type": "switch"})
+    wrong = replace(switch(7), switch=replace(switch(7).switch, why=object()))  # type: ignore[arg-type]
     one = make()
     one.open()
     one.put(notice(1), wrong, notice(2))
@@ -184,7 +179,7 @@ def test_entry_that_is_a_mistake_of_ours_does_not_end_the_writer(
     assert one.close() == 0
     assert kept(url) == [1, 2, 3]
     assert one.counters.refused == 1
-    assert "refused an entry, which is dropped: KeyError: " in caplog.text
+    assert "refused an entry, which is dropped: TypeError: " in caplog.text
 
 
 def test_callback_that_fails_does_not_end_the_writer(make: Make, url: str) -> None:

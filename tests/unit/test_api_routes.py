@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from rig.api_rig import S2, A, B, C, FakeDeployment, FileJournal, asking, served
 from switchmaster.account.postmortem import document
+from switchmaster.account.record_lines import failover_from_line, switch_from_line
 from switchmaster.model import Address, Moment
 from switchmaster.server.api import shapes
 
@@ -436,7 +437,7 @@ def test_post_mortem_is_served_as_the_cli_writes_it(kept: FileJournal) -> None:
         assert switches
         line = kept.reader.failover(one["id"])
         assert line is not None
-        assert answer.text == document(line, switches)
+        assert answer.text == document(failover_from_line(line), list(map(switch_from_line, switches)))
         again = await client.get(answer.url.path, headers={"If-None-Match": answer.headers["ETag"]})
         assert again.status_code == 304
         assert (await client.get("/api/v1/failovers/none/postmortem")).status_code == 404

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rig.api_rig import S1, A, B, C, FakeDeployment
+from switchmaster.account.record import Observation, SwitchRecord
 from switchmaster.journal.entries import Entry, SwitchSeen
-from switchmaster.journal.merge import Observation
 from switchmaster.model import Address
 from switchmaster.wire.facts import Probe
 
@@ -14,7 +14,8 @@ def learned(told: FakeDeployment) -> list[Entry]:
 
 
 def epochs(entries: list[Entry]) -> list[tuple[type[Entry], Address | None, int | None]]:
-    return [(type(one), one.new, one.epoch) for one in entries if isinstance(one, Observation | SwitchSeen)]
+    found = [(type(one), one.switch if isinstance(one, SwitchSeen) else one) for one in entries]
+    return [(kind, one.new, one.epoch) for kind, one in found if isinstance(one, Observation | SwitchRecord)]
 
 
 def test_epoch_of_a_switch_is_told_in_the_turn_in_which_a_sentinel_answers_with_it() -> None:
@@ -46,11 +47,11 @@ def test_promotion_that_was_given_up_is_an_aborted_failover_and_the_way_back_non
     told = FakeDeployment(probing=True)
     told.promote()
     told.give_up()
-    [way, back] = [one for one in told.entries if isinstance(one, SwitchSeen)]
+    [way, back] = [one.switch for one in told.entries if isinstance(one, SwitchSeen)]
     assert (way.new, back.new, back.incarnation) == (B, A, 1)
     assert outcomes(told) == [(None, "aborted", True, False)]
     last = [one for one in told.entries if isinstance(one, Observation)][-1]
-    assert last.line["reason"].startswith("the promotion was given up, and the master is 10.0.1.1:6379 again: ")
+    assert (last.reason or "").startswith("the promotion was given up, and the master is 10.0.1.1:6379 again: ")
 
 
 def test_failover_whose_leader_comes_back_after_the_way_back_is_completed_after_all() -> None:
@@ -60,5 +61,5 @@ def test_failover_whose_leader_comes_back_after_the_way_back_is_completed_after_
     told.now += 30
     told.answer(S1, B, 7)
     told.tell(None, Probe(B, "master"))
-    assert [one.new for one in told.entries if isinstance(one, SwitchSeen)] == [B, A, B]
+    assert [one.switch.new for one in told.entries if isinstance(one, SwitchSeen)] == [B, A, B]
     assert outcomes(told) == [(7, "completed", True, False)]

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from recorded.journals import RecordedJournal
+from switchmaster.account.record import Observation, StageRecord, SwitchRecord
 from switchmaster.journal.engine import connect
 from switchmaster.journal.entries import Alive, Entry, Seen, Sighting, SwitchSeen, WatchStarted
-from switchmaster.journal.merge import Observation, merged, same_failover
+from switchmaster.journal.merge import merged, same_failover
 from switchmaster.journal.reader import FailoverFilter
 from switchmaster.journal.retention import Retention, prune, size
 from switchmaster.journal.store import Store
-from switchmaster.model import Address
+from switchmaster.model import Address, Stage
 from switchmaster.render import Line, iso
 
 A, B, C = (Address("10.0.0.1", port) for port in (1, 2, 3))
@@ -41,12 +42,27 @@ def account(
     incarnation: int = 0,
     stages: tuple[str, ...] = ("electing",),
 ) -> Observation:
-    end = at if until is None else until
-    said = [{"stage": name, "time": iso(T + at), "sentinel": "s1", "by": name, "elapsed": 0.0} for name in stages]
     return Observation(
-        "d", "m", number, incarnation, old, new, epoch, None, outcome, True, closed, False, T + at, T + end, None,
-        {"stages": said, "durations": {}},
-    )  # fmt: skip
+        deployment="d",
+        master="m",
+        number=number,
+        incarnation=incarnation,
+        old=old,
+        new=new,
+        epoch=epoch,
+        kind=None,
+        outcome=outcome,
+        attempted=True,
+        closed=closed,
+        missed=False,
+        started=T + at,
+        heard=T + (at if until is None else until),
+        stages=tuple(stage(name, at) for name in stages),
+    )
+
+
+def stage(name: str, at: float, elapsed: float = 0.0) -> StageRecord:
+    return StageRecord(Stage(name), T + at, "s1", name, elapsed=elapsed)
 
 
 def sighting(at: float, address: Address, epoch: int | None, incarnation: int = 0, agreed: bool = True) -> Sighting:
@@ -56,11 +72,10 @@ def sighting(at: float, address: Address, epoch: int | None, incarnation: int = 
 def switch(
     at: float, new: Address, epoch: int | None, incarnation: int = 0, witnesses: tuple[str, ...] = ()
 ) -> SwitchSeen:
-    line: Line = {
-        **{"type": "switch", "deployment": "d", "master": "m", "epoch": epoch, "via": "role", "time": iso(T + at)},
-        **{"witnesses": list(witnesses), "new": {"host": new.host, "port": new.port}, "old": None, "why": "x"},
-    }
-    return SwitchSeen(T + at, "d", "m", new, epoch, incarnation, (), line)
+    record = SwitchRecord(
+        T + at, "d", "m", None, new, epoch, "promoted", "failover", witnesses, "x", "role", incarnation
+    )
+    return SwitchSeen(T + at, record)
 
 
 def write(kept: RecordedJournal, run: str, *entries: Entry, store: Store | None = None) -> Store:
@@ -181,23 +196,20 @@ def test_promotion_that_one_daemon_saw_given_up_was_given_up(
 def test_merging_does_not_depend_on_the_order() -> None:
     one = account(epoch=5, stages=("suspected", "electing"))
     other = account(at=1, new=B, outcome="completed", closed=True, stages=("electing", "switched"))
-    assert merged([("a", one), ("b", other)]).line == merged([("b", other), ("a", one)]).line
+    assert merged([("a", one), ("b", other)]) == merged([("b", other), ("a", one)])
 
 
 def test_whole_that_nobody_saw_from_end_to_end_is_told_by_wall_clocks() -> None:
     def part(at: float, *stages: tuple[str, float]) -> Observation:
-        said = [
-            {"stage": name, "time": iso(T + time), "sentinel": "s1", "by": name, "elapsed": time - at}
-            for name, time in stages
-        ]
-        return replace(account(epoch=5, at=at), line={"stages": said, "durations": {"total": stages[-1][1] - at}})
+        said = tuple(stage(name, time, time - at) for name, time in stages)
+        return replace(account(epoch=5, at=at), stages=said, durations={"total": stages[-1][1] - at})
 
     first, second = part(0, ("suspected", 0), ("electing", 1)), part(2, ("switched", 2), ("settled", 5))
-    line = merged([("a", first), ("b", second)]).line
-    assert (line["durations"]["total"], line["estimated"]) == (5, ["total"])
+    whole = merged([("a", first), ("b", second)])
+    assert (whole.durations["total"], whole.estimated) == (5, ("total",))
     everything = part(0.5, ("suspected", 0.5), ("settled", 4))
-    line = merged([("a", first), ("b", second), ("c", everything)]).line
-    assert (line["durations"]["total"], line["estimated"]) == (3.5, [])
+    whole = merged([("a", first), ("b", second), ("c", everything)])
+    assert (whole.durations["total"], whole.estimated) == (3.5, ())
 
 
 # -- what was missed -------------------------------------------------------------------------------

@@ -7,13 +7,16 @@ from dataclasses import replace
 import pytest
 
 from rig.scenario import S1, B, Scenario
+from switchmaster.account.narrate import lasted
 from switchmaster.account.postmortem import postmortem
-from switchmaster.account.record import lasted
-from switchmaster.belief.failover import Failover, Stage
+from switchmaster.account.record import FailoverRecord, Observation, stage_record
+from switchmaster.account.record_lines import failover_from_line, failover_to_line
+from switchmaster.belief.failover import Failover
 from switchmaster.cli.chart import chart
 from switchmaster.cli.narrator import Narrator
-from switchmaster.journal.merge import Observation, merged
-from switchmaster.render import Line, failover_line
+from switchmaster.journal.merge import merged
+from switchmaster.model import Stage
+from switchmaster.render import failover_line
 from switchmaster.wire.facts import Probe
 
 
@@ -27,17 +30,30 @@ def failed_over() -> Failover:
     return [one for one in told.decisions if isinstance(one, Failover)][-1]
 
 
-def account_of(record: Failover) -> Observation:
-    line = failover_line(record) | {"announcements": [], "votes": []}
+def observation_of(record: Failover) -> Observation:
     return Observation(
-        "d", "m", 1, 0, record.old, record.new, 1, None, "completed", True, True, False, 0.0, 1.0, None, line
+        deployment="d",
+        master="m",
+        number=1,
+        incarnation=0,
+        old=record.old,
+        new=record.new,
+        epoch=1,
+        kind=None,
+        outcome="completed",
+        attempted=True,
+        closed=True,
+        missed=False,
+        started=0.0,
+        heard=1.0,
+        stages=tuple(map(stage_record, record.stages)),
+        down_after=record.down_after,
+        durations=record.durations,
     )
 
 
-def line_of(record: Failover) -> Line:
-    more = {"id": "x", "missed": False, "attempted": True, "closed": True, "ended": None, "incarnation": 0}
-    whole = merged([("one", account_of(record))]).line
-    return whole | more | {"comments": [], "acknowledged": None}
+def merged_of(record: Failover) -> FailoverRecord:
+    return replace(merged([("one", observation_of(record))]), id="x")
 
 
 def test_outage_counts_from_the_last_answer_that_the_suspecting_sentinel_had() -> None:
@@ -74,24 +90,24 @@ def test_every_face_says_from_when_it_counts(down_after: float | None, told: str
     record = replace(failed_over(), down_after=down_after, closed=True)
     words = ["".join(text for text, _ in line) for line in Narrator().failover(record)]
     assert any(told in text for text in words)
-    line = line_of(record)
-    assert lasted(line) == short
-    assert any(noted in "".join(text for text, _ in row) for row in chart(line, []))
-    assert any(noted in row for row in postmortem(line, []))
+    whole = merged_of(record)
+    assert lasted(whole) == short
+    assert any(noted in "".join(text for text, _ in row) for row in chart(whole, []))
+    assert any(noted in row for row in postmortem(whole, []))
 
 
 def test_record_of_an_older_version_is_told_from_the_suspicion() -> None:
-    line = line_of(replace(failed_over(), down_after=None))
+    line = failover_to_line(merged_of(replace(failed_over(), down_after=None)))
     del line["down_after"]
-    assert lasted(line) == "outage 0.250 s from the first suspicion"
+    assert lasted(failover_from_line(line)) == "outage 0.250 s from the first suspicion"
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_observer_that_knows_down_after_is_believed_over_one_that_does_not(order: int) -> None:
-    knowing = account_of(failed_over())
-    other = account_of(replace(failed_over(), down_after=None))
-    line = merged([("a", knowing), ("b", other)][::order]).line
-    assert (line["down_after"], line["durations"]["outage"]) == (1.0, pytest.approx(1.25))
+    knowing = observation_of(failed_over())
+    other = observation_of(replace(failed_over(), down_after=None))
+    whole = merged([("a", knowing), ("b", other)][::order])
+    assert (whole.down_after, whole.durations["outage"]) == (1.0, pytest.approx(1.25))
 
 
 def test_planned_failover_has_no_outage() -> None:

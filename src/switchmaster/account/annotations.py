@@ -17,10 +17,10 @@ from typing import Final
 
 from ..belief.failover import Failover, FailoverKind, Stage
 from ..model import RunId, SentinelName
-from ..render import Line, iso
 from .logs import Logs, Noted, RemarkKind
+from .record import RemarkRecord, to_microseconds
 
-__all__ = ["Annotations", "remark_line", "remark_words"]
+__all__ = ["Annotations", "remark_record", "remark_words"]
 
 BEFORE: Final = 120.0
 """Seconds before the first stage in which a node's own words may be the cause: the longest usual down-after,
@@ -148,15 +148,7 @@ def remark_words(noted: Noted, run_ids: Mapping[str, str]) -> str:
     return remark.text
 
 
-def remark_line(noted: Noted) -> Line:
-    """Return the line of a remark, as it stands in a failover's ``remarks``."""
-    remark = noted.remark
-    node = None if remark.node is None else {"host": remark.node.host, "port": remark.node.port}
-    return {
-        "time": iso(noted.time),
-        "from": noted.origin,
-        "sentinel": noted.sentinel,
-        "remark": str(remark.kind),
-        "text": remark.text,
-        **({"node": node} if node else {}),
-    }
+def remark_record(noted: Noted) -> RemarkRecord:
+    """Return a remark as it stands in a failover's record."""
+    remark, time = noted.remark, to_microseconds(noted.time)
+    return RemarkRecord(time, noted.origin, noted.sentinel, str(remark.kind), remark.text, remark.node)

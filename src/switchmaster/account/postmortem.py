@@ -1,7 +1,7 @@
 """
-One failover as a post-mortem in Markdown, to be kept and completed by people.
+One failover as a post-mortem in Markdown, for people to complete and keep.
 
-Text from the network is escaped, so that it is neither markup nor HTML.
+Text from the network is escaped: it is neither markup nor HTML.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from ..belief.words import stage_words
-from ..render import Line
 from ..terminal_text import neutralise
-from .record import address, facts, offset, seconds, span, standing, voted
+from .narrate import address, facts, offset, outcome_words, seconds, span, stage_evidence, stage_name, stage_sources
+from .record import FailoverRecord, ReplicaRecord, StageRecord, SwitchRecord, by_time
 from .times import moment
 
 __all__ = ["document", "escape", "postmortem"]
@@ -27,46 +26,46 @@ def escape(text: str) -> str:
     return _MARKUP.sub(r"\\\g<0>", " ".join(text.splitlines()))
 
 
-def document(line: Line, switches: Sequence[Line]) -> str:
+def document(record: FailoverRecord, switches: Sequence[SwitchRecord]) -> str:
     """Return the whole document, harmless for a terminal too; arguments as of `postmortem`."""
-    return "".join(f"{neutralise(row)}\n" for row in postmortem(line, switches))
+    return "".join(f"{neutralise(row)}\n" for row in postmortem(record, switches))
 
 
-def postmortem(line: Line, switches: Sequence[Line]) -> Iterator[str]:
+def postmortem(record: FailoverRecord, switches: Sequence[SwitchRecord]) -> Iterator[str]:
     """
     Yield the lines of the document.
 
     Args:
-        line: the failover's, as the journal gives it.
-        switches: the lines of its switches.
+        record: the failover.
+        switches: those that it led to.
     """
-    name = f"{line['deployment']}/{line['master']}"
-    yield f"# Failover of {escape(name)}, {moment(line['time'])} ({standing(line)[1]})"
+    name = f"{record.deployment}/{record.master}"
+    yield f"# Failover of {escape(name)}, {moment(record.started)} ({outcome_words(record)})"
     yield ""
-    yield from _table(("what", ""), facts(line))
-    for one in switches:
+    yield from _table(("what", ""), facts(record))
+    for switch in switches:
         yield ""
-        yield f"The switch was decided because {escape(one['why'])}."
-    if line["stages"]:
+        yield f"The switch was decided because {escape(switch.why)}."
+    if record.stages:
         yield from _section("Timeline")
-        rows = sorted(line["stages"], key=lambda stage: stage["time"] or "")
-        yield from _table(("after", "time", "stage", "what was heard", "from"), (_stage(line, stage) for stage in rows))
-    if line["announcements"]:
+        rows = (_stage(record, entry) for entry in by_time(record.stages))
+        yield from _table(("after", "time", "stage", "what was heard", "from"), rows)
+    if record.announcements:
         yield from _section("When each Sentinel announced it")
-        said = ((seconds(offset(line, a["time"]) or 0.0), a["sentinel"]) for a in line["announcements"])
+        said = ((seconds(offset(record, one.time) or 0.0), one.sentinel) for one in record.announcements)
         yield from _table(("after", "Sentinel"), said)
-    if line["replicas"]:
+    if record.replicas:
         yield from _section("Replicas")
-        yield from _table(("replica", "told", "follows", "told again"), map(_replica, line["replicas"]))
-    if line["durations"]:
+        yield from _table(("replica", "told", "follows", "told again"), map(_replica, record.replicas))
+    if record.durations:
         yield from _section("Durations")
-        spans = ((key, seconds(number), span(line, key)) for key, number in line["durations"].items())
+        spans = ((key, seconds(number), span(record, key)) for key, number in record.durations.items())
         yield from _table(("of", "took", "which is"), spans)
-    if line["comments"]:
+    if record.comments:
         yield from _section("Comments")
-        for comment in line["comments"]:
-            what = "acknowledged" if comment["acknowledges"] else "commented"
-            yield f"- {moment(comment['time'])}, {escape(comment['by'])} {what}: {escape(comment['text'])}"
+        for comment in record.comments:
+            what = "acknowledged" if comment.acknowledges else "commented"
+            yield f"- {moment(comment.time)}, {escape(comment.by)} {what}: {escape(comment.text)}"
     for title in ("Impact", "Cause", "What to change"):
         yield from _section(title)
 
@@ -84,13 +83,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield f"| {' | '.join(map(escape, row))} |"
 
 
-def _stage(line: Line, stage: Line) -> tuple[str, ...]:
-    what = stage["by"] + voted(stage) + (f" {address(stage['replica'])}" if stage.get("replica") else "")
-    what += f": {stage['reason']}" if stage.get("reason") else ""
-    words = stage_words(stage["stage"], line["attempted"])
-    who = [stage["sentinel"] or "the node itself", *stage.get("also", ())]
-    return seconds(offset(line, stage["time"]) or 0.0), moment(stage["time"]), words, what, ", ".join(who)
+def _stage(record: FailoverRecord, entry: StageRecord) -> tuple[str, ...]:
+    what = stage_evidence(entry) + (f": {entry.reason}" if entry.reason else "")
+    after = seconds(offset(record, entry.time) or 0.0)
+    return after, moment(entry.time), stage_name(record, entry), what, ", ".join(stage_sources(entry))
 
 
-def _replica(replica: Line) -> tuple[str, ...]:
-    return address(replica), moment(replica["told"]), moment(replica["follows"]), str(replica["again"])
+def _replica(replica: ReplicaRecord) -> tuple[str, ...]:
+    return address(replica.address), moment(replica.told), moment(replica.follows), str(replica.again)

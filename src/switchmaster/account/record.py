@@ -1,106 +1,322 @@
 """
-The words for parts of a failover's line, shared by `history`, `show` and the post-mortem.
+The record of one failover: what one observer knows of it, and what all observers know together.
 
-Nothing here prints; what came from the network is made harmless where it is printed.
+It is the same record whether a daemon listened, a transcript was replayed or logs were read. An `Observation` is one
+observer's part: the journal keeps one for each run of a daemon. A `FailoverRecord` is several of them merged
+(`switchmaster.journal.merge`): what the journal lists, and all that is ever told of a failover. `record_lines` turns
+both into JSON and back; `narrate` has the words.
+
+Times are seconds since 1970, to the microsecond, as JSON keeps them. ``elapsed`` counts seconds by one observer's
+monotonic clock, from the first stage that the observer saw.
+
+Pure values. The small ones are tuples, because making a class of them costs a seventh of a dataclass, and `history` and
+`show` are to start fast.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from ..belief.words import record_words
-from ..render import Line
-from .times import moment
+from ..belief.decisions import Switch
+from ..belief.failover import StageEntry
+from ..model import Address, Stage, Wall
 
-__all__ = ["address", "facts", "lasted", "offset", "seconds", "span", "standing", "voted"]
-
-
-def address(line: Line | None) -> str:
-    """Return an address as ``HOST:PORT``."""
-    if line is None:
-        return "not known"
-    host = f"[{line['host']}]" if ":" in line["host"] else line["host"]
-    return f"{host}:{line['port']}"
-
-
-def seconds(number: float) -> str:
-    """Return a duration."""
-    return f"{number:.3f} s"
-
-
-def span(line: Line, name: str) -> str:
-    """Return what a duration of a failover says beside its number; nothing where its name says all."""
-    if name != "outage":
-        return ""
-    down_after = line.get("down_after")
-    if down_after is None:
-        return "from the first suspicion; how long it had been silent is not known"
-    return f"without a master: {seconds(down_after)} of down-after, then from the first suspicion to the promotion"
+__all__ = [
+    "Agreement",
+    "Announcement",
+    "Away",
+    "CommentRecord",
+    "FailoverRecord",
+    "Observation",
+    "Promotion",
+    "RemarkRecord",
+    "ReplicaRecord",
+    "Return",
+    "StageRecord",
+    "SwitchRecord",
+    "Vote",
+    "by_time",
+    "stage_record",
+    "switch_record",
+    "to_microseconds",
+]
 
 
-def lasted(line: Line) -> str:
-    """Return how long there was no master, or how long it all took, with what that is; nothing where not known."""
-    durations = line["durations"]
-    if "outage" in durations:
-        since = "" if line.get("down_after") is not None else " from the first suspicion"
-        return f"outage {seconds(durations['outage'])}{since}"
-    return f"{seconds(durations['total'])} in all" if "total" in durations else ""
+def to_microseconds(time: Wall) -> Wall:
+    """Return a time as precise as JSON keeps it."""
+    return None if time is None else round(time, 6)
 
 
-def voted(stage: Line) -> str:
-    """Return for whom a Sentinel voted, where that is a stage's news."""
-    return f" for {stage['voted_for']}" if stage.get("voted_for") else ""
+class StageRecord(NamedTuple):
+    """One stage of a failover, as it was first reported."""
+
+    stage: Stage
+    time: Wall
+    sentinel: str | None
+    """The Sentinel that reported it first; None if the node itself did."""
+    by: str
+    """The channel, or ``ROLE``."""
+    replica: Address | None = None
+    """The replica that is selected, promoted or reconfigured."""
+    also: tuple[str, ...] = ()
+    """The Sentinels that reported it later."""
+    reason: str = ""
+    """For `Stage.ABORTED`: why, in words."""
+    voted_for: str = ""
+    """For ``+vote-for-leader``: the Sentinel that `sentinel` votes for."""
+    elapsed: float | None = None
+    """None where no observer measured it."""
+    added: tuple[str, ...] = ()
+    """Which of ``replica`` and ``also`` came from other observers than the one that leads: in JSON they come last."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What it is recognised by among the stages of several observers; replicas are reconfigured one by one."""
+        return (self.stage, self.by, self.replica) if self.stage is Stage.RECONFIGURING else (self.stage,)
 
 
-def offset(line: Line, text: str | None) -> float | None:
-    """Return the seconds from the beginning of a failover to a time in it."""
-    if text is None or line["time"] is None:
-        return None
-    return (datetime.fromisoformat(text) - datetime.fromisoformat(line["time"])).total_seconds()
+class Announcement(NamedTuple):
+    """One Sentinel's ``+switch-master``."""
+
+    sentinel: str
+    time: Wall
+    elapsed: float | None = None
 
 
-def standing(line: Line) -> tuple[str, str]:
-    """Return the style and the word for how a failover ended."""
-    if line["missed"]:
-        return "yellow", "missed"
-    if not line["attempted"]:
-        stage = line["stages"][-1]["stage"] if line["stages"] else None
-        return "dim", record_words(line["outcome"], False, line["closed"], stage)
-    styles = {"completed": "green", "aborted": "red", "in-progress": "bold yellow"}
-    return styles[line["outcome"]], record_words(line["outcome"], True, line["closed"], None)
+class Agreement(NamedTuple):
+    """How many Sentinels agreed that the master is down, at most (``+odown``)."""
+
+    agreeing: int
+    quorum: int
+    sentinel: str
+    """The Sentinel that reported it."""
+    time: Wall
+    elapsed: float | None = None
 
 
-def facts(line: Line) -> Iterator[tuple[str, str]]:
-    """Yield what is known of a failover, as pairs of a title and words; what is not known is said so."""
-    yield "outcome", standing(line)[1] + (f": {line['reason']}" if line["reason"] else "")
-    yield "kind", line["kind"] or "not known"
-    yield "master", f"{address(line['old'])} -> {address(line['new'])}"
-    yield "epoch", "not known" if line["epoch"] is None else str(line["epoch"])
-    if line["incarnation"]:
-        yield "incarnation", str(line["incarnation"])
-    if line["missed"]:
-        yield from _away(line)
-        return
-    yield "began", moment(line["time"])
-    yield "ended", moment(line["ended"]) if line["closed"] else "not yet"
-    yield "leader", line["leader"] or "not known"
-    if line["agreement"]:
-        yield "agreed down", f"{line['agreement']['agreeing']} Sentinels of a quorum of {line['agreement']['quorum']}"
-    if len(line["candidates"]) > 1:
-        yield "candidates", ", ".join(line["candidates"])
-    if line["returned"]:
-        yield "old master", f"back after {seconds(offset(line, line['returned']['time']) or 0.0)}"
-    yield "seen by", ", ".join(line["observers"])
+class Promotion(NamedTuple):
+    """When the promotion was known, from either side."""
+
+    node: Wall
+    """When the node itself answered that it is a master; None if nobody asked it."""
+    sentinel: Wall
+    """When a Sentinel reported it; None if none did."""
 
 
-def _away(line: Line) -> Iterator[tuple[str, str]]:
-    away: dict[str, Any] = line["away"] or {}
-    yield "when", f"between {moment(away.get('after'))} and {moment(away.get('before'))}; not known more exactly"
-    before, after = away.get("epochs") or (None, None)
-    if before is not None and after is not None:
-        others = after - before - 1
-        more = f"; up to {others} other attempts may have been made" if others > 0 else ""
-        yield "epochs", f"{before} before, {after} after{more}"
-    yield "not known", "who led it, why, and how long it took: no Sentinel was heard"
+class Return(NamedTuple):
+    """The old master's return: it answers again, or is made a replica."""
+
+    time: Wall
+    sentinel: str
+    by: str
+    """The channel."""
+    elapsed: float | None = None
+
+
+class Vote(NamedTuple):
+    """One Sentinel's vote for a leader."""
+
+    sentinel: str
+    run_id: str
+    """Of the Sentinel that was voted for."""
+    epoch: int | None
+
+
+class RemarkRecord(NamedTuple):
+    """Something that only a log says."""
+
+    time: Wall
+    origin: str
+    """The Sentinel or node whose log says it."""
+    sentinel: bool
+    """Whether `origin` is a Sentinel; False for a data node, and for the kernel of its host."""
+    kind: str
+    """As `logs.RemarkKind`."""
+    text: str
+    node: Address | None = None
+    """The node that it names."""
+
+
+class Away(NamedTuple):
+    """Between which moments and epochs a missed failover happened, and with it perhaps others."""
+
+    after: Wall
+    before: Wall
+    epochs: tuple[int | None, int | None]
+
+
+class ReplicaRecord(NamedTuple):
+    """What became of another replica."""
+
+    address: Address
+    told: Wall
+    """When it was told to follow the new master."""
+    seen: Wall
+    """When it was seen to obey."""
+    follows: Wall
+    """When it followed."""
+    again: int
+    """How often it had to be told again."""
+
+
+class CommentRecord(NamedTuple):
+    """What a person said about a failover."""
+
+    time: Wall
+    by: str
+    text: str
+    acknowledges: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False, eq=False)
+class _Known:
+    """What observations and merged records have in common."""
+
+    deployment: str
+    master: str
+    incarnation: int
+    """The observer's own count in what the ledger makes, the journal's in what the store keeps."""
+    old: Address | None
+    new: Address | None
+    epoch: int | None
+    kind: str | None
+    """``automatic``, ``manual`` or ``coordinated``; None if it is not known."""
+    outcome: str
+    """``in-progress``, ``completed`` or ``aborted``."""
+    attempted: bool
+    """False if the master was only suspected, and no Sentinel tried a failover."""
+    closed: bool
+    """Whether nothing more is expected of it."""
+    missed: bool
+    """Whether it was found afterwards: none of its events was received."""
+    started: float
+    """When the first stage was reported; for a missed one, when it was found."""
+    heard: float
+    """The last news of it."""
+    stages: tuple[StageRecord, ...] = ()
+    """In the order of `Stage`."""
+    leader: str | None = None
+    candidates: tuple[str, ...] = ()
+    """The Sentinels that tried to lead it."""
+    reason: str | None = None
+    """Why it was aborted."""
+    agreement: Agreement | None = None
+    announcements: tuple[Announcement, ...] = ()
+    promotion: Promotion | None = None
+    returned: Return | None = None
+    votes: tuple[Vote, ...] = ()
+    away: Away | None = None
+    """Of a missed one."""
+    down_after: float | None = None
+    """Seconds without an answer before the master was suspected; None if they are not known."""
+    durations: Mapping[str, float] = field(default_factory=dict)
+    """Seconds, by the names of `Failover.durations`, and ``spread``, ``reconfiguration`` and ``return``."""
+
+    @property
+    def earliest(self) -> float | None:
+        """Of a missed one: when the master was last known to be at the old address."""
+        return None if self.away is None else self.away.after
+
+    def times(self, *stages: Stage) -> list[float]:
+        """Return when these stages were reported, where that is known."""
+        return [entry.time for entry in self.stages if entry.stage in stages and entry.time is not None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation(_Known):
+    """What one observer knows of one attempt, as far as it has come; a newer one replaces it."""
+
+    number: int
+    """
+    Counts this observer's observations of this master: with the observer, the observation's identity.
+
+    Positive for an attempt that the belief has a record of, negative for any other.
+    """
+    remarks: tuple[RemarkRecord, ...] | None = None
+    """None if no logs were read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailoverRecord(_Known):
+    """One attempt, as all its observers know it."""
+
+    id: str | None = None
+    """The journal's; None before it has a place there."""
+    number: int | None = None
+    """Of the attempt in a recording that is replayed; None in the journal."""
+    replicas: tuple[ReplicaRecord, ...] = ()
+    remarks: tuple[RemarkRecord, ...] = ()
+    observers: tuple[str, ...] = ()
+    """The daemons' names, the one with the most complete observation first."""
+    estimated: tuple[str, ...] = ()
+    """The durations that were measured by the wall clocks of two observers, as no single one saw both ends."""
+    comments: tuple[CommentRecord, ...] = ()
+    acknowledged: Wall = None
+    """When somebody first acknowledged it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchRecord:
+    """A switch, as it is kept and told."""
+
+    time: Wall
+    deployment: str
+    master: str
+    old: Address | None
+    new: Address
+    epoch: int | None
+    grade: str
+    cause: str
+    witnesses: tuple[str, ...]
+    why: str
+    via: str
+    """How it became known; ``missed`` if it was found afterwards."""
+    incarnation: int
+    observers: tuple[str, ...] = ()
+    """The daemons that decided it."""
+
+
+def stage_record(entry: StageEntry, begun: float | None = None) -> StageRecord:
+    """
+    Return the record of a stage.
+
+    Args:
+        entry: the stage.
+        begun: monotonic seconds of the attempt's first stage; None to leave ``elapsed`` out.
+    """
+    return StageRecord(
+        stage=entry.stage,
+        time=to_microseconds(entry.time),
+        sentinel=entry.sentinel,
+        by=entry.by,
+        replica=entry.replica,
+        also=tuple(entry.also),
+        reason=entry.reason,
+        voted_for=entry.voted_for,
+        elapsed=None if begun is None else round(entry.at - begun, 6),
+    )
+
+
+def switch_record(switch: Switch) -> SwitchRecord:
+    """Return the record of a switch that was decided."""
+    return SwitchRecord(
+        time=to_microseconds(switch.time),
+        deployment=switch.deployment,
+        master=switch.master,
+        old=switch.old,
+        new=switch.new,
+        epoch=switch.epoch,
+        grade=str(switch.grade),
+        cause=str(switch.cause),
+        witnesses=tuple(switch.witnesses),
+        why=switch.why,
+        via=str(switch.via),
+        incarnation=switch.incarnation,
+    )
+
+
+def by_time(stages: Sequence[StageRecord]) -> list[StageRecord]:
+    """Return stages in the order in which they were reported; those without a time first."""
+    return sorted(stages, key=lambda entry: -1.0 if entry.time is None else entry.time)

@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
 
-from ..render import Line, host_port, seconds_of
+from ..model import Stage, Wall
 from .logs import Noted, RemarkKind
+from .narrate import address
+from .record import FailoverRecord, RemarkRecord
 from .timeline import Incident
 from .transcript import Said
 
@@ -106,24 +108,23 @@ class _Case:
         """Whether logs of data nodes are among the sources."""
         return self.story.has_nodes
 
-    def clock(self, time: str | None) -> str:
-        """Return a time in a line for people."""
-        return "an unknown time" if time is None else self.story.clock(seconds_of(time))
+    def clock(self, time: Wall) -> str:
+        """Return a time in a record for people."""
+        return "an unknown time" if time is None else self.story.clock(time)
 
     @property
-    def line(self) -> Line:
-        """The failover's line."""
-        return self.incident.line
+    def record(self) -> FailoverRecord:
+        """The failover's record."""
+        return self.incident.record
 
     def stage(self, name: str) -> float | None:
         """Return when a stage was first reached."""
-        return next((seconds_of(s["time"]) for s in self.line["stages"] if s["stage"] == name and s["time"]), None)
+        return next(iter(self.record.times(Stage(name))), None)
 
     @property
     def begun(self) -> float:
         """When the first of its attempts began."""
-        first = self.before[0].line if self.before else self.line
-        return seconds_of(first["time"])
+        return self.before[0].record.started if self.before else self.record.started
 
 
 def choose(story: Story, *, master: str | None = None, at: float | None = None) -> Story:
@@ -138,12 +139,12 @@ def choose(story: Story, *, master: str | None = None, at: float | None = None) 
     Returns:
         The story of that.
     """
-    incidents = [one for one in story.incidents if master is None or one.line["master"] == master]
+    incidents = [one for one in story.incidents if master is None or one.record.master == master]
     if at is None or not incidents:
         return replace(story, incidents=incidents)
-    nearest = min(incidents, key=lambda one: _distance(one.line, at))
-    chain = [one for one in incidents if one is nearest or _is_before(one.line, nearest.line, story)]
-    first, last = seconds_of(chain[0].line["time"]), _last(nearest.line)
+    nearest = min(incidents, key=lambda one: _distance(one.record, at))
+    chain = [one for one in incidents if one is nearest or _is_before(one.record, nearest.record, story)]
+    first, last = chain[0].record.started, _last(nearest.record)
     rest = [noted for noted in story.rest if first - BESIDE <= noted.time <= last + BESIDE]
     events = [said for said in story.events if said.time is not None and first - 1.0 <= said.time <= last + BESIDE]
     return replace(story, incidents=chain, events=events, rest=rest)
@@ -161,12 +162,12 @@ def sentences(story: Story) -> Iterator[str]:
     """
     given_up: list[Incident] = []
     for incident in story.incidents:
-        if any(_is_before(incident.line, other.line, story) for other in story.incidents):
+        if any(_is_before(incident.record, other.record, story) for other in story.incidents):
             given_up.append(incident)
             continue
-        chain = [one for one in given_up if _is_before(one.line, incident.line, story)]
+        chain = [one for one in given_up if _is_before(one.record, incident.record, story)]
         given_up = [one for one in given_up if one not in chain]
-        returned = _returned(incident.line, story) if incident.line["outcome"] == "aborted" else None
+        returned = _returned(incident.record, story) if incident.record.outcome == "aborted" else None
         yield from _tell(_Case(incident, chain, returned, story))
     if not story.incidents:
         yield "No failover was tried."
@@ -175,15 +176,15 @@ def sentences(story: Story) -> Iterator[str]:
 
 
 def _tell(case: _Case) -> Iterator[str]:
-    line = case.line
+    record = case.record
     yield ""
-    what = {"completed": "went", "aborted": "did not go", "in-progress": "was going"}[line["outcome"]]
+    what = {"completed": "went", "aborted": "did not go", "in-progress": "was going"}[record.outcome]
     kind = {"automatic": "By itself", "manual": "By an operator's SENTINEL FAILOVER", None: "In a failover"}.get(
-        line["kind"], "By an operator's coordinated SENTINEL FAILOVER"
+        record.kind, "By an operator's coordinated SENTINEL FAILOVER"
     )
     yield (
-        f"{case.story.moment(case.begun)}  {kind}, {line['master']} {what} from {host_port(line['old'])} to "
-        f"{host_port(line['new']) if line['new'] else 'another node'}."
+        f"{case.story.moment(case.begun)}  {kind}, {record.master} {what} from {address(record.old)} to "
+        f"{address(record.new) if record.new else 'another node'}."
     )
     for part in _PARTS:
         for sentence in part(case):
@@ -191,25 +192,25 @@ def _tell(case: _Case) -> Iterator[str]:
 
 
 def _cause(case: _Case) -> Iterator[str]:
-    old = host_port(case.line["old"])
-    ends = [r for r in case.incident.remarks if not r["sentinel"] and r["remark"] in _ENDS and r["time"]]
-    of_old = [r for r in ends if r["from"] == old] or ends
+    old = address(case.record.old)
+    ends = [r for r in case.record.remarks if not r.sentinel and r.kind in _ENDS and r.time]
+    of_old = [r for r in ends if r.origin == old] or ends
     lost = _first_remark(case, RemarkKind.MASTER_LOST)
-    if case.line["kind"] in ("manual", "coordinated"):
+    if case.record.kind in ("manual", "coordinated"):
         asked = _first_remark(case, RemarkKind.REQUESTED)
         if asked:
-            yield f"Cause: an operator asked {asked['from']} for it at {case.clock(asked['time'])}."
+            yield f"Cause: an operator asked {asked.origin} for it at {case.clock(asked.time)}."
     elif of_old:
         first = of_old[0]
-        ended = _ENDS[RemarkKind(first["remark"])]
-        yield f"Cause: {first['from']} {ended} at {case.clock(first['time'])} ({first['text']})."
+        ended = _ENDS[RemarkKind(first.kind)]
+        yield f"Cause: {first.origin} {ended} at {case.clock(first.time)} ({first.text})."
     elif lost:
         yield (
-            f"Cause: {lost['from']} lost its connection to the master at {case.clock(lost['time'])}; a connection that "
+            f"Cause: {lost.origin} lost its connection to the master at {case.clock(lost.time)}; a connection that "
             "ends so "
             "is the end of a process, or a reset. The master's own log does not say why."
             if case.has_nodes
-            else f"Cause: {lost['from']} lost its connection to the master at {case.clock(lost['time'])}."
+            else f"Cause: {lost.origin} lost its connection to the master at {case.clock(lost.time)}."
         )
     elif not case.has_nodes:
         yield (
@@ -223,7 +224,7 @@ def _cause(case: _Case) -> Iterator[str]:
 
 def _outage(case: _Case) -> Iterator[str]:
     suspected, promoted = case.stage("suspected"), _promotion(case)
-    if case.line["kind"] in ("manual", "coordinated"):
+    if case.record.kind in ("manual", "coordinated"):
         yield from _planned(case, promoted)
         return
     died = _death(case)
@@ -236,7 +237,7 @@ def _outage(case: _Case) -> Iterator[str]:
                 f"No failover came of it: the old master answered again at {case.story.moment(case.returned)}, "
                 f"{case.returned - suspected:.3f} s after the first suspicion."
             )
-        elif case.line["outcome"] != "completed":
+        elif case.record.outcome != "completed":
             yield "No master took writes from then on, as far as these sources reach, unless the old one came back."
         return
     low, high, proof = promoted
@@ -254,22 +255,18 @@ def _planned(case: _Case, promoted: tuple[float, float, str] | None) -> Iterator
     if promoted is None:
         return
     demoted = next(
-        (
-            r
-            for r in case.incident.remarks
-            if r["remark"] == RemarkKind.DEMOTED and r["from"] == host_port(case.line["old"])
-        ),
+        (r for r in case.record.remarks if r.kind == RemarkKind.DEMOTED and r.origin == address(case.record.old)),
         None,
     )
-    returned = case.line.get("returned")
+    returned = case.record.returned
     if demoted is not None:
-        late = max(0.0, seconds_of(demoted["time"]) - promoted[0])
+        late = max(0.0, (demoted.time or 0.0) - promoted[0])
         yield (
             f"Two masters took writes for {_span(late, late)}: the old one was demoted at "
-            f"{case.clock(demoted['time'])}. What clients wrote to it meanwhile is lost."
+            f"{case.clock(demoted.time)}. What clients wrote to it meanwhile is lost."
         )
     elif returned:
-        late = max(0.0, seconds_of(returned["time"]) - promoted[0])
+        late = max(0.0, (returned.time or 0.0) - promoted[0])
         yield (
             f"Two masters took writes for up to {late:.3f} s, until the old one was made a replica; what clients wrote "
             "to it is lost."
@@ -306,9 +303,9 @@ def _slowness(case: _Case) -> Iterator[str]:
             "up to "
             "1 s later, and the others after that. Who asks the replica itself need not wait."
         )
-    for remark in case.incident.remarks:
-        if remark["remark"] == RemarkKind.POSTPONED and case.line["outcome"] != "completed":
-            yield f"{remark['from']} logged: {remark['text']}."
+    for remark in case.record.remarks:
+        if remark.kind == RemarkKind.POSTPONED and case.record.outcome != "completed":
+            yield f"{remark.origin} logged: {remark.text}."
             break
 
 
@@ -316,11 +313,11 @@ def _attempts(case: _Case) -> Iterator[str]:
     count = len(case.before)
     yield f"It took {count + 1} attempts:"
     for one in [*case.before, case.incident]:
-        line = one.line
-        leader = line["leader"] or ", ".join(line["candidates"]) or "a Sentinel"
-        end = line["reason"] or ("in progress" if line["outcome"] == "in-progress" else line["outcome"])
-        yield f"  {case.story.clock(_tried(line))}  epoch {_known(line['epoch'])}, {leader}: {end}."
-    times = [_tried(one.line) for one in [*case.before, case.incident]]
+        record = one.record
+        leader = record.leader or ", ".join(record.candidates) or "a Sentinel"
+        end = record.reason or ("in progress" if record.outcome == "in-progress" else record.outcome)
+        yield f"  {case.story.clock(_tried(record))}  epoch {_known(record.epoch)}, {leader}: {end}."
+    times = [_tried(one.record) for one in [*case.before, case.incident]]
     gaps = [later - earlier for earlier, later in pairwise(times)]
     if max(gaps) >= PAUSE:
         yield (
@@ -331,33 +328,33 @@ def _attempts(case: _Case) -> Iterator[str]:
 
 
 def _votes(case: _Case) -> Iterator[str]:
-    votes = {(vote["sentinel"], vote["run_id"]): vote for vote in case.line["votes"]}
+    votes = {(vote.sentinel, vote.run_id): vote for vote in case.record.votes}
     if votes:
         by_candidate: dict[str, list[str]] = {}
         for vote in votes.values():
-            candidate = case.story.run_ids.get(str(vote["run_id"])) or str(vote["run_id"])[:8]
-            by_candidate.setdefault(candidate, []).append(str(vote["sentinel"]))
+            candidate = case.story.run_ids.get(str(vote.run_id)) or str(vote.run_id)[:8]
+            by_candidate.setdefault(candidate, []).append(str(vote.sentinel))
         said = "; ".join(f"{', '.join(dict.fromkeys(voters))} for {run}" for run, voters in by_candidate.items())
         yield f"Votes: {said}."
         if len(by_candidate) > 1:
             yield "The vote was split: two Sentinels tried at once, as happens when all see the master go at one time."
-    elif case.line["leader"]:
-        yield f"Led by {case.line['leader']}."
+    elif case.record.leader:
+        yield f"Led by {case.record.leader}."
 
 
 def _risk(case: _Case) -> Iterator[str]:
-    for remark in case.incident.remarks:
-        if remark["sentinel"]:
+    for remark in case.record.remarks:
+        if remark.sentinel:
             continue
-        if remark["remark"] == RemarkKind.FULL_SYNC and remark["from"] == host_port(case.line["old"]):
+        if remark.kind == RemarkKind.FULL_SYNC and remark.origin == address(case.record.old):
             yield (
-                f"At risk: {remark['from']} came back and took everything from the new master at "
-                f"{case.clock(remark['time'])}; what "
+                f"At risk: {remark.origin} came back and took everything from the new master at "
+                f"{case.clock(remark.time)}; what "
                 "it alone had was thrown away (rule R12: min-replicas-to-write bounds that)."
             )
             break
-    full = [r for r in case.incident.remarks if r["remark"] == RemarkKind.FULL_SYNC and not r["sentinel"]]
-    partial = [r for r in case.incident.remarks if r["remark"] == RemarkKind.PARTIAL_SYNC and not r["sentinel"]]
+    full = [r for r in case.record.remarks if r.kind == RemarkKind.FULL_SYNC and not r.sentinel]
+    partial = [r for r in case.record.remarks if r.kind == RemarkKind.PARTIAL_SYNC and not r.sentinel]
     if full or partial:
         yield f"The nodes' logs show {_count(len(full), 'full')} and {_count(len(partial), 'partial')} (rule R14)."
 
@@ -365,8 +362,8 @@ def _risk(case: _Case) -> Iterator[str]:
 def _advice(case: _Case) -> Iterator[str]:
     told = set()
     for one in [*case.before, case.incident]:
-        for stage in one.line["stages"]:
-            rule = _ADVICE.get(stage["by"]) if stage["stage"] == "aborted" else None
+        for stage in one.record.stages:
+            rule = _ADVICE.get(stage.by) if stage.stage == "aborted" else None
             if rule is not None and rule[0] not in told:
                 told.add(rule[0])
                 yield f"The doctor's rule {rule[0]} would have warned: {rule[1]}"
@@ -391,7 +388,7 @@ def _suspicions(story: Story) -> Iterator[str]:
 
 def _suspected(story: Story) -> Iterator[tuple[float, str]]:
     """Yield when masters were suspected, by whom, and for how long, where nobody tried a failover."""
-    spans = [(seconds_of(one.line["time"]) - 1.0, _last(one.line) + 1.0) for one in story.incidents]
+    spans = [(one.record.started - 1.0, _last(one.record) + 1.0) for one in story.incidents]
     by: dict[str, dict[str, float]] = {}
     for said in story.events:
         if said.time is None or not said.payload.startswith("master "):
@@ -441,51 +438,51 @@ def _others(story: Story) -> Iterator[str]:
 
 def _promotion(case: _Case) -> tuple[float, float, str] | None:
     """Return between which moments the new master began to take writes, and what proves it."""
-    new = host_port(case.line["new"]) if case.line["new"] else None
-    for remark in case.incident.remarks:
-        if remark["remark"] == RemarkKind.PROMOTED and (remark["from"] == new or new is None):
-            moment = seconds_of(remark["time"])
-            return moment, moment, f"MASTER MODE enabled in {remark['from']}'s own log"
+    new = address(case.record.new) if case.record.new else None
+    for remark in case.record.remarks:
+        if remark.kind == RemarkKind.PROMOTED and (remark.origin == new or new is None):
+            moment = remark.time or 0.0
+            return moment, moment, f"MASTER MODE enabled in {remark.origin}'s own log"
     promoted, promoting = case.stage("promoted"), case.stage("promoting")
-    first = next((s for s in case.line["stages"] if s["stage"] == "promoted"), None)
+    first = next((s for s in case.record.stages if s.stage == "promoted"), None)
     if promoted is None:
         switched = case.stage("switched")
         return None if switched is None else (promoting or switched, switched, "the first announcement")
-    if first is not None and first["by"] == "ROLE":
+    if first is not None and first.by == "ROLE":
         return promoted, promoted, "its own ROLE"
     return promoting or promoted, promoted, "its promotion, which the leader told and then saw"
 
 
 def _death(case: _Case) -> float | None:
     """Return when the old master ended, where a node's log shows it."""
-    old = host_port(case.line["old"])
-    for remark in case.incident.remarks:
-        ended = remark["remark"] in (RemarkKind.STOPPED, RemarkKind.CRASHED, RemarkKind.OUT_OF_MEMORY)
-        if ended and remark["from"] == old:
-            return seconds_of(remark["time"])
+    old = address(case.record.old)
+    for remark in case.record.remarks:
+        ended = remark.kind in (RemarkKind.STOPPED, RemarkKind.CRASHED, RemarkKind.OUT_OF_MEMORY)
+        if ended and remark.origin == old:
+            return remark.time or 0.0
     lost = _first_remark(case, RemarkKind.MASTER_LOST)
-    return None if lost is None else seconds_of(lost["time"])
+    return None if lost is None else (lost.time or 0.0)
 
 
-def _first_remark(case: _Case, kind: RemarkKind) -> Line | None:
-    return next((remark for remark in case.incident.remarks if remark["remark"] == kind), None)
+def _first_remark(case: _Case, kind: RemarkKind) -> RemarkRecord | None:
+    return next((remark for remark in case.record.remarks if remark.kind == kind), None)
 
 
-def _is_before(line: Line, other: Line, story: Story) -> bool:
+def _is_before(record: FailoverRecord, other: FailoverRecord, story: Story) -> bool:
     """Whether an attempt was given up, and another followed while the master was still down."""
-    if line is other or line["outcome"] != "aborted" or line["master"] != other["master"]:
+    if record is other or record.outcome != "aborted" or record.master != other.master:
         return False
-    begun, next_begun = _tried(line), _tried(other)
-    if line["old"] != other["old"] or not begun < next_begun <= _last(line) + CHAIN:
+    begun, next_begun = _tried(record), _tried(other)
+    if record.old != other.old or not begun < next_begun <= _last(record) + CHAIN:
         return False
-    returned = _returned(line, story)
+    returned = _returned(record, story)
     return returned is None or returned > next_begun
 
 
-def _returned(line: Line, story: Story) -> float | None:
+def _returned(record: FailoverRecord, story: Story) -> float | None:
     """Return when Sentinels said, after an attempt, that the master answers again."""
-    of = f"master {line['master']} "
-    last = _last(line)
+    of = f"master {record.master} "
+    last = _last(record)
     return next(
         (
             said.time
@@ -496,18 +493,18 @@ def _returned(line: Line, story: Story) -> float | None:
     )
 
 
-def _tried(line: Line) -> float:
+def _tried(record: FailoverRecord) -> float:
     """Return when a failover was tried: an attempt begins with suspicions that may be older than it."""
-    tried = (stage["time"] for stage in line["stages"] if stage["stage"] in ("electing", "elected"))
-    return seconds_of(next(tried, None) or line["time"])
+    tried = (stage.time for stage in record.stages if stage.stage in ("electing", "elected"))
+    return next(tried, None) or record.started
 
 
-def _last(line: Line) -> float:
-    return max([seconds_of(line["time"]), *(seconds_of(stage["time"]) for stage in line["stages"] if stage["time"])])
+def _last(record: FailoverRecord) -> float:
+    return max([record.started, *(entry.time for entry in record.stages if entry.time is not None)])
 
 
-def _distance(line: Line, at: float) -> float:
-    first, last = seconds_of(line["time"]), _last(line)
+def _distance(record: FailoverRecord, at: float) -> float:
+    first, last = record.started, _last(record)
     return 0.0 if first <= at <= last else min(abs(first - at), abs(last - at))
 
 

@@ -1,9 +1,9 @@
 """
 A failover as a picture: one lane for each Sentinel, one for the data nodes, along one scale of time.
 
-What enters is a failover's line, the events of its time and the remarks that belong to it; what leaves is SVG, or a
-page of HTML around it that needs nothing from elsewhere. Every mark has a number, and a row below says what it is, so
-the picture can be printed, attached and read aloud. Text from the network is escaped in one place, `_text`.
+A failover's record and the events of its time go in; SVG comes out, or a self-contained page of HTML around it. Every
+mark has a number, and a row below says what it is, so the picture can be printed, attached and read aloud. Text from
+the network is escaped in one place, `_text`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from ..render import Line, host_port, seconds_of
+from ..render import iso
 from ..wire.events import EVENTS
+from .narrate import address
+from .record import FailoverRecord, SwitchRecord, by_time
 from .transcript import Said
 
 __all__ = ["Incident", "to_html", "to_svg"]
@@ -57,13 +59,11 @@ _STYLE: Final = (
 class Incident:
     """One failover, and everything that was said at its time."""
 
-    line: Line
-    """The failover's, as a journal's reader gets it."""
-    switches: Sequence[Line]
+    record: FailoverRecord
+    """With its remarks, by time."""
+    switches: Sequence[SwitchRecord]
     events: Sequence[Said]
-    """Of its time, in order."""
-    remarks: Sequence[Line]
-    """As `annotations.remark_line` makes them, by time."""
+    """Those of its time, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +112,9 @@ def to_html(incidents: Sequence[Incident]) -> str:
     for incident in incidents:
         rows = "".join(
             f"<tr><th>{_text(name)}</th><td>{seconds:.3f} s</td></tr>"
-            for name, seconds in incident.line["durations"].items()
+            for name, seconds in incident.record.durations.items()
         )
-        why = "".join(f"<p>The switch was decided because {_text(one['why'])}.</p>" for one in incident.switches)
+        why = "".join(f"<p>The switch was decided because {_text(one.why)}.</p>" for one in incident.switches)
         sections.append(f"<section>{to_svg([incident])}{why}<table>{rows}</table></section>")
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -128,19 +128,19 @@ def to_html(incidents: Sequence[Incident]) -> str:
 
 
 def _draw(incident: Incident) -> tuple[int, str]:
-    line = incident.line
-    stages = sorted((s for s in line["stages"] if s["time"]), key=lambda s: str(s["time"]))
+    record = incident.record
+    stages = [(entry.time, str(entry.stage)) for entry in by_time(record.stages) if entry.time is not None]
     marks = _marks(incident)
     over = len(marks) - MARKS
     marks = marks[:MARKS]
-    moments = [seconds_of(s["time"]) for s in stages] + [mark.time for mark in marks]
+    moments = [time for time, _ in stages] + [mark.time for mark in marks]
     begun, ended = (min(moments), max(moments)) if moments else (0.0, 1.0)
-    zero = seconds_of(stages[0]["time"]) if stages else begun
+    zero = stages[0][0] if stages else begun
     scale = (WIDTH - GUTTER - 30) / max(ended - begun, 0.001)
     lanes = list(
         dict.fromkeys([*(m.lane for m in marks if not m.node), *([NODES] if any(m.node for m in marks) else [])])
     )
-    parts = [_heading(line), _stage_bar(stages, begun, ended, scale)]
+    parts = [_heading(record), _stage_bar(stages, begun, ended, scale)]
     for number, lane in enumerate(lanes):
         y = TOP + LANE * number + LANE / 2
         parts.append(f'<text x="12" y="{y + 4:.0f}">{_text(lane, 26)}</text>')
@@ -155,27 +155,24 @@ def _draw(incident: Incident) -> tuple[int, str]:
     return foot + ROW * (len(marks) + 2), "".join(parts)
 
 
-def _heading(line: Line) -> str:
-    title = (
-        f"{line['deployment']}/{line['master']}: {host_port(line['old'])} → {host_port(line['new'])}, {line['outcome']}"
-    )
-    outage = line["durations"].get("outage")
+def _heading(record: FailoverRecord) -> str:
+    moved = f"{address(record.old)} → {address(record.new)}"
+    title = f"{record.deployment}/{record.master}: {moved}, {record.outcome}"
+    outage = record.durations.get("outage")
     more = "" if outage is None else f", a new master {outage:.3f} s after the first suspicion"
-    epoch = "" if line["epoch"] is None else f", epoch {line['epoch']}"
-    begun = (line["time"] or "").replace("T", " ")
-    below = f"{begun}{epoch}, {line['kind'] or 'kind not known'}{more}"
+    epoch = "" if record.epoch is None else f", epoch {record.epoch}"
+    begun = (iso(record.started) or "").replace("T", " ")
+    below = f"{begun}{epoch}, {record.kind or 'kind not known'}{more}"
     return f'<text class="big" x="12" y="24">{_text(title)}</text><text class="dim" x="12" y="44">{_text(below)}</text>'
 
 
-def _stage_bar(stages: Sequence[Line], begun: float, ended: float, scale: float) -> str:
+def _stage_bar(stages: Sequence[tuple[float, str]], begun: float, ended: float, scale: float) -> str:
     parts = []
-    for index, stage in enumerate(stages):
-        start = seconds_of(stage["time"])
-        end = seconds_of(stages[index + 1]["time"]) if index + 1 < len(stages) else ended
+    for index, (start, name) in enumerate(stages):
+        end = stages[index + 1][0] if index + 1 < len(stages) else ended
         x, width = GUTTER + (start - begun) * scale, max((end - start) * scale, 3.0)
-        name = str(stage["stage"])
         parts.append(f'<rect x="{x:.1f}" y="58" width="{width:.1f}" height="14" fill="{_COLOURS[name]}">')
-        parts.append(f"<title>{_text(name)} +{start - seconds_of(stages[0]['time']):.3f} s</title></rect>")
+        parts.append(f"<title>{_text(name)} +{start - stages[0][0]:.3f} s</title></rect>")
         if width > 8 * len(name):
             parts.append(f'<text class="n" x="{x + 3:.1f}" y="86">{_text(name)}</text>')
     return "".join(parts)
@@ -204,19 +201,14 @@ def _marks(incident: Incident) -> list[_Mark]:
         if said.time is not None and said.channel not in _QUIET
     ]
     marks += [
-        _Mark(seconds_of(remark["time"]), remark["from"], remark["text"], node=not remark["sentinel"])
-        for remark in incident.remarks
+        _Mark(remark.time or 0.0, remark.origin, remark.text, node=not remark.sentinel)
+        for remark in incident.record.remarks
     ]
     if not marks:
         marks = [
-            _Mark(
-                seconds_of(stage["time"]),
-                stage["sentinel"] or "the node itself",
-                f"{stage['stage']} ({stage['by']})",
-                False,
-            )
-            for stage in incident.line["stages"]
-            if stage["time"]
+            _Mark(entry.time, entry.sentinel or "the node itself", f"{entry.stage} ({entry.by})", node=False)
+            for entry in incident.record.stages
+            if entry.time is not None
         ]
     return sorted(marks, key=lambda mark: mark.time)
 

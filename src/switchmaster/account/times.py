@@ -1,7 +1,7 @@
 """
 In which zone times are shown: UTC, unless a verb on a terminal chooses the machine's own (`LOCAL`).
 
-Seconds since 1970, or ISO 8601 text in UTC as lines have it, go in; text that always names its zone leaves.
+Seconds since 1970 go in; text that always names its zone comes out.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ LOCAL: Final[ContextVar[bool]] = ContextVar("local times", default=False)
 
 
 def clock(wall: Wall) -> str:
-    """Return the time of day with its zone, as ``03:00:00.123Z`` or ``04:00:00.123+01:00``; nothing without a time."""
+    """Return the time of day with its zone, as ``03:00:00.123Z`` or ``04:00:00.123+01:00``; empty if there is none."""
     return "" if wall is None else shown(at(wall), "%H:%M:%S.%f")
 
 
 def day_and_clock(wall: Wall) -> str:
-    """Return day and time with its zone; nothing where there is none."""
+    """Return day and time with its zone; empty if there is none."""
     return "" if wall is None else shown(at(wall), "%Y-%m-%d %H:%M:%S.%f")
 
 
-def moment(text: str | None) -> str:
-    """Return a line's time as `day_and_clock` does; ``not known`` where there is none."""
-    return "not known" if text is None else shown(_zoned(datetime.fromisoformat(text)), "%Y-%m-%d %H:%M:%S.%f")
+def moment(wall: Wall) -> str:
+    """Return a time as `day_and_clock` does; ``not known`` if there is none."""
+    return "not known" if wall is None else day_and_clock(wall)
 
 
 def at(wall: float) -> datetime:
-    """Return a moment in the zone that is shown."""
+    """Return a moment in the zone in which times are shown."""
     return _zoned(datetime.fromtimestamp(wall, UTC))
 
 
@@ -43,7 +43,7 @@ def _zoned(time: datetime) -> datetime:
 
 
 def placed(time: datetime) -> datetime:
-    """Return a time that names no zone in the one that is shown."""
+    """Return a time that names no zone as one of the zone in which times are shown."""
     return time.astimezone() if LOCAL.get() else time.replace(tzinfo=UTC)
 
 

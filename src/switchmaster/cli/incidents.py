@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..account.annotations import Annotations, remark_line
+from ..account.annotations import Annotations, remark_record
 from ..account.logs import Noted
+from ..account.record import FailoverRecord
 from ..account.replay import Chapter, chapters_of
 from ..account.timeline import Incident
 from ..account.transcript import Said
 from ..journal.entries import Entry
 from ..journal.replayed import replay_into_entries
-from ..render import seconds_of
 from .sources import Material
 
 __all__ = ["ReplayedFiles", "counted", "replay_material"]
@@ -68,10 +68,10 @@ def replay_material(material: Material, deployment: str) -> ReplayedFiles:
         remarks, rest = annotations.assign(one.failover for one in told if one.failover is not None)
     incidents = []
     times = [said.time or 0.0 for said in material.said]
-    for line, switches in replayed.failovers("replay"):
-        own = [remark_line(noted) for noted in remarks.get((line["master"], line["number"]), ())]
-        line["remarks"] = own
-        incidents.append(Incident(line, switches, _events_of(line, material.said, times), own))
+    for record, switches in replayed.failovers("replay"):
+        own = tuple(remark_record(noted) for noted in remarks.get((record.master, record.number or 0), ()))
+        record = replace(record, remarks=own)
+        incidents.append(Incident(record, switches, _events_of(record, material.said, times)))
     timed = any(said.time is not None for said in material.said) or bool(rest)
     run_ids = {} if material.logs is None else material.logs.run_ids
     return ReplayedFiles(told, remarks, rest, replayed.entries, incidents, timed, run_ids)
@@ -83,16 +83,14 @@ def counted(number: int, word: str) -> str:
     return f"{number} {word if number == 1 else plural}"
 
 
-def _events_of(line: Mapping[str, object], said: Sequence[Said], times: Sequence[float]) -> list[Said]:
+def _events_of(record: FailoverRecord, said: Sequence[Said], times: Sequence[float]) -> list[Said]:
     """Return the events around a failover that name its master or no master."""
-    stages = line["stages"]
-    assert isinstance(stages, list)
-    moments = [seconds_of(stage["time"]) for stage in stages if stage["time"]]
+    moments = [entry.time for entry in record.stages if entry.time is not None]
     if not moments:
         return []
     first, last = (
         bisect_left(times, min(moments) - EVENTS_MARGIN_SECONDS),
         bisect_right(times, max(moments) + EVENTS_MARGIN_SECONDS),
     )
-    name = str(line["master"])
+    name = record.master
     return [one for one in said[first:last] if name in one.payload.split(" ") or one.payload.count(" ") <= 1]

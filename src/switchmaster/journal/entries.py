@@ -1,7 +1,7 @@
 """
 What is put into the journal: plain values, made by the ledger, written by the store.
 
-Nothing here knows a database. ``observer`` is added by the writer: one run of one daemon writes them all.
+Nothing here knows a database. The writer adds the observer: one run of one daemon writes all of its entries.
 """
 
 from __future__ import annotations
@@ -9,33 +9,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..model import Address, SentinelName
+from ..account.record import Observation, SwitchRecord
+from ..model import Address
 from ..render import Line
-from .merge import Observation
 
 __all__ = ["Alive", "Entry", "Seen", "Sighting", "SwitchSeen", "WatchStarted"]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Something that is only kept and told: an event, a notice, what the daemon or an action did."""
+    """Something that is only kept and streamed: an event, a notice, what the daemon or an action did."""
 
     time: float
     """Seconds since 1970."""
     line: Line
-    """Its ``type`` is what readers of the stream choose by."""
+    """Readers of the stream choose by its ``type``."""
 
     @property
     def droppable(self) -> bool:
-        """Whether it goes first when the queue is full: there are many events, and each tells little."""
+        """Whether it is dropped first when the queue is full: there are many events, and each says little."""
         return bool(self.line["type"] == "event")
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """Where a master is believed to be: compared with where it was last known to be."""
+    """Where a master is believed to be; the store compares it with where it was last known to be."""
 
     time: float
+    """Seconds since 1970."""
     deployment: str
     master: str
     address: Address
@@ -43,7 +44,7 @@ class Sighting:
     incarnation: int
     """The observer's own count, from 0."""
     agreed: bool
-    """Whether a majority of the Sentinels says so: only then may epochs have begun anew."""
+    """Whether a majority of the Sentinels gives this address: only then can it begin a new incarnation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +52,23 @@ class SwitchSeen:
     """A switch that was decided, or one more witness of it."""
 
     time: float
-    deployment: str
-    master: str
-    new: Address
-    epoch: int | None
-    incarnation: int
-    """The observer's own count, from 0."""
-    witnesses: tuple[SentinelName, ...]
-    line: Line
+    """Seconds since 1970."""
+    switch: SwitchRecord
+    """Its ``incarnation`` is the observer's own count, from 0; the store adds the observer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """The daemon lives, and hears a Sentinel of these deployments."""
+    """The daemon is alive, and connected to a Sentinel of each of these deployments."""
 
     time: float
+    """Seconds since 1970."""
     deployments: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WatchStarted:
-    """A deployment is watched anew: from here on its incarnations are counted from 0 again."""
+    """The daemon starts to watch a deployment: from here on its incarnations count from 0 again."""
 
     deployment: str
 

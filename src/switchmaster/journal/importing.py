@@ -12,10 +12,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from ..account.record import Observation
 from ..account.transcript import Said
 from .engine import connect, make_engine
 from .entries import Entry, SwitchSeen
-from .merge import Observation
 from .migrate import upgrade
 from .store import Store, Written
 

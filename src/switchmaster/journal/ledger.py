@@ -16,11 +16,24 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from ..account.record import (
+    Agreement,
+    Announcement,
+    Away,
+    Observation,
+    Promotion,
+    Return,
+    StageRecord,
+    Vote,
+    stage_record,
+    switch_record,
+    to_microseconds,
+)
 from ..belief.decisions import Notice, Switch
 from ..belief.failover import ABORT_REASONS, Failover
 from ..belief.topology import MasterState
 from ..model import Address, Cause, Grade, SentinelName, Stage, Via
-from ..render import Line, event_line, failover_line, iso, notice_line, switch_line
+from ..render import event_line, notice_line
 from ..wire.events import (
     EVENTS,
     SPEC_OF,
@@ -33,7 +46,6 @@ from ..wire.events import (
     Withdrawal,
 )
 from .entries import Entry, Seen, Sighting, SwitchSeen
-from .merge import Observation, address_line
 
 __all__ = ["Ledger"]
 
@@ -268,20 +280,11 @@ class Ledger:
 
     def _account(self, followed: _Followed) -> Observation:
         record, switch = followed.record, followed.switch
-        line = failover_line(record)
-        del line["number"]
-        line["stages"] = [
-            {**stage, "elapsed": round(entry.at - followed.begun, 6)}
-            for stage, entry in zip(line["stages"], record.stages, strict=True)
-        ]
-        line["votes"] = [{"sentinel": s, "run_id": run, "epoch": epoch} for s, run, epoch in record.votes]
-        line |= _beside(followed)
-        line["durations"] |= _durations(followed)
         times = [entry.time for entry in record.stages if entry.time is not None]
-        outcome, closed = str(record.outcome), record.closed
+        outcome, closed, reason = str(record.outcome), record.closed, record.reason or None
         if followed.undone is not None:
             outcome, closed = "aborted", True
-            line["reason"] = f"the promotion was given up, and the master is {record.old} again: {followed.undone.why}"
+            reason = f"the promotion was given up, and the master is {record.old} again: {followed.undone.why}"
         return Observation(
             deployment=record.deployment,
             master=record.master,
@@ -297,7 +300,17 @@ class Ledger:
             missed=False,
             started=followed.started,
             heard=max(times, default=followed.started),
-            line=line,
+            stages=tuple(stage_record(entry, followed.begun) for entry in record.stages),
+            leader=record.leader,
+            candidates=tuple(record.candidates),
+            reason=reason,
+            agreement=_agreement(followed),
+            announcements=_announcements(followed),
+            promotion=_promotion(followed),
+            returned=_returned(followed),
+            votes=tuple(Vote(*vote) for vote in record.votes),
+            down_after=record.down_after,
+            durations=record.durations | _durations(followed),
         )
 
     def _epoch(self, followed: _Followed) -> int | None:
@@ -316,54 +329,43 @@ class Ledger:
         if any(not followed.record.closed or followed.heard > at - SOON for followed in self._recent(master)):
             return
         reason = ABORT_REASONS[event.channel]
-        stage: Line = {
-            "stage": str(Stage.ABORTED),
-            "time": iso(wall),
-            "sentinel": sentinel,
-            "by": event.channel,
-            "reason": reason,
-            "elapsed": 0.0,
-        }
-        line: Line = {"stages": [stage], "reason": reason, "leader": sentinel}
-        yield self._unrecorded(master, event.instance.master_address, None, None, "aborted", wall, line)
+        stage = StageRecord(Stage.ABORTED, to_microseconds(wall), sentinel, event.channel, reason=reason, elapsed=0.0)
+        observation = self._unrecorded(master, event.instance.master_address, None, None, "aborted", wall)
+        yield replace(observation, stages=(stage,), reason=reason, leader=sentinel)
 
     def _missed(self, switch: Switch) -> Observation:
-        """Tell of a switch of which no event was heard, though we were there: all links to Sentinels were down."""
+        """Return a switch of which no event was received, though we were there: all links to Sentinels were down."""
         wall = switch.time or 0.0
-        line: Line = {"away": {"after": None, "before": iso(wall), "epochs": [None, switch.epoch]}}
-        account = self._unrecorded(switch.master, switch.old, switch.new, switch.epoch, "completed", wall, line)
-        return replace(account, missed=True, incarnation=switch.incarnation)
+        observation = self._unrecorded(switch.master, switch.old, switch.new, switch.epoch, "completed", wall)
+        away = Away(None, to_microseconds(wall), (None, switch.epoch))
+        return replace(observation, missed=True, incarnation=switch.incarnation, away=away)
 
     def _unrecorded(
-        self,
-        master: str,
-        old: Address | None,
-        new: Address | None,
-        epoch: int | None,
-        outcome: str,
-        wall: float,
-        line: Line,
+        self, master: str, old: Address | None, new: Address | None, epoch: int | None, outcome: str, wall: float
     ) -> Observation:
         number = self._beyond[master] = self._beyond.get(master, -self._first) - 1
         state = self._state(master)
         return Observation(
-            self.deployment, master, number, 0 if state is None else state.incarnation, old, new, epoch, None,
-            outcome, True, True, False, wall, wall, None, line,
-        )  # fmt: skip
+            deployment=self.deployment,
+            master=master,
+            number=number,
+            incarnation=0 if state is None else state.incarnation,
+            old=old,
+            new=new,
+            epoch=epoch,
+            kind=None,
+            outcome=outcome,
+            attempted=True,
+            closed=True,
+            missed=False,
+            started=wall,
+            heard=wall,
+        )
 
     # -- switches -----------------------------------------------------------------------------------
 
     def _switch_seen(self, switch: Switch) -> SwitchSeen:
-        return SwitchSeen(
-            switch.time or 0.0,
-            self.deployment,
-            switch.master,
-            switch.new,
-            switch.epoch,
-            switch.incarnation,
-            switch.witnesses,
-            switch_line(switch),
-        )
+        return SwitchSeen(switch.time or 0.0, switch_record(switch))
 
     def _fill_epoch(self, name: str) -> Iterator[Entry]:
         """Tell the epoch of a switch that was decided without one, once a Sentinel has answered with it."""
@@ -403,37 +405,52 @@ def _news_of(sentinel: SentinelName, event: Event, at: float, wall: float) -> _N
     return _News("returned", sentinel, event.instance.address, at, wall, channel) if channel in _RETURNS else None
 
 
-def _said(followed: _Followed, news: _News) -> Line:
-    return {"time": iso(news.wall), "elapsed": round(news.at - followed.begun, 6), "sentinel": news.sentinel}
+def _of(followed: _Followed, what: str) -> list[_News]:
+    return [news for news in followed.news if news.what == what]
 
 
-def _beside(followed: _Followed) -> Line:
-    by = {
-        what: [n for n in followed.news if n.what == what] for what in ("agreed", "announced", "promoted", "returned")
-    }
-    line: Line = {"old": address_line(followed.record.old), "new": address_line(followed.record.new)}
-    if by["agreed"]:
-        most = max(by["agreed"], key=lambda news: news.numbers[0])
-        line["agreement"] = {"agreeing": most.numbers[0], "quorum": most.numbers[1], **_said(followed, most)}
-    announced: dict[str, Line] = {}
-    for news in by["announced"]:
-        announced.setdefault(news.sentinel, _said(followed, news))
-    line["announcements"] = list(announced.values())
-    promoted = followed.record.entry(Stage.PROMOTED)
-    line["promotion"] = {
-        "node": iso(promoted.time) if promoted is not None and promoted.by == "ROLE" else None,
-        "sentinel": iso(by["promoted"][0].wall) if by["promoted"] else None,
-    }
-    if by["returned"] and followed.record.outcome == "completed":
-        line["returned"] = {**_said(followed, by["returned"][0]), "by": by["returned"][0].by}
-    return line
+def _elapsed(followed: _Followed, news: _News) -> float:
+    return round(news.at - followed.begun, 6)
+
+
+def _agreement(followed: _Followed) -> Agreement | None:
+    agreed = _of(followed, "agreed")
+    if not agreed:
+        return None
+    most = max(agreed, key=lambda news: news.numbers[0])
+    agreeing, quorum = most.numbers
+    return Agreement(agreeing, quorum, most.sentinel, to_microseconds(most.wall), _elapsed(followed, most))
+
+
+def _announcements(followed: _Followed) -> tuple[Announcement, ...]:
+    found: dict[str, Announcement] = {}
+    for news in _of(followed, "announced"):
+        said = Announcement(news.sentinel, to_microseconds(news.wall), _elapsed(followed, news))
+        found.setdefault(news.sentinel, said)
+    return tuple(found.values())
+
+
+def _promotion(followed: _Followed) -> Promotion:
+    itself, promoted = followed.record.entry(Stage.PROMOTED), _of(followed, "promoted")
+    return Promotion(
+        node=to_microseconds(itself.time) if itself is not None and itself.by == "ROLE" else None,
+        sentinel=to_microseconds(promoted[0].wall) if promoted else None,
+    )
+
+
+def _returned(followed: _Followed) -> Return | None:
+    returned = _of(followed, "returned")
+    if not returned or followed.record.outcome != "completed":
+        return None
+    first = returned[0]
+    return Return(to_microseconds(first.wall), first.sentinel, first.by, _elapsed(followed, first))
 
 
 def _durations(followed: _Followed) -> dict[str, float]:
     """Return what the record alone can't tell: the spread of the announcements, the replicas, the return."""
-    announced = [news.at for news in followed.news if news.what == "announced"]
+    announced = [news.at for news in _of(followed, "announced")]
     steps = [entry.at for entry in followed.record.stages if entry.stage is Stage.RECONFIGURING]
-    returned = [news.at for news in followed.news if news.what == "returned"]
+    returned = [news.at for news in _of(followed, "returned")]
     found = {}
     if len(announced) > 1:
         found["spread"] = max(announced) - min(announced)

@@ -1,99 +1,73 @@
 """
-One observer's account of a failover, and several of them merged into the one record that readers get.
+Several observers' parts of a failover, merged into the one record that readers get.
 
 Rules, all of them in this file:
 
-1. Two accounts are of one failover (`same_failover`) where their epochs are equal and their new addresses do not
-   contradict; or, where one has no epoch, where they left the same master, overlap in time, and neither chose a
-   replica when the other had promoted one long before.
-2. Merged (`merged`), the fullest account leads: a stage keeps the time that it has there, for clocks differ, and
-   everybody who said so. What it has not seen is taken from the others. Who saw the switch is believed over who gave
-   up; who saw a promotion given up, over who heard no more than that promotion.
-3. An outage counts from the master's last answer where an observer knows ``down_after``, else from the suspicion.
-   Durations are measured by one observer's monotonic clock. Where no single one saw both ends, they are taken from
+1. Two observations are of one failover (`same_failover`) if their epochs are equal and their new addresses do not
+   contradict. If one has no epoch, they are one if they left the same master, overlap in time, and neither selected a
+   replica long after the other had promoted one.
+2. In a merged record (`merged`) the most complete observation leads: a stage keeps the time that it has there, because
+   clocks differ, and gets the Sentinels of all. What the leading one has not seen is taken from the others. An observer
+   that saw the switch is believed over one that gave up; one that saw the promotion given up, over one that heard of
+   nothing after it.
+3. An outage counts from the master's last answer if an observer knows ``down_after``, else from the suspicion.
+   Durations are measured by one observer's monotonic clock. If no single observer saw both ends, they are taken from
    the wall clock and named in ``estimated``.
 
-Pure: values in, values out. Addresses in lines are ``{"host":…, "port":…}``, times are ISO 8601 in UTC, elapsed
-seconds count from the first stage that the same observer saw.
+Pure: values in, values out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from math import inf
-from typing import Any, Final
+from typing import Final, TypeVar
 
-from ..model import Address, Stage
-from ..render import Line, iso
+from ..account.record import (
+    Announcement,
+    FailoverRecord,
+    Observation,
+    Promotion,
+    RemarkRecord,
+    ReplicaRecord,
+    StageRecord,
+)
+from ..model import Address, Stage, Wall
 from ..wire.events import Progress, progress_of
 
-__all__ = ["OVERLAP", "Observation", "address_line", "from_iso", "merged", "same_failover"]
+__all__ = ["OPEN", "OVERLAP", "merged", "same_failover"]
+
+T = TypeVar("T")
 
 OVERLAP: Final = 5.0
-"""Seconds by which the clocks of two observers, and the moments at which they hear, may differ."""
+"""Seconds by which the clocks of two observers, and the moments at which they receive events, may differ."""
 
 OPEN: Final = 200.0
-"""Seconds for which an attempt whose end was not seen may still be the one that is heard of now: the core's own
-limit for an attempt that nobody speaks of (`belief.attempts.SILENCE`)."""
+"""Seconds for which an attempt whose end was not seen may still be the one that events are about: the belief's own
+limit for an attempt without news (`belief.attempts.SILENCE`)."""
 
-_RANK: Final = {str(stage): rank for rank, stage in enumerate(Stage)}
+_RANK: Final = {stage: rank for rank, stage in enumerate(Stage)}
 
 # A suspicion is none of the former: Sentinels that have not heard of the new master suspect the old one afterwards.
-_CHOOSING: Final = ("electing", "elected", "selected", "promoting")
-_CHOSEN: Final = ("promoted", "switched", "settled")
+_CHOOSING: Final = (Stage.ELECTING, Stage.ELECTED, Stage.SELECTED, Stage.PROMOTING)
+_CHOSEN: Final = (Stage.PROMOTED, Stage.SWITCHED, Stage.SETTLED)
 
 _SPANS: Final = {
-    "detection": ("suspected", "agreed-down"),
-    "election": ("electing", "elected"),
-    "promotion": ("selected", "promoted"),
-    "announcement": ("promoted", "switched"),
-    "outage": ("suspected", "promoted"),
+    "detection": (Stage.SUSPECTED, Stage.AGREED_DOWN),
+    "election": (Stage.ELECTING, Stage.ELECTED),
+    "promotion": (Stage.SELECTED, Stage.PROMOTED),
+    "announcement": (Stage.PROMOTED, Stage.SWITCHED),
+    "outage": (Stage.SUSPECTED, Stage.PROMOTED),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What one observer knows of one attempt, as far as it has come; a newer one replaces it."""
-
-    deployment: str
-    master: str
-    number: int
-    """Counts this observer's accounts of this master: with the observer, the account's identity."""
-    incarnation: int
-    """The observer's own count in what the ledger makes, the journal's in what the store keeps."""
-    old: Address | None
-    new: Address | None
-    epoch: int | None
-    kind: str | None
-    outcome: str
-    attempted: bool
-    closed: bool
-    missed: bool
-    """The switch was found afterwards: nothing of it was heard."""
-    started: float
-    """Seconds since 1970: the first stage; of a missed one, when it was found."""
-    heard: float
-    """The last news of it."""
-    earliest: float | None = None
-    """Of a missed one: when the master was last known to be at the old address."""
-    line: Line = field(default_factory=dict)
-    """Everything else, by the keys of the merged line."""
+# Which observations are of one failover -----------------------------------------------------------
 
 
-def address_line(address: Address | None) -> Line | None:
-    """Return an address as lines have it."""
-    return None if address is None else {"host": address.host, "port": address.port}
-
-
-def from_iso(text: str | None) -> float | None:
-    """Return the seconds since 1970 of a time in a line."""
-    return None if text is None else datetime.fromisoformat(text).timestamp()
-
-
-def same_failover(a: Observation, b: Observation) -> bool:
-    """Whether two accounts of one master, by different observers, tell of one attempt."""
+def same_failover(a: Observation | FailoverRecord, b: Observation | FailoverRecord) -> bool:
+    """Whether two parts of one master's history, by different observers, are of one attempt."""
     if a.incarnation != b.incarnation or not _agree(a.new, b.new):
         return False
     if a.epoch is not None and b.epoch is not None:
@@ -105,216 +79,195 @@ def _agree(one: object, other: object) -> bool:
     return one is None or other is None or one == other
 
 
-def _overlap(a: Observation, b: Observation) -> bool:
+def _overlap(a: Observation | FailoverRecord, b: Observation | FailoverRecord) -> bool:
     return _begin(a) <= _end(b) and _begin(b) <= _end(a)
 
 
-def _in_turn(a: Observation, b: Observation) -> bool:
-    """Whether nobody was chosen in the one after the other had chosen."""
-    return max(_moments(a, _CHOOSING), default=0.0) <= min(_moments(b, _CHOSEN), default=inf) + OVERLAP
+def _in_turn(a: Observation | FailoverRecord, b: Observation | FailoverRecord) -> bool:
+    """Whether the one did not select a replica long after the other had promoted one."""
+    return max(a.times(*_CHOOSING), default=0.0) <= min(b.times(*_CHOSEN), default=inf) + OVERLAP
 
 
-def _moments(account: Observation, stages: Container[str]) -> Iterator[float]:
-    for stage in account.line.get("stages", ()):
-        if stage["stage"] in stages and (moment := from_iso(stage["time"])) is not None:
-            yield moment
+def _begin(part: Observation | FailoverRecord) -> float:
+    return part.started if part.earliest is None else part.earliest
 
 
-def _begin(account: Observation) -> float:
-    return account.started if account.earliest is None else account.earliest
+def _end(part: Observation | FailoverRecord) -> float:
+    return part.heard + (OVERLAP if part.closed else OPEN)
 
 
-def _end(account: Observation) -> float:
-    return account.heard + (OVERLAP if account.closed else OPEN)
+# One record ---------------------------------------------------------------------------------------
 
 
-def merged(accounts: Sequence[tuple[str, Observation]]) -> Observation:
+def merged(observations: Sequence[tuple[str, Observation]]) -> FailoverRecord:
     """
-    Put together what several observers know of one attempt.
+    Merge what several observers know of one attempt.
 
     Args:
-        accounts: each with its observer's name; at least one.
+        observations: each with its observer's name; at least one.
 
     Returns:
-        One account. Its ``line`` is what readers get, but for ``id``, ``comments`` and ``acknowledged``:
-        the keys of `switchmaster.render.failover_line`, and ``ended``, ``attempted``, ``missed``, ``closed``,
-        ``incarnation``, ``agreement`` (``agreeing`` of ``quorum``), ``promotion`` (when the ``node`` itself said so,
-        and when a ``sentinel`` did), ``announcements`` (each Sentinel's ``+switch-master``), ``replicas``,
-        ``returned`` (the old master), ``away`` (of a missed one: ``after``, ``before`` and the ``epochs``),
-        ``votes``, ``remarks`` (what only logs say), ``observers`` and ``estimated``.
+        One record, without an id and comments.
     """
-    ordered = sorted(accounts, key=_fullness)
-    first = ordered[0][1]
-    watched = [account for _, account in ordered if not account.missed]
-    whole = replace(
-        first,
-        old=_first(account.old for _, account in ordered),
-        new=_first(account.new for _, account in ordered),
-        epoch=_first(account.epoch for _, account in ordered),
-        kind=_first(account.kind for _, account in ordered),
-        outcome=_outcome([account for _, account in ordered]),
-        attempted=any(account.attempted for _, account in ordered),
-        closed=any(account.closed for _, account in ordered),
+    ordered = sorted(observations, key=_fullness)
+    parts = [part for _, part in ordered]
+    first, watched = parts[0], [part for part in parts if not part.missed]
+    outcome = _outcome(parts)
+    stages = _stages(parts, outcome)
+    announcements = _announcements(parts)
+    remarks = _union(part.remarks or () for part in parts)
+    record = FailoverRecord(
+        deployment=first.deployment,
+        master=first.master,
+        incarnation=first.incarnation,
+        old=_first(part.old for part in parts),
+        new=_first(part.new for part in parts),
+        epoch=_first(part.epoch for part in parts),
+        kind=_first(part.kind for part in parts),
+        outcome=outcome,
+        attempted=any(part.attempted for part in parts),
+        closed=any(part.closed for part in parts),
         missed=not watched,
-        started=min(account.started for account in watched or [first]),
-        heard=max(account.heard for _, account in ordered),
-        earliest=first.earliest if not watched else None,
+        started=min(part.started for part in watched or [first]),
+        heard=max(part.heard for part in parts),
+        stages=tuple(stages),
+        leader=_first(part.leader for part in parts),
+        candidates=tuple(_union(part.candidates for part in parts)),
+        reason=_first(part.reason for part in parts) if outcome == "aborted" else None,
+        agreement=_first(part.agreement for part in parts),
+        announcements=tuple(announcements),
+        promotion=_promotion(parts),
+        returned=_first(part.returned for part in parts),
+        votes=tuple(_union(part.votes for part in parts)),
+        away=_first(part.away for part in parts) if not watched else None,
+        down_after=_first(part.down_after for part in parts),
+        replicas=tuple(_replicas(stages)),
+        remarks=tuple(sorted(remarks, key=_moment)),
+        observers=tuple(_union([name] for name, _ in ordered)),
     )
-    return replace(whole, line=_line(whole, ordered))
+    durations, estimated = _durations(record, parts)
+    return replace(record, durations=durations, estimated=tuple(estimated))
 
 
 def _fullness(observed: tuple[str, Observation]) -> tuple[bool, int, float, str]:
-    name, account = observed
-    return account.missed, -len(account.line.get("stages", ())), account.started, name
+    name, part = observed
+    return part.missed, -len(part.stages), part.started, name
 
 
-def _first(values: Iterable[Any]) -> Any:
+def _first(values: Iterable[T | None]) -> T | None:
     return next((value for value in values if value is not None), None)
 
 
-def _gave_back(account: Observation) -> bool:
-    """Whether a promotion was seen to be given up: nothing else aborts a failover after it."""
-    return account.outcome == "aborted" and any(_moments(account, ("promoted",)))
-
-
-def _outcome(accounts: Sequence[Observation]) -> str:
-    outcomes = {account.outcome for account in accounts}
-    stages = {stage["stage"] for account in accounts for stage in account.line.get("stages", ())}
-    if "switched" not in stages and any(_gave_back(account) for account in accounts):
-        # Who heard no more than the promotion takes it for the end; had it lasted, a Sentinel would have announced it.
-        return "aborted"
-    # An observer that gave up did so for lack of news; one that saw the switch has seen it.
-    return next(outcome for outcome in ("completed", "aborted", "in-progress") if outcome in outcomes)
-
-
-def _line(whole: Observation, ordered: Sequence[tuple[str, Observation]]) -> Line:
-    lines = [account.line for _, account in ordered]
-    stages = _stages(lines, whole.outcome)
-    line: Line = {
-        "type": "failover",
-        "time": iso(whole.started),
-        "deployment": whole.deployment,
-        "master": whole.master,
-        "incarnation": whole.incarnation,
-        "outcome": whole.outcome,
-        "kind": whole.kind,
-        "old": address_line(whole.old),
-        "new": address_line(whole.new),
-        "epoch": whole.epoch,
-        "leader": _first(line.get("leader") for line in lines),
-        "candidates": _union(line.get("candidates", ()) for line in lines),
-        "reason": _reason(whole, lines),
-        "attempted": whole.attempted,
-        "missed": whole.missed,
-        "closed": whole.closed,
-        "ended": iso(whole.heard) if whole.closed else None,
-        "agreement": _first(line.get("agreement") for line in lines),
-        "promotion": _promotion(lines),
-        "announcements": _announcements(lines),
-        "stages": stages,
-        "replicas": _replicas(stages),
-        "returned": _first(line.get("returned") for line in lines),
-        "votes": _union(line.get("votes", ()) for line in lines),
-        "remarks": sorted(_union(line.get("remarks", ()) for line in lines), key=lambda said: said["time"] or ""),
-        "away": _first(line.get("away") for line in lines) if whole.missed else None,
-        "observers": _union([name] for name, _ in ordered),
-        "down_after": _first(line.get("down_after") for line in lines),
-    }
-    return line | _durations(line, lines)
-
-
-def _union(lists: Iterable[Iterable[Any]]) -> list[Any]:
-    found: list[Any] = []
+def _union(lists: Iterable[Iterable[T]]) -> list[T]:
+    found: list[T] = []
     for items in lists:
         found += [item for item in items if item not in found]
     return found
 
 
-def _reason(whole: Observation, lines: Sequence[Line]) -> str | None:
-    return _first(line.get("reason") for line in lines) if whole.outcome == "aborted" else None
+def _moment(one: StageRecord | Announcement | RemarkRecord) -> float:
+    return -inf if one.time is None else one.time
 
 
-def _key(stage: Line) -> tuple[Any, ...]:
-    if stage["stage"] != "reconfiguring":
-        return (stage["stage"],)
-    replica = stage.get("replica") or {}
-    return stage["stage"], stage["by"], replica.get("host"), replica.get("port")
+def _gave_back(part: Observation) -> bool:
+    """Whether a promotion was seen to be given up: nothing else aborts a failover after it."""
+    return part.outcome == "aborted" and bool(part.times(Stage.PROMOTED))
 
 
-def _numbered(stages: Sequence[Line]) -> Iterator[tuple[tuple[Any, ...], Line]]:
+def _outcome(parts: Sequence[Observation]) -> str:
+    outcomes = {part.outcome for part in parts}
+    stages = {entry.stage for part in parts for entry in part.stages}
+    if Stage.SWITCHED not in stages and any(_gave_back(part) for part in parts):
+        # An observer that heard of nothing after the promotion takes it for the end. Had it lasted, a Sentinel would
+        # have announced it.
+        return "aborted"
+    # An observer that gave up did so for lack of news; one that saw the switch has seen it.
+    return next(outcome for outcome in ("completed", "aborted", "in-progress") if outcome in outcomes)
+
+
+# Stages, and what follows from them ---------------------------------------------------------------
+
+
+def _numbered(stages: Sequence[StageRecord]) -> Iterator[tuple[tuple[object, ...], StageRecord]]:
     """Yield each stage with what it is recognised by; a replica may be told several times."""
-    times: dict[tuple[Any, ...], int] = {}
-    for stage in stages:
-        key = _key(stage)
-        times[key] = times.get(key, 0) + 1
-        yield (*key, times[key]), stage
+    times = Counter[tuple[object, ...]]()
+    for entry in stages:
+        times[entry.key] += 1
+        yield (*entry.key, times[entry.key]), entry
 
 
-def _stages(lines: Sequence[Line], outcome: str) -> list[Line]:
-    found: dict[tuple[Any, ...], Line] = {}
-    for line in lines:
-        for key, stage in _numbered(line.get("stages", ())):
-            if stage["stage"] == "aborted" and outcome == "completed":
+def _stages(parts: Sequence[Observation], outcome: str) -> list[StageRecord]:
+    found: dict[tuple[object, ...], StageRecord] = {}
+    for part in parts:
+        for key, entry in _numbered(part.stages):
+            if entry.stage is Stage.ABORTED and outcome == "completed":
                 continue
             known = found.get(key)
-            found[key] = dict(stage) if known is None else _one_stage(known, stage)
-    return sorted(found.values(), key=lambda stage: (_RANK[stage["stage"]], stage["time"] or ""))
+            found[key] = entry if known is None else _one_stage(known, entry)
+    return sorted(found.values(), key=lambda entry: (_RANK[entry.stage], _moment(entry)))
 
 
-def _one_stage(known: Line, other: Line) -> Line:
-    said = _union([[known["sentinel"]], known.get("also", ()), [other["sentinel"]], other.get("also", ())])
-    also = [name for name in said if name not in (None, known["sentinel"])]
-    if None in said and known["sentinel"] is not None and known["stage"] == "promoted":
+def _one_stage(known: StageRecord, other: StageRecord) -> StageRecord:
+    said = _union([[known.sentinel], known.also, [other.sentinel], other.also])
+    if None in said and known.sentinel is not None and known.stage is Stage.PROMOTED:
         # The node's own answer is the better news, and another observer has it.
         return _one_stage(other, known)
-    return {**known, "replica": known.get("replica") or other.get("replica"), **({"also": also} if also else {})}
+    also = tuple(name for name in said if name is not None and name != known.sentinel)
+    added = [
+        *(["replica"] if known.replica is None or "replica" in known.added else []),
+        *(["also"] if also and (not known.also or "also" in known.added) else []),
+    ]
+    return known._replace(replica=known.replica or other.replica, also=also, added=tuple(added))
 
 
-def _promotion(lines: Sequence[Line]) -> Line | None:
-    both = [line["promotion"] for line in lines if line.get("promotion")]
-    if not both:
+def _promotion(parts: Sequence[Observation]) -> Promotion | None:
+    known = [part.promotion for part in parts if part.promotion is not None]
+    if not known:
         return None
-    return {who: min((p[who] for p in both if p.get(who)), default=None) for who in ("node", "sentinel")}
+    return Promotion(_earliest(one.node for one in known), _earliest(one.sentinel for one in known))
 
 
-def _announcements(lines: Sequence[Line]) -> list[Line]:
-    found: dict[str, Line] = {}
-    for line in lines:
-        for said in line.get("announcements", ()):
-            found.setdefault(said["sentinel"], said)
-    return sorted(found.values(), key=lambda said: said["time"] or "")
+def _earliest(times: Iterable[Wall]) -> Wall:
+    return min((time for time in times if time is not None), default=None)
 
 
-def _replicas(stages: Sequence[Line]) -> list[Line]:
+def _announcements(parts: Sequence[Observation]) -> list[Announcement]:
+    found: dict[str, Announcement] = {}
+    for part in parts:
+        for said in part.announcements:
+            found.setdefault(said.sentinel, said)
+    return sorted(found.values(), key=_moment)
+
+
+def _replicas(stages: Sequence[StageRecord]) -> list[ReplicaRecord]:
     """Return when each other replica was told to follow, and when it did."""
-    found: dict[tuple[str, int], Line] = {}
-    for stage in stages:
-        if stage["stage"] != "reconfiguring" or not stage.get("replica"):
+    found: dict[Address, ReplicaRecord] = {}
+    for entry in stages:
+        if entry.stage is not Stage.RECONFIGURING or entry.replica is None:
             continue
-        address = stage["replica"]
-        row = found.setdefault(
-            (address["host"], address["port"]), {**address, "told": None, "seen": None, "follows": None, "again": 0}
-        )
-        match progress_of(stage["by"]):
+        row = found.get(entry.replica) or ReplicaRecord(entry.replica, None, None, None, 0)
+        match progress_of(entry.by):
             case Progress.TOLD:
-                row["told"] = row["told"] or stage["time"]
+                row = row._replace(told=row.told or entry.time)
             case Progress.SEEN:
-                row["seen"] = row["seen"] or stage["time"]
+                row = row._replace(seen=row.seen or entry.time)
             case Progress.FOLLOWS:
-                row["follows"] = row["follows"] or stage["time"]
+                row = row._replace(follows=row.follows or entry.time)
             case Progress.OVERDUE:
-                row["again"] += 1
+                row = row._replace(again=row.again + 1)
+        found[entry.replica] = row
     return list(found.values())
 
 
-def _durations(whole: Line, lines: Sequence[Line]) -> Line:
+def _durations(whole: FailoverRecord, parts: Sequence[Observation]) -> tuple[dict[str, float], list[str]]:
+    """Return how long what took, and what of it is estimated."""
     durations: dict[str, float] = {}
-    ordered = sorted(whole["stages"], key=lambda stage: stage["time"] or "")
-    ends = {_key(stage) for stage in (*ordered[:1], *ordered[-1:])}
-    for line in lines:
-        saw_both = ends <= {_key(stage) for stage in line.get("stages", ())}
-        for name, seconds in line.get("durations", {}).items():
-            if name == "outage" and line.get("down_after") != whole["down_after"]:
+    ordered = sorted(whole.stages, key=_moment)
+    ends = {entry.key for entry in (*ordered[:1], *ordered[-1:])}
+    for part in parts:
+        saw_both = ends <= {entry.key for entry in part.stages}
+        for name, seconds in part.durations.items():
+            if name == "outage" and part.down_after != whole.down_after:
                 continue  # it does not count from the same moment
             if name != "total":
                 durations.setdefault(name, seconds)
@@ -322,19 +275,19 @@ def _durations(whole: Line, lines: Sequence[Line]) -> Line:
                 durations[name] = max(seconds, durations.get(name, 0.0))
     estimated = []
     if ordered and "total" not in durations:
-        begun, done = from_iso(ordered[0]["time"]), from_iso(ordered[-1]["time"])
+        begun, done = ordered[0].time, ordered[-1].time
         if begun is not None and done is not None:
             durations["total"] = round(done - begun, 6)
             estimated.append("total")
-    moments = {stage["stage"]: from_iso(stage["time"]) for stage in reversed(whole["stages"])}
+    moments = {entry.stage: entry.time for entry in reversed(whole.stages)}
     for name, (start, end) in _SPANS.items():
         begun, done = moments.get(start), moments.get(end)
         if name not in durations and begun is not None and done is not None:
-            silent = whole["down_after"] or 0.0 if name == "outage" else 0.0
+            silent = whole.down_after or 0.0 if name == "outage" else 0.0
             durations[name] = round(max(0.0, done - begun) + silent, 6)
             estimated.append(name)
-    said = [moment for a in whole["announcements"] if (moment := from_iso(a["time"])) is not None]
+    said = [one.time for one in whole.announcements if one.time is not None]
     if len(said) > 1 and "spread" not in durations:
         durations["spread"] = round(max(said) - min(said), 6)
         estimated.append("spread")
-    return {"durations": durations, "estimated": estimated}
+    return durations, estimated

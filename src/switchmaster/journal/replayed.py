@@ -9,20 +9,20 @@ a database.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from ..account.record import FailoverRecord, Observation, SwitchRecord
 from ..account.replay import decided
 from ..account.transcript import Said
 from ..belief.decisions import Decision, Notice, Switch
 from ..belief.failover import Failover
 from ..belief.watch import Watch
-from ..model import Grade, Moment, SentinelName
-from ..render import Line
+from ..model import Address, Grade, Moment, SentinelName
 from ..wire.events import Event
 from .entries import Entry, SwitchSeen
 from .ledger import Ledger
-from .merge import Observation, merged
+from .merge import merged
 
 __all__ = ["Replayed", "replay_into_entries"]
 
@@ -36,33 +36,32 @@ class Replayed:
     entries: list[Entry] = field(default_factory=list)
     """What a journal keeps of it, in order."""
 
-    def failovers(self, observer: str) -> list[tuple[Line, list[Line]]]:
+    def failovers(self, observer: str) -> list[tuple[FailoverRecord, list[SwitchRecord]]]:
         """
         Return each failover as a journal's reader gets it, with its switches.
 
         Args:
-            observer: who shall have seen it.
+            observer: the name under which it is seen.
 
         Returns:
-            Pairs of a failover's line, with the ``number`` of its record, and the lines of its switches, by time.
-            Attempts that remained a suspicion are left out.
+            Pairs of a failover, with the ``number`` of its record, and its switches, by time. Attempts that remained a
+            suspicion are left out.
         """
         last: dict[tuple[str, int], Observation] = {}
-        switches: dict[tuple[str, int | None, str], Line] = {}
+        switches: dict[tuple[str, int | None, Address], SwitchRecord] = {}
         for entry in self.entries:
             if isinstance(entry, Observation):
                 last[entry.master, entry.number] = entry
             elif isinstance(entry, SwitchSeen):
-                switches[entry.master, entry.epoch, str(entry.new)] = entry.line
+                switches[entry.switch.master, entry.switch.epoch, entry.switch.new] = entry.switch
         found = []
-        for account in sorted(last.values(), key=lambda account: account.started):
-            if not account.attempted:
+        for part in sorted(last.values(), key=lambda part: part.started):
+            if not part.attempted:
                 continue
-            line = merged([(observer, account)]).line
-            line["id"] = f"{datetime.fromtimestamp(account.started, UTC):%Y%m%dT%H%M%SZ}-{account.number}"
-            line |= {"number": account.number, "comments": [], "acknowledged": None}
-            own = (account.master, account.epoch, str(account.new))
-            found.append((line, [switches[own]] if own in switches else []))
+            id = f"{datetime.fromtimestamp(part.started, UTC):%Y%m%dT%H%M%SZ}-{part.number}"
+            record = replace(merged([(observer, part)]), started=round(part.started, 6), id=id, number=part.number)
+            switch = None if part.new is None else switches.get((part.master, part.epoch, part.new))
+            found.append((record, [] if switch is None else [switch]))
         return found
 
 

@@ -11,19 +11,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, insert, select, update
 
-from ..model import Address
+from ..account.record import FailoverRecord, Observation, SwitchRecord
+from ..account.record_lines import (
+    failover_from_line,
+    failover_to_line,
+    observation_from_line,
+    observation_to_line,
+    switch_to_line,
+)
 from ..render import Line, to_json
 from .entries import Alive, Entry, Seen, Sighting, SwitchSeen, WatchStarted
 from .last_known import LastKnown
-from .merge import OPEN, Observation, from_iso, merged, same_failover
-from .missed import NUMBERS, missed_failover, missed_switch
+from .merge import OPEN, merged, same_failover
+from .missed import MISSED_NUMBERS, missed_failover, missed_switch
 from .schema import comments, deployments, entries, failovers, observations, observers
 from .switches import record_switch
 
@@ -157,14 +164,7 @@ class Store:
         ).all()
         written = []
         for row in rows:
-            account = _account_of(row)
-            aborted = account.outcome == "in-progress"
-            line: Line = {"reason": END_UNSEEN} if aborted else {}
-            number = -int.from_bytes(hashlib.sha256(row.id.encode()).digest()[:6])
-            end = replace(
-                account, number=number, closed=True, outcome="aborted" if aborted else account.outcome, line=line
-            )
-            written += self._put(connection, end, row.id)
+            written += self._put(connection, _unseen_end(_failover(row), row.id), row.id)
         return written
 
     # -- the stream ---------------------------------------------------------------------------------
@@ -204,16 +204,19 @@ class Store:
     # -- switches and heads -------------------------------------------------------------------------
 
     def _switch(self, connection: Connection, entry: SwitchSeen) -> list[Written]:
-        incarnation = self._last_known.incarnation(connection, entry.deployment, entry.master, entry.incarnation)
-        line, first = record_switch(connection, replace(entry, incarnation=incarnation), self.name)
+        said = entry.switch
+        incarnation = self._last_known.incarnation(connection, said.deployment, said.master, said.incarnation)
+        seen = replace(entry, switch=replace(said, incarnation=incarnation))
+        switch, first = record_switch(connection, seen, self.name)
         if not self._past:
-            place = (entry.epoch, entry.new, entry.time)
-            self._last_known.move(connection, entry.deployment, entry.master, incarnation, *place)
-        if line is None:
+            place = (said.epoch, said.new, entry.time)
+            self._last_known.move(connection, said.deployment, said.master, incarnation, *place)
+        if switch is None:
             return []
-        # Told once as a switch: whoever follows the stream need not sort out the same one with more witnesses.
+        # A switch only once: whoever follows the stream need not sort out the same one with more witnesses.
+        line = switch_to_line(switch)
         told = line if first else {**line, "type": "witness"}
-        return [self._tell(connection, entry.time, told, _failover_of(connection, line))]
+        return [self._tell(connection, entry.time, told, _failover_of(connection, switch))]
 
     def _sighting(self, connection: Connection, entry: Sighting) -> list[Written]:
         missed = self._last_known.sight(connection, entry)
@@ -223,10 +226,11 @@ class Store:
         if missed.old == entry.address:
             return written
         seen = missed_switch(entry, missed)
-        told, first = record_switch(connection, seen, self.name)
-        if told is None or not first:
+        switch, first = record_switch(connection, seen, self.name)
+        if switch is None or not first:
             return written
-        return [*written, self._tell(connection, entry.time, told, _failover_of(connection, told))]
+        told = self._tell(connection, entry.time, switch_to_line(switch), _failover_of(connection, switch))
+        return [*written, told]
 
     # -- failovers ----------------------------------------------------------------------------------
 
@@ -260,7 +264,7 @@ class Store:
             return None
         master = {"of": account.deployment, "name": account.master, "count": account.incarnation}
         rows = connection.execute(_BY_EPOCH, {**master, "at": account.epoch}).all()
-        return next((row.id for row in rows if same_failover(account, _account_of(row))), None)
+        return next((row.id for row in rows if same_failover(account, _failover(row))), None)
 
     def _still_fits(self, connection: Connection, account: Observation, row: str) -> bool:
         others = _observed(connection, _OTHERS, {"row": row, **self._key(account)})
@@ -278,7 +282,7 @@ class Store:
             .limit(CANDIDATES)
         ).all()
         for row in rows:
-            if row.id == but or not same_failover(account, _account_of(row)):
+            if row.id == but or not same_failover(account, _failover(row)):
                 continue
             if account.missed or not self._is_ours(connection, row.id):
                 return str(row.id)
@@ -288,7 +292,9 @@ class Store:
         """Return whether we have heard an attempt that is in this row: another that we hear is none of it."""
         # One that we told as missed may be the one whose end we hear now.
         ours = select(observations.c.number).where(
-            observations.c.failover == row, observations.c.observer == self.observer, observations.c.number > NUMBERS
+            observations.c.failover == row,
+            observations.c.observer == self.observer,
+            observations.c.number > MISSED_NUMBERS,
         )
         return connection.execute(ours.limit(1)).first() is not None
 
@@ -296,9 +302,9 @@ class Store:
         """Write the account and its row anew; returns nothing where that changed nothing."""
         known = connection.execute(_ROW, {"row": row}).first()
         rest = _observed(connection, _OTHERS, {"row": row, **self._key(account)})
-        whole = merged([*rest, (self.name, account)])
-        whole.line["id"] = row
-        text = to_json(whole.line)
+        whole = replace(merged([*rest, (self.name, account)]), id=row)
+        line = failover_to_line(whole)
+        text = to_json(line)
         values = _columns(whole, text)
         if known is None:
             connection.execute(insert(failovers), {"id": row, "acknowledged": None, **values})
@@ -307,10 +313,10 @@ class Store:
         self._observe(connection, account, row)
         if known is not None and known.line == text:
             return []
-        return [self._tell(connection, whole.heard, whole.line, row)]
+        return [self._tell(connection, whole.heard, line, row)]
 
     def _observe(self, connection: Connection, account: Observation, row: str) -> None:
-        key, values = self._key(account), {"failover": row, "record": _write(account)}
+        key, values = self._key(account), {"failover": row, "record": to_json(observation_to_line(account))}
         if not connection.execute(_CHANGE_OWN, {**key, **values}).rowcount:
             names = {name: key[f"our_{name}"] for name in ("deployment", "master", "number")}
             connection.execute(insert(observations), {"observer": self.observer, **names, **values})
@@ -319,9 +325,8 @@ class Store:
         """Write a row anew that an account has left; remove it where it was the last."""
         rest = _observed(connection, _ALL, {"row": row})
         if rest:
-            whole = merged(rest)
-            whole.line["id"] = row
-            connection.execute(_CHANGE_ROW, {"row": row, **_columns(whole, to_json(whole.line))})
+            whole = replace(merged(rest), id=row)
+            connection.execute(_CHANGE_ROW, {"row": row, **_columns(whole, to_json(failover_to_line(whole)))})
             return
         for table in (comments, entries):
             connection.execute(update(table).where(table.c.failover == row).values(failover=target))
@@ -340,21 +345,22 @@ def _observed(
     connection: Connection, asked: Select[Any], parameters: Mapping[str, Any]
 ) -> list[tuple[str, Observation]]:
     """Return the accounts of a row, each with its observer's name."""
-    return [(name, _read(record)) for name, record in connection.execute(asked, parameters)]
+    rows = connection.execute(asked, parameters)
+    return [(name, observation_from_line(json.loads(record))) for name, record in rows]
 
 
-def _failover_of(connection: Connection, switch: Line) -> str | None:
+def _failover_of(connection: Connection, switch: SwitchRecord) -> str | None:
     """Return the id of the failover that a switch belongs to."""
-    if switch["epoch"] is None:
+    if switch.epoch is None:
         return None
     found: str | None = connection.scalar(
         select(failovers.c.id).where(
-            failovers.c.deployment == switch["deployment"],
-            failovers.c.master == switch["master"],
-            failovers.c.incarnation == switch["incarnation"],
-            failovers.c.epoch == switch["epoch"],
-            failovers.c.new_host == switch["new"]["host"],
-            failovers.c.new_port == switch["new"]["port"],
+            failovers.c.deployment == switch.deployment,
+            failovers.c.master == switch.master,
+            failovers.c.incarnation == switch.incarnation,
+            failovers.c.epoch == switch.epoch,
+            failovers.c.new_host == switch.new.host,
+            failovers.c.new_port == switch.new.port,
         )
     )
     return found
@@ -367,48 +373,51 @@ def _new_id(account: Observation, observer: str, left: str | None) -> str:
     return f"{datetime.fromtimestamp(account.started, UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}"
 
 
-def _columns(account: Observation, line: str) -> dict[str, Any]:
-    old, new = account.old, account.new
+def _columns(record: FailoverRecord, line: str) -> dict[str, Any]:
+    """Return a failover's row, but for its id and acknowledgement."""
+    old, new = record.old, record.new
     return {
-        "deployment": account.deployment,
-        "master": account.master,
-        "incarnation": account.incarnation,
-        "epoch": account.epoch,
+        "deployment": record.deployment,
+        "master": record.master,
+        "incarnation": record.incarnation,
+        "epoch": record.epoch,
         "old_host": None if old is None else old.host,
         "old_port": None if old is None else old.port,
         "new_host": None if new is None else new.host,
         "new_port": None if new is None else new.port,
-        "outcome": account.outcome,
-        "kind": account.kind,
-        "attempted": account.attempted,
-        "missed": account.missed,
-        "closed": account.closed,
-        "started": account.started,
-        "ended": account.heard if account.closed else None,
-        "updated": account.heard,
+        "outcome": record.outcome,
+        "kind": record.kind,
+        "attempted": record.attempted,
+        "missed": record.missed,
+        "closed": record.closed,
+        "started": record.started,
+        "ended": record.heard if record.closed else None,
+        "updated": record.heard,
         "line": line,
     }
 
 
-def _account_of(row: Row[Any]) -> Observation:
-    line = json.loads(row.line)
+def _failover(row: Row[Any]) -> FailoverRecord:
+    return failover_from_line(json.loads(row.line), started=row.started, heard=row.updated)
+
+
+def _unseen_end(record: FailoverRecord, row: str) -> Observation:
+    """Return the observation that ends a failover whose end no daemon saw."""
+    aborted = record.outcome == "in-progress"
     return Observation(
-        line["deployment"], line["master"], 0, row.incarnation, _address(line["old"]), _address(line["new"]), row.epoch,
-        row.kind, row.outcome, row.attempted, row.closed, row.missed, row.started, row.updated,
-        from_iso((line.get("away") or {}).get("after")), line,
-    )  # fmt: skip
-
-
-def _address(line: Line | None) -> Address | None:
-    return None if line is None else Address(line["host"], line["port"])
-
-
-def _write(account: Observation) -> str:
-    return to_json(asdict(account))
-
-
-def _read(record: str) -> Observation:
-    fields = json.loads(record)
-    for name in ("old", "new"):
-        fields[name] = None if fields[name] is None else Address(*fields[name])
-    return Observation(**fields)
+        deployment=record.deployment,
+        master=record.master,
+        number=-int.from_bytes(hashlib.sha256(row.encode()).digest()[:6]),
+        incarnation=record.incarnation,
+        old=record.old,
+        new=record.new,
+        epoch=record.epoch,
+        kind=record.kind,
+        outcome="aborted" if aborted else record.outcome,
+        attempted=record.attempted,
+        closed=True,
+        missed=record.missed,
+        started=record.started,
+        heard=record.heard,
+        reason=END_UNSEEN if aborted else None,
+    )

@@ -26,11 +26,11 @@ from typing import Final
 from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
+from ..account.record import Observation
 from ..errors import JournalUnavailable, SwitchmasterError
 from ..render import iso
 from .engine import make_engine, shown, sqlite_file, unavailable
 from .entries import Entry, Seen, SwitchSeen
-from .merge import Observation
 from .migrate import upgrade
 from .retention import CHUNK, Retention, prune, reclaim, size
 from .store import Store, Written
@@ -389,6 +389,7 @@ def _key(entry: Entry) -> Hashable:
         case Observation():
             return (Observation, entry.deployment, entry.master, entry.number)
         case SwitchSeen():
-            return (SwitchSeen, entry.deployment, entry.master, entry.incarnation, entry.epoch, entry.new)
+            switch = entry.switch
+            return (SwitchSeen, switch.deployment, switch.master, switch.incarnation, switch.epoch, switch.new)
         case _:
             return None

@@ -1,8 +1,8 @@
 """
-The log of what the journal has taken: each stage of a failover once, with the failover's id.
+The daemon's log of what happens: each stage of a failover once, with the failover's id.
 
-A line is logged after its entry was committed. While the database is unavailable it is logged when the first try has
-failed, and carries ``journal=waiting``; every other line is about something that a kill can't take back.
+A line is written after its entry was committed. If the database is away, it is written when the first attempt has
+failed, and says ``journal=waiting``: every other line is of something that survives a kill.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ..belief.words import SUSPICION_ENDED, record_words, stage_words
+from ..account.narrate import address, arrow, outcome_words, stage_name
+from ..account.record import FailoverRecord, Observation, StageRecord
+from ..account.record_lines import failover_from_line, switch_from_line, switch_to_line
+from ..belief.words import SUSPICION_ENDED
 from ..errors import JournalUnavailable
 from ..journal.entries import Entry, Seen, SwitchSeen
-from ..journal.merge import Observation, merged
+from ..journal.merge import merged
 from ..journal.writer import Written
-from ..render import Line
+from ..model import Stage
+from ..render import Line, iso
 
 __all__ = ["JournalLog"]
 
@@ -42,30 +46,37 @@ class JournalLog:
     """Logs what happens; called by the journal's thread."""
 
     def __init__(self) -> None:
-        self._told: OrderedDict[str, set[tuple[Any, ...]]] = OrderedDict()
+        self._logged: OrderedDict[str, set[tuple[object, ...]]] = OrderedDict()
 
     def written(self, news: Sequence[Written]) -> None:
-        """Log what a commit added."""
+        """Log what a commit has added."""
         for one in news:
-            self._tell(one.line, one.failover, {})
+            if one.line["type"] == "failover":
+                self._failover(failover_from_line(one.line), one.failover or "", {})
+            else:
+                self._line(one.line, one.failover, {})
 
     def waiting(self, entries: Sequence[Entry], why: JournalUnavailable) -> None:
         """Log what could not be written at once."""
+        more = {"journal": "waiting"}
         for entry in entries:
             match entry:
-                case Seen() | SwitchSeen():
-                    self._tell(entry.line, None, {"journal": "waiting"})
+                case Seen():
+                    self._line(entry.line, None, more)
+                case SwitchSeen():
+                    self._line(switch_to_line(entry.switch), None, more)
                 case Observation():
-                    line = merged([("", entry)]).line
-                    self._tell(line, f"{entry.deployment}/{entry.master}#{entry.number}", {"journal": "waiting"})
+                    record = merged([("", entry)])
+                    self._failover(record, f"{entry.deployment}/{entry.master}#{entry.number}", more)
 
-    def _tell(self, line: Line, failover: str | None, more: Line) -> None:
+    def _line(self, line: Line, failover: str | None, more: Line) -> None:
         fields = {"deployment": line.get("deployment"), "master": line.get("master"), "failover": failover, **more}
         match line["type"]:
-            case "failover":
-                self._failover(line, failover or "", fields)
             case "switch":
-                _say(logging.WARNING, _switch(line), fields, epoch=line["epoch"], grade=line["grade"], why=line["why"])
+                switch = switch_from_line(line)
+                moved = arrow(switch.old, switch.new, "nowhere")
+                what = {"epoch": switch.epoch, "grade": switch.grade, "why": switch.why}
+                _say(logging.WARNING, f"{switch.master}: SWITCH {moved}", fields, **what)
             case "notice":
                 level = logging.WARNING if line["kind"] in _ALARMING else logging.INFO
                 _say(level, f"{line['master'] or line['deployment']}: {line['text']}", fields, kind=line["kind"])
@@ -76,70 +87,45 @@ class JournalLog:
             case _:
                 _say(logging.INFO, str(line.get("text", line["type"])), fields)
 
-    def _failover(self, line: Line, failover: str, fields: Line) -> None:
-        told = self._told.setdefault(failover, set())
-        self._told.move_to_end(failover)
-        while len(self._told) > REMEMBERED:
-            self._told.popitem(last=False)
-        if line["missed"] and ("missed",) not in told:
-            told.add(("missed",))
-            away = line["away"] or {}
-            _say(
-                logging.WARNING,
-                f"{line['master']}: a failover was missed while away: {_arrow(line)}",
-                fields,
-                epoch=line["epoch"],
-                after=away.get("after"),
-                before=away.get("before"),
-            )
-        for stage in line["stages"]:
-            key = (stage["stage"],) if stage["stage"] != "reconfiguring" else (stage["by"], str(stage.get("replica")))
-            if key not in told:
-                told.add(key)
-                self._stage(line, stage, fields)
-        ended = line["attempted"] or not any(stage["stage"] == "aborted" for stage in line["stages"])
-        if line["closed"] and not line["missed"] and ended and ("closed",) not in told:
-            told.add(("closed",))
-            words = record_words(line["outcome"], line["attempted"], True, None)
-            what = f"failover {words}" if line["attempted"] else words
-            total = line["durations"].get("total")
-            _say(logging.INFO, f"{line['master']}: {what}", fields, kind=line["kind"], total=total)
+    def _failover(self, record: FailoverRecord, failover: str, more: Line) -> None:
+        fields = {"deployment": record.deployment, "master": record.master, "failover": failover, **more}
+        logged = self._logged.setdefault(failover, set())
+        self._logged.move_to_end(failover)
+        while len(self._logged) > REMEMBERED:
+            self._logged.popitem(last=False)
+        if record.missed and ("missed",) not in logged:
+            logged.add(("missed",))
+            moved = arrow(record.old, record.new, "nowhere")
+            times = {} if record.away is None else {"after": iso(record.away.after), "before": iso(record.away.before)}
+            text = f"{record.master}: a failover was missed while away: {moved}"
+            _say(logging.WARNING, text, fields, epoch=record.epoch, **times)
+        for entry in record.stages:
+            if entry.key not in logged:
+                logged.add(entry.key)
+                _stage(record, entry, fields)
+        ended = record.attempted or not any(entry.stage is Stage.ABORTED for entry in record.stages)
+        if record.closed and not record.missed and ended and ("closed",) not in logged:
+            logged.add(("closed",))
+            words = outcome_words(record)
+            what = f"failover {words}" if record.attempted else words
+            total = record.durations.get("total")
+            _say(logging.INFO, f"{record.master}: {what}", fields, kind=record.kind, total=total)
 
-    def _stage(self, line: Line, stage: Line, fields: Line) -> None:
-        words = stage_words(stage["stage"], line["attempted"])
-        level = (
-            logging.WARNING
-            if stage["stage"] in ("agreed-down", "aborted") and words != SUSPICION_ENDED
-            else logging.INFO
-        )
-        reason = f": {stage['reason']}" if stage.get("reason") else ""
-        replica = stage.get("replica")
-        _say(
-            level,
-            f"{line['master']}: {words}{reason}",
-            fields,
-            by=stage["by"],
-            sentinel=stage["sentinel"],
-            replica=None if replica is None else _shown(replica),
-            epoch=line["epoch"],
-        )
+
+def _stage(record: FailoverRecord, entry: StageRecord, fields: Line) -> None:
+    words = stage_name(record, entry)
+    alarming = entry.stage in (Stage.AGREED_DOWN, Stage.ABORTED) and words != SUSPICION_ENDED
+    _say(
+        logging.WARNING if alarming else logging.INFO,
+        f"{record.master}: {words}{f': {entry.reason}' if entry.reason else ''}",
+        fields,
+        by=entry.by,
+        sentinel=entry.sentinel,
+        replica=None if entry.replica is None else address(entry.replica),
+        epoch=record.epoch,
+    )
 
 
 def _say(level: int, message: str, fields: Line, **more: Any) -> None:
     kept = {key: value for key, value in {**fields, **more}.items() if value is not None}
     _log.log(level, "%s", message, extra={"fields": kept})
-
-
-def _switch(line: Line) -> str:
-    return f"{line['master']}: SWITCH {_arrow(line)}"
-
-
-def _arrow(line: Line) -> str:
-    return f"{_shown(line['old'])} -> {_shown(line['new'])}"
-
-
-def _shown(address: Line | None) -> str:
-    if address is None:
-        return "nowhere"
-    host = f"[{address['host']}]" if ":" in address["host"] else address["host"]
-    return f"{host}:{address['port']}"

@@ -6,17 +6,21 @@ One line a failover; if there are more, standard error says how to get them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ...account.record import address, lasted, standing
 from ...render import Line
 from ..journal_options import journal_options, open_journal
-from ..local_time import moment, read_moment, utc_option
+from ..local_time import read_moment, utc_option
 from ..output import Output, Words, complain, format_option
 
+if TYPE_CHECKING:
+    from ...account.record import FailoverRecord
+
 __all__ = ["history"]
+
+_STYLES: Final = {"completed": "green", "aborted": "red", "in-progress": "bold yellow"}
 
 
 @click.command()
@@ -62,15 +66,26 @@ def history(
 
 
 def _words(line: Line) -> Words:
-    style, words = standing(line)
-    took = lasted(line)
+    # Here, because lines of JSON and TSV need no records, and start faster without.
+    from ...account.narrate import arrow, lasted, outcome_words
+    from ...account.record_lines import failover_from_line
+    from ...account.times import moment
+
+    record = failover_from_line(line)
+    took = lasted(record)
     return (
-        (f"{line['id']}  ", "bold"),
-        (f"{moment(line['time'])}  ", "dim"),
-        (f"{line['deployment']}/{line['master']}  ", ""),
-        (f"{words:<11}  ", style),
-        (f"{line['kind'] or '-':<11}  ", ""),
-        (f"{address(line['old'])} -> {address(line['new'])}", "bold"),
-        (f"  epoch {'-' if line['epoch'] is None else line['epoch']}{took and f'  {took}'}", ""),
-        ("" if line["acknowledged"] is None else "  acknowledged", "green"),
+        (f"{record.id}  ", "bold"),
+        (f"{moment(record.started)}  ", "dim"),
+        (f"{record.deployment}/{record.master}  ", ""),
+        (f"{outcome_words(record):<11}  ", _style(record)),
+        (f"{record.kind or '-':<11}  ", ""),
+        (arrow(record.old, record.new), "bold"),
+        (f"  epoch {'-' if record.epoch is None else record.epoch}{took and f'  {took}'}", ""),
+        ("" if record.acknowledged is None else "  acknowledged", "green"),
     )
+
+
+def _style(record: FailoverRecord) -> str:
+    if record.missed:
+        return "yellow"
+    return _STYLES[record.outcome] if record.attempted else "dim"

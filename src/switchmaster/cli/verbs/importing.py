@@ -11,10 +11,10 @@ from pathlib import Path
 
 import click
 
-from ...account.annotations import remark_line
+from ...account.annotations import remark_record
+from ...account.record import Observation
 from ...errors import UsageError
 from ...journal.entries import Entry
-from ...journal.merge import Observation
 from ..incidents import ReplayedFiles, counted, replay_material
 from ..journal_options import journal_options
 from ..sources import read_sources, source_options
@@ -73,6 +73,6 @@ def _with_remarks(told: ReplayedFiles) -> list[Entry]:
     for entry in told.entries:
         if isinstance(entry, Observation):
             noted = told.remarks.get((entry.master, entry.number), ())
-            entry = replace(entry, line={**entry.line, "remarks": [remark_line(one) for one in noted]})
+            entry = replace(entry, remarks=tuple(map(remark_record, noted)))
         found.append(entry)
     return found

@@ -13,8 +13,10 @@ from typing import Final
 
 import click
 
-from ...account.annotations import remark_line, remark_words
+from ...account.annotations import remark_record, remark_words
 from ...account.postmortem import postmortem
+from ...account.record import Vote
+from ...account.record_lines import remark_to_line, vote_to_line
 from ...account.timeline import to_html, to_svg
 from ...belief.failover import Failover
 from ...errors import UsageError
@@ -71,7 +73,7 @@ def _document(told: ReplayedFiles, form: str) -> str:
     if not told.timed:
         raise UsageError("output of redis-cli has no times, so there is no timeline to draw; use the Sentinels' logs")
     if form == "md":
-        parts = ["".join(f"{neutralise(row)}\n" for row in postmortem(one.line, one.switches)) for one in incidents]
+        parts = ["".join(f"{neutralise(row)}\n" for row in postmortem(one.record, one.switches)) for one in incidents]
         return "\n".join(parts) or "No failover was found.\n"
     return to_svg(incidents) if form == "svg" else to_html(incidents)
 
@@ -88,8 +90,8 @@ def _lines(told: ReplayedFiles) -> Iterator[Line]:
 
 def _failover_line(record: Failover, told: ReplayedFiles) -> Line:
     noted = told.remarks.get((record.master, record.number), ())
-    votes = [{"sentinel": s, "run_id": run_id, "epoch": epoch} for s, run_id, epoch in record.votes]
-    return failover_line(record) | {"votes": votes, "remarks": [remark_line(one) for one in noted]}
+    votes = [vote_to_line(Vote(*vote)) for vote in record.votes]
+    return failover_line(record) | {"votes": votes, "remarks": [remark_to_line(remark_record(one)) for one in noted]}
 
 
 def _tell(output: Output, told: ReplayedFiles) -> None:

@@ -9,6 +9,7 @@ import json
 import click
 
 from ...account.postmortem import document
+from ...account.record_lines import failover_from_line, switch_from_line
 from ..chart import chart
 from ..journal_options import journal_options, open_journal, resolve_id, unknown_failover
 from ..local_time import utc_option
@@ -39,11 +40,12 @@ def show(id: str, config: str | None, journal: str | None, form: str | None) -> 
         if line is None:
             raise unknown_failover(id)
         switches = [one for _, one in reader.entries(types=("switch",), failover=found)]
-    if form == "md":
-        click.echo(document(line, switches), nl=False)
-        return
-    output = Output(form)
+    output = Output("pretty" if form == "md" else form)
     if output.form == "pretty":
-        output.all_words(chart(line, switches))
+        record, led_to = failover_from_line(line), [switch_from_line(one) for one in switches]
+        if form == "md":
+            click.echo(document(record, led_to), nl=False)
+        else:
+            output.all_words(chart(record, led_to))
     else:
         click.echo(json.dumps(line | {"switches": switches}, ensure_ascii=True, separators=(",", ":")))

@@ -11,10 +11,10 @@ from typing import Final
 
 import click
 
+from ...account.record_lines import failover_from_line, switch_from_line
 from ...account.story import Story, choose, sentences
 from ...account.timeline import Incident
 from ...errors import UsageError
-from ...render import seconds_of
 from ...terminal_text import neutralise
 from ..incidents import replay_material
 from ..journal_options import journal_options, open_journal
@@ -74,13 +74,13 @@ def _of_journal(config: str | None, journal: str | None, master: str | None) -> 
         page = reader.failovers(FailoverFilter(master=master), None, FAILOVERS_READ)
         incidents = []
         for line in reversed(page.items):
-            switches = [one for _, one in reader.entries(types=("switch",), failover=line["id"])]
-            incidents.append(Incident(line, switches, (), line.get("remarks") or ()))
+            switches = [switch_from_line(one) for _, one in reader.entries(types=("switch",), failover=line["id"])]
+            incidents.append(Incident(failover_from_line(line), switches, ()))
     return Story(incidents, ())
 
 
 def _moment(text: str, story: Story) -> float:
     try:
-        return read_moment_near(text, (seconds_of(one.line["time"]) for one in story.incidents))
+        return read_moment_near(text, (one.record.started for one in story.incidents))
     except (ValueError, OverflowError, OSError):
         raise UsageError(f"--at {text}: expected a time such as 03:12, 03:12:30 or 2026-11-29T03:12:00Z") from None

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from ...account.postmortem import document
+from ...account.record_lines import failover_from_line, switch_from_line
 from ...journal import FailoverFilter, Page
 from ...render import Line
 from . import shapes
@@ -93,7 +94,8 @@ def _add_failovers(router: APIRouter) -> None:
         """One failover as a post-mortem in Markdown, to be completed by people."""
         line = await _failover(state, id)
         told = await state.history.ask(lambda reader: reader.entries(types=("switch",), failover=id))
-        text = await asyncio.to_thread(document, line, [switch for _, switch in told])
+        switches = [switch_from_line(switch) for _, switch in told]
+        text = await asyncio.to_thread(document, failover_from_line(line), switches)
         return answer(request, text.encode("utf-8"), type="text/markdown; charset=utf-8", name=f"failover-{id}.md")
 
     @router.post("/api/v1/failovers/{id}/acknowledge", response_model=shapes.FailoverLine)
