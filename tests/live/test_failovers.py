@@ -169,7 +169,7 @@ def test_switch_is_known_over_tls_with_passwords_whatever_the_acl_allows(lab_fac
             check_by_role(one, switch)
         # Who may ask for no list of the nodes gives none of them a password.
         assert (mute.via, mute.grade) == (Via.PROMOTED, Grade.ANNOUNCED)
-        assert "gets none before a majority of the Sentinels lists it" in mute.why
+        assert "none is sent before a majority of the Sentinels lists it" in mute.why
         # Who may hear nothing before it asks the node then, and waits for its answer.
         assert (named.via, named.grade) == (Via.SWITCH, Grade.PROMOTED)
         assert 0 <= named.time - told[2].wait_for("+switch-master").time < 1.0
