@@ -16,13 +16,13 @@ def test_delays_grow_to_the_cap_and_stay_there() -> None:
 
 
 @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=50))
-def test_no_delay_leaves_its_bounds_whatever_chance_says(chances: list[float]) -> None:
+def test_every_delay_is_within_its_bounds(chances: list[float]) -> None:
     backoff = Backoff(base=0.05, cap=2.0)
     for chance in chances:
         assert 0.025 <= backoff.next_delay(lambda chance=chance: chance) <= 2.0
 
 
-def test_delays_start_again_after_a_reset() -> None:
+def test_delays_restart_after_a_reset() -> None:
     backoff = Backoff(base=0.1, cap=1.0)
     for _ in range(5):
         backoff.next_delay(lambda: 1.0)
@@ -31,12 +31,12 @@ def test_delays_start_again_after_a_reset() -> None:
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])
-def test_longest_delay_is_in_the_upper_half_from_the_first_time(chance: float) -> None:
+def test_longest_delay_is_in_the_upper_half_at_once(chance: float) -> None:
     backoff = Backoff(base=0.05, cap=2.0)
     assert 1.0 <= backoff.longest_delay(lambda: chance) <= 2.0
 
 
 @pytest.mark.parametrize(("base", "cap", "factor"), [(0, 1, 2), (2, 1, 2), (1, 2, 0.5)])
-def test_backoff_refuses_bounds_that_make_no_sense(base: float, cap: float, factor: float) -> None:
+def test_backoff_refuses_senseless_bounds(base: float, cap: float, factor: float) -> None:
     with pytest.raises(ValueError, match="base"):
         Backoff(base, cap, factor)

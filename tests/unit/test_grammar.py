@@ -122,7 +122,7 @@ def test_empty_ip_survives_since_spaces_are_not_collapsed() -> None:
     assert instance == expected
 
 
-def test_ipv6_has_no_brackets_but_in_the_name() -> None:
+def test_ipv6_has_brackets_only_in_the_name() -> None:
     instance = instance_of("slave [::1]:24012 ::1 24012 @ v6 ::1 24011", "+slave")
     expected = Instance(Kind.REPLICA, "[::1]:24012", Address("::1", 24012), "v6", Address("::1", 24011))
     assert instance == expected
@@ -131,13 +131,13 @@ def test_ipv6_has_no_brackets_but_in_the_name() -> None:
     assert (event.old, event.new) == (Address("::1", 24011), Address("::1", 24012))
 
 
-def test_replica_host_with_a_space_is_told_by_its_own_name() -> None:
+def test_replica_host_with_a_space_is_recognised_by_its_own_name() -> None:
     instance = instance_of("slave my host:24602 my host 24602 @ m 127.0.0.1 6379")
     assert (instance.name, instance.address) == ("my host:24602", Address("my host", 24602))
     assert (instance.master, instance.master_address) == ("m", Address("127.0.0.1", 6379))
 
 
-def test_separator_in_a_replica_host_is_told_by_its_own_name() -> None:
+def test_separator_in_a_replica_host_is_recognised_by_its_own_name() -> None:
     instance = instance_of("slave a @ b c 1:5 a @ b c 1 5 @ m @ 9 127.0.0.1 6379")
     assert (instance.address, instance.master) == (Address("a @ b c 1", 5), "m @ 9")
 
@@ -147,7 +147,7 @@ def test_separator_in_a_master_name_does_not_end_it() -> None:
     assert (instance.address, instance.master) == (Address("1.1.1.1", 5), "m 1.1.1.1 5 @ n")
 
 
-def test_replica_whose_name_is_of_another_host_is_still_read() -> None:
+def test_replica_named_after_another_host_is_still_read() -> None:
     instance = instance_of("slave :24602 10.0.0.5 24602 @ my master 127.0.0.1 24601")
     assert (instance.name, instance.address) == (":24602", Address("10.0.0.5", 24602))
     assert instance.master == "my master"
@@ -221,7 +221,7 @@ def test_password_in_set_is_masked_whatever_it_looks_like(option: str, password:
         ("+set-global", "AUTH-PASSWORD=sekrit"),
     ],
 )
-def test_password_is_masked_when_nothing_else_is_understood(channel: str, payload: str) -> None:
+def test_password_is_masked_in_an_unrecognised_payload(channel: str, payload: str) -> None:
     assert "sekrit" not in repr(parse_event(channel, payload))
 
 
@@ -254,11 +254,11 @@ def test_password_is_never_shown_wherever_the_payload_is_cut(option: str, filler
 # Cut payloads -------------------------------------------------------------------------------------
 
 
-def test_payload_is_not_believed_when_it_has_1023_bytes() -> None:
+def test_payload_of_1023_bytes_is_not_trusted() -> None:
     full = f"slave 127.0.0.1:27002 127.0.0.1 27002 @ {'m' * 968} 127.0.0.1 27002".encode()
     assert len(full) == CUT_AT + 1
     assert unrecognised("+slave", full[:CUT_AT]).reason == "cut at 1023 bytes"
-    # Why: what is left is a whole payload of another port.
+    # The rest would be a complete payload with another port.
     instance = instance_of(full[:CUT_AT].decode().replace("mm", "m", 1), "+slave")
     assert instance.master_address.port == 2700
 
@@ -282,13 +282,13 @@ def test_cut_values_of_set_are_kept_since_they_are_free_text() -> None:
 
 
 @pytest.mark.parametrize("channel", [spec.channel for spec in EVENTS if spec.form != Form.SET])
-def test_every_other_form_is_unrecognised_when_it_may_be_cut(channel: str) -> None:
+def test_every_other_form_is_unrecognised_if_it_may_be_cut(channel: str) -> None:
     event = unrecognised(channel, "x" * CUT_AT)
     assert event.reason == "cut at 1023 bytes"
     assert len(event.payload) == LIMITS.payload_shown
 
 
-# Input that is none -------------------------------------------------------------------------------
+# Wrong input -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

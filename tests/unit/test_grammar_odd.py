@@ -86,13 +86,13 @@ def test_arbitrary_tokens_give_an_event_that_says_the_same(channel: bytes | str,
 
 
 @pytest.mark.parametrize("odd", [None, 5, [b"x"], {}, 1 << 20_000], ids=lambda odd: type(odd).__name__)
-def test_objects_that_are_no_text_are_unrecognised(odd: object) -> None:
+def test_objects_other_than_text_are_unrecognised(odd: object) -> None:
     assert is_event(parse_event("+sdown", odd))  # type: ignore[arg-type]
     assert is_event(parse_event(odd, "x"))  # type: ignore[arg-type]
 
 
 def test_huge_payload_costs_no_more_than_a_cut_one() -> None:
-    # Quadratic readings of 16 MB would take hours; the limit of the test run would end them.
+    # Reading 16 MB in quadratic time would take hours, and end at the time limit of the tests.
     for piece in (" @ ", "pass", " 5 pass", "5 quorum ", " ip ", "slave a:1 a 1 @ "):
         for channel in ("+slave", "+set", "+unknown"):
             assert is_event(parse_event(channel, piece * (16_000_000 // len(piece))))
@@ -105,7 +105,7 @@ names = st.one_of(
     st.binary(max_size=30).map(lambda raw: raw.decode("utf-8", "surrogateescape")),
     st.text("ab @,\n5.:", max_size=30),
 )
-# A host has no digit by itself here: only "<number> @ " inside a host could pass for another end.
+# No host holds a lone digit here: "<number> @ " inside a host could be taken for its end.
 spaced_hosts = st.one_of(st.ip_addresses().map(str), st.text("ab @,\n.:é-", max_size=30), st.just(""))
 plain_hosts = spaced_hosts.map(lambda host: host.replace(" ", "_"))
 ports = st.integers(0, 65535)
@@ -192,7 +192,7 @@ def test_odd_names_and_hosts_are_read_back_as_they_were_written(event: Event) ->
     read = parse_event(event.channel.encode(), wire)
     assert isinstance(read, SentinelEvent)
     assert type(read) is type(event)
-    # Everything is equal but the payload, which `event` has not.
+    # Everything is equal except the payload, which `event` lacks.
     assert payload.encode("utf-8", "surrogateescape") == read.payload.encode("utf-8", "surrogateescape")
     again = type(event)(*(getattr(read, name) if name != "payload" else "" for name in fields(read)))
     assert event == again

@@ -1,4 +1,4 @@
-"""One conversation with one Sentinel: what it asks, and what it makes of the answers."""
+"""One conversation with one Sentinel: its questions, and the facts that follow from the answers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_link_greets_then_subscribes_then_asks_on_one_connection() -> None:
 
 @pytest.mark.parametrize("refuse", [{}, {"HELLO": NO_HELLO}], ids=["RESP3", "RESP2"])
 @pytest.mark.parametrize("subscribe", [True, False])
-def test_link_that_is_live_has_told_whose_process_it_is(refuse: dict[str, bytes], subscribe: bool) -> None:
+def test_live_link_has_reported_the_process_id(refuse: dict[str, bytes], subscribe: bool) -> None:
     facts = exchange(link_of(subscribe=subscribe), ScriptedSentinel(refuse=refuse), 0.0)
     [live] = [fact for fact in facts if isinstance(fact, LinkChange) and fact.state is LinkState.LIVE]
     assert len(live.run_id or "") == 40
@@ -85,7 +85,7 @@ def test_every_snapshot_asks_whether_the_sentinel_is_in_tilt(version: str) -> No
     assert condition == Condition(True, seconds, simulates_failures=True, scripts_waiting=7)
 
 
-def test_info_is_not_asked_again_where_it_is_refused() -> None:
+def test_info_is_not_sent_again_if_it_is_refused() -> None:
     sentinel = ScriptedSentinel(refuse={"INFO sentinel": NOPERM})
     link = live_link(sentinel)
     link.ask(1.0)
@@ -94,7 +94,7 @@ def test_info_is_not_asked_again_where_it_is_refused() -> None:
     assert (commands.count("ROLE"), commands.count("INFO sentinel")) == (2, 1)
 
 
-def test_ckquorum_is_asked_where_an_acl_refuses_the_list_of_sentinels() -> None:
+def test_ckquorum_is_sent_if_an_acl_refuses_the_list_of_sentinels() -> None:
     sentinel = ScriptedSentinel(
         refuse={"SENTINEL SENTINELS": NOPERM, "SENTINEL CKQUORUM": b"-NOQUORUM 2 usable Sentinels.\r\n"}
     )
@@ -112,7 +112,7 @@ def test_ckquorum_is_asked_where_an_acl_refuses_the_list_of_sentinels() -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("refuse", [{}, {"HELLO": NO_HELLO}], ids=["resp3", "resp2"])
-def test_snapshot_gives_what_the_server_was_recorded_to_answer(version: str, refuse: dict[str, bytes]) -> None:
+def test_snapshot_holds_the_recorded_answers(version: str, refuse: dict[str, bytes]) -> None:
     replies = recorded(version)
     facts = exchange(link_of(), ScriptedSentinel(version, refuse), 0.0)
     live = next(f for f in facts if isinstance(f, LinkChange) and f.state is LinkState.LIVE)
@@ -133,7 +133,7 @@ def test_snapshot_gives_what_the_server_was_recorded_to_answer(version: str, ref
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("refuse", [{}, {"HELLO": NO_HELLO}], ids=["resp3", "resp2"])
-def test_facts_are_the_same_when_bytes_come_one_by_one(version: str, refuse: dict[str, bytes]) -> None:
+def test_facts_are_the_same_if_bytes_come_one_by_one(version: str, refuse: dict[str, bytes]) -> None:
     whole = exchange(link_of(), ScriptedSentinel(version, refuse), 0.0)
     torn = exchange(link_of(), ScriptedSentinel(version, refuse), 0.0, one_by_one)
     assert whole == torn
@@ -153,12 +153,12 @@ def test_every_recorded_event_is_heard_in_order_however_it_is_cut(path: object) 
     assert whole.counters.events == len(events)
 
 
-def test_event_between_two_replies_takes_its_place_among_the_facts() -> None:
+def test_event_between_two_replies_keeps_its_place_among_the_facts() -> None:
     link, sentinel = link_of(), ScriptedSentinel()
     switch = published("+switch-master", "mymaster 10.0.0.1 6379 10.0.0.2 6379")
 
     def interrupted(data: bytes) -> list[bytes]:
-        # Behind the first reply of the batch: before the map's neighbour, the address.
+        # After the first reply of the batch, the map, and before the second, the address.
         at = data.find(b"*2\r\n$9\r\n127.0.0.1\r\n")
         return [data] if at < 0 else [data[:at], switch, data[at:]]
 
@@ -168,14 +168,14 @@ def test_event_between_two_replies_takes_its_place_among_the_facts() -> None:
     assert [type(event), MasterSnapshot, SnapshotEnd] == kinds
 
 
-def test_configured_masters_are_asked_about_without_asking_for_names() -> None:
+def test_configured_masters_need_no_question_for_names() -> None:
     sentinel = ScriptedSentinel(masters=("mymaster", "other"))
     facts = exchange(link_of(masters=["mymaster", "absent"]), sentinel, 0.0)
     assert "ROLE" not in [command for _, command in sentinel.commands]
     assert facts[-1] == SnapshotEnd(("mymaster",))
 
 
-def test_name_that_is_no_utf8_goes_back_as_it_came() -> None:
+def test_name_that_is_not_utf8_goes_back_as_it_came() -> None:
     name = b"caf\xe9 1".decode("utf-8", "surrogateescape")
     sentinel = ScriptedSentinel(masters=(name,))
     facts = exchange(link_of(), sentinel, 0.0)
@@ -194,7 +194,7 @@ def test_many_masters_are_asked_about_in_batches() -> None:
 # RESP2.
 
 
-def test_link_speaks_resp2_on_two_connections_where_hello_is_unknown() -> None:
+def test_link_speaks_resp2_on_two_connections_if_hello_is_unknown() -> None:
     sentinel = ScriptedSentinel(refuse={"HELLO": NO_HELLO})
     link = live_link(sentinel)
     assert link.streams_wanted == 2
@@ -212,7 +212,7 @@ def test_end_of_either_connection_ends_the_resp2_conversation(stream: int) -> No
     assert down_reason(link.events_received()) == "the Sentinel closed the connection"
 
 
-def test_both_resp2_connections_are_pinged_when_quiet() -> None:
+def test_both_resp2_connections_are_pinged_if_quiet() -> None:
     sentinel = ScriptedSentinel(refuse={"HELLO": NO_HELLO})
     link = live_link(sentinel)
     link.tick(1.0)
@@ -221,7 +221,7 @@ def test_both_resp2_connections_are_pinged_when_quiet() -> None:
     assert link.state is LinkState.LIVE
 
 
-def test_password_is_given_before_hello_again_where_the_default_user_may_not_say_it() -> None:
+def test_password_is_sent_before_a_second_hello_if_the_default_user_lacks_the_right() -> None:
     sentinel = ScriptedSentinel(refuse={"HELLO 3 AUTH": NOPERM})
     link = link_of()
     exchange(link, sentinel, 0.0, credentials=Credentials("watcher", "pw"))
@@ -263,13 +263,13 @@ def test_subscription_keeps_the_channels_that_are_allowed() -> None:
     assert len(channels) == len(EVENTS) - 2
 
 
-def test_link_is_down_where_no_channel_is_allowed() -> None:
+def test_link_is_down_if_no_channel_is_allowed() -> None:
     sentinel = ScriptedSentinel(refuse={"PSUBSCRIBE": NOPERM, "SUBSCRIBE": NOPERM})
     facts = exchange_until_down(sentinel)
     assert "none of Sentinel's channels" in down_reason(facts)
 
 
-def test_link_that_may_poll_asks_again_and_again_where_no_channel_is_allowed() -> None:
+def test_link_that_may_poll_keeps_asking_if_no_channel_is_allowed() -> None:
     sentinel = ScriptedSentinel(refuse={"PSUBSCRIBE": NOPERM, "SUBSCRIBE": NOPERM})
     link = link_of(poll_interval=1.0)
     streams: set[int] = set()
@@ -282,13 +282,13 @@ def test_link_that_may_poll_asks_again_and_again_where_no_channel_is_allowed() -
     assert any(isinstance(fact, MasterSnapshot) for fact in exchange(link, sentinel, 1.0, open_streams=streams))
 
 
-def test_link_that_may_poll_is_left_where_it_may_not_ask_either() -> None:
+def test_link_that_may_poll_goes_down_if_questions_are_refused_too() -> None:
     refuse = {"PSUBSCRIBE": NOPERM, "SUBSCRIBE": NOPERM, "SENTINEL": NOPERM, "ROLE": NOPERM}
     facts = exchange_until_down(ScriptedSentinel(refuse=refuse), poll_interval=1.0)
     assert "neither subscribe nor ask" in down_reason(facts)
 
 
-def test_link_in_a_hurry_dials_at_once_and_asks_at_once() -> None:
+def test_hurried_link_dials_and_asks_at_once() -> None:
     sentinel = ScriptedSentinel()
     link = live_link(sentinel)
     asked = len(sentinel.commands)
@@ -313,7 +313,7 @@ def exchange_until_down(sentinel: ScriptedSentinel, **options: object) -> list[F
 
 
 @pytest.mark.parametrize("part", ["MASTER", "GET-MASTER-ADDR-BY-NAME"])
-def test_link_stays_live_without_snapshots_where_they_are_refused(part: str) -> None:
+def test_link_stays_live_without_snapshots_if_they_are_refused(part: str) -> None:
     sentinel = ScriptedSentinel(refuse={f"SENTINEL {part} ": NOPERM})
     link = link_of()
     facts = exchange(link, sentinel, 0.0)
@@ -328,7 +328,7 @@ def test_link_stays_live_without_snapshots_where_they_are_refused(part: str) -> 
     assert [parse_event("+new-epoch", "7")] == link.events_received()
 
 
-def test_refused_parts_are_none_and_not_asked_for_again() -> None:
+def test_refused_parts_are_none_and_not_requested_again() -> None:
     sentinel = ScriptedSentinel(refuse={"SENTINEL REPLICAS": NOPERM, "SENTINEL SENTINELS": NOPERM})
     link = link_of()
     first = exchange(link, sentinel, 0.0)
@@ -343,19 +343,19 @@ def test_refused_parts_are_none_and_not_asked_for_again() -> None:
     assert said.count("SENTINEL MASTER mymaster") == 2
 
 
-def test_names_come_from_masters_where_role_is_refused() -> None:
+def test_names_come_from_masters_if_role_is_refused() -> None:
     facts = exchange(link_of(), ScriptedSentinel(refuse={"ROLE": NOPERM}), 0.0)
     assert facts[-1] == SnapshotEnd(("mymaster",))
 
 
-def test_nothing_is_asked_where_role_and_masters_are_refused() -> None:
+def test_nothing_is_asked_if_role_and_masters_are_refused() -> None:
     sentinel = ScriptedSentinel(refuse={"ROLE": NOPERM, "SENTINEL MASTERS": NOPERM})
     facts = exchange(link_of(), sentinel, 0.0)
     assert isinstance(facts[-1], LinkChange)
     assert not facts[-1].can_ask
 
 
-def test_link_is_live_without_a_run_id_where_myid_is_refused() -> None:
+def test_link_is_live_without_a_run_id_if_myid_is_refused() -> None:
     facts = exchange(link_of(), ScriptedSentinel(refuse={"SENTINEL MYID": NOPERM}), 0.0)
     live = next(f for f in facts if isinstance(f, LinkChange) and f.state is LinkState.LIVE)
     assert live.run_id is None
@@ -382,8 +382,8 @@ def test_master_that_vanished_is_left_out_of_the_snapshot() -> None:
     assert facts[-1] == SnapshotEnd(("kept",))
 
 
-def test_answer_that_cannot_be_read_does_not_remove_the_master() -> None:
-    """Else a newer server's odd reply would look as if nobody monitored the master any more."""
+def test_unreadable_answer_does_not_remove_the_master() -> None:
+    """Otherwise an odd reply of a newer server would look as if the master were no longer monitored."""
     sentinel = ScriptedSentinel(masters=("kept", "odd"))
     sentinel.refuse["SENTINEL MASTER odd"] = b"-ERR something new\r\n"
     facts = exchange(link_of(), sentinel, 0.0)
@@ -416,7 +416,7 @@ def test_quiet_sentinel_is_pinged_and_then_found_silent() -> None:
     assert down_reason(link.events_received()) == "silent for 0.5 s"
 
 
-def test_ping_that_is_answered_keeps_the_link_live() -> None:
+def test_answered_ping_keeps_the_link_live() -> None:
     sentinel = ScriptedSentinel()
     link = live_link(sentinel, reconcile_interval=1000.0)
     for second in range(1, 60):
@@ -427,7 +427,7 @@ def test_ping_that_is_answered_keeps_the_link_live() -> None:
 
 
 @pytest.mark.parametrize("timeout", [0.5, 1.0])
-def test_dripping_reply_is_left_in_bounded_time(timeout: float) -> None:
+def test_dripping_reply_is_abandoned_in_bounded_time(timeout: float) -> None:
     link = live_link(ScriptedSentinel(), timeout=timeout, ping_interval=1.0)
     link.tick(1.0)
     now = 1.0
@@ -458,7 +458,7 @@ def test_greeting_is_bounded_as_a_whole(refuse: dict[str, bytes]) -> None:
     while link.state is LinkState.GREETING and now < 10:
         now += 0.9
         for stream, data in link.data_to_send():
-            # Each answer but the last one comes, late.
+            # Every answer but the last comes, and comes late.
             if b"SUBSCRIBE" not in data:
                 link.receive_data(sentinel.answer(data, stream), now, stream)
         link.tick(now)
@@ -518,7 +518,7 @@ def test_bytes_after_the_end_are_ignored() -> None:
     assert [] == link.events_received()
 
 
-def test_closed_link_wants_nothing_more() -> None:
+def test_closed_link_wants_nothing() -> None:
     link = live_link(ScriptedSentinel())
     link.close()
     link.close()
@@ -528,14 +528,14 @@ def test_closed_link_wants_nothing_more() -> None:
     assert [LinkState.DOWN] == states(link.events_received())
 
 
-def test_failed_attempt_is_told_with_its_reason() -> None:
+def test_failed_attempt_is_reported_with_its_reason() -> None:
     link = link_of()
     link.connect_failed("connection refused", 0.0)
     assert down_reason(link.events_received()) == "connection refused"
     assert link.deadline is not None
 
 
-def test_shell_may_not_open_a_stream_twice() -> None:
+def test_shell_must_not_open_a_stream_twice() -> None:
     link = link_of()
     link.connect(0.0)
     with pytest.raises(ValueError, match="open already"):

@@ -58,7 +58,7 @@ def test_peer_that_is_no_sentinel_or_refuses_is_left_with_a_clear_reason(data: b
     assert len(reason) < 400
 
 
-def test_wrong_password_waits_long_from_the_first_time() -> None:
+def test_first_refused_password_already_waits_long() -> None:
     link = link_of()
     link.connect(0.0, 0, SECRET)
     link.receive_data(b"-WRONGPASS invalid username-password pair\r\n", 0.0)
@@ -66,7 +66,7 @@ def test_wrong_password_waits_long_from_the_first_time() -> None:
     assert link.deadline >= 1.0
 
 
-def test_data_node_without_hello_is_told_by_its_role() -> None:
+def test_data_node_without_hello_is_recognised_by_its_role() -> None:
     sentinel = ScriptedSentinel(refuse={"HELLO": NO_HELLO, "ROLE": b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"})
     link = link_of()
     facts = exchange(link, sentinel, 0.0)
@@ -74,7 +74,7 @@ def test_data_node_without_hello_is_told_by_its_role() -> None:
     assert "PSUBSCRIBE *" not in [command for _, command in sentinel.commands]
 
 
-def test_data_node_without_hello_is_told_by_the_command_it_lacks() -> None:
+def test_data_node_without_hello_is_recognised_by_the_command_it_lacks() -> None:
     unknown = b"-ERR unknown command `SENTINEL`, with args beginning with: `MYID`, \r\n"
     denied = b"-NOPERM no\r\n"
     sentinel = ScriptedSentinel(refuse={"HELLO": NO_HELLO, "SENTINEL": unknown, "ROLE": denied, "INFO": denied})
@@ -82,14 +82,14 @@ def test_data_node_without_hello_is_told_by_the_command_it_lacks() -> None:
     assert "not a Sentinel" in next(f.reason for f in facts if isinstance(f, LinkChange) and f.reason)
 
 
-def test_reply_that_nobody_asked_for_ends_the_conversation() -> None:
+def test_reply_to_no_request_ends_the_conversation() -> None:
     link = link_of()
     exchange(link, ScriptedSentinel(), 0.0)
     link.receive_data(b"+OK\r\n", 0.0)
     assert "a reply to no request" in down(link)
 
 
-def test_unknown_push_is_counted_and_passed_over() -> None:
+def test_unknown_push_is_counted_and_ignored() -> None:
     link = link_of()
     exchange(link, ScriptedSentinel(), 0.0)
     before = link.counters.unrecognised
@@ -125,7 +125,7 @@ def test_password_is_not_kept_once_the_greeting_is_over(refuse: dict[str, bytes]
 
 
 def reachable(root: object) -> list[object]:
-    """Return what an object holds, directly or not, but for modules and classes."""
+    """Return everything that an object holds, directly or indirectly, except modules and classes."""
     seen: dict[int, object] = {}
     waiting = [root]
     while waiting:
@@ -189,7 +189,7 @@ def test_no_bytes_make_a_node_link_raise_and_cuts_change_nothing(pieces: list[by
     assert both[0] == both[1]
 
 
-def test_huge_array_is_refused_before_room_is_made_for_it() -> None:
+def test_huge_array_is_refused_before_memory_is_allocated() -> None:
     for cut in range(1, 12):
         reader = FrameReader()
         data = b"+OK\r\n>50000000\r\n"
@@ -198,8 +198,8 @@ def test_huge_array_is_refused_before_room_is_made_for_it() -> None:
         assert "million" in reader.broken
 
 
-def test_what_looks_like_a_huge_array_breaks_a_stream_alike_wherever_it_is_cut() -> None:
-    # hiredis passes over two bytes behind a bulk, whatever they are: here the array's own.
+def test_apparent_huge_array_breaks_a_stream_wherever_it_is_cut() -> None:
+    # hiredis skips two bytes after a bulk string, whatever they are: here the array's own.
     data = b"$6\r\nmaste\n*9999999\r\n"
     reasons = set()
     for cut in range(len(data) + 1):
@@ -209,7 +209,7 @@ def test_what_looks_like_a_huge_array_breaks_a_stream_alike_wherever_it_is_cut()
     assert len(reasons) == 1
 
 
-def test_small_array_that_is_cut_in_its_header_is_read() -> None:
+def test_small_array_cut_in_its_header_is_read() -> None:
     for header in (b"*1", b"*12", b"%0", b">999999"):
         reader = FrameReader()
         frames = [frame for byte in one_by_one(b"+OK\r\n" + header + b"\r\n") for frame in reader.read(byte)]
@@ -217,7 +217,7 @@ def test_small_array_that_is_cut_in_its_header_is_read() -> None:
         assert reader.broken == ""
 
 
-def test_reply_that_is_nested_without_end_is_no_danger() -> None:
+def test_endlessly_nested_reply_is_harmless() -> None:
     link = link_of()
     link.connect(0.0)
     link.receive_data(b"*1\r\n" * 50_000 + b"+a\r\n", 0.0)

@@ -1,4 +1,4 @@
-"""The question for one master that waits for no link, and which of several answers counts."""
+"""The question about one master that waits for no link, and which of several answers counts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_answer_of_a_real_server_is_read_however_it_is_cut(version: str) -> None
     assert answers[:-1] == [None] * (len(data) - 1)
 
 
-def test_master_that_is_not_monitored_has_no_address() -> None:
+def test_unmonitored_master_has_no_address() -> None:
     assert asked(ScriptedSentinel(), "other") == Located(None)
     assert asked(ScriptedSentinel(refuse={"SENTINEL": b"-ERR No such master with that name\r\n"})) == Located(None)
 
@@ -61,13 +61,13 @@ def test_address_alone_is_enough() -> None:
         ("SENTINEL MASTER", b"HTTP/1.1 400 Bad Request\r\n", "HTTP server"),
     ],
 )
-def test_what_is_no_answer_has_a_reason(beginning: str, reply: bytes, reason: str) -> None:
+def test_refusal_or_odd_reply_has_a_reason(beginning: str, reply: bytes, reason: str) -> None:
     answer = asked(ScriptedSentinel(refuse={beginning: reply}))
     assert isinstance(answer, str)
     assert reason in answer
 
 
-def test_password_goes_first_and_its_refusal_is_told() -> None:
+def test_password_goes_first_and_its_refusal_is_reported() -> None:
     sentinel = ScriptedSentinel()
     assert isinstance(asked(sentinel, credentials=Credentials("u", "p")), Located)
     assert sentinel.commands[0] == (0, "AUTH u p")
@@ -77,7 +77,7 @@ def test_password_goes_first_and_its_refusal_is_told() -> None:
     assert "refuses the username or the password" in answer
 
 
-def test_password_is_for_nodes_that_a_majority_lists_and_the_first_answer_is_none() -> None:
+def test_password_is_for_nodes_that_a_majority_lists_and_the_first_answer_is_no_majority() -> None:
     one, two, false = (Address("10.0.0.1", port) for port in (1, 2, 3))
     honest, lying = (Located(node, nodes=frozenset({node, two})) for node in (one, false))
     assert listed_by([lying], 0) == {false, two}
@@ -92,7 +92,7 @@ def test_no_bytes_break_a_question(data: bytes) -> None:
     Question("mymaster").receive_data(data)
 
 
-def test_highest_epoch_counts_then_the_address_that_most_name() -> None:
+def test_highest_epoch_counts_and_then_the_address_that_most_name() -> None:
     assert newest([]) is None
     assert newest([Located(None)]) is None
     assert newest([Located(None), Located(A, 1)]) == Located(A, 1)

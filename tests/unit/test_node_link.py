@@ -1,4 +1,4 @@
-"""One conversation with one data node: until it is the master, and what its end of file means."""
+"""One conversation with one data node: until it is the master, and what an end of file means."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_master_is_asked_rarely_so_that_a_demotion_is_seen() -> None:
     assert asking(node, REPLICA, SLOW_POLL)[0].role == "slave"
 
 
-def test_answer_that_somebody_else_wants_is_asked_for_at_once_and_told_again() -> None:
+def test_answer_for_a_new_consumer_is_requested_at_once_and_reported_again() -> None:
     node = connected()
     assert asking(node, MASTER, 0.0) == [Probe(NODE, "master")]
     node.report_again(0.1)
@@ -62,7 +62,7 @@ def test_answer_that_somebody_else_wants_is_asked_for_at_once_and_told_again() -
     assert node.data_to_send() == []
 
 
-def test_refusal_that_somebody_else_wants_is_told_again_until_the_link_is_closed() -> None:
+def test_refusal_is_reported_again_to_a_new_consumer_until_the_link_is_closed() -> None:
     node = connected()
     refusal = asking(node, b"-NOAUTH Authentication required.\r\n", 0.0)
     node.report_again(0.1)
@@ -102,7 +102,7 @@ def test_end_of_file_before_any_answer_waits() -> None:
     assert [Probe(NODE, None, "the node closed the connection")] == node.events_received()
 
 
-def test_attempts_in_vain_are_told_once_for_each_reason_and_go_on() -> None:
+def test_failed_attempts_are_reported_once_for_each_reason_and_continue() -> None:
     node, now, told = node_of(), 0.0, []
     for reason in ["connection refused"] * 3 + ["timed out after 1 s"] * 2:
         node.connect_failed(reason, now)
@@ -122,7 +122,7 @@ def test_attempts_in_vain_are_told_once_for_each_reason_and_go_on() -> None:
         b"-NOPERM this user has no permissions to run the 'role' command\r\n",
     ],
 )
-def test_refusal_is_told_once_and_tried_again_slowly(reply: bytes) -> None:
+def test_refusal_is_reported_once_and_retried_slowly(reply: bytes) -> None:
     node = connected()
     (probe,) = asking(node, reply, 0.0)
     assert probe.role is None
@@ -135,7 +135,7 @@ def test_refusal_is_told_once_and_tried_again_slowly(reply: bytes) -> None:
     assert asking(node, reply, 2.0) == []
 
 
-def test_wrong_password_is_not_told_and_another_one_is_taken_at_the_next_attempt() -> None:
+def test_wrong_password_is_not_shown_and_the_next_attempt_takes_another() -> None:
     node = connected(Credentials("app", "s3cret"))
     assert b"AUTH" in node.data_to_send()[0]
     node.receive_data(b"-WRONGPASS invalid username-password pair\r\n" + REPLICA, 0.0)
@@ -149,7 +149,7 @@ def test_wrong_password_is_not_told_and_another_one_is_taken_at_the_next_attempt
     assert node.events_received() == [Probe(NODE, "master")]
 
 
-def test_password_that_nobody_asked_for_does_no_harm() -> None:
+def test_needless_password_is_harmless() -> None:
     node = connected(Credentials(None, "pw"))
     error = b"-ERR AUTH <password> called without any password configured for the default user.\r\n"
     node.receive_data(error + MASTER, 0.0)
@@ -165,12 +165,12 @@ def test_node_that_is_not_ready_is_asked_again_soon(reply: bytes) -> None:
     assert asking(node, MASTER, 0.02) == [Probe(NODE, "master")]
 
 
-def test_sentinel_is_no_data_node() -> None:
+def test_sentinel_is_not_taken_for_a_data_node() -> None:
     (probe,) = asking(connected(), resp(["sentinel", ["mymaster"]]), 0.0)
     assert "it is a Sentinel" in probe.reason
 
 
-def test_silent_node_is_left_and_dialled_again() -> None:
+def test_silent_node_is_abandoned_and_dialled_again() -> None:
     node = connected(timeout=0.5)
     assert node.deadline == pytest.approx(0.5)
     node.tick(0.5)
@@ -181,7 +181,7 @@ def test_silent_node_is_left_and_dialled_again() -> None:
     assert node.wants_connection
 
 
-def test_dripping_node_is_left_in_bounded_time() -> None:
+def test_dripping_node_is_abandoned_in_bounded_time() -> None:
     node, now = connected(timeout=0.5), 0.0
     while node.wants_connection:
         now += 0.04
@@ -190,13 +190,13 @@ def test_dripping_node_is_left_in_bounded_time() -> None:
     assert now <= 0.6
 
 
-def test_http_server_is_told() -> None:
+def test_http_server_is_recognised() -> None:
     node = connected()
     node.receive_data(b"HTTP/1.1 400 Bad Request\r\n", 0.0)
     assert "HTTP" in node.events_received()[0].reason
 
 
-def test_closed_node_wants_nothing_more() -> None:
+def test_closed_link_wants_nothing() -> None:
     node = connected()
     node.close()
     node.receive_data(MASTER, 0.0)
@@ -205,12 +205,12 @@ def test_closed_node_wants_nothing_more() -> None:
     assert (False, None, []) == (node.wants_connection, node.deadline, node.events_received())
 
 
-def test_shell_may_not_connect_twice() -> None:
+def test_shell_must_not_connect_twice() -> None:
     node = connected()
     with pytest.raises(ValueError, match="open already"):
         node.connect(0.0)
 
 
-def test_node_link_refuses_a_timeout_of_nothing() -> None:
+def test_node_link_refuses_a_timeout_of_zero() -> None:
     with pytest.raises(ValueError, match="above 0"):
         node_of(timeout=0)

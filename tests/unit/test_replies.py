@@ -75,7 +75,7 @@ each_reply = pytest.mark.parametrize(
 
 
 def one(name: str, command: str) -> object:
-    """Return the recorded reply of a command, as hiredis gives it."""
+    """Return the recorded reply of a command, as hiredis returns it."""
     return decoded(resp2(dict(lines_of(name))[command]))
 
 
@@ -169,7 +169,7 @@ def test_master_of_a_real_server_is_read_whole() -> None:
     assert replies.parse_master(one("redis-7.0.15", "r3 SENTINEL MASTER")) == answers.MASTER
 
 
-def test_answers_that_other_tests_are_made_from_are_those_of_a_real_server() -> None:
+def test_answers_used_by_other_tests_are_those_of_a_real_server() -> None:
     replicas = replies.parse_replicas(one("redis-7.0.15", "SENTINEL REPLICAS mymaster"))
     sentinels = replies.parse_sentinels(one("redis-7.0.15", "SENTINEL SENTINELS mymaster"))
     assert isinstance(replicas, tuple)
@@ -221,7 +221,7 @@ def test_quorum_is_read_from_the_answer_and_from_the_error() -> None:
     assert no.message.startswith("NOQUORUM 1 usable Sentinels. Not enough available")
 
 
-def test_hello_tells_the_true_name_and_version() -> None:
+def test_hello_gives_the_true_name_and_version() -> None:
     read = replies.parse_hello(one("valkey-9.1.2", "HELLO 3"))
     assert read == replies.HelloReply("valkey", "9.1.2", 3, 148, "sentinel")
     node = replies.parse_hello(one("redis-6.2.14-odd", "master HELLO"))
@@ -340,11 +340,11 @@ def test_row_is_unrecognised_without_its_name_ip_or_port(key: str) -> None:
         ("config_epoch", "9" * 5000), ("flags", 7),
     ],
 )  # fmt: skip
-def test_row_is_unrecognised_where_a_value_is_none_of_its_kind(key: str, value: object) -> None:
+def test_row_is_unrecognised_if_a_value_is_of_another_kind(key: str, value: object) -> None:
     assert "expected" in unrecognised(replies.parse_master(row(**{key: value}))).reason
 
 
-def test_one_bad_row_makes_the_whole_unrecognised_and_is_named() -> None:
+def test_one_bad_row_makes_the_whole_reply_unrecognised_and_is_named() -> None:
     event = unrecognised(replies.parse_masters([row(), row(name="other", port="x"), row()]))
     assert event.reason == "expected the port as a number in row 2"
     assert event.channel == "SENTINEL MASTERS"
@@ -368,14 +368,14 @@ LONG = "x" * (LIMITS.text + 1)
 
 
 @pytest.mark.parametrize("key", ["name", "ip", "runid", "flags", "role_reported"])
-def test_text_that_no_sentinel_could_publish_is_none(key: str) -> None:
+def test_text_longer_than_a_sentinel_publishes_is_unrecognised(key: str) -> None:
     event = unrecognised(replies.parse_master(row(**{key: LONG})))
     assert f"at most {LIMITS.text} characters" in event.reason
     assert len(event.payload) == LIMITS.payload_shown
     assert isinstance(replies.parse_master(row(**{key: LONG[1:]})), replies.MasterReply)
 
 
-def test_name_in_role_that_no_sentinel_could_publish_is_none() -> None:
+def test_name_in_role_longer_than_a_sentinel_publishes_is_unrecognised() -> None:
     role = decoded(resp2(["sentinel", ["mymaster", LONG]]))
     assert "a name as text of at most" in unrecognised(replies.parse_role(role)).reason
     assert "in row 2" in unrecognised(replies.parse_role(role)).reason
@@ -387,7 +387,7 @@ def test_long_answer_about_the_quorum_is_cut() -> None:
     assert len(quorum.message) == LIMITS.text
 
 
-def test_flat_list_of_odd_length_is_no_map() -> None:
+def test_flat_list_of_odd_length_is_not_a_map() -> None:
     unrecognised(replies.parse_master([b"name"]))
 
 

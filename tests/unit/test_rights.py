@@ -1,4 +1,4 @@
-"""Which rules a user lacks, by what was refused: error codes decide, never the words behind them."""
+"""Which rules a user lacks, by the refused commands: error codes decide, never the words after them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_every_rule_is_named_once() -> None:
     assert lacking(*asked, ("ROLE",), ("SUBSCRIBE", "+sdown")) == "; grant it: +sentinel|master +role"
 
 
-def test_what_is_granted_after_the_login_is_not_lacking() -> None:
+def test_right_granted_after_the_login_is_not_lacking() -> None:
     rights = Rights()
     rights.note(("HELLO", "3", "AUTH", "user", "secret"), REFUSED)
     assert rights.advice == "; grant it: +hello"
@@ -46,7 +46,7 @@ def test_what_is_granted_after_the_login_is_not_lacking() -> None:
 @pytest.mark.parametrize(
     "reply", [b"OK", ReplyError("ERR No such master with that name"), ReplyError("NOAUTH no NOPERM")]
 )
-def test_another_answer_is_no_missing_right(reply: object) -> None:
+def test_other_answers_are_no_missing_right(reply: object) -> None:
     rights = Rights()
     rights.note(("ROLE",), reply)  # type: ignore[arg-type]
     assert rights.advice == ""
