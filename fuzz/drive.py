@@ -1,9 +1,9 @@
 """
-Drives one target: with coverage by atheris where it is installed, else by mutating its corpus, for a stated time.
+Drives one target for a given time: with coverage by atheris if it is installed, else by mutating its corpus.
 
 ``python fuzz/fuzz_grammar.py --seconds 60`` runs one target, ``make fuzz SECONDS=60`` each of them in turn. To get
-coverage: ``.venv/bin/pip install -e .[fuzz]``. An input that breaks an invariant is written to a file, whose name is
-printed; give it as an argument to run it again. In CI `test_fuzz` drives the same targets by Hypothesis.
+coverage: ``.venv/bin/pip install -e .[fuzz]``. An input that breaks an invariant is written to a file whose name is
+printed; pass that name to run it again. In CI `test_fuzz` drives the same targets by Hypothesis.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
-# The recordings, and what reads them, belong to the tests.
+# The recordings and their readers belong to the tests.
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE.parent / "tests")]
 
 from mutation import LONGEST, mutated, random_mutations  # noqa: E402  # as a script this is where the path begins
@@ -29,17 +29,17 @@ __all__ = ["Target", "main", "target_files"]
 
 
 class Target(NamedTuple):
-    """One invariant, and the recordings from which its inputs are made."""
+    """One invariant, and the recordings from which its inputs derive."""
 
     check: Callable[[bytes], None]
-    """Raises where the invariant does not hold for this input."""
+    """Raises if the invariant does not hold for an input."""
     seeds: Callable[[], Sequence[bytes]]
     examples: int = 300
-    """How many inputs Hypothesis tries in CI; fewer where one input takes long."""
+    """How many inputs Hypothesis tries in CI; fewer if one input takes long."""
 
 
 def target_files() -> list[Path]:
-    """Return the files that hold a target, one each."""
+    """Return the files of the targets, one each."""
     return sorted(HERE.glob("fuzz_*.py"))
 
 
@@ -49,7 +49,7 @@ def main(target: Target, name: str) -> None:
     parser.add_argument("inputs", nargs="*", type=Path, help="inputs to run once, instead of fuzzing")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to fuzz")
     parser.add_argument("--seed", type=int, help="makes mutation repeatable")
-    parser.add_argument("--without-atheris", action="store_true", help="mutate the corpus even where atheris is there")
+    parser.add_argument("--without-atheris", action="store_true", help="mutate the corpus even if atheris is installed")
     options = parser.parse_args()
     for path in options.inputs:
         target.check(path.read_bytes())
@@ -109,7 +109,7 @@ def _kept(name: str, data: bytes) -> Path:
 
 
 def _all() -> int:
-    """Run each target in a process of its own, for as long as is said; return how many broke."""
+    """Run each target in a process of its own, for the given time; return how many broke."""
     broken = 0
     for path in target_files():
         broken += subprocess.run([sys.executable, str(path), *sys.argv[1:]]).returncode != 0

@@ -29,7 +29,7 @@ def check(data: bytes) -> None:
 
 
 def seeds() -> list[bytes]:
-    """Return files with every key, in the ways that TOML has to write one."""
+    """Return files with every key, in each of TOML's notations."""
     return [
         b"""[deployments.kvdb]
 sentinels = ["10.209.10.30:46390", "10.209.10.31:46390"]     # all of them

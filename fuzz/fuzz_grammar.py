@@ -1,4 +1,4 @@
-"""Whatever is published is read without an error, and an event that was read says the same when written again."""
+"""Any published message is read without an error, and an event says the same when it is written again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a Sentinel sends and however it is cut, a Link raises nothing and tells the same facts at the same times."""
+"""Whatever a Sentinel sends and however it is cut, a Link raises nothing and emits the same facts at the same times."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check(data: bytes) -> None:
     whole = plays[0]
     for play in plays[1:]:
         assert play.heard == whole.heard, "the cut of the bytes changed the facts"
-        # What comes behind the end of a conversation is counted where it came in the same read.
+        # Bytes after the end of a conversation are counted if they came in the same read.
         play.link.counters.bytes_received = whole.link.counters.bytes_received
         assert play.link.counters == whole.link.counters
         assert (play.sent, play.open, repr(play.link)) == (whole.sent, whole.open, repr(whole.link))

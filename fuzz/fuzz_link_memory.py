@@ -1,4 +1,4 @@
-"""Whatever a Sentinel sends, a Link keeps no text longer than a name, and asks no more than in proportion to it."""
+"""Whatever a Sentinel sends, a Link keeps no text longer than a name, and its requests grow only in proportion."""
 
 from __future__ import annotations
 

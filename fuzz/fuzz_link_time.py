@@ -1,4 +1,4 @@
-"""Whatever a Sentinel has sent, a Link is never due in the past, and is down soon after the Sentinel fell silent."""
+"""Whatever a Sentinel has sent, a Link is never due in the past, and is down soon after the Sentinel falls silent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SOON = 2 * LAST_REPLY
 
 
 def check(data: bytes) -> None:
-    """Take a script, see `script`; after it nothing comes any more."""
+    """Take a script, see `script`; nothing follows it."""
     play = Play(link_for(data))
     play.run(data)
     silent_since = play.now

@@ -1,4 +1,4 @@
-"""Whatever log files hold, reading them raises nothing, loses no event, and puts all in order."""
+"""Whatever log files hold, reading them raises nothing, loses no event, and sorts everything by time."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def check(data: bytes) -> None:
 
 
 def check_candidates(part: bytes) -> None:
-    """See that no line which says something is passed over in a large file."""
+    """Check that no meaningful line of a large file is skipped."""
     found = {part[start:end] for start, end in candidates(part)}
     for line in part.split(b"\n"):
         if len(line) < 2_000 and not isinstance(
             read_line(1, line.decode("utf-8", "surrogateescape").rstrip("\r")), bool
         ):
             missed = line not in found
-            # What a person has changed within a line (a tab, two spaces) may be read in a small file alone.
+            # A line edited by hand (a tab, two spaces) is only sure to be read in a small file.
             assert not missed or not line.isascii() or b"  " in line or b"\t" in line or b"\\" in line, line
 
 

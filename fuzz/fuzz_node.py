@@ -1,4 +1,4 @@
-"""Whatever a data node sends and however it is cut, a NodeLink raises nothing, tells the same, and is never late."""
+"""Whatever a data node sends and however it is cut, a NodeLink raises nothing, emits the same, and is never late."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def node_for() -> NodeLink:
 
 
 def check(data: bytes) -> None:
-    """Take a script, see `script`; after it nothing comes any more."""
+    """Take a script, see `script`; nothing follows it."""
     plays = [Play(node_for(), cut, credentials_for(data)) for cut in (0, 1, 7)]
     for play in plays:
         play.run(data)

@@ -1,4 +1,4 @@
-"""A password that a Sentinel publishes with `+set` is in no part of the event that is read from it."""
+"""A password that a Sentinel publishes in `+set` is in no part of the resulting event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a file holds, `replay` ends, with lines of JSON and words that no terminal obeys."""
+"""Whatever a file holds, `replay` ends, and prints only lines of JSON and text that no terminal obeys."""
 
 from __future__ import annotations
 

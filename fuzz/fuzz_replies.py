@@ -1,4 +1,4 @@
-"""Whatever a server answers is read as a value or as `Unrecognised`, and a map of RESP3 as its flat list of RESP2."""
+"""Any answer of a server is read as a value or as `Unrecognised`, and a map of RESP3 like the flat list of RESP2."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check(data: bytes) -> None:
 
 
 def check_unrecognised(value: Unrecognised) -> None:
-    """See that what was not read is shown in a few words, none of which a peer wrote but the payload."""
+    """Check that an unread reply is described in a few words, of which only the payload is the peer's."""
     assert len(value.payload) <= LIMITS.payload_shown
     assert value.reason.isprintable()
     assert len(value.reason) < 200

@@ -13,11 +13,11 @@ from switchmaster.url import ConnectionSettings, parse_url, read_sentinels, sett
 SECRET = b"zqjwkxvb"
 """Lower case alone, which is the likeliest to pass for a name."""
 OPENED = re.compile(rf"(password=|://|:|^)[^{SECRET.decode()}]*{SECRET.decode()}.*@|password=[^:/?#]*{SECRET.decode()}")
-"""Where the password is one: with an '@' behind it, or as the value of a parameter."""
+"""Places where the text is a password: before an '@', or as the value of a parameter."""
 
 
 def check(data: bytes) -> None:
-    """Take what is given, in which each NUL stands for the password."""
+    """Take an input in which each NUL stands for the password."""
     text = data.replace(b"\0", SECRET).decode("utf-8", "surrogateescape")
     word = SECRET.decode()
     scheme, is_url, _ = text.partition("://")
@@ -32,14 +32,14 @@ def check(data: bytes) -> None:
         except UsageError as error:
             assert word not in str(error), f"{name} shows it: {str(error)!r}"
         else:
-            # Where what is broken makes the password a user, a host, a master or a value, it is no secret any more.
+            # If the mutation made the password a user, a host, a master or a value, it is no longer a secret.
             plain = [replace(access, password=None, key=None) for access in (settings.node, settings.sentinel)]
             if word not in repr([astuple(access) for access in plain] + [settings.sentinels, settings.masters]):
                 assert word not in repr(settings), f"{name} shows it: {settings!r}"
 
 
 WORDS = ("words of a command line", "SENTINELS")
-"""Where addresses may stand too: one that is wrong is shown, unless an '@' says that it may hold a password."""
+"""Places for addresses too: a wrong address is shown, unless an '@' suggests that it holds a password."""
 READERS: dict[str, Callable[[str], ConnectionSettings]] = {
     "a URL": parse_url,
     WORDS[0]: lambda text: read_sentinels(text.split()),
@@ -51,7 +51,7 @@ READERS: dict[str, Callable[[str], ConnectionSettings]] = {
 
 
 def seeds() -> list[bytes]:
-    """Return what people write: a password that holds what a URL's parts end with, a forgotten scheme or '@'."""
+    """Return typical input: a password with the delimiters of a URL, a forgotten scheme or '@'."""
     found = [
         b"redis+sentinel://user:\0@h1:26379,h2/mymaster/0?sentinel_password=\0&timeout=1",
         b"redis+sentinel://:\0@h/m?sentinel_username=u&sentinel_password=\0",

@@ -1,4 +1,4 @@
-"""Whatever stands in a name, no line for people holds a character that a terminal obeys, hides or turns around."""
+"""Whatever a name holds, no line for people holds a character that a terminal obeys, hides or reorders."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def check(data: bytes) -> None:
 
 
 def is_obeyed(char: str) -> bool:
-    """Tell whether a terminal may do anything with a character but show it, by Unicode's own tables."""
+    """Return whether a terminal may do anything but show a character, by Unicode's own tables."""
     return char in FILLERS or (unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") and char not in SHOWN)
 
 

@@ -1,4 +1,4 @@
-"""Whatever a file holds, reading it raises nothing, and every message found in it stands where it is said to stand."""
+"""Whatever a file holds, reading it raises nothing, and every message found is at the reported place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check(data: bytes) -> None:
 
 
 def check_merge(one: Transcript, other: Transcript) -> None:
-    """See that two files give all their messages, each once."""
+    """Check that two files give all their messages, each once."""
     merged = merge([one, other])
     found = sorted((said.channel, said.payload, said.line) for said in merged)
     assert found == sorted((said.channel, said.payload, said.line) for said in (*one.said, *other.said))

@@ -1,4 +1,4 @@
-"""What was read from a transcript, and is written again as lines of ours or as redis-cli shows it, is read the same."""
+"""Messages read from a transcript and written again, as our lines or as redis-cli shows them, are read the same."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ def check(data: bytes) -> None:
     again = read_transcript("\n".join(lines), "file").said
     assert told(again) == told(said), "read otherwise from recorded lines"
     assert [one.time for one in again] == [one.time for one in said]
-    # Our event lines mask passwords, cut what is not understood, and keep microseconds.
+    # Our event lines mask passwords, cut unrecognised payloads, and keep microseconds.
     ours = [to_json(event_line(one.sentinel, parse_event(one.channel, one.payload), one.time)) for one in said]
     assert len(read_transcript("\n".join(ours), "file").said) == len(said)
-    # redis-cli shows bytes, so what never was bytes cannot have come from it.
+    # redis-cli shows bytes, so text that cannot be bytes cannot have come from it.
     shown = [one for one in said if was_bytes(one.channel) and was_bytes(one.payload)]
     again = read_transcript("\n".join(terminal_lines(shown)), "file").said
     assert [(one.channel, one.payload) for one in again] == [(one.channel, one.payload) for one in shown]
 
 
 def was_bytes(text: str) -> bool:
-    """Tell whether a text can have been bytes: JSON can name halves of characters, which redis-cli can't show."""
+    """Return whether a text can have been bytes: JSON can name halves of characters, which redis-cli can't show."""
     return encoded(text).decode("utf-8", "surrogateescape") == text
 
 
 def told(said: Iterable[Said]) -> list[tuple[str, str, str]]:
-    """Return what was said, without where it stood."""
+    """Return a message without its place."""
     return [(one.sentinel, one.channel, one.payload) for one in said]
 
 
 def recorded_line(said: Said) -> dict[str, object]:
-    """Return the line as recordings have it."""
+    """Return the line in the format of recordings."""
     return {"ts": said.time, "sentinel": said.sentinel, "channel": said.channel, "payload": said.payload}
 
 

@@ -1,4 +1,4 @@
-"""Whatever a URL holds, it is read or refused in one sentence, and what it says is read again when written as a URL."""
+"""Whatever a URL holds, it is read, or refused in one sentence; what was read is the same when written as a URL."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check(data: bytes) -> None:
     if "://" in text:
         again = parse_url(written(settings), MORE)
         assert written(again) == written(settings)
-        # A byte that came as it is and one that was escaped may together be a character, once both are escaped.
+        # A raw byte and an escaped one may together be a character, once both are escaped.
         assert again == settings or not text.isascii(), written(settings)
 
 
@@ -63,7 +63,7 @@ def quoted(text: str, safe: str = "") -> str:
 
 
 def seeds() -> list[bytes]:
-    """Return URLs in all the forms that `parse_url` names."""
+    """Return URLs in all forms that `parse_url` documents."""
     return [
         b"redis+sentinel://user:pass@h1:26379,h2:26379/mymaster/0?sentinel_password=secret",
         b"rediss+sentinel://:p%40ss@10.0.0.1,[::1]:26380/my%20master?ca=ca.pem&sentinel_ca=s.pem&timeout=0.5",

@@ -1,4 +1,4 @@
-"""Whatever is told in whatever order, a Watch never goes back in epoch, is never due in the past, and comes to rest."""
+"""With any facts in any order, a Watch never goes back in epoch, is never due in the past, and comes to rest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SENTINELS: Final = tuple(SentinelName(f"127.0.0.1:{port}") for port in (27011, 2
 LINES: Final = 600
 """Lines of an input that are told."""
 REST: Final = 60
-"""Ticks after which nothing more is waited for: the longest wait, 600 s, ends everything that another one has begun."""
+"""Ticks after which no wait is open: the longest one, 600 s, outlasts everything that the others begin."""
 
 
 def check(data: bytes) -> None:
@@ -61,7 +61,7 @@ def fact_of(word: str, rest: str) -> tuple[SentinelName | None, Fact] | None:
 
 
 def number(text: str, most: int) -> int:
-    """Return a number whatever stands there; below 0 too, which a reply may hold."""
+    """Return a number from any text; it may be negative, as in a reply."""
     try:
         return max(-most, min(most, int(text[:20])))
     except ValueError:
@@ -69,7 +69,7 @@ def number(text: str, most: int) -> int:
 
 
 def answer(name: str, address: Address, epoch: int, flags: list[str]) -> MasterSnapshot:
-    """Return a recorded answer with these fields; a flag ``sentinel=RUN-ID=PORT`` is a Sentinel that it knows."""
+    """Return a recorded answer with these fields; a flag ``sentinel=RUN-ID=PORT`` adds a known Sentinel."""
     known = [flag.split("=") for flag in flags if flag.count("=") == 2]
     sentinels = [(RunId(run_id), Address("127.0.0.1", number(port, 65535))) for _, run_id, port in known]
     replicas = [Address(address.host, (address.port + step) % 65536) for step in (1, 2)]
@@ -77,7 +77,7 @@ def answer(name: str, address: Address, epoch: int, flags: list[str]) -> MasterS
 
 
 class Watched:
-    """A Watch whose promises are checked after each step."""
+    """A Watch whose invariants are checked after each step."""
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
@@ -110,7 +110,7 @@ class Watched:
         self.check()
 
     def rest(self) -> None:
-        """Let all time pass, with nothing said any more, and end all records."""
+        """Let all time pass without further facts, and end all records."""
         for _ in range(REST):
             if (due := self.watch.deadline) is None:
                 break
@@ -140,8 +140,8 @@ class Watched:
             assert state.incarnation >= before, f"{name} went back to incarnation {state.incarnation}"
             self.incarnations[name] = state.incarnation
             key = (name, state.incarnation)
-            # Before enough have answered, the highest epoch is shown; then what a majority gives, which may be lower.
-            # What was decided on stands.
+            # Before enough have answered, the highest epoch is shown; then the majority's, which may be lower.
+            # Decisions stand.
             if state.epoch is not None and (self.watch.established or key in self.switches):
                 assert state.epoch >= self.epochs.get(key, state.epoch), f"{key} went back to epoch {state.epoch}"
                 self.epochs[key] = state.epoch
@@ -160,7 +160,7 @@ class Watched:
 
 
 def seeds() -> list[bytes]:
-    """Return recordings as lines, with answers of the same Sentinels between, and without."""
+    """Return recordings as lines, with and without answers of the same Sentinels in between."""
     found = []
     for said in said_by():
         lines, memory = [], RecordedSentinels([Said(s, None, c, p, 1) for s, c, p in said])

@@ -1,4 +1,4 @@
-"""However often the same is told with other numbers in it, what a Watch keeps of one master stops growing."""
+"""However often the same facts come with other numbers, a Watch's memory of one master stops growing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILLED: Final = 4_500
 """Times after which every limit of one master is reached: its replicas, and the tries of which votes are told."""
 LINES: Final = 6
 MASTERS: Final = 8
-"""More names than this are many masters, which have a limit of their own."""
+"""More names than this count as many masters, which have a limit of their own."""
 
 
 def check(data: bytes) -> None:
@@ -34,7 +34,7 @@ def check(data: bytes) -> None:
 
 
 def tell(watch: Watch, lines: list[str], numbers: range, now: float) -> float:
-    """Tell the lines once for each number, and return the time after them."""
+    """Feed the lines once for each number, and return the time after them."""
     for number in numbers:
         for line in lines:
             word, _, rest = line.replace("#", str(number)).partition(" ")
@@ -50,11 +50,11 @@ def tell(watch: Watch, lines: list[str], numbers: range, now: float) -> float:
 
 
 def reachable(root: object) -> int:
-    """Count the objects that are kept alive by one, without code and classes."""
+    """Count the objects that one keeps alive, except code and classes."""
     seen, todo = {id(root)}, [root]
     while todo:
         holder = todo.pop()
-        # The collector passes over keys that are text.
+        # The collector skips keys that are text.
         keys = list(holder) if isinstance(holder, dict) else []
         for one in (*gc.get_referents(holder), *keys):
             if id(one) not in seen and not isinstance(one, type | ModuleType | FunctionType | MethodType):
@@ -64,7 +64,7 @@ def reachable(root: object) -> int:
 
 
 def seeds() -> list[bytes]:
-    """Return one line, or a few that belong together, of each kind of news, with numbers that rise."""
+    """Return one line, or a few that belong together, for each kind of fact, with rising numbers."""
     found = [
         b"L0 live #\nL0 down \nT xxxx",
         b"A0 mymaster 127.0.0.1 6379 # master,sentinel=#=#",

@@ -1,8 +1,8 @@
 """
-Recorded bytes, made hostile: what a broken, an older or an evil peer might send instead.
+Recorded bytes, made hostile: what a broken, an older or a malicious peer might send instead.
 
-Enters: bytes and a list of steps, each a kind and a number. Leaves: bytes. The same steps always give the same bytes,
-so a failure can be told, shrunk and run again.
+Bytes and a list of steps, each a kind and a number, come in; bytes go out. The same steps always give the same bytes,
+so a failure can be reported, shrunk and run again.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 __all__ = ["KINDS", "LONGEST", "Mutation", "mutated", "random_mutations"]
 
 LONGEST: Final = 64 * 1024
-"""Bytes of an input; what grows beyond is cut."""
+"""The most bytes of an input; anything longer is cut."""
 
 
 class Mutation(NamedTuple):
-    """One step: what is done, and the number from which its places and sizes are drawn."""
+    """One step: its kind, and the number from which its places and sizes are drawn."""
 
     kind: str
     number: int
@@ -44,7 +44,7 @@ TOKENS: Final = (
     b"\n*9999999\r\n", b"HTTP/1.1 400\r\n", b"\x15\x03\x01", b"1) ", b"2) (integer) 1", b"(error) x",
     b'{"channel":"+sdown","payload":"', b"}", b"{", b"null", b"\\ud800", b"127.0.0.1:26379> ", b"redis-cli -h ",
 )  # fmt: skip
-"""Words that mean something to at least one of our parsers, or to a terminal."""
+"""Words with a meaning to at least one of our parsers, or to a terminal."""
 
 _DIGITS: Final = re.compile(rb"[0-9]+")
 
@@ -146,7 +146,7 @@ _STEPS: Final[Mapping[str, Callable[[bytes, bytes, random.Random], bytes]]] = {
     "lines-swapped": _lines_swapped,
 }
 KINDS: Final = tuple(_STEPS)
-"""What can be done, the gentle before the harsh."""
+"""The kinds of steps, gentle ones first."""
 
 
 def mutated(data: bytes, other: bytes, steps: Sequence[Mutation]) -> bytes:
@@ -154,9 +154,9 @@ def mutated(data: bytes, other: bytes, steps: Sequence[Mutation]) -> bytes:
     Make recorded bytes hostile.
 
     Args:
-        data: what was recorded.
+        data: the recording.
         other: another recording, which some steps take pieces from.
-        steps: what is done, in order; none gives the recording itself.
+        steps: the steps, in order; none returns the recording itself.
     """
     for step in steps:
         data = _STEPS[step.kind](data, other, random.Random(step.number))[:LONGEST]
@@ -164,6 +164,6 @@ def mutated(data: bytes, other: bytes, steps: Sequence[Mutation]) -> bytes:
 
 
 def random_mutations(chance: random.Random) -> list[Mutation]:
-    """Return a few steps; one in ten inputs stays as it was recorded."""
+    """Return a few steps; one in ten inputs stays as recorded."""
     count = chance.choice((0, 1, 1, 1, 2, 2, 3, 4, 6, 10))
     return [Mutation(chance.choice(KINDS), chance.getrandbits(32)) for _ in range(count)]

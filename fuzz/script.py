@@ -1,7 +1,7 @@
 """
-A script of what happens to a link: bytes on a stream, time, an end of file, as one input of bytes.
+A script for a link: bytes on a stream, time, ends of file, encoded as one input of bytes.
 
-An input is cut at `MARK`; the byte after it says what the piece is. So the mutations that cut, double and splice bytes
+An input is cut at `MARK`; the byte after it gives the kind of the piece. So mutations that cut, double and splice bytes
 do the same to a conversation.
 """
 
@@ -22,23 +22,23 @@ __all__ = ["MARK", "PASSWORD", "Cut", "Play", "link_seeds", "pieces_of"]
 MARK: Final = b"\x1e"
 PASSWORD: Final = "zQ7jW4kX"
 Cut = int
-"""0: bytes come as they were written; otherwise so many at a time."""
+"""0: bytes come as written; otherwise this many at a time."""
 
 
 def pieces_of(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield what is to be done, as a letter's code, and with which bytes."""
+    """Yield the pieces: a letter's code, and its bytes."""
     for piece in data.split(MARK)[:40]:
         yield (piece[0], piece[1:]) if piece else (0, b"")
 
 
 class Play:
     """
-    A link to which a script is played, whose deadlines are kept.
+    Plays a script to a link, and keeps the link's deadlines.
 
     Args:
         link: not connected yet.
         cut: how many bytes come at once.
-        credentials: what opens each connection.
+        credentials: the login of each connection.
     """
 
     def __init__(self, link: Link | NodeLink, cut: Cut = 0, credentials: Credentials = NOBODY) -> None:
@@ -52,7 +52,7 @@ class Play:
         self.dial()
 
     def run(self, data: bytes) -> None:
-        """Play all of it."""
+        """Play the whole script."""
         for what, piece in pieces_of(data):
             if what == ord("t"):
                 self.pass_time(len(piece) / 4)
@@ -94,7 +94,7 @@ class Play:
         self.now = until
 
     def take(self) -> None:
-        """Do what the shell does after each call: write, hand out the facts, open and close connections."""
+        """Do what the shell does after each call: write, take the facts, open and close connections."""
         self.heard += [(self.now, fact) for fact in self.link.events_received()]
         for out in self.link.data_to_send():
             self.sent += len(out if isinstance(out, bytes) else out[1])
@@ -112,7 +112,7 @@ class Play:
 
 
 def credentials_for(data: bytes) -> Credentials:
-    """Return credentials that are drawn from the input."""
+    """Return credentials drawn from the input."""
     return Credentials(None, PASSWORD) if zlib.crc32(data) & 1 else NOBODY
 
 

@@ -1,7 +1,7 @@
 """
-The corpus: what was recorded of Sentinels, as the bytes that each target takes.
+The corpus: recordings of Sentinels, as the bytes that each target takes.
 
-Nothing is invented here but frames around the recordings. Everything is read once, and in an order that never changes.
+Only the frames around the recordings are invented. Everything is read once, in a fixed order.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from switchmaster.link.greeting import Credentials
 __all__ = ["conversations", "messages", "node_answers", "replies", "said_by", "transcripts"]
 
 KINDS = 8
-"""Messages of one channel that are taken: the others differ in addresses alone."""
+"""Messages taken of each channel: the others differ only in addresses."""
 
 
 @cache
 def messages() -> tuple[tuple[str, str], ...]:
-    """Return recorded messages as channel and payload: of each channel a few, of different lengths."""
+    """Return recorded messages as channel and payload: a few of each channel, of different lengths."""
     found: dict[tuple[str, int], list[tuple[str, str]]] = {}
     for path in RECORDINGS:
         for channel, payload in events_of(path):
@@ -36,7 +36,7 @@ def messages() -> tuple[tuple[str, str], ...]:
 
 @cache
 def replies() -> tuple[tuple[str, bytes], ...]:
-    """Return recorded replies as command and bytes, in RESP2 and, where lists are maps, in RESP3."""
+    """Return recorded replies as command and bytes, in RESP2 and, for lists that are maps there, in RESP3."""
     found: dict[tuple[str, bytes], None] = {}
     for version in VERSIONS:
         for command, value in recorded(version).items():
@@ -48,7 +48,7 @@ def replies() -> tuple[tuple[str, bytes], ...]:
 
 @cache
 def conversations() -> tuple[dict[int, bytes], ...]:
-    """Return all that a Sentinel wrote in one conversation, by stream: greetings, answers, then events."""
+    """Return everything that a Sentinel wrote in one conversation, by stream: greetings, answers, then events."""
     said = [message for message in messages() if message[0] in ("+sdown", "+switch-master", "+slave", "+set", "+tilt")]
     ways = [{}, {"HELLO": NO_HELLO}, {"PSUBSCRIBE *": NOPERM}, {"PSUBSCRIBE": NOPERM, "SUBSCRIBE": NOPERM}]
     ways += [{"SENTINEL": NOPERM, "ROLE": NOPERM}, {"SENTINEL REPLICAS": NOPERM}]
@@ -77,7 +77,7 @@ class _Heard:
 
 
 def node_answers() -> tuple[bytes, ...]:
-    """Return what data nodes answer to AUTH and ROLE, as roles change."""
+    """Return the answers of data nodes to AUTH and ROLE, as roles change."""
     master = resp(["master", 50, [["127.0.0.1", "28781", "50"]]])
     replica = resp(["slave", "127.0.0.1", 28780, "connected", 50])
     loading = b"-LOADING Redis is loading the dataset in memory\r\n"
@@ -86,7 +86,7 @@ def node_answers() -> tuple[bytes, ...]:
 
 @cache
 def transcripts() -> tuple[bytes, ...]:
-    """Return files as operators have them, cut to a size at which many can be tried."""
+    """Return files as operators have them, short enough to try many."""
     return tuple(_cuts())
 
 
@@ -102,7 +102,7 @@ def _cuts(size: int = 6_000) -> Iterator[bytes]:
 
 @cache
 def said_by() -> tuple[tuple[tuple[str, str, str], ...], ...]:
-    """Return recordings as lists of (Sentinel, channel, payload), each at most some hundreds long."""
+    """Return recordings as lists of (Sentinel, channel, payload), each of at most some hundred items."""
     from recorded.recordings import said_in
 
     found = []

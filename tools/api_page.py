@@ -1,8 +1,8 @@
 """
 Write docs/reference/api.md from the routes of the API.
 
-The OpenAPI document of `switchmaster.server.api` enters, the page leaves. With --check nothing is written: the exit
-code is 1 where the page is not what the document says, and 0 otherwise.
+The source is the OpenAPI document of `switchmaster.server.api`. With --check nothing is written: the exit code is 1 if
+the page differs from it, and 0 otherwise.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _shape(name: str, schema: dict[str, Any]) -> Iterator[str]:
 
 
 def _kind(schema: dict[str, Any], null: bool = True) -> str:
-    """Say in a word or two what a value is; `null` whether null is told."""
+    """Return a value's type in a word or two; `null`: whether to mention null."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"

@@ -1,8 +1,8 @@
 """
 Write docs/reference/cli.md from the ``--help`` of every verb.
 
-The commands of `switchmaster.cli` enter, the page leaves. With --check nothing is written: the exit
-code is 1 where the page is not what the commands say, and 0 otherwise.
+The source is the commands of `switchmaster.cli`. With --check nothing is written: the exit code is 1 if the page
+differs from them, and 0 otherwise.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def page() -> str:
 
 
 def helps(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[tuple[str, str]]:
-    """Yield the name and help of a command and of all below it."""
+    """Yield the name and the help of a command and of its subcommands."""
     context = click.Context(
         command,
         parent,

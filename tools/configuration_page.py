@@ -1,8 +1,8 @@
 """
 Write docs/reference/configuration.md and configuration.schema.json from the model of the configuration file.
 
-`switchmaster.server.settings.tables` enters, the pages leave. With --check nothing is written: the exit code is 1 where
-a page is not what the model says, and 0 otherwise.
+The source is `switchmaster.server.settings.tables`. With --check nothing is written: the exit code is 1 if a page
+differs from the model, and 0 otherwise.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
 Write docs/reference/events.md from the table of events.
 
-The table `switchmaster.wire.events.EVENTS` enters, the page leaves. With --check nothing is
-written: the exit code is 1 where the page is not what the table says, and 0 otherwise.
+The source is `switchmaster.wire.events.EVENTS`. With --check nothing is written: the exit code is 1 if the page differs
+from the table, and 0 otherwise.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ Every channel of Redis 6.2 to 8.2 and Valkey 7.2 to 9.1.
 The wire says master and slave in all of them.
 Level is sentinel.c's log level; all three are published, whatever `loglevel` says.
 
-Who says it: `leader` is the Sentinel that runs the failover, `non-leader` every other one,
-`each` every Sentinel at its own time, `one` whichever acts first,
+The column *who* says which Sentinel publishes it: `leader` is the one that runs the failover, `non-leader` every other,
+`each` every Sentinel at its own time, `one` the first to act,
 `target` the one that got the command, `candidate` one that tries to become the leader,
-`voter` one that gives its vote, and `itself` one that speaks of itself alone.
+`voter` one that gives its vote, and `itself` any Sentinel, about itself.
 """
 
 FORM_LINES = {
-    Form.INSTANCE: "the instance that it is about, and nothing else",
+    Form.INSTANCE: "an instance, and nothing else",
     Form.QUORUM: "A Sentinels say the master is down, the emitting one included; Q is the quorum",
     Form.MONITOR: "N is the quorum",
     Form.SET: "the option as it was typed and its values; a password is always masked",
-    Form.ROLE: "what the node's INFO says of its role",
+    Form.ROLE: "the role in the node's INFO",
     Form.ADDRESS_SWITCH: "`%@` is the master; X, P and RUNID are the Sentinel's",
-    Form.ADDRESS_UPDATE: "N is how many other masters' lists were changed too",
+    Form.ADDRESS_UPDATE: "N is the number of other masters whose lists were changed too",
     Form.SWITCH: "no word `master` before the name, and no epoch",
     Form.EPOCH: "the new current epoch; names no master",
-    Form.VOTE: "whom the vote is for, and in which epoch; names no master",
+    Form.VOTE: "the candidate that gets the vote, and the epoch; names no master",
     Form.TILT: "a fixed text",
     Form.SCRIPT_ERROR: "the script, the signal that ended it, and its exit code",
     Form.SCRIPT_TIMEOUT: "the script, and the process that was killed",
@@ -48,7 +48,7 @@ INSTANCE_LINES = """\
 `%@` is an instance: `master NAME IP PORT`, or
 `slave|sentinel NAME IP PORT @ MASTER-NAME MASTER-IP MASTER-PORT`.
 A replica's name is `IP:PORT` or `[IP]:PORT`, a Sentinel's its run id.
-The address after `@` is the one that this Sentinel uses at that moment:
+The address after `@` is the master's as this Sentinel knows it at that moment:
 during a failover the old one.
 Nothing is escaped, and a payload is cut at 1023 bytes.
 """

@@ -1,8 +1,8 @@
 """
 Write docs/reference/failovers.md from the tables of stages.
 
-`switchmaster.belief.failover.TRIGGERS` and `FOLLOWS` enter, the page leaves. With --check nothing is written: the exit
-code is 1 where the page is not what the tables say, and 0 otherwise.
+The source is `switchmaster.belief.failover.TRIGGERS` and `FOLLOWS`. With --check nothing is written: the exit code is 1
+if the page differs from them, and 0 otherwise.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ HEAD = """\
 
 # The stages of a failover
 
-A record has one entry for each stage that was seen, in this order, with when it was first heard and who said so;
+A record has one entry for each stage that was seen, in this order, with the time of its first report and its source;
 `reconfiguring` has one for each step of each replica.
 Stages may be skipped, because events may be missed, but never taken back.
-What a Sentinel says of a stage that was passed already makes it one more witness of that stage.
+A Sentinel that reports a stage already passed becomes one more witness of that stage.
 
 | stage | entered by | may be followed by |
 |---|---|---|
@@ -58,7 +58,9 @@ def page() -> str:
     lines += [f"- `{stage}`: {meaning}\n" for stage, meaning in meanings().items()]
     lines.append("\n## Why one is aborted\n\n")
     lines += [f"- `{channel}`: {reason}\n" for channel, reason in ABORT_REASONS.items()]
-    lines.append("- `+reset-master`, `-monitor` from its leader: SENTINEL RESET or REMOVE stops it without a word\n")
+    lines.append(
+        "- `+reset-master`, `-monitor` from its leader: SENTINEL RESET or REMOVE stops it, without an abort event\n"
+    )
     return "".join(lines)
 
 

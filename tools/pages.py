@@ -1,5 +1,5 @@
 """
-What every script does that makes a page of docs/reference: it writes what the code says, or checks that it is there.
+What the scripts that generate docs/reference share: writing a page, or checking that it is up to date.
 
 ``make docs`` runs each without arguments, ``make check`` with ``--check``.
 """
@@ -21,12 +21,12 @@ def write_or_check(pages: Mapping[str, str], arguments: list[str] | None = None,
     Write pages, or check them.
 
     Args:
-        pages: what the code says, by the file's name.
+        pages: the pages' text, by file name.
         arguments: the command line; None for the process's own.
-        folder: where they are.
+        folder: the pages' folder.
 
     Returns:
-        The exit code: 1 where --check finds one missing or stale, else 0.
+        The exit code: 1 if --check finds a page missing or stale, else 0.
     """
     parser = argparse.ArgumentParser(description=f"Write {', '.join(pages)} in {folder.name}.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if one is stale")
