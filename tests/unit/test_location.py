@@ -77,7 +77,7 @@ def test_password_goes_first_and_its_refusal_is_reported() -> None:
     assert "refuses the username or the password" in answer
 
 
-def test_password_is_for_nodes_that_a_majority_lists_and_the_first_answer_is_no_majority() -> None:
+def test_password_is_for_nodes_that_a_majority_lists_not_the_first_answer() -> None:
     one, two, false = (Address("10.0.0.1", port) for port in (1, 2, 3))
     honest, lying = (Located(node, nodes=frozenset({node, two})) for node in (one, false))
     assert listed_by([lying], 0) == {false, two}
