@@ -203,7 +203,7 @@ def wait(lacking: Callable[[], str], limit: float) -> None:
     deadline = time.monotonic() + limit
     while lack := _ask(lacking):
         if time.monotonic() > deadline:
-            raise LabError(f"waited {limit:g} s for the lab, in vain: {lack}")
+            raise LabError(f"waited {limit:g} s for the lab without success: {lack}")
         time.sleep(POLL)
 
 

@@ -177,7 +177,7 @@ def test_start_takes_other_ports_when_one_is_in_use(monkeypatch: pytest.MonkeyPa
 
 def test_start_ends_with_the_last_words_of_a_server_and_without_its_secrets(server: str) -> None:
     lab = Lab(binary=server, replicas=0, sentinels=1, node_users=("user x on >hidden +nonsense",))
-    with pytest.raises(LabError, match=r"mymaster-1 .* ended as soon as it was started") as caught:
+    with pytest.raises(LabError, match=r"mymaster-1 .* exited right after its start") as caught:
         lab.start()
     assert "hidden" not in str(caught.value)
     assert not any(one.alive for one in lab.servers)
@@ -333,7 +333,7 @@ def test_cli_fails_over_and_ends_on_interrupt(terminal: Terminal) -> None:
 def test_cli_refuses_a_state_directory_that_others_can_write(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "switchmaster-lab").mkdir(mode=0o777)
     (tmp_path / "switchmaster-lab").chmod(0o777)
-    assert "not a directory of yours alone" in terminal.run("status", code=1)
+    assert "not a directory that only you can access" in terminal.run("status", code=1)
 
 
 @pytest.fixture

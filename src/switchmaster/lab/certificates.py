@@ -1,9 +1,7 @@
 """
-Make the certificates of a TLS lab.
+The certificates of a TLS lab: an authority, a server's and a client's certificate, valid only for loopback names.
 
-Enters: a folder. Leaves: in it a certificate authority, a server's and a client's certificate,
-valid for loopback names alone. Uses `trustme` (the extra `lab-tls`), which is made for tests: never
-for production.
+It uses `trustme` (the extra `lab-tls`), which is made for tests: never use it in production.
 """
 
 from __future__ import annotations
@@ -32,12 +30,12 @@ class Certificates:
 
     @classmethod
     def inside(cls, folder: Path) -> Certificates:
-        """Name the files inside a folder, whether they exist or not."""
+        """Return the paths inside a folder, whether the files exist or not."""
         names = ("ca.pem", "server.pem", "server.key", "client.pem", "client.key")
         return cls(*(folder / name for name in names))
 
     def client_context(self) -> ssl.SSLContext:
-        """Make a context that trusts the lab's authority and shows the client's certificate."""
+        """Return a context that trusts the lab's authority and presents the client's certificate."""
         context = ssl.create_default_context(cafile=str(self.ca))
         context.load_cert_chain(self.client, self.client_key)
         return context
@@ -45,7 +43,7 @@ class Certificates:
 
 def make_certificates(folder: Path) -> Certificates:
     """
-    Write a fresh authority and its certificates into `folder`.
+    Write a new authority and its certificates into `folder`.
 
     Raises:
         MissingDependency: `trustme` is not installed.

@@ -1,9 +1,8 @@
 """
 A whole deployment of real servers on loopback: masters, replicas and Sentinels.
 
-Enters: `LabOptions`. Leaves: running servers, steered as `Steering` says, and after `stop()` no
-process and no temporary folder, whatever happened meanwhile: also at the interpreter's exit, and,
-by a guardian process, when the lab itself was killed.
+After `stop()` no process and no temporary folder is left, whatever happened meanwhile. The same holds at interpreter
+exit and, through a guardian process, if the lab itself was killed.
 """
 
 from __future__ import annotations
@@ -42,12 +41,12 @@ START_ATTEMPTS = 4
 READY_TIMEOUT = 10.0
 SETTLE_TIMEOUT = 15.0
 FREE_BYTES_MIN = 64 * 1024
-"""Bytes: with less room than this no server can do its work."""
+"""With less free disk space than this, no server can work."""
 IN_USE = "Address already in use"
 
 
 class PortTaken(LabError):
-    """Another program took a port between its choice and its use."""
+    """Another program took a port between choosing and using it."""
 
 
 class Lab(Steering):
@@ -55,12 +54,12 @@ class Lab(Steering):
     A deployment, as a context manager, or by `start()` and `stop()`.
 
     Args:
-        options: what it shall look like; None for one master, two replicas and three Sentinels.
-        keep: whether a temporary folder stays, for a look at its logs.
-        changes: fields of `LabOptions`, instead of or on top of `options`.
+        options: what the lab looks like; None for one master, two replicas and three Sentinels.
+        keep: whether to keep the temporary folder with the logs.
+        changes: fields of `LabOptions` that replace those of `options`.
 
     Raises:
-        UsageError: no such lab can be.
+        UsageError: such a lab is not possible.
     """
 
     def __init__(self, options: LabOptions | None = None, *, keep: bool = False, **changes: Any) -> None:
@@ -78,11 +77,11 @@ class Lab(Steering):
 
     def start(self) -> Self:
         """
-        Start all servers and wait until all know each other; nothing when it is up already.
+        Start all servers and wait until they know each other; if the lab is up, do nothing.
 
         Raises:
-            LabError: no server was found, one ended at once (with its last words), the folder can't
-                be written, or they did not find each other in time. Nothing is left running.
+            LabError: no server program was found, a server exited at once (the error has its last output), the
+                folder can't be written, or the servers did not find each other in time. Nothing is left running.
             MissingDependency: TLS without the extra `lab-tls`.
         """
         if self.folder is not None:
@@ -101,7 +100,7 @@ class Lab(Steering):
         return self
 
     def stop(self) -> None:
-        """Kill all servers and remove the temporary folder; a second time does nothing."""
+        """Kill all servers and remove the temporary folder; a second call does nothing."""
         if self.folder is None or os.getpid() != self._owner:  # a forked child must not end its parent's lab
             return
         folder, self.folder = self.folder, None
@@ -127,15 +126,15 @@ class Lab(Steering):
     # What only the lab that started the servers can do
 
     def guard(self, pid: int) -> None:
-        """Have a process that belongs to us killed too, should we be killed before it ends."""
+        """Have another process of ours killed too, if this process is killed first."""
         if self._guardian is not None:
             self._guardian.add(pid)
 
     def restart(self, server: LabServer) -> None:
         """
-        Start a server again with its configuration file, and wait until it answers.
+        Restart a server with its configuration file, and wait until it answers.
 
-        A server that still runs is killed first.
+        A running server is killed first.
         """
         if server.alive:
             self.crash(server)
@@ -145,11 +144,11 @@ class Lab(Steering):
 
     def restart_sentinel(self, index: int, keep_config: bool = True) -> None:
         """
-        Kill a Sentinel and start it again.
+        Kill a Sentinel and restart it.
 
         Args:
-            index: its place in `sentinels`.
-            keep_config: False gives it its very first configuration back: it then forgot all other
+            index: its index in `sentinels`.
+            keep_config: False restores its first configuration: it then has no memory of the other
                 Sentinels, its own id and every failover since, and names the first master again.
         """
         sentinel = self._sentinel(index)
@@ -162,10 +161,10 @@ class Lab(Steering):
 
     def add_sentinel(self) -> LabServer:
         """
-        Start one more Sentinel that watches the same masters, where they are now.
+        Start one more Sentinel that monitors the same masters at their current addresses.
 
         Returns:
-            the new one, as soon as it answers; the others hear of it within about 2 s.
+            The new Sentinel, once it answers; the others discover it within about 2 s.
         """
         masters = [(name, self.master(name).port) for name in self.options.masters]
         [port] = free_ports(1, self.options.host)
@@ -177,7 +176,7 @@ class Lab(Steering):
         return sentinel
 
     def remove_sentinel(self, index: int) -> None:
-        """End a Sentinel and take it out of `sentinels`; the other Sentinels still remember it."""
+        """Kill a Sentinel and remove it from `sentinels`; the other Sentinels still remember it."""
         sentinel = self._sentinel(index)
         if sentinel.alive:
             self.crash(sentinel)
@@ -190,7 +189,7 @@ class Lab(Steering):
         if given is None:
             self.folder = Path(tempfile.mkdtemp(prefix="switchmaster-lab-"))
         else:
-            # From here on there is something to clean up, also when the folder can't be made.
+            # From here on there is something to clean up, even if the folder can't be made.
             self.folder = given.absolute()
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.options.tls:
@@ -223,13 +222,13 @@ class Lab(Steering):
         for port in ports:
             self._new_sentinel(port, masters)
         for server in self.servers:
-            for file in (server.log, server.output):  # of an earlier lab in the same folder
+            for file in (server.log, server.output):  # from an earlier lab in the same folder
                 file.unlink(missing_ok=True)
             _write(server.config, server.first_config)
 
     def _launch_all(self) -> None:
-        # Masters first: a replica that finds none tries again after a second. Sentinels last: one
-        # that asks a master without replicas asks again after ten.
+        # Masters first: a replica without a master retries after 1 s. Sentinels last: one that asks a
+        # master without replicas asks again after 10 s.
         nodes = [server for server in self.servers if server.kind == "node"]
         first = [node for node in nodes if "\nreplicaof " not in node.first_config]
         for group in (first, [node for node in nodes if node not in first]):
@@ -275,9 +274,9 @@ class Lab(Steering):
     def _died(self, server: LabServer) -> LabError:
         self._forget(server)
         words = self._redacted(server.last_words())
-        sentence = f"{server.describe()} ended as soon as it was started: {words}"
+        sentence = f"{server.describe()} exited right after its start: {words}"
         if IN_USE in words:
-            return PortTaken(f"{sentence}; end what uses that port, or start the lab again")
+            return PortTaken(f"{sentence}; free that port, or start the lab again")
         if self.options.tls and "tls" in words.lower():
             return LabError(f"{sentence}; is {self.binary and self.binary.path} built without TLS?")
         return LabError(sentence)
@@ -343,19 +342,21 @@ class Lab(Steering):
         except OSError as error:
             where = error.filename or self.folder
             raise LabError(
-                f"the lab can't write {where}: {error.strerror or error}; make room or choose another folder"
+                f"the lab can't write {where}: {error.strerror or error}; free some space or choose another folder"
             ) from error
         except LabError as error:
-            # A server doesn't tell us of a full disk: its replicas or Sentinels never come up.
+            # A server does not report a full disk: its replicas or Sentinels never come up.
             if self.folder is None or _free_bytes(self.folder) > FREE_BYTES_MIN:
                 raise
-            raise LabError(f"{error}; the disk of {self.folder} is full, make room or choose another folder") from error
+            raise LabError(
+                f"{error}; the disk of {self.folder} is full: free some space or choose another folder"
+            ) from error
 
 
 def _free_bytes(folder: Path) -> float:
     try:
         return shutil.disk_usage(folder).free
-    except OSError:  # the folder could not even be made
+    except OSError:  # the folder could not be made
         return float("inf")
 
 

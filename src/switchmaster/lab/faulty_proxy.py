@@ -1,10 +1,9 @@
 """
 A faulty TCP proxy for one upstream.
 
-Enters: an upstream's address, and at run time what shall go wrong: `pass_`, `stall`, `cut`,
-`refuse`, `drip`, `chop`. Leaves: a listening address and counters. It runs an event loop in one
-thread of its own, which is gone after `close()`. A change is in effect when the call that orders it
-returns. It never looks into the bytes.
+At run time it is ordered to misbehave: `pass_`, `stall`, `cut`, `refuse`, `drip`, `chop`. An order is in effect when
+its call returns. The proxy runs an event loop in a thread of its own, which is gone after `close()`, and never looks
+into the bytes.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ PROXY_BACKLOG = 128
 
 @dataclass(frozen=True, slots=True)
 class ProxyCounters:
-    """What went through a proxy."""
+    """What a proxy forwarded."""
 
     accepted: int = 0
     """Connections that clients opened."""
     unreachable: int = 0
-    """Of those, how many the upstream did not take."""
+    """How many of them the upstream did not accept."""
     cut: int = 0
-    """Connections that `cut()` ended."""
+    """Connections ended by `cut()`."""
     bytes_up: int = 0
     """From clients to the upstream."""
     bytes_down: int = 0
@@ -84,7 +83,7 @@ class FaultyProxy:
 
     def start(self) -> Self:
         """
-        Listen and forward; nothing when it does already.
+        Listen and forward; if it already does, do nothing.
 
         Raises:
             LabError: no port is free.
@@ -103,7 +102,7 @@ class FaultyProxy:
         return self
 
     def close(self) -> None:
-        """Close all connections and end the thread; a second time does nothing."""
+        """Close all connections and end the thread; a second call does nothing."""
         if self._loop is None or self._thread is None:
             return
         self._order(self._end())
@@ -123,56 +122,55 @@ class FaultyProxy:
     ) -> None:
         self.close()
 
-    # What shall go wrong
+    # Faults
 
     def pass_(self) -> None:
-        """Forward everything at once, and take new connections."""
+        """Forward everything at once, and accept new connections."""
         self._order(self._set(Pace(), flows=True, listens=True))
 
     def stall(self) -> None:
         """
-        Move no byte in either direction, nor an end of file, and keep all connections open, as a
-        cable does that was pulled. New connections are taken and stall too. `pass_()` delivers what
-        was held.
+        Forward no byte and no end of file in either direction, and keep all connections open, as if
+        a cable were pulled. New connections are accepted and stall too. `pass_()` delivers what was held.
         """
         self._order(self._set(Pace(), flows=False, listens=True))
 
     def drip(self, bytes_per_second: float) -> None:
-        """Forward slowly, at so many bytes a second and direction."""
+        """Forward slowly, at this rate in each direction."""
         if bytes_per_second <= 0:
-            raise UsageError("a proxy drips at more than 0 bytes a second")
+            raise UsageError("a proxy must drip at more than 0 bytes a second")
         size = max(1, int(bytes_per_second / DRIPS_PER_SECOND))
         self._order(self._set(Pace(size, size / bytes_per_second), flows=True, listens=True))
 
     def chop(self, size: int) -> None:
         """Forward in pieces of `size` bytes, each in a segment of its own."""
         if size < 1:
-            raise UsageError("a proxy chops into pieces of 1 byte or more")
+            raise UsageError("a proxy must chop into pieces of at least 1 byte")
         self._order(self._set(Pace(size, CHOP_PAUSE), flows=True, listens=True))
 
     def cut(self, reset: bool = True) -> None:
         """
-        End all connections that are open; new ones are treated as before.
+        End all open connections; new ones are treated as before.
 
         Args:
-            reset: by RST; False: by FIN.
+            reset: True to end them by RST, False by FIN.
         """
         self._order(self._cut(reset))
 
     def refuse(self) -> None:
-        """Take no new connections (they get "connection refused"); those that are open stay."""
+        """Refuse new connections ("connection refused"); open ones stay."""
         self._order(self._set(self._pace, flows=self._flows.is_set(), listens=False))
 
     # What happened
 
     @property
     def counters(self) -> ProxyCounters:
-        """What went through up to now."""
+        """What was forwarded so far."""
         return self._counters
 
     @property
     def open_connections(self) -> int:
-        """How many clients are connected."""
+        """The number of connected clients."""
         return len(self._tasks)
 
     # Inside the loop's thread
@@ -236,7 +234,7 @@ class FaultyProxy:
                 self._count(unreachable=1)
                 _arm_reset(client)
                 return
-            # What is suppressed is a reset, which closing both ends hands on.
+            # The suppressed error is a reset, which closing both ends passes on.
             with self._owned(upstream), contextlib.suppress(ExceptionGroup):
                 async with asyncio.TaskGroup() as pumps:
                     pumps.create_task(self._pump(client, upstream, "bytes_up"))
@@ -259,10 +257,10 @@ class FaultyProxy:
         try:
             while data := await loop.sock_recv(source, READ_BYTES):
                 await self._forward(data, target, counter)
-            await self._flows.wait()  # an end of file is news too
+            await self._flows.wait()  # an end of file is held back too
             target.shutdown(socket.SHUT_WR)
         except OSError:
-            # One side was reset: so shall be the other. No shutdown here: its FIN would overtake the reset.
+            # One side was reset, so reset the other. No shutdown here: its FIN would overtake the reset.
             await self._flows.wait()
             for end in (source, target):
                 _arm_reset(end)
@@ -311,6 +309,6 @@ class FaultyProxy:
 
 
 def _arm_reset(one: socket.socket) -> None:
-    # With a linger time of 0 close() sends RST instead of FIN.
+    # With a linger time of 0, close() sends RST instead of FIN.
     with contextlib.suppress(OSError):
         one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

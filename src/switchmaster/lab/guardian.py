@@ -1,10 +1,10 @@
 """
-Kill the lab's servers when the lab itself was killed.
+Kill the lab's servers if the lab itself was killed.
 
-A program of its own, run as ``python -I -S guardian.py``. Enters, on standard input, one line each:
-``+PID`` and ``-PID`` of the servers, ``=FOLDER`` to remove, ``.`` for a lab that cleaned up by
-itself. At the end of input without ``.`` it kills what is left. (PR_SET_PDEATHSIG would not do: it
-fires when the *thread* that started a server ends, and it needs a hook between fork and exec.)
+A program of its own, run as ``python -I -S guardian.py``. It reads lines from standard input: ``+PID`` and ``-PID`` add
+and remove a server, ``=FOLDER`` names a folder to remove, ``.`` means that the lab has cleaned up by itself. At the end
+of input without ``.`` it kills what is left. (PR_SET_PDEATHSIG would not do: it fires when the *thread* that started a
+server ends, and it needs a hook between fork and exec.)
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 
 def guard(lines: Iterable[str]) -> None:
-    """Follow the lines to their end, then clean up, unless the lab said that it did."""
+    """Read all lines, then clean up unless the lab has done so."""
     pids: set[int] = set()
     folders: set[str] = set()
     for line in lines:

@@ -1,9 +1,8 @@
 """
 A small blocking client, so that the lab shares no code with what it tests.
 
-Enters: an address, credentials, commands. Leaves: replies as str, int, list, dict or None (text is
-UTF-8 with surrogateescape). Every wait has a limit. Errors name the server; they never hold a
-secret.
+Replies are str, int, list, dict or None (text is UTF-8 with surrogateescape). Every wait has a limit. Errors name the
+server and never contain a secret.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ LabReply = Any
 
 
 class ServerSilent(LabError):
-    """A server could not be reached, closed the connection, or gave no answer in time."""
+    """A server could not be reached, closed the connection, or did not answer in time."""
 
 
 class CommandRefused(LabError):
@@ -35,7 +34,7 @@ class CommandRefused(LabError):
 
     Args:
         sentence: which server refused which command.
-        text: the server's own words, as in ``INPROG Failover already in progress``.
+        text: the server's own words, such as ``INPROG Failover already in progress``.
     """
 
     def __init__(self, sentence: str, text: str) -> None:
@@ -45,7 +44,7 @@ class CommandRefused(LabError):
 
 @dataclass(frozen=True, slots=True)
 class LabCredentials:
-    """What a client needs to be let in."""
+    """Password, user and TLS for a connection."""
 
     password: str | None = field(default=None, repr=False)
     username: str | None = None
@@ -58,8 +57,8 @@ class LabClient:
 
     Args:
         address: host and port.
-        name: what to call the server in errors.
-        credentials: AUTH is sent at once where there is a password.
+        name: the name of the server in errors.
+        credentials: if there is a password, AUTH is sent at once.
         timeout: limit for the connect and for each reply, in seconds.
 
     Raises:
@@ -92,7 +91,7 @@ class LabClient:
 
         Raises:
             CommandRefused: the reply is an error.
-            ServerSilent: no whole reply within the limit.
+            ServerSilent: no complete reply within the limit.
         """
         self.send(*args)
         reply = self.receive()
@@ -102,7 +101,7 @@ class LabClient:
         return reply
 
     def send(self, *args: str | bytes | int) -> None:
-        """Send one command without waiting, as before a stream of messages."""
+        """Send one command without waiting for a reply, for example SUBSCRIBE."""
         try:
             self._socket.settimeout(self.timeout)
             self._socket.sendall(hiredis.pack_command(args))  # type: ignore[arg-type]
@@ -111,7 +110,7 @@ class LabClient:
 
     def receive(self, timeout: float | None = None) -> LabReply:
         """
-        Wait for the next reply or message, an error reply included (as a value).
+        Return the next reply or message; an error reply is returned as a value.
 
         Args:
             timeout: limit in seconds, instead of the client's own.
@@ -123,7 +122,7 @@ class LabClient:
         return reply
 
     def close(self) -> None:
-        """Close the connection; a second time does nothing."""
+        """Close the connection; a second call does nothing."""
         self._socket.close()
 
     def _connect(self, address: tuple[str, int], tls: ssl.SSLContext | None) -> socket.socket:

@@ -1,8 +1,8 @@
 """
-What a lab shall look like, and the configuration files that make it so.
+What a lab looks like, and the configuration files for it.
 
-Pure: enters a `LabOptions` and addresses, leaves the text of configuration files, of which each
-line is known to the server's version. Never writes a file.
+Pure: a `LabOptions` and addresses go in, the text of configuration files comes out; every line is valid for the
+server's version. It never writes a file.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ USER_PASSWORD = re.compile(r"(?<=\s)[>#]\S+")
 @dataclass(frozen=True)
 class LabOptions:
     """
-    What a lab shall look like. UsageError at construction says what can't be.
+    What a lab looks like. Construction raises UsageError if it is not possible.
 
-    Units: all times are milliseconds, as in Sentinel's own configuration.
+    All times are milliseconds, as in Sentinel's own configuration.
     """
 
     masters: tuple[str, ...] = ("mymaster",)
@@ -37,7 +37,7 @@ class LabOptions:
     """Replicas of each master."""
     sentinels: int = 3
     quorum: int | None = None
-    """None: the majority of the Sentinels."""
+    """None for the majority of the Sentinels."""
     binary: str | None = None
     """What `switchmaster.lab.find_binary` takes."""
     down_after_ms: int = 1000
@@ -48,29 +48,29 @@ class LabOptions:
     sentinel_password: str | None = field(default=None, repr=False)
     """The Sentinels' own password."""
     node_users: tuple[str, ...] = field(default=(), repr=False)
-    """ACL lines for the data nodes, as in ``user watcher on >secret +role``."""
+    """ACL lines for the data nodes, such as ``user watcher on >secret +role``."""
     sentinel_users: tuple[str, ...] = field(default=(), repr=False)
     """ACL lines for the Sentinels."""
     node_lines: tuple[str, ...] = ()
-    """Further configuration lines of the data nodes, as they are."""
+    """Further configuration lines of the data nodes, verbatim."""
     sentinel_lines: tuple[str, ...] = ()
-    """Further configuration lines of the Sentinels, as they are."""
+    """Further configuration lines of the Sentinels, verbatim."""
     tls: bool = False
-    """TLS alone, on nodes and Sentinels; needs the extra `lab-tls` and a server built with TLS."""
+    """Only TLS, on nodes and Sentinels; needs the extra `lab-tls` and a server built with TLS."""
     tls_client_auth: bool = False
     """Whether the servers demand a client certificate."""
     host: str = "127.0.0.1"
     """127.0.0.1 or ::1."""
     directory: Path | None = None
-    """Where configuration and logs go, and stay. None: a temporary folder, removed at the end."""
+    """Folder in which configuration and logs stay; None for a temporary folder, removed at the end."""
     hostnames: bool = False
-    """Announce and resolve the name ``localhost`` instead of addresses."""
+    """Whether to announce and resolve the name ``localhost`` instead of addresses."""
 
     def __post_init__(self) -> None:
-        """Refuse what no server would accept."""
+        """Refuse options that no server would accept."""
         for wrong, sentence in self._checks():
             if wrong:
-                raise UsageError(f"a lab can't be made so: {sentence}")
+                raise UsageError(f"invalid lab options: {sentence}")
 
     def _checks(self) -> Iterable[tuple[bool, str]]:
         names = self.masters
@@ -79,7 +79,7 @@ class LabOptions:
         for name in names:
             yield (
                 not name or bool(BAD_NAME.search(name)),
-                f"{name!r} is no name that Sentinel can keep",
+                f"{name!r} is not a name that Sentinel can store",
             )
         yield (
             self.replicas < 0 or self.sentinels < 1,
@@ -94,11 +94,11 @@ class LabOptions:
         yield self.host not in HOSTS, "the host must be 127.0.0.1 or ::1"
         for password in (self.password, self.sentinel_password):
             bad = password is not None and (not password or bool(BAD_PASSWORD.search(password)))
-            yield bad, "a password is empty, or holds a blank, a quote, # or a backslash"
+            yield bad, "a password is empty or contains a blank, a quote, # or a backslash"
 
     @property
     def votes(self) -> int:
-        """The quorum that is written."""
+        """The quorum in the configuration."""
         return self.sentinels // 2 + 1 if self.quorum is None else self.quorum
 
     @property
@@ -107,7 +107,7 @@ class LabOptions:
         return "localhost" if self.hostnames else self.host
 
     def secrets(self) -> tuple[str, ...]:
-        """Name everything that must not be shown, for redaction."""
+        """Return all secrets, for redaction."""
         words = [word for line in (*self.node_users, *self.sentinel_users) for word in USER_PASSWORD.findall(line)]
         own = [word for word in (self.password, self.sentinel_password) if word]
         return (*own, *(word[1:] for word in words if len(word) > 1))
@@ -130,21 +130,21 @@ def node_configuration(
     certificates: Certificates | None,
 ) -> str:
     """
-    Write a data node's configuration.
+    Return a data node's configuration.
 
     Args:
         options: the lab's.
-        binary: the server that will read it.
+        binary: the server program that will read it.
         listener: where it listens.
         master_port: the port of its master; None for a master.
         certificates: for TLS, or None.
     """
     lines = _common(options, listener, certificates)
-    # Nothing is kept; a full resynchronisation starts at once and goes over the socket.
+    # Nothing is persisted; a full resynchronisation starts at once and goes over the socket.
     lines += ['save ""', "appendonly no", "repl-diskless-sync yes", "repl-diskless-sync-delay 0"]
     lines += ["repl-ping-replica-period 1", "repl-backlog-size 4mb"]
     if binary.kind == "valkey" or binary.version >= (7,):
-        # From 7.0 on SIGTERM waits up to 10 s for replicas that lag, and DEBUG is off.
+        # From 7.0 on, SIGTERM waits up to 10 s for lagging replicas, and DEBUG is disabled.
         lines += ["shutdown-timeout 0", "enable-debug-command local"]
     if options.hostnames:
         lines.append(f"replica-announce-ip {options.announced_host}")
@@ -162,7 +162,7 @@ def sentinel_configuration(
     certificates: Certificates | None,
 ) -> str:
     """
-    Write a Sentinel's first configuration; Sentinel itself rewrites it later.
+    Return a Sentinel's first configuration; the Sentinel rewrites it later.
 
     Args:
         options: the lab's.
@@ -171,7 +171,7 @@ def sentinel_configuration(
         certificates: for TLS, or None.
     """
     lines = _common(options, listener, certificates)
-    if options.hostnames:  # before the first monitor line: it is what allows a name there
+    if options.hostnames:  # before the first monitor line, which it allows to contain a name
         lines += ["sentinel resolve-hostnames yes", "sentinel announce-hostnames yes"]
         lines.append(f"sentinel announce-ip {options.announced_host}")
     if options.sentinel_password is not None:
@@ -188,8 +188,7 @@ def sentinel_configuration(
 
 
 def _common(options: LabOptions, listener: Listener, certificates: Certificates | None) -> list[str]:
-    # localhost may mean either loopback address; "-" lets a machine without IPv6 start all the
-    # same.
+    # localhost may mean either loopback address; with "-" a machine without IPv6 starts anyway.
     bind = "127.0.0.1 -::1" if options.hostnames else options.host
     lines = [f"bind {bind}", "protected-mode no", "daemonize no"]
     lines += [f"dir {_quoted(listener.folder)}", f"logfile {_quoted(listener.log)}"]

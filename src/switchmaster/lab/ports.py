@@ -1,9 +1,8 @@
 """
-Choose loopback ports that nobody is likely to take.
+Loopback ports that no other program is likely to take.
 
-Leaves: ports that were free a moment ago, all different. They lie below the kernel's range for
-outgoing connections: a crashed server's port from inside that range can be taken by any client
-meanwhile, and a client that redials it can even connect to itself.
+The ports were free a moment ago and are all different. They lie below the kernel's range for outgoing connections: any
+client can take a crashed server's port from inside that range, and a client that redials it can even connect to itself.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
     """
-    Choose `count` different ports that can be bound on `host` now.
+    Return `count` different ports that can be bound on `host` now.
 
     Raises:
-        LabError: the host is none of this machine, or not enough ports are free.
+        LabError: the host is not on this machine, or not enough ports are free.
     """
     found: list[int] = []
     start = random.SystemRandom().randrange(LOWEST, _outgoing())
@@ -38,7 +37,7 @@ def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
         port = LOWEST + (start - LOWEST + step) % span
         if _is_free(host, port):
             found.append(port)
-    raise LabError(f"found {len(found)} free ports on {host}, {count} are needed; end other servers and try again")
+    raise LabError(f"found {len(found)} free ports on {host} but needs {count}; stop other servers and try again")
 
 
 def _outgoing() -> int:
@@ -53,7 +52,7 @@ def _is_free(host: str, port: int) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            # As the servers do: a port whose last connections are in TIME_WAIT is free.
+            # Like the servers: a port whose last connections are in TIME_WAIT counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError:

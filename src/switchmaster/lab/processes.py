@@ -1,8 +1,8 @@
 """
 Processes: those that we started, those that another lab started, and the guardian of ours.
 
-Enters: a command line, or a pid with its start time. Leaves: signals, and only to a process that is
-proven to be the one meant (a pid is used again by the system). Never waits without a limit.
+A signal goes only to a process that is proven to be the intended one, because the system reuses pids: its start time
+must match. No wait is without a limit.
 """
 
 from __future__ import annotations
@@ -33,32 +33,31 @@ class ProcessFacts:
     """What the system says about a pid."""
 
     started: str
-    """When it was started, in the system's own units; with the pid it names one process."""
+    """Start time in the system's own units; together with the pid it identifies a process."""
 
     state: str
-    """One letter, as in ps: R, S, T (stopped), Z (ended, not yet reaped)..."""
+    """One letter, as in ps: R, S, T (stopped), Z (exited, not yet reaped)..."""
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended (a stopped process is alive)."""
+        """Whether it has not exited (a stopped process is alive)."""
         return self.state not in "ZX"
 
     @property
     def stopped(self) -> bool:
-        """Whether SIGSTOP holds it."""
+        """Whether it is stopped by SIGSTOP."""
         return self.state in "Tt"
 
 
 def process_facts(pid: int) -> ProcessFacts | None:
-    """Ask the system about a pid: /proc where there is one, else ps. None: no such process."""
+    """Return what the system says about a pid (from /proc, or else ps); None if there is no such process."""
     if not (PROC / "self" / "stat").exists():
         return _facts_from_ps(pid)
     try:
         stat = (PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:
         return None
-    # The second field, the name in parentheses, may hold blanks and parentheses: count from its
-    # end.
+    # The second field, the name in parentheses, may contain blanks and parentheses: count from its end.
     fields = stat.rpartition(")")[2].split()
     return ProcessFacts(started=fields[19], state=fields[0])
 
@@ -73,7 +72,7 @@ def _facts_from_ps(pid: int) -> ProcessFacts | None:
 
 
 class Process(Protocol):
-    """What a server of the lab needs of its process."""
+    """What a lab server needs from its process."""
 
     @property
     def pid(self) -> int:
@@ -81,22 +80,22 @@ class Process(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended; a stopped process is alive."""
+        """Whether it has not exited; a stopped process is alive."""
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal; nothing happens when the process has ended."""
+        """Send a signal; do nothing if the process has exited."""
 
     def wait(self, timeout: float = REAP_TIMEOUT) -> int | None:
-        """Wait for the end; the exit code where it is known. LabError when the limit passes."""
+        """Wait for the exit; return the exit code if known. Raise LabError after `timeout` seconds."""
 
 
 class OwnedProcess:
     """
-    A process that we start, in a session of its own: ^C on the terminal doesn't reach it.
+    A process that we start, in a session of its own: ^C on the terminal does not reach it.
 
     Args:
         command: the program and its arguments.
-        output: where its standard output and errors go.
+        output: where its standard output and standard error go.
 
     Raises:
         LabError: the program can't be started.
@@ -123,7 +122,7 @@ class OwnedProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it has not exited."""
         return self._popen.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
@@ -131,7 +130,7 @@ class OwnedProcess:
         self._popen.send_signal(number)
 
     def wait(self, timeout: float = REAP_TIMEOUT) -> int | None:
-        """Wait for the end and reap it."""
+        """Wait for the exit and reap the process."""
         try:
             return self._popen.wait(timeout)
         except subprocess.TimeoutExpired as error:
@@ -140,7 +139,7 @@ class OwnedProcess:
 
 @dataclass(frozen=True, slots=True)
 class ForeignProcess:
-    """A process of another parent; every signal first proves that the pid is still that one."""
+    """A process of another parent; every signal first checks that the pid is still the same process."""
 
     pid: int
     started: str
@@ -153,18 +152,18 @@ class ForeignProcess:
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it has not exited."""
         facts = self.facts
         return facts is not None and facts.alive
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal, if it is alive."""
+        """Send a signal if it is alive."""
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def wait(self, timeout: float = REAP_TIMEOUT) -> int | None:
-        """Wait for the end; its exit code is its parent's to know."""
+        """Wait for the exit; only the parent knows the exit code."""
         deadline = time.monotonic() + timeout
         while self.alive:
             if time.monotonic() > deadline:
@@ -175,10 +174,10 @@ class ForeignProcess:
 
 class Guardian:
     """
-    A process beside the lab that kills the servers, should the lab die without a word.
+    A separate process that kills the servers if the lab dies without cleaning up.
 
     Args:
-        folder: what it then removes too, or None.
+        folder: the folder that it then removes too, or None.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -194,15 +193,15 @@ class Guardian:
             self._tell(f"={folder}")
 
     def add(self, pid: int) -> None:
-        """Guard a server."""
+        """Add a server."""
         self._tell(f"+{pid}")
 
     def remove(self, pid: int) -> None:
-        """Forget a server that was reaped."""
+        """Remove a server that was reaped."""
         self._tell(f"-{pid}")
 
     def dismiss(self) -> None:
-        """End it: the lab has cleaned up."""
+        """End the guardian: the lab has cleaned up."""
         self._tell(".")
         with contextlib.suppress(OSError):
             self._pipe.close()

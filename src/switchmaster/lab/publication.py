@@ -1,10 +1,9 @@
 """
-Let another terminal steer a lab that is up.
+Steering a running lab from another terminal.
 
-Enters: a running `Lab`. Leaves: one JSON file that names its servers, without secrets, in a
-directory that only this user can enter; `attach()` reads it and gives an `AttachedLab`. A pid of
-the file is never trusted alone: its start time must fit. Passwords stay in the lab's own folder, in
-a file of mode 0600.
+`Publication` writes one JSON file that names the servers, without secrets, into a directory that only this user can
+enter; `attach()` reads it and returns an `AttachedLab`. A pid in the file is never trusted alone: its start time must
+match. Passwords stay in the lab's own folder, in a file of mode 0600.
 """
 
 from __future__ import annotations
@@ -39,10 +38,10 @@ NONE_UP = "no lab is up; start one with: switchmaster lab up"
 
 def state_directory() -> Path:
     """
-    Return the directory of the state file, made if need be.
+    Return the directory of the state file; create it if needed.
 
     Raises:
-        LabError: it can't be made, or it is not ours alone (another user could name pids to kill).
+        LabError: it can't be made, or other users have access (they could name pids to kill).
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     shared = Path(tempfile.gettempdir(), f"switchmaster-lab-{os.getuid()}")
@@ -54,7 +53,7 @@ def state_directory() -> Path:
         raise LabError(f"can't make {directory} for the lab's state: {error.strerror or error}") from error
     ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid() and not facts.st_mode & 0o077
     if not ours:
-        raise LabError(f"{directory} is not a directory of yours alone (mode 0700); remove it and try again")
+        raise LabError(f"{directory} is not a directory that only you can access (mode 0700); remove it and try again")
     return directory
 
 
@@ -64,7 +63,7 @@ class Publication:
     The state file of a lab that this process runs.
 
     Args:
-        lab: started already.
+        lab: a started lab.
     """
 
     lab: Lab
@@ -87,7 +86,7 @@ class Publication:
             _state_file().unlink(missing_ok=True)
 
     def write(self) -> None:
-        """Write the state as it is now; a reader sees the old or the new one, never a part."""
+        """Write the current state atomically."""
         assert self.lab.folder is not None  # it was started
         secrets = {
             "node": self.lab.options.password,
@@ -101,10 +100,10 @@ class Publication:
 
     def serve_requests(self) -> list[str]:
         """
-        Start again the servers that another terminal asked for.
+        Restart the servers that another terminal asked for.
 
         Returns:
-            their names.
+            Their names.
         """
         done = []
         for request in sorted(_state_file().parent.glob("start-*")):
@@ -145,19 +144,18 @@ class AttachedLab(Steering):
 
     def restart(self, server: LabServer) -> None:
         """
-        Have a dead server started again by the process that runs the lab, and wait until it
-        answers.
+        Ask the process that runs the lab to restart a dead server, and wait until it answers.
 
         Raises:
-            LabError: it still runs, or does not answer in time.
+            LabError: it is still running, or does not answer in time.
         """
         if server.alive:
-            raise LabError(f"{server.describe()} still runs")
+            raise LabError(f"{server.describe()} is still running")
         (_state_file().parent / f"start-{server.name}").touch(mode=0o600)
         wait_for(lambda: self._lacking_start(server), RESTART_TIMEOUT)
 
     def down(self) -> None:
-        """End the lab: ask the process that runs it, and clean up in its place if that is gone."""
+        """End the lab: ask the process that runs it, and clean up in its place if it is gone."""
         self.owner.signal(signal.SIGTERM)
         self.owner.wait(DOWN_TIMEOUT)
         for server in self.servers:
@@ -172,7 +170,7 @@ class AttachedLab(Steering):
         for entry in state["servers"] if state else ():
             if entry["name"] == server.name and entry["pid"] != server.pid:
                 server.process = ForeignProcess(entry["pid"], entry["started"])
-        return "" if server.alive and server.answers() else f"{server.describe()} was not started again"
+        return "" if server.alive and server.answers() else f"{server.describe()} was not restarted"
 
     def _server(self, entry: dict[str, Any]) -> LabServer:
         secrets = json.loads((self.folder / "secrets.json").read_text(encoding="utf-8"))
@@ -193,7 +191,7 @@ class AttachedLab(Steering):
 
 def attach() -> AttachedLab:
     """
-    Find the lab that this user runs in another process.
+    Return the lab that this user runs in another process.
 
     Raises:
         LabError: there is none.
@@ -204,7 +202,7 @@ def attach() -> AttachedLab:
     try:
         lab = AttachedLab(state)
     except (OSError, LookupError, TypeError, ValueError) as error:
-        raise LabError(f"the lab that {_state_file()} tells of is gone; {NONE_UP}") from error
+        raise LabError(f"the lab described in {_state_file()} is gone; {NONE_UP}") from error
     if not lab.owner.alive and not any(server.alive for server in lab.servers):
         raise LabError(NONE_UP)
     return lab
@@ -215,7 +213,7 @@ def check_none_up() -> None:
     Make sure that no other lab of this user is published.
 
     Raises:
-        LabError: one is; the sentence says how to end it.
+        LabError: one is; the error says how to end it.
     """
     state = _read()
     if state is not None and ForeignProcess(**state["owner"]).alive:

@@ -1,8 +1,7 @@
 """
-One server of a lab: a data node or a Sentinel, with the process that runs it.
+One server of a lab, a data node or a Sentinel, with the process that runs it.
 
-Enters: a name, an address, files and a process. Leaves: signals to the process and connections to
-the port. Never decides anything about the deployment.
+It sends signals to the process and commands to the port; it decides nothing about the deployment.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ LOG_PREFIX = re.compile(r"^\d+:[A-Z] \d+ \w+ \d+ [\d:.]+ [-*#.] ")
 
 @dataclass(eq=False)
 class LabServer:
-    """A server of a lab; `repr` and `describe()` hold no secret."""
+    """A server of a lab; `repr` and `describe()` contain no secret."""
 
     name: str
     """``mymaster-1`` for a data node, ``s1`` for a Sentinel."""
@@ -56,12 +55,12 @@ class LabServer:
 
     @property
     def alive(self) -> bool:
-        """Whether its process has not ended; a hung server is alive."""
+        """Whether its process has not exited; a hung server is alive."""
         return self.process is not None and self.process.alive
 
     @property
     def state(self) -> Literal["running", "hung", "dead"]:
-        """What its process does."""
+        """The state of its process."""
         if self.process is None or not self.process.alive:
             return "dead"
         facts = process_facts(self.process.pid)
@@ -79,16 +78,16 @@ class LabServer:
 
     @property
     def output(self) -> Path:
-        """What it wrote before it had a log file, as a complaint about its configuration."""
+        """What it wrote before it had a log file, such as an error about its configuration."""
         return self.folder / f"{self.name}.out"
 
     def describe(self) -> str:
-        """Name it in one phrase, for errors and for people."""
+        """Return its name and address, for errors and output."""
         return f"{self.name} ({self.host}:{self.port})"
 
     def client(self, timeout: float = 1.0) -> LabClient:
         """
-        Connect to it, with its password and TLS.
+        Connect to it with its password and TLS.
 
         Args:
             timeout: limit of the connect and of each reply, in seconds.
@@ -99,20 +98,20 @@ class LabServer:
         return LabClient(self.address, self.name, self.credentials, timeout)
 
     def call(self, *args: str | bytes | int, timeout: float = 1.0) -> LabReply:
-        """Send one command over a connection of its own and return the reply; see `LabClient.call`."""
+        """Send one command over a new connection and return the reply; see `LabClient.call`."""
         with self.client(timeout) as client:
             return client.call(*args)
 
     def answers(self, timeout: float = 0.5) -> bool:
         """
-        Whether it answers, and it is its own process that does.
+        Whether it answers, and from its own process.
 
-        Another program may sit on the port that this one is about to find taken.
+        Another program may have taken the port before this server could bind it.
         """
         try:
             said = self.call("INFO", "server", timeout=timeout)
         except CommandRefused as refused:
-            # It is up and talks; a test's own ACL lines may lock the lab out.
+            # It is up and answers; a test's own ACL lines may lock the lab out.
             return refused.text.split(" ")[0] in {"NOAUTH", "NOPERM", "WRONGPASS"}
         except ServerSilent:
             return False
@@ -126,15 +125,15 @@ class LabServer:
             LabError: it is not running.
         """
         if self.process is None or not self.process.alive:
-            raise LabError(f"{self.describe()} is not running, it can't get {number.name}")
+            raise LabError(f"{self.describe()} is not running and can't receive {number.name}")
         self.process.signal(number)
 
     def read_log(self) -> str:
-        """Return its log, at most its last 4 MB; empty when there is none yet."""
+        """Return its log, at most the last 4 MB; empty if there is none yet."""
         return _tail(self.log)
 
     def last_words(self, lines: int = 4) -> str:
-        """Return the last lines that it wrote, to its output or its log, as one line."""
+        """Return the last lines of its output and its log, as one line."""
         said = (_tail(self.output) + _tail(self.log)).strip().splitlines()
         words = (LOG_PREFIX.sub("", line).strip() for line in said[-lines:])
         return " / ".join(filter(None, words)) or "it wrote nothing"
@@ -142,20 +141,20 @@ class LabServer:
 
 def wait_for(lacking: Callable[[], str], timeout: float) -> None:
     """
-    Wait until nothing lacks any more.
+    Wait until nothing is missing.
 
     Args:
-        lacking: says what still lacks; empty when all is well. It may raise LabError, which lacks
-            too.
+        lacking: returns what is still missing; empty if nothing is. A ServerSilent or CommandRefused
+            that it raises counts as missing too.
         timeout: limit in seconds.
 
     Raises:
-        LabError: the limit passed; the sentence tells what lacked last.
+        LabError: the limit passed; the error says what was last missing.
     """
     deadline = time.monotonic() + timeout
     while lack := _ask(lacking):
         if time.monotonic() > deadline:
-            raise LabError(f"waited {timeout:g} s for the lab, in vain: {lack}")
+            raise LabError(f"waited {timeout:g} s for the lab without success: {lack}")
         time.sleep(WAIT_POLL_SECONDS)
 
 

@@ -1,8 +1,7 @@
 """
-Steer the servers of a lab that is up: ask, crash, hang, resume, fail over.
+Steer the servers of a running lab: query, crash, hang, resume, fail over.
 
-Enters: servers, wherever they were started (`Lab` starts them, `attach` finds those of another
-terminal). Leaves: signals and commands to them. Not for several threads at once.
+The servers may have been started here (`Lab`) or by another terminal (`attach`). Not thread-safe.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ COMPLAINTS = {"s_down", "o_down", "disconnected", "failover_in_progress"}
 
 
 class Steering:
-    """The servers of a lab, and what can be done to them."""
+    """The servers of a lab, and the actions on them."""
 
     def __init__(self, servers: Iterable[LabServer] = (), masters: Sequence[str] = ()) -> None:
         self.servers: list[LabServer] = list(servers)
         self.masters_monitored: tuple[str, ...] = tuple(masters)
 
-    # Who is there
+    # The servers
 
     @property
     def sentinels(self) -> list[LabServer]:
@@ -37,7 +36,7 @@ class Steering:
 
     @property
     def sentinel_addresses(self) -> list[tuple[str, int]]:
-        """Host and port of every Sentinel, as a client wants them."""
+        """Host and port of every Sentinel, as clients take them."""
         return [server.address for server in self.sentinels]
 
     def nodes(self, master: str | None = None) -> list[LabServer]:
@@ -50,7 +49,7 @@ class Steering:
         Find a server by its name.
 
         Raises:
-            UsageError: there is none of that name; the sentence lists those that there are.
+            UsageError: no server has that name; the error lists the existing ones.
         """
         for server in self.servers:
             if server.name == name:
@@ -61,19 +60,19 @@ class Steering:
     # The truth, asked of the nodes
 
     def reports(self, master: str | None = None) -> list[NodeReport]:
-        """Ask every node that answers what it is; hung and dead ones are left out."""
+        """Return the report of every node that answers; hung and dead ones are left out."""
         return [report for node in self.nodes(master) if (report := _ask(node))]
 
     def masters(self, master: str | None = None) -> list[LabServer]:
-        """Return all nodes that call themselves master, two of them during a planned failover."""
+        """Return all nodes that report being a master; during a planned failover there are two."""
         return [self.server(report.name) for report in self.reports(master) if report.role == "master"]
 
     def master(self, master: str | None = None) -> LabServer:
         """
-        Return the master, by the nodes' own word: the newest, should there be two.
+        Return the master as the nodes report it; the newest if there are two.
 
         Raises:
-            LabError: no node that answers is a master.
+            LabError: no answering node is a master.
         """
         chosen = choose_master(self.reports(master))
         if chosen is None:
@@ -81,28 +80,28 @@ class Steering:
         return self.server(chosen.name)
 
     def replicas(self, master: str | None = None) -> list[LabServer]:
-        """Return the nodes that call themselves replica."""
+        """Return the nodes that report being a replica."""
         return [self.server(report.name) for report in self.reports(master) if report.role == "slave"]
 
     # What can be done to one server
 
     def crash(self, server: LabServer) -> None:
-        """Kill a server (SIGKILL) and wait for its end."""
+        """Kill a server (SIGKILL) and wait for its exit."""
         server.signal(signal.SIGKILL)
         self._wait_end(server)
 
     def terminate(self, server: LabServer) -> None:
-        """Ask a server to end (SIGTERM) and wait for its end."""
+        """Terminate a server (SIGTERM) and wait for its exit."""
         server.signal(signal.SIGTERM)
         self._wait_end(server)
 
     def hang(self, server: LabServer) -> None:
-        """Stop a server (SIGSTOP): its connections stay open, and it answers nothing."""
+        """Stop a server (SIGSTOP): its connections stay open but it answers nothing."""
         server.signal(signal.SIGSTOP)
-        wait_for(lambda: "" if server.state == "hung" else f"{server.describe()} still runs", 5.0)
+        wait_for(lambda: "" if server.state == "hung" else f"{server.describe()} is still running", 5.0)
 
     def resume(self, server: LabServer) -> None:
-        """Let a hung server go on (SIGCONT)."""
+        """Resume a hung server (SIGCONT)."""
         server.signal(signal.SIGCONT)
 
     def log(self, server: LabServer) -> str:
@@ -116,26 +115,25 @@ class Steering:
         return self._sentinel(index).call(*args, timeout=timeout)
 
     def sentinel_set(self, master: str, option: str, value: str | int) -> None:
-        """``SENTINEL SET`` on every Sentinel that runs."""
+        """Send ``SENTINEL SET`` to every running Sentinel."""
         for sentinel in self.sentinels:
             if sentinel.state == "running":
                 sentinel.call("SENTINEL", "SET", self._known(master), option, value)
 
     def failover(self, master: str | None = None, sentinel: int = 0, coordinated: bool = False) -> LabReply:
         """
-        Order a planned failover of one Sentinel; it goes on after the reply.
+        Order a planned failover from one Sentinel; it continues after the reply.
 
         Args:
             master: its name; None for the only one.
-            sentinel: the index of the Sentinel that shall lead it.
-            coordinated: Valkey 9's ``COORDINATED``, where the old master steps back by itself.
+            sentinel: the index of the Sentinel that will lead it.
+            coordinated: use Valkey 9's ``COORDINATED``, where the old master hands over by itself.
 
         Returns:
             ``OK``.
 
         Raises:
-            LabError: Sentinel refuses (``-INPROG``, ``-NOGOODSLAVE``...); the sentence holds its
-                words.
+            LabError: Sentinel refuses (``-INPROG``, ``-NOGOODSLAVE``...); the error has its words.
         """
         args = [
             "SENTINEL",
@@ -150,26 +148,24 @@ class Steering:
             sentence = f"{leader.describe()} refused the failover of {args[2]!r}: {refused.text}"
             raise CommandRefused(sentence, refused.text) from refused
 
-    # Peace
+    # Waiting until the deployment has settled
 
     def lacking(self) -> str:
-        """Say what `wait_until_settled` would wait for; empty when there is peace."""
+        """Return what `wait_until_settled` would wait for; empty if the deployment has settled."""
         lacks = (self._lacking_of(name) for name in self.masters_monitored)
         return next((lack for lack in lacks if lack), "")
 
     def wait_until_settled(self, timeout: float = 45.0) -> None:
         """
-        Wait for peace, as far as the running servers go.
+        Wait until the running servers have settled.
 
-        An old master that runs again is made a replica about 11 s after Sentinel first sees it,
-        sometimes 20 s.
-
-        That is: each master has one node that calls itself so, all its other nodes replicate from
-        it, every Sentinel names it, has no complaint about it, and knows all those replicas and the
-        other Sentinels as well.
+        That is: each master has exactly one node that reports being a master, all its other nodes
+        replicate from it, and every Sentinel names it, flags no problem with it, and knows all those
+        replicas and the other Sentinels. An old master that runs again is made a replica about 11 s,
+        sometimes 20 s, after a Sentinel first sees it.
 
         Raises:
-            LabError: the limit passed; the sentence says what lacked.
+            LabError: the limit passed; the error says what was missing.
         """
         wait_for(self.lacking, timeout)
 
@@ -203,7 +199,7 @@ class Steering:
             raise UsageError(f"the lab has {len(self.sentinels)} Sentinels, none at index {index}") from None
 
     def _wait_end(self, server: LabServer) -> None:
-        assert server.process is not None  # signal() has refused a server that never ran
+        assert server.process is not None  # signal() refuses a server that never ran
         server.process.wait()
 
 
@@ -234,7 +230,7 @@ def _lacking_at(sentinel: LabServer, name: str, master: LabServer, replicas: int
 
 
 def _is_sound(fields: Mapping[str, str]) -> bool:
-    # Not every flag is a complaint: Valkey 9.1 never takes master_down back.
+    # Not every flag is a problem: Valkey 9.1 never clears master_down.
     return not COMPLAINTS & set(fields["flags"].split(","))
 
 

@@ -1,8 +1,8 @@
 """
-Who is the master, by the data nodes' own word.
+Which node is the master, according to the data nodes.
 
-Pure: enters what ROLE and INFO replication said, leaves a choice. This is the truth that tests hold
-the product against, so it never asks a Sentinel and shares nothing with the core.
+Pure: the replies of ROLE and INFO replication go in, a choice comes out. Tests check the product against this truth, so
+it never asks a Sentinel and shares nothing with the core.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NO_ID = "0" * 40
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """What one data node says of itself."""
+    """What one data node reports about itself."""
 
     name: str
     role: str
@@ -29,9 +29,9 @@ class NodeReport:
     """Whether a replica's link to its master is up."""
     replication_id: str
     former_id: str
-    """The replication id that it had as a replica, if it was promoted; else forty zeros."""
+    """The replication id that it had as a replica, if it was promoted; otherwise forty zeros."""
     followers: int
-    """How many replicas are connected to it."""
+    """The number of connected replicas."""
 
 
 def read_info(text: str) -> dict[str, str]:
@@ -42,9 +42,9 @@ def read_info(text: str) -> dict[str, str]:
 
 def read_report(name: str, role: Sequence[Any], replication: Mapping[str, str]) -> NodeReport:
     """
-    Make a report of the replies of ROLE and INFO replication.
+    Make a report from the replies of ROLE and INFO replication.
 
-    Shape: ROLE is ``[master, offset, replicas]`` or ``[slave, host, port, state, offset]``.
+    ROLE is ``[master, offset, replicas]`` or ``[slave, host, port, state, offset]``.
     """
     replica = role[0] == "slave"
     return NodeReport(
@@ -60,14 +60,14 @@ def read_report(name: str, role: Sequence[Any], replication: Mapping[str, str]) 
 
 def choose_master(reports: Sequence[NodeReport]) -> NodeReport | None:
     """
-    Choose the newest among the nodes that call themselves master.
+    Choose the newest of the nodes that report being a master.
 
-    After a planned failover the old master goes on as a second one for about 11 s, and one that
-    crashed comes back as a master. The promoted one keeps the other's replication id as its second
-    id; one that restarted has none.
+    After a planned failover the old master remains a second master for about 11 s, and a crashed
+    one comes back as a master. The promoted node keeps the other's replication id as its second id;
+    a restarted one has none.
 
     Returns:
-        the newest, or None when no node is a master.
+        The newest, or None if no node is a master.
     """
     masters = [report for report in reports if report.role == "master"]
     parents = {report.former_id for report in masters} - {NO_ID}
