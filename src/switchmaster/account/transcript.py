@@ -37,10 +37,10 @@ from .transcript_lines import (
 __all__ = [
     "LINE_MAX",
     "SKIPS_KEPT",
-    "Form",
     "Said",
     "Skipped",
     "Transcript",
+    "TranscriptForm",
     "merge",
     "read_transcript",
 ]
@@ -51,7 +51,7 @@ SKIPS_KEPT: Final = 20
 JOINED_LINES: Final = 8
 """Lines over which one payload may go in the piped form, when a name holds line feeds."""
 
-Form: TypeAlias = Literal["tty", "raw", "reply", "jsonl", "none"]
+TranscriptForm: TypeAlias = Literal["tty", "raw", "reply", "jsonl", "none"]
 """
 redis-cli on a terminal, redis-cli through a pipe, one reply a line, recorded lines of JSON; none where no event was
 found.
@@ -94,7 +94,7 @@ class Transcript:
     """In the order of the file; empty where nothing in it is the output of a Sentinel."""
     skipped: int
     """Pieces that could not be read."""
-    form: Form
+    form: TranscriptForm
     """The form of most of its events."""
     skips: tuple[Skipped, ...] = ()
     """The first `SKIPS_KEPT` of the pieces that could not be read."""
@@ -129,7 +129,7 @@ def read_transcript(text: str | bytes, name: str) -> Transcript:
     for number, line in enumerate(content.removeprefix("\ufeff").split("\n"), 1):
         dressed = undress(line)
         sources[dressed.source].append((number, dressed))
-    forms, said, skips, skipped, sessions = Counter[Form](), list[Said](), list[Skipped](), 0, 0
+    forms, said, skips, skipped, sessions = Counter[TranscriptForm](), list[Said](), list[Skipped](), 0, 0
     for source, lines in sources.items():
         reader = _Reader(lines, source or name)
         reader.read()
@@ -138,7 +138,7 @@ def read_transcript(text: str | bytes, name: str) -> Transcript:
         forms += reader.forms
         skipped += reader.skipped
         skips += reader.skips
-    form: Form = forms.most_common(1)[0][0] if forms else "none"
+    form: TranscriptForm = forms.most_common(1)[0][0] if forms else "none"
     said.sort(key=lambda one: one.line)
     skips.sort(key=lambda skip: skip.line)
     return Transcript(name, tuple(said), skipped, form, tuple(skips[:SKIPS_KEPT]))
@@ -226,7 +226,7 @@ class _Reader:
         self.session = 0
         self.starting = True
         self.said: list[Said] = []
-        self.forms: Counter[Form] = Counter()
+        self.forms: Counter[TranscriptForm] = Counter()
         self.skipped = 0
         self.skips: list[Skipped] = []
 
@@ -299,7 +299,7 @@ class _Reader:
         ):
             self.at += 1
 
-    def _close_frame(self, form: Form, start: int, size: int, values: list[Value]) -> None:
+    def _close_frame(self, form: TranscriptForm, start: int, size: int, values: list[Value]) -> None:
         if values[0] in ("psubscribe", "subscribe"):
             self._confirm(values[-1] == 1)
             return
@@ -356,7 +356,9 @@ class _Reader:
         # subscription.
         self.starting = self.starting or is_first
 
-    def _hear(self, form: Form, at: int, sentinel: str, time: float | None, channel: str, payload: str) -> None:
+    def _hear(
+        self, form: TranscriptForm, at: int, sentinel: str, time: float | None, channel: str, payload: str
+    ) -> None:
         self.session += self.starting
         self.starting = False
         self.forms[form] += 1

@@ -18,9 +18,9 @@ from typing import Final
 
 from .stamps import SERVER_STAMP, Stamp, read_stamp
 
-__all__ = ["LINE_MAX", "ServerLine", "find_server_line"]
+__all__ = ["LOG_LINE_MAX", "ServerLine", "find_server_line"]
 
-LINE_MAX: Final = 16 * 1024
+LOG_LINE_MAX: Final = 16 * 1024
 """Characters of a line; a server cuts its messages at 1024 bytes, and a longer line is none of its own."""
 
 _MESSAGE_MAX: Final = 4096
@@ -73,7 +73,7 @@ def find_server_line(line: str) -> ServerLine | None:
     Returns:
         The server's part, or None where there is none in it.
     """
-    if len(line) > LINE_MAX:
+    if len(line) > LOG_LINE_MAX:
         return None
     if "message=" in line and (found := _LOGFMT.search(line)):
         stamp = read_stamp(found["stamp"])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .candidates import candidates
-from .formats import LINE_MAX, find_server_line
+from .formats import LOG_LINE_MAX, find_server_line
 from .messages import LoggedEvent, Remark, RemarkKind, Unreadable, read_message
 from .stamps import Stamp
 from .wrappers import Wrapping, read_json_line, read_wrapping
@@ -108,7 +108,7 @@ class LogReader:
             self.left.append(LeftOut(line, reason, text[:SHOWN]))
 
     def _take(self, number: int, raw: bytes) -> None:
-        if len(raw) > 4 * LINE_MAX:
+        if len(raw) > 4 * LOG_LINE_MAX:
             self.leave_out(number, f"a line of {len(raw)} bytes", raw[:SHOWN].decode("utf-8", "replace"))
             return
         line = raw.decode("utf-8", "surrogateescape").rstrip("\r")
