@@ -123,7 +123,10 @@ def check(rig: Rig) -> None:
         pipe.get(rig.key("third")).get(rig.key("fourth"))
         assert pipe.execute() == [rig.scenario("third"), rig.scenario("fourth")]
     pool = rig.client.connection_pool
-    assert all(not one._turn.locked() and one._owes == 0 and not one._dials() for one in pool._available_connections)
+    assert all(
+        not one._turn.locked() and one._session.unanswered == 0 and not one._dials()
+        for one in pool._available_connections
+    )
 
 
 @pytest.mark.parametrize("work", WORKS)

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from switchmaster.client import connection as module
-from switchmaster.client.connection import LOOK_AGAIN, FollowingConnection
+from switchmaster.client.connection import FollowingConnection
 from switchmaster.client.observable import Observable
 from switchmaster.errors import StaleMaster
 from switchmaster.follow.gate import GateState, Phase, Replicas
+from switchmaster.follow.session import GREETING, LISTENING, LOOK_AGAIN, PINNED, READY
 from switchmaster.model import Address
 
 MASTER, REPLICA = Address("127.0.0.1", 27001), Address("127.0.0.1", 27002)
@@ -49,7 +50,8 @@ def replicas() -> Replicas:
 def reader() -> Connection:
     connection = Connection()
     connection._follow(Route())  # type: ignore[arg-type]
-    connection.target, connection._seen = MASTER, connection._view.current
+    connection.target = MASTER
+    connection._session.stage, connection._session.seen = READY, connection._view.current
     return connection
 
 
@@ -68,7 +70,7 @@ def test_reader_chooses_anew_after_news_though_it_is_admitted_where_it_is() -> N
 
 def test_listener_stays_where_it_is_admitted() -> None:
     connection = reader()
-    connection._listens = True
+    connection._session.use = LISTENING
     connection._view.set(replicas())
     assert connection._stays()
 
@@ -78,7 +80,7 @@ def test_reader_that_did_without_a_replica_looks_again_though_there_are_no_news(
 ) -> None:
     connection, now = reader(), 100.0
     monkeypatch.setattr(module.time, "monotonic", lambda: now)
-    connection._look_again_at = now + LOOK_AGAIN
+    connection._session.look_again_at = now + LOOK_AGAIN
     assert connection._stays()
     now += LOOK_AGAIN
     assert not connection._stays()
@@ -87,38 +89,25 @@ def test_reader_that_did_without_a_replica_looks_again_though_there_are_no_news(
 def test_connection_that_went_ahead_is_greeted_and_yet_not_ready_for_commands() -> None:
     connection = reader()
     for target, ready in ((MASTER, True), (REPLICA, False)):
-        connection._seen, connection.target = None, target
+        connection.target = target
+        connection._session.stage, connection._session.seen = GREETING, None
         connection._welcome()
-        assert (connection._seen is connection._view.current) is ready
+        assert (connection._session.seen is connection._view.current) is ready
 
 
 def test_connection_of_which_its_server_keeps_something_does_not_go_ahead() -> None:
     phase = Phase(GateState.HELD, MASTER, 0.0, next=REPLICA)
     assert writer().goes_ahead(phase)
-    for name in ("_pinned", "_listens", "redis_connect_func"):
+    for use in (PINNED, LISTENING):
         connection = writer()
-        setattr(connection, name, True)
+        connection._session.use = use
         assert not connection.goes_ahead(phase)
+    connection = writer()
+    connection.redis_connect_func = print
+    assert not connection.goes_ahead(phase)
     connection = writer()
     connection._connect_callbacks.append(print)
     assert not connection.goes_ahead(phase)
-
-
-def test_introduction_is_sent_and_read_with_the_next_command_of_the_greeting() -> None:
-    connection = writer()
-    connection.pack_command = lambda *words: [" ".join(words).encode()]
-    said = ("CLIENT", "SETINFO", "LIB-NAME", "redis-py")
-    assert not connection._says_later(said)  # a user's own
-    connection._greets = True
-    assert not connection._says_later(("CLIENT", "ID"))
-    assert connection._says_later(said)
-    assert connection._reads_later() == b"OK"
-    assert (connection._introduced, connection._owed) == (0, 1)
-    assert connection._with_unsaid([b" RO", b"LE"]) == [b"CLIENT SETINFO LIB-NAME redis-py ROLE"]
-    assert connection._with_unsaid([b"GET"]) == [b"GET"]
-    assert connection._says_later(said)
-    connection._forget_session()
-    assert (connection._unsaid, connection._introduced, connection._owed) == ((), 0, 0)
 
 
 @pytest.mark.parametrize("answer", [[b"\x1b[2J" + b"x" * 5000, b"", 0], [], b"slave", None, [[b"master"]]])
@@ -126,7 +115,7 @@ def test_what_a_hostile_node_answers_to_role_is_an_error_of_harmless_words(answe
     connection = reader()
     connection._route.shared = connection._route.tally = Anything()  # type: ignore[assignment]
     connection._route.master = "mymaster"
-    connection._to_master = True
+    connection._session.needs_master = True
     with pytest.raises(StaleMaster) as failure:
         connection._judge(answer)
     assert str(failure.value).isprintable()

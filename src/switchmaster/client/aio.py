@@ -17,9 +17,10 @@ from typing import Any, Self
 from ..errors import SwitchmasterError
 from ..follow.gate import WaitLimits
 from ..follow.reach import Dial, Effect, FindMaster, HangUp, Wait
+from ..follow.session import COMEBACKS, DIALLING, GREETING, IDLE, LISTENING, LOST, MARKS, READY, Step
 from ..model import Address
 from ..wire.facts import Probe
-from .connection import COMEBACKS, MARKS, FollowingConnection
+from .connection import FollowingConnection
 from .library import Library
 from .pool import FollowingPool
 from .route import Route
@@ -62,12 +63,13 @@ class Connection(FollowingConnection, _Theirs):
 
     async def connect(self) -> None:
         """Connect to where commands may go, unless it is there; wait for a failover as `Options` say."""
-        if self._dialler is None and self._seen is self._view.current and self._look_again_at is None:
+        session = self._session
+        if session.dialler is None and session.seen is self._view.current and session.look_again_at is None:
             return  # what `_stays` finds, without a call: the pool connects before every command
         if self._dials():
             await super().connect()
-        elif not (self._stays() or self._listens or self.bound):  # a listener comes back when it reads
-            self._gave_up = None
+        elif not (self._stays() or session.listens or self.bound):  # a listener comes back when it reads
+            session.gave_up = None
             if self._route.limits.failover_wait > 0:
                 await self._reach()
             else:  # nothing waits but the caller's own Retry, as in the library
@@ -78,9 +80,10 @@ class Connection(FollowingConnection, _Theirs):
         if self._dials():
             await super().connect_check_health(*arguments, **options)
         else:
-            owes = self._owes  # for what is about to be sent: the library has found no connection there
+            unanswered = self._session.unanswered
             await self._reach()
-            self._owes = owes
+            # Of what is about to be sent: the library found no connection there.
+            self._session.unanswered = unanswered
 
     async def on_connect(self) -> None:
         """Greet, and ask the node what it is (valkey-py)."""
@@ -108,32 +111,34 @@ class Connection(FollowingConnection, _Theirs):
     # two coroutines less to resume.
 
     def send_command(self, *words: Any, **options: Any) -> Coroutine[Any, Any, None]:
-        if self._pinned or self._listens or words[0] in MARKS:
+        if self._session.use is not IDLE or words[0] in MARKS:
             return self._send_marked(words, options)
         return self.send_packed_command(self.pack_command(*words), options.get("check_health", True))
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> Coroutine[Any, Any, None]:
-        if self._pinned or self._seen is not self._view.current or self.health_check_interval:
+        session = self._session
+        if session.use is not IDLE or session.seen is not self._view.current or self.health_check_interval:
             return self._send_in_time(command, check_health)
-        self._owes += self._packed
-        self._packed = 1
+        session.unanswered += session.packed
+        session.packed = 1
         return super().send_packed_command(command, False)  # type: ignore[no-any-return]
 
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
-        if self._introduced:
-            return self._reads_later()
-        if self._listens and not self._dials():
+        session = self._session
+        if session.deferred_reads:
+            return session.read_deferred()
+        if session.use is not IDLE and session.listens and not self._dials():
             timeout = arguments[1] if len(arguments) > 1 else options.get("timeout")
             return await self._listen(lambda: self.read_plainly(*arguments, **options), timeout)
         try:
-            if self._owed:
+            if session.unread:
                 await self._read_owed(*arguments, **options)
             answer = await self.read_plainly(*arguments, **options)
             if not (arguments or options) or self._is_answer(answer, options, *arguments):
-                self._owes -= 1
+                session.unanswered -= 1
             return answer
         except self._route.library.exceptions.ResponseError as error:
-            self._owes -= 1
+            session.unanswered -= 1
             if not self._route.to_master or not isinstance(error, self._route.library.exceptions.ReadOnlyError):
                 raise
             await self.disconnect()
@@ -148,34 +153,38 @@ class Connection(FollowingConnection, _Theirs):
     # -- following ----------------------------------------------------------------------------------
 
     async def _send_marked(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
-        if self._listens and words[0] == "PING" and self._restores() and not self._dials():
+        session = self._session
+        if session.listens and words[0] == "PING" and self._restores() and not self._dials():
             return await self._ping(words, options)
-        if self._says_later(words):
-            return
-        self._single = True
+        if session.defers(words):
+            session.defer(self.pack_command(*words))
+            return None
+        session.alone = True
         try:
             await super().send_command(*words, **options)
         finally:
-            self._single = False
+            session.alone = False
         if words[0] in MARKS:
-            self._mark(words)
+            session.note(words, self._dials())
+        return None
 
     async def _send_in_time(self, command: Any, check_health: bool) -> None:
-        packed, self._packed = self._packed, 1  # before a greeting and a PING, which are one command each
-        if self._seen is not self._view.current:
+        session = self._session
+        packed, session.packed = session.packed, 1  # before a greeting and a PING, which are one command each
+        if session.seen is not self._view.current:
             if self._must_wait():
                 await self._reach()
-            command = self._with_unsaid(command)
+            command = session.with_deferred(command)
         if check_health and self.health_check_interval:
             await self.check_health()  # may connect again: only after it can something be owed
-        self._owes += packed
+        session.unanswered += packed
         await super().send_packed_command(command, False)
-        if self._pinned and not self._single:
-            self._pinned, self._decides = False, True  # a whole transaction, EXEC and all
+        if session.use is not IDLE and not session.alone:
+            session.transacted()  # if it pins: EXEC and all
 
     def cut(self) -> None:
         """Abort the transport under whoever waits for it; from any thread."""
-        self._cut = True
+        self._session.cut = True
         if self._loop is not None:
             # A loop that was closed has taken its transports along.
             with contextlib.suppress(RuntimeError):
@@ -183,7 +192,7 @@ class Connection(FollowingConnection, _Theirs):
 
     def _abort(self) -> None:
         # By the time the loop gets here the connection may have gone where it should be.
-        if not self._cut:
+        if not self._session.cut:
             return
         if self._attempt is not None and not self._attempt.expired():
             self._attempt.reschedule(asyncio.get_running_loop().time())
@@ -198,8 +207,8 @@ class Connection(FollowingConnection, _Theirs):
                 while True:
                     effect = plan.send(await self._do(effect))
             except StopIteration as done:
-                self._seen = done.value
-                self._attempts = 0
+                self._session.seen = done.value
+                self._session.attempts = 0
 
     async def _do(self, effect: Effect) -> Exception | None:
         match effect:
@@ -221,16 +230,16 @@ class Connection(FollowingConnection, _Theirs):
                 return None
             self._check_unanswered()
             await self._hang_up()
-            retry, me, whole = self._retry, self._me(), False
+            session, retry, me, whole = self._session, self._retry, self._me(), False
             try:
                 self._loop = asyncio.get_running_loop()
-                self._dialler, self._retry, self._welcomed = me, library.no_retry_in_loop, turn.end
+                session.dialler, self._retry, self._welcomed = me, library.no_retry_in_loop, turn.end
                 # The library limits the connection; that a hung server never greets is for us to end.
                 async with asyncio.timeout(self._attempt_limit(None)) as self._attempt:
                     dialled = self._begin_dial(address, master)
                     if dialled is not None:
                         await self.connect_to(dialled)
-                whole = True
+                        whole = True
             except TimeoutError:
                 await self._hang_up()
                 return self._lost(library.timeout(f"Timeout connecting to server {address}"))
@@ -238,30 +247,33 @@ class Connection(FollowingConnection, _Theirs):
                 await self._hang_up()
                 return error
             finally:
-                self._dialler, self._retry, self._attempt = None, retry, None
-                self._calls_back = False
-                if not whole:
-                    self._torn = True
+                session.dialler, self._retry, self._attempt = None, retry, None
+                session.stage = READY if whole and session.stage is not LOST else LOST
         return None
 
     @contextlib.asynccontextmanager
     async def _greeting(self) -> AsyncIterator[None]:
-        if not self._dials() or self._greets:
+        session = self._session
+        if not self._dials() or session.stage is GREETING:
             yield
             return
-        self._greets = True
+        session.advance(Step.GREET)
+        proved = False
         try:
             yield
             await self._prove()
+            proved = True
         finally:
-            self._greets = False
+            if session.stage is GREETING and not proved:
+                session.stage = DIALLING
         self._welcome()
         # The library's callbacks follow, which subscribe anew; they may need a lock of somebody who waits for us.
         self._welcomed()
 
     async def _read_owed(self, *arguments: Any, **options: Any) -> None:
-        while self._owed:
-            self._owed -= 1
+        session = self._session
+        while session.unread:
+            session.unread -= 1
             with contextlib.suppress(self._route.library.exceptions.ResponseError):
                 await self.read_plainly(*arguments, **options)
 
@@ -278,7 +290,8 @@ class Connection(FollowingConnection, _Theirs):
 
     async def _listen(self, read: Callable[[], Awaitable[Any]], timeout: Any) -> Any:
         """Read what was published; where the connection is lost, come back and read on there."""
-        if self._torn:
+        session = self._session
+        if session.stage is LOST:
             await self._hang_up()
         for left in reversed(range(COMEBACKS)):
             if self.at is None and self._restores() and not await self._come_back(timeout):
@@ -297,11 +310,11 @@ class Connection(FollowingConnection, _Theirs):
             except self._route.library.exceptions.ConnectionError as error:
                 if not left or not self._comes_back(error):
                     raise self._lost(error) from error
-                self._listens = True
+                session.use = LISTENING
                 await self._hang_up()
             finally:
                 if not whole:
-                    self._torn = True
+                    session.stage = LOST
         return None
 
     async def _ping(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
@@ -313,7 +326,7 @@ class Connection(FollowingConnection, _Theirs):
         except self._route.library.exceptions.ConnectionError as error:
             if not self._comes_back(error):
                 raise
-            self._listens = True
+            self._session.use = LISTENING
 
     async def _come_back(self, timeout: Any) -> bool:
         """Connect anew, which subscribes anew; return whether it succeeded within the reader's time."""
@@ -323,16 +336,18 @@ class Connection(FollowingConnection, _Theirs):
             if not self._may_be_silent() or not self.may_pass(error):
                 raise
             return False
-        self._lost_at = None
+        self._session.lost_at = None
         return True
 
     async def _hang_up(self) -> None:
         """Disconnect without waiting for the peer, and remain a listener if it was one."""
-        listens, lost_at = self._listens, self._lost_at
+        session = self._session
+        listens, lost_at = session.listens, session.lost_at
         try:
             await self.disconnect(nowait=True)
         finally:
-            self._listens, self._lost_at = listens, lost_at
+            if listens:
+                session.use, session.lost_at = LISTENING, lost_at
 
 
 class _Turn:
@@ -362,7 +377,8 @@ class Pool(FollowingPool, _Theirs):
 
     def release(self, connection: Any) -> Coroutine[Any, Any, None]:
         """Take a connection back; what its last user left unfinished ends here."""
-        if connection._owes or connection._pinned:
+        session = connection._session
+        if session.unanswered or session.use is not IDLE:
             self._finish(connection)
         return super().release(connection)  # type: ignore[no-any-return]
 

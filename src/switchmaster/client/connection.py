@@ -12,50 +12,23 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from ..errors import StaleMaster, SwitchmasterError
 from ..follow.gate import UNKNOWN, Phase, WaitLimits
 from ..follow.reach import Reach
+from ..follow.session import LOOK_AGAIN, LOST, NOWHERE, Session
 from ..model import Address
 from ..wire.resp import plain
 from .observable import Observable
 from .route import Route
 
-__all__ = ["COMEBACKS", "MARKS", "FollowingConnection"]
-
-FIRST_ATTEMPT: Final = 1.0
-"""Seconds for the first attempt to connect and to greet; nothing wakes a thread that waits for a TCP handshake."""
-LONGEST_ATTEMPT: Final = 2.0
-"""Seconds for any further attempt; a user's own shorter timeouts hold as they are."""
-
-
-COMEBACKS: Final = 3
-"""Connections in a row that a listener may lose before it is told."""
-
+__all__ = ["FollowingConnection"]
 
 _SHOWN: Final = 100
 """Characters of a peer's words that are shown."""
 
-LOOK_AGAIN: Final = 5.0
-"""Seconds after which a reader tries anew the replicas that it had to do without."""
-
-
-def _spellings(*names: str) -> frozenset[str | bytes]:
-    return frozenset(form for name in names for text in (name, name.lower()) for form in (text, text.encode()))
-
-
-_PINS: Final = _spellings("WATCH", "MULTI")
-_UNPINS: Final = _spellings("EXEC", "DISCARD", "UNWATCH")
-_SUBSCRIBES: Final = _spellings("SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE")
-_INTRODUCES: Final = _spellings("CLIENT")
-_KEPT: Final = _spellings("MONITOR", "SELECT", "CLIENT TRACKING", "CLIENT REPLY")
-_KEPT_OF_CLIENT: Final = _spellings("TRACKING", "REPLY")
-MARKS: Final = _PINS | _UNPINS | _SUBSCRIBES | _INTRODUCES | _KEPT
-"""The commands that change what a connection means to its server, or belong to its greeting: they must be noted."""
-
 _NOWHERE: Final[Observable[Any]] = Observable(UNKNOWN)
-_NOTHING: Final = object()
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
 
@@ -74,57 +47,16 @@ class FollowingConnection(_Theirs):
     target: Address | None = None
     _route: Route
     _view: Observable[Any] = _NOWHERE
-    _seen: object = _NOTHING
-    """The value of the gate under which commands may be sent here; `_NOTHING` while it is not connected."""
-    _gave_up: object = None
-    """The value of the gate in which this command waited in vain already."""
-    _look_again_at: float | None = None
-    """When a reader tries anew the replicas that it had to do without; None where it had to do without none."""
-    _cut = False
-    """Ended from outside, because commands must not go where it was."""
-    _dialler: object = None
-    """The thread or the task that connects it now; a listener's may be another than the one that subscribes."""
-    _to_master = True
-    """Whether the node that is being dialled has to be a master."""
-    _greets = False
-    """The greeting is under way."""
-    _unsaid: tuple[bytes, ...] = ()
-    """CLIENT SETINFO, which is sent with the next command of the greeting, and its reply read with that one's: the
-    library does nothing with it, and it would cost two round trips in the midst of a failover."""
-    _introduced = 0
-    """Replies to it that the library is about to read."""
-    _owed = 0
-    """Replies that the library believes to have read, and that are still to come."""
-    _owes = 0
-    """Answers to commands that may have been sent and are not parsed yet. It grows before the first byte is sent and
-    shrinks after an answer is parsed, so that whatever interrupts in between leaves a number other than 0. Nobody may
-    send on such a connection: its next user would read the answers of the last one. A subscriber's number means
-    nothing. Disconnecting does not touch it, because another thread may do that in the midst of a command."""
-    _packed = 1
-    """Commands in what is sent next."""
-    _torn = False
-    """It must not be used as it is: an attempt to connect or a subscriber's reading was interrupted, or its end has
-    begun."""
+    _session: Session
     _retry: Any = None
-    _single = False
-    """A command that is sent alone is on its way, not a whole transaction."""
-    _pinned = False
-    _decides = False
-    """The EXEC of a transaction that watches keys was sent; until the connection is given back, or lost."""
-    _in_doubt: Exception | None = None
-    """Why nobody knows whether such a transaction was carried out; raised when the library disconnects for it."""
-    _listens = False
-    """The server has a subscription for it. `_restores` says whether it comes back by itself when it is lost."""
-    _session = False
-    """The server keeps something for it that no greeting sets up again: MONITOR, another database, key tracking."""
-    _calls_back = False
-    """The greeting is over, and the library's callbacks set up what belongs to the new connection."""
-    _lost_at: float | None = None
-    """When a listener lost its connection, in monotonic seconds; None while it has one."""
     _handled: BaseException | None = None
     """The exception that the caller was handling when the plan began, which is no cause of what the plan ends with."""
-    _attempts = 0
-    """Attempts to connect since the last one that came through."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        # Before `__init__`: the library's own asks for `retry`, and one that fails still disconnects.
+        connection: Self = super().__new__(cls)
+        connection._session = Session()
+        return connection
 
     def _follow(self, route: Route) -> None:
         self._route, self._view = route, route.view
@@ -134,12 +66,12 @@ class FollowingConnection(_Theirs):
     @property
     def at(self) -> Address | None:
         """The node to which it is connected; None where it is not, was cut, or can't be used as it is."""
-        return self.target if self._is_up() and not (self._cut or self._torn) else None
+        return self.target if self._session.usable(self._is_up()) else None
 
     @property
     def pinned(self) -> bool:
         """Whether the server keeps something for it that can't move: WATCH, or an open MULTI."""
-        return self._pinned
+        return self._session.pinned
 
     @property
     def bound(self) -> bool:
@@ -149,7 +81,8 @@ class FollowingConnection(_Theirs):
         A new connection would not be what he holds: he watches the descriptor of this one, or the server keeps for it
         what nobody sets up again. Where it is lost already, he has seen that.
         """
-        return self._is_up() and (self._session or self._is_watched() or (self._listens and not self._restores()))
+        session = self._session
+        return self._is_up() and session.bound(self._is_watched(), session.listens and self._restores())
 
     def goes_ahead(self, phase: Phase) -> bool:
         """
@@ -159,7 +92,8 @@ class FollowingConnection(_Theirs):
         for the master alone.
         """
         says_more = self._connect_callbacks or getattr(self, "redis_connect_func", None)
-        return not (self._pinned or self._listens or says_more or self.bound) and self._route.goes_ahead(phase)
+        session = self._session
+        return not (session.pinned or session.listens or says_more or self.bound) and self._route.goes_ahead(phase)
 
     def order(self, usable: Sequence[Address]) -> Sequence[Address]:
         """Return these replicas with the least used first."""
@@ -185,7 +119,8 @@ class FollowingConnection(_Theirs):
 
     def _dials(self) -> bool:
         """Whether the caller is the one that connects it now: what he sends belongs to the greeting."""
-        return self._dialler is not None and self._dialler == self._me()
+        session = self._session
+        return session.dialler is not None and session.dials(self._me())
 
     # -- what is owed -------------------------------------------------------------------------------
 
@@ -198,7 +133,8 @@ class FollowingConnection(_Theirs):
         client that keeps its connection (a pipeline that watches, a ``single_connection_client``) comes back after it
         was interrupted, and where the connection with the old answers ends.
         """
-        if self._owes and self._dialler is None and not (self._listens or self._is_a_subscribers()):
+        session = self._session
+        if session.unanswered and session.dialler is None and not (session.listens or self._is_a_subscribers()):
             self._abandon()
         return self._retry
 
@@ -223,7 +159,7 @@ class FollowingConnection(_Theirs):
     def _abandon(self) -> None:
         """End a connection that owes answers; it comes back with the next command, and owes nothing."""
         self._drop()
-        self._owes = 0
+        self._session.unanswered = 0
 
     def _is_a_subscribers(self) -> bool:
         # Its PubSub is called back at each new connection. It may subscribe in one task and begin to listen in another;
@@ -232,8 +168,8 @@ class FollowingConnection(_Theirs):
 
     def finish(self) -> None:
         """End the connection if its last user left answers unread, or the server still keeps something for him."""
-        self._decides, self._in_doubt = False, None
-        if self._owes or self._pinned:
+        self._session.returned()
+        if self._session.unfinished:
             self._abandon()
 
     def _doubt(self, error: Exception) -> None:
@@ -243,12 +179,11 @@ class FollowingConnection(_Theirs):
         The library takes that for a WatchError, upon which ``transaction()`` begins again; but the server may have
         carried it out. Where the caller's own Retry says that such a thing may be sent again, it may.
         """
-        decides, self._decides = self._decides, False
-        if not decides or self._retry._retries != 0:
+        if not self._session.lost_in_doubt(resends=self._retry._retries != 0):
             return
         library = self._route.library
         kind = library.lost if isinstance(error, library.exceptions.ConnectionError) else library.timeout
-        self._in_doubt = kind(
+        self._session.doubt = kind(
             f"EXEC was sent to {self.target} and not answered ({_text(error)}): the transaction may have been carried "
             "out or not; look before you send it again"
         )
@@ -260,7 +195,8 @@ class FollowingConnection(_Theirs):
         Raises:
             Exception: the library's ConnectionError or TimeoutError, instead of its WatchError.
         """
-        doubt, self._in_doubt = self._in_doubt, None
+        session = self._session
+        doubt, session.doubt = session.doubt, None
         if doubt is not None:
             raise doubt
 
@@ -272,7 +208,7 @@ class FollowingConnection(_Theirs):
             Exception: the library's ConnectionError: two commands were sent one after the other, and the master moved
                 in between.
         """
-        if self._owes and self._is_up() and not (self._torn or self._listens):
+        if self._session.must_answer and self._is_up():
             self._abandon()
             raise self._route.library.lost(
                 f"the connection to {self.target} can't move while it owes answers to commands that were sent; "
@@ -286,47 +222,47 @@ class FollowingConnection(_Theirs):
     def pack_commands(self, commands: Any) -> Any:
         """Pack several commands, which are sent at once and answered one by one."""
         several = list(commands)
-        self._packed = len(several)
+        self._session.packed = len(several)
         return super().pack_commands(several)
 
     # -- before and after ---------------------------------------------------------------------------
 
     def _stays(self) -> bool:
         """Whether it may stay where it is, whatever stands in the way of sending."""
-        if self._seen is self._view.current:
-            return self._look_again_at is None or time.monotonic() < self._look_again_at
-        # A reader is admitted to more nodes than it should be content with: after news it chooses anew.
-        content = self._route.to_master or self._listens
-        return content and self.at is not None and self._route.admits(self.target)
+        newest = self._view.current
+        # A reader is admitted to more nodes than it needs: after news it chooses again.
+        content = self._route.to_master or self._session.listens
+        admitted = content and self.at is not None and self._route.admits(self.target)
+        return self._session.stays(newest, time.monotonic(), admitted)
 
     def _must_wait(self) -> bool:
         """Whether the plan has to be carried out before anything is sent; the gate has news."""
         if self._dials():
             return False
         # A listener sends next to nothing, and must not stop listening while commands are held.
-        return not (self._listens and self._stays())
+        return not (self._session.listens and self._stays())
 
     @contextmanager
     def _reaching(self, limits: WaitLimits | None) -> Iterator[Reach]:
         """Make a plan, keep its tally, and give its errors the library's names."""
-        route = self._route
+        route, session = self._route, self._session
         limits = limits or route.limits
         route.lease.open()
         if self.at is None:
             route.look_again()
-        patient = self._gave_up is not self._view.current
+        patient = session.gave_up is not self._view.current
         self._handled = sys.exception()
         reach = Reach(self, self._view, limits, time.monotonic, route.master, patient)
         try:
             yield reach
-            self._gave_up = None
-            self._look_again_at = time.monotonic() + LOOK_AGAIN if reach.provisional else None
+            session.gave_up = None
+            session.look_again_at = time.monotonic() + LOOK_AGAIN if reach.provisional else None
         except SwitchmasterError as error:
             raise route.library.error(error) from error.__cause__
         finally:
             self._handled = None
             if reach.ran_out:
-                self._gave_up = self._view.current
+                session.gave_up = self._view.current
             if reach.waited or reach.ran_out:
                 route.tally.held(route.master, reach.waited, reach.ran_out)
 
@@ -340,9 +276,8 @@ class FollowingConnection(_Theirs):
         Raises:
             Exception: the library's MasterNotFoundError, where too few Sentinels know each other.
         """
-        self._cut = self._torn = self._greets = False
-        self.target, self._to_master, self._owes = address, master, 0
-        self._attempts += 1
+        self._session.dial(master)
+        self.target = address
         self._route.add(self)
         if not self._route.admits(address):
             return None
@@ -354,61 +289,21 @@ class FollowingConnection(_Theirs):
 
     def _welcome(self) -> None:
         """Note that the greeting is over: whoever waits for this connection may use it from now on."""
-        self._dialler, self._calls_back = None, True
-        current = self._view.current
-        if not self._cut and self._route.serves(self.target):
-            self._seen = current
+        newest = self._view.current
+        self._session.welcome(newest, self._route.serves(self.target))
 
     def _attempt_limit(self, users: float | None) -> float | None:
         """Return the seconds for this attempt; None for no limit but the user's own (which is for ever)."""
-        if self._route.limits.failover_wait <= 0:
-            return users
-        ours = FIRST_ATTEMPT if self._attempts <= 1 else LONGEST_ATTEMPT
-        return ours if users is None else min(ours, users)
+        return self._session.attempt_limit(users, self._route.limits)
 
     def _forget_session(self) -> None:
         """Note that there is no connection any more, however far its end gets."""
-        self._torn = True
-        if self._seen is not _NOTHING:
-            # Nobody tells this connection any more what has become of the keys that it read.
+        session = self._session
+        session.stage = LOST
+        if session.seen is not NOWHERE:
+            # The server no longer tells this connection when the keys that it read change.
             self._route.flush_cache()
-        self._seen = _NOTHING
-        self._pinned = self._listens = self._session = False
-        self._unsaid, self._introduced, self._owed = (), 0, 0
-        self._lost_at = None
-
-    def _mark(self, words: Sequence[Any]) -> None:
-        """Note what a command that was sent means for the connection."""
-        name = words[0]
-        if name in _SUBSCRIBES:
-            self._listens = True
-        elif name in _KEPT or name in _INTRODUCES:
-            kept = name in _KEPT or (words[1:2] and words[1] in _KEPT_OF_CLIENT)
-            if kept and not (self._dials() or self._calls_back):
-                self._session = True
-        else:
-            self._pinned = name in _PINS
-
-    def _says_later(self, words: Sequence[Any]) -> bool:
-        """Whether a command is one that is sent with the next one."""
-        if not (self._greets and words[0] in _INTRODUCES and words[1] == "SETINFO"):
-            return False
-        self._unsaid = (*self._unsaid, *self.pack_command(*words))
-        self._introduced += 1
-        return True
-
-    def _with_unsaid(self, command: Any) -> Any:
-        """Return what is to be sent: this command, and before it what was to be sent with it."""
-        if not self._unsaid:
-            return command
-        said, self._unsaid = self._unsaid, ()
-        return [b"".join((*said, *command))]
-
-    def _reads_later(self) -> bytes:
-        """Take that the library reads the reply to such a command; return what it makes of it."""
-        self._introduced -= 1
-        self._owed += 1
-        return b"OK"
+        session.lose()
 
     def _judge(self, answer: Any) -> None:
         """
@@ -418,15 +313,16 @@ class FollowingConnection(_Theirs):
             StaleMaster: it is not what it should be.
         """
         role = _text(answer[0]) if isinstance(answer, (list, tuple)) and answer else "nothing"
-        if self._to_master and role == "master":
+        needs_master = self._session.needs_master
+        if needs_master and role == "master":
             return
         state = _text(answer[3]) if role == "slave" and len(answer) > 3 else ""
-        if not self._to_master and state == "connected":
+        if not needs_master and state == "connected":
             return
-        if self._to_master and self._route.serves(self.target):
+        if needs_master and self._route.serves(self.target):
             self._route.tally.not_master()
             self._route.shared.refresh()
-        said = role if not state or self._to_master else f"{role}, which is not in step with its master ({state})"
+        said = role if not state or needs_master else f"{role}, which is not in step with its master ({state})"
         raise StaleMaster(self._route.master, str(self.target), said)
 
     def _demoted(self) -> Exception:
@@ -469,27 +365,16 @@ class FollowingConnection(_Theirs):
         return self._route.limits.failover_wait > 0 and self.may_pass(error) and self._restores()
 
     def _limits_to_come_back(self, timeout: Any) -> WaitLimits:
-        """
-        Return for how long a listener without a connection may wait for another now.
-
-        Args:
-            timeout: the seconds that its reader has; anything but a finite number is for ever.
-        """
-        now = time.monotonic()
-        if self._lost_at is None:
-            self._lost_at = now
-        left = max(0.0, self._lost_at + self._route.limits.failover_wait - now)
-        if isinstance(timeout, (int, float)) and timeout < left:
-            left = max(0.0, float(timeout))
-        return WaitLimits(hold=min(left, self._route.limits.hold), failover_wait=left)
+        """Return for how long a listener without a connection may wait for another; see `Session`."""
+        return self._session.limits_to_come_back(timeout, self._route.limits, time.monotonic())
 
     def _may_be_silent(self) -> bool:
         """Whether a listener that did not come back yet says nothing of it: its time is not over."""
-        return self._lost_at is not None and time.monotonic() < self._lost_at + self._route.limits.failover_wait
+        return self._session.may_be_silent(self._route.limits, time.monotonic())
 
     def _lost(self, error: Exception) -> Exception:
         """Say why the connection ended, where it was we who ended it."""
-        if not self._cut:
+        if not self._session.cut:
             return error
         return self._route.library.lost(
             f"the connection to {self.target} was cut, because {self._route.master!r} is at "

@@ -19,10 +19,11 @@ from typing import Any, Final
 from ..errors import SwitchmasterError
 from ..follow.gate import WaitLimits
 from ..follow.reach import Dial, Effect, FindMaster, HangUp, Wait
+from ..follow.session import COMEBACKS, DIALLING, GREETING, IDLE, LISTENING, LOST, MARKS, READY, Step
 from ..model import Address
 from ..net.threads import lock, me, shut_down
 from ..wire.facts import Probe
-from .connection import COMEBACKS, MARKS, FollowingConnection
+from .connection import FollowingConnection
 from .library import Library
 from .packing import careful
 from .pool import FollowingPool
@@ -69,12 +70,13 @@ class Connection(FollowingConnection, _Theirs):
 
     def connect(self) -> None:
         """Connect to where commands may go, unless it is there; wait for a failover as `Options` say."""
-        if self._dialler is None and self._seen is self._view.current and self._look_again_at is None:
+        session = self._session
+        if session.dialler is None and session.seen is self._view.current and session.look_again_at is None:
             return  # what `_stays` finds, without a call: the pool connects before every command
         if self._dials():
             super().connect()
-        elif not (self._stays() or self._listens or self.bound):  # a listener comes back when it reads
-            self._gave_up = None
+        elif not (self._stays() or session.listens or self.bound):  # a listener comes back when it reads
+            session.gave_up = None
             if self._route.limits.failover_wait > 0:
                 self._reach()
             else:  # nothing waits but the caller's own Retry, as in the library
@@ -85,9 +87,10 @@ class Connection(FollowingConnection, _Theirs):
         if self._dials():
             super().connect_check_health(*arguments, **options)
         else:
-            owes = self._owes  # for what is about to be sent: the library has found no connection there
+            unanswered = self._session.unanswered
             self._reach()
-            self._owes = owes
+            # Of what is about to be sent: the library found no connection there.
+            self._session.unanswered = unanswered
 
     def on_connect(self) -> None:
         """Greet, and ask the node what it is (valkey-py)."""
@@ -105,48 +108,53 @@ class Connection(FollowingConnection, _Theirs):
         self._tell_doubt()
 
     def send_command(self, *words: Any, **options: Any) -> None:
-        if not (self._pinned or self._listens or words[0] in MARKS):
+        session = self._session
+        if session.use is IDLE and words[0] not in MARKS:
             return self.send_packed_command(self._command_packer.pack(*words), options.get("check_health", True))
-        if self._listens and words[0] == "PING" and self._restores() and not self._dials():
+        if session.listens and words[0] == "PING" and self._restores() and not self._dials():
             return self._ping(words, options)
-        if self._says_later(words):
+        if session.defers(words):
+            session.defer(self.pack_command(*words))
             return None
-        self._single = True
+        session.alone = True
         try:
             super().send_command(*words, **options)
         finally:
-            self._single = False
+            session.alone = False
         if words[0] in MARKS:
-            self._mark(words)
+            session.note(words, self._dials())
+        return None
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        packed, self._packed = self._packed, 1  # before a greeting and a PING, which are one command each
-        if self._seen is not self._view.current:
+        session = self._session
+        packed, session.packed = session.packed, 1  # before a greeting and a PING, which are one command each
+        if session.seen is not self._view.current:
             if self._must_wait():
                 self._reach()
-            command = self._with_unsaid(command)
+            command = session.with_deferred(command)
         if check_health and self.health_check_interval:
             self.check_health()  # may connect again: only after it can something be owed
-        self._owes += packed
+        session.unanswered += packed
         super().send_packed_command(command, False)
-        if self._pinned and not self._single:
-            self._pinned, self._decides = False, True  # a whole transaction, EXEC and all
+        if session.use is not IDLE and not session.alone:
+            session.transacted()  # if it pins: EXEC and all
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
-        if self._introduced:
-            return self._reads_later()
-        if self._listens and not self._dials():
+        session = self._session
+        if session.deferred_reads:
+            return session.read_deferred()
+        if session.use is not IDLE and session.listens and not self._dials():
             timeout = options.get("timeout")
             return self._listen(partial(self.read_plainly, *arguments, **options), timeout, None)
         try:
-            if self._owed:
+            if session.unread:
                 self._read_owed(*arguments, **options)
             answer = self.read_plainly(*arguments, **options)
             if not options or self._is_answer(answer, options):
-                self._owes -= 1
+                session.unanswered -= 1
             return answer
         except self._route.library.exceptions.ResponseError as error:
-            self._owes -= 1
+            session.unanswered -= 1
             if not self._route.to_master or not isinstance(error, self._route.library.exceptions.ReadOnlyError):
                 raise
             self.disconnect()
@@ -159,7 +167,8 @@ class Connection(FollowingConnection, _Theirs):
             raise
 
     def can_read(self, timeout: float = 0) -> bool:
-        if self._listens and not self._dials():
+        session = self._session
+        if session.use is not IDLE and session.listens and not self._dials():
             return bool(self._listen(partial(self._look, timeout), timeout, False))
         return self._look(timeout)
 
@@ -187,7 +196,7 @@ class Connection(FollowingConnection, _Theirs):
 
     def cut(self) -> None:
         """Shut the socket down under the thread or greenlet that waits for it; from any thread."""
-        self._cut = True
+        self._session.cut = True
         opened = self._sock
         if opened is not None:
             with contextlib.suppress(OSError):
@@ -201,8 +210,8 @@ class Connection(FollowingConnection, _Theirs):
                 while True:
                     effect = plan.send(self._do(effect))
             except StopIteration as done:
-                self._seen = done.value
-                self._attempts = 0
+                self._session.seen = done.value
+                self._session.attempts = 0
 
     def _do(self, effect: Effect) -> Exception | None:
         match effect:
@@ -236,42 +245,46 @@ class Connection(FollowingConnection, _Theirs):
         self._check_unanswered()
         self._hang_up()
         library: Library = self._route.library
+        session = self._session
         retry, limit, me = self._retry, self.socket_connect_timeout, self._me()
         ours, whole = self._attempt_limit(limit), False
         try:
-            self._dialler, self._retry, self._welcomed = me, library.no_retry, turn.end
+            session.dialler, self._retry, self._welcomed = me, library.no_retry, turn.end
             self.socket_connect_timeout = ours
             dialled = self._begin_dial(address, master)
             if dialled is not None:
                 self.connect_to(dialled)
-            whole = True
+                whole = True
         except library.failures as error:
             self._hang_up()
             return error
         finally:
             # What is a plain statement is not interrupted; a property of the library's may be, so it comes last.
-            self._dialler, self._retry, self._calls_back = None, retry, False
-            if not whole:
-                self._torn = True
+            session.dialler, self._retry = None, retry
+            session.stage = READY if whole and session.stage is not LOST else LOST
             self.socket_connect_timeout = limit
         return None
 
     @contextlib.contextmanager
     def _greeting(self) -> Any:
-        if not self._dials() or self._greets:
+        session = self._session
+        if not self._dials() or session.stage is GREETING:
             yield
             return
-        if self._cut:
+        if session.cut:
             raise self._lost(OSError())
         # A hung server accepts connections and then says nothing: no greeting may take longer than an attempt.
         opened, users = self._sock, self.socket_timeout
         opened.settimeout(self._attempt_limit(users))
-        self._greets = True
+        session.advance(Step.GREET)
+        proved = False
         try:
             yield
             self._prove()
+            proved = True
         finally:
-            self._greets = False
+            if session.stage is GREETING and not proved:
+                session.stage = DIALLING
             with contextlib.suppress(OSError):
                 opened.settimeout(users)
         self._welcome()
@@ -279,8 +292,9 @@ class Connection(FollowingConnection, _Theirs):
         self._welcomed()
 
     def _read_owed(self, *arguments: Any, **options: Any) -> None:
-        while self._owed:
-            self._owed -= 1
+        session = self._session
+        while session.unread:
+            session.unread -= 1
             with contextlib.suppress(self._route.library.exceptions.ResponseError):
                 self.read_plainly(*arguments, **options)
 
@@ -297,7 +311,8 @@ class Connection(FollowingConnection, _Theirs):
 
     def _listen(self, read: Callable[[], Any], timeout: Any, nothing: Any) -> Any:
         """Read what was published; where the connection is lost, come back and read on there."""
-        if self._torn:
+        session = self._session
+        if session.stage is LOST:
             self._hang_up()
         for left in reversed(range(COMEBACKS)):
             if self.at is None and self._restores() and not self._come_back(timeout):
@@ -313,11 +328,11 @@ class Connection(FollowingConnection, _Theirs):
             except self._route.library.exceptions.ConnectionError as error:
                 if not left or not self._comes_back(error):
                     raise self._lost(error) from error
-                self._listens = True
+                session.use = LISTENING
                 self._hang_up()
             finally:
                 if not whole:
-                    self._torn = True
+                    session.stage = LOST
         return nothing
 
     def _ping(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
@@ -329,7 +344,7 @@ class Connection(FollowingConnection, _Theirs):
         except self._route.library.exceptions.ConnectionError as error:
             if not self._comes_back(error):
                 raise
-            self._listens = True
+            self._session.use = LISTENING
 
     def _come_back(self, timeout: Any) -> bool:
         """Connect anew, which subscribes anew; return whether it succeeded within the reader's time."""
@@ -339,16 +354,18 @@ class Connection(FollowingConnection, _Theirs):
             if not self._may_be_silent() or not self.may_pass(error):
                 raise
             return False
-        self._lost_at = None
+        self._session.lost_at = None
         return True
 
     def _hang_up(self) -> None:
         """Disconnect, and remain a listener if it was one."""
-        listens, lost_at = self._listens, self._lost_at
+        session = self._session
+        listens, lost_at = session.listens, session.lost_at
         try:
             self.disconnect()
         finally:
-            self._listens, self._lost_at = listens, lost_at
+            if listens:
+                session.use, session.lost_at = LISTENING, lost_at
 
 
 class _Turn:
@@ -388,7 +405,8 @@ class Pool(FollowingPool, _Theirs):
         """
         if connection.pid != self.pid:
             return False
-        if getattr(connection, "_owes", True) or connection._pinned:
+        session = getattr(connection, "_session", None)
+        if session is None or session.unanswered or session.use is not IDLE:
             self._finish(connection)
         return True
 
