@@ -238,7 +238,7 @@ def test_error_says_what_was_wrong_and_never_the_password(guarded: Lab) -> None:
         plain_text.ping()
     end(plain_text)
     nodes = switchmaster.redis.from_url(guarded_url(guarded).replace(quote(SECRET), "wr0ng"), failover_wait=5)
-    with pytest.raises(switchmaster.redis.LIBRARY.exceptions.AuthenticationError) as refused:
+    with pytest.raises(switchmaster.redis.Sentinel.library.exceptions.AuthenticationError) as refused:
         nodes.ping()
     end(nodes)
     for error in (caught.value, other.value, refused.value):

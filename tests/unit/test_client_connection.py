@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from switchmaster.client import aio, sync
 from switchmaster.client import connection as module
 from switchmaster.client.connection import FollowingConnection
 from switchmaster.client.observable import Observable
 from switchmaster.errors import StaleMaster
 from switchmaster.follow.gate import GateState, Phase, Replicas
-from switchmaster.follow.session import GREETING, LISTENING, LOOK_AGAIN, PINNED, READY
+from switchmaster.follow.session import DECIDING, GREETING, IDLE, LISTENING, LOOK_AGAIN, PINNED, READY
 from switchmaster.model import Address
 
 MASTER, REPLICA = Address("127.0.0.1", 27001), Address("127.0.0.1", 27002)
@@ -127,3 +128,19 @@ class Anything:
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_: None
+
+
+def test_connection_that_is_given_back_leaves_no_transaction_in_doubt() -> None:
+    class Base:
+        def release(self, connection: object) -> None:
+            """Take it."""
+
+    class LoopPool(aio.Pool, Base):  # type: ignore[misc]
+        """Of a loop."""
+
+    connection, pool = writer(), object.__new__(sync.Pool)
+    connection.pid = pool.pid = 1
+    for give_back in (pool.owns_connection, object.__new__(LoopPool).release):
+        connection._session.use = DECIDING
+        give_back(connection)
+        assert connection._session.use is IDLE

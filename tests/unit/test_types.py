@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import importlib.util
 import inspect
 import json
@@ -80,6 +82,25 @@ def test_checkers_know_the_clients_and_find_every_error(tmp_path: Path, name: st
     )
     first = CODE.count("\n") + 1
     assert lines_found(name, ran.stdout) == set(range(first, first + len(WRONG))), ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("name", ["redis", "redis.asyncio", "valkey", "valkey.asyncio"])
+def test_what_checkers_read_of_a_drop_in_is_what_there_is(name: str) -> None:
+    module = importlib.import_module(f"switchmaster.{name}")
+    stub = ast.parse(Path(str(module.__file__)).with_suffix(".pyi").read_text())
+    listed = [
+        ast.literal_eval(each.value)
+        for each in stub.body
+        if isinstance(each, ast.Assign) and "__all__" in ast.dump(each)
+    ]
+    assert listed == [module.__all__]
+    classes = {
+        each.name: [ast.unparse(base) for base in each.bases] for each in stub.body if isinstance(each, ast.ClassDef)
+    }
+    for kind, bases in classes.items():
+        made, home = getattr(module, kind), f"{name}.sentinel.{kind}"
+        assert (made.__module__, made.__qualname__, bases[1]) == (module.__name__, kind, home)
+        assert [base.__name__ for base in made.__bases__] == [bases[0].split("[")[0].split(".")[1], kind]
 
 
 def test_options_of_the_watcher_for_threads_are_those_of_the_other() -> None:

@@ -10,85 +10,8 @@ Works with redis-py 6 to 8. Needs the extra ``redis``. For asyncio: `switchmaste
 
 from __future__ import annotations
 
-from typing import Any
+from ..client.drop_in import drop_in
 
-from .. import errors
-from ..client import sync
-from ..client.client_options import Hook, Options
-from ..client.library import bind
-from ..client.sentinel import client_from_url
-
-LIBRARY = bind("redis")
-
-import redis  # noqa: E402  # after `bind`, which says how to install it
-import redis.sentinel  # noqa: E402
-from redis.sentinel import MasterNotFoundError, SlaveNotFoundError  # noqa: E402
-
-__all__ = [
-    "Hook",
-    "MasterNotFoundError",
-    "NoMasterElected",
-    "NoSentinelReachable",
-    "Options",
-    "ReplicaNotFoundError",
-    "Sentinel",
-    "SentinelConnectionPool",
-    "SentinelManagedConnection",
-    "SentinelManagedSSLConnection",
-    "SessionMoved",
-    "SlaveNotFoundError",
-    "StaleMaster",
-    "TransactionMoved",
-    "UnknownMaster",
-    "from_url",
-]
-
-NoMasterElected = LIBRARY.raised[errors.NoMasterElected]
-NoSentinelReachable = LIBRARY.raised[errors.NoSentinelReachable]
-SessionMoved = LIBRARY.raised[errors.SessionMoved]
-StaleMaster = LIBRARY.raised[errors.StaleMaster]
-TransactionMoved = LIBRARY.raised[errors.TransactionMoved]
-UnknownMaster = LIBRARY.raised[errors.UnknownMaster]
-ReplicaNotFoundError = SlaveNotFoundError
-
-
-class SentinelManagedConnection(sync.Connection, redis.sentinel.SentinelManagedConnection):
-    """A connection that is where commands may go."""
-
-    read_plainly = redis.connection.AbstractConnection.read_response
-
-
-class SentinelManagedSSLConnection(sync.Connection, redis.sentinel.SentinelManagedSSLConnection):
-    """The same over TLS."""
-
-    read_plainly = redis.connection.AbstractConnection.read_response
-
-
-class SentinelConnectionPool(sync.Pool, redis.sentinel.SentinelConnectionPool):
-    """A pool of such connections."""
-
-    library = LIBRARY
-    plain_connection = SentinelManagedConnection
-    tls_connection = SentinelManagedSSLConnection
-
-
-class Sentinel(sync.Sentinel[redis.Redis], redis.sentinel.Sentinel):
-    """`redis.sentinel.Sentinel`, with clients that follow the master."""
-
-    library = LIBRARY
-    pool_class = SentinelConnectionPool
-    client_class = redis.Redis
-
-
-def from_url(url: str, **arguments: Any) -> redis.Redis:
-    """
-    Make a client from ``redis+sentinel://user:pass@h1:26379,h2:26379/mymaster/0``; see `Sentinel.from_url`.
-
-    Args:
-        url: it names a master, and may say ``role=replica``.
-        arguments: as for `Sentinel`.
-
-    Raises:
-        UsageError: the URL is wrong; the sentence never shows what could be a password.
-    """
-    return client_from_url(Sentinel, url, arguments)
+_NAMES = drop_in(__name__)
+__all__ = sorted(_NAMES)
+globals().update(_NAMES)
