@@ -89,8 +89,13 @@ MUTANTS = [
         "send where a connection has gone ahead",
         "follow/reach.py",
         "if (yield from self._held(phase)):",
-        "if self._line.at in (None, phase.address) and (yield from self._held(phase)):",
-        (("if self._line.at == phase.address:", "if self._line.at in {phase.address, phase.next} - {None}:"),),
+        "if self._connection.at in (None, phase.address) and (yield from self._held(phase)):",
+        (
+            (
+                "if self._connection.at == phase.address:",
+                "if self._connection.at in {phase.address, phase.next} - {None}:",
+            ),
+        ),
     ),
     Mutant(
         "never let a command give up",

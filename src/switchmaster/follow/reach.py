@@ -1,14 +1,14 @@
 """
-How a client's connection comes to where its commands may go: the plan, without I/O, clock or threads.
+How a client's connection gets to where its commands may go: the plan, without I/O, clock or threads.
 
-A plan is a generator. It yields what is to be done (`Dial`, `Wait`, `FindMaster`, `HangUp`), is sent what came of it
-(None, or the error that is a failure), and returns the value of the gate under which the connection is ready. Threads
-and asyncio drive the same plan, each with its own sockets and clocks, and so does a simulation.
+A plan is a generator. It yields what to do (`Dial`, `Wait`, `FindMaster`, `HangUp`), is sent the outcome (None, or the
+error), and returns the value of the gate under which the connection is ready. Threads and asyncio drive the same plan,
+each with its own sockets and clocks, and so does the simulation.
 
-What holds for every plan: nothing is dialled but what the newest value names, and nothing is ready for commands before
-that value says so; nothing waits longer than `WaitLimits` allow, and when that is over, one node more is dialled where
-there are news, and the master where no replica answers; a connection in a transaction, or bound, never moves, it ends;
-every failure has a reason that a person can act on.
+Every plan holds to this: it dials only what the newest value names, and no connection is ready for commands before that
+value says so. It waits no longer than `WaitLimits` allow; after that it dials one more node if there is news, and the
+master if no replica answers. A connection that is in a transaction, or bound, never moves: it ends. Every failure has
+a reason that a person can act on.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LONGEST_PAUSE: Final = 0.5
 
 
 class Gate(Protocol):
-    """Where the newest value is."""
+    """What holds the newest value."""
 
     @property
     def current(self) -> Any:
@@ -38,38 +38,37 @@ class Gate(Protocol):
 
 
 class Movable(Protocol):
-    """One connection, as far as a plan needs to know it."""
+    """One connection, as a plan sees it."""
 
     @property
     def at(self) -> Address | None:
-        """The node to which it is connected; None where it is not, or was cut."""
+        """The node to which it is connected; None if it is not connected, or was cut."""
 
     @property
     def pinned(self) -> bool:
-        """Whether the server keeps something for it that can't move: WATCH, or an open MULTI."""
+        """Whether the server holds something for it that can't move: WATCH, or an open MULTI."""
 
     @property
     def bound(self) -> bool:
-        """Whether its holder would not see that it moved: its end must be shown to him."""
+        """Whether its holder would not notice that it moved: then the holder must see it end."""
 
     def goes_ahead(self, phase: Phase) -> bool:
-        """Whether this connection is the one that may go to `Phase.next` before the belief has moved."""
+        """Whether this connection is the one that may go to `Phase.next` before the belief moves."""
 
     def may_pass(self, failure: Exception) -> bool:
-        """Whether waiting may help after this failure of a `Dial`; else the configuration is wrong."""
+        """Whether waiting may help after this failure of a `Dial`; otherwise the configuration is wrong."""
 
     def order(self, usable: Sequence[Address]) -> Sequence[Address]:
-        """Return these replicas with the least used first."""
+        """Return these replicas, the least used first."""
 
     def crowded(self, usable: Sequence[Address]) -> bool:
-        """Whether it had better move, because its replica bears much more than another."""
+        """Whether it should move because its replica has many more connections than another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dial:
     """
-    Leave the node where it is, connect to this one, and check that it is what it should be: a master, or else a
-    replica in step.
+    Disconnect, connect to this node, and check that it is what it should be: a master, or a replica in step.
     """
 
     address: Address
@@ -78,7 +77,7 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Wait until the gate's value is another than this one, or until this moment (monotonic seconds)."""
+    """Wait until the gate has another value than this one, at most until a moment (monotonic seconds)."""
 
     seen: Phase | Replicas
     until: float
@@ -86,12 +85,12 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class FindMaster:
-    """Ask the Sentinels where the master is; answered None only when the gate knows."""
+    """Ask the Sentinels where the master is; the outcome is None only once the gate knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Disconnect; nothing is dialled any more."""
+    """Disconnect; nothing is dialled after it."""
 
 
 Effect: TypeAlias = Dial | Wait | FindMaster | HangUp
@@ -100,49 +99,49 @@ Step: TypeAlias = Generator[Effect, Exception | None, None]
 
 class Reach:
     """
-    One plan, with the account of what it waited for.
+    One plan, and how long it waited.
 
     Args:
-        line: the connection.
-        gate: where the newest value is.
+        connection: the connection.
+        gate: what holds the newest value.
         limits: how long it may wait.
-        clock: gives monotonic seconds.
+        clock: returns monotonic seconds.
         master: the master's name, for errors.
-        patient: False where this command has waited in vain already: then it fails as soon as it must.
+        patient: False if this command has waited in vain already: then it fails instead of waiting again.
     """
 
     def __init__(
         self,
-        line: Movable,
+        connection: Movable,
         gate: Gate,
         limits: WaitLimits,
         clock: Callable[[], float],
         master: str,
         patient: bool = True,
     ) -> None:
-        self._line, self._gate, self._limits, self._clock, self._master = line, gate, limits, clock, master
+        self._connection, self._gate, self._limits, self._clock, self._master = connection, gate, limits, clock, master
         self._patience = limits.failover_wait if patient else 0.0
         self._patient = patient
         self._pause = FIRST_PAUSE
         self._started = 0.0
         self._gone_ahead: Address | None = None
-        """Where it has gone, or tried to go, before the belief."""
+        """Where it went, or tried to go, before the belief moved."""
         self._late = False
-        """News have led to a last attempt after the time was up."""
+        """News led to a last attempt after the time was up."""
         self.waited = 0.0
         """Seconds that the command waited for the gate."""
         self.ran_out = False
-        """Whether a wait ended by its limit."""
+        """Whether a wait reached its limit."""
         self.provisional = False
-        """Whether a reader had to do without a replica that may be used: it was not in step yet, or did not answer.
-        Nothing may ever be heard of it again, so this is worth another look after a while."""
+        """Whether a usable replica could not be used: it was not in step yet, or did not answer. No news may ever
+        follow about it, so the reader tries it again after a while."""
 
     def to_master(self) -> Generator[Effect, Exception | None, Phase]:
         """
         Plan for a connection to the master.
 
         Raises:
-            NoMasterElected: none could be reached in time.
+            NoMasterElected: no master could be reached in time.
             TransactionMoved: the master has changed, and the connection is in a transaction.
             SessionMoved: the master has changed, and the connection is bound.
         """
@@ -154,7 +153,7 @@ class Reach:
                 continue
             if (yield from self._held(phase)):
                 continue
-            if self._line.at == phase.address:
+            if self._connection.at == phase.address:
                 return phase
             yield from self._leave()
             failure = yield Dial(phase.address, master=True)
@@ -163,7 +162,7 @@ class Reach:
 
     def to_replica(self) -> Generator[Effect, Exception | None, Replicas]:
         """
-        Plan for a connection to a replica, or to the master for want of one.
+        Plan for a connection to a replica, or to the master if there is none.
 
         Raises:
             NoMasterElected: neither could be reached in time.
@@ -183,7 +182,7 @@ class Reach:
             if failure is not None:
                 yield from self._fail(replicas, failure, f"{len(replicas.usable)} replicas and the master")
             elif not self._news(replicas):
-                # Wherever that is: a replica that could not be reached must not be tried over and over.
+                # Wherever that is: a replica that could not be reached must not be tried again and again.
                 return replicas
 
     def _news(self, seen: Phase | Replicas) -> bool:
@@ -197,7 +196,7 @@ class Reach:
             raise failure
 
     def _held(self, phase: Phase) -> Generator[Effect, Exception | None, bool]:
-        """Wait for the gate; return whether it has to be looked at again."""
+        """Wait for the gate; return whether its value must be read again."""
         until = self._limits.waits_until(phase, self._started) if self._patient else None
         if until is None:
             return False
@@ -214,7 +213,7 @@ class Reach:
         return False
 
     def _held_reader(self, replicas: Replicas) -> Generator[Effect, Exception | None, bool]:
-        """Wait for a replica, or for the end of the hold; return whether the gate has to be looked at again."""
+        """Wait for a replica, or for the end of the hold; return whether the gate's value must be read again."""
         if replicas.held is None or not self._patient or self._limits.hold <= 0:
             return False
         until = replicas.held + self._limits.hold
@@ -225,12 +224,12 @@ class Reach:
         return False
 
     def _may_go_ahead(self, phase: Phase) -> bool:
-        if phase.next is None or phase.next in (self._line.at, self._gone_ahead):
+        if phase.next is None or phase.next in (self._connection.at, self._gone_ahead):
             return False
-        return self._line.goes_ahead(phase)
+        return self._connection.goes_ahead(phase)
 
     def _go_ahead(self, phase: Phase) -> Step:
-        """Greet where the master is about to be; where that fails, it is dialled again once it is the master."""
+        """Greet the next master; if that fails, it is dialled again once it is the master."""
         assert phase.next is not None
         began, self._gone_ahead = self._clock(), phase.next
         yield Dial(phase.next, master=True)
@@ -242,47 +241,47 @@ class Reach:
         self.waited += self._clock() - began
 
     def _leave(self) -> Step:
-        """End what can't go on elsewhere."""
-        if self._line.pinned:
+        """End a connection that can't continue elsewhere."""
+        if self._connection.pinned:
             yield HangUp()
             raise TransactionMoved(self._master)
-        if self._line.bound:
+        if self._connection.bound:
             yield HangUp()
             raise SessionMoved(self._master)
 
     def _fits(self, replicas: Replicas) -> bool:
         if not replicas.usable:
-            return self._line.at == replicas.master
-        if self._line.at not in replicas.usable:
+            return self._connection.at == replicas.master
+        if self._connection.at not in replicas.usable:
             return False
-        return self._line.pinned or self._line.bound or not self._line.crowded(replicas.usable)
+        return self._connection.pinned or self._connection.bound or not self._connection.crowded(replicas.usable)
 
     def _dial_one_of(self, replicas: Replicas) -> Generator[Effect, Exception | None, Exception | None]:
         failure: Exception | None = None
         self.provisional = False
-        for address in self._line.order(replicas.usable):
+        for address in self._connection.order(replicas.usable):
             failure = yield Dial(address, master=False)
             if failure is None or self._news(replicas):
                 return failure
             self.provisional = True
             if self._patience > 0 and self._left <= 0:
-                break  # each may take a whole timeout, and the master is still to be dialled
+                break  # each may take a whole timeout, and the master must still be dialled
         if replicas.master is not None:
             failure = yield Dial(replicas.master, master=True)
         return failure
 
     @property
     def _left(self) -> float:
-        """Seconds until the command has waited long enough."""
+        """Seconds that the command may still wait."""
         return self._started + self._patience - self._clock()
 
     def _fail(self, seen: Phase | Replicas, failure: Exception, what: str) -> Step:
-        """Pause before the next attempt, unless there are news, the time is up, or waiting can't help."""
+        """Pause before the next attempt, unless there is news, the time is up, or waiting can't help."""
         left = self._left
         if self._news(seen) and not self._late:
             self._late = left <= 0
             return
-        if not self._line.may_pass(failure):
+        if not self._connection.may_pass(failure):
             raise failure
         if left <= 0:
             if self._patience > 0:
