@@ -112,14 +112,16 @@ def test_lost_connection_forgets_all_that_its_server_held_but_not_what_is_owed()
         session = Session(READY, use, altered=True, seen=1, unanswered=2, doubt=doubt, lost_at=1.0)
         session.deferred, session.deferred_reads, session.unread = (b"x",), 1, 1
         session.lose()
-        assert (session.stage, session.use, session.altered, session.seen) == (LOST, IDLE, False, NOWHERE)
+        assert (session.stage, session.altered, session.seen) == (LOST, False, NOWHERE)
+        assert session.use is (DECIDING if use is DECIDING else IDLE)
         assert (session.deferred, session.deferred_reads, session.unread, session.lost_at) == ((), 0, 0, None)
         assert (session.unanswered, session.doubt) == (2, doubt)
 
 
 def test_attempt_to_connect_owes_nothing_and_is_not_cut() -> None:
-    session = Session(cut=True, unanswered=3)
+    session = Session(use=DECIDING, cut=True, unanswered=3)
     session.dial(needs_master=False)
+    assert session.use is IDLE
     assert (session.stage, session.cut, session.unanswered, session.attempts) == (DIALLING, False, 0, 1)
     assert not session.needs_master
 
@@ -171,6 +173,7 @@ def test_connection_that_owes_answers_ends_instead_of_moving(stage: Stage, use: 
 @pytest.mark.parametrize("resends", [True, False])
 def test_only_a_transaction_that_was_sent_is_in_doubt_and_only_once(use: Use, resends: bool) -> None:
     session = Session(READY, use)
+    session.lose()
     assert session.lost_in_doubt(resends) is (use is DECIDING and not resends)
     assert not session.lost_in_doubt(resends)
 

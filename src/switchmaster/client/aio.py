@@ -1,8 +1,9 @@
 """
-Connection, pool and Sentinel for asyncio, to be mixed into those of a client library.
+Connection, pool and Sentinel for asyncio, mixed into those of a client library.
 
-Only what needs a loop is here: carrying out a plan without blocking, and aborting a transport in the loop that it
-belongs to. The Watcher runs in a thread of its own, shared with all loops and threads of the process.
+Only what needs a loop is here: carrying out a plan without blocking, and aborting a transport in its own loop. The
+Watcher runs in a thread of its own, shared with all loops and threads of the process. It is like `sync`, line by line
+where it can be: see `switchmaster.client` for why, and change both.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _Theirs: Any = object
 
 
 class Connection(FollowingConnection, _Theirs):
-    """A connection of a loop's."""
+    """A connection for asyncio."""
 
     _welcomed: Callable[[], None]
     _loop: asyncio.AbstractEventLoop | None = None
@@ -65,14 +66,14 @@ class Connection(FollowingConnection, _Theirs):
         """Connect to where commands may go, unless it is there; wait for a failover as `Options` say."""
         session = self._session
         if session.dialler is None and session.seen is self._view.current and session.look_again_at is None:
-            return  # what `_stays` finds, without a call: the pool connects before every command
+            return  # as `_stays`, without a call: the pool connects before every command
         if self._dials():
             await super().connect()
         elif not (self._stays() or session.listens or self.bound):  # a listener comes back when it reads
             session.gave_up = None
             if self._route.limits.failover_wait > 0:
                 await self._reach()
-            else:  # nothing waits but the caller's own Retry, as in the library
+            else:  # only the caller's own Retry waits, as in the library
                 await self.retry.call_with_retry(self._reach, lambda error: asyncio.sleep(0))
 
     async def connect_check_health(self, *arguments: Any, **options: Any) -> None:
@@ -102,13 +103,13 @@ class Connection(FollowingConnection, _Theirs):
             await super().disconnect(*arguments, **options)
         finally:
             if writer is not None:
-                # TLS waits for the peer's farewell: of a hung one, or where this wait is cancelled, it never comes.
+                # TLS waits for the peer's close: from a hung peer, or if this wait is cancelled, it never comes.
                 with contextlib.suppress(RuntimeError):  # its loop was closed
                     writer.transport.abort()
         self._tell_doubt()
 
-    # What every command goes through gives the library's own coroutine where nothing is to be done, and packs at once:
-    # two coroutines less to resume.
+    # These two are on the path of every command. If there is nothing to do they return the library's own coroutine,
+    # with the command packed: two coroutines less to resume.
 
     def send_command(self, *words: Any, **options: Any) -> Coroutine[Any, Any, None]:
         if self._session.use is not IDLE or words[0] in MARKS:
@@ -183,15 +184,15 @@ class Connection(FollowingConnection, _Theirs):
             session.transacted()  # if it pins: EXEC and all
 
     def cut(self) -> None:
-        """Abort the transport under whoever waits for it; from any thread."""
+        """Abort the transport under the task that waits for it; callable from any thread."""
         self._session.cut = True
         if self._loop is not None:
-            # A loop that was closed has taken its transports along.
+            # A closed loop has closed its transports.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._abort)
 
     def _abort(self) -> None:
-        # By the time the loop gets here the connection may have gone where it should be.
+        # By the time the loop gets here the connection may have moved to where it should be.
         if not self._session.cut:
             return
         if self._attempt is not None and not self._attempt.expired():
@@ -226,7 +227,7 @@ class Connection(FollowingConnection, _Theirs):
     async def _dial(self, address: Any, master: bool) -> Exception | None:
         library: Library = self._route.library
         async with _Turn(self._turn) as turn:
-            if self.at == address:  # another task was faster: a listener, and who subscribes for it
+            if self.at == address:  # another task was faster: a listener has a reader and a subscriber
                 return None
             self._check_unanswered()
             await self._hang_up()
@@ -234,7 +235,7 @@ class Connection(FollowingConnection, _Theirs):
             try:
                 self._loop = asyncio.get_running_loop()
                 session.dialler, self._retry, self._welcomed = me, library.no_retry_in_loop, turn.end
-                # The library limits the connection; that a hung server never greets is for us to end.
+                # The library limits the time to connect; a hung server that never greets is ours to end.
                 async with asyncio.timeout(self._attempt_limit(None)) as self._attempt:
                     dialled = self._begin_dial(address, master)
                     if dialled is not None:
@@ -267,7 +268,7 @@ class Connection(FollowingConnection, _Theirs):
             if session.stage is GREETING and not proved:
                 session.stage = DIALLING
         self._welcome()
-        # The library's callbacks follow, which subscribe anew; they may need a lock of somebody who waits for us.
+        # The library's callbacks follow, which subscribe again; they may need a lock of a task that waits for us.
         self._welcomed()
 
     async def _read_owed(self, *arguments: Any, **options: Any) -> None:
@@ -289,7 +290,7 @@ class Connection(FollowingConnection, _Theirs):
     # -- listeners ----------------------------------------------------------------------------------
 
     async def _listen(self, read: Callable[[], Awaitable[Any]], timeout: Any) -> Any:
-        """Read what was published; where the connection is lost, come back and read on there."""
+        """Read what was published; if the connection is lost, come back and read on."""
         session = self._session
         if session.stage is LOST:
             await self._hang_up()
@@ -302,7 +303,7 @@ class Connection(FollowingConnection, _Theirs):
                 whole = True
                 return answer
             except asyncio.CancelledError:
-                whole = True  # who reads again goes on where a cancelled reader was
+                whole = True  # the next read continues where a cancelled one was
                 raise
             except self._route.library.intact:
                 whole = True
@@ -318,7 +319,7 @@ class Connection(FollowingConnection, _Theirs):
         return None
 
     async def _ping(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
-        """Ask a listener's server whether it is there; where there is none, its next read finds out, and comes back."""
+        """Ping a listener's server; if the connection is lost, the next read notices, and comes back."""
         if self.at is None:
             return
         try:
@@ -329,7 +330,7 @@ class Connection(FollowingConnection, _Theirs):
             self._session.use = LISTENING
 
     async def _come_back(self, timeout: Any) -> bool:
-        """Connect anew, which subscribes anew; return whether it succeeded within the reader's time."""
+        """Connect and so subscribe again; return whether it succeeded within the reader's time."""
         try:
             await self._reach(self._limits_to_come_back(timeout))
         except self._route.library.unreachable as error:
@@ -373,7 +374,7 @@ class _Turn:
 
 
 class Pool(FollowingPool, _Theirs):
-    """A pool of a loop's connections."""
+    """A pool of connections for asyncio."""
 
     def release(self, connection: Any) -> Coroutine[Any, Any, None]:
         """Take a connection back; what its last user left unfinished ends here."""
@@ -399,7 +400,7 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
         )
 
     def _kept(self) -> dict[Any, Any]:
-        # A pool belongs to the loop that uses it; outside of one nobody knows which that will be.
+        # A pool belongs to the loop that uses it; outside of a loop it is not known which that will be.
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -411,7 +412,7 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
 
     async def discover_master(self, service_name: str) -> tuple[str, int]:
         """
-        Return where a master is: from memory while a Sentinel is heard, else by asking all of them at once.
+        Return where a master is: from memory while a Sentinel is connected, otherwise by asking all of them at once.
 
         Args:
             service_name: the master's name.
@@ -432,7 +433,7 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
             service_name: the master's name.
 
         Returns:
-            Pairs of host and port, as they are dialled; none where no Sentinel tells.
+            Pairs of host and port, as they are dialled; none if no Sentinel answers.
         """
         route = self._route(service_name)
         if not route.answers and await ask(route, route.question_until) is not None:
@@ -444,18 +445,18 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
         return await self.discover_slaves(service_name)
 
     async def discover_as_library(self, service_name: str, replicas: bool) -> tuple[Any, Any]:
-        """Return a master and, if asked for, its replicas as the library finds them, one Sentinel after the other."""
+        """Return a master and, if asked for, its replicas, by the library's own way: one Sentinel after the other."""
         found = await super().discover_master(service_name)
         return found, await super().discover_slaves(service_name) if replicas else None
 
     async def aclose(self) -> None:
         """
-        Close what belongs to this Sentinel; its clients go on, and are closed by who has them.
+        Close what belongs to this Sentinel; its clients stay open, and are closed by their users.
 
         The Watcher ends with the last Sentinel and the last client.
         """
         self._let_go()
-        async with contextlib.AsyncExitStack() as all_of_them:  # though one fails
+        async with contextlib.AsyncExitStack() as all_of_them:  # even if one fails
             for client in self.sentinels:
                 all_of_them.push_async_callback(client.aclose)
 
@@ -467,7 +468,7 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
 
 
 async def ask(route: Route, until: float) -> Exception | None:
-    """Have the Sentinels asked for a master; return None when it is known, or why it is not."""
+    """Ask the Sentinels for a master; return None once it is known, or why it is not."""
     plan = route.inquire(until)
     try:
         while True:

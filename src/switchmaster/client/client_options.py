@@ -1,4 +1,4 @@
-"""What a user may choose beside the arguments of the client library, with defaults; and the hook that he may give."""
+"""Our own arguments beside those of the client library, with their defaults, and the hook."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ __all__ = ["Hook", "Options", "take_options"]
 
 class Hook(Protocol):
     """
-    One object that is told what happens to the clients of a `Sentinel`; every method is optional.
+    An object that is called with what happens to the clients of a `Sentinel`; every method is optional.
 
-    The methods are called in the thread in which the thing happens (a switch and a cut: the Watcher's), must be quick
+    The methods are called in the thread where it happens (for a switch and a cut that is the Watcher's), must be quick
     and must not block. What they raise is logged and counted.
     """
 
     def on_switch(self, switch: Switch) -> None:
-        """Take a switch of a master that is followed, when the clients have been sent to the new one."""
+        """Called with a switch of a followed master, after its clients were sent to the new one."""
 
     def on_cut(self, master: str, address: Address, connections: int) -> None:
-        """Take how many connections to a node were shut down because commands must not go there any more."""
+        """Called with the number of connections to a node that were shut down because commands must not go there."""
 
     def on_held(self, master: str, seconds: float) -> None:
-        """Take for how long a command was held before it was sent."""
+        """Called with the seconds that a command was held before it was sent."""
 
     def on_wait_ran_out(self, master: str, seconds: float) -> None:
-        """Take that a command waited in vain, and for how long."""
+        """Called with the seconds that a command waited in vain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is ours among the arguments of a `Sentinel`, of `master_for` and of `slave_for`."""
+    """Our own arguments of a `Sentinel`, of `master_for` and of `slave_for`."""
 
     hold: float = 2.0
-    """Seconds that commands wait in a planned failover at most; 0 turns it off."""
+    """Seconds that commands wait in a planned failover at most; 0 turns holding off."""
     failover_wait: float = 10.0
-    """Seconds that a command that has not been sent waits for a master; 0: it fails at once, as in redis-py."""
+    """Seconds that a command that was not sent yet waits for a master; with 0 it fails at once, as in redis-py."""
     drain: float = 0.0
     """Seconds that commands in flight on the old master may still take after a switch."""
     address_map: AddressMap | None = None
@@ -52,7 +52,7 @@ class Options:
 
     @property
     def limits(self) -> WaitLimits:
-        """The same, as the core takes it."""
+        """The same, as `switchmaster.follow` takes it."""
         return WaitLimits(self.hold, self.failover_wait, self.drain)
 
 
@@ -62,14 +62,14 @@ _SECONDS = ("hold", "failover_wait", "drain")
 
 def take_options(arguments: dict[str, Any], defaults: Options | None = None) -> Options:
     """
-    Take what is ours out of keyword arguments.
+    Take our own arguments out of keyword arguments.
 
     Args:
-        arguments: of a Sentinel or a pool; ours are removed from it.
-        defaults: what holds where nothing is said.
+        arguments: those of a Sentinel or a pool; ours are removed.
+        defaults: the values of those that are not given.
 
     Raises:
-        UsageError: a number of seconds is below 0 or no number; an address map is neither table nor function.
+        UsageError: seconds are below 0 or no number; an address map is neither a table nor a function.
     """
     said = {name: arguments.pop(name) for name in _NAMES if name in arguments}
     for name in _SECONDS:

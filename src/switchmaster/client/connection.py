@@ -1,9 +1,10 @@
 """
-What a connection that follows a master is, whether it belongs to a thread or to a loop.
+A connection that follows a master: the part that threads and asyncio share.
 
-It is mixed in before the library's own ``SentinelManagedConnection``. A command may be sent while `_seen` is the newest
-value of the gate: one comparison, nothing else, is what following costs. Otherwise the plan of
-`switchmaster.follow.reach` is carried out first, by `switchmaster.client.sync` or `switchmaster.client.aio`.
+It is mixed in before the library's own ``SentinelManagedConnection``. What may be done with it is decided by its
+`switchmaster.follow.session.Session`; a command may be sent while ``Session.seen`` is the newest value of the gate, so
+following costs one comparison. Otherwise `switchmaster.client.sync` or `switchmaster.client.aio` carries out the plan
+of `switchmaster.follow.reach` first.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .route import Route
 __all__ = ["FollowingConnection"]
 
 _SHOWN: Final = 100
-"""Characters of a peer's words that are shown."""
+"""Characters of a peer's text that are shown."""
 
 _NOWHERE: Final[Observable[Any]] = Observable(UNKNOWN)
 _Theirs: Any = object
@@ -41,9 +42,9 @@ class FollowingConnection(_Theirs):
     """
 
     read_plainly: Any
-    """How the library's connections read that know of no Sentinel. What its own class for Sentinel adds to that, to
-    take READONLY for a lost connection, is done here: a layer less for each answer. Nor does it stay open, as that one
-    does, where a signal or the like ends the reading: the next command would get this one's answer."""
+    """How the library's connections without Sentinel read. Its class for Sentinel adds that READONLY counts as a lost
+    connection; that is done here, which saves a layer for each answer. That class also stays open when a signal ends
+    the reading: the next command would get this one's answer."""
     target: Address | None = None
     _route: Route
     _view: Observable[Any] = _NOWHERE
@@ -65,30 +66,29 @@ class FollowingConnection(_Theirs):
 
     @property
     def at(self) -> Address | None:
-        """The node to which it is connected; None where it is not, was cut, or can't be used as it is."""
+        """The node to which it is connected; None if it is not connected, was cut, or can't be used as it is."""
         return self.target if self._session.usable(self._is_up()) else None
 
     @property
     def pinned(self) -> bool:
-        """Whether the server keeps something for it that can't move: WATCH, or an open MULTI."""
+        """Whether the server holds something for it that can't move: WATCH, or an open MULTI."""
         return self._session.pinned
 
     @property
     def bound(self) -> bool:
         """
-        Whether it must not move without its holder's seeing it.
+        Whether it must not move without its holder's noticing; see `Session.bound`.
 
-        A new connection would not be what he holds: he watches the descriptor of this one, or the server keeps for it
-        what nobody sets up again. Where it is lost already, he has seen that.
+        If it is lost already, the holder has noticed.
         """
         session = self._session
         return self._is_up() and session.bound(self._is_watched(), session.listens and self._restores())
 
     def goes_ahead(self, phase: Phase) -> bool:
         """
-        Whether it may greet the next master before the belief has moved.
+        Whether it may greet the next master before the belief moves.
 
-        Not where the server keeps something for it, nor where more is said than a greeting when it connects: that is
+        Not if the server holds something for it, nor if callbacks send more than a greeting when it connects: that is
         for the master alone.
         """
         says_more = self._connect_callbacks or getattr(self, "redis_connect_func", None)
@@ -96,15 +96,15 @@ class FollowingConnection(_Theirs):
         return not (session.pinned or session.listens or says_more or self.bound) and self._route.goes_ahead(phase)
 
     def order(self, usable: Sequence[Address]) -> Sequence[Address]:
-        """Return these replicas with the least used first."""
+        """Return these replicas, the least used first."""
         return self._route.order(usable)
 
     def crowded(self, usable: Sequence[Address]) -> bool:
-        """Whether its replica bears much more than another."""
+        """Whether its replica has many more connections than another."""
         return self._route.crowded(self.target, usable)
 
     def may_pass(self, failure: Exception) -> bool:
-        """Whether waiting may help after this failure; else the configuration is wrong, and the caller must know."""
+        """Whether waiting may help after this failure; otherwise the caller must correct the configuration."""
         return self._route.library.may_pass(failure, self._handled)
 
     def _is_up(self) -> bool:
@@ -114,11 +114,11 @@ class FollowingConnection(_Theirs):
         raise NotImplementedError
 
     def _is_watched(self) -> bool:
-        """Whether somebody took the descriptor, to wait for it by himself."""
+        """Whether the descriptor was taken, to be polled elsewhere."""
         return False
 
     def _dials(self) -> bool:
-        """Whether the caller is the one that connects it now: what he sends belongs to the greeting."""
+        """Whether the caller is the one that connects it now: what it sends belongs to the greeting."""
         session = self._session
         return session.dialler is not None and session.dials(self._me())
 
@@ -129,9 +129,9 @@ class FollowingConnection(_Theirs):
         """
         The library's ``Retry``.
 
-        The library asks for it whenever a client begins to send something and to read the answer. So this is where a
-        client that keeps its connection (a pipeline that watches, a ``single_connection_client``) comes back after it
-        was interrupted, and where the connection with the old answers ends.
+        The library reads it whenever a client begins to send a command and to read the answer. A client that keeps its
+        connection (a pipeline that watches, a ``single_connection_client``) comes here first after it was interrupted,
+        so this is where a connection with old answers ends.
         """
         session = self._session
         if session.unanswered and session.dialler is None and not (session.listens or self._is_a_subscribers()):
@@ -149,8 +149,8 @@ class FollowingConnection(_Theirs):
 
         Args:
             answer: what was read.
-            options: by which it was read.
-            timeout: seconds for it, where they are not among the options: where time runs out asyncio's reads None.
+            options: the arguments of that read.
+            timeout: its seconds, if they are not among the options: asyncio's read returns None when time runs out.
         """
         if options.get("push_request"):
             return False
@@ -163,21 +163,21 @@ class FollowingConnection(_Theirs):
 
     def _is_a_subscribers(self) -> bool:
         # Its PubSub is called back at each new connection. It may subscribe in one task and begin to listen in another;
-        # and every message says what it is, whoever reads it.
+        # and every message says what it is, whichever task reads it.
         return any(hasattr(getattr(callback(), "__self__", None), "subscribed") for callback in self._connect_callbacks)
 
     def finish(self) -> None:
-        """End the connection if its last user left answers unread, or the server still keeps something for him."""
+        """End the connection if its last user left answers unread, or a transaction open."""
         self._session.returned()
         if self._session.unfinished:
             self._abandon()
 
     def _doubt(self, error: Exception) -> None:
         """
-        Note that a connection was lost under the EXEC of a transaction that watches keys.
+        Record that the connection was lost after EXEC was sent for a transaction that watches keys.
 
-        The library takes that for a WatchError, upon which ``transaction()`` begins again; but the server may have
-        carried it out. Where the caller's own Retry says that such a thing may be sent again, it may.
+        The library turns that into a WatchError, and ``transaction()`` starts again; but the server may have carried
+        the transaction out. If the caller's own ``Retry`` allows repeating commands, it is repeated.
         """
         if not self._session.lost_in_doubt(resends=self._retry._retries != 0):
             return
@@ -190,7 +190,7 @@ class FollowingConnection(_Theirs):
 
     def _tell_doubt(self) -> None:
         """
-        Raise what was noted, where the library disconnects because a transaction failed.
+        Raise what `_doubt` recorded, when the library disconnects because a transaction failed.
 
         Raises:
             Exception: the library's ConnectionError or TimeoutError, instead of its WatchError.
@@ -202,11 +202,11 @@ class FollowingConnection(_Theirs):
 
     def _check_unanswered(self) -> None:
         """
-        See that nobody waits for an answer here, before the connection moves.
+        Check, before the connection moves, that no answer is still to come.
 
         Raises:
-            Exception: the library's ConnectionError: two commands were sent one after the other, and the master moved
-                in between.
+            Exception: the library's ConnectionError: a command was sent without reading the answer to the one before,
+                and the master moved in between.
         """
         if self._session.must_answer and self._is_up():
             self._abandon()
@@ -220,7 +220,7 @@ class FollowingConnection(_Theirs):
         raise NotImplementedError
 
     def pack_commands(self, commands: Any) -> Any:
-        """Pack several commands, which are sent at once and answered one by one."""
+        """Pack several commands, which are sent together and answered one by one."""
         several = list(commands)
         self._session.packed = len(several)
         return super().pack_commands(several)
@@ -228,7 +228,7 @@ class FollowingConnection(_Theirs):
     # -- before and after ---------------------------------------------------------------------------
 
     def _stays(self) -> bool:
-        """Whether it may stay where it is, whatever stands in the way of sending."""
+        """Whether it may stay where it is, even if commands must wait."""
         newest = self._view.current
         # A reader is admitted to more nodes than it needs: after news it chooses again.
         content = self._route.to_master or self._session.listens
@@ -236,15 +236,15 @@ class FollowingConnection(_Theirs):
         return self._session.stays(newest, time.monotonic(), admitted)
 
     def _must_wait(self) -> bool:
-        """Whether the plan has to be carried out before anything is sent; the gate has news."""
+        """Whether a plan must be carried out before anything is sent; called when the gate has news."""
         if self._dials():
             return False
-        # A listener sends next to nothing, and must not stop listening while commands are held.
+        # A listener sends almost nothing, and must not stop listening while commands are held.
         return not (self._session.listens and self._stays())
 
     @contextmanager
     def _reaching(self, limits: WaitLimits | None) -> Iterator[Reach]:
-        """Make a plan, keep its tally, and give its errors the library's names."""
+        """Make a plan, count its waits, and turn its errors into the library's."""
         route, session = self._route, self._session
         limits = limits or route.limits
         route.lease.open()
@@ -271,10 +271,11 @@ class FollowingConnection(_Theirs):
 
     def _begin_dial(self, address: Address, master: bool) -> tuple[str, int] | None:
         """
-        Note where it goes; None where the gate has news already.
+        Record where it goes, and return what to connect to; None if the gate has news already.
 
         Raises:
-            Exception: the library's MasterNotFoundError, where too few Sentinels know each other.
+            Exception: the library's MasterNotFoundError if too few Sentinels know each other; its ConnectionError if
+                too few Sentinels list a node that would get a password.
         """
         self._session.dial(master)
         self.target = address
@@ -288,16 +289,16 @@ class FollowingConnection(_Theirs):
         return host, port
 
     def _welcome(self) -> None:
-        """Note that the greeting is over: whoever waits for this connection may use it from now on."""
+        """Record that the greeting is over: whoever waits for this connection may use it from now on."""
         newest = self._view.current
         self._session.welcome(newest, self._route.serves(self.target))
 
     def _attempt_limit(self, users: float | None) -> float | None:
-        """Return the seconds for this attempt; None for no limit but the user's own (which is for ever)."""
+        """Return the seconds for this attempt; None if the user's own limit, which is none, holds."""
         return self._session.attempt_limit(users, self._route.limits)
 
     def _forget_session(self) -> None:
-        """Note that there is no connection any more, however far its end gets."""
+        """Record that the connection is lost, however far its end gets."""
         session = self._session
         session.stage = LOST
         if session.seen is not NOWHERE:
@@ -307,7 +308,7 @@ class FollowingConnection(_Theirs):
 
     def _judge(self, answer: Any) -> None:
         """
-        Take what the node answered to ROLE.
+        Check what the node answered to ROLE.
 
         Raises:
             StaleMaster: it is not what it should be.
@@ -326,16 +327,16 @@ class FollowingConnection(_Theirs):
         raise StaleMaster(self._route.master, str(self.target), said)
 
     def _demoted(self) -> Exception:
-        """Say that the node takes no writes (any more), whatever it said when it was dialled."""
+        """Return the error for a node that takes no writes, whatever it answered when it was dialled."""
         self._route.tally.not_master()
         self._route.shared.refresh()
         return self._route.library.lost(
             f"The previous master is now a slave: {self.target} takes no writes for {self._route.master!r}. This one "
-            "was not carried out; the Sentinels are asked anew, and the next command goes where they say"
+            "was not carried out; the Sentinels are asked again, and the next command goes where they say"
         )
 
     def _unasked(self, reason: Exception) -> None:
-        """Take that the node refuses ROLE: it is used without that proof."""
+        """Record that the node refuses ROLE: it is used without that proof."""
         self._route.tally.say_once(
             f"the nodes of {self._route.master!r} refuse ROLE ({_text(reason)}): whether a node is the master is taken "
             "from the Sentinels alone; grant the user +role"
@@ -345,11 +346,11 @@ class FollowingConnection(_Theirs):
 
     def _restores(self) -> bool:
         """
-        Whether another connection in its place would be subscribed to the same, and be read by the same reader.
+        Whether a new connection in its place would be subscribed to the same, and read by the same reader.
 
-        So it is where a PubSub of the library's has asked to be called at each new connection. Who took the connection
-        from the pool by himself, or watches its descriptor, must see it end as the library shows it: another one would
-        be subscribed to nothing, or wake nobody.
+        That is so if a PubSub of the library has asked to be called at each new connection. If the user took the
+        connection from the pool directly, or polls its descriptor, it must end as the library shows it: a new one would
+        have no subscription, or wake no one.
         """
         if self._is_watched():
             return False
@@ -369,11 +370,11 @@ class FollowingConnection(_Theirs):
         return self._session.limits_to_come_back(timeout, self._route.limits, time.monotonic())
 
     def _may_be_silent(self) -> bool:
-        """Whether a listener that did not come back yet says nothing of it: its time is not over."""
+        """Whether a listener that is not back yet hides that from its reader; see `Session`."""
         return self._session.may_be_silent(self._route.limits, time.monotonic())
 
     def _lost(self, error: Exception) -> Exception:
-        """Say why the connection ended, where it was we who ended it."""
+        """Return the error of a lost connection, with the reason if we ended it."""
         if not self._session.cut:
             return error
         return self._route.library.lost(
@@ -384,5 +385,5 @@ class FollowingConnection(_Theirs):
 
 
 def _text(value: Any) -> str:
-    """Return a word of a peer's, made harmless: it reaches sentences of errors and the log."""
+    """Return a peer's text, made harmless: it is shown in errors and in the log."""
     return plain(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value), _SHOWN)

@@ -1,9 +1,9 @@
 """
-One master as its clients see it: the belief of the Watcher, turned into the values of the gate.
+One master as its clients see it: the Watcher's belief, turned into the values of the gate.
 
-`look` runs in the Watcher's thread after every turn; it sets the two views and has all pools settle: connections that
-must not be where they are any more are cut. Everything is derived from the newest belief, never from single events, so
-nothing is missed by coming late.
+`look` runs in the Watcher's thread after every turn. It sets the two values and has all pools settle: connections that
+must no longer be where they are, are cut. Everything is derived from the newest belief, never from single events, so a
+follower that starts late misses nothing.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ __all__ = ["Follower", "Settling"]
 
 
 class Settling(Protocol):
-    """What has to come to rest after news: the connections of a pool."""
+    """What must settle after news: the connections of a pool."""
 
     def settle(self) -> None:
-        """Look at the views, and cut what is where it must not be."""
+        """Cut the connections that must not be where they are, by the newest values."""
 
     def switched(self, switch: Switch) -> None:
-        """Take a switch, when connections have been sent to the new master."""
+        """Record a switch, after connections were sent to the new master."""
 
     def renew(self) -> None:
-        """Begin anew in a forked child: what there is belongs to the parent."""
+        """Start over in a forked child: the connections belong to the parent."""
 
 
 class Follower:
@@ -48,9 +48,9 @@ class Follower:
         self.phases: Observable[Phase] = Observable(UNKNOWN)
         self.replicas: Observable[Replicas] = Observable(NO_REPLICAS)
         self.by_hand = False
-        """Whether the address came from a library's own discovery, because the Sentinels refuse ours."""
+        """Whether the address came from a library's own discovery, because the Sentinels refuse our questions."""
         self.early: Located | None = None
-        """What the first Sentinels said that were asked, while the Watcher has not heard enough of them yet."""
+        """What the Sentinels that answered first said, until the Watcher has heard enough of them."""
         self._early_listed: frozenset[Address] = frozenset()
         self._state: MasterState | None = None
         self._switches: list[Switch] = []
@@ -63,7 +63,7 @@ class Follower:
 
     @property
     def others(self) -> int:
-        """How many other Sentinels the best connected of those knows that agree on the address."""
+        """How many other Sentinels are known to the best connected of those that agree on the address."""
         if self.early is not None:
             return self.early.others
         opinions = self._state.opinions if self._state is not None else ()
@@ -71,26 +71,26 @@ class Follower:
 
     @property
     def listed(self) -> frozenset[Address]:
-        """The nodes that a majority of the Sentinels lists: those alone are given a password."""
+        """The nodes that a majority of the Sentinels list: only those are given a password."""
         if self.early is not None:
             return self._early_listed
         return self._state.listed if self._state is not None else frozenset()
 
     def add(self, pool: Settling) -> None:
-        """Have a pool settle after every news, for as long as it lives."""
+        """Have a pool settle after each change, as long as it lives."""
         with self._lock:
             self._pools.add(pool)
 
     def switched(self, switch: Switch) -> None:
-        """Take a switch; it is told on with the next `look`, when the views have changed."""
+        """Keep a switch until the next `look`, which passes it on after the values have changed."""
         self._switches.append(switch)
 
     def look(self, state: MasterState | None) -> None:
         """
-        Take the newest belief.
+        Follow the newest belief.
 
         Args:
-            state: the belief; None where there is none (yet).
+            state: the belief; None if there is none (yet).
         """
         if state is self._state and not self._switches and self.early is None:
             return
@@ -104,17 +104,17 @@ class Follower:
                 pool.switched(switch)
 
     def believe(self, phase: Phase, replicas: Replicas) -> None:
-        """Take addresses that a library found by its own means, until the Watcher knows better."""
+        """Use addresses that a library found by its own means, until the Watcher knows better."""
         self.by_hand, self.early = True, None
         self._set(phase, replicas)
 
     def expect(self, located: Located, listed: frozenset[Address]) -> None:
         """
-        Take what the first Sentinels said, until the Watcher has heard enough of them; nodes are proved anyway.
+        Use what the first Sentinels said, until the Watcher has heard enough of them; nodes are proved anyway.
 
         Args:
             located: the answer that counts; it names an address.
-            listed: the nodes that a majority of the answers lists.
+            listed: the nodes that a majority of the answers list.
         """
         assert located.address is not None
         self.by_hand, self.early, self._early_listed = False, located, listed
@@ -122,12 +122,12 @@ class Follower:
         self._set(Phase(GateState.OPEN, located.address, 0.0), Replicas(located.replicas, kept, located.address))
 
     def forget(self) -> None:
-        """Know nothing any more: the Watcher has ended, or what others said is to be asked anew."""
+        """Forget everything: the Watcher has ended, or the answers of others must be asked for again."""
         self._state, self.by_hand, self.early = None, False, None
         self._set(UNKNOWN, NO_REPLICAS)
 
     def renew(self) -> None:
-        """Begin anew in a forked child, where no thread of the parent's goes on."""
+        """Start over in a forked child, where none of the parent's threads run."""
         self._lock = RLock()
         for pool in self._all():
             pool.renew()

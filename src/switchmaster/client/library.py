@@ -1,9 +1,9 @@
 """
 The few names in which client libraries differ: redis-py 6 to 8, and valkey-py 6, which is a fork of an older redis-py.
 
-`bind` imports a library and gives a `Library`; all our classes take their exceptions from there, so that an
-application catches what it always caught: every error of ours is also the library's ``MasterNotFoundError`` (of
-threads and of asyncio) and its ``ConnectionError``.
+`bind` imports a library and returns a `Library`. All our classes take their exceptions from there, so that an
+application catches what it always caught: every error of ours is also the library's ``MasterNotFoundError`` (for
+threads and for asyncio) or its ``ConnectionError``.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ class Library:
     no_retry_in_loop: Any
     """The same for asyncio."""
     check_hostname: bool
-    """Whether it looks at the host name of a certificate where nobody says so."""
+    """Whether it checks the host name of a certificate by default."""
     url_parameters: dict[str, Any]
-    """What its URLs take, and how each value is read."""
+    """The parameters of its URLs, and how each value is read."""
     arguments: frozenset[str]
     """The arguments of its connections for threads, TLS included."""
     master_not_found: type[Exception]
-    """Its ``MasterNotFoundError``, of threads and of asyncio, and its ``SlaveNotFoundError``."""
+    """Its ``MasterNotFoundError``, for threads and for asyncio, and its ``SlaveNotFoundError``, as one class."""
     subscribers: tuple[type, ...]
     """Its ``PubSub``, of threads and of asyncio."""
     values: tuple[type, ...]
-    """Its classes whose instances are what their attributes say, whatever it compares itself."""
+    """Its classes whose instances are equal if their attributes are, even if the library compares them otherwise."""
     raised: dict[type[errors.SwitchmasterError], type[Exception]]
-    """Our errors as the library's: what is raised to its users."""
+    """Our errors as the library's: the classes that are raised to its users."""
 
     @property
     def unreachable(self) -> tuple[type[Exception], ...]:
-        """What says that a connection could not be made, or was lost."""
+        """The errors of a connection that could not be made, or was lost."""
         return (self.exceptions.ConnectionError, self.exceptions.TimeoutError, OSError)
 
     @property
     def intact(self) -> tuple[type[Exception], ...]:
-        """What ends the reading of an answer without leaving it half read."""
+        """The errors that end the reading of an answer without leaving it half read."""
         return (self.exceptions.TimeoutError, self.exceptions.ResponseError)
 
     @property
     def failures(self) -> tuple[type[Exception], ...]:
-        """What an attempt to connect may end with, `may_pass` or not."""
+        """The errors that an attempt to connect may end with, `may_pass` or not."""
         own = getattr(self.exceptions, f"{self.name.capitalize()}Error")
         return (own, OSError, UnicodeError, errors.StaleMaster)
 
@@ -68,15 +68,15 @@ class Library:
         """
         Tell whether waiting may help after a failed attempt to connect.
 
-        It may where the node is away, busy or not the master (yet): refused, reset, timed out, LOADING, no answer to
-        its name. It does not where the configuration is wrong: a certificate or another TLS matter, a file that can't
-        be read, a login or a right that is refused, a database that does not exist, a peer that speaks something else.
-        A name that can't be resolved counts as away, because in Kubernetes names come and go with their servers.
+        It may if the node is away, busy or not the master (yet): refused, reset, timed out, LOADING, a name that can't
+        be resolved (in Kubernetes names come and go with their servers). It can't if the configuration is wrong: a
+        certificate or another TLS matter, a file that can't be read, a login or a right that is refused, a database
+        that does not exist, a peer that speaks another protocol.
 
-        Told by the classes of the library's errors, of which a server's reply decides, and of Python's own.
+        Decided by the classes of the library's errors, which it chooses by the server's error code, and of Python's.
 
         Args:
-            failure: what the attempt ended with.
+            failure: the error that the attempt ended with.
             handled: the exception that the caller was handling when the attempt began; it is no cause of this one.
         """
         if isinstance(failure, errors.StaleMaster):
@@ -97,11 +97,11 @@ class Library:
         return _made(self.exceptions.TimeoutError, sentence)
 
     def not_found(self, sentence: str) -> Exception:
-        """Return the library's own MasterNotFoundError, of threads and of asyncio."""
+        """Return the library's own MasterNotFoundError, for threads and for asyncio."""
         return self.master_not_found(sentence)
 
     def error(self, error: errors.SwitchmasterError) -> Exception:
-        """Return one of our errors as one of the library's too."""
+        """Return one of our errors as an instance of the library's class too."""
         kind = self.raised.get(type(error))
         return error if kind is None else kind(*error.args)
 
@@ -109,15 +109,15 @@ class Library:
 _CONFIGURATION: Final = (
     ssl.SSLError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, UnicodeError,
 )  # fmt: skip
-"""What no time mends. A file can be that of a certificate only, a `UnicodeError` a host's name that cannot be one."""
+"""Waiting can't help. A missing file can only be one of certificates; a `UnicodeError` is an impossible host name."""
 _PASSING_TLS: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""The peer went away in the midst of the handshake, as one does that is killed."""
+"""The peer went away during the handshake, as a killed one does."""
 _DEPTH: Final = 8
-"""Errors that are looked through, from the library's own to the one of Python that it was made from."""
+"""Errors that are followed, from the library's own to Python's that caused it."""
 
 
 def _cause(failure: BaseException, handled: BaseException | None) -> BaseException:
-    """Return the error of Python from which the library made its own; the library's where there is none."""
+    """Return the error of Python that caused the library's; the library's own if there is none."""
     found: BaseException | None = failure
     for _ in range(_DEPTH):
         if found is None or found is handled:
@@ -197,7 +197,7 @@ def _not_found(name: str) -> list[type[Exception]]:
 
 
 def _errors(name: str, exceptions: Any) -> dict[type[errors.SwitchmasterError], type[Exception]]:
-    """Make a class that is both for each error that reaches the library's users."""
+    """Make, for each error that reaches the library's users, a class that is both ours and the library's."""
     not_found = _not_found(name)
     bases: dict[type[errors.SwitchmasterError], list[type[Exception]]] = {
         errors.NoSentinelReachable: not_found,
@@ -211,7 +211,7 @@ def _errors(name: str, exceptions: Any) -> dict[type[errors.SwitchmasterError], 
         ours: type(ours.__name__, (ours, *theirs), {"__doc__": ours.__doc__, "__module__": f"switchmaster.{name}"})
         for ours, theirs in bases.items()
     }
-    # Whoever catches the wider one, by its name here, catches this too.
+    # A handler for the wider class, by its name here, catches this too.
     refused = (errors.AccessRefused, made[errors.NoSentinelReachable])
     described = {"__doc__": errors.AccessRefused.__doc__, "__module__": f"switchmaster.{name}"}
     return made | {errors.AccessRefused: type("AccessRefused", refused, described)}

@@ -1,8 +1,8 @@
 """
-The newest value of a gate, and who waits for another: threads, and tasks of any number of loops.
+A value that threads, and tasks of any number of loops, wait for: the newest value of a gate, for instance.
 
 One thread sets it (the Watcher's), any thread or loop reads `current` without a lock. A waiter names the value that
-it has seen, so no change is ever slept through.
+it has seen, so it misses no change.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ class Observable(Generic[V]):
         self._futures: dict[asyncio.AbstractEventLoop, set[asyncio.Future[None]]] = {}
 
     def set(self, value: V) -> None:
-        """Take a new value and wake all who wait for one."""
+        """Set a new value and wake all waiters."""
         self.current = value
         self._waiters.wake()
         with self._lock:
             loops = list(self._futures)
         for loop in loops:
-            # A loop that was closed meanwhile has nobody left who waits.
+            # A loop that was closed meanwhile has no waiters left.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._wake, loop)
 
     def wait(self, seen: V, until: float) -> None:
-        """Wait, in a thread or greenlet, until the value is not `seen` any more, or until a moment (monotonic)."""
+        """Wait, in a thread or greenlet, until the value is no longer `seen`, or until a moment (monotonic seconds)."""
         self._waiters.wait(lambda: self.current is not seen, until)
 
     async def wait_in_loop(self, seen: V, until: float) -> None:
-        """Wait, in a task, until the value is not `seen` any more, or until a moment (monotonic seconds)."""
+        """Wait, in a task, until the value is no longer `seen`, or until a moment (monotonic seconds)."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         with self._lock:
@@ -67,7 +67,7 @@ class Observable(Generic[V]):
             self._forget(loop, future)
 
     def renew(self) -> None:
-        """Begin anew in a forked child: nobody of the parent's waits here, and its lock may be held for ever."""
+        """Start over in a forked child: the parent's waiters are not here, and its lock may be held for ever."""
         self._lock = RLock()
         self._waiters.renew()
         self._futures = {}

@@ -1,9 +1,9 @@
 """
-A command in the words of the protocol, though a signal comes in the midst of it.
+Commands packed as bytes, safe from signals.
 
 The C code that packs for redis-py (hiredis) and for valkey-py (libvalkey) turns a number into text by Python's `repr`,
-which looks for signals first; what a signal's handler raises there ends the whole process with a segmentation fault.
-So no number gets there.
+which runs pending signal handlers first; an exception that a handler raises there ends the process with a segmentation
+fault. So no number gets there.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _IN_C: Final = {"HiredisRespSerializer": "hiredis", "LibvalkeyRespSerializer": "
 
 class Packer:
     """
-    Packs as another packer does, which gets every number as text.
+    Packs by another packer, to which it passes every number as text.
 
     Args:
-        packer: one of the library's that is written in C.
-        pack_plainly: the function that packs for it.
+        packer: one of the library's packers that are written in C.
+        pack_plainly: the function by which it packs.
     """
 
     __slots__ = ("_pack", "_pack_plainly")
@@ -35,14 +35,14 @@ class Packer:
 
     def pack(self, *words: Any) -> Any:
         """Pack the words of a command."""
-        # What most commands are: the library's packer would look for what there is not, a name of several words and
-        # a buffer. So this costs nothing, where one layer more for each command would.
+        # Most commands are like this: no name of several words, and no buffer, which the library's packer looks for.
+        # What is saved there pays for this layer.
         if _PLAIN.issuperset(map(type, words)) and words[0].isalpha():
             return [self._pack_plainly(words)]
         return self._pack(*(repr(word) if type(word) in _NUMBERS else word for word in words))
 
 
 def careful(packer: Any) -> Any:
-    """Return a packer that no signal hurts: one that is written in C gets no numbers."""
+    """Return a packer that is safe from signals: one that is written in C gets no numbers."""
     module = _IN_C.get(type(packer).__name__)
     return packer if module is None else Packer(packer, import_module(module).pack_command)

@@ -1,4 +1,4 @@
-"""What a pool of connections that follow a master is, whether it belongs to threads or to a loop."""
+"""A pool of connections that follow a master: the part that threads and asyncio share."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class FollowingPool(_Theirs):
 
     Args:
         service_name: the master's name.
-        sentinel_manager: a Sentinel, ours or the library's: who builds pools of a given class by himself (Celery and
-            django-redis do) gets a pool that follows too.
+        sentinel_manager: a Sentinel, ours or the library's: programs that build pools themselves (Celery and
+            django-redis do) get a pool that follows too.
         arguments: as for the library's pool, and ours (`Options`).
 
     Raises:
@@ -37,7 +37,7 @@ class FollowingPool(_Theirs):
     tls_connection: ClassVar[type]
 
     shared_out = False
-    """Whether it was given to more than one caller of `master_for`: then no one of them may end all connections."""
+    """Whether several callers of `master_for` have it: then none of them may end all connections."""
     route: Route
 
     def __init__(self, service_name: str, sentinel_manager: Any, **arguments: Any) -> None:
@@ -46,8 +46,8 @@ class FollowingPool(_Theirs):
         connection = self.tls_connection if arguments.pop("ssl", False) else self.plain_connection
         arguments.setdefault("connection_class", connection)
         super().__init__(service_name, sentinel_manager, **arguments)
-        # For tracers; `Route` keeps them true. A connection learns where to go whenever it connects. They come last:
-        # given a host, redis-py's pool of tasks expects notices of maintenance, and takes a dead idle connection for a
+        # For tracers; `Route` keeps them up to date. Connections learn where to go whenever they connect. Set last:
+        # given a host, redis-py's pool for asyncio expects maintenance notices, and takes a dead idle connection for a
         # good one.
         self.connection_kwargs |= {"host": service_name, "port": 0}
         tally = getattr(sentinel_manager, "tally", None)
@@ -67,12 +67,12 @@ class FollowingPool(_Theirs):
         )
         proxy = getattr(self, "proxy", None)  # of threads
         if proxy is not None:
-            # Connections hold it. In a finalizer the pool may be gone already, and they still have to work.
+            # Connections hold the proxy. In a finalizer the pool may be gone already, and they must still work.
             proxy.route = self.route
 
     @property
     def master_address(self) -> tuple[str, int] | None:
-        """Where its master is, as it is dialled; None where that is not known."""
+        """Where its master is, as it is dialled; None if that is not known."""
         route = getattr(self, "route", None)
         address = route.follower.phases.current.address if route is not None else None
         if route is None or address is None:
@@ -82,18 +82,18 @@ class FollowingPool(_Theirs):
 
     @master_address.setter
     def master_address(self, value: object) -> None:
-        """Take nothing: the library keeps and resets this, we derive it."""
+        """Ignore the value: the library keeps and resets it, we derive it."""
 
     @staticmethod
     def _finish(connection: Any) -> None:
         """End what the last user of a connection left unfinished."""
-        # redis-py's client-side cache wraps the connection that is ours; a user's own class is not.
+        # redis-py's client-side cache wraps our connection; a user's own class is not ours.
         ours = getattr(connection, "_conn", connection)
         if isinstance(ours, FollowingConnection):
             ours.finish()
 
     def _spared(self, in_use: bool) -> bool:
-        """Return whether connections in use are to be disconnected too; ends the lease where all are."""
+        """Return whether connections in use are to be disconnected too; if all are, the lease ends."""
         if self.shared_out:
             return False
         if in_use and hasattr(self, "route"):

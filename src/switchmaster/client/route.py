@@ -1,8 +1,9 @@
 """
-The connections of one pool, as far as they follow a master: who they are, where they may be, when they are cut.
+The connections of one pool and where they may be: which there are, what they may dial, when they are cut.
 
-The Watcher's thread calls `settle` after every news; connections come and go in their own threads and loops. A
-connection is added before it dials, and looks at the gate after that: so either it sees the news, or `settle` sees it.
+The Watcher's thread calls `settle` after every change; connections come and go in their own threads and loops. A
+connection is added before it dials, and looks at the gate after that: so either it sees the change, or `settle` sees
+the connection.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Member(Protocol):
     """A connection of the pool."""
 
     target: Address | None
-    """Where it is, or is being dialled; None where it is nowhere."""
+    """Where it is connected, or is being dialled; None if nowhere."""
 
     def cut(self) -> None:
         """End it from outside, at once, from any thread."""
@@ -44,20 +45,20 @@ class Member(Protocol):
 
 class Route:
     """
-    The connections of one pool.
+    The connections of one pool, and where they may be.
 
     Args:
-        pool: the pool; only looked at while it lives, for who is idle.
+        pool: the pool, held weakly; asked which connections are idle.
         master: the name of the master.
-        to_master: whether commands are for the master; else for its replicas.
-        shared: who knows where it is.
+        to_master: whether commands are for the master; otherwise for its replicas.
+        shared: the Watcher that knows where it is.
         options: what the user chose.
         tally: where to count.
         library: the client library.
         forced_host: the host to dial instead of the master's own (redis-py's ``force_master_ip``).
         min_others: other Sentinels that one must know to be believed (redis-py's ``min_other_sentinels``).
-        question_limit: seconds that a question to the Sentinels may take, where the user asks it himself.
-        counts: whether switches are counted and told here; not where no connection is.
+        question_limit: seconds that a question to the Sentinels may take if the user asks it directly.
+        counts: whether switches are counted and reported here; not for a Sentinel, which has no connections to nodes.
     """
 
     def __init__(
@@ -88,19 +89,19 @@ class Route:
         self._pool = weakref.ref(pool)
         self._members: weakref.WeakSet[Member] = weakref.WeakSet()
         self._ahead_in: Phase | None = None
-        """The phase in which a connection has gone ahead."""
+        """The phase in which a connection went ahead."""
         self._lock = RLock()  # see `Shared`: garbage is collected under it too
         self.follower.add(self)
 
     # -- who ----------------------------------------------------------------------------------------
 
     def add(self, member: Member) -> None:
-        """Take a connection, before it dials."""
+        """Add a connection, before it dials."""
         with self._lock:
             self._members.add(member)
 
     def members(self) -> list[Member]:
-        """Return the connections that are somewhere."""
+        """Return the connections that are connected or being dialled."""
         with self._lock:
             return [member for member in self._members if member.target is not None]
 
@@ -119,9 +120,9 @@ class Route:
 
     def goes_ahead(self, phase: Phase) -> bool:
         """
-        Whether a connection that asks may go to `Phase.next`: the first one may.
+        Whether the connection that asks may go to `Phase.next`: the first one in each phase may.
 
-        One is enough for the first command to lose no time; more would take the processor from the Watcher's thread,
+        One is enough for the first command to lose no time; more would take processor time from the Watcher's thread,
         which is about to decide.
         """
         with self._lock:
@@ -136,20 +137,20 @@ class Route:
         return mapped
 
     def name(self, address: Address, master: bool) -> None:
-        """Name the node where commands go now in the pool's arguments, for tracers that read it there."""
+        """Put the node where commands go now into the pool's arguments, for tracers that read it there."""
         arguments = getattr(self._pool(), "connection_kwargs", None)
         if arguments is not None:
             arguments["host"], arguments["port"] = self.dialled(address, master)
 
     def order(self, usable: Sequence[Address]) -> list[Address]:
-        """Return these replicas with the least used first; among equals another one each time."""
+        """Return these replicas, the least used first; equally used ones in random order."""
         load = self._load()
         start = random.randrange(len(usable)) if usable else 0
         turned = [*usable[start:], *usable[:start]]
         return sorted(turned, key=lambda address: load[address])
 
     def crowded(self, address: Address | None, usable: Iterable[Address]) -> bool:
-        """Whether a replica bears at least two connections more than the least used."""
+        """Whether a replica has at least two connections more than the least used."""
         load = self._load()
         return address is not None and load[address] >= 2 + min((load[each] for each in usable), default=0)
 
@@ -158,10 +159,10 @@ class Route:
 
     def check_peers(self) -> None:
         """
-        Hold what is known against the least number of other Sentinels that the user wants (``min_other_sentinels``).
+        Check that the Sentinels know as many others as the user wants (``min_other_sentinels``).
 
         Raises:
-            Exception: the library's MasterNotFoundError: no Sentinel that is heard knows that many others.
+            Exception: the library's MasterNotFoundError: no connected Sentinel knows that many others.
         """
         if not self._min_others or self.follower.by_hand:
             return
@@ -174,7 +175,7 @@ class Route:
 
     def check_listed(self, address: Address) -> None:
         """
-        See that a node is given no password that is merely announced: a majority of the Sentinels must list it.
+        Check that a majority of the Sentinels list a node before it is given a password.
 
         Args:
             address: the node, as Sentinel announces it.
@@ -194,19 +195,19 @@ class Route:
 
     @property
     def answers(self) -> bool:
-        """Whether memory says where the master is, and can be trusted: a Sentinel is heard."""
+        """Whether the master is known from memory, and a Sentinel is connected that would report a change."""
         follower = self.follower
         known = follower.phases.current.address is not None
         return known and self.shared.hearing and not follower.by_hand and follower.early is None
 
     @property
     def question_until(self) -> float:
-        """When a question that the user asks now is over, in monotonic seconds."""
+        """Until when a question may take that the user asks now, in monotonic seconds."""
         return time.monotonic() + self.question_limit
 
     @property
     def patient_until(self) -> float:
-        """When a question is over that a command waits for: no sooner, and never before a link has had its time."""
+        """The same for a question that a command waits for: long enough for a link to be made and answered."""
         return time.monotonic() + max(self.question_limit, self.shared.settings.patience)
 
     def inquire(self, until: float) -> MasterInquiry:
@@ -215,16 +216,17 @@ class Route:
         return self.shared.inquire(self.follower, until)
 
     def note_refusals(self) -> None:
-        """Say once what the Sentinels refuse, where that makes us slower."""
+        """Log once what the Sentinels refuse, if that makes us slower."""
         denied = self.shared.denied
         if denied and not self.follower.by_hand:
-            self.tally.say_once(f"the Sentinels of {self.master!r} let us subscribe to nothing of use: {denied}")
+            self.tally.say_once(f"the Sentinels of {self.master!r} allow no useful subscription: {denied}")
 
     def take(self, master: tuple[str, int], replicas: Iterable[tuple[str, int]] | None) -> None:
-        """Take addresses that the library found by its own means; None for replicas that it was not asked for."""
+        """Use addresses that the library found by its own means; None for replicas that it was not asked for."""
         self.tally.say_once(
             f"the Sentinels of {self.master!r} refuse our questions: they are asked as {self.library.name}-py asks, "
-            "whenever a connection is made, and no switch is heard; grant the user what docs/topics/clients.md lists"
+            "whenever a connection is made, and switches are not followed by push; grant the user the rights that "
+            "docs/topics/clients.md lists"
         )
         address = Address(master[0], int(master[1]))
         found = NO_REPLICAS
@@ -234,13 +236,13 @@ class Route:
         self.follower.believe(Phase(GateState.OPEN, address, 0.0), found)
 
     def look_again(self) -> None:
-        """Forget what nobody will correct, so that it is asked again; what the Watcher knows stays."""
+        """Forget addresses that no push corrects, so that they are asked for again; what the Watcher knows stays."""
         follower = self.follower
         if follower.by_hand or (follower.early is not None and self.shared.idle):
             follower.forget()
 
     def manager(self) -> Any:
-        """Return the Sentinel of the pool, or the Sentinel itself whose route these are."""
+        """Return the Sentinel of the pool, or the Sentinel itself if this is its own route."""
         pool = self._pool()
         return getattr(pool, "sentinel_manager", pool)
 
@@ -252,7 +254,7 @@ class Route:
             Exception: the library's MasterNotFoundError.
         """
         address = self.follower.phases.current.address
-        if address is None:  # lost in this very moment
+        if address is None:  # lost at this very moment
             raise self.library.not_found(f"No master found for {self.master!r}")
         self.check_peers()
         host, port = self.dialled(address, master=True)
@@ -260,18 +262,18 @@ class Route:
 
     @property
     def unproved(self) -> Address | None:
-        """The node that the Sentinels have just named, to be asked for its ROLE; None where the library found it."""
+        """The node that the Sentinels have just named, to be asked for its ROLE; None if the library found it."""
         return None if self.follower.by_hand else self.follower.phases.current.address
 
     def judge(self, probe: Probe) -> StaleMaster | None:
         """
-        Take what the node answered that the Sentinels have just named.
+        Judge the answer of the node that the Sentinels have just named.
 
         Args:
-            probe: its answer; without a role it proves nothing, and the Sentinels' word must do.
+            probe: its answer; without a role it proves nothing, and the Sentinels are believed.
 
         Returns:
-            The error where it is no master.
+            The error if it is no master.
         """
         if probe.role is None or probe.role == "master":
             return None
@@ -279,19 +281,19 @@ class Route:
         return StaleMaster(self.master, str(probe.node), probe.role)
 
     def refute(self) -> bool:
-        """Forget what the first Sentinels said; return whether it was they, so that others may know better."""
+        """Forget what the first Sentinels said; return whether the address came from them: others may know better."""
         return self.shared.refute(self.follower)
 
     # -- news, in the Watcher's thread --------------------------------------------------------------
 
     def flush_cache(self) -> None:
-        """Empty the client-side cache, where redis-py has one: what it holds was read elsewhere."""
+        """Empty redis-py's client-side cache, if there is one: what it holds was read elsewhere."""
         cache = getattr(self._pool(), "cache", None)
         if cache is not None:
             cache.flush()
 
     def settle(self) -> None:
-        """Cut the connections that must not be where they are; those in use may first drain, if the user wants it."""
+        """Cut the connections that must not be where they are; those in use drain first if the user chose so."""
         master = self.follower.phases.current.address
         if self.to_master and self._counts and master is not None:
             self.name(master, True)
@@ -306,19 +308,19 @@ class Route:
         self.shared.later(self.limits.drain, self._cut_astray)
 
     def switched(self, switch: Switch) -> None:
-        """Count a switch and tell the hook; a pool for replicas leaves that to the others."""
+        """Count a switch and report it to the hook; pools for replicas leave that to the others."""
         if self._counts:
             self.tally.switched(switch)
 
     def renew(self) -> None:
-        """Begin anew in a forked child: its connections are the parent's."""
+        """Start over in a forked child: the connections are the parent's."""
         self._lock = RLock()
         self._members = weakref.WeakSet()
         self.tally.renew()
 
     def _astray(self) -> list[Member]:
-        # Where nobody knows where the master is, no connection is known to be wrong: the Watcher has ended with the
-        # last lease, or what the library found is to be asked anew. What is sent next waits for the answer anyway.
+        # While the master is not known, no connection is known to be wrong: the Watcher has ended with the last lease,
+        # or what the library found is being asked for again. The next command waits for the answer anyway.
         follower = self.follower
         known = follower.phases.current.address if self.to_master else follower.replicas.current.master
         if known is None:
@@ -337,7 +339,7 @@ class Route:
             try:
                 member.cut()
             except Exception as error:
-                # Of a kind that we do not know, perhaps: the others are cut all the same.
+                # Perhaps of a class that we do not know: the others are cut all the same.
                 self.tally.cut_failed(self.master, address, error)
             else:
                 cut[address] += 1

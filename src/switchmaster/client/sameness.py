@@ -1,9 +1,9 @@
 """
-Which arguments of a client say the same: those of equal value, however freshly they are built.
+Which arguments of a client are the same: those of equal value, even if built anew for each call.
 
-Lists, tables and sets are compared by what they hold; a ``Retry``, its backoff and the like by their class and
-attributes, since some libraries compare them by identity. Anything else is compared as Python does, and what can't be
-hashed by identity.
+Lists, tables and sets are compared by their contents; a ``Retry``, its backoff and the like by class and attributes,
+since some libraries compare them by identity. Anything else is compared as Python does, and unhashable values by
+identity.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["frozen"]
 
 
 class _Same:
-    """One very object; kept alive, so that no other takes its identity."""
+    """One object, compared by identity; kept alive, so that no other gets its id."""
 
     def __init__(self, value: object) -> None:
         self._value = value
@@ -30,11 +30,11 @@ class _Same:
 
 def frozen(value: Any, values: tuple[type, ...]) -> Hashable:
     """
-    Return what is equal for arguments that say the same.
+    Return a hashable value that is equal for arguments that are the same.
 
     Args:
         value: an argument.
-        values: the classes whose instances are what their attributes say.
+        values: the classes whose instances are compared by their attributes.
     """
     if isinstance(value, Mapping):
         pairs = ((frozen(key, values), frozen(each, values)) for key, each in value.items())

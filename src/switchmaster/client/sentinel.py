@@ -1,8 +1,8 @@
 """
-What a Sentinel that follows masters is, whether it belongs to threads or to loops.
+A Sentinel whose clients follow masters: the part that threads and asyncio share.
 
-Everything that the library's own Sentinel does it still does; addresses come from the Watcher's memory, and a client
-that was made once is given again for the same arguments, so that `master_for` in every request costs a look-up.
+It does everything that the library's own Sentinel does. Addresses come from the Watcher's memory, and the same
+arguments return the same client, so that calling `master_for` in every request costs one look-up.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from .watcher_settings import question_limit_of, settings_of
 __all__ = ["FollowingSentinel", "client_from_url"]
 
 KEPT_CLIENTS: Final = 256
-"""Different clients that one Sentinel keeps; more are made anew each time, as the library does."""
+"""Different clients that one Sentinel keeps; further ones are made for each call, as in the library."""
 
 _ROLES: Final = ("master", "replica")
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
 ClientT = TypeVar("ClientT")
-"""The library's own client, which is given where the user names no class."""
+"""The library's own client, which is the default."""
 OtherT = TypeVar("OtherT")
 
 
@@ -68,7 +68,7 @@ class FollowingSentinel(Generic[ClientT], _Theirs):
         self.tally = Tally(self.options.hook)
         addresses = [tuple(read_pair(each)) for each in check_several(sentinels)]
         super().__init__(addresses, min_other_sentinels, sentinel_kwargs, **connection_kwargs)
-        # valkey-py has no such argument; what it means is ours to do anyway.
+        # valkey-py has no such argument; we implement it anyway.
         self._force_master_ip = force_master_ip
         self._shared = share(settings_of(self, None, self.options.address_map, self.library.check_hostname))
         self._lease = Lease(self._shared, self)
@@ -84,22 +84,22 @@ class FollowingSentinel(Generic[ClientT], _Theirs):
             url: see `switchmaster.url.parse_url` for its form. Beside the parameters named there it takes ours
                 (``hold``, ``failover_wait``, ``drain``) and those that the library's own URLs take; see
                 `switchmaster.client.url_arguments` for those that the Sentinels get.
-            arguments: as for the class; what the URL says goes before them.
+            arguments: as for the class; the URL takes precedence.
 
         Raises:
             UsageError: the URL is wrong; the sentence never shows what could be a password.
         """
         return cls(**arguments_of(cls.library, url, arguments)[0])
 
-    # -- what can be seen ---------------------------------------------------------------------------
+    # -- what the user sees -------------------------------------------------------------------------
 
     @property
     def watcher(self) -> Watcher:
         """
-        The Watcher that all in this process share who have the same Sentinels and credentials.
+        The Watcher that all clients of this process with the same Sentinels and credentials share.
 
-        It runs in a thread of its own, and is the one for threads: its callbacks (`Watcher.on_switch` ...) suit
-        loops too. Do not close it.
+        It is the one for threads, and runs in a thread of its own; its callbacks (`Watcher.on_switch` ...) suit
+        asyncio too. Do not close it.
         """
         self._lease.open()
         return self._shared.watcher
@@ -129,9 +129,9 @@ class FollowingSentinel(Generic[ClientT], _Theirs):
 
         Args:
             service_name: the master's name.
-            redis_class: the class of the client; valkey-py's users say ``valkey_class``.
-            connection_pool_class: the class of its pool; only one of ours follows by push.
-            kwargs: arguments for its connections, on top of the Sentinel's own, and ours (`Options`).
+            redis_class: the class of the client; ``valkey_class`` for valkey-py.
+            connection_pool_class: the class of its pool; only ours follow by push.
+            kwargs: arguments for its connections, in addition to the Sentinel's, and ours (`Options`).
         """
         return self._client(True, service_name, redis_class, connection_pool_class, kwargs)
 
@@ -148,7 +148,7 @@ class FollowingSentinel(Generic[ClientT], _Theirs):
     def slave_for(
         self, service_name: str, redis_class: Any = None, connection_pool_class: Any = None, **kwargs: Any
     ) -> Any:
-        """Return a client for a master's replicas, or for the master for want of any; see `master_for`."""
+        """Return a client for a master's replicas, or for the master if there are none; see `master_for`."""
         return self._client(False, service_name, redis_class, connection_pool_class, kwargs)
 
     @overload
@@ -181,7 +181,7 @@ class FollowingSentinel(Generic[ClientT], _Theirs):
             made = self._make(master, name, client_class, pool_class, kwargs)
             if len(clients) >= KEPT_CLIENTS or not isinstance(getattr(made, "connection_pool", None), FollowingPool):
                 return made
-            # Without a lock, which a fork in another thread would leave held for ever: the first one counts.
+            # Without a lock, which a fork in another thread would leave held for ever: the first client counts.
             client = clients.setdefault(key, made)
             if client is made:
                 return client
@@ -189,7 +189,7 @@ class FollowingSentinel(Generic[ClientT], _Theirs):
         return client
 
     def _kept(self) -> dict[Any, Any]:
-        """Return the clients that may be given again to this caller."""
+        """Return the clients that this caller may share."""
         return self._clients
 
     def _all_kept(self) -> list[dict[Any, Any]]:
@@ -221,9 +221,9 @@ class FollowingSentinel(Generic[ClientT], _Theirs):
 
     def _let_go(self) -> None:
         """
-        End what this Sentinel holds of the Watcher; it begins anew with the next use.
+        End this Sentinel's leases of the Watcher; the next use opens them again.
 
-        A client that it gave to several callers is no one's alone, so its hold ends here as well.
+        A client that several callers share is closed by none of them, so its lease ends here as well.
         """
         given = [client.connection_pool for clients in self._all_kept() for client in clients.values()]
         held = [*self._own.values(), *(pool.route for pool in given if pool.shared_out)]
@@ -237,7 +237,7 @@ class FollowingSentinel(Generic[ClientT], _Theirs):
 
 def client_from_url(sentinel_class: type[FollowingSentinel[ClientT]], url: str, arguments: dict[str, Any]) -> ClientT:
     """
-    Make a client of the master that a URL names; or of its replicas, where it says ``role=replica``.
+    Make a client of the master that a URL names, or of its replicas if it says ``role=replica``.
 
     Args:
         sentinel_class: the Sentinel to make it with.

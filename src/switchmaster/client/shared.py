@@ -1,9 +1,9 @@
 """
-One Watcher for all in this process who have the same Sentinels and credentials: started lazily, closed with the last.
+One Watcher for all clients of this process that have the same Sentinels and credentials.
 
-Whoever follows a master holds a `Lease`. A forked child inherits the leases but no thread: there everything begins
-anew with the first command, and the parent's sockets are let go without a word to their peers. At the interpreter's
-exit `switchmaster.net.sync` closes what is left.
+It is started with the first use and closed with the last `Lease`; every pool and Sentinel holds one. A forked child
+inherits the leases but no thread: there everything starts over with the first command, and the parent's sockets are
+dropped without sending anything. At the interpreter's exit `switchmaster.net.sync` closes what is left.
 """
 
 from __future__ import annotations
@@ -37,30 +37,31 @@ __all__ = ["Lease", "MasterInquiry", "Shared", "share"]
 REFRESH_EVERY: Final = 0.1
 """Seconds between two rounds of questions that clients cause, however many they are."""
 GRACE: Final = 0.25
-"""Seconds that Sentinels which are heard have to tell of a master that they never spoke of."""
+"""Seconds in which connected Sentinels must report a master that is not known yet."""
 SETTLE_SECONDS: Final = 0.05
-"""Seconds until what the first Sentinels say counts, while the Watcher has not heard enough of them: it knows more."""
+"""Seconds until the first Sentinels' answers count, if the Watcher has not heard enough of them by then: it knows
+more."""
 
 T = TypeVar("T")
 
 MasterInquiry: TypeAlias = Generator[tuple[object, float], None, SwitchmasterError | None]
-"""Yields (turn seen, until when to wait for another), returns why the master is not known; None where it is."""
+"""Yields (turn seen, until when to wait for another), returns why the master is not known; None if it is."""
 
 
 @dataclass(slots=True)
 class _Asked:
-    """All Sentinels, asked directly for one master because none is heard."""
+    """A question for one master that went to all Sentinels directly, because none is connected."""
 
     began: float
     settled_at: float
-    """When what the first of them say counts, in monotonic seconds."""
+    """When the first answers count, in monotonic seconds."""
     location: Location | None = None
-    """None while the answers are waited for."""
+    """None until the answers are there."""
 
 
 class Shared:
     """
-    One Watcher and the masters that are followed by it.
+    One Watcher and the masters that it follows for clients.
 
     Args:
         settings: what the Watcher is made from.
@@ -69,29 +70,29 @@ class Shared:
     def __init__(self, settings: WatcherSettings) -> None:
         self.settings = settings
         self.turns: Observable[object] = Observable(object())
-        """Another object after every turn of the Watcher: who waits for anything that it knows waits for this."""
+        """Another object after every turn of the Watcher: whatever waits for its news waits for this."""
         self.hearing = False
-        """Whether at least one Sentinel is heard now."""
-        # Reentrant: the garbage collector may end a lease while its own thread holds the lock; see `_release` too.
+        """Whether at least one Sentinel is connected now."""
+        # Reentrant: the garbage collector may end a lease in a thread that holds the lock; see `_release` too.
         self._lock = RLock()
         self._watcher: Watcher | None = None
         self._followers: dict[str, Follower] = {}
         self._leases: set[object] = set()
         """The open ones."""
         self._given_back = False
-        """A lease has ended, and nobody has looked yet whether it was the last."""
+        """A lease has ended, and it is not checked yet whether it was the last."""
         self._ended: list[Watcher] = []
-        """Watchers that are to be closed, because their last lease has ended."""
+        """Watchers to close, because their last lease has ended."""
         self._begun = False
-        """The Watcher's start has come to its end; where it was interrupted it is started again."""
+        """Whether the Watcher's start was completed; if it was interrupted it is started again."""
         self._asked_at = float("-inf")
         self._questions = 0
         self._asked = 0
         self._established = self.idle = False
         self._directly: dict[str, _Asked] = {}
-        """The last question for each master that was asked without waiting for a link."""
+        """The last direct question for each master."""
         self._reasons: dict[str, str] = {}
-        """Why no Sentinel was heard when all had failed last: somebody's question may have dialled them again since."""
+        """Why no Sentinel was connected when all had last failed: a question may have dialled them again since."""
 
     def __repr__(self) -> str:
         return f"<Shared Watcher of {', '.join(map(str, self.settings.sentinels))}: {len(self._leases)} leases>"
@@ -102,7 +103,7 @@ class Shared:
         The Watcher, started if it does not run.
 
         Raises:
-            UsageError: the arguments are wrong, a file of certificates for instance.
+            UsageError: the arguments are wrong, for instance a file of certificates.
         """
         return self._holding(self._started)
 
@@ -119,7 +120,7 @@ class Shared:
         return watcher
 
     def follower(self, master: str) -> Follower:
-        """Return the one follower of a master."""
+        """Return the one `Follower` of a master."""
         return self._holding(lambda: self._follower(master))
 
     def _follower(self, master: str) -> Follower:
@@ -131,7 +132,7 @@ class Shared:
         return follower
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call something in the Watcher's thread after some seconds; not at all where it has ended by then."""
+        """Call something in the Watcher's thread after some seconds; not at all if it has ended by then."""
         watcher = self._watcher
         if watcher is not None:
             watcher.soon(lambda: _call_later(seconds, call))
@@ -139,7 +140,7 @@ class Shared:
     # -- questions ----------------------------------------------------------------------------------
 
     def refresh(self) -> int:
-        """Have all Sentinels asked anew, soon, but not too often; return the number of the question."""
+        """Have all Sentinels asked again, soon, but not too often; return the number of the question."""
         return self._holding(self._refresh)
 
     def _refresh(self) -> int:
@@ -152,7 +153,7 @@ class Shared:
 
     def inquire(self, follower: Follower, until: float) -> MasterInquiry:
         """
-        Have the Sentinels asked for a master that is not known, and wait until it is known, or why it is not.
+        Have the Sentinels asked for a master that is not known, until it is known, or until it is known why not.
 
         While no Sentinel is heard, all are also asked directly, at once: what the first of them say counts after
         `SETTLE_SECONDS`, unless the Watcher has heard enough of them by then. So the caller waits neither for a silent
@@ -160,7 +161,7 @@ class Shared:
 
         Args:
             follower: the master.
-            until: when it is over, in monotonic seconds.
+            until: when the question is given up, in monotonic seconds.
         """
         began = time.monotonic()
         heard_before = self._established and self.hearing
@@ -176,12 +177,12 @@ class Shared:
             over = failed or time.monotonic() >= until
             if over or (self._established and self.hearing and not heard_before):
                 failure = self._failure(follower, time.monotonic() - began, asked)
-                # It has looked between two turns of the Watcher. In the midst of one, followers are told last.
+                # This may run in the midst of a turn of the Watcher, which updates followers last.
                 return None if self._is_known(follower, asked) else failure
             yield turn, until
 
     def refute(self, follower: Follower) -> bool:
-        """Forget what the first Sentinels said of a master; return whether that was all that was known of it."""
+        """Forget what the first Sentinels said about a master; return whether nothing else was known about it."""
         if follower.early is None:
             return False
         now = time.monotonic()
@@ -192,18 +193,18 @@ class Shared:
 
     @property
     def denied(self) -> str:
-        """Why a Sentinel that answers lets us subscribe to nothing of use; empty where all is well."""
+        """Why a Sentinel that answers allows no useful subscription; empty if there is none such."""
         states = self.watcher.topology.sentinels.values()
         return next((one.reason for one in states if one.state is LinkState.LIVE and one.reason), "")
 
     def refuses(self, failure: SwitchmasterError) -> bool:
-        """Whether a failure of `inquire` comes from what the user may not do, so that other questions might help."""
+        """Whether `inquire` failed because the Sentinels refuse our commands, so that the library's own might work."""
         if isinstance(failure, NoSentinelReachable):
             return isinstance(failure, AccessRefused) and bool(failure.lacking)
         return not self.watcher.masters()
 
     def _ask_directly(self, follower: Follower, began: float, until: float) -> _Asked:
-        """Return the newest question for a master that went to all Sentinels at once; a new one where that is older."""
+        """Return the newest direct question for a master; a new one if that is too old."""
         with self._lock:
             asked = self._directly.get(follower.master)
             if asked is None or self._is_old(asked, began):
@@ -215,13 +216,13 @@ class Shared:
             return asked
 
     def _is_old(self, asked: _Asked, now: float) -> bool:
-        # A question without an answer after all this time was never put: who was about to was interrupted.
+        # A question without an answer after all this time was never asked: its thread was interrupted.
         return asked.began < now - (REFRESH_EVERY if asked.location is not None else self.settings.patience)
 
     def _begin_to_ask(self, follower: Follower, asked: _Asked, settle: float) -> None:
         watcher = self._watcher
         if watcher is None or not watcher.soon(lambda: self._ask_in_loop(watcher, follower, asked, settle)):
-            asked.location = Location()  # it has ended meanwhile, and so has the question
+            asked.location = Location()  # the Watcher has ended meanwhile, and the question with it
 
     def _ask_in_loop(self, watcher: Watcher, follower: Follower, asked: _Asked, settle: float) -> None:
         try:
@@ -277,7 +278,7 @@ class Shared:
         if watcher.idle:
             self._reasons = {one.name: one.reason for one in watcher.topology.sentinels.values() if one.reason}
         if self.hearing and not watcher.hearing:
-            self._directly.clear()  # what was said before this silence answers no question any more
+            self._directly.clear()  # answers from before this silence are too old
         self.hearing, self.idle, self._established = watcher.hearing, watcher.idle, watcher.established
         for follower in list(self._followers.values()):
             if self._established or follower.early is None:
@@ -285,14 +286,14 @@ class Shared:
         self.turns.set(object())
 
     def _take_location(self, follower: Follower, asked: _Asked, done: Future[Location]) -> None:
-        """Take what the Sentinels answered directly; the Watcher has the word until they have settled."""
+        """Use what the Sentinels answered directly, once they have settled and unless the Watcher knows more."""
         ended = done.cancelled() or done.exception() is not None  # with its Watcher
         location = Location() if ended else done.result()
         found, left = location.found, asked.settled_at - time.monotonic()
         watcher = self._watcher
         if location.answers and not self.hearing and watcher is not None:
             with contextlib.suppress(WatcherClosed):
-                watcher.refresh()  # who answers can be listened to: its link need not wait to be dialled again
+                watcher.refresh()  # a Sentinel that answers can be followed: dial its link again at once
         if found is not None and left > 0:
             return _call_later(left, lambda: self._take_location(follower, asked, done))
         newest = self._directly.get(follower.master) is asked
@@ -317,13 +318,13 @@ class Shared:
 
     def _release(self, lease: object) -> None:
         # The garbage collector calls this in any thread, also in the Watcher's own while another holds the lock and
-        # waits for that thread: it must not wait. Who holds the lock does it instead, afterwards.
+        # waits for that thread: it must not wait. The thread that holds the lock does the work afterwards.
         self._leases.discard(lease)
         self._given_back = True
         self._count_leases()
 
     def _holding(self, work: Callable[[], T]) -> T:
-        """Do something under the lock, and then what others had to leave undone meanwhile."""
+        """Do something under the lock, and then what others could not do meanwhile."""
         try:
             with self._lock:
                 return work()
@@ -345,7 +346,7 @@ class Shared:
                 return
         while self._ended:
             ended = self._ended[0]
-            # Again in its thread: a turn that is under way there may have told the followers meanwhile.
+            # Again in its thread: a turn under way there may have updated the followers meanwhile.
             ended.soon(self._forget_if_ended)
             ended.close(wait=False)
             self._forget_if_ended()
@@ -353,7 +354,7 @@ class Shared:
                 self._ended.remove(ended)
 
     def _end_leases(self) -> None:
-        """Let go of the Watcher where the last lease has ended."""
+        """Take the Watcher out of use if the last lease has ended."""
         self._given_back = False
         watcher = self._watcher
         if not self._leases and watcher is not None:
@@ -368,13 +369,13 @@ class Shared:
                 follower.forget()
 
     def _know_nothing(self) -> None:
-        """Forget what the Watcher said of itself; the next question starts another, however soon it comes."""
+        """Forget the state of the Watcher; the next question starts another, however soon it comes."""
         self.hearing = self._established = self.idle = False
         self._reasons, self._directly = {}, {}
         self._asked_at, self._asked, self._questions = float("-inf"), 0, 0
 
     def _renew(self) -> None:
-        """Begin anew in a forked child."""
+        """Start over in a forked child."""
         self._lock = RLock()
         self.turns.renew()
         self._watcher, self._ended = None, []
@@ -389,27 +390,27 @@ def _call_later(seconds: float, call: Callable[[], None]) -> None:
 
 class Lease:
     """
-    The right to a Watcher: as long as one is open, it runs (from its first use on).
+    A claim to the Watcher, which runs, from its first use on, as long as one lease is open.
 
     Args:
         shared: the Watcher.
-        owner: with its end the lease ends too.
+        owner: when it is garbage collected the lease ends too.
     """
 
     def __init__(self, shared: Shared, owner: object) -> None:
         self.shared = shared
-        # In the set of open leases or not: opening and closing twice, at once or by half are all the same.
+        # It is in the set of open leases or not: opening or closing it twice, at once or halfway makes no difference.
         self._token = object()
-        # Not at the interpreter's exit: an object's last words may still go where the master is known to be.
+        # Not at the interpreter's exit: a finalizer may still send commands to the known master.
         weakref.finalize(owner, shared._release, self._token).atexit = False
 
     def open(self) -> None:
-        """Begin, or begin again; nothing happens where it is open."""
+        """Open it, or open it again; nothing happens if it is open."""
         if self._token not in self.shared._leases:
             self.shared._lease(self._token)
 
     def close(self) -> None:
-        """End it; nothing happens where it is not open."""
+        """Close it; nothing happens if it is not open."""
         if self._token in self.shared._leases:
             self.shared._release(self._token)
 

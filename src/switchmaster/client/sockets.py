@@ -1,9 +1,9 @@
 """
-Sockets that remember whether somebody took their descriptor.
+Sockets that remember whether their descriptor was taken.
 
-Who polls a connection's socket by himself, as kombu and event loops do, waits for that one descriptor: he would never
-hear of another one, to which the connection moved. No library says who does so; but all of them, ``select`` and the
-like included, have to ask the socket for its `fileno`.
+A program that polls a connection's socket itself, as kombu and event loops do, waits for that one descriptor: it would
+not notice that the connection moved to another one. No library says that it polls; but all of them, and ``select`` and
+the like, must ask the socket for its `fileno`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _Theirs: Any = object
 
 class _Noticing(_Theirs):
     taken = False
-    """Whether somebody asked for the descriptor; who asks only for a moment sets it back."""
+    """Whether the descriptor was asked for; code that needs it only for a moment resets this."""
 
 
 @functools.cache
@@ -45,16 +45,16 @@ def noticing(opened: Any) -> Any:
     Return a socket that remembers whether its descriptor was taken.
 
     Args:
-        opened: a socket, plain, of TLS or of greenlets; it is this very connection that is returned.
+        opened: a socket, plain, of TLS or of greenlets; the returned one is the same connection.
     """
     plain: Any = type(opened)
     kind = _kind(plain)
     try:
         opened.__class__ = kind
-    except TypeError:  # a plain one has no room for what is to be remembered
+    except TypeError:  # a plain one has no room for the attribute
         limit = opened.gettimeout()
         opened = kind(opened.family, opened.type, opened.proto, opened.detach())
         opened.settimeout(limit)
-    # eventlet's plain one has it as an attribute, which would go before the method.
+    # eventlet's plain one has it as an attribute, which would shadow the method.
     getattr(opened, "__dict__", {}).pop("fileno", None)
     return opened

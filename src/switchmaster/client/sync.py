@@ -1,8 +1,8 @@
 """
-Connection, pool and Sentinel for threads, to be mixed into those of a client library.
+Connection, pool and Sentinel for threads, mixed into those of a client library.
 
 Only what needs a thread is here: carrying out a plan with blocking sockets, and shutting a socket down under a thread
-that waits for it.
+that waits for it. It is like `aio`, line by line where it can be: see `switchmaster.client` for why, and change both.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from .sockets import noticing
 __all__ = ["Connection", "Pool", "Sentinel"]
 
 COLLECTING: Final = 0.01
-"""The part of the time that a pool without a free connection may spend on collecting garbage."""
+"""The share of time that a pool without a free connection may spend on collecting garbage."""
 
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
 
 
 class Connection(FollowingConnection, _Theirs):
-    """A connection of a thread's."""
+    """A connection for threads."""
 
     socket_connect_timeout: float | None
     _welcomed: Callable[[], None]
@@ -72,14 +72,14 @@ class Connection(FollowingConnection, _Theirs):
         """Connect to where commands may go, unless it is there; wait for a failover as `Options` say."""
         session = self._session
         if session.dialler is None and session.seen is self._view.current and session.look_again_at is None:
-            return  # what `_stays` finds, without a call: the pool connects before every command
+            return  # as `_stays`, without a call: the pool connects before every command
         if self._dials():
             super().connect()
         elif not (self._stays() or session.listens or self.bound):  # a listener comes back when it reads
             session.gave_up = None
             if self._route.limits.failover_wait > 0:
                 self._reach()
-            else:  # nothing waits but the caller's own Retry, as in the library
+            else:  # only the caller's own Retry waits, as in the library
                 self.retry.call_with_retry(self._reach, lambda error: None)
 
     def connect_check_health(self, *arguments: Any, **options: Any) -> None:
@@ -173,8 +173,8 @@ class Connection(FollowingConnection, _Theirs):
         return self._look(timeout)
 
     def _look(self, timeout: float) -> bool:
-        # The library looks by the descriptor too. The mark goes before anybody asks whether a listener comes back, and
-        # from the very socket that was looked at: a listener may have come back to another one in between.
+        # The library uses the descriptor here too. The mark is removed before anything asks whether a listener comes
+        # back, and from the socket that was used: a listener may have come back on another one in between.
         opened = self._sock
         taken = getattr(opened, "taken", True)
         try:
@@ -195,7 +195,7 @@ class Connection(FollowingConnection, _Theirs):
     # -- following ----------------------------------------------------------------------------------
 
     def cut(self) -> None:
-        """Shut the socket down under the thread or greenlet that waits for it; from any thread."""
+        """Shut the socket down under the thread or greenlet that waits for it; callable from any thread."""
         self._session.cut = True
         opened = self._sock
         if opened is not None:
@@ -230,7 +230,7 @@ class Connection(FollowingConnection, _Theirs):
         held = self._turn
         turn = _Turn(held)
         try:
-            # Acquired and noted in one step of the interpreter: an interrupt comes before both or after both.
+            # Acquired and recorded in one step of the interpreter: an interrupt comes before both or after both.
             for turn.held in map(held.acquire, (True,)):
                 return self._dial_in_turn(address, master, turn)
         finally:
@@ -240,7 +240,7 @@ class Connection(FollowingConnection, _Theirs):
         return None
 
     def _dial_in_turn(self, address: Any, master: bool, turn: _Turn) -> Exception | None:
-        if self.at == address:  # another thread was faster: a listener, and who subscribes for it
+        if self.at == address:  # another thread was faster: a listener has a reader and a subscriber
             return None
         self._check_unanswered()
         self._hang_up()
@@ -259,7 +259,7 @@ class Connection(FollowingConnection, _Theirs):
             self._hang_up()
             return error
         finally:
-            # What is a plain statement is not interrupted; a property of the library's may be, so it comes last.
+            # An assignment is not interrupted; one to a property of the library's may be, so it comes last.
             session.dialler, self._retry = None, retry
             session.stage = READY if whole and session.stage is not LOST else LOST
             self.socket_connect_timeout = limit
@@ -273,7 +273,7 @@ class Connection(FollowingConnection, _Theirs):
             return
         if session.cut:
             raise self._lost(OSError())
-        # A hung server accepts connections and then says nothing: no greeting may take longer than an attempt.
+        # A hung server accepts connections and then sends nothing: no greeting may take longer than an attempt.
         opened, users = self._sock, self.socket_timeout
         opened.settimeout(self._attempt_limit(users))
         session.advance(Step.GREET)
@@ -288,7 +288,7 @@ class Connection(FollowingConnection, _Theirs):
             with contextlib.suppress(OSError):
                 opened.settimeout(users)
         self._welcome()
-        # The library's callbacks follow, which subscribe anew; they may need a lock of somebody who waits for us.
+        # The library's callbacks follow, which subscribe again; they may need a lock of a thread that waits for us.
         self._welcomed()
 
     def _read_owed(self, *arguments: Any, **options: Any) -> None:
@@ -310,7 +310,7 @@ class Connection(FollowingConnection, _Theirs):
     # -- listeners ----------------------------------------------------------------------------------
 
     def _listen(self, read: Callable[[], Any], timeout: Any, nothing: Any) -> Any:
-        """Read what was published; where the connection is lost, come back and read on there."""
+        """Read what was published; if the connection is lost, come back and read on."""
         session = self._session
         if session.stage is LOST:
             self._hang_up()
@@ -336,7 +336,7 @@ class Connection(FollowingConnection, _Theirs):
         return nothing
 
     def _ping(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
-        """Ask a listener's server whether it is there; where there is none, its next read finds out, and comes back."""
+        """Ping a listener's server; if the connection is lost, the next read notices, and comes back."""
         if self.at is None:
             return
         try:
@@ -347,7 +347,7 @@ class Connection(FollowingConnection, _Theirs):
             self._session.use = LISTENING
 
     def _come_back(self, timeout: Any) -> bool:
-        """Connect anew, which subscribes anew; return whether it succeeded within the reader's time."""
+        """Connect and so subscribe again; return whether it succeeded within the reader's time."""
         try:
             self._reach(self._limits_to_come_back(timeout))
         except self._route.library.unreachable as error:
@@ -390,17 +390,17 @@ class _Turn:
 
 
 class Pool(FollowingPool, _Theirs):
-    """A pool of threads' connections."""
+    """A pool of connections for threads."""
 
     _in_use_connections: set[Any]
     _collect_at = 0.0
-    """When garbage may be collected again for the sake of lost connections, in monotonic seconds."""
+    """When garbage may be collected again to find lost connections, in monotonic seconds."""
 
     def owns_connection(self, connection: Any) -> bool:
         """
-        Whether a connection that is given back may come into the pool.
+        Whether a connection that is given back may return to the pool.
 
-        It may, wherever it is: it moves by itself before it sends anything. What the last user left unfinished ends
+        It may, wherever it is connected: it moves before it sends anything. What the last user left unfinished ends
         here.
         """
         if connection.pid != self.pid:
@@ -411,7 +411,7 @@ class Pool(FollowingPool, _Theirs):
         return True
 
     def release(self, connection: Any) -> None:
-        """Take a connection back; who is interrupted here keeps it, and the pool does not."""
+        """Take a connection back; if that is interrupted, its user keeps it and the pool does not."""
         try:
             super().release(connection)
         except BaseException:
@@ -420,7 +420,7 @@ class Pool(FollowingPool, _Theirs):
             raise
 
     def make_connection(self) -> Any:
-        """Make another connection; first let go of those that nobody has any more."""
+        """Make another connection, after forgetting those that no one holds any longer."""
         self._forget_lost()
         if self._created_connections >= self.max_connections and self._may_collect():
             began = time.monotonic()
@@ -430,18 +430,18 @@ class Pool(FollowingPool, _Theirs):
         return super().make_connection()
 
     def _may_collect(self) -> bool:
-        # A finalizer may give a connection back, and needs the lock that is held now; valkey-py's is not reentrant.
+        # A finalizer may give a connection back, which needs the lock that is held now; valkey-py's is not reentrant.
         return not isinstance(self._lock, type(threading.Lock())) and time.monotonic() >= self._collect_at
 
     def _forget_lost(self, collect: Callable[[], object] | None = None) -> None:
         """
-        Forget connections in use that are nobody's.
+        Forget connections in use that no one holds.
 
-        Whoever is interrupted between taking a connection and giving it back leaves it here for ever. So for a moment
-        only those keep the connections who have them: the rest end by themselves.
+        A user that is interrupted between taking a connection and giving it back leaves it here for ever. So for a
+        moment only its users hold each connection: those without one are garbage.
 
         Args:
-            collect: ends those too that are part of a cycle, as redis-py's are that heed maintenance.
+            collect: finds those too that are part of a cycle, as redis-py's with maintenance notices are.
         """
         taken = [weakref.ref(connection) for connection in self._in_use_connections]
         self._in_use_connections = set()
@@ -462,7 +462,7 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
         """
-        Return where a master is: from memory while a Sentinel is heard, else by asking all of them at once.
+        Return where a master is: from memory while a Sentinel is connected, otherwise by asking all of them at once.
 
         Args:
             service_name: the master's name.
@@ -483,7 +483,7 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
             service_name: the master's name.
 
         Returns:
-            Pairs of host and port, as they are dialled; none where no Sentinel tells.
+            Pairs of host and port, as they are dialled; none if no Sentinel answers.
         """
         route = self._route(service_name)
         if not route.answers and ask(route, route.question_until) is not None:
@@ -495,18 +495,18 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
         return self.discover_slaves(service_name)
 
     def discover_as_library(self, service_name: str, replicas: bool) -> tuple[Any, Any]:
-        """Return a master and, if asked for, its replicas as the library finds them, one Sentinel after the other."""
+        """Return a master and, if asked for, its replicas, by the library's own way: one Sentinel after the other."""
         found = super().discover_master(service_name)
         return found, super().discover_slaves(service_name) if replicas else None
 
     def close(self) -> None:
         """
-        Close what belongs to this Sentinel; its clients go on, and are closed by who has them.
+        Close what belongs to this Sentinel; its clients stay open, and are closed by their users.
 
         The Watcher ends with the last Sentinel and the last client.
         """
         self._let_go()
-        with contextlib.ExitStack() as all_of_them:  # though one fails
+        with contextlib.ExitStack() as all_of_them:  # even if one fails
             for client in self.sentinels:
                 all_of_them.callback(client.close)
 
@@ -518,7 +518,7 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
 
 
 def ask(route: Route, until: float) -> Exception | None:
-    """Have the Sentinels asked for a master; return None when it is known, or why it is not."""
+    """Ask the Sentinels for a master; return None once it is known, or why it is not."""
     plan = route.inquire(until)
     try:
         while True:

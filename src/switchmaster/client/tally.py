@@ -1,4 +1,4 @@
-"""What happened to the clients of one `Sentinel`: counted, told to a hook, and said once in the log."""
+"""What happened to the clients of one `Sentinel`: counted, reported to a hook, and logged once."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ class ClientCounters:
     switches: int = 0
     """Changes of a master's address that connections were sent to follow."""
     connections_cut: int = 0
-    """Connections that were shut down from outside because commands must not go there any more."""
+    """Connections that were shut down from outside because commands must no longer go there."""
     cut_errors: int = 0
-    """Connections that should have been shut down and could not be."""
+    """Connections that should have been shut down but could not be."""
     commands_held: int = 0
     """Commands, pipelines and connection attempts that waited for a failover before anything was sent."""
     held_seconds: float = 0.0
-    """How long all those waited together."""
+    """How long all of those waited, in seconds."""
     longest_hold: float = 0.0
     """How long the longest of them waited, in seconds."""
     waits_ran_out: int = 0
-    """Waits that ended by their limit."""
+    """Waits that reached their limit."""
     asked: int = 0
-    """Times that a client had to ask the Sentinels, because memory did not answer."""
+    """Times that a client had to ask the Sentinels, because the master was not known."""
     not_master: int = 0
     """Connections that were given up because the node did not answer ROLE master."""
     hook_errors: int = 0
-    """Exceptions that the hook let out."""
+    """Exceptions that the hook raised."""
 
 
 class Tally:
     """
-    Counts and tells; safe under threads.
+    Counts and reports; safe for threads.
 
     Args:
-        hook: who wants to be told; None for nobody.
+        hook: the user's hook; None for none.
     """
 
     def __init__(self, hook: Hook | None = None) -> None:
@@ -73,7 +73,7 @@ class Tally:
         self._tell("on_switch", switch)
 
     def cut(self, master: str, address: Address, connections: int) -> None:
-        """Count connections that were shut down."""
+        """Count connections to a node that were shut down."""
         self._add("connections_cut", connections)
         self._tell("on_cut", master, address, connections)
 
@@ -81,12 +81,12 @@ class Tally:
         """Count a connection that could not be shut down."""
         self._add("cut_errors")
         self.say_once(
-            f"a connection to {address} that {master!r} has left could not be cut ({error!r}): who waits for an answer "
-            "there waits until its own timeout"
+            f"a connection to {address} that {master!r} has left could not be cut ({error!r}): a command that waits "
+            "for an answer there waits until its own timeout"
         )
 
     def held(self, master: str, seconds: float, ran_out: bool) -> None:
-        """Count a command that waited before it was sent, or in vain."""
+        """Count a command that waited, in seconds, before it was sent or until its time ran out."""
         with self._lock:
             self._counters.commands_held += 1
             self._counters.held_seconds += seconds
@@ -101,11 +101,11 @@ class Tally:
         self._add("asked")
 
     def not_master(self) -> None:
-        """Count a node that was named as master and is none."""
+        """Count a node that was named as master and is not one."""
         self._add("not_master")
 
     def say_once(self, text: str) -> None:
-        """Write a warning into the log, unless the same was said before."""
+        """Log a warning, unless the same was logged before."""
         with self._lock:
             if text in self._said or len(self._said) >= _SAID:
                 return
@@ -113,7 +113,7 @@ class Tally:
         _log.warning("%s", text)
 
     def renew(self) -> None:
-        """Begin anew in a forked child: the lock may be held for ever by a thread of the parent's."""
+        """Start over in a forked child: the parent's lock may be held for ever."""
         self._lock = RLock()
 
     def _add(self, name: str, count: int = 1) -> None:
@@ -127,10 +127,10 @@ class Tally:
         try:
             method(*what)
         except Exception:
-            # The user's own code: it must not break what it looks at.
+            # The user's own code: it must not break the client.
             self._add("hook_errors")
             _log.exception("the hook's %s failed", name)
 
 
 _SAID = 100
-"""Different warnings that are remembered; more are not said at all."""
+"""Different warnings that are remembered; further ones are not logged."""

@@ -1,9 +1,9 @@
 """
 From a ``redis+sentinel://`` URL to the arguments of a Sentinel.
 
-What the library's own URLs take is taken here too, by the same names: the parameters that it parses, and every argument
-of its connections that a text can be. Those that begin with ``socket_`` and ``ssl_`` are for nodes and Sentinels; with
-``sentinel_`` before it, any of them is for the Sentinels alone.
+It takes the parameters of the library's own URLs, by the same names, and every argument of its connections that can be
+written as text. Those that begin with ``socket_`` and ``ssl_`` are for nodes and Sentinels; with the prefix
+``sentinel_`` each of them is for the Sentinels alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Cast = Callable[[str], Any]
 _OURS: Final[Mapping[str, Cast]] = {"hold": float, "failover_wait": float, "drain": float}
 _SENTINELS: Final = "sentinel_"
 _SHARED: Final = ("socket_", "ssl_")
-"""How the parameters begin that are for nodes and Sentinels alike."""
+"""Prefixes of the parameters that are for both nodes and Sentinels."""
 
 
 def _checks(text: str) -> str:
@@ -40,7 +40,7 @@ _MORE: Final[Mapping[str, Cast]] = {
     "ssl_password": str, "ssl_ciphers": str, "ssl_cert_reqs": _checks,
     "ssl_validate_ocsp": _switch, "ssl_validate_ocsp_stapled": _switch, "ssl_min_version": int,
 }  # fmt: skip
-"""Arguments of the libraries' connections that they take as text from a URL, or would, could a text be False."""
+"""Arguments of the libraries' connections that they take from a URL as text, or could if text could be False."""
 
 
 def arguments_of(library: Library, url: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], ConnectionSettings]:
@@ -50,17 +50,17 @@ def arguments_of(library: Library, url: str, arguments: Mapping[str, Any]) -> tu
     Args:
         library: the client library.
         url: see `switchmaster.url.parse_url` for its form.
-        arguments: what was given beside it; what the URL says goes before.
+        arguments: what was given beside it; the URL takes precedence.
 
     Returns:
-        The arguments, and what the URL says otherwise.
+        The arguments, and everything else that the URL says.
 
     Raises:
         UsageError: the URL is wrong; the sentence never shows what could be a password.
     """
     taken: dict[str, Cast] = {name: cast for name, cast in _MORE.items() if name in library.arguments}
     taken |= library.url_parameters
-    taken.pop("timeout", None)  # ours: seconds that a Sentinel has to answer
+    taken.pop("timeout", None)  # ours: seconds in which a Sentinel must answer
     known = {**taken, **_OURS, **{_SENTINELS + name: cast for name, cast in taken.items()}}
     said = parse_url(url, (*known, "role"))
     parameters = {name: text for name, text in (said.parameters or {}).items() if name != "role"}
@@ -92,20 +92,22 @@ def _check_tls(values: Mapping[str, Any], said: ConnectionSettings) -> None:
     for name in values:
         of_sentinels = name.startswith(f"{_SENTINELS}ssl_")
         if of_sentinels and not said.sentinel.uses_tls:
-            raise UsageError(f"the URL's {name} is for TLS to the Sentinels, but none is asked for: add sentinel_tls=1")
+            raise UsageError(
+                f"the URL's {name} is for TLS to the Sentinels, which is not turned on: add sentinel_tls=1"
+            )
         if name.startswith("ssl_") and not (said.node.uses_tls or said.sentinel.uses_tls):
-            raise UsageError(f"the URL's {name} is for TLS, but none is asked for: begin it with rediss+sentinel://")
+            raise UsageError(f"the URL's {name} is for TLS, which is not turned on: begin it with rediss+sentinel://")
 
 
 def _fitting(values: Mapping[str, Any], access: ServerAccess) -> dict[str, Any]:
-    """Return what suits a server: nothing of TLS where it speaks none, for plain connections take no such argument."""
+    """Return the arguments for a server; without those for TLS if it has none, as plain connections refuse them."""
     return {name: value for name, value in values.items() if access.uses_tls or not name.startswith("ssl_")}
 
 
 def _opened(access: ServerAccess) -> dict[str, Any]:
     if access.server_name is not None:
         raise UsageError(
-            "client libraries have no way to ask for another server name than the host's: give the Sentinels and nodes "
+            "client libraries can't check another server name than the host's: give the Sentinels and nodes "
             "certificates for their own names, or add ssl_check_hostname=0"
         )
     said = {"username": access.username, "password": access.password}

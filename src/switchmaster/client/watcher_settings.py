@@ -1,8 +1,8 @@
 """
-From the arguments of a client library to those of a Watcher: where the Sentinels are, what opens them and the nodes.
+From the arguments of a client library to those of a Watcher: the Sentinels' addresses, credentials and TLS.
 
-Everything is read off the library's own objects (the Sentinel's clients and the pool's connection arguments), so that
-whatever a user can say to the library is understood. Two `WatcherSettings` that are equal share one Watcher.
+Everything is read from the library's own objects (the Sentinel's clients and the pool's connection arguments), so that
+every way to configure the library is understood. Equal `WatcherSettings` share one Watcher.
 """
 
 from __future__ import annotations
@@ -20,43 +20,43 @@ from ..net.sync import Watcher
 __all__ = ["TIMEOUT", "WatcherSettings", "question_limit_of", "settings_of"]
 
 TIMEOUT: Final = 1.0
-"""Seconds for a question where the user names no ``socket_timeout``."""
+"""Seconds for a question if the user sets no ``socket_timeout``."""
 SHORTEST: Final = 0.5
-"""Seconds that the Watcher's own links give a Sentinel at least, however short the user's questions may be: they stay
-open, and below this a busy machine looks like a dead Sentinel."""
+"""The shortest timeout of the Watcher's own links, in seconds, however short the user's is: links stay open, and with
+less a busy machine looks like a dead Sentinel."""
 POLL_SECONDS: Final = 1.0
-"""Seconds between two questions to a Sentinel that lets nobody subscribe."""
+"""Seconds between two questions to a Sentinel that refuses subscriptions."""
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryAccess:
-    """What opens one kind of server. Equal where the arguments are equal; its repr shows no secret."""
+    """Credentials and TLS for one kind of server. Equal if the arguments are equal; its repr shows no secret."""
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     provider: Any = field(default=None, repr=False)
-    """The library's credential provider, which is asked with each connection."""
+    """The library's credential provider, which is called for each connection."""
     tls: tuple[tuple[str, Any], ...] | None = field(default=None, repr=False)
-    """The library's TLS arguments; None where no TLS is spoken."""
+    """The library's TLS arguments; None without TLS."""
 
     @property
     def secret(self) -> bool:
-        """Whether there is a password, or who knows one."""
+        """Whether there is a password, or a provider of one."""
         return self.password is not None or self.provider is not None
 
     def context(self) -> ssl.SSLContext | None:
         """
-        Return the context that the library's TLS arguments ask for.
+        Return the context for the library's TLS arguments; None without TLS.
 
         Raises:
-            UsageError: a file can't be read, or holds something else.
+            UsageError: a file can't be read, or is of another kind.
         """
         return None if self.tls is None else _context(dict(self.tls))
 
 
 @dataclass(frozen=True, slots=True)
 class WatcherSettings:
-    """All that one Watcher is made from."""
+    """Everything that one Watcher is made from."""
 
     sentinels: tuple[Address, ...]
     sentinel: LibraryAccess
@@ -88,19 +88,19 @@ class WatcherSettings:
 
     @property
     def patience(self) -> float:
-        """Seconds that a command waits for the Sentinels' answer: for a link to connect, to answer, and a little."""
+        """Seconds that a command waits for the Sentinels: for a link to connect and to answer, and a little more."""
         return 2 * self.timeout + 0.1
 
 
 def settings_of(sentinel: Any, pool: Any, address_map: AddressMap | None, check_hostname: bool) -> WatcherSettings:
     """
-    Read off what a Watcher needs.
+    Read a Watcher's settings from the library's objects.
 
     Args:
         sentinel: the library's Sentinel, or ours.
         pool: the pool of connections to data nodes; None takes the Sentinel's own connection arguments.
         address_map: what Sentinel announces -> what can be dialled.
-        check_hostname: whether the library looks at a certificate's host name where nobody says so.
+        check_hostname: whether the library checks a certificate's host name by default.
     """
     clients = [client.connection_pool for client in sentinel.sentinels]
     addresses = {Address(str(one.connection_kwargs["host"]), int(one.connection_kwargs["port"])) for one in clients}
@@ -121,7 +121,7 @@ def question_limit_of(sentinel: Any) -> float:
     Return the seconds that a question to the Sentinels may take as a whole: the user's ``socket_timeout``.
 
     Args:
-        sentinel: the library's Sentinel, or ours; what its ``sentinel_kwargs`` say goes before its own argument.
+        sentinel: the library's Sentinel, or ours; its ``sentinel_kwargs`` take precedence over its own argument.
     """
     said = (arguments.get("socket_timeout") for arguments in (sentinel.sentinel_kwargs, sentinel.connection_kwargs))
     return float(next((seconds for seconds in said if seconds), TIMEOUT))
@@ -169,7 +169,7 @@ def _context(said: Mapping[str, Any]) -> ssl.SSLContext:
     authorities = {name: said.get(f"ssl_{text}") for name, text in _AUTHORITIES.items()}
     try:
         if certificate or key:
-            # Without a password OpenSSL would ask on the terminal, and wait there.
+            # Without a password OpenSSL would ask on the terminal, and wait.
             context.load_cert_chain(str(certificate), key, password=said.get("ssl_password") or "")
         if any(authorities.values()):
             context.load_verify_locations(**authorities)

@@ -164,8 +164,8 @@ USES: Final[Mapping[Use, Mapping[Meaning, Use]]] = {
         Meaning.RETURNS: PINNED_LISTENER,
     },
 }
-"""What each meaning leads to. Whatever the use is, it is IDLE again once the connection is lost for good
-(`Session.lose`)."""
+"""What each meaning leads to. Once the connection is lost (`Session.lose`) every use becomes IDLE, but for DECIDING,
+which lasts until the error is judged."""
 
 
 def _spellings(*names: str) -> frozenset[str | bytes]:
@@ -322,6 +322,8 @@ class Session:
         self.cut = False
         self.advance(Step.DIAL)
         self.needs_master, self.unanswered = needs_master, 0
+        if self.use is DECIDING:  # on another connection
+            self.use = IDLE
         self.attempts += 1
 
     def welcome(self, newest: object, serves: bool) -> None:
@@ -338,10 +340,12 @@ class Session:
             self.seen = newest
 
     def lose(self) -> None:
-        """Record that there is no connection any more, however far its end gets; `unanswered` and `doubt` remain."""
+        """Record that the connection is lost, however far its end gets; what was sent and not answered is kept."""
         self.stage = LOST
         self.seen = NOWHERE
-        self.use, self.altered = IDLE, False
+        self.altered = False
+        if self.use is not DECIDING:  # the library disconnects first, and asks `lost_in_doubt` with the error
+            self.use = IDLE
         self.deferred, self.deferred_reads, self.unread = (), 0, 0
         self.lost_at = None
 
