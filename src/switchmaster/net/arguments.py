@@ -1,4 +1,4 @@
-"""What a user may write when he makes a Watcher; wrong input is a `UsageError` that says what is expected."""
+"""What a user may write to make a Watcher; wrong input is a `UsageError` that says what is expected."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _SHOWN: Final = 100
 
 def read_address(given: object) -> Address:
     """
-    Return the address that a user wrote; as text and without a port it is Sentinel's own.
+    Return the address that a user wrote; text without a port gets Sentinel's default port.
 
     Raises:
-        UsageError: it is neither text nor a pair; the sentence shows the right form.
+        UsageError: it is neither text nor a pair; the message shows the right form.
     """
     return Address.parse(given, SENTINEL_PORT) if isinstance(given, str) else read_pair(given)
 
@@ -35,24 +35,24 @@ def read_pair(given: object) -> Address:
     Return the address that a user wrote as a pair of host and port; client libraries take nothing else.
 
     Raises:
-        UsageError: it is no such pair; the sentence shows the right form.
+        UsageError: it is no such pair; the message shows the right form.
     """
     match given:
         case [str() as host, int() | str() as port] if not isinstance(port, bool) and _is_host(host):
             text = str(port)
             if text.isascii() and text.isdigit() and 0 < int(text[:6]) <= 65535:
                 return Address(host, int(text))
-    # Before an '@' may stand a password.
+    # A password may stand before an '@'.
     shown = "this" if "@" in repr(given) else plain(repr(given), _SHOWN)
     raise UsageError(f'{shown} is no address of a Sentinel: expected a pair such as ("10.0.0.1", 26379)')
 
 
 def check_several(sentinels: Any) -> list[Any]:
     """
-    Return the addresses of Sentinels, not read yet, as a list.
+    Return the addresses of Sentinels as a list, not parsed yet.
 
     Raises:
-        UsageError: there are none, or it is one and no list of them.
+        UsageError: there are none, or it is one address instead of a list.
     """
     if not isinstance(sentinels, (str, bytes)) and isinstance(sentinels, Iterable):
         several = list(sentinels)
@@ -74,7 +74,7 @@ def _is_host(text: str) -> bool:
 
 
 def read_grade(grade: Grade | str) -> Grade:
-    """Return a grade by itself or by its name."""
+    """Return a grade, given as one or by its name."""
     if isinstance(grade, Grade):
         return grade
     try:

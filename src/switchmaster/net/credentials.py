@@ -1,9 +1,9 @@
 """
-Credentials that are asked for at each connection: a provider's, off the loop, in bounded time.
+Credential providers: called for each connection, outside of the loop, in bounded time.
 
-A provider belongs to the user: it may block, be slow, fail or never return. It runs in a thread of its own, so the
-loop that listens never waits for it; connections that ask while it runs get the same answer. Nothing of what it says
-is kept, and no text of its errors is shown, because both may hold a secret.
+A provider is the user's code: it may block, be slow, fail or never return. It runs in a thread of its own, so the
+loop never waits for it; connections that ask while it runs get the same answer. Nothing that it returns is kept, and
+no text of its errors is shown, because both may hold a secret.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ __all__ = ["PROVIDER_LIMIT", "CredentialProvider", "Provided", "read_credentials
 _log = logging.getLogger("switchmaster")
 
 PROVIDER_LIMIT: Final = 10.0
-"""Seconds that a credential provider has to answer; the connection that waits for it fails then."""
+"""Seconds in which a credential provider must answer; after that the connection that waits for it fails."""
 
 
 @runtime_checkable
 class CredentialProvider(Protocol):
     """
-    What says who we are, as redis-py's and valkey-py's ``CredentialProvider`` do.
+    Provides user and password, as redis-py's and valkey-py's ``CredentialProvider`` do.
 
-    It is asked for every connection, in a thread of its own. A provider whose ``get_credentials`` raises
-    `NotImplementedError` is asked by ``get_credentials_async``, in a loop of that thread's own.
+    It is called for every connection, in a thread of its own. If ``get_credentials`` raises `NotImplementedError`,
+    ``get_credentials_async`` is called, in a loop of that thread.
     """
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
@@ -40,11 +40,11 @@ class CredentialProvider(Protocol):
 
 class Provided:
     """
-    A provider, as the shells ask it.
+    A user's provider, called off the loop.
 
     Args:
         provider: the user's.
-        whose: what the credentials open, for the log: ``the Sentinels``, say.
+        whose: the servers that the credentials are for, for the log: ``the Sentinels``, for example.
     """
 
     def __init__(self, provider: CredentialProvider, whose: str) -> None:
@@ -59,10 +59,10 @@ class Provided:
 
     async def ask(self) -> Credentials:
         """
-        Return what the provider says now.
+        Return the provider's current credentials.
 
         Raises:
-            UsageError: it failed, gave no credentials, or not within `PROVIDER_LIMIT`; the sentence says which.
+            UsageError: it failed, gave no credentials, or not within `PROVIDER_LIMIT`; the message says which.
         """
         if self._asking is None:
             self._asking = self._begin()
@@ -81,7 +81,7 @@ class Provided:
             if error is not None:
                 self._note(error)
                 answer.set_exception(_as_reason(error))
-                answer.exception()  # where nobody waits any more, nobody needs to hear of it
+                answer.exception()  # retrieved, so that asyncio does not log it if nothing waits any longer
             else:
                 self._failed = False
                 answer.set_result(credentials or Credentials())
@@ -91,14 +91,14 @@ class Provided:
             try:
                 credentials = read_credentials(_call(self._provider))
             except Exception as raised:
-                # The user's provider may raise anything: it is this connection that fails by it.
+                # The user's provider may raise anything: this connection fails by it.
                 error = raised
             try:
                 loop.call_soon_threadsafe(end, credentials, error)
             except RuntimeError:
                 return  # the loop has ended meanwhile
 
-        # A daemon: a provider that never returns must not keep the interpreter from its end.
+        # A daemon: a provider that never returns must not keep the interpreter running.
         Thread(work, f"switchmaster credentials of {self._whose}")
         return answer
 
@@ -110,10 +110,10 @@ class Provided:
 
 def read_credentials(given: object) -> Credentials:
     """
-    Read what a provider gave.
+    Read what a provider returned.
 
     Raises:
-        UsageError: it is neither ``(password,)`` nor ``(username, password)``; the sentence shows nothing of it.
+        UsageError: it is neither ``(password,)`` nor ``(username, password)``; the message shows nothing of it.
     """
     match given:
         case [str() | bytes() as password]:
@@ -135,7 +135,7 @@ def _call(provider: Any) -> object:
 
 
 def _as_reason(error: Exception) -> SwitchmasterError:
-    # The text of another's error may hold a secret; the name of its class does not.
+    # The text of a foreign error may hold a secret; the name of its class does not.
     if isinstance(error, SwitchmasterError):
         return error
     return UsageError(f"the credential provider failed with {type(error).__name__}")

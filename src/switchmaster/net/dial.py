@@ -1,8 +1,8 @@
 """
-How to reach an address: TLS, and what stands between what is announced and what is dialled.
+How to reach an address: TLS, and the way from an announced address to the one that is dialled.
 
-Values and pure functions, but for the files of certificates. Nothing here opens a socket. Errors of the operating
-system become reasons that a person can act on.
+Values and pure functions, except that certificate files are read and names resolved. Nothing here opens a socket.
+Errors of the operating system become reasons that a person can act on.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ AddressMap: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How to speak TLS. Files are read by `context`, once for each Watcher."""
+    """Options for TLS. Files are read by `context`, once for each Watcher."""
 
     ca_file: str | os.PathLike[str] | None = None
-    """Whom to trust, as PEM; None for the system's authorities."""
+    """The trusted authorities, as PEM; None for the system's."""
     cert_file: str | os.PathLike[str] | None = None
-    """Our own certificate, as PEM, where the server wants one."""
+    """Our own certificate, as PEM, if the server wants one."""
     key_file: str | os.PathLike[str] | None = None
-    """Its key; None where the certificate's file holds it."""
+    """Its key; None if the certificate's file holds it."""
     server_name: str | None = None
-    """The name that the server's certificate must bear; None for the host that is dialled."""
+    """The name that the server's certificate must have; None for the host that is dialled."""
     verify: bool = True
-    """False trusts anyone: for tests."""
+    """False trusts any server: for tests."""
 
     def context(self) -> ssl.SSLContext:
         """
@@ -75,7 +75,7 @@ class Tls:
 
     def _load_own(self, context: ssl.SSLContext, cert_file: str | os.PathLike[str]) -> None:
         def no_password() -> str:
-            # Without this OpenSSL would ask on the terminal and wait there.
+            # Without this OpenSSL would ask on the terminal, and wait.
             raise UsageError(f"the TLS key {self.key_file or cert_file} is encrypted; give one that is not")
 
         try:
@@ -98,14 +98,14 @@ class DialTarget:
     server_name: str | None = None
     """The name in the server's certificate; None for the host of `address`."""
     credentials: Credentials | Provided = field(default=NOBODY, repr=False)
-    """What opens it, or who knows that; asked only once there is a connection (and TLS has been verified)."""
+    """The credentials, or their provider, which is asked only once there is a connection (and TLS is verified)."""
 
     async def login(self) -> Credentials:
         """
-        Return what opens this connection.
+        Return the credentials for this connection.
 
         Raises:
-            UsageError: the provider gave nothing.
+            UsageError: the provider failed.
         """
         return await self.credentials.ask() if isinstance(self.credentials, Provided) else self.credentials
 
@@ -115,7 +115,7 @@ def map_address(mapping: AddressMap | None, address: Address) -> Address:
     Translate an announced address into the one to dial.
 
     Args:
-        mapping: a table or a function; None for none. What a table does not hold stays as it is.
+        mapping: a table or a function; None for none. An address that is not in the table stays as it is.
         address: as Sentinel announces it.
 
     Returns:
@@ -142,9 +142,9 @@ def map_address(mapping: AddressMap | None, address: Address) -> Address:
 
 def same_place(one: Address, other: Address) -> bool:
     """
-    Return whether two announced addresses are one place, where Sentinels announce names and addresses mixed.
+    Return whether two announced addresses are the same place, if Sentinels announce both names and IP addresses.
 
-    Only there is a name resolved, and waited for.
+    Names are resolved only then, which waits for the resolver.
     """
     if one == other or one.port != other.port:
         return one == other
@@ -165,11 +165,11 @@ def _resolved(host: str) -> set[str]:
 
 def describe_error(error: BaseException, target: Address | None, timeout: float | None) -> str:
     """
-    Write why no connection could be opened, as the end of a sentence.
+    Return why no connection could be opened, as the end of a sentence.
 
     Args:
         error: what the attempt raised.
-        target: what was dialled, if it came to that.
+        target: what was dialled; None if nothing was.
         timeout: the seconds that were allowed; None for a connection that was open already.
 
     Returns:

@@ -1,8 +1,8 @@
 """
-What opens the servers of a deployment: who we are to them and how they are dialled, certificates read.
+How the servers of a deployment are dialled: with which credentials, TLS and address.
 
-One `Dialler` for the Sentinels, and one for each `NodeAccess`: the deployment's own, and those of masters that have
-another. No repr holds a password. Nothing here opens a socket.
+There is one `Dialler` for the Sentinels, and one for each `NodeAccess`: the deployment's own, and those of masters that
+have another. No repr shows a password. Nothing here opens a socket.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ def read_tls(tls: AnyTls) -> ssl.SSLContext | None:
 
 @dataclass(frozen=True, slots=True)
 class NodeAccess:
-    """What opens the data nodes of one master, as a whole; its repr shows no password."""
+    """Credentials and TLS for the data nodes of one master, as a whole; its repr shows no password."""
 
     username: str | None = None
     """The ACL user, which needs no more than ROLE; None for ``default``."""
     password: str | None = field(default=None, repr=False)
-    """None where none is wanted."""
+    """None for none."""
     tls: AnyTls = None
     """None for none."""
     credentials: CredentialProvider | None = field(default=None, repr=False, hash=False)
-    """Who is asked for user and password with each connection, instead of the two; None for nobody."""
+    """A provider of user and password, called for each connection, instead of the two; None for none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dialler:
-    """Who we are to servers of one kind, and what is dialled for each. Equal to nothing but itself."""
+    """Credentials and TLS for servers of one kind, and what is dialled for each. Equal to nothing but itself."""
 
     credentials: Credentials | Provided = field(repr=False)
-    """What opens them, or who is asked for it with each connection."""
+    """User and password, or their provider, which is called for each connection."""
     context: ssl.SSLContext | None
     """None without TLS."""
     server_name: str | None
@@ -74,13 +74,13 @@ class Dialler:
         Make one from what the user gave.
 
         Args:
-            access: what opens them.
+            access: credentials and TLS.
             address_map: what Sentinel announces -> what can be dialled.
-            whose: which servers, for the log.
+            whose: which servers, for errors and the log.
             read: makes the context for TLS.
 
         Raises:
-            UsageError: a file of TLS can't be used, or there are both a password and a provider.
+            UsageError: a TLS file can't be used, or there are both a password and a provider.
         """
         credentials: Credentials | Provided = Credentials(access.username, access.password)
         if access.credentials is not None:
@@ -96,7 +96,7 @@ class Dialler:
 
         Args:
             address: as Sentinel announces it.
-            trusted: whether the user or a majority of the Sentinels names it: else it gets no credentials.
+            trusted: whether the user or a majority of the Sentinels name it: otherwise it gets no credentials.
 
         Raises:
             UsageError: the address map failed.
@@ -110,15 +110,15 @@ class NodeDiallers:
     How the data nodes of each master are dialled.
 
     Args:
-        own: the deployment's own access, for all masters that have none in `by_master`.
-        by_master: another, by the master's name. It takes the place of `own` as a whole: what it leaves out is not
-            taken from there.
+        own: the deployment's access, for all masters that have none in `by_master`.
+        by_master: another one, by the master's name. It replaces `own` as a whole: what it leaves out is not taken from
+            there.
         address_map: what Sentinel announces -> what can be dialled.
 
     Masters with equal accesses have the same `Dialler`, and equal `Tls` are read once.
 
     Raises:
-        UsageError: a file of TLS can't be used, or a value is no `NodeAccess`.
+        UsageError: a TLS file can't be used, or a value is no `NodeAccess`.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class NodeDiallers:
 
     def of(self, master: str | None) -> Dialler:
         """
-        Return the dialler for nodes that are asked for one master's sake.
+        Return the dialler for the nodes of one master.
 
         Args:
             master: its name; None for the deployment's own access.

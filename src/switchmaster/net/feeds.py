@@ -1,8 +1,8 @@
 """
-What a reader follows: bounded queues between the watcher and whoever iterates.
+Feeds: bounded queues between the Watcher and the code that iterates over them.
 
-A `Feed` never blocks the watcher and never grows: a reader that is slower than its limit loses the oldest
-items, is told how many (`Feed.missed`), and always gets the newest. A `Latest` keeps one value only.
+A `Feed` never blocks the Watcher and never grows beyond its limit: a reader that is too slow loses the oldest items,
+is told how many (`Feed.missed`), and always gets the newest. A `Latest` keeps one value only.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ T = TypeVar("T")
 
 class Feed(Generic[T]):
     """
-    An asynchronous iterator over what comes from now on.
+    An asynchronous iterator over the items from now on.
 
     Args:
         limit: how many items wait for the reader at most.
-        on_close: is called once, when the feed ends.
+        on_close: called once, when the feed ends.
     """
 
     def __init__(self, limit: int, on_close: Callable[[Feed[T]], None]) -> None:
@@ -44,7 +44,7 @@ class Feed(Generic[T]):
         self._news.set()
 
     def close(self) -> None:
-        """End the feed: what waits is still given, then the iteration ends."""
+        """End the feed: the iteration ends after the items that wait."""
         if not self._closed:
             self._closed = True
             self._news.set()
@@ -70,11 +70,11 @@ class Feed(Generic[T]):
 
 class Latest(Feed[T]):
     """
-    A feed that gives the newest value only, made when the reader is ready for it.
+    A feed of only the newest value, which is made when the reader is ready for it.
 
     Args:
-        make: gives the newest value.
-        on_close: is called once, when the feed ends.
+        make: returns the newest value.
+        on_close: called once, when the feed ends.
     """
 
     def __init__(self, make: Callable[[], T], on_close: Callable[[Feed[T]], None]) -> None:
@@ -83,7 +83,7 @@ class Latest(Feed[T]):
         self._stale = True
 
     def touch(self) -> None:
-        """Say that there is a newer value."""
+        """Record that there is a newer value."""
         self._stale = True
         self._news.set()
 

@@ -1,7 +1,7 @@
 """
-What gevent and eventlet have to be asked: whether they patch, what was there before, and how a greenlet waits.
+gevent and eventlet: whether they patch the standard library, what was there before, and how a greenlet waits.
 
-The only module that knows them; neither is needed, and neither is imported unless the application did.
+The only module that knows them. Neither is needed, and neither is imported unless the application imported it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from typing import Any, Final, Protocol
 __all__ = ["REAL", "DefaultSelector", "Waker", "me", "patching", "speaking", "voice", "waker"]
 
 LOGGERS: Final = ("switchmaster", "switchmaster.client", "asyncio")
-"""What the Watcher's thread logs to."""
+"""The loggers of the Watcher's thread."""
 KEPT_RECORDS: Final = 1000
-"""What may wait for a hub that is blocked; the log loses what comes on top."""
+"""Log records that may wait for a blocked hub; further ones are lost."""
 
 
 def patching() -> str:
@@ -42,7 +42,7 @@ def patching() -> str:
 
 
 def _fresh(name: str) -> Any:
-    """Return a copy of a module of the standard library, as it was before anybody patched it."""
+    """Return a copy of a module of the standard library, as it was before it was patched."""
     spec = find_spec(name)
     assert spec is not None
     assert spec.loader is not None
@@ -52,7 +52,7 @@ def _fresh(name: str) -> Any:
 
 
 def _fresh_selectors() -> Any:
-    """Return `selectors` as it was: it looks at what `select` offers when it is imported."""
+    """Return `selectors` as it was: when it is imported it looks at what `select` offers."""
     patched: ModuleType = sys.modules["select"]
     sys.modules["select"] = _fresh("select")
     try:
@@ -61,7 +61,7 @@ def _fresh_selectors() -> Any:
         sys.modules["select"] = patched
 
 
-# Taken here, once: what is patched later does not reach these.
+# Taken here, once: later patches do not reach these.
 REAL: Final[Any] = _fresh("_thread") if patching() else _thread
 """The real `_thread`; ask it for its functions at import only."""
 DefaultSelector: Final[type[selectors.BaseSelector]] = (
@@ -72,7 +72,7 @@ _allocate_lock: Final = REAL.allocate_lock
 
 
 def me() -> object:
-    """Return who the caller is: a thread, or a greenlet in it."""
+    """Return the identity of the caller: a thread, or a greenlet in it."""
     greenlet = sys.modules.get("greenlet")
     return get_ident(), 0 if greenlet is None else id(greenlet.getcurrent())
 
@@ -87,7 +87,7 @@ class Waker(Protocol):
         """Wait until it is woken, some seconds at most; return whether it was."""
 
     def close(self) -> None:
-        """End it; nobody wakes it any more."""
+        """End it; it is not woken after that."""
 
 
 class ThreadWaker:
@@ -152,7 +152,7 @@ class _EventletWaker:
 
 
 class _Bell:
-    """What wakes the greenlets of one of eventlet's hubs from other threads: it has nothing for that itself."""
+    """Wakes the greenlets of one of eventlet's hubs from other threads, for which eventlet has nothing itself."""
 
     def __init__(self, eventlet: Any) -> None:
         self._near, self._far = _socket.socketpair()
@@ -164,7 +164,7 @@ class _Bell:
 
     def ring(self, event: Any) -> None:
         self.rung.append(event)
-        with contextlib.suppress(OSError):  # so many are rung already that one more makes no difference; or forked
+        with contextlib.suppress(OSError):  # so many bytes wait that one more makes no difference; or forked
             self._far.send(b"!")
 
     def _answer(self) -> None:
@@ -173,7 +173,7 @@ class _Bell:
             with contextlib.suppress(BlockingIOError):
                 self._near.recv(4096)
             while self.rung:
-                with contextlib.suppress(Exception):  # a handler's of the log, which has told it as logging does
+                with contextlib.suppress(Exception):  # of a log handler, which logging has reported
                     self.rung.popleft().send()
 
     def close(self) -> None:
@@ -193,7 +193,7 @@ def _bell_of(eventlet: Any) -> _Bell:
 
 
 def _forget_bells() -> None:
-    """In a forked child: it would take the parent's rings."""
+    """Close them in a forked child, which would take the parent's wake-ups."""
     for bell in list(_bells.values()):
         bell.close()
     _bells.clear()
@@ -206,7 +206,7 @@ if hasattr(os, "register_at_fork"):
 
 @dataclass(slots=True)
 class _Line:
-    """A record of the log that is on its way to a greenlet."""
+    """A log record on its way to a greenlet."""
 
     record: logging.LogRecord
 
@@ -215,7 +215,7 @@ class _Line:
 
 
 class _Handed(logging.Filter):
-    """Hands what a real thread logs to a greenlet: eventlet's locks, those of logging too, know one thread only."""
+    """Passes a real thread's log records to a greenlet: eventlet's locks, logging's too, know only one thread."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         bell = _voices.get(get_ident())
@@ -225,12 +225,12 @@ class _Handed(logging.Filter):
 
 
 _voices: dict[int, _Bell] = {}
-"""By real thread: what it logs through."""
+"""By real thread: the bell through which it logs."""
 _handed: Final = _Handed()
 
 
 def voice() -> Any:
-    """Return what a real thread that the caller starts has to log through; None where it may log by itself."""
+    """Return what a real thread that the caller starts must log through; None if it may log directly."""
     if patching() != "eventlet":
         return None
     for name in LOGGERS:
@@ -250,7 +250,7 @@ def speaking(through: Any) -> Iterator[None]:
 
 
 def waker() -> Waker:
-    """Return what wakes the caller, who may be a greenlet."""
+    """Return what wakes the caller, which may be a greenlet."""
     framework = patching()
     if framework == "gevent":
         return _GeventWaker(sys.modules["gevent"])

@@ -1,8 +1,8 @@
 """
-All Sentinels asked for one master at once, each over a connection of its own that ends with the answer.
+Ask all Sentinels for one master at once, each over a connection of its own that ends with the answer.
 
-For whoever must know in bounded time, before the links of a Watcher are live. A silent Sentinel costs nothing: what
-the others have said counts `settle` seconds after the first of them.
+For callers that must know in bounded time, before the links of a Watcher are live. A silent Sentinel costs nothing: the
+answers of the others count `settle` seconds after the first of them.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ __all__ = ["Location", "locate"]
 
 @dataclass(slots=True)
 class Location:
-    """What came of one question to several Sentinels."""
+    """The outcome of one question to several Sentinels."""
 
     answers: dict[SentinelName, Located] = field(default_factory=dict)
     reasons: dict[SentinelName, str] = field(default_factory=dict)
-    """Why a Sentinel gave no answer; nothing of those that were not waited for."""
+    """Why a Sentinel gave no answer; those that were not waited for are left out."""
 
     @property
     def found(self) -> Located | None:
-        """The answer that counts; None where nobody names an address."""
+        """The answer that counts; None if no Sentinel names an address."""
         return newest(self.answers.values())
 
 
@@ -50,7 +50,7 @@ async def locate(
         settle: seconds that the others have once one has named an address.
 
     Returns:
-        What they said; it never raises for what a Sentinel does.
+        Their answers; it never raises for what a Sentinel does.
     """
     loop = asyncio.get_running_loop()
     asked = {loop.create_task(_ask(master, dial, timeout)): name for name, dial in sentinels.items()}
@@ -90,7 +90,7 @@ async def _ask(master: str, dial: Callable[[], DialTarget], timeout: float) -> L
                     return answer
         return "the Sentinel closed the connection"
     except Exception as error:
-        # Whatever it is, also from the caller's dial: it is this Sentinel that gave no answer.
+        # Whatever it is, also an error of the caller's `dial`: this Sentinel gave no answer.
         return plain(describe_error(error, target.address if target is not None else None, timeout))
     finally:
         if writer is not None:

@@ -1,4 +1,4 @@
-"""What a coroutine in another thread's loop returns, for the one thread or greenlet that waits for it."""
+"""The result of a coroutine in another thread's loop, for the one thread or greenlet that waits for it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class LoopResult(Generic[T]):
     """
     What a coroutine returns or raises.
 
-    Unlike a `concurrent.futures.Future` it has no lock that an exception in its waiter could leave held, and the loop
-    with it.
+    Unlike a `concurrent.futures.Future` it has no lock that an exception in its waiter could leave held, which would
+    block the loop.
 
     Args:
         hard: whether no other greenlet may run while it is waited for.
@@ -53,11 +53,11 @@ class LoopResult(Generic[T]):
         Wait for what the coroutine returns.
 
         Args:
-            until: how long at most, in monotonic seconds; None for ever.
+            until: how long at most, in monotonic seconds; None for no limit.
 
         Raises:
             TimeoutError: it takes longer.
-            asyncio.CancelledError: it was cancelled, with its loop for instance.
+            asyncio.CancelledError: it was cancelled, for instance with its loop.
             Exception: what it raises.
         """
         if not self._waiters.wait(lambda: self._over, until):

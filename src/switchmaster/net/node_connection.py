@@ -1,4 +1,4 @@
-"""One `NodeLink` under asyncio: a socket to one data node, answers to one callback."""
+"""One `NodeLink` under asyncio: it moves bytes between a socket and the link, and passes answers to one callback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .shell import Shell
 __all__ = ["NodeConnection", "OnProbes"]
 
 OnProbes: TypeAlias = Callable[[list[Probe], float], None]
-"""Takes the answers, in order, and when they came (the loop's monotonic seconds)."""
+"""Called with the answers in order, and when they arrived (the loop's monotonic seconds)."""
 
 
 class NodeConnection(Shell):
@@ -23,9 +23,9 @@ class NodeConnection(Shell):
 
     Args:
         link: the conversation; it belongs to this shell from now on.
-        dial: says what to dial, at each attempt.
-        on_probes: is called with every batch of answers, in the loop. It must not block. What it
-            raises is logged and counted.
+        dial: returns what to dial, at each attempt.
+        on_probes: called with every batch of answers, in the loop. It must not block. What it raises is logged and
+            counted.
     """
 
     def __init__(self, link: NodeLink, dial: Callable[[], DialTarget], on_probes: OnProbes) -> None:
@@ -37,7 +37,7 @@ class NodeConnection(Shell):
         return f"<NodeConnection of {self.link!r}>"
 
     def report_again(self) -> None:
-        """Have the node asked at once, and its answer told whatever it is; the loop calls it, no callback."""
+        """Ask the node at once, and report its answer even if it is unchanged; called by the loop, not a callback."""
         self.link.report_again(self._now)
         self._pump()
 

@@ -1,11 +1,11 @@
 """
-The data nodes that are asked for their ROLE: a connection each while a decision wants it, and single questions.
+The data nodes that are asked for their ROLE: a connection to each while a decision needs it, and single questions.
 
-A node is asked for the sake of a master, by what opens the nodes of that master. Masters that share a node share the
-connection where one and the same access opens it. Where each has another, each has a connection of its own, and hears
-no other answers than its own: a refusal says something of one access only.
+A node is asked for a master, with the credentials for that master's nodes. Masters that share a node share the
+connection if their access is the same. Otherwise each has its own connection, and gets only its answers: a refusal
+says something about one access only.
 
-Bounded: beyond `PROBES` connections a switch has to do without the node's own word; each refusal is counted.
+Bounded: with `PROBES` connections open, a switch must do without the node's proof; each refusal is counted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .node_connection import NodeConnection, OnProbes
 __all__ = ["PROBES", "Probes"]
 
 PROBES: Final = 256
-"""Connections at once; one for each node, but for nodes that several masters share with an access each."""
+"""The most connections at once; one for each node, more for nodes of several masters with different access."""
 
 
 class Probes:
@@ -35,10 +35,10 @@ class Probes:
 
     Args:
         diallers: how the nodes of each master are dialled.
-        timeout: seconds that a node has to answer.
-        lists: whether a node may be given the password of a master's nodes; None as master is any master's.
-        on_probes: takes the answers.
-        leave: closes a connection that is not wanted any more.
+        timeout: seconds in which a node must answer.
+        lists: whether a node may be given the password of a master's nodes; None as master stands for any.
+        on_probes: called with the answers.
+        leave: closes a connection that is no longer needed.
     """
 
     def __init__(
@@ -52,19 +52,19 @@ class Probes:
         self._diallers, self._timeout, self._lists = diallers, timeout, lists
         self._on_probes, self._leave = on_probes, leave
         self._asked: dict[tuple[Address, Dialler], tuple[NodeConnection, set[str]]] = {}
-        """The connections, each with the masters for whose sake it is open."""
+        """The connections, each with the masters for which it is open."""
         self.refused = 0
-        """Questions that were not asked, because of so many others."""
+        """Questions that were not asked, because too many others were open."""
 
     def start(self, node: Address, master: str) -> None:
-        """Ask a node until `stop`, for the sake of one master."""
+        """Ask a node for one master, until `stop`."""
         dialler = self._diallers.of(master)
         if (node, dialler) in self._asked:
             asked, others = self._asked[node, dialler]
             if master not in others:
                 others.add(master)
-                # An answer is told where it differs from the last, which was told to the others only. Soon, not now:
-                # who starts a question is not ready for its answer yet.
+                # An answer is reported if it differs from the last one, which only the other masters got. Soon, not
+                # now: the caller is not ready for an answer yet.
                 asyncio.get_running_loop().call_soon(asked.report_again)
             return
         masters = {master}
@@ -82,7 +82,7 @@ class Probes:
         shell.start()
 
     def stop(self, node: Address, master: str) -> None:
-        """Ask a node no more for that master's sake."""
+        """Stop asking a node for one master."""
         dialler = self._diallers.of(master)
         shell, masters = self._asked.get((node, dialler), (None, set()))
         masters.discard(master)
@@ -96,10 +96,10 @@ class Probes:
 
         Args:
             node: its address, as Sentinel announces it.
-            master: for whose sake; None for nobody's, by the deployment's own access.
+            master: the master whose access is used; None for the deployment's.
 
         Returns:
-            Its answer, or why it gave none in time.
+            Its answer, or why it did not answer in time.
         """
         answer: asyncio.Future[Probe] = asyncio.get_running_loop().create_future()
 
@@ -122,7 +122,7 @@ class Probes:
         return [shell for shell, _ in self._asked.values()]
 
     def clear(self) -> None:
-        """Forget all; the caller closes `shells` himself."""
+        """Forget all connections; the caller closes `shells`."""
         self._asked.clear()
 
     def _connection(

@@ -1,8 +1,8 @@
 """
-Who wants to know what: the callbacks and feeds of one Watcher.
+The callbacks and feeds of one Watcher, by the kind of item that they want.
 
-Items come in with `tell`, in the loop; every reader of their kind gets them in the same turn. A callback is the
-user's: what it raises is logged and counted, and deafens nobody.
+Items come in with `tell`, in the loop; every reader of their kind gets them in the same turn. What a user's callback
+raises is logged and counted, and keeps no item from other readers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Turn:
-    """What is told after every turn that may have changed the belief; it says no more than that."""
+    """Reported after every turn that may have changed the belief; it carries nothing else."""
 
 
 class Readers:
@@ -39,7 +39,7 @@ class Readers:
         self._closed = False
         self._missed = 0
         self.callback_errors = 0
-        """Exceptions that callbacks let out."""
+        """Exceptions that callbacks raised."""
 
     @property
     def missed(self) -> int:
@@ -47,11 +47,11 @@ class Readers:
         return self._missed + sum(feed.missed for feed in self._feeds)
 
     def wants(self, kind: type) -> bool:
-        """Whether anybody reads items of this kind."""
+        """Whether there is a reader for items of this kind."""
         return bool(self._callbacks.get(kind))
 
     def on(self, kind: type[T], callback: Callable[[T], None]) -> Callable[[], None]:
-        """Call back with each item of a kind; returns what ends that."""
+        """Call back with each item of a kind; return a function that ends that."""
         callbacks = self._callbacks.setdefault(kind, [])
 
         def call(item: object) -> None:
@@ -88,17 +88,17 @@ class Readers:
         self._feeds.discard(feed)
 
     def tell(self, kind: type, item: object) -> None:
-        """Give an item to everybody who reads its kind."""
+        """Give an item to all readers of its kind."""
         for callback in list(self._callbacks.get(kind, ())):
             try:
                 callback(item)
             except Exception:
-                # The user's mistake, not ours: it must not deafen the watcher. Logged and counted.
+                # An error of the user's code, which must not stop the Watcher. Logged and counted.
                 self.callback_errors += 1
                 _log.exception("a callback for %s of the Watcher failed", kind.__name__)
 
     def touch(self) -> None:
-        """Say that there is a newer value for the feeds of `latest`."""
+        """Record that there is a newer value for the feeds of `latest`."""
         self.tell(Turn, Turn())
         for feed in self._feeds:
             if isinstance(feed, Latest):

@@ -1,4 +1,4 @@
-"""One `Link` under asyncio: sockets to one Sentinel, facts to one callback, in the same turn."""
+"""One `Link` under asyncio: it moves bytes between sockets and the link, and passes facts to one callback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .shell import Shell
 __all__ = ["OnFacts", "SentinelConnection"]
 
 OnFacts: TypeAlias = Callable[[SentinelName, list[Fact], float], None]
-"""Takes who said it, what, in order, and when (the loop's monotonic seconds)."""
+"""Called with the Sentinel, its facts in order, and when they arrived (the loop's monotonic seconds)."""
 
 
 class SentinelConnection(Shell):
@@ -24,9 +24,9 @@ class SentinelConnection(Shell):
 
     Args:
         link: the conversation; it belongs to this shell from now on.
-        dial: says what to dial, at each attempt.
-        on_facts: is called with every batch of facts, in the loop, before anything else happens. It
-            must not block. It may call `ask`. What it raises is logged and counted.
+        dial: returns what to dial, at each attempt.
+        on_facts: called with every batch of facts, in the loop, before anything else happens. It must not block, and
+            may call `ask`. What it raises is logged and counted.
     """
 
     def __init__(self, link: Link, dial: Callable[[], DialTarget], on_facts: OnFacts) -> None:
@@ -44,7 +44,7 @@ class SentinelConnection(Shell):
         return None if heard is None or self._loop is None else max(0.0, self._now - heard)
 
     def mute(self) -> None:
-        """Hand on no more facts: what becomes of this conversation concerns nobody."""
+        """Stop passing facts on: this conversation no longer matters."""
         self._on_facts = lambda sentinel, facts, now: None
 
     def ask(self, names: Iterable[str] | None = None) -> None:
@@ -59,12 +59,12 @@ class SentinelConnection(Shell):
             self._pump()
 
     def hurry(self) -> None:
-        """Dial at once where that is due later, or ask for a whole snapshot; see `Link.hurry`."""
+        """Dial at once if the next attempt is due later, otherwise ask for a whole snapshot; see `Link.hurry`."""
         if self._loop is None:
             return
         if self._pumping:
-            # Who is told that a link has ended must not have it dialled in that very turn: the streams that it has
-            # left are still open, and would be taken for the new ones.
+            # A callback that learns of the link's end must not dial it in the same turn: the old streams are still
+            # open, and would be taken for the new ones.
             self._loop.call_soon(self.hurry)
             return
         self.link.hurry(self._now)

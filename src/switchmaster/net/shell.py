@@ -1,11 +1,10 @@
 """
-What moves the bytes of one conversation under asyncio: the shell of `Connection` and of
+The shell around a link: it moves the bytes of one conversation under asyncio. Base of `SentinelConnection` and
 `NodeConnection`.
 
-It opens the streams that its link wants, gives the link all bytes with the loop's time, hands on
-its facts in the same turn of the loop (no task lies between a socket and a callback), writes what
-the link has to say, and keeps one timer for its deadline. It decides nothing. Streams are aborted,
-never closed politely: a peer that is left may be the one that hangs.
+It opens the streams that its link wants, gives the link all bytes with the loop's time, passes its facts on in the same
+turn of the loop (no task lies between a socket and a callback), writes what the link wants to send, and keeps one timer
+for the link's deadline. It decides nothing. Streams are aborted, never closed gracefully: the peer may hang.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ __all__ = ["Shell", "connect_options"]
 _log = logging.getLogger("switchmaster")
 
 _HAPPY_EYEBALLS = 0.25
-"""Seconds until the next address of a name is tried beside the first (RFC 8305)."""
+"""Seconds until the next address of a name is tried in parallel (RFC 8305)."""
 
 
 TURN_BYTES = 8_192
-"""Bytes of one peer that are read in one turn of the loop, some 100 events: others have their turn before the rest."""
+"""Bytes of one peer that are read in one turn of the loop, about 100 events; then other peers have their turn."""
 
 
 class Shell(ABC):
@@ -40,15 +39,15 @@ class Shell(ABC):
     Base of the shells around a link.
 
     Args:
-        name: who the peer is, for logs.
-        dial: says what to dial, at each attempt; what it raises is a failed attempt.
+        name: the peer's name, for logs.
+        dial: returns what to dial, at each attempt; if it raises, the attempt has failed.
         timeout: seconds for name, connection and TLS handshake together.
     """
 
     def __init__(self, name: str, dial: Callable[[], DialTarget], timeout: float) -> None:
         self.name = name
         self.callback_errors = 0
-        """Exceptions that a callback let out; each is logged, none ends the conversation."""
+        """Exceptions that a callback raised; each is logged, none ends the conversation."""
         self._dial = dial
         self._timeout = timeout
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -59,7 +58,7 @@ class Shell(ABC):
         self._timer: asyncio.TimerHandle | None = None
         self._pumping = False
 
-    # What the link says, in the shell's words.
+    # The link, as the shell sees it.
 
     @abstractmethod
     def _streams_wanted(self) -> int: ...
@@ -72,7 +71,7 @@ class Shell(ABC):
 
     @abstractmethod
     def _deliver(self, now: float) -> bool:
-        """Hand on the facts; return whether there were any."""
+        """Pass the facts on; return whether there were any."""
 
     @abstractmethod
     def _on_connect(self, stream: int, credentials: Credentials, now: float) -> None: ...
@@ -105,7 +104,7 @@ class Shell(ABC):
         self._pump()
 
     async def close(self) -> None:
-        """End the conversation; afterwards no task, timer or socket of it is left."""
+        """End the conversation; no task, timer or socket of it is left."""
         self._close_link()
         if self._loop is None:
             return
@@ -125,9 +124,9 @@ class Shell(ABC):
     # The turn.
 
     def _pump(self) -> None:
-        """Bring the world in line with the link: facts, streams, bytes, timer."""
+        """Do what the link wants: pass facts on, open and abort streams, write bytes, set the timer."""
         if self._pumping or self._loop is None:
-            # A callback that asks something lands here; the turn that called it goes on to send it.
+            # A callback that asks something comes here; the turn that called it sends it afterwards.
             return
         self._pumping = True
         try:
@@ -157,7 +156,7 @@ class Shell(ABC):
     def _arm(self) -> None:
         deadline = self._deadline()
         if self._timer is not None:
-            # A timer that rings early does no harm; most deadlines only move away.
+            # A timer that rings early does no harm; most deadlines only move later.
             if deadline is not None and self._timer.when() <= deadline:
                 return
             self._timer.cancel()
@@ -187,8 +186,7 @@ class Shell(ABC):
             if known is None:
                 await self._log_in(pipe, target)
         except Exception as error:
-            # Whatever it is, also from the caller's dial: it is this attempt that failed, not the
-            # link.
+            # Whatever it is, also an error of the caller's `dial`: this attempt failed, not the link.
             if self._attempts.get(stream) is attempt:
                 del self._attempts[stream]
                 address = target.address if target is not None else None
@@ -197,7 +195,7 @@ class Shell(ABC):
                 self._pump()
 
     async def _log_in(self, pipe: _Pipe, target: DialTarget) -> None:
-        """Begin once the provider has said with what; a peer that is not there never costs it a question."""
+        """Log in with the provider's answer; it is asked only once the peer is connected."""
         try:
             credentials = await target.login()
         except BaseException:
@@ -211,7 +209,7 @@ class Shell(ABC):
     # What the pipes report.
 
     def _made(self, pipe: _Pipe, credentials: Credentials) -> bool:
-        # An attempt that was given up can still come through; nobody waits for it any more.
+        # An attempt that was given up can still succeed; nothing waits for it any longer.
         if self._attempts.get(pipe.stream) is not pipe.attempt:
             return False
         del self._attempts[pipe.stream]
@@ -233,18 +231,18 @@ class Shell(ABC):
             self._pump()
 
     def _call(self, callback: Callable[[], None]) -> None:
-        """Call what the user gave us; an exception of his ends nothing of ours."""
+        """Call a user's callback; what it raises ends nothing of ours."""
         try:
             callback()
         except Exception:
-            # It belongs to the caller of the library, who finds it in the log and in the counter.
+            # An error of the user's code, who finds it in the log and in the counter.
             self.callback_errors += 1
             _log.exception("the callback for facts of %s failed", self.name)
 
 
 class _Pipe(asyncio.Protocol):
-    """One stream: tells its shell what happens, until it is aborted; `known` is what opens it, if that need not be
-    asked."""
+    """One stream: reports to its shell what happens, until it is aborted; `known` are its credentials, unless a
+    provider must be asked."""
 
     def __init__(
         self, shell: Shell, stream: int, attempt: asyncio.Task[None] | None, known: Credentials | None
@@ -256,7 +254,7 @@ class _Pipe(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._lost: asyncio.Future[None] | None = None
         self._rest = b""
-        """What was received and is for later turns."""
+        """Bytes that were received, for later turns."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A cast, not a check: uvloop's transports are of another class.
@@ -264,7 +262,7 @@ class _Pipe(asyncio.Protocol):
         self._lost = asyncio.get_running_loop().create_future()
         self._shell._leaving.add(self._lost)
         self._lost.add_done_callback(self._shell._leaving.discard)
-        # asyncio sets TCP_NODELAY itself. Keepalive is for the silence that PING cannot end: ours.
+        # asyncio sets TCP_NODELAY itself. Keepalive ends the silence that our PING can't: our own.
         opened = transport.get_extra_info("socket")
         if opened is not None:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -276,7 +274,7 @@ class _Pipe(asyncio.Protocol):
         if not self._rest and len(data) <= TURN_BYTES:
             self._shell._received(self, data)
             return
-        # What is read at once is bounded by the transport, and nothing more is read before the rest is done.
+        # One read is bounded by the transport, and nothing more is read until all of it is processed.
         waits, self._rest = bool(self._rest), self._rest + data
         if not waits:
             assert self._transport is not None
@@ -324,11 +322,11 @@ class _Pipe(asyncio.Protocol):
 
 
 def connect_options(loop: asyncio.AbstractEventLoop, target: DialTarget) -> dict[str, Any]:
-    """Return the options of ``create_connection`` for a target: TLS, and a name's addresses tried side by side."""
+    """Return the options of ``create_connection`` for a target: TLS, and a name's addresses tried in parallel."""
     options: dict[str, Any] = {"ssl": target.context}
     if target.context is not None:
         options["server_hostname"] = target.server_name or target.address.host
-    # uvloop has no such option, and tries the addresses in turn.
+    # uvloop has no such option, and tries the addresses one after the other.
     if not _is_ip(target.address.host) and isinstance(loop, asyncio.BaseEventLoop):
         options["happy_eyeballs_delay"] = _HAPPY_EYEBALLS
     return options

@@ -1,9 +1,9 @@
 """
 The Watcher for threads: a facade over the asyncio one, which runs in a loop on a thread of its own.
 
-Nothing is decided or kept here. What only reads memory does so directly; what has to touch the loop hops to it and
-waits. Callbacks are called in the loop's thread, so they must be quick and thread-safe. The thread is a daemon, and
-ends with `Watcher.close`, or with the interpreter.
+Nothing is decided or kept here. Methods that only read memory do so directly; those that touch the loop run there and
+wait. Callbacks are called in the loop's thread, so they must be quick and thread-safe. The thread is a daemon, and ends
+with `Watcher.close`, or with the interpreter.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self._loop = Loop()
-        # Reentrant: the garbage collector may end the last lease of a client, and so this loop, under the lock.
+        # Reentrant: the garbage collector may end a client's last lease, and with it this loop, under the lock.
         self._lock = RLock()
-        # Between the question whether the loop still runs and the work that is given to it.
+        # Read and acted upon under the lock, so that no work is given to a loop that ends.
         self._open = True
         self.forked = False
         """Whether it belongs to the process from which this one was forked."""
@@ -69,7 +69,7 @@ class LoopThread:
         Start the thread; safe to call again, also after it was interrupted.
 
         Raises:
-            WatcherClosed: the interpreter ends.
+            WatcherClosed: the interpreter is ending.
         """
         if exiting() and self._thread.is_new:
             raise WatcherClosed
@@ -103,8 +103,8 @@ class LoopThread:
 
         Args:
             work: the coroutine.
-            hard: whether no other greenlet may run meanwhile, for work that takes a turn of the loop only.
-            seconds: how long it may take; None for ever.
+            hard: whether no other greenlet may run meanwhile, for work that takes one turn of the loop.
+            seconds: how long it may take; None for no limit.
 
         Raises:
             WatcherClosed: the loop has ended, or ended meanwhile.
@@ -113,7 +113,7 @@ class LoopThread:
         if self.is_current:
             work.close()
             raise RuntimeError("a callback of the Watcher runs in its loop: it must not wait for the loop")
-        self.start()  # who was to do that may have been interrupted
+        self.start()  # an earlier start may have been interrupted
         answer = LoopResult[T](hard)
         until = None if seconds is None else time.monotonic() + seconds
         with self._lock:
@@ -133,7 +133,7 @@ class LoopThread:
             self._pending.discard(answer)
 
     def read(self, look: Callable[[], T]) -> T:
-        """Look at what belongs to the loop, between two of its turns; from a callback at once."""
+        """Read what belongs to the loop, between two of its turns; from a callback at once."""
         if self.is_current:
             return look()
 
@@ -143,7 +143,7 @@ class LoopThread:
         return self.run(looking())
 
     def soon(self, callback: Callable[[], None]) -> bool:
-        """Call something in the loop, soon; return False where the loop has ended, and nothing will happen."""
+        """Call something in the loop, soon; return False if the loop has ended, and nothing will happen."""
         with self._lock:
             if self._open:
                 self._loop.call_soon_threadsafe(callback)
@@ -151,14 +151,14 @@ class LoopThread:
 
     def stop(self, last: Callable[[], Coroutine[Any, Any, None]], wait: bool = True) -> None:
         """
-        Run one last coroutine, then end the loop and its thread, with all that still runs there.
+        Run one last coroutine, then end the loop and its thread, with everything that still runs there.
 
-        A second call waits for the same end. From the loop's own thread it only begins: a thread cannot wait for
+        A second call waits for the same end. From the loop's own thread it does not wait: a thread can't wait for
         itself.
 
         Args:
             last: makes the coroutine.
-            wait: False only begins the end.
+            wait: False does not wait for the end.
         """
         with self._lock:
             if self._open:
@@ -175,7 +175,7 @@ class LoopThread:
             self._thread.join()
 
     def forget(self) -> None:
-        """Note in a forked child that the thread does not exist here: whoever uses it hears so at once."""
+        """Record in a forked child that the thread does not exist here: using it raises at once."""
         self._lock = RLock()
         self._open, self.forked = False, True
         self._thread.forget()
@@ -210,7 +210,7 @@ def _cancel(task: asyncio.Task[Any]) -> None:
 
 
 def _settle(future: Future[T], task: asyncio.Task[T]) -> None:
-    """Give a task's end to who waits for it, unless he has gone."""
+    """Pass a task's outcome to its waiter, unless that has gone."""
     if task.cancelled():
         future.cancel()
         return
@@ -224,12 +224,12 @@ def _settle(future: Future[T], task: asyncio.Task[T]) -> None:
 
 
 async def _cancel_all() -> None:
-    """Cancel all tasks, so that whoever waits for one hears of the end."""
+    """Cancel all tasks, so that those who wait for one are woken."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    # The answers to the threads that wait are given one turn later.
+    # The waiting threads get their outcomes one turn later.
     await asyncio.sleep(0)
 
 
@@ -238,7 +238,7 @@ class Stream(Generic[T]):
     A plain iterator over one of the Watcher's feeds; it ends when the Watcher is closed.
 
     Args:
-        thread: where the feed lives.
+        thread: the thread of the feed's loop.
         feed: the feed.
     """
 
@@ -266,7 +266,7 @@ class Stream(Generic[T]):
 
         Raises:
             WaitTimeout: none came in time.
-            StopIteration: the Stream or the Watcher was closed, and nothing waits any more.
+            StopIteration: the Stream or the Watcher was closed, and no item is left.
             WatcherClosed: it was opened before this process was forked.
         """
 
@@ -286,7 +286,7 @@ class Stream(Generic[T]):
             return self._left()
 
     def _left(self) -> T:
-        """Give what still waits after the loop's end: a feed that is closed suspends no more."""
+        """Return an item that is left after the loop's end: a closed feed never suspends."""
         self._thread.join()
         try:
             self._feed.__anext__().send(None)
@@ -298,7 +298,7 @@ class Stream(Generic[T]):
         raise StopIteration
 
     def close(self) -> None:
-        """End the iteration: what waits is still given. Safe to call twice, and after the Watcher's end."""
+        """End the iteration, after the items that wait. Safe to call twice, and after the Watcher's end."""
         with contextlib.suppress(WatcherClosed):
             self._thread.read(self._feed.close)
 
@@ -311,18 +311,18 @@ class Stream(Generic[T]):
 
 class Watcher:
     """
-    Hears every Sentinel of a deployment, and knows its masters; for threads.
+    Listens to every Sentinel of a deployment, and knows its masters; for threads.
 
     Args:
         sentinels: some of the Sentinels; the others are discovered.
-        options: as those of `switchmaster.Watcher`, by name.
+        options: those of `switchmaster.Watcher`, by name.
 
     Every method may be called from any thread. A callback runs in the loop's thread: it may read the belief and close
     the Watcher (which then ends after the callback), but not wait for the next item of a `Stream`.
 
-    In a forked child a Watcher that ran in the parent starts anew with its first use, which waits as `start` does and
-    may raise `NoSentinelReachable`; nothing that the parent believed is given. Callbacks stay; a `Stream` of the
-    parent's raises `WatcherClosed`.
+    In a forked child a Watcher that ran in the parent starts again with its first use, which waits as `start` does and
+    may raise `NoSentinelReachable`; nothing of the parent's belief is kept. Callbacks stay; a `Stream` that was opened
+    in the parent raises `WatcherClosed`.
     """
 
     def __init__(self, sentinels: Sequence[AddressLike], **options: Unpack[WatcherOptions]) -> None:
@@ -333,9 +333,9 @@ class Watcher:
         self._lock = RLock()
         self._closed = False
         self._callbacks: dict[object, tuple[str, Callable[[Any], None] | Callable[[], None], Callable[[], None]]] = {}
-        """By a token: the method that registers it, what is called, and what ends that."""
+        """By token: the method that registers it, the callback, and the function that ends it."""
         self._forked = False
-        """Whether the Watcher that ran was the parent's, and none has started here yet."""
+        """Whether the Watcher ran in the parent process, and has not started here yet."""
         self._restarting = lock()
 
     def __repr__(self) -> str:
@@ -348,9 +348,9 @@ class Watcher:
         Start the thread, connect, and wait until it is known where the masters are.
 
         Args:
-            wait: False returns at once and lets the links come up by themselves.
+            wait: False returns at once; the links come up in the background.
 
-        Where it is interrupted it is closed; with ``wait=False`` it may be started again.
+        If it is interrupted it is closed; with ``wait=False`` it may be started again.
 
         Raises:
             NoSentinelReachable: none of the Sentinels answered.
@@ -376,7 +376,7 @@ class Watcher:
         End all links, iterators and the thread; safe to call twice, and from any thread.
 
         Args:
-            wait: False only begins the end, for callers that must not wait.
+            wait: False does not wait for the end.
         """
         with self._lock:
             self._closed = True
@@ -384,15 +384,15 @@ class Watcher:
             self._thread.stop(self._watcher.close, wait)
 
     def soon(self, callback: Callable[[], None]) -> bool:
-        """Call something in the loop's thread, soon; return False where that thread does not run."""
+        """Call something in the loop's thread, soon; return False if that thread does not run."""
         return self._thread is not None and self._thread.soon(callback)
 
     def _leave_behind(self) -> None:
         """
-        Let go of everything in a forked child, where the thread does not exist: the sockets are the parent's too.
+        Drop everything in a forked child, where the thread does not exist: the sockets are the parent's too.
 
-        Their descriptors are turned to the null device, so that no peer takes the child for the parent, and nothing
-        is taken out of the parent's selector, which the child shares.
+        Their descriptors are pointed to the null device, so that no peer takes the child for the parent, and nothing
+        is removed from the parent's selector, which the child shares.
         """
         self._lock, self._restarting = RLock(), lock()
         thread, self._thread = self._thread, None
@@ -415,7 +415,7 @@ class Watcher:
                 raise WatcherClosed
             acquire, held = self._restarting.acquire, False
             try:
-                # Acquired and noted in one step of the interpreter: an interrupt comes before both or after both.
+                # Acquired and recorded in one step of the interpreter: an interrupt comes before both or after both.
                 for held in map(acquire, (True,)):
                     if held and self._forked:
                         self._restart()
@@ -462,26 +462,26 @@ class Watcher:
 
     def master(self, name: str) -> Address:
         """
-        Return where a master is, from memory, without a hop to the loop.
+        Return where a master is, from memory, without waiting for the loop.
 
         Args:
             name: the master's name.
 
         Raises:
-            UnknownMaster: no Sentinel that was heard monitors it.
+            UnknownMaster: no Sentinel that answered monitors it.
             WatcherClosed: the watcher does not run.
         """
         return self._here().master(name)
 
     def state(self, name: str) -> MasterState:
         """
-        Return all that is believed of one master.
+        Return everything that is believed about one master.
 
         Args:
             name: the master's name.
 
         Raises:
-            UnknownMaster: no Sentinel that was heard monitors it.
+            UnknownMaster: no Sentinel that answered monitors it.
             WatcherClosed: the watcher does not run.
         """
         return self._running().read(lambda: self._watcher.state(name))
@@ -492,12 +492,12 @@ class Watcher:
 
     @property
     def hearing(self) -> bool:
-        """Whether at least one Sentinel is heard, or answers, now."""
+        """Whether at least one Sentinel is connected now, and subscribed to or answering."""
         return self._read(lambda: self._watcher.hearing)
 
     @property
     def idle(self) -> bool:
-        """Whether no Sentinel is connected to or dialled: all wait to be dialled again."""
+        """Whether no Sentinel is connected or being dialled: all wait for their next attempt."""
         return self._read(lambda: self._watcher.idle)
 
     @property
@@ -506,7 +506,7 @@ class Watcher:
         return self._here().established
 
     def refresh(self) -> None:
-        """Ask all Sentinels anew, and dial those at once that would be dialled later; does not wait for answers."""
+        """Ask all Sentinels again, and dial at once those that wait for their next attempt; does not wait."""
         self._running().read(self._watcher.refresh)
 
     def role(self, node: Address, master: str | None = None, seconds: float | None = None) -> Probe:
@@ -515,11 +515,11 @@ class Watcher:
 
         Args:
             node: its address, as Sentinel announces it.
-            master: whose node it is, where ``node_access`` may have something of its own for that master.
-            seconds: how long the caller waits, where that is less than ``timeout``.
+            master: the master whose node it is, if ``node_access`` may name that master.
+            seconds: how long the caller waits, if that is less than ``timeout``.
 
         Returns:
-            What it answered, or the reason why it gave no answer in time.
+            What it answered, or the reason why it did not answer in time.
 
         Raises:
             WatcherClosed: the watcher does not run.
@@ -531,58 +531,58 @@ class Watcher:
             return Probe(node, None, f"no answer within {seconds or 0.0:.3g} s")
 
     def begin_role(self, node: Address, master: str | None = None) -> concurrent.futures.Future[Probe]:
-        """Ask as `role` does, without waiting; the future gets what it returns, or raises."""
+        """Ask as `role` does, without waiting; the future gets its outcome."""
         return self._running().begin(self._watcher.role(node, master))
 
     def begin_locate(self, name: str, settle: float) -> concurrent.futures.Future[Location]:
-        """Ask the Sentinels for one master without waiting for any link, nor for the answer; see `locate`."""
+        """Ask the Sentinels for one master without waiting for links, nor for the answer; see `locate`."""
         return self._running().begin(self._watcher.locate(name, settle))
 
     @property
     def counters(self) -> dict[str, int]:
-        """What was counted since the start, limits that were hit included."""
+        """Everything that was counted since the start, including limits that were hit."""
         return self._read(lambda: self._watcher.counters)
 
     # -- readers ------------------------------------------------------------------------------------
 
     def switches(self) -> Stream[Switch]:
-        """Return the switches from now on."""
+        """Return an iterator over switches from now on."""
         return self._stream(self._watcher.switches)
 
     def events(self) -> Stream[Heard]:
-        """Return every event of every Sentinel from now on."""
+        """Return an iterator over every event of every Sentinel from now on."""
         return self._stream(self._watcher.events)
 
     def failovers(self) -> Stream[Failover]:
-        """Return the record of each failover, anew with every stage, from the first suspicion on."""
+        """Return an iterator over failovers' records, again with every stage, from the first suspicion on."""
         return self._stream(self._watcher.failovers)
 
     def notices(self) -> Stream[Notice]:
-        """Return what is worth knowing though nobody has to follow it."""
+        """Return an iterator over notices: what is worth knowing, but needs no reaction from clients."""
         return self._stream(self._watcher.notices)
 
     def changes(self) -> Stream[Topology]:
-        """Return the Topology now, and again whenever it changes; a slow reader gets the newest."""
+        """Return an iterator over the Topology, now and whenever it changes; a slow reader gets the newest."""
         return self._stream(self._watcher.changes)
 
     def on_switch(self, callback: Callable[[Switch], None]) -> Callable[[], None]:
-        """Call back with each switch, in the loop's thread; returns what ends that. Must not block."""
+        """Call back with each switch, in the loop's thread; return a function that ends that. Must not block."""
         return self._on("on_switch", callback)
 
     def on_event(self, callback: Callable[[Heard], None]) -> Callable[[], None]:
-        """Call back with each event, in the loop's thread; returns what ends that. Must not block."""
+        """Call back with each event, in the loop's thread; return a function that ends that. Must not block."""
         return self._on("on_event", callback)
 
     def on_failover(self, callback: Callable[[Failover], None]) -> Callable[[], None]:
-        """Call back with each failover's record as it grows; returns what ends that. Must not block."""
+        """Call back with each failover's record as it grows; return a function that ends that. Must not block."""
         return self._on("on_failover", callback)
 
     def on_notice(self, callback: Callable[[Notice], None]) -> Callable[[], None]:
-        """Call back with each notice, in the loop's thread; returns what ends that. Must not block."""
+        """Call back with each notice, in the loop's thread; return a function that ends that. Must not block."""
         return self._on("on_notice", callback)
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back after every turn that may have changed something, in the loop's thread; must not block."""
+        """Call back after every turn that may have changed something, in the loop's thread. Must not block."""
         return self._on("on_change", callback)
 
     def _stream(self, make: Callable[[], Feed[T]]) -> Stream[T]:
@@ -615,21 +615,21 @@ class Watcher:
 
 _started: weakref.WeakSet[Watcher] = weakref.WeakSet()
 _left_behind: list[object] = []
-"""Of a parent process: kept, because the end of a loop would touch the selector that both processes share."""
+"""Loops of a parent process: kept, because their end would touch the selector that both processes share."""
 
 
 _exiting: list[None] = []
-"""Not empty once the interpreter ends: from then on no thread would come to run."""
+"""Not empty once the interpreter is ending: no new thread would run."""
 
 
 def exiting() -> bool:
-    """Whether the interpreter ends, so that nothing can be heard any more."""
+    """Whether the interpreter is ending, so that nothing can be received any more."""
     return bool(_exiting)
 
 
 @atexit.register
 def _close_all() -> None:
-    """Close what is still open when the interpreter ends, so that no Sentinel sees a torn connection."""
+    """Close what is still open when the interpreter ends, so that no Sentinel sees a broken connection."""
     _exiting.append(None)
     for watcher in list(_started):
         watcher.close()

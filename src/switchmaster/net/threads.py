@@ -1,12 +1,12 @@
 """
-Where real threads, locks and sockets come from, and how anybody waits for a real thread.
+Real threads, locks and sockets, and how threads and greenlets wait for a real thread.
 
 gevent and eventlet replace those of the standard library by others for greenlets, which share one thread. The
-Watcher's loop needs a thread of its own: whatever it touches comes from here, and is real whatever is patched, before
-or after. Those who wait for it may be greenlets: in a `GreenCondition` they let their hub go on, and are woken from the
-real thread. Where nothing is patched, all of this is what the standard library has.
+Watcher's loop needs a thread of its own: everything that it uses comes from here, and is real whatever is patched,
+before or after. Its waiters may be greenlets: in a `GreenCondition` they let their hub go on, and are woken from the
+real thread. If nothing is patched, all of this is the standard library's.
 
-Real locks belong to threads, not to greenlets: nothing that yields may be done while one is held.
+Real locks belong to threads, not to greenlets: code that holds one must not yield.
 """
 
 from __future__ import annotations
@@ -32,14 +32,12 @@ RLock: Final[Callable[[], Any]] = REAL.RLock
 _start_new_thread: Final = REAL.start_new_thread
 
 NAMES_AT_ONCE: Final = 4
-"""Names that one loop has resolved at once; nothing can interrupt getaddrinfo(), so others wait."""
+"""Names that one loop resolves at the same time; nothing can interrupt getaddrinfo(), so further ones wait."""
 
 
 class GreenCondition:
     """
-    A condition with a real lock, in which greenlets wait without blocking others.
-
-    Like `threading.Condition`, as far as it goes.
+    A condition with a real lock, in which greenlets wait without blocking others; a part of `threading.Condition`.
     """
 
     def __init__(self) -> None:
@@ -48,7 +46,7 @@ class GreenCondition:
 
     def renew(self) -> None:
         """
-        Begin again in a forked child: a thread of the parent's may hold the lock for ever.
+        Start over in a forked child: a thread of the parent may hold the lock for ever.
 
         No thread waits here, but the child may have copies of the parent's greenlets: they are woken.
         """
@@ -67,15 +65,15 @@ class GreenCondition:
         return bool(self._lock.acquire())
 
     def release(self) -> None:
-        """Let the lock go."""
+        """Release the lock."""
         self._lock.release()
 
     def wait(self, timeout: float | None = None) -> bool:
         """
-        Let the lock go, wait until `notify_all`, and take the lock again.
+        Release the lock, wait until `notify_all`, and take the lock again.
 
         Args:
-            timeout: seconds to wait at most; None for ever.
+            timeout: seconds to wait at most; None for no limit.
 
         Returns:
             Whether it was notified.
@@ -92,7 +90,7 @@ class GreenCondition:
             mine.close()
 
     def notify_all(self) -> None:
-        """Wake all who wait; the caller holds the lock."""
+        """Wake all waiters; the caller holds the lock."""
         waiting, self._waiting = self._waiting, []
         for each in waiting:
             each.set()
@@ -100,11 +98,11 @@ class GreenCondition:
 
 class Waiters:
     """
-    Threads and greenlets that wait until something is the case, and that may be interrupted.
+    Threads and greenlets that wait until something is true, and that may be interrupted.
 
-    An exception from a signal handler, or Celery's soft time limit, is raised in a waiting thread after any call. It
-    leaves a condition without its lock, or with it for ever. Here each waiter has a waker of its own; the lock is held
-    by a bare ``with``, which the interpreter does not interrupt between taking it and noting that.
+    An exception of a signal handler, or of Celery's soft time limit, is raised in a waiting thread after any call. In a
+    condition it could lose the lock, or keep it for ever. Here each waiter has its own waker; the lock is held by a
+    bare ``with``, which the interpreter does not interrupt between taking the lock and recording that.
 
     Args:
         hard: whether no other greenlet of the thread may run meanwhile.
@@ -116,26 +114,26 @@ class Waiters:
         self._waker: Callable[[], Waker] = ThreadWaker if hard else waker
 
     def renew(self) -> None:
-        """Begin again in a forked child, as `GreenCondition.renew` does."""
+        """Start over in a forked child, as `GreenCondition.renew` does."""
         self._lock = RLock()
         self.wake()
 
     def wake(self) -> None:
-        """Wake all; what they wait for must be the case by now."""
+        """Wake all; what they wait for must be true by now."""
         with self._lock:
             while self._waiting:
                 self._waiting.pop().set()
 
     def wait(self, over: Callable[[], bool], until: float | None = None) -> bool:
         """
-        Wait until something is the case.
+        Wait until something is true.
 
         Args:
-            over: whether it is; looked at again after each `wake`.
-            until: how long at most, in monotonic seconds; None for ever.
+            over: returns whether it is; called again after each `wake`.
+            until: how long at most, in monotonic seconds; None for no limit.
 
         Returns:
-            Whether it is the case.
+            Whether it is true.
         """
         while not over():
             left = None if until is None else until - time.monotonic()
@@ -154,7 +152,7 @@ class Waiters:
 
 
 class GreenEvent:
-    """What happens once, and is waited for by threads and greenlets."""
+    """An event that happens once, for which threads and greenlets wait."""
 
     def __init__(self) -> None:
         self._waiters = Waiters()
@@ -171,7 +169,7 @@ class GreenEvent:
 
 
 class _GreenLock:
-    """A lock that may be held while others yield: greenlets of one thread wait for each other."""
+    """A lock that may be held while its holder yields: greenlets of one thread wait for each other."""
 
     def __init__(self) -> None:
         self._changed = GreenCondition()
@@ -191,20 +189,20 @@ class _GreenLock:
 
 
 def lock() -> Any:
-    """Return a lock that may be held while others yield, in threads and greenlets; `acquire` and `release` it."""
+    """Return a lock that a thread or greenlet may hold while it yields; it has `acquire` and `release`."""
     return _GreenLock() if patching() else REAL.allocate_lock()
 
 
 class Future(concurrent.futures.Future[T]):
-    """A future that a real thread settles, and greenlets may wait for."""
+    """A future that a real thread resolves, and that greenlets may wait for."""
 
     def __init__(self) -> None:
         super().__init__()
-        # All that the base class does goes through this one. Its own would be patched.
+        # The base class does everything through this one; its own would be patched.
         self._condition: Any = GreenCondition()
 
     def abandon(self) -> None:
-        """Cancel it in a forked child: the thread that would settle it is the parent's."""
+        """Cancel it in a forked child: the thread that would resolve it is the parent's."""
         self._condition.renew()
         self.cancel()
 
@@ -215,7 +213,7 @@ class Thread:
 
     Args:
         work: what it does.
-        name: its name, for those who list threads.
+        name: its name, for lists of threads.
         start: whether it is started at once.
     """
 
@@ -226,7 +224,7 @@ class Thread:
         self._ident: int | None = None
         self._starting = RLock()
         self._starter: int | None = None
-        # Where something is patched, threading's own would be a greenlet, or wait for one in vain: it is in no list.
+        # If something is patched, threading's own would be a greenlet, or wait for one in vain: so there is none.
         self._listed = None if patching() else threading.Thread(target=self._run, name=name, daemon=True)
         if start:
             self.start()
@@ -240,8 +238,8 @@ class Thread:
         """
         Start it; safe to call again, also after it was interrupted.
 
-        `threading.Thread.start` must not be interrupted: the thread would end before it has begun. So a thread does
-        that which no signal interrupts, and that this one was started is noted in the same step.
+        `threading.Thread.start` must not be interrupted: the thread would end before it began. So another thread, which
+        no signal interrupts, calls it; that this was done is recorded in the same step of the interpreter.
         """
         run = self._run if self._listed is None else self._listed.start
         with self._starting:
@@ -255,7 +253,7 @@ class Thread:
         return bool(self._ident == get_ident())
 
     def forget(self) -> None:
-        """Note in a forked child that it does not exist here."""
+        """Record in a forked child that it does not exist here."""
         self._ident = self._listed = None
         self._starting, self._starter = RLock(), 0
         self._ended = GreenEvent()
@@ -280,8 +278,8 @@ class Loop(asyncio.SelectorEventLoop):
     """
     An event loop with a real selector, real sockets and real threads for names.
 
-    asyncio takes sockets from the module `socket`, also in the midst of its life. The methods here are those in which
-    it does; tests/shell/test_threads.py sees that it still calls them.
+    asyncio takes sockets from the module `socket`, also while it runs. The methods here are those in which it does;
+    tests/shell/test_threads.py checks that it still calls them.
     """
 
     def __init__(self) -> None:
@@ -331,7 +329,7 @@ class Loop(asyncio.SelectorEventLoop):
             try:
                 found: Any = _socket.getaddrinfo(host, port, family, type, proto, flags)
             except Exception as error:
-                # Raised again where it is waited for.
+                # Raised again in the waiter.
                 found = error
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
                 self.call_soon_threadsafe(take, found)
@@ -342,11 +340,11 @@ class Loop(asyncio.SelectorEventLoop):
 
 def shut_down(opened: Any) -> None:
     """
-    Shut a socket down under whoever reads it, in another thread or greenlet.
+    Shut a socket down while another thread or greenlet reads it.
 
     Args:
-        opened: of the standard library, TLS or not, of gevent or of eventlet. The plain socket inside is shut down:
-            TLS would take its own state apart under the reader, and eventlet's has no such method.
+        opened: a socket of the standard library, TLS or not, of gevent or of eventlet. The plain socket inside is shut
+            down: TLS would destroy its own state under the reader, and eventlet's has no such method.
 
     Raises:
         OSError: it was not open (any more).

@@ -1,10 +1,9 @@
 """
-The Watcher: the core, given sockets, time and chance by asyncio.
+The Watcher for asyncio: it gives the pure core its sockets, time and randomness.
 
-One `Connection` for each Sentinel, one `NodeConnection` for each node that is asked, one `Watch` that decides, one
-timer.
-Everything happens in the loop that `start` was called in; callbacks and feeds get decisions in the turn in
-which the deciding bytes came. `close` leaves no task, no timer and no socket.
+It has one `SentinelConnection` for each Sentinel, one `NodeConnection` for each node that is asked, one `Watch` that
+decides, and one timer. Everything happens in the loop in which `start` was called; callbacks and feeds get a decision
+in the turn in which the deciding bytes arrived. `close` leaves no task, timer or socket.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ __all__ = ["AddressLike", "Heard", "Watcher", "WatcherOptions"]
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An event, with who published it and when it came."""
+    """An event, with the Sentinel that published it and the time when it arrived."""
 
     sentinel: SentinelName
     event: Event
@@ -55,7 +54,7 @@ class Heard:
 
 
 class WatcherOptions(TypedDict, total=False):
-    """The arguments of a `Watcher` beside the Sentinels, for who hands them on; what they mean is said there."""
+    """The arguments of a `Watcher` beside the Sentinels, for code that passes them on; `Watcher` documents them."""
 
     deployment: str
     masters: Sequence[str] | None
@@ -96,36 +95,36 @@ def _new_link(
 
 class Watcher:
     """
-    Hears every Sentinel of a deployment, and knows its masters.
+    Listens to every Sentinel of a deployment, and knows its masters.
 
     Args:
-        sentinels: some of the Sentinels; the others are discovered. These are kept for ever, and their names
-            are resolved again with every attempt.
+        sentinels: some of the Sentinels; the others are discovered. These are never dropped, and their names are
+            resolved again with every attempt.
         deployment: a name of your own, for records.
         masters: the masters to follow; None for all that the Sentinels monitor.
         username: ACL user for the Sentinels.
         password: password for the Sentinels.
-        credentials: who is asked for both with each connection to a Sentinel, instead of the two: an object with
+        credentials: a provider of both, called for each connection to a Sentinel, instead of the two: an object with
             ``get_credentials()``, such as redis-py's ``CredentialProvider``.
         tls: TLS for the Sentinels; None for none.
         node_username: ACL user for data nodes, which needs no more than ROLE.
         node_password: password for data nodes.
         node_credentials: as `credentials`, for data nodes.
         node_tls: TLS for data nodes; None for none.
-        node_access: what opens the data nodes of one master instead of these four, by the master's name. It takes
-            their place as a whole: what a `NodeAccess` leaves out is not taken from them. Names of masters that are
-            not followed do no harm.
+        node_access: the credentials and TLS for the data nodes of one master, by the master's name. A `NodeAccess`
+            replaces these four as a whole: what it leaves out is not taken from them. Names of masters that are not
+            followed do no harm.
         address_map: what Sentinel announces -> what can be dialled; identity stays the announced address.
-        timeout: seconds that a Sentinel or a node has to answer.
-        grade: the least that a Switch must have behind it.
+        timeout: seconds in which a Sentinel or a node must answer.
+        grade: the least evidence that a Switch must have.
         discover: whether to connect to Sentinels that the others know.
-        probe: whether to ask data nodes for their ROLE; without, no switch is known before Sentinel says so.
+        probe: whether to ask data nodes for their ROLE; without it no switch is known before Sentinel announces it.
         queue: items that wait for a slow reader of `switches`, `events`, `failovers` or `notices`.
         reconcile: seconds between two rounds of questions beside the events.
-        poll: seconds between two rounds of questions to a Sentinel that lets us subscribe to nothing of use; None
-            leaves it alone, and says why.
-        subscribe: False asks only, when it starts and every `poll` (else `reconcile`) seconds: enough for one question,
-            and it needs no right to subscribe. No event is heard, so a switch is known late.
+        poll: seconds between two rounds of questions to a Sentinel that allows no useful subscription; None leaves such
+            a Sentinel alone, and its state says why.
+        subscribe: False only asks, when it starts and every `poll` (or else `reconcile`) seconds: enough for one
+            question, without the right to subscribe. No events arrive, so a switch is known late.
     """
 
     def __init__(
@@ -180,7 +179,7 @@ class Watcher:
             self._close_later,
         )
         self._counted: Counter[str] = Counter()
-        """What was counted by links that have ended."""
+        """The counters of links that have ended."""
         self._closing: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -198,14 +197,14 @@ class Watcher:
         """
         Connect to the Sentinels, and wait until it is known where the masters are.
 
-        A majority of the Sentinels is enough to know; a silent one costs at most ``timeout``, and all of it
-        ends within twice that.
+        A majority of the Sentinels is enough to know; a silent one costs at most ``timeout``, and the whole start at
+        most twice that.
 
         Args:
-            wait: False returns at once and lets the links come up by themselves.
+            wait: False returns at once; the links come up in the background.
 
         Raises:
-            NoSentinelReachable: none of them answered; nothing goes on in the background then.
+            NoSentinelReachable: none of them answered; nothing is left running then.
             WatcherClosed: it was closed before.
         """
         if self._closed:
@@ -244,7 +243,7 @@ class Watcher:
             raise self._unreachable(self._loop.time() - start)
 
     def _all_refused(self) -> bool:
-        """Whether each Sentinel has failed for a reason that waiting does not mend."""
+        """Whether each Sentinel has failed for a reason that waiting does not change."""
         return not self._watch.answering and self._watch.all_failed
 
     def _unreachable(self, waited: float) -> NoSentinelReachable:
@@ -298,17 +297,17 @@ class Watcher:
 
     @property
     def roster_changes(self) -> int:
-        """Rises when a Sentinel is heard or lost, or TILT begins or ends: `sentinels` is worth a look then."""
+        """A number that grows when a Sentinel is connected or lost, or TILT begins or ends: read `sentinels` then."""
         return self._watch.roster_changes
 
     def changed(self, most: int) -> Topology:
         """
         Return the masters that changed since they were last returned here, for one reader that keeps a copy.
 
-        Call it after `on_change`: it costs what has changed, where `topology` costs all masters.
+        Call it after `on_change`: its cost grows with what changed, that of `topology` with all masters.
 
         Args:
-            most: masters at most; the others come with the next call.
+            most: the most masters to return; the others come with the next call.
 
         Returns:
             Those masters, and all Sentinels.
@@ -330,7 +329,7 @@ class Watcher:
             Its address, as Sentinel announces it; see `dialled` for where to connect to.
 
         Raises:
-            UnknownMaster: no Sentinel that was heard monitors it.
+            UnknownMaster: no Sentinel that answered monitors it.
             WatcherClosed: the watcher does not run.
         """
         self._check_running()
@@ -340,7 +339,7 @@ class Watcher:
         return address
 
     def _unknown(self, name: str) -> UnknownMaster | AccessRefused:
-        """Return why there is no such master: that nobody may be asked is no proof that there is none."""
+        """Return the error for an unknown master; if no Sentinel may be asked, it may exist all the same."""
         live = [state for state in self._watch.sentinels.values() if state.state is LinkState.LIVE]
         if live and not any(state.can_ask for state in live):
             why = "its events are heard, but the user may not ask about masters"
@@ -349,13 +348,13 @@ class Watcher:
 
     def state(self, name: str) -> MasterState:
         """
-        Return all that is believed of one master.
+        Return everything that is believed about one master.
 
         Args:
             name: the master's name.
 
         Raises:
-            UnknownMaster: no Sentinel that was heard monitors it.
+            UnknownMaster: no Sentinel that answered monitors it.
             WatcherClosed: the watcher does not run.
         """
         self.master(name)
@@ -365,12 +364,12 @@ class Watcher:
 
     @property
     def hearing(self) -> bool:
-        """Whether at least one Sentinel is heard, or answers, now."""
+        """Whether at least one Sentinel is connected now, and subscribed to or answering."""
         return self._watch.hearing
 
     @property
     def idle(self) -> bool:
-        """Whether no Sentinel is connected to or dialled: all wait to be dialled again."""
+        """Whether no Sentinel is connected or being dialled: all wait for their next attempt."""
         return self._watch.idle
 
     @property
@@ -379,7 +378,7 @@ class Watcher:
         return self._watch.established
 
     def refresh(self) -> None:
-        """Ask all Sentinels anew, and dial those at once that would be dialled later; does not wait."""
+        """Ask all Sentinels again, and dial at once those that wait for their next attempt; does not wait."""
         for connection in list(self._connections.values()):
             connection.hurry()
 
@@ -394,10 +393,10 @@ class Watcher:
 
         Args:
             node: its address, as Sentinel announces it.
-            master: whose node it is, where ``node_access`` may have something of its own for that master.
+            master: the master whose node it is, if ``node_access`` may name that master.
 
         Returns:
-            What it answered, or the reason why it gave no answer within ``timeout``.
+            What it answered, or the reason why it did not answer within ``timeout``.
 
         Raises:
             WatcherClosed: the watcher does not run.
@@ -406,7 +405,7 @@ class Watcher:
         return await self._probes.ask_once(node, master)
 
     async def locate(self, name: str, settle: float) -> Location:
-        """Ask the Sentinels that the user named for one master, without waiting for any link; see `locate`."""
+        """Ask the Sentinels that the user named for one master, without waiting for links; see `locate`."""
         self._check_running()
         dialler = self._dialler
         asked = {sentinel: partial(dialler.target, address) for sentinel, address in self._seeds.items()}
@@ -418,7 +417,7 @@ class Watcher:
 
     @property
     def counters(self) -> dict[str, int]:
-        """What was counted since the start, limits that were hit included."""
+        """Everything that was counted since the start, including limits that were hit."""
         links = self._counted.copy()
         for connection in self._connections.values():
             links.update(asdict(connection.link.counters))
@@ -430,53 +429,53 @@ class Watcher:
         }
 
     def links(self) -> dict[SentinelName, tuple[float | None, LinkCounters]]:
-        """Return the seconds since each Sentinel's last byte (None before the first), and what its link has counted."""
+        """Return the seconds since each Sentinel's last byte (None before the first), and its link's counters."""
         return {name: (shell.silence, shell.link.counters) for name, shell in self._connections.items()}
 
     # -- readers ------------------------------------------------------------------------------------
 
     def switches(self) -> Feed[Switch]:
-        """Return the switches from now on."""
+        """Return a feed of switches from now on."""
         return self._readers.feed(Switch)
 
     def events(self) -> Feed[Heard]:
-        """Return every event of every Sentinel from now on."""
+        """Return a feed of every event of every Sentinel from now on."""
         return self._readers.feed(Heard)
 
     def failovers(self) -> Feed[Failover]:
-        """Return the record of each failover, anew with every stage, from the first suspicion on."""
+        """Return a feed of failovers' records, again with every stage, from the first suspicion on."""
         return self._readers.feed(Failover)
 
     def notices(self) -> Feed[Notice]:
-        """Return what is worth knowing though nobody has to follow it."""
+        """Return a feed of notices: what is worth knowing, but needs no reaction from clients."""
         return self._readers.feed(Notice)
 
     def changes(self) -> Feed[Topology]:
-        """Return the Topology now, and again whenever it changes; a slow reader gets the newest."""
+        """Return a feed of the Topology, now and whenever it changes; a slow reader gets the newest."""
         return self._readers.latest(lambda: self._watch.topology)
 
     def on_switch(self, callback: Callable[[Switch], None]) -> Callable[[], None]:
-        """Call back with each switch, in the loop; returns what ends that. Must not block."""
+        """Call back with each switch, in the loop; return a function that ends that. Must not block."""
         return self._readers.on(Switch, callback)
 
     def on_event(self, callback: Callable[[Heard], None]) -> Callable[[], None]:
-        """Call back with each event, in the loop; returns what ends that. Must not block."""
+        """Call back with each event, in the loop; return a function that ends that. Must not block."""
         return self._readers.on(Heard, callback)
 
     def on_failover(self, callback: Callable[[Failover], None]) -> Callable[[], None]:
-        """Call back with each failover's record as it grows; returns what ends that. Must not block."""
+        """Call back with each failover's record as it grows; return a function that ends that. Must not block."""
         return self._readers.on(Failover, callback)
 
     def on_notice(self, callback: Callable[[Notice], None]) -> Callable[[], None]:
-        """Call back with each notice, in the loop; returns what ends that. Must not block."""
+        """Call back with each notice, in the loop; return a function that ends that. Must not block."""
         return self._readers.on(Notice, callback)
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """
-        Call back after every turn that may have changed the belief or a link, in the loop; returns what ends that.
+        Call back after every turn that may have changed the belief or a link, in the loop.
 
-        For those who follow a few masters closely: `state` costs them a look-up where nothing has changed, while
-        `changes` makes a whole Topology. Must not block.
+        For code that follows a few masters closely: `state` costs a look-up if nothing has changed, while `changes`
+        makes a whole Topology. Must not block. Returns a function that ends it.
         """
         return self._readers.on(Turn, lambda _: callback())
 
@@ -505,7 +504,7 @@ class Watcher:
         self._turn()
 
     def _turn(self) -> None:
-        """Do what was decided, tell who wants to know, and arm the timer."""
+        """Carry out the decisions, report them, and set the timer."""
         if self._closed:
             return
         for decision in self._watch.decisions():
@@ -562,7 +561,7 @@ class Watcher:
         return self._dialler.target(address, vouched)
 
     def _welcome_strangers(self) -> None:
-        """Dial those at once that were refused because no majority had named them yet, and now does."""
+        """Dial at once those Sentinels that got no credentials until a majority named them, which it does now."""
         for name in [name for name in self._strangers if name not in self._connections or self._watch.vouched(name)]:
             connection = self._connections.get(name)
             if connection is None:
