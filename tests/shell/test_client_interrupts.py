@@ -118,10 +118,10 @@ WORKS = (single, pipeline, transaction, watching, dialling)
 def check(rig: Rig) -> None:
     """See that commands of every kind get their own answers, and that nothing is held or left over."""
     for text in ("first", "second"):
-        assert rig.client.get(rig.key(text)) == rig.scenario(text)
+        assert rig.client.get(rig.key(text)) == rig.told(text)
     with rig.client.pipeline() as pipe:
         pipe.get(rig.key("third")).get(rig.key("fourth"))
-        assert pipe.execute() == [rig.scenario("third"), rig.scenario("fourth")]
+        assert pipe.execute() == [rig.told("third"), rig.scenario("fourth")]
     pool = rig.client.connection_pool
     assert all(
         not one._turn.locked() and one._session.unanswered == 0 and not one._dials()
@@ -156,7 +156,7 @@ def test_client_that_keeps_its_connection_gets_its_own_answers_after_an_interrup
     run()
     for rig.number, point in enumerate(_ours_to_end(points(run)), 1):
         interrupted(run, point)
-        assert client.get(rig.key("next")) == rig.scenario("next")
+        assert client.get(rig.key("next")) == rig.told("next")
 
 
 def test_pipeline_that_watches_gets_its_own_answers_after_an_interrupt(rig: Rig) -> None:
@@ -170,7 +170,7 @@ def test_pipeline_that_watches_gets_its_own_answers_after_an_interrupt(rig: Rig)
     for rig.number, point in enumerate(points(run), 1):
         interrupted(run, point)
         got = attempt(lambda: pipe.get(rig.key("next")))
-        if got != rig.scenario("next"):  # the watch is lost with its connection
+        if got != rig.told("next"):  # the watch is lost with its connection
             assert type(got).__name__ in ("WatchError", "TransactionMoved")
             pipe.reset()
             pipe.watch("key")
