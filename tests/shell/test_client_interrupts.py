@@ -121,7 +121,7 @@ def check(rig: Rig) -> None:
         assert rig.client.get(rig.key(text)) == rig.told(text)
     with rig.client.pipeline() as pipe:
         pipe.get(rig.key("third")).get(rig.key("fourth"))
-        assert pipe.execute() == [rig.told("third"), rig.scenario("fourth")]
+        assert pipe.execute() == [rig.told("third"), rig.told("fourth")]
     pool = rig.client.connection_pool
     assert all(
         not one._turn.locked() and one._session.unanswered == 0 and not one._dials()

@@ -20,9 +20,9 @@ from switchmaster.follow.session import (
     RESTORING,
     STAGES,
     USES,
+    ConnectionStage,
     Meaning,
     Session,
-    Stage,
     Step,
     Use,
     meaning_of,
@@ -52,9 +52,9 @@ EXPECTED_USES = {
 
 def test_every_stage_has_an_answer_to_every_step() -> None:
     assert set(EXPECTED_STAGES) == set(Step)
-    assert set(STAGES) == set(Stage)
+    assert set(STAGES) == set(ConnectionStage)
     for step, expected in EXPECTED_STAGES.items():
-        for before, after in zip(Stage, expected, strict=True):
+        for before, after in zip(ConnectionStage, expected, strict=True):
             session = Session(stage=before)
             if after is IMPOSSIBLE:
                 with pytest.raises(AssertionError, match=f"{step.value} while {before.value}"):
@@ -136,10 +136,12 @@ def test_welcome_lets_commands_through_only_where_they_may_go(serves: bool, cut:
     assert (session.seen is newest) is (serves and not cut)
 
 
-@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("stage", ConnectionStage)
 @pytest.mark.parametrize("cut", [True, False])
 @pytest.mark.parametrize("up", [True, False])
-def test_connection_is_usable_while_it_is_up_and_neither_lost_nor_cut(stage: Stage, cut: bool, up: bool) -> None:
+def test_connection_is_usable_while_it_is_up_and_neither_lost_nor_cut(
+    stage: ConnectionStage, cut: bool, up: bool
+) -> None:
     assert Session(stage, cut=cut).usable(up) is (up and not cut and stage is not LOST)
 
 
@@ -161,8 +163,8 @@ def test_who_listens_and_who_is_pinned(use: Use) -> None:
 
 
 @pytest.mark.parametrize("use", Use)
-@pytest.mark.parametrize("stage", Stage)
-def test_connection_that_owes_answers_ends_instead_of_moving(stage: Stage, use: Use) -> None:
+@pytest.mark.parametrize("stage", ConnectionStage)
+def test_connection_that_owes_answers_ends_instead_of_moving(stage: ConnectionStage, use: Use) -> None:
     session = Session(stage, use, unanswered=1)
     assert session.unfinished
     assert session.must_answer is (stage is not LOST and not session.listens)
@@ -198,7 +200,7 @@ def test_connection_stays_under_the_newest_value_until_it_is_time_to_look_again(
 
 
 def test_introduction_is_sent_and_read_with_the_next_command_of_the_greeting() -> None:
-    assert not any(Session(stage).defers(SETINFO) for stage in Stage if stage is not GREETING)  # a user's own
+    assert not any(Session(stage).defers(SETINFO) for stage in ConnectionStage if stage is not GREETING)  # a user's own
     session = Session(GREETING)
     assert not session.defers(("CLIENT", "ID"))
     assert session.defers(SETINFO)
@@ -210,7 +212,7 @@ def test_introduction_is_sent_and_read_with_the_next_command_of_the_greeting() -
     assert session.with_deferred([b"GET"]) == [b"GET"]
 
 
-def test_attempts_after_the_first_may_take_longer_but_never_longer_than_the_user_says() -> None:
+def test_later_attempts_take_longer_but_never_beyond_the_users_timeout() -> None:
     limits, session = WaitLimits(), Session()
     session.dial(needs_master=True)
     assert [session.attempt_limit(users, limits) for users in (None, 0.5, 5.0)] == [1.0, 0.5, 1.0]
@@ -220,7 +222,7 @@ def test_attempts_after_the_first_may_take_longer_but_never_longer_than_the_user
     assert [session.attempt_limit(users, WaitLimits(failover_wait=0.0)) for users in (None, 5.0)] == [None, 5.0]
 
 
-def test_listener_comes_back_within_its_readers_time_and_is_silent_within_the_wait_for_a_failover() -> None:
+def test_listener_comes_back_in_its_readers_time_and_is_silent_meanwhile() -> None:
     limits, session = WaitLimits(hold=2.0, failover_wait=10.0), Session(use=LISTENING)
     assert not session.may_be_silent(limits, 100.0)
     assert session.limits_to_come_back(None, limits, 100.0) == WaitLimits(hold=2.0, failover_wait=10.0)

@@ -26,8 +26,26 @@ from typing import Any, Final
 from .gate import WaitLimits
 
 __all__ = [
-    "COMEBACKS", "DECIDING", "DIALLING", "GREETING", "IDLE", "LISTENING", "LOOK_AGAIN", "LOST", "MARKS", "PINNED",
-    "PINNED_LISTENER", "READY", "RESTORING", "STAGES", "USES", "Meaning", "Session", "Stage", "Step", "Use",
+    "COMEBACKS",
+    "DECIDING",
+    "DIALLING",
+    "GREETING",
+    "IDLE",
+    "LISTENING",
+    "LOOK_AGAIN",
+    "LOST",
+    "MARKS",
+    "PINNED",
+    "PINNED_LISTENER",
+    "READY",
+    "RESTORING",
+    "STAGES",
+    "USES",
+    "ConnectionStage",
+    "Meaning",
+    "Session",
+    "Step",
+    "Use",
     "meaning_of",
 ]  # fmt: skip
 
@@ -41,7 +59,7 @@ LOOK_AGAIN: Final = 5.0
 """Seconds after which a reader tries again the replicas that it could not use."""
 
 
-class Stage(enum.Enum):
+class ConnectionStage(enum.Enum):
     """How far a connection is."""
 
     LOST = "lost"
@@ -70,10 +88,10 @@ class Step(enum.Enum):
     LOSE = "lose"
 
 
-LOST, DIALLING, GREETING, RESTORING, READY = Stage
+LOST, DIALLING, GREETING, RESTORING, READY = ConnectionStage
 # As globals: reading a member from its class calls a function in Python 3.11.
 
-STAGES: Final[Mapping[Stage, Mapping[Step, Stage]]] = {
+STAGES: Final[Mapping[ConnectionStage, Mapping[Step, ConnectionStage]]] = {
     LOST: {
         Step.DIAL: DIALLING,
         # Another thread disconnected it in the midst of an attempt: what that attempt does next revives nothing.
@@ -200,7 +218,7 @@ def meaning_of(words: Sequence[Any]) -> Meaning | None:
 class Session:
     """The session of one connection, over all the nodes to which it is connected one after the other."""
 
-    stage: Stage = LOST
+    stage: ConnectionStage = LOST
     use: Use = IDLE
     altered: bool = False
     """The server holds something else that no greeting sets up again: MONITOR, another database, key tracking.
