@@ -1,8 +1,8 @@
 """
-The nouns of the domain: addresses, grades, causes, and the limits of the core.
+The nouns of the domain: addresses, moments, grades, causes, and the limits of the core.
 
-Nothing here knows a protocol, a clock or a socket. Identities are what Sentinel announces; what is dialled
-may differ (``address_map``), and is never compared.
+Nothing here knows a protocol, a clock or a socket. An identity is what Sentinel announces; what is dialled may differ
+(``address_map``) and is never compared.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ __all__ = [
 ]
 
 SentinelName = NewType("SentinelName", str)
-"""How we name one Sentinel: ``host:port``, as the user gave it or as the others announce it."""
+"""Our name for one Sentinel: ``host:port``, as the user gave it or as the others announce it."""
 
 RunId = NewType("RunId", str)
 """The 40 hexadecimal digits by which Sentinels know each other (SENTINEL MYID)."""
 
 EPOCH_MAX: Final = 2**63 - 1
-"""The highest epoch that is believed. Sentinel counts failovers up from 0, so no honest one comes near it."""
+"""The highest epoch that is believed. Sentinel counts failovers from 0, so no honest one comes near it."""
 
 Wall: TypeAlias = float | None
-"""Seconds since 1970, for people; None where the input has no time. Order and durations never use it."""
+"""Seconds since 1970, for people; None if the input has no time. Never used for order or durations."""
 
 
 class Moment(NamedTuple):
@@ -48,7 +48,7 @@ class Moment(NamedTuple):
     now: float
     """Monotonic seconds. All order, durations and deadlines are computed from it."""
     wall: Wall = None
-    """Seconds since 1970, copied into records; None where the input has no time."""
+    """Seconds since 1970, copied into records; None if the input has no time."""
 
 
 class Address(NamedTuple):
@@ -59,9 +59,9 @@ class Address(NamedTuple):
     """
 
     host: str
-    """An IPv4 or IPv6 address without brackets, or a host name; empty where Sentinel could not resolve it."""
+    """An IPv4 or IPv6 address without brackets, or a host name; empty if Sentinel could not resolve it."""
     port: int
-    """0 to 65535; 0 is what Redis 6.2 gives for a Sentinel that lost its address."""
+    """0 to 65535; Redis 6.2 gives 0 for a Sentinel that lost its address."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -69,21 +69,21 @@ class Address(NamedTuple):
     @property
     def possible(self) -> bool:
         """
-        Whether a node can have this address at all.
+        Whether a node can have this address.
 
-        False for port 0, an empty host, the unspecified, multicast and broadcast addresses, and for what a resolver
-        would read as an address though it is none (``0``, ``0x7f.1``).
+        False for port 0, an empty host, the unspecified, multicast and broadcast addresses, and for words that a
+        resolver reads as an address though they are none (``0``, ``0x7f.1``).
         """
         return 0 < self.port <= 65535 and _possible_host(self.host)
 
     @classmethod
     def parse(cls, text: str, default_port: int | None = None) -> Address:
         """
-        Read ``HOST:PORT``, ``[IPV6]:PORT``, or ``HOST`` where a default port is given.
+        Parse ``HOST:PORT``, ``[IPV6]:PORT``, or ``HOST`` if a default port is given.
 
         Args:
             text: what the user wrote.
-            default_port: the port where the text has none.
+            default_port: the port to use if the text has none.
 
         Returns:
             The address.
@@ -92,7 +92,7 @@ class Address(NamedTuple):
             UsageError: the text is not an address; the sentence says what one looks like.
         """
         if "@" in text:
-            # What stands before it may be a password, so nothing of it is shown.
+            # The part before it may be a password, so it is not shown.
             raise UsageError("an address has no user and no '@': expected HOST:PORT, or a URL: redis+sentinel://…")
         host, colon, port = text.strip().rpartition(":")
         if not colon or (port.endswith("]") and text.strip().startswith("[")):
@@ -113,7 +113,7 @@ def _possible_host(host: str) -> bool:
     try:
         address = ip_address(host)
     except ValueError:
-        # A name whose last label is a number is read as an IPv4 address in an old notation.
+        # Resolvers read a name whose last label is a number as an IPv4 address in an old notation.
         last = host.rstrip(".").rpartition(".")[2].lower()
         return bool(last) and not last.isdigit() and not last.startswith("0x")
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
@@ -122,10 +122,10 @@ def _possible_host(host: str) -> bool:
 
 
 class Grade(enum.IntEnum):
-    """How much stands behind a belief; a policy names the least that a Switch must have."""
+    """How well a belief is supported; a policy names the least grade that a Switch must have."""
 
     ANNOUNCED = 1
-    """One Sentinel said so, and no majority of those that are heard contradicts it."""
+    """One Sentinel said so, and no majority of the Sentinels that are heard contradicts it."""
     PROMOTED = 2
     """The node itself answers ROLE ``master``, after a Sentinel named it."""
     AGREED = 3
@@ -172,7 +172,7 @@ class Stage(enum.StrEnum):
 
 
 class Via(enum.StrEnum):
-    """By which news a Switch was decided, earliest first."""
+    """The news that decided a Switch, earliest first."""
 
     ROLE = "role"
     """The selected replica itself answered ROLE ``master``."""
@@ -181,38 +181,38 @@ class Via(enum.StrEnum):
     SWITCH = "+switch-master"
     """A Sentinel announced that it uses the new address."""
     SNAPSHOT = "snapshot"
-    """A Sentinel answered so when asked: the events were missed, or there were none."""
+    """A Sentinel answered so when it was asked: the events were missed, or there were none."""
     HELLO = "hello"
-    """A Sentinel said so to the others over a data node: only in a replay of what such a node published."""
+    """A Sentinel told the others so over a data node; only in a replay of what such a node published."""
 
 
 class Limits(NamedTuple):
-    """Every bound of the core, in one place. What is dropped is counted where it is dropped."""
+    """Every bound of the core, in one place. Whatever is dropped is counted there."""
 
     payload_shown: int = 200
-    """Characters of an unrecognised payload that are kept."""
+    """Characters that are kept of an unrecognised payload."""
     text: int = 1023
     """Characters of a name, a host, or another word of a reply: sentinelEvent() publishes no more (LOG_MAX_LEN)."""
     reply_bytes: int = 16 * 1024 * 1024
-    """Bytes of one reply or event before the peer is taken for broken: 10,000 names in ROLE are 0.5 MB."""
+    """Bytes of one reply or event; a peer that sends more counts as broken. 10,000 names in ROLE are 0.5 MB."""
     sentinels: int = 64
-    """Sentinels of one deployment that are connected to; more are counted, not dialled."""
+    """Sentinels of one deployment that are dialled; more are only counted."""
     masters: int = 20_000
-    """Masters of one deployment; more are counted, not followed, and reported once. A flood of names ends here."""
+    """Masters of one deployment that are followed; more are counted and reported once. A flood of names ends here."""
     replicas: int = 1_000
     """Replicas of one master."""
     witnesses: int = 64
     """Witnesses of one Switch, and votes in one failover."""
     transitions: int = 64
-    """Past switches that are remembered for each master, to tell a late announcement from a new one."""
+    """Past switches that are kept for each master, to distinguish a late announcement from a new one."""
     failovers_open: int = 8
     """Failovers of one master that are followed at once; the oldest is closed first."""
     candidates: int = 8
-    """Addresses that may be one master's at one time: a failover has one, a chain of three has three."""
+    """Candidates of one master at once: a failover has one, a chain of three has three."""
     stages: int = 1_000
     """Entries in one failover's record."""
     batch: int = 64
-    """Masters asked about in one write, so that each answer comes within the timeout."""
+    """Masters that one write asks about, so that each answer comes within the timeout."""
 
 
 LIMITS = Limits()

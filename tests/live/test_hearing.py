@@ -224,7 +224,7 @@ def test_who_does_not_monitor_a_master_and_ghosts_that_are_counted_are_named(
     with demo_daemon(names, tmp_path) as beside:
         assert beside.url, beside.reason
         waiting_for(lambda: master_of(beside)["electorate"]["absent"] == ghosts)
-        text = f"{', '.join(ghosts)} are counted and answer nobody: if gone for good, run SENTINEL RESET {MASTER}"
+        text = f"{', '.join(ghosts)} are counted and do not answer: if gone for good, run SENTINEL RESET {MASTER}"
         assert text in run("topology", names[0], "--format", "pretty")
         assert master_of(beside)["agreement"] == "3 of 5 Sentinels agree, 2 not heard"
         waiting_for(lambda: {line.split()[1] for line in logged(tmp_path) if "counted and answer" in line} != set())

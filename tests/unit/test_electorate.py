@@ -229,7 +229,7 @@ def test_a_ghost_that_sentinels_count_is_reported_once_with_what_to_do() -> None
     assert scene.notices() == [
         (
             NoticeKind.GHOST,
-            f"{S4} is counted and answers nobody: if gone for good, run SENTINEL RESET mymaster on each Sentinel, "
+            f"{S4} is counted and does not answer: if gone for good, run SENTINEL RESET mymaster on each Sentinel, "
             "one at a time, 30 s apart",
         )
     ]

@@ -24,11 +24,11 @@ The rules, by which a belief alone moves (their words are in `decide`):
 Read in this order:
 
 - `decisions`: what comes out. `topology`: what a reader gets; `words`: its words for people.
-- `watch`: `Watch`, the entrance. Each fact is passed on to whom it concerns.
+- `watch`: `Watch`, the entrance. It passes each fact on.
 - `decide`: `Belief`, the rules for one master. What it moves belongs to these:
   - `believed`: the believed address, its epoch, the floor and the incarnation.
   - `past_addresses`: the switches of an incarnation, by which late announcements are known.
-  - `views`: what each Sentinel says of the master, and where it stands beside the belief.
+  - `views`: what each Sentinel says of the master, and how that compares with the belief.
   - `voters`: what the views add up to: majority, support, contradiction.
   - `candidate_masters`: addresses that may come next, and what speaks for each.
   - `standing`: how long a majority must contradict the belief, and whether its node is confirmed.

@@ -1,18 +1,18 @@
 """
 Which attempt an event belongs to: the failovers of one master, several of which may be open at once.
 
-Rules, since events name neither an attempt nor (but for two) an epoch:
+Events name no attempt, and only two name an epoch. So these are the rules:
 
-1. The Sentinel that leads an attempt says what becomes of it, until its own ``+switch-master`` after
-   ``+failover-end``, an abort, a reset, or its next ``+try-failover``.
-2. ``+try-failover`` joins the open attempt on that master's address if nobody leads it yet; else it opens one.
-3. ``+sdown`` and ``+odown`` belong to the open attempt on that address that is not promoted yet; from a
-   Sentinel that has not heard of the promotion, to the promoted one; else they open one.
-4. A suspicion of another address than the believed one, and a ``+switch-master`` to what is believed already, are no
-   news: a Sentinel that is behind catches up.
-5. ``+switch-master`` belongs to the oldest open attempt that ends at that address and that this Sentinel has
-   not announced yet; else to an ended one; else to an open one of which nothing more is known.
-6. ``+new-epoch`` and ``+vote-for-leader`` name no master: they are matched by epoch and run id.
+1. The Sentinel that leads an attempt reports its progress, until its own ``+switch-master`` after ``+failover-end``, an
+   abort, a reset, or its next ``+try-failover``.
+2. ``+try-failover`` joins the open attempt on that master's address if it has no leader yet; else it opens one.
+3. ``+sdown`` and ``+odown`` belong to the open attempt on that address that is not promoted yet; from a Sentinel that
+   has not heard of the promotion, to the promoted one; else they open one.
+4. A suspicion of another address than the believed one is no news, nor is a ``+switch-master`` to the believed one: a
+   Sentinel that is behind catches up.
+5. ``+switch-master`` belongs to the oldest open attempt that ends at that address and that this Sentinel has not
+   announced yet; else to an ended one; else to an open one whose replica is not known.
+6. ``+new-epoch`` and ``+vote-for-leader`` name no master: `elections` matches them by epoch and run id.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from .failover import ABORT_REASONS, TRIGGERS, Attempt, Failover, FailoverKind, 
 __all__ = ["Attempts"]
 
 SILENCE: Final = 200.0
-"""Seconds after which an open attempt that nobody speaks of is closed: failover-timeout (180 s by default)
-and the longest election."""
+"""Seconds after which an open attempt without news is closed: failover-timeout (180 s by default) and the longest
+election."""
 
 
 class Attempts:
@@ -61,22 +61,26 @@ class Attempts:
         self.deployment = deployment
         self.master = master
         self.believed: Address | None = None
-        """The master's address as it is believed; None while nothing is settled."""
+        """The believed address of the master; None while nothing is settled. Set before each event."""
         self._open: list[Attempt] = []
+        """The open attempts, oldest first; at most `LIMITS.failovers_open`, and none of them closed between calls."""
         self._leading: dict[SentinelName, Attempt] = {}
+        """The open attempt that each Sentinel leads or tries to lead."""
         self._down: dict[SentinelName, tuple[Address, StageEntry]] = {}
-        """Standing suspicions: a later attempt starts with them."""
+        """Standing suspicions, by Sentinel: a later attempt starts with them."""
         self._odown: set[SentinelName] = set()
+        """The Sentinels that say ODOWN."""
         self._known: set[SentinelName] = set()
-        """Of whom it is known whether they are in `_odown`: who is heard from the middle on may have agreed before."""
+        """The Sentinels whose word on ODOWN is known; others may have said so before they were heard."""
         self._ended: set[SentinelName] = set()
-        """Whose ``+failover-end`` was heard, and nothing of that failover before."""
+        """The Sentinels whose ``+failover-end`` was heard, and nothing of that failover before."""
         self._sole: int | None = None
-        """See `observe`."""
+        """The argument of `observe`, for the act that it calls."""
         self._numbered = 0
+        """The number of the latest attempt."""
         self._out: list[Failover] = []
         self._past: deque[Attempt] = deque(maxlen=LIMITS.failovers_open)
-        """Ended attempts, to tell late news of them from news of another."""
+        """Ended attempts, to distinguish late news of them from news of another."""
 
     @property
     def current(self) -> Attempt | None:
@@ -85,7 +89,7 @@ class Attempts:
 
     @property
     def deadline(self) -> float | None:
-        """When the oldest open attempt is given up, in monotonic seconds; None where none is open."""
+        """When the next open attempt is given up, in monotonic seconds; None if none is open."""
         return min((attempt.heard + SILENCE for attempt in self._open), default=None)
 
     @property
@@ -110,7 +114,7 @@ class Attempts:
                 out.append(attempt.record())
         return out
 
-    # -- what is told ------------------------------------------------------------------------------
+    # -- news ---------------------------------------------------------------------------------------
 
     def observe(
         self,
@@ -124,15 +128,15 @@ class Attempts:
         Put one event into the attempt it belongs to.
 
         Args:
-            sentinel: who published it.
-            event: an event that names this master, or a vote.
-            epoch: the last epoch that this Sentinel named (``+new-epoch``).
+            sentinel: the Sentinel that published it.
+            event: an event that names this master.
+            epoch: the last epoch that this Sentinel named (``+new-epoch``); None if none is known.
             moment: when.
             sole: the one epoch that this Sentinel has named since its last switch, while no other master fails: a
-                switch that it announces now can have no other.
+                switch that it announces now can have no other. None otherwise.
 
         Returns:
-            The attempt, or None where the event belongs to none.
+            The attempt, or None if the event belongs to none.
         """
         act = _ACTS.get(event.channel)
         if act is None:
@@ -143,16 +147,16 @@ class Attempts:
         return attempt
 
     def promoted(self, node: Address, moment: Moment) -> None:
-        """Note that the node itself answers ROLE ``master``."""
+        """Record that the node itself answers ROLE ``master``."""
         attempt = self.ending_at(node)
         if attempt is not None and not attempt.promoted:
             attempt.reach(StageEntry(Stage.PROMOTED, *moment, None, "ROLE", node))
 
     def switched(self, sentinel: SentinelName, node: Address, moment: Moment) -> None:
         """
-        Note that a Sentinel's answer shows the new address: its announcement was missed.
+        Record that a Sentinel's answer shows the new address: its announcement was missed.
 
-        Of a leader, only once it runs no failover any more: it answers with the new address long before.
+        For a leader, call this only once it runs no failover any more: it answers with the new address long before.
         """
         attempt = self.ending_at(node)
         if attempt is not None and sentinel not in attempt.switched_by:
@@ -160,7 +164,7 @@ class Attempts:
             self._sweep()
 
     def lost(self, sentinel: SentinelName, moment: Moment) -> None:
-        """Drop the suspicions of a Sentinel that is not heard any more: it could not take them back."""
+        """Drop the suspicions of a Sentinel that is no longer heard: it could not take them back."""
         for attempt in self._open:
             if attempt.leader in (None, sentinel):
                 attempt.interrupted.add(sentinel)
@@ -170,11 +174,11 @@ class Attempts:
             return
         for attempt in self._open:
             if attempt.stage in (Stage.SUSPECTED, Stage.AGREED_DOWN):
-                self._abort(attempt, None, "", f"{sentinel}, which suspected it, is not heard", moment)
+                self._abort(attempt, None, "", f"{sentinel}, which suspected it, is no longer heard", moment)
         self._sweep()
 
     def agreed_down(self, sentinel: SentinelName, down: bool) -> None:
-        """Note whether this Sentinel's answer shows ODOWN: what it said before we heard it."""
+        """Record whether this Sentinel's answer shows ODOWN: it may have said so before it was heard."""
         self._known.add(sentinel)
         if down:
             self._odown.add(sentinel)
@@ -182,14 +186,14 @@ class Attempts:
             self._odown.discard(sentinel)
 
     def tick(self, moment: Moment) -> None:
-        """Close what nobody has spoken of for `SILENCE`."""
+        """Close attempts without news for `SILENCE`."""
         for attempt in self._open:
             if moment.now >= attempt.heard + SILENCE:
                 self._abandon(attempt, f"nothing more was heard of it for {SILENCE:.0f} s", moment)
         self._sweep()
 
     def finish(self) -> None:
-        """Close all that is open, as at the end of a replay; what was not switched stays in progress."""
+        """Close all open attempts, as at the end of a replay; those without a switch stay in progress."""
         for attempt in self._open:
             attempt.close()
         self._sweep()
@@ -220,7 +224,7 @@ class Attempts:
             return None
         led = self._leading.get(sentinel)
         if event.channel == "-odown" and led is not None and led.kind is None and sentinel not in self._known:
-            led.kind = FailoverKind.AUTOMATIC  # it takes back what it had said before we heard it
+            led.kind = FailoverKind.AUTOMATIC  # it takes back what it said before it was heard
         self._odown.discard(sentinel)
         self._known.add(sentinel)
         if event.channel == "-odown":
@@ -228,8 +232,8 @@ class Attempts:
         self._down.pop(sentinel, None)
         attempt = self._on_address(sentinel, event.instance.address)
         if attempt is None or attempt.stage not in (Stage.SUSPECTED, Stage.AGREED_DOWN) or self._down:
-            # Valkey 9.1 sends -sdown without +sdown in every SENTINEL FAILOVER, and leaders take +odown
-            # back in the middle of a failover that goes on: no more than a suspicion can be withdrawn.
+            # Valkey 9.1 sends -sdown without +sdown in every SENTINEL FAILOVER, and leaders take +odown back in the
+            # middle of a failover that goes on: only a suspicion can be withdrawn.
             return attempt
         self._abort(attempt, sentinel, event.channel, "the master answers again", moment)
         return attempt
@@ -260,17 +264,17 @@ class Attempts:
         chosen = replica if stage in (Stage.SELECTED, Stage.PROMOTING, Stage.PROMOTED) else None
         attempt = self._leading.get(sentinel)
         if attempt is not None and chosen is not None and attempt.new not in (None, chosen):
-            # A leader selects once: we missed how this attempt ended and another began.
+            # A leader selects once: the end of this attempt and the beginning of another were missed.
             self._try_again(attempt, sentinel, moment)
             attempt = None
         if attempt is None:
-            # We came in the middle: the one that selects, promotes or reconfigures is the leader.
+            # The beginning was missed: the Sentinel that selects, promotes or reconfigures is the leader.
             attempt = self._joined(sentinel, instance.master_address, chosen) or self._begin(
                 instance.master_address, moment.now
             )
             self._leading[sentinel] = attempt
         if sentinel in attempt.interrupted and attempt.new is None:
-            # It may have given up unheard, and tried again at an epoch that we have not heard either.
+            # It may have given up unheard, and tried again at an epoch that was missed too.
             attempt.epoch = attempt.candidates[sentinel] = None
         attempt.leader = sentinel
         if attempt.candidates.get(sentinel) is not None:
@@ -281,7 +285,7 @@ class Attempts:
         return attempt
 
     def _end(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
-        # What is left to come of it is best-effort SLAVEOFs and, in the same instant, its +switch-master.
+        # After it come only best-effort SLAVEOFs and, in the same instant, its +switch-master.
         attempt = self._leading.get(sentinel)
         if attempt is not None:
             attempt.ended = True
@@ -304,7 +308,7 @@ class Attempts:
             if sentinel in self._ended and attempt.leader is None:
                 attempt.leader, attempt.ended, self._leading[sentinel] = sentinel, True, attempt
         if led is not None and led is not attempt:
-            # It tried too, and learned that another was faster: its own attempt ends without a word.
+            # It tried too, and another was faster: its own attempt ends without an event.
             self._leave(led, sentinel, event.channel, "another failover took its place", moment)
         if attempt is None:
             self._trust(sentinel)
@@ -345,7 +349,7 @@ class Attempts:
         return attempt
 
     def _reset(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
-        # SENTINEL RESET and REMOVE stop a running failover without any word of an abort.
+        # SENTINEL RESET and REMOVE stop a running failover without an abort event.
         self._trust(sentinel)
         attempt = self._leading.pop(sentinel, None)
         if attempt is not None:
@@ -354,7 +358,7 @@ class Attempts:
         return attempt
 
     def stood(self, sentinel: SentinelName, epoch: int) -> None:
-        """Take at which epoch a Sentinel tries, where that was not known or missed."""
+        """Record at which epoch a Sentinel tries, if that was missed."""
         attempt = self._leading.get(sentinel)
         if attempt is not None and sentinel in attempt.candidates:
             attempt.candidates[sentinel] = epoch
@@ -375,13 +379,12 @@ class Attempts:
         Args:
             sentinel: the voter.
             event: the vote.
-            voted_for: the Sentinel that has that run id, where it is known.
-            alone: whether this is the only master in trouble: then a vote for a Sentinel that we do not
-                hear is for its failover.
+            voted_for: the Sentinel that has that run id; None if it is not known.
+            alone: whether this is the only failing master: then a vote for an unknown Sentinel belongs to its failover.
             moment: when.
 
         Returns:
-            The attempt, or None where the vote is for another master.
+            The attempt, or None if the vote is for another master.
         """
         attempt = next((a for a in self._open if a.candidate_at(event.epoch, voted_for)), None)
         if attempt is None and alone and all(a.epoch != event.epoch for a in self._past):
@@ -393,7 +396,7 @@ class Attempts:
                     attempt.kind = attempt.kind or FailoverKind.AUTOMATIC
         vote = (sentinel, event.run_id, event.epoch)
         if attempt is None or vote in attempt.votes or len(attempt.votes) >= LIMITS.witnesses:
-            # Said twice where two masters fall together: a voter then says the later epoch for both.
+            # A vote comes twice if two masters fail together: a voter then names the later epoch for both.
             return attempt
         attempt.votes.append(vote)
         if attempt.kind is FailoverKind.MANUAL and sentinel not in attempt.candidates:
@@ -412,7 +415,7 @@ class Attempts:
         return fresh[-1] if fresh else (behind[0] if behind else None)
 
     def _joined(self, sentinel: SentinelName, address: Address, chosen: Address | None) -> Attempt | None:
-        """Return the attempt that a leader is in whose beginning was missed: one that nobody else leads or tries."""
+        """Return the attempt of a leader whose beginning was missed: one that no other leads or tries to lead."""
         attempt = self._on_address(sentinel, address)
         if attempt is None or attempt.closed or attempt.leader not in (None, sentinel):
             return None
@@ -433,11 +436,11 @@ class Attempts:
 
     def _starting_unheard(self, sentinel: SentinelName, old: Address) -> Attempt | None:
         unheard = [a for a in self._open if a.new is None and a.old == old and sentinel not in a.switched_by]
-        # What a leader announces that has selected nobody it learned from another, at another epoch.
+        # A leader that has selected no replica learned of the switch from another, at another epoch.
         return next((a for a in unheard if a.leader != sentinel or a.ended), None)
 
     def _unheard(self, event: SwitchedMaster, now: float) -> Attempt | None:
-        """Return a new attempt for a switch of which nothing was heard before; None where it is no news."""
+        """Return a new attempt for a switch without earlier news; None if the switch is no news."""
         return None if event.new == self.believed else self._begin(event.old, now)
 
     def _ended_at(self, sentinel: SentinelName, new: Address) -> Attempt | None:
@@ -447,7 +450,7 @@ class Attempts:
         return any(attempt.epoch == epoch for attempt in (*self._past, *self._open))
 
     def name_epoch(self, old: Address | None, new: Address, epoch: int) -> None:
-        """Give an open attempt the epoch of the switch that it led to, where nobody named it while it was heard."""
+        """Give an open attempt the epoch of its switch, if none was named while it was heard."""
         attempt = self.ending_at(new)
         if attempt is not None and attempt.epoch is None and attempt.old == old and not self._owned(epoch):
             attempt.epoch, attempt.changed = epoch, True
@@ -460,7 +463,7 @@ class Attempts:
                 attempt.down_after = down_after.get(first.sentinel)
 
     def _trust(self, sentinel: SentinelName) -> None:
-        """Drop what this Sentinel suspected: it uses another address now, or begins anew."""
+        """Drop what this Sentinel suspected: it uses another address now, or begins from scratch."""
         self._known.add(sentinel)
         self._ended.discard(sentinel)
         self._down.pop(sentinel, None)
@@ -491,7 +494,7 @@ class Attempts:
         attempt.reach(StageEntry(Stage.ABORTED, *moment, sentinel, by, reason=why))
 
     def _leave(self, attempt: Attempt, sentinel: SentinelName, by: str, why: str, moment: Moment) -> None:
-        """Take one candidate out; without any, or without its leader, the attempt is aborted."""
+        """Remove one candidate; without any, or without its leader, the attempt is aborted."""
         self._leading.pop(sentinel, None)
         attempt.given_up.add(sentinel)
         alone = attempt.given_up >= set(attempt.candidates) or attempt.leader == sentinel
@@ -499,7 +502,7 @@ class Attempts:
             self._abort(attempt, sentinel, by, why, moment)
 
     def _try_again(self, attempt: Attempt, sentinel: SentinelName, moment: Moment) -> None:
-        """Take out who has begun another attempt unheard; one that somebody else leads goes on."""
+        """Remove a Sentinel that has begun another attempt unheard; an attempt that another leads goes on."""
         if not attempt.promoted:
             self._leave(attempt, sentinel, "", "the same Sentinel tries again", moment)
         elif attempt.leader in (None, sentinel):
@@ -512,7 +515,7 @@ class Attempts:
             self._abort(attempt, attempt.leader, by, why, moment)
 
     def _sweep(self) -> None:
-        """Hand out what has ended, and forget it."""
+        """Hand out the records of attempts that have ended, and keep those as past."""
         closed = [attempt for attempt in self._open if attempt.closed]
         if not closed:
             return
@@ -551,4 +554,4 @@ _ACTS: Final[Mapping[str, _Act]] = {
     # A vote names no master: it comes by `Attempts.vote`.
     if (key := spec.stage or spec.withdraws) is not None and spec.form is not Form.VOTE
 }
-"""What each channel does; the others belong to no attempt."""
+"""What each channel's events do; events of other channels belong to no attempt."""

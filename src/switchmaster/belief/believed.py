@@ -30,7 +30,7 @@ class BelievedMaster:
         self.address: Address | None = None
         """None until a Sentinel has named one; never None again."""
         self.epoch: int | None = None
-        """The config epoch of `address`; None where no fact has named it."""
+        """The config epoch of `address`; None if no fact has named it."""
         self.floor = -1
         """
         The highest epoch known to belong to this address or to an earlier one of the incarnation.
@@ -53,7 +53,7 @@ class BelievedMaster:
         """The switches of this incarnation."""
 
     def outdated(self, epoch: int | None) -> bool:
-        """Return whether what was said at an epoch can't move the address; False where the epoch is not known."""
+        """Return whether what was said at an epoch can't move the address; False if the epoch is not known."""
         return epoch is not None and epoch <= self.floor
 
     def place(self, address: Address) -> int:
@@ -69,7 +69,7 @@ class BelievedMaster:
         Args:
             address: the address.
             now: monotonic seconds.
-            epoch: its epoch, where it is known.
+            epoch: its epoch, if it is known.
         """
         self.address, self.epoch, self.since = address, epoch, now
 
@@ -107,14 +107,14 @@ class BelievedMaster:
         self.floor = max(self.floor, -1 if switch.epoch is None else switch.epoch)
 
     def date(self, epoch: int) -> None:
-        """Record the epoch of the address, which nobody had named, or which a majority gives now."""
+        """Record the epoch of the address: the first that is named, or the one that a majority gives now."""
         self.epoch = self.floor = epoch
         switch = self.switch
         if switch is not None and switch.epoch is None and switch.new == self.address:
             self.switch = replace(switch, epoch=epoch)
 
     def back(self, epoch: int | None) -> None:
-        """Record the epoch at which a majority gives the address; None where none does."""
+        """Record the epoch at which a majority gives the address; None if none does."""
         self.backed = max(self.backed, -1 if epoch is None else epoch)
 
     def renew(self) -> None:

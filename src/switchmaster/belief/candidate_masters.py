@@ -1,7 +1,7 @@
 """
-A candidate: an address that may be a master's, and what stands behind it, in values and in words.
+Candidates: addresses that may be the master's next, and what speaks for each, as values and in words.
 
-It judges nothing; `decide` does, and writes the reason of a switch with `why`.
+Nothing is judged here; `decide` does that, and takes the reason of a switch from `why`.
 """
 
 from __future__ import annotations
@@ -19,27 +19,32 @@ __all__ = ["Candidate", "Candidates", "unproved", "why"]
 
 @dataclass(slots=True)
 class Candidate:
-    """An address that may be the master's, and what stands behind it."""
+    """An address that may be the master's, and what speaks for it."""
 
     node: Address
     epoch: int | None = None
+    """The config epoch of its failover; None while no fact has named it."""
     named: dict[SentinelName, None] = field(default_factory=dict)
     """Leaders that selected it."""
     announced: dict[SentinelName, Via] = field(default_factory=dict)
     """Sentinels that say it is the master."""
     announced_at: float | None = None
+    """When the first of them did, in monotonic seconds; None exactly while `announced` is empty."""
     asked: bool = False
-    """A Sentinel was asked for the epoch, and has not answered."""
+    """A Sentinel was asked for the epoch and has not answered."""
     compared: bool = False
     """The Sentinels that give another address were asked whether they still do."""
     role: str | None = None
+    """The role that the node last answered; None if it gave none."""
     reason: str = ""
     """Why the node gave no ROLE; empty while it has not been asked or has answered."""
     ended: bool = False
-    """The node has just ended the connection over which it had answered, as a promotion does."""
+    """The node has just ended the connection over which it answered, as a promotion does; until it is asked again."""
     begins: Cause | None = None
-    """Why a new incarnation begins with it; None where it is a candidate of the believed one."""
+    """Why a new incarnation begins with it; None if it is a candidate of the believed one."""
     withdrawn_at: float | None = None
+    """When its failover was aborted, in monotonic seconds. It is then never decided, only watched; any new word for it
+    sets this to None again."""
 
     @property
     def denied(self) -> bool:
@@ -83,29 +88,29 @@ class Candidate:
         self.role, self.reason, self.ended = probe.role, probe.reason, False
 
     def retract(self) -> None:
-        """Forget who announced it: what they said has proved wrong."""
+        """Forget the announcements, which have proved wrong."""
         self.announced.clear()
         self.announced_at, self.compared = None, False
 
     @property
     def imminent(self) -> bool:
-        """Whether all that is left to do is to decide it, or to hear what the node says of itself."""
+        """Whether nothing is missing but the decision, or the node's own word."""
         return self.withdrawn_at is None and (self.ended or self.role == "master")
 
     @property
     def witnesses(self) -> tuple[SentinelName, ...]:
-        """Who named it, in order, once each."""
+        """The Sentinels that named it, in order, once each."""
         return tuple({**self.named, **dict.fromkeys(self.announced)})[: LIMITS.witnesses]
 
 
 class Candidates:
     """
-    The candidates of one master, bounded, each asked for its ROLE while it is one.
+    The candidates of one master, at most `LIMITS.candidates`; each node is asked for its ROLE while it is one.
 
     Args:
         master: the master's name.
         probing: whether nodes can be asked.
-        out: where to put what the shell should do.
+        out: takes what the shell should do.
     """
 
     def __init__(self, master: str, probing: bool, out: Callable[[StartProbe | StopProbe], None]) -> None:
@@ -124,7 +129,7 @@ class Candidates:
 
     def imminent(self, unlisted: Callable[[Address], bool]) -> Address | None:
         """
-        Return the node that is about to be decided; None where there is none, or more than one.
+        Return the node that is about to be decided; None if there is not exactly one.
 
         Args:
             unlisted: returns whether a node is a stranger, which is never imminent.
@@ -133,7 +138,7 @@ class Candidates:
         return found[0] if len(found) == 1 else None
 
     def ended(self, node: Address) -> None:
-        """Take that a node ended the connection over which it had answered."""
+        """Record that a node ended the connection over which it answered."""
         if node in self._candidates:
             self._candidates[node].ended = True
 
@@ -154,12 +159,12 @@ class Candidates:
         return candidate
 
     def drop(self, candidate: Candidate, keep_probe: bool = False) -> None:
-        """Forget a candidate, and ask its node no more unless it is to be confirmed."""
+        """Forget a candidate, and stop asking its node unless it is to be confirmed."""
         if self._candidates.pop(candidate.node, None) is not None and not keep_probe:
             self.leave(candidate.node)
 
     def leave(self, node: Address) -> None:
-        """Ask this node no more."""
+        """Stop asking this node."""
         if self._probing:
             self._out(StopProbe(node, self._master))
 
@@ -169,12 +174,12 @@ def why(candidate: Candidate, grade: Grade, via: Via, support: int, voters: int,
     Say in words why a candidate was decided.
 
     Args:
-        candidate: the new address, with all that was heard of it.
+        candidate: the new address and what speaks for it.
         grade: the grade that it has.
         via: the news that decided it.
         support: how many Sentinels give this address.
-        voters: how many there are.
-        waited: for a node that was not heard: what came of asking it.
+        voters: how many Sentinels there are.
+        waited: for a node that gave no proof: what came of asking it.
 
     Returns:
         One sentence without a full stop, for the switch line.
@@ -189,11 +194,11 @@ def why(candidate: Candidate, grade: Grade, via: Via, support: int, voters: int,
 
 def unproved(candidate: Candidate, waited: float | None) -> str:
     """
-    Say what came of asking the node, where it did not prove that it is the master.
+    Say what came of asking a node that did not prove to be the master.
 
     Args:
         candidate: the node.
-        waited: seconds that it was given; None where nobody waited for it.
+        waited: seconds that it had to answer; None if no time was allowed.
     """
     within = "yet" if waited is None else f"within {waited:g} s"
     if candidate.reason:
@@ -204,14 +209,14 @@ def unproved(candidate: Candidate, waited: float | None) -> str:
         return "the node answers ROLE master, but most Sentinels do not list it"
     # The wire says slave, people read replica.
     role = "replica" if candidate.role == "slave" else candidate.role
-    return f"the node did not answer anything but ROLE {role} {within}"
+    return f"the node answered only ROLE {role} {'so far' if waited is None else within}"
 
 
 def _heard(candidate: Candidate, via: Via, voters: int) -> str:
-    epoch = "an epoch that nobody named" if candidate.epoch is None else f"epoch {candidate.epoch}"
+    epoch = "an unknown epoch" if candidate.epoch is None else f"epoch {candidate.epoch}"
     first = next(iter({**candidate.announced, **candidate.named}), None)
     if candidate.begins is not None:
-        return f"{len(candidate.announced)} of {voters} Sentinels give it anew at {epoch}"
+        return f"{len(candidate.announced)} of {voters} Sentinels give it in a new incarnation, at {epoch}"
     if via is Via.ROLE:
         return f"{first} selected it in the failover at {epoch}"
     if via is Via.SNAPSHOT:

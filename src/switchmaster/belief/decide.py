@@ -4,10 +4,10 @@ Who is master: one `Belief` for each master, which applies the rules below and i
 1. Epochs order, never arrival. A fact of a lower epoch never moves the belief. One of the same epoch with another
    address is a disagreement: it is reported, not followed. A higher epoch makes a candidate.
 2. A candidate is decided when it has the grade that the policy asks for. A node that denies being a master is never
-   followed. Where the node can't be asked, or is silent for ``timeout``, an announcement is enough, unless a majority
+   followed. If the node can't be asked, or is silent for ``timeout``, an announcement is enough, unless a majority
    of the Sentinels that are heard contradicts it; the Switch says so. What a node says that they do not list as one of
    this master's proves nothing: it counts as silent.
-3. An announcement without an epoch is settled by asking its Sentinel. Where that is impossible (a transcript, an ACL),
+3. An announcement without an epoch is settled by asking its Sentinel. If that is impossible (a transcript, an ACL),
    it counts by its place: `View.index` says which switches that Sentinel has made.
 4. Epochs begin again, in a new incarnation, when a majority that was told to monitor the master from scratch agrees, or
    when a majority gives another address for `SETTLE` and finds it well.
@@ -90,7 +90,7 @@ class Belief:
 
     @property
     def epoch(self) -> int | None:
-        """Its config epoch; None where no fact has named it."""
+        """Its config epoch; None if no fact has named it."""
         return self.believed.epoch
 
     @property
@@ -215,7 +215,7 @@ class Belief:
             sentinel: who says so.
             node: the new address.
             old: the address before, as that Sentinel knew it.
-            epoch: the epoch of the failover that selected this node; None where none is known.
+            epoch: the epoch of the failover that selected this node; None if none is known.
             via: the event.
             can_ask: whether this Sentinel answers questions.
             moment: when.
@@ -268,7 +268,7 @@ class Belief:
             epoch: the config epoch.
             moment: when.
             via: by what it was said.
-            run_id: of the node at that address; empty where it is not known.
+            run_id: of the node at that address; empty if it is not known.
         """
         view, believed = self.views.of(sentinel), self.believed
         if self._impossible(sentinel, address, moment):
@@ -593,12 +593,12 @@ class Belief:
     def in_our_words(
         self, sentinel: SentinelName, event: InstanceEvent | SwitchedMaster, moment: Moment
     ) -> InstanceEvent | SwitchedMaster:
-        """Return an event with our address for the believed node, where its Sentinel has another for it."""
+        """Return an event with our address for the believed node, if its Sentinel has another for it."""
         view = self.views.get(sentinel)
         return event if view is None else self._names.in_our_words(self.believed.address, view, event, moment)
 
     def _one_name(self, view: View, address: Address, run_id: str, moment: Moment) -> Address:
-        """Return the believed address where a Sentinel has another for that very node; else its own."""
+        """Return the believed address if a Sentinel has another for that very node; else its own."""
         switch = self.switch
         if switch is not None and switch.new == self.address and switch.grade is Grade.ANNOUNCED:
             # Only Sentinels speak for it, and one of them may have made up its run id as well.

@@ -1,8 +1,8 @@
 """
 What should happen now, and why: the values that leave the core.
 
-A `Switch` and a `Notice` are for people and for whatever follows the master; a record of `Failover` is for the
-account of what happened; the others tell the shell what to open, close or ask.
+A `Switch` is for whatever follows the master, a `Notice` for people, a `Failover` for the record of what happened; the
+others tell the shell what to open, close or ask.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ class Switch:
     deployment: str
     master: str
     old: Address | None
-    """The address believed before; None where none was."""
+    """The address that was believed before; None if there was none."""
     new: Address
     epoch: int | None
-    """The config epoch; None where the input names none."""
+    """The config epoch; None if no fact names it."""
     incarnation: int
     grade: Grade
     cause: Cause
     via: Via
-    """Which news decided it."""
+    """The news that decided it."""
     witnesses: tuple[SentinelName, ...]
-    """The Sentinels that named or gave the new address, in the order in which they did."""
+    """The Sentinels that named or gave the new address, in order."""
     why: str
     """The reason in words."""
     at: float
@@ -55,7 +55,7 @@ class Switch:
 
 
 class NoticeKind(enum.StrEnum):
-    """What is worth saying, though nobody has to follow it."""
+    """What a person should know, though nothing is to be followed."""
 
     DISAGREEMENT = "disagreement"
     """Two Sentinels give different addresses at one epoch."""
@@ -64,19 +64,19 @@ class NoticeKind(enum.StrEnum):
     SECOND_MASTER = "second-master"
     """A node that should be a replica says that it is a master."""
     ROGUE = "rogue"
-    """The promotion of an aborted failover happened after all."""
+    """The promotion of an aborted failover was carried out after all."""
     MISSED = "missed"
-    """The epoch rose without any news: a failover and its way back were missed."""
+    """The epoch rose and the address is the same: a failover and one back were missed."""
     NO_FAILOVER = "no-failover"
-    """The Sentinels could not fail this master over if it died now."""
+    """The Sentinels can't fail this master over now."""
     FAILOVER_POSSIBLE = "failover-possible"
     """They can again."""
     NOT_MONITORED = "not-monitored"
     """A Sentinel that the others count does not monitor this master, so it can't vote on it."""
     NOT_FOLLOWED = "not-followed"
-    """A Sentinel names a master that cannot be one, that denies it, or that a majority of the Sentinels contradicts."""
+    """A Sentinel names a master that can't be one, that denies it, or that a majority of the Sentinels contradicts."""
     GHOST = "ghost"
-    """A Sentinel is counted that answers nobody: it raises the majority, and may be gone for good."""
+    """A Sentinel that answers no other is still counted: it raises the majority, and may be gone for good."""
     SHARED_ID = "shared-id"
     """Several Sentinels have one id: a configuration was copied."""
     TWO_NAMES = "two-names"
@@ -84,12 +84,12 @@ class NoticeKind(enum.StrEnum):
     REMOVED = "removed"
     """No Sentinel monitors this master any more."""
     LIMIT = "limit"
-    """A limit of the core was hit; what it means is in the text."""
+    """A limit of the core was reached; the text says what follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that a person should know."""
+    """Something that a person should know; nothing follows from it."""
 
     kind: NoticeKind
     deployment: str
@@ -102,7 +102,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask this Sentinel about these masters now: something was said that only its answer can settle."""
+    """Ask this Sentinel about these masters now (none: all), since only its answer can settle what was said."""
 
     sentinel: SentinelName
     masters: tuple[str, ...]
@@ -111,7 +111,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class StartProbe:
-    """Open a connection to this node and ask it ROLE until told to stop."""
+    """Open a connection to this node and ask for its ROLE until `StopProbe`."""
 
     node: Address
     master: str
@@ -137,11 +137,11 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """End the link to a Sentinel: it is gone, or it is one that we hear under another name."""
+    """End the link to a Sentinel: it is gone, or it is heard under another name."""
 
     sentinel: SentinelName
     why: str
 
 
 Decision: TypeAlias = Switch | Failover | Notice | Ask | StartProbe | StopProbe | Connect | Disconnect
-"""Everything that `Watch.decisions` gives."""
+"""Everything that `Watch.decisions` returns."""

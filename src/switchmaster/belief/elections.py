@@ -44,7 +44,7 @@ class Elections:
         """Which master a Sentinel tried to fail over at which epoch; at most `_TRIES`."""
 
     def hear(self, sentinel: KnownSentinel, event: Event) -> bool:
-        """Fold in any event of a Sentinel, before it is judged; return whether the one before it was a try."""
+        """Note any event of a Sentinel before it is judged; return whether the event before it was a try."""
         tried, sentinel.tried = sentinel.tried, event.channel == "+try-failover"
         raised, sentinel.raised = sentinel.raised, isinstance(event, NewEpoch)
         if sentinel.tried and not raised:
@@ -88,7 +88,7 @@ class Elections:
 
     def sole_epoch(self, sentinel: KnownSentinel, name: str) -> int | None:
         """
-        Return the epoch of the switch that a Sentinel announces now, where it can be no other.
+        Return the epoch of the switch that a Sentinel announces now, if it can be no other.
 
         Args:
             sentinel: the Sentinel; one that can be asked is asked instead.

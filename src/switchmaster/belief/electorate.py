@@ -2,9 +2,9 @@
 Which Sentinels count for a master, and whether they could fail it over now.
 
 A failover needs a Sentinel that sees as many others agree as the quorum asks, and the votes of a majority of all that
-it knows (sentinelIsQuorumReachable() in sentinel.c, which SENTINEL CKQUORUM tells). Sentinel does not know two things
-that we do: a Sentinel that does not monitor the master can't vote on it (sentinelCommand(), IS-MASTER-DOWN-BY-ADDR),
-and one in TILT neither leads nor agrees that anybody is down.
+it knows (sentinelIsQuorumReachable() in sentinel.c, which SENTINEL CKQUORUM answers). We know two things that Sentinel
+does not: a Sentinel that does not monitor the master can't vote on it (sentinelCommand(), IS-MASTER-DOWN-BY-ADDR), and
+one in TILT neither leads nor agrees that a node is down.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["electorate_of"]
 
 def electorate_of(master: str, views: Mapping[SentinelName, View], known: int, roster: Roster) -> Electorate:
     """
-    Return who counts for a master, and whether a failover is possible.
+    Return which Sentinels count for a master, and whether a failover is possible.
 
     Args:
         master: its name.

@@ -1,15 +1,16 @@
 """
-The record of one failover: stages, in their order, with when and who said so.
+The record of one failover: its stages in order, each with when it was reached and who said so.
 
-Rules, all of them in this file:
+The rules:
 
-1. A stage is entered by a trigger of `TRIGGERS`; `FOLLOWS` says which stage may come after which. Stages may
-   be skipped, because events may be missed, but never taken back.
-2. A trigger for a stage that was passed already is a further witness of that stage.
-3. An attempt ends `settled` (the leader said ``+failover-end`` and the switch is known) or `aborted`; an
-   attempt that only was suspected ends when every Sentinel has taken its suspicion back.
+1. A stage is reached by a trigger of `TRIGGERS`; `FOLLOWS` says which stage may come after which. Stages may be
+   skipped, because events may be missed, but are never taken back.
+2. A trigger of a stage that was reached already adds a witness to that stage.
+3. An attempt ends `settled` (the leader said ``+failover-end`` and the switch is known) or `aborted`. One that never
+   got past suspicion ends when every Sentinel has taken its suspicion back.
 
-Values and one mutable `Attempt`; no I/O and no clock. Which attempt an event belongs to: `attempts`.
+`Failover` is the immutable record, `Attempt` the same while it is followed. Which attempt an event belongs to is
+decided in `attempts`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _ORDER: Final = {stage: rank for rank, stage in enumerate(Stage)}
 TRIGGERS: Final[Mapping[str, Stage]] = {"ROLE": Stage.PROMOTED} | {
     spec.channel: spec.stage for spec in EVENTS if spec.stage is not None
 }
-"""Which stage a channel (or the node's own ROLE) is the news of."""
+"""The stage that an event of each channel, or the node's own ROLE, shows."""
 
 _ABORTABLE: Final = (
     Stage.SUSPECTED,
@@ -71,7 +72,8 @@ FOLLOWS: Final[Mapping[Stage, frozenset[Stage]]] = {
 settled before a Sentinel has switched."""
 
 _AFTER_PROMOTION: Final = (Stage.PROMOTED, Stage.SWITCHED, Stage.RECONFIGURING)
-"""Each alone proves the promotion, to who came late: replicas are told to follow when there is whom to follow."""
+"""Each alone proves the promotion, if the earlier stages were missed: replicas are reconfigured only to follow a new
+master."""
 
 _NO_ATTEMPT: Final = (Stage.SUSPECTED, Stage.AGREED_DOWN, Stage.ABORTED)
 
@@ -101,60 +103,60 @@ class FailoverKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StageEntry:
-    """One stage, as it was first heard."""
+    """One stage, as it was reached."""
 
     stage: Stage
     at: float
     """Monotonic seconds."""
     time: Wall
     sentinel: SentinelName | None
-    """Who said so first; None where the node itself did."""
+    """The Sentinel that said so first; None if the node itself did."""
     by: str
     """The channel, or ``ROLE``."""
     replica: Address | None = None
-    """The replica that this is about: the selected one, the promoted one, the one reconfigured."""
+    """The replica that this concerns: selected, promoted or reconfigured."""
     also: tuple[SentinelName, ...] = ()
-    """Who else said so later."""
+    """The Sentinels that said so later."""
     reason: str = ""
     """For `Stage.ABORTED`: why, in words."""
     voted_for: str = ""
-    """For ``+vote-for-leader``: whom `sentinel` wants as the leader, by its name, or by its run id where that is all
-    that is known."""
+    """For ``+vote-for-leader``: the Sentinel that `sentinel` votes for, by its name, or by its run id if no name is
+    known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failover:
     """
-    The record of one attempt, as far as it has come. A new value comes with every stage.
+    The record of one attempt, as far as it has come. Every stage brings a new value.
     """
 
     deployment: str
     master: str
     number: int
-    """Counts the attempts of this master that were seen, from 1: one number, one attempt."""
+    """Counts the attempts of this master from 1; each has its own number."""
     old: Address | None
     new: Address | None
-    """The selected replica, from `Stage.SELECTED` on; in `Attempt` the same."""
+    """The selected replica, from `Stage.SELECTED` on; the same in `Attempt`."""
     epoch: int | None
     leader: SentinelName | None
     kind: FailoverKind | None
-    """None where the input does not tell."""
+    """None if the input does not show it."""
     outcome: Outcome
     stages: tuple[StageEntry, ...]
     """In the order of `Stage`; several entries for `Stage.RECONFIGURING`, one for each other stage."""
     candidates: tuple[SentinelName, ...] = ()
-    """The Sentinels that tried to lead it (``+try-failover``); who only votes is none."""
+    """The Sentinels that tried to lead it (``+try-failover``)."""
     votes: tuple[tuple[SentinelName, str, int], ...] = ()
     """``(voter, run id voted for, epoch)`` as heard."""
     closed: bool = False
     """True in the last record of this attempt."""
     down_after: float | None = None
-    """For how many seconds the master had given no valid answer when it was first suspected: what the Sentinel that
-    suspected it answers as ``down-after-milliseconds``. None where nobody suspected it or could be asked."""
+    """How long the master had given no valid answer when it was first suspected, in seconds: the
+    ``down-after-milliseconds`` of the Sentinel that suspected it. None if none suspected it or could be asked."""
 
     @property
     def attempted(self) -> bool:
-        """False while, or if, the master was only suspected and no Sentinel tried a failover."""
+        """Whether a Sentinel tried a failover; False while the master is only suspected."""
         return any(entry.stage not in _NO_ATTEMPT for entry in self.stages)
 
     @property
@@ -174,7 +176,7 @@ class Failover:
     @property
     def durations(self) -> dict[str, float]:
         """
-        Seconds between the stages that both were seen, empty where the input has no time.
+        Seconds between the stages that were both seen; empty if the input has no time.
 
         Keys: ``detection`` (suspected to agreed down), ``election`` (electing to elected), ``promotion``
         (selected to promoted), ``announcement`` (promoted to the first ``+switch-master``: what a listener
@@ -208,7 +210,7 @@ def replicas_following(record: Failover) -> frozenset[Address | None]:
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt while it is followed: walks the table, and gives its record as a value."""
+    """One attempt while it is followed. It walks the table `FOLLOWS` and returns its record as a value."""
 
     deployment: str
     master: str
@@ -220,9 +222,9 @@ class Attempt:
     kind: FailoverKind | None = None
     stages: list[StageEntry] = field(default_factory=list)
     candidates: dict[SentinelName, int | None] = field(default_factory=dict)
-    """Who tried to lead it, and at which epoch."""
+    """The Sentinels that tried to lead it, and at which epoch each; None if that is not known."""
     interrupted: set[SentinelName] = field(default_factory=set)
-    """Who may lead it, and was not heard for a while since it began."""
+    """Sentinels that may lead it and were not heard for a while since it began."""
     given_up: set[SentinelName] = field(default_factory=set)
     votes: list[tuple[SentinelName, str, int]] = field(default_factory=list)
     switched_by: set[SentinelName] = field(default_factory=set)
@@ -230,7 +232,7 @@ class Attempt:
     """Its new address was taken from a ``+switch-master`` that may belong to another."""
     down_after: float | None = None
     ended: bool = False
-    """The leader said ``+failover-end``, and the switch is still to be heard."""
+    """The leader said ``+failover-end``, and its ``+switch-master`` is still to come."""
     closed: bool = False
     changed: bool = False
     heard: float = 0.0
@@ -243,7 +245,7 @@ class Attempt:
 
     @property
     def promoted(self) -> bool:
-        """Whether the replica is known to be a master, by whichever news."""
+        """Whether the replica is known to be a master, by any news."""
         return any(entry.stage in _AFTER_PROMOTION for entry in self.stages)
 
     @property
@@ -252,17 +254,17 @@ class Attempt:
         return any(entry.stage is Stage.SWITCHED for entry in self.stages)
 
     def candidate_at(self, epoch: int, candidate: SentinelName | None) -> bool:
-        """Whether this Sentinel (or any, where it is not known) tries to lead it at that epoch."""
+        """Return whether this Sentinel (None: any) tries to lead it at that epoch."""
         if candidate is not None:
             return self.candidates.get(candidate) == epoch
         return epoch in self.candidates.values()
 
     def late(self, sentinel: SentinelName) -> bool:
-        """Whether this Sentinel has not announced its switch yet, though others have."""
+        """Return whether the replica is promoted and this Sentinel has not announced it yet."""
         return self.promoted and sentinel not in self.switched_by
 
     def reach(self, entry: StageEntry) -> None:
-        """Enter a stage, or count one more witness of a stage that was entered."""
+        """Enter a stage, or add a witness to one that was entered already."""
         self.heard = max(self.heard, entry.at)
         again = entry.stage is not Stage.RECONFIGURING and any(e.stage is entry.stage for e in self.stages)
         allowed = self.stage is None or entry.stage in FOLLOWS[self.stage] or self.stage is entry.stage
@@ -288,7 +290,7 @@ class Attempt:
             return
 
     def close(self) -> None:
-        """End the record without a further stage: what is known is all that will be."""
+        """End the record without a further stage."""
         self.closed = self.changed = True
 
     def record(self) -> Failover:

@@ -41,7 +41,7 @@ class FollowedMaster:
     belief: Belief
     attempts: Attempts
     state: MasterState | None = None
-    """The value that was returned last; None where something has changed since."""
+    """The value that was returned last; None if something has changed since."""
 
 
 class Masters(dict[str, FollowedMaster]):
@@ -79,7 +79,7 @@ class Masters(dict[str, FollowedMaster]):
         """Masters that changed since `changed` returned them, the longest waiting first."""
 
     def follow(self, name: str, moment: Moment) -> FollowedMaster | None:
-        """Return the master of that name, new if need be; None where it is not to be followed, or one too many."""
+        """Return the master of that name, new if need be; None if it is not to be followed, or over the limit."""
         master = self.get(name)
         if master is not None:
             return master

@@ -1,7 +1,7 @@
 """
-What each event means for the belief: a table, and one short function for each kind of meaning.
+What each event means for a belief: the table `JUDGES`, and a short function for each `Judgement`.
 
-The channels that are not in `JUDGES` mean nothing for the address of a master; they are for the record alone.
+Channels that are not in the table say nothing about a master's address; they are recorded only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .roster import KnownSentinel
 __all__ = ["JUDGES", "Judge"]
 
 Judge: TypeAlias = Callable[[Belief, KnownSentinel, Event, Attempt | None, Moment], None]
-"""Takes the belief to move, who said it, what, the attempt it belongs to, and the time."""
+"""Takes the belief, the Sentinel that said something, the event, the attempt that it belongs to, and when."""
 
 
 def _named(belief: Belief, sentinel: KnownSentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
@@ -35,7 +35,7 @@ def _promoted(belief: Belief, sentinel: KnownSentinel, event: Event, attempt: At
 
 def _switched(belief: Belief, sentinel: KnownSentinel, event: Event, attempt: Attempt | None, moment: Moment) -> None:
     if isinstance(event, SwitchedMaster):
-        # Only an attempt that ends at this very address tells the epoch of the announcement; who can be asked knows it.
+        # Its epoch is that of the attempt only if that ends at this very address; else its Sentinel is asked.
         known = attempt is not None and attempt.new == event.new and not (attempt.guessed and sentinel.can_ask)
         epoch = attempt.epoch if attempt is not None and known else None
         belief.announced(sentinel.name, event.new, event.old, epoch, Via.SWITCH, sentinel.can_ask, moment)

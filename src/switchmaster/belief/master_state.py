@@ -1,5 +1,5 @@
 """
-What is believed of one master, as the value that a reader gets: made when somebody looks, from what is known then.
+The value that a reader gets of one master, made from what is believed when it is read.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from .views import merge_replicas
 __all__ = ["master_state"]
 
 _UNPROMOTED: Final = ("wait_start", "select_slave", "send_slaveof_noone", "wait_promotion")
-"""States of a failover whose replica is not known to be promoted; of one that began before anybody listened."""
+"""States of a failover whose replica is not known to be promoted; for one that began before we listened."""
 
 
 def master_state(belief: Belief, attempts: Attempts, roster: Roster) -> MasterState:
     """
-    Put a master's belief, its views and its failover into one value.
+    Combine a master's belief, its views and its failovers into one value.
 
     Args:
-        belief: who is believed.
+        belief: what is believed of it.
         attempts: its failovers.
         roster: all Sentinels of the deployment.
 

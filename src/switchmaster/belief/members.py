@@ -1,8 +1,8 @@
 """
-The Sentinels of one deployment whose word counts as a vote: the seeds, and those whom a majority vouches for.
+The Sentinels of one deployment whose word is a vote: the seeds, and those that a majority vouches for.
 
-Anybody can be heard; who may vote is decided here alone. A Sentinel names others (SENTINEL SENTINELS, ``+sentinel``),
-and one that lies could name any number of its own.
+Any Sentinel can be heard; which may vote is decided here alone. A Sentinel names others (SENTINEL SENTINELS,
+``+sentinel``), and one that lies could name any number of its own.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ class Members:
 
     Args:
         seeds: the Sentinels that the user named.
-        grows: whether others join; without, the seeds alone vote.
+        grows: whether others may join; otherwise the seeds alone vote.
     """
 
     def __init__(self, seeds: Iterable[SentinelName], grows: bool) -> None:
         self.grows = grows
         self.silent: set[SentinelName] = set(seeds)
-        """Members that have never answered: nobody knows what they monitor, so each counts for every master."""
+        """Members that have not answered yet: what they monitor is unknown, so each counts for every master."""
         self._members: dict[SentinelName, None] = dict.fromkeys(seeds)
-        """Who votes. Invariant: whoever is no seed was named by a majority of the seeds, or of the members at that
-        time, those that are down included. So fewer than a majority of either never add a vote, however many Sentinels
-        they name, and whoever else is down."""
+        """Who votes. Invariant: each that is no seed was named by a majority of the seeds, or of the members at that
+        time, those that are down included. So those that are a majority of neither never add a vote, however many
+        Sentinels they name, and whichever others are down."""
         self._seeds = frozenset(self._members)
         self._named: dict[SentinelName, dict[SentinelName, None]] = {}
-        """Whom each member names, bounded for each, so that nobody fills the room of the others."""
+        """Which others each Sentinel names, bounded for each, so that none takes the room of the rest."""
 
     def __contains__(self, name: object) -> bool:
         return name in self._members
@@ -47,11 +47,11 @@ class Members:
 
     def name(self, by: SentinelName, name: SentinelName) -> None:
         """
-        Take that one Sentinel names another, by the address at which it knows it.
+        Record that one Sentinel names another, by the address at which it knows it.
 
         Args:
-            by: who names it.
-            name: whom.
+            by: the Sentinel that names it.
+            name: the Sentinel that is named.
         """
         named = self._named.get(by, {})
         if not self.grows or name in self._members or name in named or len(named) >= LIMITS.sentinels:
@@ -60,7 +60,7 @@ class Members:
         self._admit()
 
     def _admit(self) -> None:
-        """Let everybody join whom a majority names; each that joins may vouch for the next."""
+        """Admit every Sentinel that a majority names; each that joins may vouch for the next."""
         before = -1
         while before != len(self._members):
             before = len(self._members)
@@ -78,24 +78,24 @@ class Members:
         self._members.setdefault(name)
 
     def remove(self, name: SentinelName) -> None:
-        """Let a Sentinel vote no longer."""
+        """Take the vote from a Sentinel."""
         self._members.pop(name, None)
         self._named.pop(name, None)
         self.silent.discard(name)
 
     def missing(self, name: SentinelName, lists: Mapping[SentinelName, frozenset[SentinelName]]) -> bool:
         """
-        Return whether a majority of the members does not know a Sentinel any more, as after SENTINEL RESET.
+        Return whether a majority of the members no longer knows a Sentinel, as after SENTINEL RESET.
 
         Args:
             name: the Sentinel, which is down.
-            lists: whom each Sentinel that is heard lists now; nothing of those that may not be asked for it.
+            lists: which others each Sentinel that is heard lists now; those that can't be asked are left out.
         """
         return 2 * sum(name not in lists.get(by, (name,)) for by in self._members) > len(self._members)
 
 
 def lists_of(views: Iterable[View]) -> dict[SentinelName, frozenset[SentinelName]]:
-    """Return whom each Sentinel that is heard lists, of any master; nothing of those that may not be asked for it."""
+    """Return which others each Sentinel that is heard lists, of any master; those that can't be asked are left out."""
     found: dict[SentinelName, set[SentinelName]] = {}
     for view in views:
         if view.live and view.lists:

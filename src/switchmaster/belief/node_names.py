@@ -1,7 +1,7 @@
 """
-One node, two names: what Sentinels whose ``announce-hostnames`` or ``announce-ip`` differ call the believed master.
+One node, two names: Sentinels whose ``announce-hostnames`` or ``announce-ip`` differ call it by different addresses.
 
-The run id tells that it is one node (SENTINEL MASTER, SENTINEL REPLICAS): it is drawn anew at each start of a server.
+The run id shows that it is one node (SENTINEL MASTER, SENTINEL REPLICAS); a server draws a new one at each start.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ class NodeNames:
     """
     The names of one master's node.
 
+    A Sentinel's own name is kept in its `View`: `View.called` for the believed node, `View.promotes` for the one that
+    it promotes. Only this class sets them; `Views` clears `View.called` when an address changes.
+
     Args:
-        voters: what each Sentinel says; `View.called` and `View.promotes` keep its names for the believed node, and for
-            the one that it promotes.
+        voters: what the Sentinels say, by run id.
         notices: where a second name is reported.
     """
 
@@ -32,15 +34,16 @@ class NodeNames:
 
     def ours(self, believed: Address | None, view: View, address: Address, run_id: str, moment: Moment) -> Address:
         """
-        Return our address for a node: the believed one where a Sentinel has another for that very node.
+        Return our address for a node: the believed one if a Sentinel has another for that very node.
 
-        All that know the believed address must give it that run id, so that one that lies makes no two nodes one.
+        All Sentinels that know the believed address must give it that run id, so that one that lies can't make two
+        nodes one.
 
         Args:
-            believed: the address that is believed.
+            believed: the believed address.
             view: the account of the Sentinel that names `address`.
             address: its name for a node.
-            run_id: the node's; empty where it is not known.
+            run_id: the node's run id; empty if it is not known.
             moment: when.
         """
         if believed is None or address == believed:
@@ -55,7 +58,7 @@ class NodeNames:
         self, believed: Address | None, view: View, event: InstanceEvent | SwitchedMaster, moment: Moment
     ) -> InstanceEvent | SwitchedMaster:
         """
-        Return an event with our address for the believed node, where its Sentinel has another for it.
+        Return an event with our address for the believed node, if its Sentinel has another for it.
 
         A node that is to be promoted gets the address at which a majority lists it.
         """
@@ -81,7 +84,7 @@ class NodeNames:
         """
         Return the address at which a majority lists a node that one Sentinel has at another; else its own.
 
-        One that lies about a run id has a node of the majority's asked, and not its own.
+        A Sentinel that lies about a run id so has a node of the majority asked, and not its own.
         """
         known = view.replicas.get(node)
         if known is None:  # a leader forgets its replicas when it follows the one that it promotes

@@ -18,7 +18,7 @@ from .words import electorate_words, ghost_words, shared_id_words
 __all__ = ["DeploymentNotices", "Notices"]
 
 _REMEMBERED = 64
-"""Notices that are remembered, not to be said again."""
+"""Notices that are remembered so that they are not repeated."""
 
 
 class Notices:
@@ -28,7 +28,7 @@ class Notices:
     Args:
         deployment: the deployment's name.
         master: the master's name.
-        out: where they go.
+        out: takes them.
     """
 
     def __init__(self, deployment: str, master: str, out: Callable[[Notice], None]) -> None:
@@ -37,10 +37,10 @@ class Notices:
         self.occasion: tuple[object, ...] = ()
         """What makes a repeated text news: the incarnation and the epoch."""
         self._electorate = Electorate(1)
-        """As it was told last."""
+        """The one that was reported last."""
 
     def say(self, kind: NoticeKind, sentinel: SentinelName | None, text: str, moment: Moment) -> None:
-        """Say something, unless it was said on this occasion already."""
+        """Report something, unless it was reported on this occasion already."""
         key = (kind, text, self.occasion)
         if key not in self._said:
             self._said.append(key)
@@ -50,14 +50,14 @@ class Notices:
         self._out(Notice(kind, self._deployment, self._master, sentinel, text, *moment))
 
     def electorate(self, electorate: Electorate, moment: Moment) -> None:
-        """Say what has become of the Sentinels' ability to fail the master over, and who does not monitor it."""
+        """Report that the Sentinels can or can't fail the master over, and which do not monitor it."""
         before, self._electorate = self._electorate, electorate
         for sentinel in electorate.unaware:
             if sentinel not in before.unaware:
                 text = f"{sentinel} does not monitor it, and can't vote on it"
                 self.say(NoticeKind.NOT_MONITORED, sentinel, text, moment)
         if electorate.possible is None:
-            # Nobody who is heard can tell: what was told last still stands.
+            # No Sentinel that is heard can tell: the last report still stands.
             self._electorate = replace(before, unaware=electorate.unaware)
         elif (electorate.obstacle is None) != (before.obstacle is None):
             possible = electorate.obstacle is None
@@ -65,58 +65,57 @@ class Notices:
             self._tell(kind, None, electorate_words(electorate), moment)
 
     def removed(self, sentinel: SentinelName, moment: Moment) -> None:
-        """No Sentinel monitors the master any more."""
+        """Report that no Sentinel monitors the master any more."""
         self.say(NoticeKind.REMOVED, sentinel, "no Sentinel monitors it any more", moment)
 
     def second(self, sentinel: SentinelName, node: Address, moment: Moment) -> None:
         """
-        A node that is a replica to this Sentinel says it is a master.
+        Report that a node which is a replica to this Sentinel says it is a master.
 
-        The old master of a planned failover, until Sentinel demotes it; or the promoted one, where its leader is not
-        heard and nobody has announced it yet.
+        It is the old master of a planned failover, until Sentinel demotes it; or the promoted one, if its leader is not
+        heard and it was not announced yet.
         """
-        text = f"{node} says that it is a master too: the one to be, or one that Sentinel demotes some 10 s later"
+        which = "the next one, or an old one that Sentinel demotes about 10 s later"
+        text = f"{node} says that it is a master too: {which}"
         self.say(NoticeKind.SECOND_MASTER, sentinel, text, moment)
 
     def impossible(self, sentinel: SentinelName, node: Address, moment: Moment) -> None:
-        """A Sentinel names an address that no node can have."""
-        text = f"{sentinel} names {node}, which no node can have as its address; not followed"
+        """Report that a Sentinel names an address that no node can have."""
+        text = f"{sentinel} names {node}, which no node can have as an address; not followed"
         self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, moment)
 
     def denied(self, sentinel: SentinelName, node: Address, role: str | None, moment: Moment) -> None:
-        """The node that a Sentinel announces says itself that it is no master."""
+        """Report that the node that a Sentinel announces denies being a master."""
         # The wire says slave, people read replica.
         role = "replica" if role == "slave" else role
         text = f"{sentinel} announces {node}, which itself answers ROLE {role}; not followed"
         self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, moment)
 
     def contradicted(self, sentinel: SentinelName, node: Address, moment: Moment) -> None:
-        """The node that a Sentinel announces proves nothing, and a majority of the others say otherwise."""
-        text = f"{sentinel} announces {node}, which proves nothing, and most Sentinels give another; not followed"
+        """Report that an announced node gave no proof, and that a majority gives another address."""
+        text = f"{sentinel} announces {node}, which gave no proof, and most Sentinels give another; not followed"
         self.say(NoticeKind.NOT_FOLLOWED, sentinel, text, moment)
 
     def two_names(self, sentinel: SentinelName, name: Address, ours: Address, moment: Moment) -> None:
-        """A Sentinel calls the believed node by another address."""
+        """Report that a Sentinel calls the believed node by another address."""
         text = (
-            f"{sentinel} calls it {name}: the same node as {ours}, by its run id; let all Sentinels announce one name"
+            f"{sentinel} calls it {name}: the same node as {ours}, by its run id; make all Sentinels announce one name"
         )
         self.say(NoticeKind.TWO_NAMES, sentinel, text, moment)
 
     def overstated(self, named: int, given: int, moment: Moment) -> None:
-        """The epoch that was believed by one Sentinel's word is not the one that a majority gives."""
+        """Report that a majority gives a lower epoch than the one that was believed."""
         text = f"it was believed at epoch {named}, and a majority gives it at epoch {given}; epochs begin again there"
         self.say(NoticeKind.NOT_FOLLOWED, None, text, moment)
 
     def rogue(self, sentinel: SentinelName | None, node: Address, moment: Moment) -> None:
-        """The queued promotion of an aborted failover was carried out."""
+        """Report that the queued promotion of an aborted failover was carried out."""
         text = f"{node} was promoted after its failover was aborted: a second master, not followed"
         self.say(NoticeKind.ROGUE, sentinel, text, moment)
 
     def missed(self, sentinel: SentinelName, old: int, new: int, moment: Moment) -> None:
-        """The epoch rose and nothing else changed."""
-        text = (
-            f"its epoch rose from {old} to {new} and the address is the same: a failover and its way back were missed"
-        )
+        """Report that the epoch rose and nothing else changed."""
+        text = f"its epoch rose from {old} to {new} and the address is the same: a failover and one back were missed"
         self.say(NoticeKind.MISSED, sentinel, text, moment)
 
     def disagrees(
@@ -127,12 +126,12 @@ class Notices:
         believed: Address | None,
         moment: Moment,
     ) -> None:
-        """A Sentinel gives another address at the same epoch."""
+        """Report that a Sentinel gives another address at the same epoch."""
         text = f"{sentinel} gives {gives} at epoch {epoch}, we believe {believed}"
         self.say(NoticeKind.DISAGREEMENT, sentinel, text, moment)
 
     def stale(self, sentinel: SentinelName, gives: Address | None, epoch: int, moment: Moment) -> None:
-        """A Sentinel that came back has not caught up."""
+        """Report that a Sentinel that came back has not caught up."""
         text = f"{sentinel} still gives {gives} of epoch {epoch}; not followed"
         self.say(NoticeKind.STALE, sentinel, text, moment)
 
@@ -143,7 +142,7 @@ class DeploymentNotices:
 
     Args:
         deployment: the deployment's name.
-        out: where they go.
+        out: takes them.
     """
 
     def __init__(self, deployment: str, out: Callable[[Notice], None]) -> None:
@@ -155,15 +154,15 @@ class DeploymentNotices:
         self._out(Notice(kind, self._deployment, None, None, text, *moment))
 
     def ghosts(self, sentinels: Sequence[SentinelName], master: str, moment: Moment) -> None:
-        """Sentinels are counted for a master that answer nobody."""
+        """Report Sentinels that are counted for a master and answer none of the others."""
         self._tell(NoticeKind.GHOST, ghost_words(sentinels, master), moment)
 
     def shared_id(self, sentinels: Sequence[SentinelName], moment: Moment) -> None:
-        """Several Sentinels have one id."""
+        """Report Sentinels that have one id."""
         self._tell(NoticeKind.SHARED_ID, shared_id_words(sentinels), moment)
 
     def too_many_masters(self, name: str, moment: Moment) -> None:
-        """The Sentinels monitor more masters than `LIMITS.masters`; reported once."""
+        """Report, once, that the Sentinels monitor more masters than `LIMITS.masters`."""
         if not self._limited:
             self._limited = True
             self._tell(NoticeKind.LIMIT, f"more than {LIMITS.masters} masters: {name!r} is not followed", moment)

@@ -1,8 +1,8 @@
 """
-The switches of one master that were decided, in order, bounded: its past addresses.
+The past addresses of one master: the switches that were decided, in order.
 
-A Sentinel's `View.index` counts how many of them it has made, so that a late announcement is told from a new
-one where no epoch says it. The count goes on when the oldest are forgotten.
+`View.index` counts how many of them a Sentinel has made, so that a late announcement is distinguished from a new one
+even without an epoch. The numbering goes on when the oldest are forgotten.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class PastAddresses:
     def __init__(self) -> None:
         self._transitions: deque[Transition] = deque(maxlen=LIMITS.transitions)
         self.made = 0
-        """How many switches there were; the index of a Sentinel that has made them all."""
+        """How many switches there were, the forgotten ones included: the index of a Sentinel that has made them all."""
 
     def add(self, transition: Transition) -> None:
         """Remember a switch."""
@@ -38,7 +38,7 @@ class PastAddresses:
         self.made += 1
 
     def clear(self) -> None:
-        """Forget all, as where a new incarnation begins."""
+        """Forget all of them: a new incarnation begins."""
         self._transitions.clear()
         self.made = 0
 
@@ -46,7 +46,7 @@ class PastAddresses:
         return list(enumerate(self._transitions, self.made - len(self._transitions)))
 
     def was_at(self, address: Address) -> bool:
-        """Whether the master was at this address and left it."""
+        """Return whether the master was at this address and left it."""
         return any(address == transition.old for transition in self._transitions)
 
     def next_to(self, node: Address, index: int) -> tuple[int, Transition] | None:
@@ -57,7 +57,7 @@ class PastAddresses:
         return None
 
     def index_of(self, address: Address) -> int:
-        """Return how many switches a Sentinel has made that holds to a former address."""
+        """Return how many switches a Sentinel that gives a former address has made."""
         numbers = [number for number, transition in self._numbered() if transition.old == address]
         return numbers[-1] if numbers else self.made
 

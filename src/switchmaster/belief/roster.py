@@ -1,13 +1,13 @@
 """
-The Sentinels of one deployment: who they are, which of them we hear, whom to dial and whom to leave.
+The Sentinels of one deployment: their identities, which are heard, and which to dial.
 
-Seeds, which the user named, are kept for ever; the others are discovered from what Sentinels know of each
-other, and left when they are down for `FORGET` and nobody lists them. Only links are decided on here, never masters.
+Seeds, which the user named, are kept for ever. The others are discovered from what Sentinels know of each other, and
+dropped when they are down for `FORGET` and no Sentinel lists them. Links are decided on here, never masters.
 
-A Sentinel is one process. Where two names lead to one, the second is parked: it counts as nobody, is dialled once in
-`RECHECK`, and takes over where the first is lost. Two processes with one run id (SENTINEL MYID) are two Sentinels whose
-configuration was copied: both are heard, and reported. Where INFO, which tells the process, is refused, one run id is
-taken for one Sentinel.
+A Sentinel is one process. If two names lead to one process, the second is parked: it does not count, is dialled once in
+`RECHECK`, and takes over if the first is lost. Two processes with one run id (SENTINEL MYID) are two Sentinels whose
+configuration was copied: both are heard, and reported. If INFO, which shows the process, is refused, one run id counts
+as one Sentinel.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from .topology import SentinelState
 __all__ = ["FORGET", "LEAVE", "RECHECK", "KnownSentinel", "Roster"]
 
 FORGET: Final = 600.0
-"""Seconds after which a discovered Sentinel that is down and that no other lists is dialled no more, and any
-Sentinel that is down no longer counts as a voter."""
+"""Seconds after which what a Sentinel that is down has said is dropped, and a discovered one that no other lists is no
+longer dialled."""
 
 LEAVE: Final = 30.0
-"""Seconds after which a Sentinel that is down votes no longer, where a majority of the members does not list it: after
+"""Seconds after which a Sentinel that is down loses its vote if a majority of the members does not list it. After
 SENTINEL RESET they list each other again within 2 s."""
 
 RECHECK: Final = 60.0
-"""Seconds between two looks at where a parked name leads to now."""
+"""Seconds between two checks of where a parked name leads."""
 
 _TAKE_OVER: Final = 5.0
-"""The same while the name that is heard instead is lost."""
+"""The same in seconds, while the name that is heard instead is lost."""
 
 _BOTH: Final = 3.0
-"""Seconds for which two processes with one run id must be heard before they count as two: a Sentinel that has moved is
-heard at both addresses until the old link is noticed to be dead."""
+"""Seconds for which two processes with one run id must be heard before they count as two. A Sentinel that has moved is
+heard at both addresses until its old link is found dead."""
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class KnownSentinel:
     address: Address | None = None
     run_id: RunId | None = None
     process: str = ""
-    """The id of its process; empty where it is not known."""
+    """The id of its process; empty if it is not known."""
     version: str = ""
     state: LinkState = LinkState.DOWN
     reason: str = ""
@@ -65,15 +65,15 @@ class KnownSentinel:
     simulates_failures: bool = False
     scripts_waiting: int = 0
     informs: bool = False
-    """It answers INFO, so TILT needs no event to end."""
+    """It answers INFO, so that the end of TILT needs no event."""
     answered: bool = False
-    """It has given a whole snapshot, or may not be asked for one."""
+    """It has given a whole snapshot, or can't be asked for one."""
     failed: bool = False
     """A connection to it has failed."""
 
     # What it published of epochs and votes: kept by `Elections`.
     epoch: int | None = None
-    """The last ``+new-epoch`` it published; None where one may have been missed."""
+    """The last ``+new-epoch`` it published; None if one may have been missed."""
     raised: bool = False
     """Its last event was ``+new-epoch``. Never together with `tried`."""
     tried: bool = False
@@ -81,29 +81,30 @@ class KnownSentinel:
     epochs: int = 0
     """How often it published ``+new-epoch`` since its last ``+switch-master``."""
     unmatched: tuple[Voted, Moment] | None = None
-    """Its last vote and when, where no failover that had begun matches it: it may suspect the master later. None again
+    """Its last vote and when, if no failover that had begun matches it: it may suspect the master later. None again
     with its next ``+new-epoch``."""
 
     # Whether it is heard, and whether it votes: kept by `Roster`.
     down_since: float | None = None
+    """Since when it is down, in monotonic seconds; None while it is heard or parked, and once it is given up."""
     leaves_at: float | None = None
-    """While it is down and votes: when to look whether the others still list it, in monotonic seconds."""
+    """While it is down and votes: when to check whether the others still list it, in monotonic seconds."""
     heard: bool = False
     """It has been heard since the start, or within `FORGET`."""
     ghost: bool = False
-    """It was reported as one that is counted and answers nobody."""
+    """It was reported as counted and silent; False again when it is heard."""
     asked_all: float | None = None
-    """When it was last asked about everything because of an odd event."""
+    """When an unreadable event last made us ask it about all masters, in monotonic seconds."""
     monitors: frozenset[str] = frozenset()
     """The masters of its last whole snapshot."""
     same_as: SentinelName | None = None
-    """The name under which this Sentinel is heard instead."""
+    """The name under which this Sentinel is heard instead. A parked one is no member, and has no `down_since`."""
     recheck_at: float | None = None
     """When a parked name is to be dialled, in monotonic seconds; None while it is dialled."""
 
     @property
     def parked(self) -> bool:
-        """Whether it is the same Sentinel as another that we hear, and counts as nobody."""
+        """Whether it is the same Sentinel as another that is heard, and does not count."""
         return self.same_as is not None
 
     def value(self, also: tuple[SentinelName, ...], sharing: tuple[SentinelName, ...]) -> SentinelState:
@@ -133,7 +134,7 @@ class KnownSentinel:
         )
 
     def in_tilt(self, tilt: bool, since: Wall) -> bool:
-        """Record whether it is in TILT, and since when where that is told; return whether that changed."""
+        """Record whether it is in TILT, and since when if that is known; return whether it changed."""
         changed, self.tilt = tilt != self.tilt, tilt
         self.tilt_since = (since if self.tilt_since is None or changed else self.tilt_since) if tilt else None
         return changed
@@ -154,13 +155,13 @@ class Roster:
         self._discover = discover
         self._sentinels = {name: KnownSentinel(name, seed=True) for name in seeds}
         self.members = Members(self._sentinels, discover and asking)
-        """Whose word is a vote. In a transcript nobody introduces anybody or is asked, and all that speak vote."""
+        """Whose word is a vote. In a transcript none can be asked or introduced, and all that speak vote."""
         if not asking:
             self.members.silent.clear()
         self._run_ids: dict[RunId, SentinelName] = {}
         self._out: list[Connect | Disconnect] = []
         self._shared: dict[RunId, float | None] = {}
-        """Run ids of several processes, and when they are to be reported, in monotonic seconds; None: they were."""
+        """Run ids of several processes, and when to report each, in monotonic seconds; None once it was reported."""
         self._reported: list[tuple[SentinelName, ...]] = []
         self.not_dialled = 0
         """Sentinels that were over the limit."""
@@ -169,12 +170,12 @@ class Roster:
         return iter(self._sentinels.values())
 
     def decisions(self) -> list[Connect | Disconnect]:
-        """Return whom to dial and whom to leave, since the last call."""
+        """Return which links to open and which to close, decided since the last call."""
         out, self._out = self._out, []
         return out
 
     def values(self) -> dict[SentinelName, SentinelState]:
-        """Return what a reader gets: one value for each Sentinel, whatever names it has."""
+        """Return what a reader gets: one value for each Sentinel, however many names it has."""
         values = {}
         for sentinel in self:
             if not sentinel.parked:
@@ -184,7 +185,7 @@ class Roster:
         return values
 
     def sentinel(self, name: SentinelName) -> KnownSentinel:
-        """Return the Sentinel of that name, new if need be (in a transcript nobody introduces them)."""
+        """Return the Sentinel of that name, new if need be: in a transcript none is introduced."""
         sentinel = self._sentinels.get(name)
         if sentinel is None:
             sentinel = self._sentinels[name] = KnownSentinel(name, seed=False, can_ask=self._asking)
@@ -197,7 +198,7 @@ class Roster:
         """
         Whether enough Sentinels have answered to know where the masters are.
 
-        A majority of them, so that one silent or stale Sentinel costs nothing, or all that do not fail.
+        That is a majority of them, so that one silent or stale Sentinel costs nothing, or all that do not fail.
         """
         voting = [s for s in self._sentinels.values() if s.name in self.members]
         count = len(voting)
@@ -217,7 +218,7 @@ class Roster:
 
     @property
     def deadline(self) -> float | None:
-        """When `tick` is due, in monotonic seconds; None while nothing is waited for."""
+        """When `tick` is due, in monotonic seconds; None while nothing is pending."""
         due = [s.down_since + FORGET for s in self if s.down_since is not None]
         due += [s.leaves_at for s in self if s.leaves_at is not None]
         due += [s.recheck_at for s in self if s.recheck_at is not None]
@@ -231,20 +232,20 @@ class Roster:
         Record a link that came up.
 
         Args:
-            sentinel: whose.
+            sentinel: the Sentinel.
             change: what it says of itself.
             now: monotonic seconds.
 
         Returns:
-            Whether this name has another run id than before (that Sentinel has lost its memory), and the
-            names that turned out to be this Sentinel too, whose word counts no more.
+            Whether this name has another run id than before (that Sentinel has lost its memory), and the names that
+            turned out to be this Sentinel too, whose words no longer count.
         """
         sentinel.down_since, sentinel.leaves_at, sentinel.failed = None, None, False
         sentinel.heard, sentinel.ghost = True, False
         if sentinel.seed:
-            self.members.add(sentinel.name)  # it may have left while it was down
+            self.members.add(sentinel.name)  # it may have lost its vote while it was down
         if not sentinel.informs:
-            # Its -tilt may have been missed, and nothing but an event tells.
+            # Its -tilt may have been missed, and nothing else would show the end.
             sentinel.in_tilt(False, None)
         sentinel.can_ask, sentinel.version, sentinel.process = change.can_ask, change.version, change.process
         sentinel.answered = sentinel.answered or not change.can_ask
@@ -254,7 +255,7 @@ class Roster:
             return False, self._same(sentinel, now) if sentinel.process else []
         renewed = sentinel.run_id not in (None, change.run_id)
         if renewed and sentinel.run_id is not None and self._run_ids.get(sentinel.run_id) == sentinel.name:
-            # Whoever makes up a new one for each connection must not fill our memory.
+            # A Sentinel that makes up a new one for each connection must not fill our memory.
             del self._run_ids[sentinel.run_id]
         sentinel.run_id = change.run_id
         same = self._same(sentinel, now)
@@ -268,7 +269,7 @@ class Roster:
             if not _alike(sentinel, other):
                 continue
             if other.name in self.members and sentinel.name not in self.members:
-                # Anybody can claim an id: who does not vote puts nobody out who does.
+                # Any peer can claim an id: one that does not vote never replaces one that does.
                 if other.state is LinkState.LIVE and not _apart(sentinel, other):
                     return [*gone, self._leave(sentinel, other, f"it is the same Sentinel as {other.name}", now)]
             elif other.state is not LinkState.LIVE:
@@ -278,7 +279,7 @@ class Roster:
                 if sentinel.run_id is not None:
                     self._shared.setdefault(sentinel.run_id, now + _BOTH)
             else:
-                # The one that has been heard stays; of two whose processes are not known it may be a dead link.
+                # The one that is heard stays, unless the processes are unknown: then its link may be dead.
                 newer = was_parked or (sentinel.process and (other.seed or not sentinel.seed))
                 extra, kept = (sentinel, other) if newer or (other.seed and not sentinel.seed) else (other, sentinel)
                 gone.append(self._leave(extra, kept, f"it is the same Sentinel as {kept.name}", now))
@@ -289,7 +290,7 @@ class Roster:
     def _leave(
         self, extra: KnownSentinel, kept: KnownSentinel, why: str, now: float, keep: bool = True
     ) -> SentinelName:
-        """Park a name of the Sentinel that is heard under another, or forget it."""
+        """Park a second name of a Sentinel, or forget it."""
         for other in self:
             if other.same_as == extra.name:
                 other.same_as = kept.name
@@ -303,18 +304,18 @@ class Roster:
         return extra.name
 
     def _sharing(self, run_id: RunId | None) -> tuple[SentinelName, ...]:
-        """Return the Sentinels that have this run id, where several processes have it."""
+        """Return the Sentinels that have this run id, if several processes have it."""
         if run_id is None or run_id not in self._shared:
             return ()
         return tuple(sorted(s.name for s in self if s.run_id == run_id and not s.parked))
 
     def shared(self) -> list[tuple[SentinelName, ...]]:
-        """Return the Sentinels that turned out to share an id since the last call, each group once."""
+        """Return the groups of Sentinels that were found to share an id since the last call, each once."""
         groups, self._reported = self._reported, []
         return groups
 
     def _count_processes(self, now: float) -> list[SentinelName]:
-        """Tell Sentinels that share an id from one that has moved; return the names that count no more."""
+        """Distinguish Sentinels that share an id from one that has moved; return the names that no longer count."""
         gone = []
         for run_id in [run_id for run_id, due in self._shared.items() if due is not None and now >= due]:
             live = [s for s in self if s.run_id == run_id and s.state is LinkState.LIVE]
@@ -333,10 +334,10 @@ class Roster:
 
     def down(self, sentinel: KnownSentinel, now: float) -> bool:
         """
-        Take a link that failed or was lost.
+        Record a link that failed or was lost.
 
         Returns:
-            Whether it is news, and not one more attempt that failed.
+            Whether that is news, and not one more failed attempt.
         """
         if sentinel.parked:
             if sentinel.recheck_at is None and sentinel.seed:
@@ -371,15 +372,15 @@ class Roster:
         lists: Callable[[], Mapping[SentinelName, frozenset[SentinelName]]],
     ) -> list[SentinelName]:
         """
-        Give up the Sentinels that were down for `FORGET`, and the votes of those that have left; look at parked names.
+        Give up Sentinels that were down for `FORGET` and votes of those that have left; check parked names.
 
         Args:
             now: monotonic seconds.
-            listed: returns the run ids that any Sentinel we hear still lists.
-            lists: returns whom each Sentinel that we hear lists.
+            listed: returns the run ids that any Sentinel that is heard still lists.
+            lists: returns which others each Sentinel that is heard lists.
 
         Returns:
-            The names whose word counts no more.
+            The names whose words no longer count.
         """
         for sentinel in [s for s in self if s.recheck_at is not None and now >= s.recheck_at]:
             self._recheck(sentinel, f"does it still lead to {sentinel.same_as}?")
@@ -396,33 +397,33 @@ class Roster:
             gone.append(sentinel.name)
             sentinel.down_since, sentinel.heard = None, False
             if sentinel.name in self.members:
-                self.members.silent.add(sentinel.name)  # what it said is forgotten, not that it votes
+                self.members.silent.add(sentinel.name)  # its words are dropped, not its vote
             if not sentinel.seed and sentinel.run_id not in listed():
                 self._remove(sentinel, f"down for {FORGET:.0f} s, and no Sentinel lists it")
         return gone
 
     def ghosts(self, absent: Iterable[SentinelName]) -> list[SentinelName]:
-        """Return those of the absent that have not been heard for long, and were not reported."""
+        """Return those of the absent that have not been heard for long, each once."""
         found = [self._sentinels[name] for name in absent if name in self._sentinels]
         news = [s for s in found if s.failed and not (s.heard or s.ghost or s.parked)]
         for sentinel in news:
             sentinel.ghost = True
         return [sentinel.name for sentinel in news]
 
-    # -- who is who ---------------------------------------------------------------------------------
+    # -- identities ---------------------------------------------------------------------------------
 
     def named(self, run_id: RunId) -> SentinelName | None:
-        """Return the name of the Sentinel with that run id, or None where it is not one of ours."""
+        """Return the name of the Sentinel with that run id, or None if it is not one of ours."""
         name = self._run_ids.get(run_id)
         return name if name in self._sentinels else None
 
     def learn(self, run_id: RunId, name: SentinelName) -> None:
-        """Note which Sentinel has a run id, unless its own link has told already."""
+        """Record which Sentinel has a run id, unless its own link has said so already."""
         if len(self._run_ids) < 4 * LIMITS.sentinels:
             self._run_ids.setdefault(run_id, name)
 
     def discovered(self, run_id: RunId, address: Address, by: SentinelName) -> None:
-        """Take a Sentinel that another knows, and dial it if it is new or has moved."""
+        """Record a Sentinel that another knows, and dial it if it is new or has moved."""
         name = SentinelName(str(address))
         self.learn(run_id, name)
         if address.possible:
@@ -440,7 +441,7 @@ class Roster:
 
 
 def _alike(one: KnownSentinel, other: KnownSentinel) -> bool:
-    """Return whether two names may lead to one Sentinel, or to two with one run id."""
+    """Return whether two names lead to one Sentinel, or to two with one run id."""
     if one.run_id is not None and other.run_id is not None:
         return one.run_id == other.run_id
     return bool(one.process) and one.process == other.process

@@ -12,14 +12,14 @@ class Schedule:
         self._due: dict[str, float] = {}
         self.first: float | None = None
         """
-        No later than the earliest deadline; None where none was set.
+        Never later than the earliest deadline; None if none was set.
 
-        It may be earlier, since `clear` and a later deadline leave it: a tick that comes early does no harm, while
-        a search among 10,000 masters at each event would. `due` makes it exact again by `refresh`.
+        It may be earlier, since a deadline that is removed or moved back leaves it. A tick that comes early does no
+        harm, while a search among 10,000 masters at each event would. `refresh` makes it exact.
         """
 
     def set(self, name: str, due: float | None) -> None:
-        """Set or replace the deadline of a name; None where it waits for nothing."""
+        """Set or replace the deadline of a name; None if it waits for nothing."""
         if due is None:
             self._due.pop(name, None)
         else:

@@ -37,9 +37,9 @@ class Health(enum.StrEnum):
     DOWN = "down"
     """Sentinels agree: ODOWN."""
     FAILING_OVER = "failing-over"
-    """A failover is under way, and its promotion is not known and believed yet."""
+    """A failover is under way, and its promotion is not believed yet."""
     UNKNOWN = "unknown"
-    """No Sentinel that we hear monitors it, or none has said where it is."""
+    """No Sentinel that is heard monitors it, or none has named its address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,34 +50,34 @@ class ReplicaState:
     down_by: tuple[SentinelName, ...]
     """The Sentinels that say SDOWN."""
     link_up: bool | None
-    """Whether its replication link is up; None where no Sentinel was asked."""
+    """Whether its replication link is up; None if no Sentinel was asked."""
     offset: int | None
     priority: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What one Sentinel says of a master's address."""
+    """The address that one Sentinel gives for a master."""
 
     sentinel: SentinelName
     address: Address
     epoch: int | None
     live: bool
-    """Whether we hear this Sentinel now."""
+    """Whether this Sentinel is heard now."""
     agrees: bool
     others: int | None = None
-    """How many other Sentinels it knows (``num-other-sentinels``); None where it was not asked."""
+    """How many other Sentinels it knows (``num-other-sentinels``); None if it was not asked."""
 
 
 class Obstacle(enum.StrEnum):
-    """Why the Sentinels could not fail a master over now."""
+    """Why the Sentinels can't fail a master over now."""
 
     QUORUM_TOO_HIGH = "quorum-too-high"
     """The quorum is larger than the number of Sentinels."""
     TOO_FEW = "too-few"
     """Fewer Sentinels answer each other than an election needs: a majority of all, and the quorum."""
     TILT = "tilt"
-    """Enough answer, but so many are in TILT that none may lead, or too few may agree that the master is down."""
+    """Enough answer, but so many are in TILT that none can lead, or too few can agree that the master is down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +85,28 @@ class Electorate:
     """
     The Sentinels that count for one master, and whether they could fail it over now.
 
-    By the word of the Sentinel that sees most of the others, as SENTINEL CKQUORUM would answer
-    (sentinelIsQuorumReachable()), less those that can't vote on this master. It says nothing of replicas.
+    Taken from the Sentinel that sees most of the others, as SENTINEL CKQUORUM would answer
+    (sentinelIsQuorumReachable()), without those that can't vote on this master. Replicas play no part.
     """
 
     known: int
-    """Sentinels that are known to count, whether they answer or not."""
+    """How many Sentinels count, whether they answer or not."""
     counted: int | None = None
-    """How many that one Sentinel counts; this and what follows is None where no Sentinel that is heard has answered."""
+    """How many that Sentinel counts; None, like the next two, if no Sentinel that is heard has answered."""
     answering: int | None = None
-    """Those of them that answer it and can vote on this master, itself included."""
+    """How many of them answer it and can vote on this master, itself included."""
     needed: int | None = None
     """How many an election needs."""
     obstacle: Obstacle | None = None
-    """What prevents a failover; None where nothing does, or where it is not known."""
+    """What prevents a failover; None if nothing does, or if it is not known."""
     unaware: tuple[SentinelName, ...] = ()
     """Sentinels that are heard and do not monitor this master."""
     absent: tuple[SentinelName, ...] = ()
-    """Sentinels that are counted, and answer neither that one nor us: down, or gone and remembered."""
+    """Sentinels that are counted, and answer neither that one nor us: down, or gone and still listed."""
 
     @property
     def possible(self) -> bool | None:
-        """Whether the Sentinels could fail it over; None where it is not known."""
+        """Whether the Sentinels could fail it over; None if it is not known."""
         return None if self.needed is None else self.obstacle is None
 
 
@@ -119,27 +119,27 @@ class SentinelState:
     version: str
     state: LinkState
     reason: str
-    """Why there is no connection; empty where there is one."""
+    """Why there is no connection; empty while there is one."""
     seed: bool
     """Whether the user named it; the others were discovered."""
     tilt: bool
-    """It does not trust its own clock: for 30 s it starts no failover."""
+    """It does not trust its own clock, and starts no failover for 30 s."""
     answered: bool = False
-    """It has answered about all its masters since the start, or may not be asked."""
+    """It has answered about all its masters since the start, or can't be asked."""
     refusal: Refusal | None = None
-    """Whether it answers and refuses us: the password, or all that we ask; None otherwise."""
+    """What it refuses, the password or all questions; None if it refuses neither."""
     can_ask: bool = True
-    """False while it is heard and refuses our questions: that it names no master says nothing."""
+    """False while it is heard and refuses our questions; that it names no master then means nothing."""
     tilt_since: Wall = None
-    """Since when it is in TILT, in seconds since 1970; None outside of it, and where that is not known."""
+    """Since when it is in TILT, in seconds since 1970; None outside TILT, and if that is not known."""
     simulates_failures: bool = False
     """SENTINEL SIMULATE-FAILURE was left on: it crashes in its next failover."""
     also: tuple[SentinelName, ...] = ()
-    """Other names of the same Sentinel, which are not dialled meanwhile."""
+    """Other names of the same Sentinel, which are not dialled."""
     shares_id_with: tuple[SentinelName, ...] = ()
     """Other Sentinels that have the same id: their configuration was copied, and they do not see each other."""
     scripts_waiting: int = 0
-    """Its notification and reconfiguration scripts that wait to be run."""
+    """How many of its notification and reconfiguration scripts wait to be run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class MasterState:
     address: Address | None
     epoch: int | None
     incarnation: int
-    """Counts how often its epochs began anew (REMOVE and MONITOR); 0 at first."""
+    """How often its epochs began again (REMOVE and MONITOR); 0 at first."""
     grade: Grade
     health: Health
     down_by: tuple[SentinelName, ...]
@@ -160,28 +160,28 @@ class MasterState:
     failover: Failover | None
     """The failover under way."""
     switch: Switch | None
-    """The last switch, with all the witnesses that have come since."""
+    """The last switch, with the witnesses that have come since."""
     listed: frozenset[Address] = frozenset()
-    """The nodes that more than half of the Sentinels that we hear list as this master or its replicas: those alone are
-    given a password."""
+    """The nodes that more than half of the Sentinels that are heard list as this master or its replicas: only these get
+    a password."""
     imminent: Address | None = None
-    """The replica that has just ended our connection, as its promotion does, or says that it is a master, while that
-    is not decided: within milliseconds it is the master, or it was something else."""
+    """The replica that has just ended our connection, as its promotion does, or says that it is a master, while that is
+    not decided yet: within milliseconds it is the master, or the cause was another."""
     electorate: Electorate = Electorate(1)
     """The Sentinels that count for it, and whether they could fail it over."""
     beside: tuple[Failover, ...] = ()
-    """The other failovers of it that are open, oldest first: what one Sentinel makes up hides no true one."""
+    """The other open failovers, oldest first, so that one that a Sentinel makes up does not hide a true one."""
     led_by: tuple[SentinelName, ...] = ()
-    """The Sentinels that answer that they lead a failover of it, its beginning heard or not."""
+    """The Sentinels that answer that they lead a failover of it, whether its beginning was heard or not."""
 
     @property
     def failing_over(self) -> bool:
-        """Whether a failover is under way: a Sentinel tries or leads one. A suspicion is none."""
+        """Whether a failover is under way: a Sentinel tries or leads one. A suspicion does not count."""
         return bool(self.led_by) or (self.failover is not None and self.failover.attempted)
 
     @property
     def disagreeing(self) -> tuple[Opinion, ...]:
-        """The Sentinels that we hear and that give another address."""
+        """The Sentinels that are heard and give another address."""
         return tuple(opinion for opinion in self.opinions if opinion.live and not opinion.agrees)
 
 

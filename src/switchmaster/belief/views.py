@@ -1,5 +1,5 @@
 """
-What each Sentinel says of one master, and where that stands beside what is believed.
+What each Sentinel says of one master, and how that compares with what is believed.
 
 A `View` is one Sentinel's account: events and snapshots are folded into it as they come. `Views` holds those of one
 master and is the only one that moves their addresses, epochs, incarnations and places. Neither judges: which address is
@@ -35,7 +35,7 @@ class ReplicaView:
     offset: int | None = None
     priority: int | None = None
     run_id: str = ""
-    """Of its process; empty where it is not known."""
+    """Of its process; empty if it is not known."""
 
 
 @dataclass(slots=True)
@@ -44,17 +44,17 @@ class View:
 
     sentinel: SentinelName
 
-    # What it says of the address, and where that stands beside the belief: moved by `Views` alone.
+    # What it says of the address, and how that compares with the belief: moved by `Views` alone.
     live: bool = True
-    """Whether it is heard now. What it said last is kept while it is not, and counts for no majority."""
+    """Whether it is heard now. While it is not, its last words are kept; `Voters` says what they still count for."""
     address: Address | None = None
     """The address that it gives, in our name for the node; None until it has named one."""
     epoch: int | None = None
-    """The config epoch of `address`; None where it has named none."""
+    """The config epoch of `address`; None if it has named none."""
     since: float = 0.0
     """Since when it gives this address and epoch, in monotonic seconds."""
     answered_at: float | None = None
-    """When it last answered with its address, in monotonic seconds; None where it has not, or can't be asked."""
+    """When it last answered with its address, in monotonic seconds; None if it has not, or can't be asked."""
     incarnation: int = 0
     """
     The incarnation that `epoch` belongs to. Never above the believed one; while it is below, the Sentinel holds to what
@@ -74,21 +74,21 @@ class View:
 
     # Its own names for nodes: kept by `NodeNames`.
     called: Address | None = None
-    """Its own name for the believed node, where that differs: then `address` is ours."""
+    """Its own name for the believed node, if that differs: then `address` is ours."""
     promotes: tuple[Address, Address] | None = None
     """Its own name for the node that it last selected, promoted or followed, and ours."""
 
     # What it says of the nodes and of the other Sentinels: folded in as it comes.
     run_id: str = ""
-    """Of the process that it takes for the master; empty where it is not known."""
+    """Of the process that it takes for the master; empty if it is not known."""
     sdown: bool = False
     """It suspects the master at `address`."""
     odown: bool = False
     """It says that as many Sentinels as the quorum agree."""
     leads: str | None = None
-    """The state of the failover that it leads (``failover-state``), as answered; None where it leads none."""
+    """The state of the failover that it leads (``failover-state``), as answered; None if it leads none."""
     others: int | None = None
-    """How many other Sentinels it counts (``num-other-sentinels``); None where it was not asked."""
+    """How many other Sentinels it counts (``num-other-sentinels``); None if it was not asked."""
     quorum: int | None = None
     failover_timeout: float | None = None
     """Seconds."""
@@ -111,7 +111,7 @@ class View:
     """Sentinels that answer, itself included, by SENTINEL CKQUORUM; None where `silent` shows it."""
 
     def snapshot(self, fact: MasterSnapshot) -> None:
-        """Take all that an answer says, but for the address and the epoch."""
+        """Fold in an answer, except for the address and the epoch."""
         reply = fact.reply
         self.sdown, self.odown = "s_down" in reply.flags, "o_down" in reply.flags
         self.leads = reply.failover_state or None if "failover_in_progress" in reply.flags else None
@@ -137,7 +137,7 @@ class View:
         self.usable = fact.usable
 
     def fold(self, event: InstanceEvent) -> None:
-        """Take what an event says of the instances: who is up, who is down, who is new."""
+        """Fold in what an event says of the instances: which are up, down or new."""
         instance, channel = event.instance, event.channel
         if instance.kind is Kind.MASTER:
             # A leader speaks of the old master until its own +switch-master.
@@ -194,7 +194,7 @@ class View:
 
 class Views(dict[SentinelName, View]):
     """
-    The accounts of one master, by Sentinel, and how each moves beside what is believed.
+    The accounts of one master, by Sentinel, and how each moves relative to what is believed.
 
     A dict, because every event looks its Sentinel up in it.
 
@@ -218,43 +218,43 @@ class Views(dict[SentinelName, View]):
     # -- what a Sentinel says -----------------------------------------------------------------------
 
     def mention(self, view: View, address: Address, now: float) -> None:
-        """Take the first address that a Sentinel names beside its news."""
+        """Record the first address that a Sentinel names beside its news."""
         view.since = now
         self.start(view, address)
 
     def start(self, view: View, address: Address) -> None:
-        """Take where a Sentinel stood before it was heard."""
+        """Record the address that a Sentinel gave before it was heard."""
         view.address, view.index = address, self._believed.place(address)
 
     def move(self, view: View, address: Address, epoch: int | None, now: float) -> None:
-        """Take that a Sentinel uses another address from now on."""
+        """Record that a Sentinel uses another address from now on."""
         view.live, view.address, view.epoch, view.since = True, address, epoch, now
         view.incarnation = self._believed.incarnation
         view.forget_master(address)
 
     def make(self, view: View, number: int, transition: Transition) -> None:
-        """Take that a Sentinel has made a switch that is known, late."""
+        """Record that a Sentinel has made a known switch, late."""
         view.index, view.epoch = number + 1, transition.epoch
 
     def confirm(self, view: View, epoch: int | None) -> None:
-        """Take that a Sentinel is where the belief is, by all switches."""
+        """Record that a Sentinel gives the believed address, so that it has made all switches."""
         view.index = self._believed.past.made
         view.epoch = epoch if epoch is not None else self._believed.epoch
 
     def monitor(self, view: View, address: Address, now: float) -> None:
-        """Take ``+monitor``: a Sentinel begins from scratch, at epoch 0."""
+        """Record ``+monitor``: a Sentinel begins from scratch, at epoch 0."""
         self.move(view, address, 0, now)
         view.fresh = True
 
     def answer(self, view: View, address: Address, epoch: int, run_id: str, now: float) -> None:
         """
-        Take the address and the epoch that a Sentinel answers.
+        Record the address and the epoch that a Sentinel answers.
 
         Args:
             view: its account.
             address: the address, in our name.
             epoch: the config epoch.
-            run_id: of the node there; empty where it is not known.
+            run_id: of the node there; empty if it is not known.
             now: monotonic seconds.
         """
         believed = self._believed
@@ -274,29 +274,29 @@ class Views(dict[SentinelName, View]):
         view.run_id = run_id or view.run_id
 
     def join(self, view: View) -> None:
-        """Take that what a Sentinel says belongs to the believed incarnation."""
+        """Record that what a Sentinel says belongs to the believed incarnation."""
         view.incarnation = self._believed.incarnation
 
     def rename(self, view: View, address: Address) -> None:
-        """Take our name for the node that a Sentinel gives."""
+        """Replace a Sentinel's name for a node by ours."""
         view.address = address
 
     # -- who is heard -------------------------------------------------------------------------------
 
     def lose(self, sentinel: SentinelName) -> None:
-        """Take the loss of a link: what that Sentinel said is kept, but does not count."""
+        """Record the loss of a link: what that Sentinel said is kept, but does not count."""
         if sentinel in self:
             self[sentinel].live = False
 
     def leave(self, sentinel: SentinelName) -> View | None:
-        """Drop and return the account of a Sentinel that was told to monitor this master no longer, if there is one."""
+        """Drop and return the account of a Sentinel that was told to stop monitoring this master, if there is one."""
         view = self.pop(sentinel, None)
         if view is not None:
             self._forgot.add(sentinel)
         return view
 
     def renew(self, sentinel: SentinelName) -> None:
-        """Take that a Sentinel has lost its memory: its next answer is that of one that begins from scratch."""
+        """Record that a Sentinel has lost its memory: with its next answer it begins from scratch."""
         if sentinel in self:
             self._forgot.add(sentinel)
 
@@ -304,12 +304,12 @@ class Views(dict[SentinelName, View]):
 
     def switched(self, switch: Switch, announced: Container[SentinelName]) -> None:
         """
-        Take a switch that was decided, after what is believed has moved.
+        Record a switch that was decided, after what is believed has moved.
 
         Args:
             switch: the switch.
-            announced: the Sentinels that announced it. Another that gives the new address may hold to it from before an
-                A-B-A, and has made none of these switches yet.
+            announced: the Sentinels that announced it. Another that gives the new address may have done so since before
+                the master left it, and has made none of the switches since.
         """
         for view in self.values():
             view.called = None
@@ -319,7 +319,7 @@ class Views(dict[SentinelName, View]):
                 view.index = self._believed.past.made
 
     def begin_incarnation(self, node: Address | None) -> None:
-        """Take that epochs begin again at a node: the Sentinels that give it are in the new incarnation."""
+        """Record that epochs begin again at a node: the Sentinels that give it are in the new incarnation."""
         for view in self.values():
             view.index = 0
             if view.address == node:
@@ -328,11 +328,11 @@ class Views(dict[SentinelName, View]):
 
 def merge_replicas(views: Iterable[View], master: Address | None) -> tuple[ReplicaState, ...]:
     """
-    Put together what the Sentinels say of the replicas.
+    Combine what the Sentinels say of the replicas.
 
     Args:
         views: those Sentinels whose address is the one believed.
-        master: that address, which is no replica.
+        master: that address, which is left out.
 
     Returns:
         One row a replica, in order of address.

@@ -32,13 +32,13 @@ class Voters:
         self._members = members
         self._left: dict[SentinelName, tuple[float, int]] = {}
         """
-        Sentinels that were told to monitor this master no longer: until when each counts all the same, in monotonic
+        Sentinels that were told to stop monitoring this master: until when each counts all the same, in monotonic
         seconds, and how many it knew of, itself included.
         """
 
     def leave(self, view: View, until: float) -> None:
         """
-        Count a Sentinel that was told to monitor this master no longer for a while, with the others that it knew of.
+        Count a Sentinel that was told to stop monitoring this master for a while, with the others that it knew of.
 
         An operator who moves a master tells one Sentinel after the other, and the first that monitors it again is no
         majority.
@@ -50,12 +50,12 @@ class Voters:
         self._left[view.sentinel] = until, (view.others or 0) + 1
 
     def expire(self, now: float) -> None:
-        """Count those no more that have left long ago."""
+        """Stop counting those that left long ago."""
         self._left = {name: left for name, left in self._left.items() if left[0] > now}
 
     @property
     def deadlines(self) -> list[float]:
-        """When those that have left count no more."""
+        """When those that have left stop counting, in monotonic seconds."""
         return [until for until, _ in self._left.values()]
 
     @property
@@ -68,14 +68,14 @@ class Voters:
         """
         How many Sentinels vote on this master: those that we know, or as many as at least half of them count.
 
-        One that overstates how many there are could else make a majority impossible.
+        Otherwise one that overstates how many there are could make a majority impossible.
         """
         members, votes = self._members, self._votes
         count = len(votes)
         if members is not None and members.silent:
             count += sum(name not in self._views for name in members.silent)
         counts = [view.others + 1 for view in votes if view.live and view.others is not None]
-        if self._left:  # hardly ever, and this is asked after every event
+        if self._left:  # hardly ever, and this is read after every event
             left = {name: known for name, (_, known) in self._left.items() if members is None or name in members}
             count += sum(name not in self._views and (members is None or name not in members.silent) for name in left)
             counts += left.values()
@@ -85,28 +85,28 @@ class Voters:
 
     @property
     def majority(self) -> int:
-        """How many Sentinels are a majority of them."""
+        """How many of them are a majority."""
         return self.count // 2 + 1
 
     def support(self, address: Address | None) -> int:
-        """Return how many Sentinels that we hear give this address."""
+        """Return how many Sentinels that are heard give this address."""
         return sum(view.live and view.address == address for view in self._votes)
 
     def contradicting(self, node: Address, since: float, now: float, patience: float, most: float) -> list[View]:
         """
         Return the Sentinels that give another address than an announced one, if they are a majority of those heard.
 
-        Who was heard before the announcement only, and has not answered since, counts for `patience`: by then it has
-        answered, or hangs. Who finds its own master down counts for `most`: by then an honest one follows.
+        A Sentinel that has not answered since the announcement counts for `patience`: by then it has answered, or
+        hangs. One that finds its own master down counts for `most`: by then an honest one follows.
 
         Args:
             node: the address that was announced.
-            since: when, in monotonic seconds.
-            now: the moment.
+            since: when it was announced, in monotonic seconds.
+            now: monotonic seconds.
             patience: seconds that a Sentinel has to answer.
-            most: seconds in which it hears of a failover that others have made.
+            most: seconds in which a Sentinel hears of a failover that others have made.
         """
-        # Who has answered since, and was lost then, has said what it had to say.
+        # One that has answered since, and was lost then, still counts.
         heard = [view for view in self._votes if view.live or (view.answered_at or -inf) >= since]
         against = [
             view
@@ -119,28 +119,28 @@ class Voters:
         return against if 2 * len(against) > len(heard) else []
 
     def run_ids(self, address: Address) -> set[str]:
-        """Return the run ids of a node, as those tell that know it by this address."""
+        """Return the run ids of a node, by the Sentinels that know it under this address."""
         found = {view.run_id for view in self._views.values() if view.address == address and view.called is None}
         found |= {view.replicas[address].run_id for view in self._views.values() if address in view.replicas}
         return found - {""}
 
     def replica(self, run_id: str) -> Address | None:
-        """Return the address at which most of the Sentinels that we hear list the replica with this run id."""
+        """Return the address at which most Sentinels that are heard list the replica with this run id, or None."""
         heard = [view for view in self._votes if view.live]
         counts = Counter(node for view in heard for node, row in view.replicas.items() if row.run_id == run_id)
         return next((node for node, count in counts.items() if 2 * count > len(heard)), None)
 
     def backed(self, address: Address | None, by: float = inf, again: float = -inf) -> int | None:
         """
-        Return the highest epoch at which a majority of the Sentinels that we hear give an address.
+        Return the highest epoch at which a majority of the Sentinels that are heard gives an address.
 
         Args:
             address: the address.
-            by: count only who has said so since then, in monotonic seconds, or longer.
-            again: count only who has answered so since then.
+            by: count only Sentinels that have said so since then or longer, in monotonic seconds.
+            again: count only Sentinels that have answered so since then, in monotonic seconds.
 
         Returns:
-            The epoch; None where no majority gives it.
+            The epoch; None if no majority gives the address.
         """
         heard = [view for view in self._votes if view.live and view.address is not None]
         giving = [v for v in heard if v.address == address and v.since <= by and (v.answered_at or -inf) >= again]
@@ -149,24 +149,24 @@ class Voters:
 
     @property
     def most(self) -> Address | None:
-        """The address that a majority of the Sentinels that we hear give; None where there is none."""
+        """The address that a majority of the Sentinels that are heard gives; None if there is none."""
         given = [view.address for view in self._votes if view.live and view.address is not None]
         return next((address for address in dict.fromkeys(given) if 2 * given.count(address) > len(given)), None)
 
     @property
     def agree(self) -> bool:
-        """Whether all Sentinels that we hear give one address."""
+        """Whether all Sentinels that are heard give one address."""
         return len({view.address for view in self._votes if view.live and view.address is not None}) < 2
 
     def listed(self, awaited: int = 0) -> frozenset[Address]:
         """
-        Return the nodes that more than half of the Sentinels that we hear list as this master or its replicas.
+        Return the nodes that more than half of the Sentinels that are heard list as this master or its replicas.
 
-        Where none is heard any more, what they said last is held to, as the belief is.
+        If none is heard any more, their last words count, as for the belief.
 
         Args:
-            awaited: how many others have not answered yet, and may. They list nothing, so that the first to answer is
-                no majority.
+            awaited: how many others have not answered yet and may. They list nothing, so that the first one to answer
+                is no majority.
         """
         lists = [(view.live, (*view.nodes, view.address)) for view in self._votes if view.address is not None]
         heard = [nodes for live, nodes in lists if live] or [nodes for _, nodes in lists]
@@ -174,9 +174,9 @@ class Voters:
 
     def unlisted(self, node: Address) -> bool:
         """
-        Return whether a node is a stranger: most of the Sentinels that we hear list all nodes, and no majority has it.
+        Return whether a node is a stranger: most Sentinels that are heard list all nodes, and no majority lists it.
 
-        Where they may not be asked, or do not list all, nobody is a stranger.
+        If they can't be asked, or do not list all, no node is a stranger.
         """
         heard = [view for view in self._votes if view.live and view.address is not None]
         known = [node == view.address or node in view.nodes for view in heard if view.lists_all or view.address == node]
@@ -192,12 +192,13 @@ class Voters:
 
     def otherwise(self, believed: Address | None, incarnation: int, floor: int) -> list[View]:
         """
-        Return the majority that gives one other address at an epoch that is not higher, if there is one.
+        Return the majority that gives one other address at no higher epoch; empty if there is none.
 
         Args:
             believed: the address that they do not give.
-            incarnation: theirs; who still holds to an earlier one does not count.
-            floor: the highest epoch that belongs to the belief. Who was told to monitor anew may have any.
+            incarnation: the believed one; a Sentinel that holds to an earlier one does not count.
+            floor: the highest epoch that belongs to the belief. A Sentinel that was told to monitor from scratch may
+                give any.
         """
         groups: dict[Address, list[View]] = {}
         for view in self._votes:

@@ -1,12 +1,9 @@
 """
-All Sentinels of one deployment: facts in, decisions and one immutable Topology out.
+The entrance of the package: facts about one deployment in, decisions and an immutable Topology out.
 
-`observe` takes what one Sentinel (or a node) said, `tick` takes the time, `decisions` gives what should happen
-now, `deadline` says when the next tick is due. No I/O, no clock, no chance: the same facts at the same times
-give the same decisions, under asyncio, in replay, in simulation and under the fuzzer.
-
-Invariants: one Switch for each (master, incarnation, epoch, address); within an incarnation the decided epoch never
-goes down; a node is never ``promoted`` that did not answer ROLE master after a Sentinel named it.
+`Watch.observe` takes what one Sentinel or node said, `tick` lets time pass, `decisions` returns what should happen now,
+and `deadline` says when the next tick is due. `Watch` passes each fact on; its own matter is the first phase, until
+enough Sentinels have answered. The invariants are in the package's docstring.
 """
 
 from __future__ import annotations
@@ -46,10 +43,10 @@ from .topology import MasterState, SentinelState, Topology
 __all__ = ["Watch"]
 
 ASK_ALL_EVERY: Final = 1.0
-"""Seconds between two questions about all masters that one Sentinel's odd events may cause."""
+"""Seconds between two questions about all masters that unreadable events of one Sentinel may cause."""
 
 _ASK_AFTER: Final = frozenset(spec.channel for spec in EVENTS if spec.asked_after)
-"""Events after which the Sentinel is asked: they change more than they say."""
+"""Events after which their Sentinel is asked: they change more than they say."""
 
 
 class Watch:
@@ -86,23 +83,26 @@ class Watch:
         self.timeout = timeout
         self.counters = WatchCounters()
         self.established = not asking
-        """Whether the first answers are in: from then on a change of address is a switch."""
+        """Whether the first answers are in: from then on a change of address is a switch. Never False again."""
         self._out: list[Decision] = []
+        """What was decided and not returned yet; shared with `Masters`."""
         self._notices = DeploymentNotices(deployment, self._out.append)
         self._roster = Roster(seeds, asking, discover)
         self._masters = Masters(masters, self._new_master, self.counters, self._notices, self._out)
         self._elections = Elections(self._masters, self._roster)
         self._first_answer: float | None = None
+        """When a Sentinel first answered, or was heard though it can't be asked, in monotonic seconds."""
         self._topology: Topology | None = None
+        """The value that was returned last; None if a fact has come since."""
         self._version = 0
         self.roster_changes = 0
-        """Rises when a Sentinel is heard or lost, or TILT begins or ends."""
+        """Rises when a Sentinel is heard or lost, shares its id, or enters or leaves TILT."""
 
-    # -- what is told -------------------------------------------------------------------------------
+    # -- facts in -----------------------------------------------------------------------------------
 
     def observe(self, source: SentinelName | None, fact: Fact, moment: Moment) -> None:
         """
-        Take one fact.
+        Fold in one fact.
 
         Args:
             source: the Sentinel that said it; None for a `Probe`.
@@ -129,7 +129,7 @@ class Watch:
 
     def greeted(self, hello: Hello, moment: Moment) -> None:
         """
-        Take a hello that a data node published, as a replay has it: the same pair that its Sentinel would answer.
+        Fold in a hello that a data node published: it holds the pair that its Sentinel would answer. Only for a replay.
 
         Args:
             hello: what it says.
@@ -148,7 +148,7 @@ class Watch:
         self._masters.settle(hello.master, master)
 
     def tick(self, moment: Moment) -> None:
-        """Let time pass: decide what has waited long enough, give up what nobody speaks of."""
+        """Let time pass: decide what has waited long enough, and give up what is no longer heard of."""
         due = self.deadline
         if due is None or moment.now < due:
             return
@@ -166,12 +166,12 @@ class Watch:
             self._notices.shared_id(names, moment)
 
     def finish(self) -> None:
-        """End all records that are open, as at the end of a transcript."""
+        """End all open records, as at the end of a transcript."""
         for name, master in self._masters.items():
             master.attempts.finish()
             self._masters.settle(name, master)
 
-    # -- what comes out -----------------------------------------------------------------------------
+    # -- decisions and values out -------------------------------------------------------------------
 
     def decisions(self) -> list[Decision]:
         """Return what was decided since the last call, in order."""
@@ -181,7 +181,7 @@ class Watch:
 
     @property
     def deadline(self) -> float | None:
-        """When `tick` is due, in monotonic seconds; None while nothing is waited for."""
+        """When `tick` is due, in monotonic seconds; None while nothing is pending."""
         due = [] if self._roster.deadline is None else [self._roster.deadline]
         if not self.established and self._first_answer is not None:
             due.append(self._first_answer + self.timeout)
@@ -199,10 +199,10 @@ class Watch:
 
     def changed(self, most: int) -> Topology:
         """
-        Return the masters that changed since they were last returned here, for one reader that keeps a copy.
+        Return the masters that changed since this returned them last; for one reader that keeps a copy.
 
         Args:
-            most: masters at most; the others come with the next call, so that a call is bounded.
+            most: how many masters at most, so that a call is bounded; the others come with the next call.
 
         Returns:
             Those masters, and all Sentinels.
@@ -219,51 +219,51 @@ class Watch:
 
     @property
     def sentinels(self) -> dict[SentinelName, SentinelState]:
-        """All Sentinels and our links to them, now."""
+        """All Sentinels and our links to them."""
         return self._roster.values()
 
     @property
     def answering(self) -> bool:
-        """Whether any Sentinel has answered a question, or is heard though it may not be asked."""
+        """Whether any Sentinel has answered a question, or was heard though it can't be asked."""
         return self._first_answer is not None
 
     @property
     def hearing(self) -> bool:
-        """Whether any Sentinel is heard, or answers, now."""
+        """Whether any Sentinel is heard now."""
         return any(sentinel.state is LinkState.LIVE for sentinel in self._roster)
 
     @property
     def idle(self) -> bool:
-        """Whether every link has failed, and waits to be dialled again."""
+        """Whether every link has failed and waits to be dialled again."""
         return all(s.failed and s.state is LinkState.DOWN for s in self._roster if not s.parked)
 
     @property
     def all_failed(self) -> bool:
-        """Whether a connection to each Sentinel has failed."""
+        """Whether the connection to each Sentinel has failed."""
         return all(sentinel.failed for sentinel in self._roster if not sentinel.parked)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The masters that at least one Sentinel monitors, in order; may be read by any thread."""
+        """The masters that at least one Sentinel monitors, in order. Any thread may read it."""
         return tuple(sorted(name for name, master in list(self._masters.items()) if master.belief.views))
 
     def address(self, name: str) -> Address | None:
-        """Return the address that is believed of a master; None where there is none. Costs a look-up."""
+        """Return the believed address of a master, or None. Costs a look-up."""
         master = self._masters.get(name)
         return None if master is None or not master.belief.views else master.belief.believed.address
 
     def state(self, name: str) -> MasterState | None:
-        """Return what is believed of one master, or None where no Sentinel speaks of it."""
+        """Return what is believed of one master, or None if no Sentinel has named it."""
         master = self._masters.get(name)
         return None if master is None else self._state(master)
 
     def lists(self, node: Address, name: str | None) -> bool:
-        """Return whether a node may be given the password of this master's nodes, or of any master's; see `listed`."""
+        """Return whether a node may get the password of a master's nodes (None: any master's); see `Voters.listed`."""
         masters = self._masters.values() if name is None else filter(None, [self._masters.get(name)])
         return any(node in master.belief.voters.listed(self._roster.awaited) for master in masters)
 
     def vouched(self, sentinel: SentinelName) -> bool:
-        """Return whether a Sentinel may be given the Sentinels' password: the user or a majority names it."""
+        """Return whether a Sentinel may get the Sentinels' password: the user or a majority names it."""
         return sentinel in self._roster.members
 
     # -- links --------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ class Watch:
                 self._survey(name, master, moment)
 
     def _survey(self, name: str, master: FollowedMaster, moment: Moment) -> None:
-        """Say what has changed of the Sentinels that count for a master."""
+        """Report what has changed of the Sentinels that count for a master."""
         belief = master.belief
         if self.asking:
             electorate = electorate_of(name, belief.views, belief.voters.count, self._roster)
@@ -330,7 +330,7 @@ class Watch:
         if master is None:
             return
         view = master.belief.view(sentinel.name)
-        # On a leader the two differ for a second: then the run id is the old master's.
+        # On a leader the two addresses differ for a second: then the run id is the old master's.
         run_id = fact.reply.run_id if fact.reply.address == fact.address else ""
         master.belief.answered(sentinel.name, fact.address, fact.config_epoch, moment, run_id=run_id)
         view.snapshot(fact)
@@ -342,7 +342,7 @@ class Watch:
         self._survey(fact.name, master, moment)
 
     def _catch_up(self, sentinel: KnownSentinel, fact: MasterSnapshot, attempts: Attempts, moment: Moment) -> None:
-        """Put into the record what its events would have said, had they been heard."""
+        """Add to the record what an answer shows of events that were missed."""
         led = attempts.led_by(sentinel.name)
         if "coordinated_failover" in fact.reply.flags and (attempt := led or attempts.current):
             attempt.kind = FailoverKind.COORDINATED
@@ -363,16 +363,16 @@ class Watch:
             if heard:
                 master.belief.forgotten(sentinel.name, moment)
             if not master.belief.views:
-                self._masters.settle(name, master)  # nobody is left who could vote
+                self._masters.settle(name, master)  # no voter is left
             elif heard or before is None or name in before:
                 self._survey(name, master, moment)
         self._establish(moment)
 
     def _establish(self, moment: Moment) -> None:
         """
-        End the first phase when enough have answered, or ``timeout`` after the first answer.
+        End the first phase when enough Sentinels have answered, or ``timeout`` after the first answer.
 
-        A majority is enough where all that it says is the same; else the others may tell who is right.
+        A majority is enough if all of it says the same; otherwise the others may show which is right.
         """
         if self.established or self._first_answer is None:
             return
@@ -419,7 +419,7 @@ class Watch:
         self.counters.unrecognised += 1
         if sentinel.can_ask and (sentinel.asked_all is None or now >= sentinel.asked_all + ASK_ALL_EVERY):
             sentinel.asked_all = now
-            self._out.append(Ask(sentinel.name, (), "it published something that we can't read"))
+            self._out.append(Ask(sentinel.name, (), "it published something that can't be read"))
 
     def _master_event(self, sentinel: KnownSentinel, event: InstanceEvent | SwitchedMaster, moment: Moment) -> None:
         name = event.name if isinstance(event, SwitchedMaster) else event.instance.master
@@ -446,7 +446,7 @@ class Watch:
         if event.channel in _ASK_AFTER and sentinel.can_ask:
             self._out.append(Ask(sentinel.name, (name,), f"after {event.channel}"))
         if attempt is None and judge is None and not belief.pending:
-            # Most events only tell of a replica or a Sentinel: nothing is to be decided or waited for.
+            # Most events concern a replica or a Sentinel only: nothing is to be decided or waited for.
             self._masters.touch(master)
             if isinstance(event, InstanceEvent) and event.instance.kind is Kind.SENTINEL:
                 self._survey(name, master, moment)

@@ -1,8 +1,8 @@
 """
 The words for what is believed: the only place where a state gets its name for people.
 
-Pure: values in, text out. The log, the command line, the API and the notices use them as they are; the dashboard has
-its own copy in ``words.js``, which a test holds equal.
+The log, the command line, the API and the notices use them unchanged. The dashboard has its own copy in ``words.js``,
+which a test holds equal.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ OUTCOME_WORDS: Final[Mapping[str, str]] = {
     Outcome.COMPLETED: "completed",
     Outcome.ABORTED: STAGE_WORDS[Stage.ABORTED],
 }
-"""The outcome of a failover that a Sentinel tried, for people."""
+"""For people, the outcome of a failover that a Sentinel tried."""
 
 
 def stage_words(stage: str, attempted: bool) -> str:
-    """Return a stage's name in a record, in which a Sentinel tried a failover or not."""
+    """Return a stage's name in a record; `attempted` says whether a Sentinel tried a failover."""
     return SUSPICION_ENDED if stage == Stage.ABORTED and not attempted else STAGE_WORDS.get(stage, stage)
 
 
 def record_words(outcome: str, attempted: bool, closed: bool, stage: str | None) -> str:
     """
-    Return how the record of a failover stands, for people.
+    Return the state of a failover's record, for people.
 
     Args:
         outcome: one of `Outcome`.
         attempted: whether a Sentinel tried a failover.
         closed: whether it has ended.
-        stage: the last stage; None where there is none.
+        stage: the last stage; None if there is none.
     """
     if attempted:
         return OUTCOME_WORDS.get(outcome, outcome)
@@ -70,7 +70,7 @@ def record_words(outcome: str, attempted: bool, closed: bool, stage: str | None)
 
 
 def electorate_words(electorate: Electorate) -> str:
-    """Return whether a failover is possible, and why not, without a full stop; empty where that is not known."""
+    """Return whether a failover is possible, and why not, without a full stop; empty if that is not known."""
     if electorate.counted is None:
         return ""
     match electorate.obstacle:
@@ -86,7 +86,7 @@ def electorate_words(electorate: Electorate) -> str:
 
 
 def agreement_words(state: MasterState) -> str:
-    """Return how many of the known Sentinels give the believed address, and who does not monitor the master."""
+    """Return how many of the known Sentinels give the believed address, and which do not monitor the master."""
     live = [opinion for opinion in state.opinions if opinion.live]
     electorate = state.electorate
     known = max(electorate.known, len(live))
@@ -101,10 +101,10 @@ def agreement_words(state: MasterState) -> str:
 
 
 def ghost_words(sentinels: Sequence[str], master: str) -> str:
-    """Return which Sentinels are counted though they answer nobody, and what to do about it."""
+    """Return which Sentinels are counted and answer none of the others, and what to do about it."""
     one = len(sentinels) == 1
     return (
-        f"{', '.join(sentinels)} {'is' if one else 'are'} counted and {'answers' if one else 'answer'} nobody: "
+        f"{', '.join(sentinels)} {'is' if one else 'are'} counted and {'does' if one else 'do'} not answer: "
         f"if gone for good, run SENTINEL RESET {master} on each Sentinel, one at a time, 30 s apart"
     )
 
