@@ -249,7 +249,7 @@ def test_full_disk_makes_entries_wait_and_loses_none(make: Make, url: str, small
         one.put(Seen(1.0, {"type": "notice", "number": number, "text": "x" * 500}))
     eventually(lambda: one.trouble)
     assert "full" in str(one.trouble)
-    assert "make room on that disk" in str(one.trouble)
+    assert "free space on that disk" in str(one.trouble)
     ballast.unlink()
     eventually(lambda: one.waiting == 0 and one.trouble is None)
     assert one.close() == 0

@@ -68,10 +68,10 @@ def test_journal_of_a_later_version_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ("journal.db", "is not one"),
+        ("journal.db", "is not valid"),
         ("mysql://h/d", "can't be kept in 'mysql'"),
         ("sqlite://", "names no file"),
-        ("postgresql://u:hunter2@h:port/d", "is not one"),
+        ("postgresql://u:hunter2@h:port/d", "is not valid"),
     ],
 )
 def test_wrong_url_is_a_sentence_without_a_password(wrong: str, sentence: str) -> None:

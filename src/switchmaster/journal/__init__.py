@@ -1,6 +1,13 @@
 """
 The journal: what was seen, decided and done, in SQLite or PostgreSQL.
 
+**In** come events and decisions, in each daemon that watches a deployment. **Out** go lines of JSON: failovers with
+their comments, switches, the stream of everything, and where each master was last known to be. Several daemons may
+write one journal; what they saw of one failover becomes one record.
+
+    events, decisions ─> Ledger ─> entries ─> Writer ─> Store ─> rows ─> Reader ─> lines
+                        (pure)              (a thread)  (a transaction)
+
 **Reading** (any number of processes, while daemons write)::
 
     from switchmaster.journal import FailoverFilter, open_reader
@@ -12,22 +19,39 @@ The journal: what was seen, decided and done, in SQLite or PostgreSQL.
     reader.failover("20261125T030000Z-1a2b3c4d")       # one line with its comments, or None
     reader.switches(deployment=None, master=None, since=None, cursor=None, limit=50)    # Page of switch lines
     reader.entries(after=0, limit=100, types=("switch", "failover"))   # [(id, line)]: the stream, oldest first
-    reader.last_entry()                                # the newest id: ids rise in the order of commits, without gaps
-                                                       # that fill later, so `after` never misses one
+    reader.last_entry()                                # the newest id
     reader.masters()                                   # the last address, epoch and incarnation of each master
     reader.acknowledge(id, by="ann", comment="known")  # and reader.comment(id, by=..., text=...)
     reader.close()
 
-All lines are plain JSON types, the same as `switchmaster.render` makes and DESIGN's CLI contract shows; a failover's
-line has more (`accounts.merged` says what). Calls block: a server asks from a worker thread. A database that can't be
-asked raises `JournalUnavailable`, a wrong URL or cursor `UsageError`.
+Lines hold plain JSON types, the same as `switchmaster.render` makes and the CLI prints. A failover's line has more
+keys; `switchmaster.account.record_lines` turns it into a `FailoverRecord`, with types. Calls block: a server asks from
+a worker thread. A database that can't be used raises `JournalUnavailable`; a wrong URL or cursor raises `UsageError`.
 
-**Writing**: `Writer` (one thread, a bounded queue) is put `entries`, and calls back after each commit. What is read
-here was committed before.
+**Writing**: a `Writer` (one thread, a bounded queue) takes `entries` and calls back after each commit.
 
-In order: `entries` (the values), `accounts` (one observer's account of a failover, and several merged), `ledger`
-(events and decisions to entries), `schema` and `migrations`, `engine`, `store` (entries to rows), `writer`, `reader`,
-`retention`, and `replayed` (a recording as a daemon would have kept it). The first three and the last are pure.
+Read in this order:
+
+- `entries`: the values that are put into the journal.
+- `ledger`: makes them from the events and decisions of one deployment.
+- `merge`: which observations are of one failover, and the one record that they become.
+- `missed`: what happened while no daemon was connected. `replayed`: a recording, as a daemon would have kept it.
+- `schema`: the tables, and how names are stored; `migrations` and `migrate` make them. `engine`: connections, the lock.
+- `store`: entries to rows, inside one transaction; `switches` and `last_known` are its parts.
+- `writer`: the thread that commits, retries and drops. `retention`: what is removed, and when.
+- `importing`: logs and transcripts, put into the journal once.
+- `reader`: questions.
+
+`entries` to `replayed` are pure, and need no database library.
+
+Invariants:
+
+- **One lock.** Every writing transaction takes it at its beginning, so ids rise in the order of commits, and a reader
+  that goes on from an id misses nothing.
+- **Applied twice is applied once:** entries have an identity, and what the journal has already changes nothing.
+- **Each switch and each failover is one row**, whichever daemons saw it, and in whichever order they wrote.
+- **What was streamed was committed before.** Nothing that a reader has seen is lost by a kill.
+- **Nobody waits for the database** but the writer's thread and whoever asks a question.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
 Connections to the journal's database: SQLite (WAL) or PostgreSQL, by URL.
 
-A writing transaction takes the journal's one lock when it begins (``BEGIN IMMEDIATE``, an advisory lock), whoever
-writes: so ids rise in the order of commits, and what was read to decide still holds when it is written. Readers take
-none. SQLite syncs each commit to the disk: what was committed survives a kill and a loss of power.
+Every writing transaction takes the journal's one lock when it begins (``BEGIN IMMEDIATE``, or an advisory lock). So ids
+rise in the order of commits, and what was read for a decision still holds when the decision is written. Readers take
+no lock. SQLite syncs each commit to the disk: what was committed survives a kill and a loss of power.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from ..errors import JournalUnavailable, MissingDependency, UsageError
 __all__ = ["connect", "make_engine", "shown", "unavailable"]
 
 LOCK: Final = 0x5377_4D61
-"""Our advisory lock in PostgreSQL; a number of our own ("SwMa")."""
+"""Our advisory lock in PostgreSQL: a number of our own ("SwMa")."""
 BUSY: Final = 5.0
-"""Seconds to wait for another writer, or for PostgreSQL to let us in."""
+"""Seconds to wait for another writer's lock, or for a connection to PostgreSQL."""
 ADVICE: Final = {
-    "readonly": "give the daemon's user the right to write it",
-    "unable to open": "make its folder, or name another in [journal] url",
-    "is full": "make room on that disk",
-    "locked": "another program holds its lock; end that one",
+    "readonly": "give the daemon's user write permission",
+    "unable to open": "create its folder, or name another file in [journal] url",
+    "is full": "free space on that disk",
+    "locked": "another program holds its lock; stop that program",
     "lock timeout": "another daemon holds the journal's lock; is it hung?",
 }
 
 
 def make_engine(url: str, *, writing: bool) -> Engine:
     """
-    Make an engine; it connects at the first question.
+    Return an engine; it connects when it is first used.
 
     Args:
         url: ``sqlite:///PATH`` (``sqlite:////ABSOLUTE/PATH``) or ``postgresql+psycopg://…``; plain
@@ -44,7 +44,7 @@ def make_engine(url: str, *, writing: bool) -> Engine:
         writing: whether each transaction takes the journal's lock.
 
     Raises:
-        UsageError: the URL is none of these; no sentence shows a password.
+        UsageError: the URL is none of these; the message shows no password.
         MissingDependency: the database's driver is not installed.
     """
     parsed = _parse(url)
@@ -60,7 +60,7 @@ def make_engine(url: str, *, writing: bool) -> Engine:
                 connect_args={
                     "connect_timeout": int(BUSY),
                     "application_name": "switchmaster",
-                    # A server or a cable that is gone without a word, and a daemon that hangs with the lock.
+                    # For a server that disappears silently, and a daemon that hangs while it holds the lock.
                     "tcp_user_timeout": 10_000,
                     "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=30s",
                 },
@@ -86,7 +86,7 @@ def connect(engine: Engine, url: str) -> Iterator[Connection]:
     Open a transaction, committed at the end of the block.
 
     Raises:
-        JournalUnavailable: the database refused, or was not there.
+        JournalUnavailable: the database refused, or could not be reached.
     """
     try:
         with engine.begin() as connection:
@@ -96,7 +96,7 @@ def connect(engine: Engine, url: str) -> Iterator[Connection]:
 
 
 def unavailable(url: str, error: SQLAlchemyError) -> JournalUnavailable:
-    """Return the sentence for what a database said."""
+    """Return the error for what a database or its driver reported."""
     origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     reason = " ".join(str(origin).split())
     advice = next((words for key, words in ADVICE.items() if key in reason), "")
@@ -110,7 +110,7 @@ def _parse(url: str) -> URL:
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
             raise UsageError(
-                f"the journal can't be kept in {parsed.drivername!r}: its URL begins with sqlite:/// or "
+                f"the journal can't be kept in {parsed.drivername!r}: its URL must begin with sqlite:/// or "
                 "postgresql+psycopg://"
             )
         if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
@@ -118,7 +118,7 @@ def _parse(url: str) -> URL:
         parsed.get_dialect()
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise UsageError(
-            "the journal's URL is not one: expected sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
+            "the journal's URL is not valid: expected sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
         ) from None
     return parsed
 
@@ -126,7 +126,7 @@ def _parse(url: str) -> URL:
 def _prepare_sqlite(engine: Engine, writing: bool) -> None:
     @event.listens_for(engine, "connect")
     def connected(raw: Any, _: object) -> None:
-        # The driver shall begin no transaction by itself: BEGIN is ours, below.
+        # The driver must not begin transactions by itself: BEGIN is ours, below.
         raw.isolation_level = None
         cursor = raw.cursor()
         if writing:
@@ -146,6 +146,6 @@ def _take_lock(connection: Connection) -> None:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """Return the file of an SQLite journal; None for another database."""
+    """Return the file of an SQLite journal; None for any other database."""
     parsed = _parse(url)
     return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None

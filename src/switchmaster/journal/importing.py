@@ -1,16 +1,17 @@
 """
-What happened before a daemon was there, put into the journal from logs and transcripts: once, however often.
+Logs and transcripts, put into the journal: once, however often they are imported.
 
-An import is an observer of its own, whose id is a digest of what was read: the same events make the same observer,
-and its accounts replace themselves. Accounts of one failover, imported or heard by daemons, meet in one record by the
-journal's own rules. An import tells nothing of the present: it moves no master's place, and is no event of the stream
-but for the records that it adds or completes.
+An import is an observer of its own, whose id is a digest of what was read: the same events make the same observer, and
+its observations replace themselves. Observations of one failover, imported or made by daemons, are merged into one
+record by the journal's own rules. An import says nothing about the present: it moves no master's last known place, and
+adds to the stream only the records that it creates or completes.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from ..account.record import Observation
 from ..account.transcript import Said
@@ -21,7 +22,7 @@ from .store import Store, Written
 
 __all__ = ["import_entries", "observer_of"]
 
-ENTRIES_PER_COMMIT = 500
+ENTRIES_PER_IMPORT_COMMIT: Final = 500
 """Entries of one transaction."""
 
 
@@ -31,7 +32,7 @@ def observer_of(said: Iterable[Said], deployment: str) -> str:
 
     Args:
         said: with times.
-        deployment: whose they are.
+        deployment: the deployment that they belong to.
     """
     digest = hashlib.sha256(deployment.encode("utf-8", "surrogatepass"))
     for one in said:
@@ -45,10 +46,10 @@ def import_entries(url: str, entries: Sequence[Entry], *, observer: str, name: s
     Put the failovers and switches of a recording into the journal.
 
     Args:
-        url: of the journal; it is made where it is not there.
-        entries: as `replayed` makes them; all but accounts that ended and switches are left out.
+        url: of the journal; it is created if it does not exist.
+        entries: as `replayed` makes them; only observations and switches are written.
         observer: as `observer_of` gives it.
-        name: what people know this source by.
+        name: the name that people know this source by.
         now: seconds since 1970.
 
     Returns:
@@ -56,19 +57,19 @@ def import_entries(url: str, entries: Sequence[Entry], *, observer: str, name: s
 
     Raises:
         UsageError: the URL is wrong.
-        JournalUnavailable: the database can't be reached, or will not take it.
+        JournalUnavailable: the database can't be reached, or refuses the entries.
     """
-    wanted = _last_accounts(entries)
+    wanted = _last_observations(entries)
     store = Store(observer, name, past=True)
     engine = make_engine(url, writing=True)
     written: list[Written] = []
     try:
         with connect(engine, url) as connection:
             upgrade(connection)
-        for start in range(0, max(len(wanted), 1), ENTRIES_PER_COMMIT):
+        for start in range(0, max(len(wanted), 1), ENTRIES_PER_IMPORT_COMMIT):
             with connect(engine, url) as connection:
                 store.begin(connection, now)
-                written += store.apply(connection, wanted[start : start + ENTRIES_PER_COMMIT])
+                written += store.apply(connection, wanted[start : start + ENTRIES_PER_IMPORT_COMMIT])
                 store.end(connection, now)
             store.commit()
     finally:
@@ -76,8 +77,8 @@ def import_entries(url: str, entries: Sequence[Entry], *, observer: str, name: s
     return written
 
 
-def _last_accounts(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the last account of each failover and every switch, in their order."""
+def _last_observations(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the last observation of each failover and every switch, in order."""
     last = {(e.master, e.number): index for index, e in enumerate(entries) if isinstance(e, Observation)}
     return [
         entry

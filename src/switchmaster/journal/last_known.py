@@ -27,17 +27,17 @@ SETTLED: Final = 30.0
 
 
 class LastKnown:
-    """The masters' last known places, and this observer's count of incarnations beside the journal's."""
+    """The masters' last known places, and how this observer's count of incarnations differs from the journal's."""
 
     def __init__(self) -> None:
         self._offsets: dict[tuple[str, str], int] = {}
         self._new: dict[tuple[str, str], int] = {}
         self._restarted: set[str] = set()
-        """Deployments whose offsets this transaction has dropped."""
+        """Deployments whose offsets this transaction dropped."""
         self._doubted: set[tuple[str, str]] = set()
 
     def commit(self) -> None:
-        """Keep what the transaction has taught."""
+        """Keep what the transaction has learned."""
         self._offsets = {key: n for key, n in self._offsets.items() if key[0] not in self._restarted} | self._new
         self._new.clear()
         self._restarted.clear()
@@ -76,7 +76,7 @@ class LastKnown:
         address: Address,
         time: float,
     ) -> None:
-        """Note where a master is now; a former place of the same or an earlier incarnation changes nothing."""
+        """Record where a master is now; an earlier place or incarnation changes nothing."""
         head = _head(connection, deployment, master)
         place = {"incarnation": incarnation, "epoch": epoch, "host": address.host, "port": address.port}
         if head is None:
@@ -97,17 +97,17 @@ class LastKnown:
 
     def sight(self, connection: Connection, seen: Sighting) -> Missed | None:
         """
-        Compare where a master is with where it was last known to be, and note it.
+        Compare where a master is with where it was last known to be, and record it.
 
         Returns:
-            What was missed; None where nothing was.
+            What was missed; None if nothing was.
         """
         incarnation = self.incarnation(connection, seen.deployment, seen.master, seen.incarnation)
         head = _head(connection, seen.deployment, seen.master)
         missed = None
         if head is not None and head.incarnation == incarnation:
             if head.epoch is not None and seen.epoch is None:
-                return None  # an address without an epoch can't be set beside one that has one
+                return None  # an address without an epoch can't be compared with one that has an epoch
             if _contradicts(seen, head):
                 if not seen.agreed or seen.time < head.since + SETTLED:
                     self._doubted.add((seen.deployment, seen.master))
@@ -121,14 +121,14 @@ class LastKnown:
 
 
 def _contradicts(seen: Sighting, head: Row[Any]) -> bool:
-    """Whether a sighting is of a lower epoch than the journal's, or of the same with another address."""
+    """Return whether a sighting has a lower epoch than the journal's, or the same epoch with another address."""
     if head.epoch is None or seen.epoch is None:
         return False
     return bool(seen.epoch < head.epoch or (seen.epoch == head.epoch and seen.address != (head.host, head.port)))
 
 
 def _missed(connection: Connection, seen: Sighting, head: Row[Any]) -> Missed | None:
-    """Return what nobody recorded between the journal's place of a master and a later one of its incarnation."""
+    """Return what no daemon recorded between the last known place of a master and a later one."""
     same = (head.host, head.port) == seen.address
     if same and head.epoch is None and seen.epoch is not None:
         # The last switch was recorded without its epoch, which is known now.

@@ -1,9 +1,9 @@
 """
 Events and decisions of one deployment in, entries for the journal out.
 
-A core record tells the stages of an attempt; the ledger adds what lies beside them: how many Sentinels agreed, when
-each of them announced the switch, when the promotion was seen by us and by Sentinel, when the old master came back,
-and the epoch where only the switch names it. It goes on adding after the record has ended, for `KEPT` seconds.
+The belief's record of an attempt has its stages. The ledger adds what lies beside them: how many Sentinels agreed, when
+each of them announced the switch, when the promotion was known to us and to Sentinel, when the old master came back,
+and the epoch if only the switch has it. It goes on adding after the record has ended, for `KEPT` seconds.
 
 Pure: no clock, no I/O, no database. ``at`` is monotonic seconds, ``wall`` seconds since 1970. Everything that is kept
 is bounded.
@@ -50,15 +50,15 @@ from .entries import Entry, Seen, Sighting, SwitchSeen
 __all__ = ["Ledger"]
 
 KEPT: Final = 3600.0
-"""Seconds for which news is still added to a record that has ended: an old master may come back late."""
+"""Seconds for which news is added to a record that has ended: an old master may come back late."""
 FOLLOWED: Final = 10_000
-"""Records that are followed at once, those that have ended included; the one heard of longest ago goes first."""
+"""Records that are followed at once, ended ones included; the one without news for longest is dropped first."""
 GENERATION: Final = 1_000_000_000
-"""More than one watcher counts attempts of one master."""
+"""More than the attempts that one watcher counts for a master."""
 NEWS: Final = 64
-"""Pieces of news that wait, for each master, for the record that they belong to."""
+"""Pieces of news that may wait for their record, for each master and in each record."""
 SOON: Final = 5.0
-"""Seconds that may lie between a switch and the record of its failover."""
+"""Seconds between a switch and the record of its failover, at most."""
 
 _RETURNS: Final = frozenset(
     spec.channel for spec in EVENTS if spec.withdraws is Withdrawal.SUSPICION or spec.judged is Judgement.CONVERTED
@@ -72,7 +72,7 @@ class _News:
     """``agreed``, ``announced``, ``promoted`` or ``returned``."""
     sentinel: SentinelName
     node: Address
-    """Whom it is about: the old master, or the new one."""
+    """The old master or the new one."""
     at: float
     wall: float
     by: str
@@ -81,7 +81,7 @@ class _News:
 
 @dataclass(slots=True)
 class _Followed:
-    """One record, and the news beside it."""
+    """One record, and the news that belongs to it."""
 
     record: Failover
     begun: float
@@ -91,13 +91,13 @@ class _Followed:
     number: int
     switch: Switch | None = None
     undone: Switch | None = None
-    """The way back from that switch, where the promotion was given up."""
+    """The way back from that switch, if the promotion was given up."""
     heard: float = 0.0
     """Monotonic seconds."""
     news: list[_News] = field(default_factory=list)
 
     def is_redone(self, switch: Switch) -> bool:
-        """Whether a switch leads to the promotion that was given up: its leader came back."""
+        """Whether a switch leads to the address that was given up: the leader came back."""
         given_up = self.undone is not None and self.undone.new == switch.old
         return given_up and self.switch is not None and self.switch.epoch in (None, switch.epoch)
 
@@ -112,13 +112,14 @@ class _Followed:
 
 class Ledger:
     """
-    The book-keeper of one deployment.
+    Keeps the books of one deployment.
 
     Args:
         deployment: the deployment's name.
-        state: gives what is believed of a master now, or None.
-        events: whether each event of each Sentinel is kept too.
-        generation: counts the ledgers of this deployment in one run: no two accounts of a run have one number.
+        state: returns what is believed of a master now, or None.
+        events: whether each event of each Sentinel is an entry too.
+        generation: counts the ledgers of this deployment in one run, so that no two observations of a run share a
+            number.
     """
 
     def __init__(
@@ -140,14 +141,14 @@ class Ledger:
         """Masters whose last switch has no epoch yet."""
         self._sighted: dict[str, tuple[Address, int | None, int, bool]] = {}
         self._unswitched: dict[str, _Followed] = {}
-        """Records of this turn that ended at a new address without a switch."""
+        """Records that ended this turn at a new address without a switch."""
         self._beyond: dict[str, int] = {}
-        """Numbers of accounts that the core has no record of, counted down from -1."""
+        """The last number given to an attempt without a record, counted down from -1."""
 
-    # -- what is heard ------------------------------------------------------------------------------
+    # -- what happens ------------------------------------------------------------------------------
 
     def event(self, sentinel: SentinelName, event: Event, at: float, wall: float) -> Iterator[Entry]:
-        """Take one event, before the core's decisions about it."""
+        """Return the entries of one event; called before the decisions about it."""
         if self.events:
             yield Seen(wall, {**event_line(sentinel, event, wall), "deployment": self.deployment})
         news = _news_of(sentinel, event, at, wall)
@@ -159,33 +160,33 @@ class Ledger:
             yield from self._unheard_abort(sentinel, event, at, wall)
 
     def notice(self, notice: Notice) -> Iterator[Entry]:
-        """Take a notice."""
+        """Return the entry of a notice."""
         yield Seen(notice.time or 0.0, notice_line(notice))
 
     def switch(self, switch: Switch) -> Iterator[Entry]:
-        """Take a switch."""
+        """Return the entries of a switch."""
         undone = self._undone_by(switch)
         self._switches[switch.master] = switch
         self._unnumbered.discard(switch.master)
         if switch.epoch is None:
             self._unnumbered.add(switch.master)
-        # The address alone: by whom it is agreed comes later.
+        # The address alone: whether a majority gives it is known later.
         self._sighted[switch.master] = (switch.new, switch.epoch, switch.incarnation, False)
         same = (each for each in self._recent(switch.master) if each.record.new == switch.new)
         followed = next((each for each in same if _near(each, switch) or each.is_redone(switch)), None)
-        # The failover first: the switch is told with its id.
+        # The failover first: the switch is stored with its id.
         if undone is not None:
             undone.undone = switch
-            yield self._account(undone)
+            yield self._observation(undone)
         elif followed is not None:
             followed.switch, followed.undone = switch, None
-            yield self._account(followed)
+            yield self._observation(followed)
         elif switch.cause is Cause.FAILOVER and switch.via is Via.SNAPSHOT:
             yield self._missed(switch)
         yield self._switch_seen(switch)
 
     def failover(self, record: Failover) -> Iterator[Entry]:
-        """Take a record, anew with every stage."""
+        """Return the entries of a record, which comes again with every stage."""
         if not record.stages:
             return
         followed = self._follow(record)
@@ -197,23 +198,23 @@ class Ledger:
         switch = self._switches.get(record.master)
         if followed.switch is None and switch is not None and switch.new == record.new and _near(followed, switch):
             followed.switch = switch
-        yield self._account(followed)
+        yield self._observation(followed)
         if followed.switch is None and record.new is not None and str(record.outcome) == "completed":
             self._unswitched[record.master] = followed
 
     def end_turn(self, wall: float) -> Iterator[Entry]:
-        """Take the end of the core's turn: all that it decides from what was heard is decided."""
+        """Return the entries of the end of a turn: everything that follows from one fact is decided."""
         for name in sorted(self._unnumbered):
-            # Now: at the next look the master may have been switched again.
+            # Now, because the master may have been switched again by the next turn.
             yield from self._fill_epoch(name)
         while self._unswitched:
             name, followed = self._unswitched.popitem()
             if followed.switch is None:
-                # We came in the middle: the core took the new address for the first one, and decided no switch.
+                # We started in the middle of a failover: the belief began at the new address, and decided no switch.
                 yield from self.sightings([name], wall)
 
     def sightings(self, masters: Iterable[str], wall: float) -> Iterator[Entry]:
-        """Tell where masters are, those of which that has changed since it was told last."""
+        """Return where these masters are, if that has changed since the last call."""
         for name in masters:
             state = self._state(name)
             if state is None or state.address is None:
@@ -224,19 +225,19 @@ class Ledger:
                 yield Sighting(wall, self.deployment, name, *seen)
 
     def resight(self, masters: Iterable[str]) -> None:
-        """Tell again where these masters are, at the next call of `sightings`."""
+        """Return these masters at the next call of `sightings`, changed or not."""
         for name in masters:
             self._sighted.pop(name, None)
 
     # -- records ------------------------------------------------------------------------------------
 
     def _undone_by(self, switch: Switch) -> _Followed | None:
-        """Return the failover whose promotion was given up, where a switch is the way back from it."""
+        """Return the failover whose promotion was given up, if a switch is the way back from it."""
         last = self._switches.get(switch.master)
         if last is None or (switch.old, switch.new) != (last.new, last.old) or switch.incarnation == last.incarnation:
             return None
         if switch.cause is Cause.RECONFIGURED:
-            return None  # an operator's doing, whatever was promoted before
+            return None  # an operator did it, whatever was promoted before
         return next((each for each in self._recent(switch.master) if each.switch and each.switch.at == last.at), None)
 
     def _follow(self, record: Failover) -> _Followed:
@@ -274,11 +275,11 @@ class Ledger:
             if followed.takes(news):
                 followed.news.append(news)
                 followed.heard = max(followed.heard, news.at)
-                yield self._account(followed)
+                yield self._observation(followed)
                 return
         self._waiting.setdefault(master, deque(maxlen=NEWS)).append(news)
 
-    def _account(self, followed: _Followed) -> Observation:
+    def _observation(self, followed: _Followed) -> Observation:
         record, switch = followed.record, followed.switch
         times = [entry.time for entry in record.stages if entry.time is not None]
         outcome, closed, reason = str(record.outcome), record.closed, record.reason or None
@@ -314,17 +315,17 @@ class Ledger:
         )
 
     def _epoch(self, followed: _Followed) -> int | None:
-        """Return the record's own epoch; of one whose beginning was missed, the belief's that it led to."""
+        """Return the record's own epoch or, if its beginning was missed, the epoch of the belief that it led to."""
         record = followed.record
         state = self._state(record.master)
         if record.epoch is not None or state is None or record.new is None or record.new != state.address:
             return record.epoch
         return state.epoch if str(record.outcome) == "completed" else None
 
-    # -- what the core has no record of --------------------------------------------------------------
+    # -- what the belief has no record of --------------------------------------------------------------
 
     def _unheard_abort(self, sentinel: SentinelName, event: InstanceEvent, at: float, wall: float) -> Iterator[Entry]:
-        """Tell of an abort whose attempt began before we listened: another observer, or our last run, may know it."""
+        """Return an abort whose attempt began before we listened: another observer, or our last run, may know it."""
         master = event.instance.master
         if any(not followed.record.closed or followed.heard > at - SOON for followed in self._recent(master)):
             return
@@ -334,7 +335,7 @@ class Ledger:
         yield replace(observation, stages=(stage,), reason=reason, leader=sentinel)
 
     def _missed(self, switch: Switch) -> Observation:
-        """Return a switch of which no event was received, though we were there: all links to Sentinels were down."""
+        """Return a switch without events: all links to the Sentinels were down."""
         wall = switch.time or 0.0
         observation = self._unrecorded(switch.master, switch.old, switch.new, switch.epoch, "completed", wall)
         away = Away(None, to_microseconds(wall), (None, switch.epoch))
@@ -368,7 +369,7 @@ class Ledger:
         return SwitchSeen(switch.time or 0.0, switch_record(switch))
 
     def _fill_epoch(self, name: str) -> Iterator[Entry]:
-        """Tell the epoch of a switch that was decided without one, once a Sentinel has answered with it."""
+        """Return the epoch of a switch that was decided without one, once a Sentinel has answered with it."""
         switch, state = self._switches[name], self._state(name)
         filled = None if state is None else state.switch
         if filled is None or filled.epoch is None or (switch.new, switch.at) != (filled.new, filled.at):
@@ -378,7 +379,7 @@ class Ledger:
         for followed in self._recent(name):
             if followed.switch is not None and followed.switch.at == switch.at:
                 followed.switch = switch
-                yield self._account(followed)
+                yield self._observation(followed)
         yield self._switch_seen(switch)
 
     def _witness(self, master: str, sentinel: SentinelName, new: Address, wall: float) -> Iterator[Entry]:
@@ -447,7 +448,7 @@ def _returned(followed: _Followed) -> Return | None:
 
 
 def _durations(followed: _Followed) -> dict[str, float]:
-    """Return what the record alone can't tell: the spread of the announcements, the replicas, the return."""
+    """Return the durations that the record alone does not have: announcements, replicas, the old master's return."""
     announced = [news.at for news in _of(followed, "announced")]
     steps = [entry.at for entry in followed.record.stages if entry.stage is Stage.RECONFIGURING]
     returned = [news.at for news in _of(followed, "returned")]

@@ -1,4 +1,4 @@
-"""Bring a database to the schema of this version; nothing where it has it."""
+"""Bring a database to the schema of this version."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def _config() -> Config:
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether the schema is this version's."""
+    """Return whether the schema is this version's."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     return MigrationContext.configure(connection).get_current_revision() == head
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
     """
-    Run what is missing, inside the caller's transaction: it is all there afterwards, or nothing.
+    Run the missing migrations inside the caller's transaction: all of them or none.
 
     Args:
-        connection: of a writing engine, so that two daemons that start together don't both do it.
-        revision: up to which; this version's unless told otherwise.
+        connection: of a writing engine, so that two daemons that start together don't both migrate.
+        revision: the last one to run; by default this version's.
 
     Raises:
         UsageError: the database was made by a later version of switchmaster.
@@ -49,6 +49,6 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
         command.upgrade(config, revision)
     except CommandError as error:
         raise UsageError(
-            f"the journal was made by a later version of switchmaster than this one ({error}); install that version, "
+            f"the journal was written by a later version of switchmaster ({error}); install that version, "
             "or name another database in [journal] url"
         ) from None

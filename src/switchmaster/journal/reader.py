@@ -1,8 +1,8 @@
 """
-What the journal holds, for whoever asks: history with filters and pages, one failover, the stream.
+Questions to the journal: history with filters and pages, one failover, the stream.
 
-Pages go on from a place, not from a count: what is added meanwhile moves nothing. All methods block, and may be called
-from several threads.
+A page continues after an item, not after a count: what is added meanwhile shifts nothing. All methods block, and may be
+called from several threads.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from .schema import Name, comments, entries, failovers, masters, observers, swit
 __all__ = ["FailoverFilter", "Page", "Reader", "open_reader"]
 
 PAGE_ITEMS: Final = 1_000
-"""Items of one page at most."""
+"""Items on one page, at most."""
 COMMENT_CHARACTERS: Final = 10_000
-"""Characters of one comment at most."""
+"""Characters of one comment, at most."""
 _NO_KEY: Final = re.compile(r"[^A-Za-z_]")
-"""What no key of a line has."""
-NO_CURSOR: Final = "that is no cursor of a list: take `next` of the page before"
+"""Characters that no key of a line has."""
+NO_CURSOR: Final = "not a cursor of this list: use the `next` of the page before"
 
 
 @dataclass(frozen=True, slots=True)
 class FailoverFilter:
-    """Which failovers; None everywhere means: all."""
+    """Which failovers to list; None means any."""
 
     deployment: str | None = None
     master: str | None = None
@@ -50,25 +50,25 @@ class FailoverFilter:
     until: float | None = None
     """Seconds since 1970: those that began before."""
     suspicions: bool = False
-    """Also those where a master was suspected and nobody tried a failover."""
+    """Whether to include suspicions, after which no Sentinel tried a failover."""
     missed: bool | None = None
     acknowledged: bool | None = None
     text: str | None = None
-    """What its names, id, comments or (where it is no bare word) addresses and reason mention, in any case."""
+    """Text in its names, id, comments or (if it is more than a bare word) addresses and reason; case doesn't matter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list, newest first."""
+    """A page of a list, newest first."""
 
     items: list[Line]
     next: str | None
-    """The cursor of the next page; None where this is the last."""
+    """The cursor of the next page; None on the last one."""
 
 
 def open_reader(url: str) -> Reader:
     """
-    Make a reader; it connects at the first question.
+    Return a reader; it connects at the first question.
 
     Args:
         url: ``sqlite:///FILE`` or ``postgresql+psycopg://…``.
@@ -85,7 +85,7 @@ class Reader:
     Questions to one journal.
 
     Args:
-        url: where it is.
+        url: of the journal.
     """
 
     def __init__(self, url: str) -> None:
@@ -110,13 +110,13 @@ class Reader:
         Return failovers, newest first.
 
         Args:
-            wanted: which.
+            wanted: which ones.
             cursor: `Page.next` of the page before; None for the first.
             limit: items, at most 1,000.
 
         Raises:
-            UsageError: the cursor is none of ours.
-            JournalUnavailable: the database can't be asked.
+            UsageError: the cursor is not valid.
+            JournalUnavailable: the database can't be read.
         """
         where = _conditions(wanted)
         rows = self._page(failovers, failovers.c.started, failovers.c.id, where, cursor, limit)
@@ -128,7 +128,7 @@ class Reader:
         Return one failover with its comments, or None.
 
         Raises:
-            JournalUnavailable: the database can't be asked.
+            JournalUnavailable: the database can't be read.
         """
         self._check_there()
         with connect(self._engine, self._url) as connection:
@@ -145,14 +145,14 @@ class Reader:
 
     def ids(self, beginning: str, limit: int) -> list[str]:
         """
-        Return the ids of failovers that begin so, in order.
+        Return the ids of failovers that begin with a text, in order.
 
         Args:
-            beginning: of the ids; matched exactly.
-            limit: ids at most.
+            beginning: the text; upper and lower case matter.
+            limit: ids, at most.
 
         Raises:
-            JournalUnavailable: the database can't be asked.
+            JournalUnavailable: the database can't be read.
         """
         self._check_there()
         begins = type_coerce(failovers.c.id, Name).startswith(beginning, autoescape=True)
@@ -162,15 +162,15 @@ class Reader:
 
     def acknowledge(self, id: str, by: str, comment: str = "") -> bool:
         """
-        Note that somebody has seen to a failover.
+        Record that somebody has looked into a failover.
 
         Args:
-            id: the failover's.
-            by: who.
-            comment: in words; may be empty.
+            id: the failover's id.
+            by: the person.
+            comment: text; may be empty.
 
         Returns:
-            False where there is no such failover.
+            False if there is no such failover.
 
         Raises:
             UsageError: the text is too long.
@@ -179,9 +179,9 @@ class Reader:
         return self._comment(id, by, comment, True)
 
     def comment(self, id: str, by: str, text: str) -> bool:
-        """Add a comment; arguments, result and errors as of `acknowledge`, but that an empty one is refused."""
+        """Add a comment; arguments, result and errors as for `acknowledge`, but the text must not be empty."""
         if not text.strip():
-            raise UsageError("a comment has some text")
+            raise UsageError("a comment must not be empty")
         return self._comment(id, by, text, False)
 
     # -- switches, masters, the stream ----------------------------------------------------------------
@@ -194,7 +194,7 @@ class Reader:
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page:
-        """Return switches, newest first; arguments and errors as of `failovers`."""
+        """Return switches, newest first; arguments and errors as for `failovers`."""
         where = []
         if deployment is not None:
             where.append(switches.c.deployment == deployment)
@@ -209,16 +209,16 @@ class Reader:
         self, after: int = 0, limit: int = 100, types: Sequence[str] = (), failover: str | None = None
     ) -> list[tuple[int, Line]]:
         """
-        Return the stream, oldest first; each line has the run of a daemon that told it as ``run`` (see `observers`).
+        Return the stream, oldest first; each line names the daemon's run that wrote it as ``run`` (see `observers`).
 
         Args:
-            after: the last id that is known.
+            after: the last id that the caller has.
             limit: items, at most 1,000.
-            types: of the lines, such as ``switch``; none for all.
-            failover: only what tells of that failover.
+            types: of the lines, such as ``switch``; empty for all.
+            failover: only lines about that failover.
 
         Raises:
-            JournalUnavailable: the database can't be asked.
+            JournalUnavailable: the database can't be read.
         """
         self._check_there()
         where: list[ColumnElement[bool]] = [entries.c.id > after]
@@ -243,13 +243,13 @@ class Reader:
         until: float | None = None,
     ) -> Page:
         """
-        Return the stream newest first; each line has its id there as ``entry``, and its ``run`` as of `entries`.
+        Return the stream, newest first; each line has its id there as ``entry``, and its ``run`` as in `entries`.
 
         Args:
-            since: seconds since 1970: what was heard then or later.
-            until: the same: what was heard before.
+            since: seconds since 1970: lines of then or later.
+            until: seconds since 1970: lines of before.
 
-        The others, and the errors, as of `entries` and `failovers`.
+        The other arguments, and the errors, as for `entries` and `failovers`.
         """
         where: list[ColumnElement[bool]] = []
         if types:
@@ -269,7 +269,7 @@ class Reader:
         return Page(items, _next(rows, limit, "id"))
 
     def last_entry(self) -> int:
-        """Return the newest id of the stream, 0 where there is none."""
+        """Return the newest id of the stream; 0 if it is empty."""
         self._check_there()
         with connect(self._engine, self._url) as connection:
             return connection.scalar(select(func.max(entries.c.id))) or 0
@@ -292,7 +292,7 @@ class Reader:
         ]
 
     def observers(self) -> list[Line]:
-        """Return the runs of daemons that have written, newest first, the last 1,000."""
+        """Return the last 1,000 runs of daemons that have written, newest first."""
         self._check_there()
         with connect(self._engine, self._url) as connection:
             rows = connection.execute(select(observers).order_by(observers.c.started.desc()).limit(PAGE_ITEMS)).all()
@@ -322,20 +322,20 @@ class Reader:
         if cursor is not None:
             time, place = _read_cursor(cursor)
             last = _read_id(place) if id.type.python_type is int else place
-            # The first condition follows from the second; it is where the database begins to look.
+            # The first condition follows from the second; it tells the database where to start.
             asked = asked.where(id < last if moment is id else and_(moment <= time, or_(moment < time, id < last)))
         self._check_there()
         with connect(self._engine, self._url) as connection:
             return connection.execute(asked).all()
 
     def _check_there(self) -> None:
-        # Asking would make an empty file.
+        # Connecting would create an empty file.
         if self._file is not None and not self._file.exists():
             raise JournalUnavailable(shown(self._url), "there is no such file", "has `switchmaster serve` run yet?")
 
     def _comment(self, id: str, by: str, text: str, acknowledges: bool) -> bool:
         if len(text) > COMMENT_CHARACTERS or len(by) > COMMENT_CHARACTERS:
-            raise UsageError(f"a comment has at most {COMMENT_CHARACTERS} characters")
+            raise UsageError(f"a comment must have at most {COMMENT_CHARACTERS} characters")
         self._check_there()
         if self._writing is None:
             self._writing = make_engine(self._url, writing=True)
@@ -380,7 +380,7 @@ def _mentions(text: str) -> ColumnElement[bool]:
     """
     Return the condition that a failover mentions a text.
 
-    Lines are JSON, and spell it as JSON does. A bare word is not looked for in them: it may be a key of every line.
+    Lines are JSON, so the text is searched as JSON spells it. A bare word is not: it may be a key of every line.
     """
     columns = failovers.c
     found = [column.icontains(text, autoescape=True) for column in (columns.deployment, columns.master)]
@@ -404,7 +404,7 @@ def _line_of(row: Any) -> Line:
 
 def _check(limit: int) -> int:
     if not 1 <= limit <= PAGE_ITEMS:
-        raise UsageError(f"a page has 1 to {PAGE_ITEMS} items")
+        raise UsageError(f"a page must have 1 to {PAGE_ITEMS} items")
     return limit
 
 

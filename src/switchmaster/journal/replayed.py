@@ -1,9 +1,8 @@
 """
-Recorded events through the core and the ledger: what a daemon would have decided and kept, had it listened.
+Recorded events through the belief and the ledger: what a daemon would have decided and kept, had it listened.
 
-What enters is what Sentinels said, in order; what leaves is both what the core decided, for those who tell it, and the
-entries for a journal. The records can be annotated on their way, where logs know more than events. Pure, and without
-a database.
+Events go in, in order; decisions come out, and the entries that a journal would keep. Records can be annotated on the
+way, because logs know more than events. Pure, and without a database.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ __all__ = ["Replayed", "replay_into_entries"]
 
 @dataclass(slots=True)
 class Replayed:
-    """What comes of a recording."""
+    """What a recording leads to."""
 
     decisions: list[Decision] = field(default_factory=list)
-    """As `account.replay.decided` gives them."""
+    """As `account.replay.decided` yields them."""
     entries: list[Entry] = field(default_factory=list)
     """What a journal keeps of it, in order."""
 
@@ -74,17 +73,17 @@ def replay_into_entries(
     annotate: Callable[[Failover], Failover] = lambda record: record,
 ) -> Replayed:
     """
-    Decide recorded events again, and keep book of it.
+    Decide on recorded events again, and keep the books.
 
     Args:
-        said: what the Sentinels published, in order; what has no time is of the time of the line before.
+        said: what the Sentinels published, in order; events without a time have the time of the one before.
         deployment: the name that the records carry.
         events: whether each event is an entry too.
-        sightings: whether it is told where each master is: not of the past, which is not where it is now.
+        sightings: whether entries say where each master is: not for a recording of the past.
         annotate: adds to a record what is known beside the events.
 
     Returns:
-        What was decided, and the entries.
+        The decisions and the entries.
     """
     watch = Watch(deployment=deployment, policy=Grade.ANNOUNCED, probing=False, asking=False)
     ledger = Ledger(deployment, watch.state, events)

@@ -1,8 +1,9 @@
 """
-What goes, and when: by age, and by size.
+What is removed from the journal: by age, and by size.
 
-Failovers and switches are few and kept long; everything else in the stream goes earlier, and first where the journal
-has grown too large. One call removes at most `CHUNK` rows of each kind, so that nobody waits long for the lock.
+Failovers and switches are few and kept long. Everything else in the stream is removed earlier, and first when the
+journal has grown too large. One call removes at most `CHUNK` rows of each kind, so that no writer waits long for the
+lock.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ __all__ = ["Retention", "prune", "reclaim", "size"]
 
 CHUNK: Final = 10_000
 LASTING: Final = ("failover", "switch")
-"""Lines of the stream that are kept as long as what they tell of."""
+"""Types of the stream's lines that are kept as long as failovers and switches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How much is kept."""
+    """How much is kept, and how long."""
 
     seconds: float = 730 * 86_400.0
-    """Of failovers and switches."""
+    """For failovers and switches."""
     events_seconds: float = 30 * 86_400.0
-    """Of everything else."""
+    """For everything else."""
     bytes: int = 2_000_000_000
-    """Beyond it the oldest events go first."""
+    """Beyond this size the oldest events are removed first."""
 
 
 def prune(connection: Connection, kept: Retention, now: float) -> int:
@@ -39,11 +40,11 @@ def prune(connection: Connection, kept: Retention, now: float) -> int:
 
     Args:
         connection: in a writing transaction.
-        kept: what stays.
+        kept: what to keep.
         now: seconds since 1970.
 
     Returns:
-        How many rows were removed; where it is `CHUNK` or more, there may be more to remove.
+        The number of rows that were removed; if it is `CHUNK` or more, there may be more to remove.
     """
     removed = _older(connection, failovers, failovers.c.started, now - kept.seconds)
     removed += _older(connection, switches, switches.c.time, now - kept.seconds)
@@ -68,7 +69,7 @@ def size(connection: Connection) -> int:
 
 
 def reclaim(connection: Connection) -> None:
-    """Give what was freed back to the disk; PostgreSQL does so by itself."""
+    """Return freed space to the disk; PostgreSQL does so by itself."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA incremental_vacuum(2000)")
 

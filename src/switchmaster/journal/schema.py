@@ -1,11 +1,11 @@
 """
-The tables, for SQLAlchemy Core; the migrations make them, this module only names them.
+The tables, for SQLAlchemy Core: the migrations make them, this module describes them.
 
-Times are seconds since 1970. Columns are what is searched by; what a reader gets is the JSON of ``line`` or
-``record``, ASCII only, so that text from the network (NUL, bytes that were not UTF-8) passes through any database.
+Times are seconds since 1970. Columns are what is searched by. A reader gets the JSON of ``line`` or ``record``, which
+is ASCII, so that text from the network (NUL, bytes that are not UTF-8) passes through any database.
 Columns of type `Name` do the same for names.
 
-Each list of the API has an index that gives its order too, so that a page costs what is on it.
+Each list of the API has an index in its order, so that a page costs no more than its items.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = [
 METADATA: Final = MetaData()
 
 ANY_EPOCH: Final = -1
-"""In ``switches.epoch``: the input named none."""
+"""In ``switches.epoch``: the epoch is not known."""
 
 
 def stored(name: str) -> str:
@@ -59,7 +59,7 @@ def stored(name: str) -> str:
         name: a name from the network.
 
     Returns:
-        The name itself; as JSON where it holds NUL or bytes that were not UTF-8, or begins like JSON.
+        The name itself; as JSON if it holds NUL or bytes that are not UTF-8, or begins like JSON.
     """
     try:
         name.encode()
@@ -75,7 +75,7 @@ def plain(name: str) -> str:
 
 class Name(TypeDecorator[str]):
     """
-    A column of names from the network: any text goes in and comes out, whatever the database can keep.
+    A column of names from the network: any text goes in and comes out again, whatever the database can keep.
 
     `stored` and `plain` say how; conditions on such a column take names as they are.
     """
@@ -93,7 +93,7 @@ class Name(TypeDecorator[str]):
 
 
 _id = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite gives numbers by itself to INTEGER alone."""
+"""SQLite assigns numbers by itself to INTEGER columns only."""
 
 observers = Table(
     "observers",
@@ -104,7 +104,7 @@ observers = Table(
     Column("seen", Double, nullable=False),
     Column("ended", Double),
 )
-"""One row for each run of a daemon; ``seen`` is moved while it lives, ``ended`` is set when it ends in peace."""
+"""One row for each run of a daemon; ``seen`` moves while it is alive, ``ended`` is set when it shuts down in order."""
 
 deployments = Table(
     "deployments",
@@ -112,7 +112,7 @@ deployments = Table(
     Column("deployment", Name, primary_key=True),
     Column("heard", Double, nullable=False),
 )
-"""When any daemon last heard a Sentinel of it: from then on, what happened was missed."""
+"""When any daemon was last connected to a Sentinel of it: what happened later was missed."""
 
 masters = Table(
     "masters",
@@ -125,7 +125,7 @@ masters = Table(
     Column("port", Integer, nullable=False),
     Column("since", Double, nullable=False),
 )
-"""Where each master was last known to be: what a daemon compares with when it starts."""
+"""Where each master was last known to be: a daemon compares with it when it starts."""
 
 entries = Table(
     "entries",
@@ -145,9 +145,9 @@ entries = Table(
     sqlite_autoincrement=True,
 )
 """
-The stream: everything in the order of its commit.
+The stream: everything, in the order of commits.
 
-No index begins with the deployment: SQLite would take it where only that is asked for, and sort all that there is.
+No index begins with the deployment: SQLite would use it for questions about a deployment, and sort all of its rows.
 """
 
 switches = Table(
@@ -170,7 +170,7 @@ switches = Table(
 )
 
 _NARROWED: Final = ("attempted", "outcome", "kind", "missed", "acknowledged", "master")
-"""By what a list of failovers is narrowed: in its index, so that rows that are left out are not read."""
+"""Filters of a list of failovers: in its index, so that rows that are filtered out are not read."""
 
 failovers = Table(
     "failovers",
@@ -199,7 +199,7 @@ failovers = Table(
     Index("failovers_deployment", "deployment", "started", "id", *_NARROWED),
     Index("failovers_master", "deployment", "master", "started", "id"),
 )
-"""One row for each attempt, merged from all its observations."""
+"""One row for each attempt, merged from all of its observations."""
 
 observations = Table(
     "observations",

@@ -1,9 +1,9 @@
 """
 Entries to rows, inside one writing transaction.
 
-`Store.apply` takes entries in their order, under the journal's lock: what it reads still holds when it
-writes. An entry that is applied twice changes nothing the second time, and entries of several observers meet in one row
-for each switch and each failover. What the store remembers between transactions is taken on `commit` alone.
+`Store.apply` takes entries in order, under the journal's lock: what it reads still holds when it writes. An entry that
+is applied twice changes nothing the second time, and entries of several observers meet in one row for each switch and
+each failover. The store keeps what it has learned in a transaction only on `commit`.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from .switches import record_switch
 __all__ = ["Store", "Written"]
 
 CANDIDATES: Final = 20
-"""Rows that an account without an epoch is compared with, newest first."""
+"""Rows that an observation without an epoch is compared with, newest first."""
 END_UNSEEN: Final = "its end was not seen: no daemon heard it"
 
-# What is asked for every account is put together once: that costs as much as asking.
+# Built once: building these statements for every observation would cost as much as executing them.
 _OWN: Final = and_(
     observations.c.observer == bindparam("our"),
     observations.c.deployment == bindparam("our_deployment"),
@@ -67,12 +67,12 @@ _OTHERS: Final = _ALL.where(~_OWN)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a commit has added to the stream."""
+    """A line that a commit added to the stream."""
 
     id: int
     line: Line
     failover: str | None = None
-    """The id of the failover that it tells of."""
+    """The id of the failover that it is about."""
 
 
 class Store:
@@ -81,8 +81,8 @@ class Store:
 
     Args:
         observer: the run's id, never used before.
-        name: what people know the daemon by.
-        past: whether all of it is of the past: then it says nothing of where a master is now.
+        name: the name that people know the daemon by.
+        past: whether all entries are of the past: then they don't say where a master is now.
     """
 
     def __init__(self, observer: str, name: str, *, past: bool = False) -> None:
@@ -94,14 +94,14 @@ class Store:
     # -- transactions -------------------------------------------------------------------------------
 
     def begin(self, connection: Connection, now: float) -> None:
-        """Enter this run; a second time does nothing."""
+        """Record this run; a second call does nothing."""
         known = connection.execute(select(observers.c.id).where(observers.c.id == self.observer)).first()
         if known is None:
             row = {"id": self.observer, "name": self.name, "started": now, "seen": now, "ended": None}
             connection.execute(insert(observers).values(row))
 
     def end(self, connection: Connection, now: float) -> None:
-        """Note that this run ends in peace."""
+        """Record that this run shuts down in order."""
         connection.execute(update(observers).where(observers.c.id == self.observer).values(seen=now, ended=now))
 
     def commit(self) -> None:
@@ -114,14 +114,14 @@ class Store:
 
     def apply(self, connection: Connection, batch: Iterable[Entry]) -> list[Written]:
         """
-        Write entries, in their order.
+        Write entries in order.
 
         Args:
             connection: in a transaction of a writing engine.
             batch: what to write.
 
         Returns:
-            What they added to the stream; nothing of what the journal had already.
+            What they added to the stream; nothing for what the journal had already.
         """
         written: list[Written] = []
         for only_told, some in groupby(batch, key=lambda entry: isinstance(entry, Seen)):
@@ -150,14 +150,14 @@ class Store:
                 incarnation = self._last_known.incarnation(
                     connection, entry.deployment, entry.master, entry.incarnation
                 )
-                return self._account(connection, replace(entry, incarnation=incarnation))
+                return self._observation(connection, replace(entry, incarnation=incarnation))
 
     def doubted(self) -> set[tuple[str, str]]:
-        """Return the masters (deployment, name) of which it is to be told again where they are, and forget them."""
+        """Return, and forget, the masters (deployment, name) whose sighting could not be judged yet."""
         return self._last_known.doubted()
 
     def close_unseen(self, connection: Connection, now: float) -> list[Written]:
-        """Close the failovers that nobody has told of for so long that nobody will."""
+        """Close the failovers without news for so long that none will come."""
         limit = now - OPEN - 60
         rows = connection.execute(
             select(failovers).where(failovers.c.closed.is_(False), failovers.c.updated < limit).limit(1_000)
@@ -222,7 +222,7 @@ class Store:
         missed = self._last_known.sight(connection, entry)
         if missed is None:
             return []
-        written = self._account(connection, missed_failover(entry, missed))
+        written = self._observation(connection, missed_failover(entry, missed))
         if missed.old == entry.address:
             return written
         seen = missed_switch(entry, missed)
@@ -234,63 +234,63 @@ class Store:
 
     # -- failovers ----------------------------------------------------------------------------------
 
-    def _account(self, connection: Connection, account: Observation) -> list[Written]:
-        own = self._own_row(connection, account)
-        target = self._by_epoch(connection, account)
-        if target is None and own is not None and self._still_fits(connection, account, own):
+    def _observation(self, connection: Connection, observation: Observation) -> list[Written]:
+        own = self._own_row(connection, observation)
+        target = self._by_epoch(connection, observation)
+        if target is None and own is not None and self._still_fits(connection, observation, own):
             target = own
-        target = target or self._by_time(connection, account, own) or _new_id(account, self.observer, own)
-        written = self._put(connection, account, target)
+        target = target or self._by_time(connection, observation, own) or _new_id(observation, self.observer, own)
+        written = self._put(connection, observation, target)
         if own not in (None, target):
             self._leave(connection, str(own), target)
         return written
 
-    def _own_row(self, connection: Connection, account: Observation) -> str | None:
-        found: str | None = connection.scalar(_OWN_ROW, self._key(account))
+    def _own_row(self, connection: Connection, observation: Observation) -> str | None:
+        found: str | None = connection.scalar(_OWN_ROW, self._key(observation))
         return found
 
-    def _key(self, account: Observation) -> dict[str, Any]:
+    def _key(self, observation: Observation) -> dict[str, Any]:
         """Return the parameters of `_OWN`."""
         return {
             "our": self.observer,
-            "our_deployment": account.deployment,
-            "our_master": account.master,
-            "our_number": account.number,
+            "our_deployment": observation.deployment,
+            "our_master": observation.master,
+            "our_number": observation.number,
         }
 
-    def _by_epoch(self, connection: Connection, account: Observation) -> str | None:
+    def _by_epoch(self, connection: Connection, observation: Observation) -> str | None:
         """Return the row of that very epoch."""
-        if account.epoch is None:
+        if observation.epoch is None:
             return None
-        master = {"of": account.deployment, "name": account.master, "count": account.incarnation}
-        rows = connection.execute(_BY_EPOCH, {**master, "at": account.epoch}).all()
-        return next((row.id for row in rows if same_failover(account, _failover(row))), None)
+        master = {"of": observation.deployment, "name": observation.master, "count": observation.incarnation}
+        rows = connection.execute(_BY_EPOCH, {**master, "at": observation.epoch}).all()
+        return next((row.id for row in rows if same_failover(observation, _failover(row))), None)
 
-    def _still_fits(self, connection: Connection, account: Observation, row: str) -> bool:
-        others = _observed(connection, _OTHERS, {"row": row, **self._key(account)})
-        return all(same_failover(account, other) for _, other in others)
+    def _still_fits(self, connection: Connection, observation: Observation, row: str) -> bool:
+        others = _observed(connection, _OTHERS, {"row": row, **self._key(observation)})
+        return all(same_failover(observation, other) for _, other in others)
 
-    def _by_time(self, connection: Connection, account: Observation, but: str | None) -> str | None:
-        """Return the row of an attempt that may be the same: where one of both has no epoch, time must tell."""
-        begin = account.started if account.earliest is None else account.earliest
-        unknown = [failovers.c.epoch.is_(None)] if account.epoch is not None else []
+    def _by_time(self, connection: Connection, observation: Observation, but: str | None) -> str | None:
+        """Return the row of an attempt that may be the same: without both epochs, time decides."""
+        begin = observation.started if observation.earliest is None else observation.earliest
+        unknown = [failovers.c.epoch.is_(None)] if observation.epoch is not None else []
         rows = connection.execute(
             select(failovers)
-            .where(*_master(account), *unknown)
-            .where(failovers.c.started <= account.heard + OPEN, failovers.c.updated >= begin - OPEN)
+            .where(*_master(observation), *unknown)
+            .where(failovers.c.started <= observation.heard + OPEN, failovers.c.updated >= begin - OPEN)
             .order_by(failovers.c.started.desc())
             .limit(CANDIDATES)
         ).all()
         for row in rows:
-            if row.id == but or not same_failover(account, _failover(row)):
+            if row.id == but or not same_failover(observation, _failover(row)):
                 continue
-            if account.missed or not self._is_ours(connection, row.id):
+            if observation.missed or not self._is_ours(connection, row.id):
                 return str(row.id)
         return None
 
     def _is_ours(self, connection: Connection, row: str) -> bool:
-        """Return whether we have heard an attempt that is in this row: another that we hear is none of it."""
-        # One that we told as missed may be the one whose end we hear now.
+        """Return whether this run has an observation in this row: another one of ours is not of the same attempt."""
+        # But one that we recorded as missed may be the one whose end comes now.
         ours = select(observations.c.number).where(
             observations.c.failover == row,
             observations.c.observer == self.observer,
@@ -298,11 +298,11 @@ class Store:
         )
         return connection.execute(ours.limit(1)).first() is not None
 
-    def _put(self, connection: Connection, account: Observation, row: str) -> list[Written]:
-        """Write the account and its row anew; returns nothing where that changed nothing."""
+    def _put(self, connection: Connection, observation: Observation, row: str) -> list[Written]:
+        """Write the observation and its row again; return nothing if nothing changed."""
         known = connection.execute(_ROW, {"row": row}).first()
-        rest = _observed(connection, _OTHERS, {"row": row, **self._key(account)})
-        whole = replace(merged([*rest, (self.name, account)]), id=row)
+        rest = _observed(connection, _OTHERS, {"row": row, **self._key(observation)})
+        whole = replace(merged([*rest, (self.name, observation)]), id=row)
         line = failover_to_line(whole)
         text = to_json(line)
         values = _columns(whole, text)
@@ -310,19 +310,19 @@ class Store:
             connection.execute(insert(failovers), {"id": row, "acknowledged": None, **values})
         elif known.line != text or known.updated != whole.heard:
             connection.execute(_CHANGE_ROW, {"row": row, **values})
-        self._observe(connection, account, row)
+        self._observe(connection, observation, row)
         if known is not None and known.line == text:
             return []
         return [self._tell(connection, whole.heard, line, row)]
 
-    def _observe(self, connection: Connection, account: Observation, row: str) -> None:
-        key, values = self._key(account), {"failover": row, "record": to_json(observation_to_line(account))}
+    def _observe(self, connection: Connection, observation: Observation, row: str) -> None:
+        key, values = self._key(observation), {"failover": row, "record": to_json(observation_to_line(observation))}
         if not connection.execute(_CHANGE_OWN, {**key, **values}).rowcount:
             names = {name: key[f"our_{name}"] for name in ("deployment", "master", "number")}
             connection.execute(insert(observations), {"observer": self.observer, **names, **values})
 
     def _leave(self, connection: Connection, row: str, target: str) -> None:
-        """Write a row anew that an account has left; remove it where it was the last."""
+        """Write a row again that an observation has left; remove it if that was the last one."""
         rest = _observed(connection, _ALL, {"row": row})
         if rest:
             whole = replace(merged(rest), id=row)
@@ -333,18 +333,18 @@ class Store:
         connection.execute(delete(failovers).where(failovers.c.id == row))
 
 
-def _master(account: Observation) -> tuple[Any, ...]:
+def _master(observation: Observation) -> tuple[Any, ...]:
     return (
-        failovers.c.deployment == account.deployment,
-        failovers.c.master == account.master,
-        failovers.c.incarnation == account.incarnation,
+        failovers.c.deployment == observation.deployment,
+        failovers.c.master == observation.master,
+        failovers.c.incarnation == observation.incarnation,
     )
 
 
 def _observed(
     connection: Connection, asked: Select[Any], parameters: Mapping[str, Any]
 ) -> list[tuple[str, Observation]]:
-    """Return the accounts of a row, each with its observer's name."""
+    """Return the observations of a row, each with its observer's name."""
     rows = connection.execute(asked, parameters)
     return [(name, observation_from_line(json.loads(record))) for name, record in rows]
 
@@ -366,11 +366,11 @@ def _failover_of(connection: Connection, switch: SwitchRecord) -> str | None:
     return found
 
 
-def _new_id(account: Observation, observer: str, left: str | None) -> str:
-    """Return an id that says when, and that no other attempt has: ``20261125T030000Z-1a2b3c4d``."""
-    who = "\0".join((account.deployment, account.master, observer, str(account.number), str(left)))
+def _new_id(observation: Observation, observer: str, left: str | None) -> str:
+    """Return an id that says when it began and is unique: ``20261125T030000Z-1a2b3c4d``."""
+    who = "\0".join((observation.deployment, observation.master, observer, str(observation.number), str(left)))
     digest = hashlib.sha256(who.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{datetime.fromtimestamp(account.started, UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}"
+    return f"{datetime.fromtimestamp(observation.started, UTC):%Y%m%dT%H%M%SZ}-{digest[:8]}"
 
 
 def _columns(record: FailoverRecord, line: str) -> dict[str, Any]:

@@ -38,13 +38,13 @@ from .store import Store, Written
 __all__ = ["Writer", "WriterCounters", "Written"]
 
 ENTRIES_PER_COMMIT: Final = 1_000
-"""Entries of one transaction, and what belongs to the same turn."""
+"""Entries of one transaction; more if they belong to the same turn."""
 RETRY_SECONDS: Final = 5.0
-"""Seconds between two tries at most."""
+"""Seconds between two attempts, at most."""
 FIRST_RETRY_SECONDS: Final = 0.05
 TIDY_SECONDS: Final = 60.0
 EVENTS_SHARE: Final = 0.8
-"""The part of the queue that events may fill."""
+"""The share of the queue that events may fill."""
 
 _log = logging.getLogger("switchmaster.journal")
 
@@ -58,7 +58,7 @@ class WriterCounters:
     dropped: int = 0
     """Entries that found the queue full."""
     refused: int = 0
-    """Entries that the database would not take by themselves."""
+    """Entries that the database refused by themselves."""
     failures: int = 0
     """Transactions that failed."""
     removed: int = 0
@@ -70,27 +70,27 @@ class _Slot:
     entry: Entry
     key: Hashable = None
     tried: bool = False
-    """A try to write it, as it is now, has failed."""
+    """An attempt to write it, as it is now, has failed."""
     last: bool = False
-    """It ends a turn: what was put before may be committed without what comes."""
+    """It ends a turn: a commit may end behind it."""
     done: bool = False
-    """It is committed, or refused for good."""
+    """It is committed or dropped."""
 
 
 def _ignore(*_: object) -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 @dataclass(slots=True)
 class WriterCallbacks:
-    """Whom the writer tells what, in its own thread; none may block."""
+    """What the writer calls, in its own thread; none may block."""
 
     written: Callable[[Sequence[Written]], None] = field(default=_ignore)
-    """What a commit has added to the stream."""
+    """Called with what a commit has added to the stream."""
     waiting: Callable[[Sequence[Entry], JournalUnavailable], None] = field(default=_ignore)
-    """Entries that could not be written at once, each once."""
+    """Called with entries that could not be written at once, once for each."""
     doubted: Callable[[set[tuple[str, str]]], None] = field(default=_ignore)
-    """Masters (deployment, name) of which it is to be told again where they are."""
+    """Called with masters (deployment, name) whose sighting could not be judged yet: put it again."""
 
 
 class Writer:
@@ -100,10 +100,10 @@ class Writer:
     Args:
         url: of the journal.
         observer: this run's id, never used before.
-        name: what people know the daemon by.
+        name: the name that people know the daemon by.
         queue: entries that may wait.
-        kept: what retention leaves.
-        callbacks: whom to tell.
+        kept: how much to keep.
+        callbacks: what to call.
 
     Raises:
         UsageError: the URL is wrong.
@@ -123,11 +123,11 @@ class Writer:
         self.counters = WriterCounters()
         self.kept = kept or Retention()
         self.trouble: JournalUnavailable | None = None
-        """Why nothing can be written now; None while it can, or was not tried yet."""
+        """Why nothing can be written now; None while it can, or before the first attempt."""
         self.tidy_every = TIDY_SECONDS
-        """Seconds between two looks for what is too old, too much, or never ended."""
+        """Seconds between two checks for what is too old, too much, or never ended."""
         self.size: int | None = None
-        """Bytes that the journal takes, as of the last look; None before."""
+        """Bytes that the journal takes, as of the last check; None before."""
         self._url = url
         self._callbacks = callbacks or WriterCallbacks()
         self._engine: Engine = make_engine(url, writing=True)
@@ -139,21 +139,21 @@ class Writer:
         self._closing: float | None = None
         """Monotonic seconds at which to give up; None while it runs."""
         self._ready = self._busy = False
-        self._told_drops = 0
+        self._reported_drops = 0
         self._tidied = time.monotonic()
         self._thread: threading.Thread | None = None
 
     def __repr__(self) -> str:
         return f"<Writer to {shown(self._url)}, {len(self._slots)} waiting>"
 
-    # -- for everybody ------------------------------------------------------------------------------
+    # -- called from any thread ------------------------------------------------------------------------------
 
     def open(self) -> None:
         """
-        Make the database ready, and start the thread; where it is away, that is tried again later.
+        Prepare the database and start the thread; if the database is away, retry later.
 
         Raises:
-            UsageError: it was made by a later version of switchmaster.
+            UsageError: it was written by a later version of switchmaster.
         """
         try:
             self._write([])
@@ -164,10 +164,10 @@ class Writer:
 
     def put(self, *entries: Entry) -> None:
         """
-        Take entries; never blocks. What a full queue has no room for is dropped, and counted.
+        Queue entries; never blocks. What a full queue has no room for is dropped and counted.
 
         Args:
-            entries: those of one turn are committed together: no kill comes between a switch and its failover.
+            entries: of one turn; they are committed together, so no kill comes between a switch and its failover.
         """
         with self._came:
             for entry in entries:
@@ -203,13 +203,13 @@ class Writer:
 
     def close(self, timeout: float = 5.0) -> int:
         """
-        Write what waits, and end.
+        Write what waits, and stop.
 
         Args:
             timeout: seconds that this may take, if the database is away.
 
         Returns:
-            Entries that could not be written.
+            The number of entries that could not be written.
         """
         with self._came:
             self._closing = time.monotonic() + timeout
@@ -289,13 +289,13 @@ class Writer:
         except SwitchmasterError:
             raise
         except Exception as error:
-            # A value that the driver can't keep, or a mistake of ours: the only thread that writes must go on. Logged.
+            # A value that the driver can't store, or an internal error: the only writing thread must go on. Logged.
             if not batch:
                 raise
             self._write_apart(batch, error)
 
     def _write_apart(self, batch: Sequence[_Slot], error: Exception) -> None:
-        """Write each entry by itself, so that the one that the database refuses harms no other."""
+        """Write each entry by itself, so that one that the database refuses harms no other."""
         if len(batch) > 1:
             for slot in batch:
                 self._write([slot])
@@ -324,20 +324,20 @@ class Writer:
         for slot in batch:
             slot.done = True
         self.counters.written += len(batch)
-        self._told_drops = self.counters.dropped
+        self._reported_drops = self.counters.dropped
         if self.trouble is not None:
             _log.warning("the journal %s is back", shown(self._url))
             self.trouble = None
-        self._tell(written)
+        self._report(written)
 
     def _drops(self, now: float) -> list[Entry]:
-        drops = self.counters.dropped - self._told_drops
+        drops = self.counters.dropped - self._reported_drops
         if not drops:
             return []
         text = f"{drops} entries were dropped: the queue of {self._limit} was full while the journal was away"
         return [Seen(now, {"type": "daemon", "time": iso(now), "text": text})]
 
-    def _tell(self, written: Sequence[Written]) -> None:
+    def _report(self, written: Sequence[Written]) -> None:
         doubted = self._store.doubted()
         try:
             if written:
@@ -345,7 +345,7 @@ class Writer:
             if doubted:
                 self._callbacks.doubted(doubted)
         except Exception:
-            # A listener's mistake must not end the only thread that writes. Logged.
+            # An error in a callback must not end the only writing thread. Logged.
             _log.exception("a callback of the journal failed")
 
     def _tidy(self) -> None:
@@ -365,7 +365,7 @@ class Writer:
         self.counters.removed += removed
         if removed >= CHUNK:
             self._tidied = now - self.tidy_every  # there is more
-        self._tell(written)
+        self._report(written)
 
     def _make_folder(self) -> None:
         file = sqlite_file(self._url)
@@ -374,8 +374,10 @@ class Writer:
         try:
             os.makedirs(file.parent, mode=0o750, exist_ok=True)
         except OSError as error:
-            reason = f"its folder {file.parent} can't be made ({error.strerror})"
-            raise JournalUnavailable(shown(self._url), reason, "make it, or name another in [journal] url") from None
+            reason = f"its folder {file.parent} can't be created ({error.strerror})"
+            raise JournalUnavailable(
+                shown(self._url), reason, "create it, or name another file in [journal] url"
+            ) from None
 
     def _end(self) -> None:
         with contextlib.suppress(SQLAlchemyError), self._engine.begin() as connection:
@@ -384,7 +386,7 @@ class Writer:
 
 
 def _key(entry: Entry) -> Hashable:
-    """Return what a later entry of the same key takes the place of, while both wait."""
+    """Return the key of an entry: a later one replaces a waiting one of the same key."""
     match entry:
         case Observation():
             return (Observation, entry.deployment, entry.master, entry.number)
