@@ -15,7 +15,6 @@ from typing import Any, Final
 from ..account.narrate import address, arrow, outcome_words, stage_name
 from ..account.record import FailoverRecord, Observation, StageRecord
 from ..account.record_lines import failover_from_line, switch_from_line, switch_to_line
-from ..belief.words import SUSPICION_ENDED
 from ..errors import JournalUnavailable
 from ..journal.entries import Entry, Seen, SwitchSeen
 from ..journal.merge import merged
@@ -114,7 +113,7 @@ class JournalLog:
 
 def _stage(record: FailoverRecord, entry: StageRecord, fields: Line) -> None:
     words = stage_name(record, entry)
-    alarming = entry.stage in (Stage.AGREED_DOWN, Stage.ABORTED) and words != SUSPICION_ENDED
+    alarming = entry.stage is Stage.AGREED_DOWN or (entry.stage is Stage.ABORTED and record.attempted)
     _say(
         logging.WARNING if alarming else logging.INFO,
         f"{record.master}: {words}{f': {entry.reason}' if entry.reason else ''}",
