@@ -294,3 +294,56 @@ def test_room_of_the_tests_names_every_module(folder: Path) -> None:
 def test_name_of_a_test_is_short(path: Path) -> None:
     names = [found.name for found in functions_of(tree_of(path)) if found.name.startswith("test_")]
     assert [] == [name for name in names if len(name) > 80]
+
+
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+DEFINES = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def names_defined(node: ast.AST) -> dict[str, ast.AST]:
+    """Return what a module or a class defines, by name."""
+    found: dict[str, ast.AST] = {}
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, DEFINES):
+            found[child.name] = child
+        elif isinstance(child, ast.AnnAssign) and isinstance(child.target, ast.Name):
+            found[child.target.id] = child
+        elif isinstance(child, ast.Assign):
+            found |= {target.id: child for target in child.targets if isinstance(target, ast.Name)}
+    return found
+
+
+def exists(dotted: str) -> bool:
+    """Return whether a name below `switchmaster.` is a package, a module, or what one of them defines."""
+    place, names = SRC, dotted.split(".")
+    while names and (place / names[0]).is_dir():
+        place /= names.pop(0)
+    if not names:
+        return True
+    if not (place / f"{names[0]}.py").is_file():
+        return False
+    node: ast.AST | None = tree_of(place / f"{names.pop(0)}.py")
+    for name in names:
+        node = names_defined(node).get(name) if node is not None else None
+    return node is not None
+
+
+def test_architecture_names_every_package() -> None:
+    named = set(re.findall(r"`(\w+)/?`", ARCHITECTURE.partition("## Three journeys")[0]))
+    tops = {path.stem for path in SRC.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert set() == {name for name in tops if not name.startswith("_")} - named
+
+
+def test_architecture_names_nothing_that_does_not_exist() -> None:
+    tops = {path.stem for path in SRC.iterdir()}
+    dotted = re.findall(r"`([a-z]\w*(?:\.\w+)+)`", ARCHITECTURE)
+    ours = [name for name in dotted if name.partition(".")[0] in tops and name.rpartition(".")[2] not in ("py", "md")]
+    assert len(ours) > 50
+    assert [] == [name for name in ours if not exists(name)]
+    methods = re.findall(r"`([A-Z]\w+)\.(\w+)`", ARCHITECTURE)
+    classes = [node for path in SOURCES for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)]
+    defined = {(node.name, name) for node in classes for name in names_defined(node)}
+    assert set() == set(methods) - defined
+    paths = re.findall(r"`((?:tests|docs|tools|cli|belief)/[\w./]+)`", ARCHITECTURE)
+    real = [path for path in paths if not re.search("NAME|SUBJECT|KIND", path)]
+    assert [] == [path for path in real if not (ROOT / path).exists() and not (SRC / path).exists()]
