@@ -7,14 +7,20 @@ The run id shows that it is one node (SENTINEL MASTER, SENTINEL REPLICAS); a ser
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
-from ..model import Address, Moment
-from ..wire.events import InstanceEvent, Kind, SwitchedMaster
+from ..model import Address, Moment, Stage
+from ..wire.events import EVENTS, InstanceEvent, Kind, SwitchedMaster
 from .notices import Notices
 from .views import View
 from .voters import Voters
 
 __all__ = ["NodeNames"]
+
+_NAME_THE_SELECTED: Final = frozenset(
+    spec.channel for spec in EVENTS if spec.stage in (Stage.SELECTED, Stage.PROMOTING, Stage.PROMOTED)
+)
+"""Channels by which a leader speaks of the replica that it promotes."""
 
 
 class NodeNames:
@@ -74,7 +80,7 @@ class NodeNames:
         if view.called is not None and instance.master_address == view.called:
             address = believed if instance.kind is Kind.MASTER else instance.address
             instance = replace(instance, address=address, master_address=believed)
-        if channel in ("+selected-slave", "+promoted-slave") or channel.startswith("+failover-state-"):
+        if channel in _NAME_THE_SELECTED:
             listed = self._listed_at(view, instance.address)
             if listed != instance.address:
                 instance = replace(instance, address=listed)
