@@ -1,4 +1,4 @@
-"""Which attempt an event belongs to, and what becomes of it, told by recorded events."""
+"""Which attempt an event belongs to, and how attempts end, by recorded events."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def test_attempts_open_none_for_a_late_vote_in_a_failover_that_has_ended() -> No
     assert attempts.current.epoch is None
 
 
-def test_attempts_close_what_we_came_late_to_and_of_which_nothing_more_is_heard() -> None:
+def test_attempts_close_one_whose_beginning_and_end_were_missed() -> None:
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+slave-reconf-sent", REPLICA)])
     attempts.tick(Moment(1.0 + SILENCE, 1.0 + SILENCE))
     assert attempts.deadline is None
     [record] = attempts.records()
     assert record.closed
-    # Replicas are told to follow when the new master is one: it is not known which that was.
+    # Replicas are reconfigured once the new master is one: which node that is was missed.
     assert (record.outcome, record.new) == (Outcome.COMPLETED, None)
 
 
@@ -72,7 +72,7 @@ def test_attempts_call_a_lost_election_without_odown_coordinated() -> None:
     assert record.reason == "no Sentinel won the election in time"
 
 
-def test_attempts_lend_no_epoch_to_what_a_leader_learned_from_another() -> None:
+def test_attempts_give_no_epoch_to_a_switch_learned_from_another() -> None:
     attempts = Attempts("default", "mymaster")
     first = [(S2, "+try-failover", MASTER), (S2, "+elected-leader", MASTER), (S2, "+promoted-slave", REPLICA)]
     tell(attempts, [*first, (S2, "+failover-end", MASTER), (S2, "+switch-master", SWITCH)], epoch=7)
@@ -84,7 +84,7 @@ def test_attempts_lend_no_epoch_to_what_a_leader_learned_from_another() -> None:
 
 
 def test_attempts_open_another_for_an_unheard_attempt_of_a_leader() -> None:
-    """What a leader learned of an attempt that was never heard opens another record."""
+    """A switch that a leader learned from an unheard attempt opens another record."""
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+try-failover", MASTER), (S1, "+elected-leader", MASTER)], epoch=9)
     attempt = attempts.observe(S1, parse_event("+switch-master", SWITCH), 9, Moment(1.0, 1.0))
@@ -93,7 +93,7 @@ def test_attempts_open_another_for_an_unheard_attempt_of_a_leader() -> None:
     assert attempts.open == (attempt,)
 
 
-def test_attempts_begin_anew_when_a_leader_selects_another_replica() -> None:
+def test_attempts_begin_again_when_a_leader_selects_another_replica() -> None:
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+try-failover", MASTER), (S1, "+selected-slave", REPLICA)], epoch=1)
     other = REPLICA.replace("27002", "27003")
@@ -129,7 +129,7 @@ def test_attempts_forget_the_epoch_of_a_leader_that_was_not_heard_for_a_while() 
     assert (attempt.number, attempt.epoch) == (1, None)
 
 
-def test_attempts_lend_no_epoch_of_votes_to_a_leader_that_was_lost_since() -> None:
+def test_attempts_give_no_epoch_of_votes_to_a_leader_that_was_lost_since() -> None:
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+sdown", MASTER), (S2, "+sdown", MASTER)])
     vote = parse_event("+vote-for-leader", f"{'2' * 40} 1")
@@ -149,7 +149,7 @@ def test_attempts_end_a_suspicion_when_every_sentinel_took_it_back() -> None:
     assert (record.stage, record.attempted, attempts.current) == (Stage.ABORTED, False, None)
 
 
-def test_attempts_give_up_what_nobody_speaks_of() -> None:
+def test_attempts_give_up_one_without_news() -> None:
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+try-failover", MASTER)])
     assert attempts.deadline == 1.0 + SILENCE

@@ -1,4 +1,4 @@
-"""The belief of one master, moved by the rules of `decide` alone."""
+"""The rules of `decide`, on the belief of one master."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_belief_settles_an_unknown_epoch_by_each_sentinels_switches() -> None:
 
 
 def test_belief_takes_a_settled_majority_elsewhere_for_a_new_incarnation() -> None:
-    """A majority that holds another address counts as a new incarnation once it has settled."""
+    """A majority that gives another address counts as a new incarnation once it has settled."""
     belief = belief_at(A, 5)
     for name in (S1, S2):
         belief.answered(name, C, 1, at(2.0))
@@ -106,7 +106,7 @@ def test_belief_never_shows_an_epoch_below_one_that_it_had() -> None:
     assert belief.epoch == 6
 
 
-def test_belief_learns_its_epoch_from_no_answer_of_an_earlier_one() -> None:
+def test_belief_learns_no_epoch_from_an_answer_of_an_earlier_one() -> None:
     belief = belief_at(A, 2)
     belief.announced(S1, B, A, None, Via.SWITCH, True, at(3.0))
     belief.tick(at(4.0))
@@ -158,7 +158,7 @@ def test_belief_counts_a_sentinel_that_stays_in_the_old_incarnation_for_long() -
     assert switches(belief) == [(A, 0)]
 
 
-def test_belief_counts_whom_a_sentinel_knew_before_it_was_told_to_monitor_no_more() -> None:
+def test_belief_counts_the_sentinels_known_to_one_that_stopped_monitoring() -> None:
     belief = Belief("default", "mymaster", Grade.AGREED, False, 1.0)
     belief.answered(S1, A, 5, at(1.0))
     belief.view(S1).others = 4
@@ -169,7 +169,7 @@ def test_belief_counts_whom_a_sentinel_knew_before_it_was_told_to_monitor_no_mor
     assert (belief.voters.count, switches(belief)) == (5, [])
 
 
-def test_belief_counts_who_was_told_to_monitor_no_more_for_a_while_only() -> None:
+def test_belief_counts_a_sentinel_that_stopped_monitoring_for_a_while() -> None:
     belief = belief_at(A, 5)
     remove_and_monitor(belief, [S1], C)
     assert belief.deadline == 2.0 + SETTLE
@@ -202,7 +202,7 @@ def test_belief_gives_up_a_promotion_soon_if_its_leader_fell_silent_before() -> 
     belief.lost(S1)
     belief.tick(at(1.1 + ABANDONED))
     assert belief.deadline is not None
-    assert switches(belief) == [], "the other is to prove that it is a master"
+    assert switches(belief) == [], "the other has to prove that it is a master"
     belief.tick(at(1.1 + UNSEEN - 1.0))
     assert switches(belief) == []
     belief.probed(Probe(A, "master"), at(1.2 + UNSEEN - 1.0))
@@ -234,7 +234,7 @@ def test_belief_gives_up_an_unannounced_promotion_for_a_healthy_majority() -> No
 
 
 def test_belief_leaves_a_promotion_when_its_leader_joins_the_majority() -> None:
-    """A promotion is left at once when its own leader follows another master that the majority holds."""
+    """A promotion is left at once when its own leader follows another master that a majority gives."""
     # Two Sentinels led a failover of one dead master, 0.8 s apart (seen in chaos): the one of the higher epoch took the
     # other's outcome, and the node that it had promoted itself went on as a master until it was demoted, 10 s later.
     belief = promoted_and_announced_by_nobody()
@@ -250,7 +250,7 @@ def test_belief_leaves_a_promotion_when_its_leader_joins_the_majority() -> None:
     assert (belief.incarnation, belief.switch and belief.switch.cause) == (1, Cause.FAILOVER)
 
 
-def test_belief_in_a_promotion_stands_when_another_than_its_leader_follows_another() -> None:
+def test_promotion_stands_when_a_sentinel_other_than_its_leader_follows_another() -> None:
     belief = promoted_and_announced_by_nobody()
     belief.named(S2, C, 3, at(1.2))
     belief.probed(Probe(C, "master"), at(1.3))
@@ -262,7 +262,7 @@ def test_belief_in_a_promotion_stands_when_another_than_its_leader_follows_anoth
     assert switches(belief) == []
 
 
-def test_belief_in_a_promotion_stands_while_the_majority_finds_its_own_master_down() -> None:
+def test_promotion_stands_while_the_majority_finds_its_own_master_down() -> None:
     belief = promoted_and_announced_by_nobody()
     for name in SENTINELS:
         belief.view(name).sdown = True
@@ -281,7 +281,7 @@ def test_belief_waits_for_no_node_under_the_policy_announced() -> None:
 
 
 def test_belief_keeps_no_more_candidates_than_its_limit() -> None:
-    """No more candidates are kept than the limit, and those that are dropped are left."""
+    """No more candidates are kept than the limit, and the nodes of dropped ones are no longer asked."""
     belief = belief_at(A, 0, probing=True)
     nodes = [Address("127.0.0.1", 20000 + number) for number in range(50)]
     probes = 0

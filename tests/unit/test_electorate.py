@@ -1,4 +1,4 @@
-"""Who counts for a master, and whether the Sentinels could fail it over, from what they say of each other."""
+"""Which Sentinels count for a master, and whether they could fail it over, by what they say of each other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WHERE = {name: Address.parse(name) for name in NAMES}
 
 
 def sees(others: list[SentinelName], quorum: int = 2, down: tuple[SentinelName, ...] = ()) -> MasterSnapshot:
-    """Return what a Sentinel answers that knows these others."""
+    """Return the answer of a Sentinel that knows these others."""
     rows = tuple(
         replace(
             SENTINEL,
@@ -95,7 +95,7 @@ def test_a_lost_majority_is_reported_once_until_it_is_back() -> None:
     scene = Scene(NAMES)
     assert (scene.electorate.possible, scene.agreement) == (True, "5 of 5 Sentinels agree")
     scene.lose(S3, S4, S5)
-    assert scene.electorate.possible is True, "we may be the only ones that do not hear them"
+    assert scene.electorate.possible is True, "perhaps only we do not hear them"
     for name in (S1, S2):
         scene.silent(name, S3, S4, S5)
     assert scene.electorate == Electorate(5, 5, 2, 3, Obstacle.TOO_FEW, absent=(S3, S4, S5))
@@ -114,7 +114,7 @@ def test_a_lost_majority_is_reported_once_until_it_is_back() -> None:
     assert scene.notices() == [(NoticeKind.NO_FAILOVER, impossible)], "a second loss is news again"
 
 
-def test_nobody_knows_whether_a_failover_is_possible_when_no_sentinel_is_heard() -> None:
+def test_possibility_of_a_failover_is_unknown_when_no_sentinel_is_heard() -> None:
     scene = Scene(NAMES)
     scene.lose(*NAMES)
     assert scene.electorate == Electorate(5)
@@ -154,22 +154,22 @@ def test_sentinels_in_tilt_lead_no_failover_and_do_not_agree_to_one() -> None:
     assert [kind for kind, _ in scene.notices()] == [NoticeKind.NO_FAILOVER, NoticeKind.FAILOVER_POSSIBLE]
 
 
-def test_tilt_is_believed_from_an_answer_that_no_event_told_and_ends_by_one() -> None:
+def test_tilt_begins_by_an_answer_without_an_event_and_ends_by_one() -> None:
     scene = Scene([S1, S2, S3])
     scene.tell(S1, Condition(tilt=True, tilt_seconds=4))
     scene.lose(S1)
     scene.answer(S1)
     sentinel = scene.watch.topology.sentinels[S1]
-    assert (sentinel.tilt, sentinel.tilt_since) == (True, 96.0), "a new connection ends no TILT that can be asked for"
+    assert (sentinel.tilt, sentinel.tilt_since) == (True, 96.0), "a new connection ends no TILT that INFO shows"
     scene.tell(S1, Condition(tilt=True, tilt_seconds=5))
-    assert scene.watch.topology.sentinels[S1].tilt_since == 96.0, "its whole seconds do not move the beginning"
+    assert scene.watch.topology.sentinels[S1].tilt_since == 96.0, "the beginning does not move with its whole seconds"
     changes = scene.watch.roster_changes
     scene.tell(S1, Condition(tilt=False))
     assert not scene.watch.topology.sentinels[S1].tilt
     assert scene.watch.roster_changes == changes + 1
 
 
-def test_tilt_that_only_events_tell_of_ends_with_the_link() -> None:
+def test_tilt_known_from_events_alone_ends_with_the_link() -> None:
     scene = Scene([S1, S2, S3])
     scene.say(S1, "+tilt #tilt mode entered")
     scene.lose(S1)
@@ -177,7 +177,7 @@ def test_tilt_that_only_events_tell_of_ends_with_the_link() -> None:
     assert not scene.watch.topology.sentinels[S1].tilt
 
 
-def test_a_failover_whose_beginning_nobody_heard_is_seen_by_asking_its_leader() -> None:
+def test_a_failover_whose_beginning_was_missed_is_found_by_asking_its_leader() -> None:
     scene = Scene([S1, S2, S3])
     answer = sees([S2, S3])
     flags = answer.reply.flags | {"failover_in_progress", "s_down", "o_down"}
@@ -204,7 +204,7 @@ def test_a_suspicion_is_no_failover() -> None:
     assert state.failing_over
 
 
-def test_who_does_not_monitor_a_master_counts_and_cannot_vote() -> None:
+def test_a_sentinel_that_does_not_monitor_a_master_counts_and_cannot_vote() -> None:
     scene = Scene([S1, S2, S3])
     scene.say(S3, "-monitor master mymaster 127.0.0.1 27001")
     assert scene.agreement == f"2 of 3 Sentinels agree, {S3} does not monitor it"
@@ -236,10 +236,10 @@ def test_a_ghost_that_sentinels_count_is_reported_once_with_what_to_do() -> None
     scene.answer(S4)
     scene.lose(S4)
     scene.silent(S1, S4)
-    assert scene.notices() == [], "it was heard a moment ago: that it is lost is said elsewhere"
+    assert scene.notices() == [], "it was heard a moment ago; its loss is reported elsewhere"
 
 
-def test_ckquorum_stands_in_where_the_other_sentinels_may_not_be_asked_for() -> None:
+def test_ckquorum_stands_in_when_the_other_sentinels_can_not_be_listed() -> None:
     scene = Scene([S1])
     scene.tell(S1, replace(snapshot(MASTER, 0, others=4), sentinels=None, usable=2))
     assert scene.electorate == Electorate(5, 5, 2, 3, Obstacle.TOO_FEW)
@@ -252,7 +252,7 @@ def test_a_sentinel_whose_settings_were_changed_is_asked_for_its_quorum() -> Non
     assert Ask(S1, ("mymaster",), "after +set") in scene.decisions
 
 
-def test_all_faces_put_a_failover_that_is_not_possible_first() -> None:
+def test_all_outputs_show_an_impossible_failover_first() -> None:
     scene = Scene(NAMES)
     scene.lose(S3, S4, S5)
     scene.silent(S1, S3, S4, S5)

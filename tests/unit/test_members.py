@@ -1,4 +1,4 @@
-"""Whose word is a vote, and who joins and leaves those."""
+"""Which Sentinels vote, and how they join and leave."""
 
 from __future__ import annotations
 
@@ -24,62 +24,62 @@ def name_of(port: int) -> SentinelName:
 
 
 def bring_up(
-    told: Scenario, name: SentinelName, address: Address, epoch: int, others: list[tuple[RunId, Address]]
+    scene: Scenario, name: SentinelName, address: Address, epoch: int, others: list[tuple[RunId, Address]]
 ) -> None:
     run_id = IDS.get(name, RunId(f"{int(name.rpartition(':')[2]):040x}"))
-    told.tell(name, LinkChange(LinkState.LIVE, run_id=run_id))
-    told.tell(name, snapshot(address, epoch, others=len(others), sentinels=others), SnapshotEnd(("mymaster",)))
+    scene.tell(name, LinkChange(LinkState.LIVE, run_id=run_id))
+    scene.tell(name, snapshot(address, epoch, others=len(others), sentinels=others), SnapshotEnd(("mymaster",)))
 
 
-def with_puppets(told: Scenario, puppeteer: SentinelName = S1) -> None:
-    """Let one Sentinel name ten of its own, which all say what it says."""
+def with_puppets(scene: Scenario, puppeteer: SentinelName = S1) -> None:
+    """Let one Sentinel name ten of its own, which all repeat its words."""
     found = [(RunId(f"{each.port:040x}"), each) for each in PUPPETS]
-    bring_up(told, puppeteer, X, 999, found)
+    bring_up(scene, puppeteer, X, 999, found)
     for puppet in PUPPETS:
-        bring_up(told, SentinelName(str(puppet)), X, 999, found)
-    told.tell(None, Probe(X, "master"))
-    told.wait(60.0)
+        bring_up(scene, SentinelName(str(puppet)), X, 999, found)
+    scene.tell(None, Probe(X, "master"))
+    scene.wait(60.0)
 
 
 def test_ten_puppets_of_one_sentinel_in_three_agree_on_nothing() -> None:
     for dead in ([], [S2], [S2, S3]):
-        told = Scenario(Grade.AGREED)
+        scene = Scenario(Grade.AGREED)
         for name in dead:
-            told.down(name)
-        with_puppets(told)
-        assert told.watch.address("mymaster") == A
-        assert told.switches == []
-        assert len(told.of(Connect)) == len(PUPPETS), "they are heard all the same"
+            scene.down(name)
+        with_puppets(scene)
+        assert scene.watch.address("mymaster") == A
+        assert scene.switches == []
+        assert len(scene.of(Connect)) == len(PUPPETS), "they are heard all the same"
 
 
 def test_puppets_agree_on_nothing_when_the_other_seeds_never_answered() -> None:
-    told = Scenario(Grade.AGREED, started=False)
-    bring_up(told, S1, A, 0, [])
-    told.wait(2.0)
-    with_puppets(told)
-    state = told.watch.topology.masters["mymaster"]
-    assert (state.address, told.switches) == (A, [])
+    scene = Scenario(Grade.AGREED, started=False)
+    bring_up(scene, S1, A, 0, [])
+    scene.wait(2.0)
+    with_puppets(scene)
+    state = scene.watch.topology.masters["mymaster"]
+    assert (state.address, scene.switches) == (A, [])
     assert state.grade < Grade.AGREED
 
 
 def test_sentinel_that_overstates_how_many_there_are_makes_no_agreement_impossible() -> None:
-    told = Scenario(Grade.AGREED)
-    told.tell(S1, snapshot(A, 0, others=10**6))
+    scene = Scenario(Grade.AGREED)
+    scene.tell(S1, snapshot(A, 0, others=10**6))
     for name in (S2, S3):
-        told.tell(name, snapshot(X, 1))
-    told.tell(None, Probe(X, "master"))
-    assert [switch.new for switch in told.switches] == [X]
+        scene.tell(name, snapshot(X, 1))
+    scene.tell(None, Probe(X, "master"))
+    assert [switch.new for switch in scene.switches] == [X]
 
 
 def test_seeds_that_are_one_sentinel_vote_once() -> None:
-    told = Scenario(Grade.AGREED, started=False)
-    told.tell(S3, LinkChange(LinkState.LIVE, run_id=IDS[S3]))
-    told.tell(S3, snapshot(A, 0, others=1), SnapshotEnd(("mymaster",)))
+    scene = Scenario(Grade.AGREED, started=False)
+    scene.tell(S3, LinkChange(LinkState.LIVE, run_id=IDS[S3]))
+    scene.tell(S3, snapshot(A, 0, others=1), SnapshotEnd(("mymaster",)))
     for name in (S1, S2):
-        told.tell(name, LinkChange(LinkState.LIVE, run_id=IDS[S1]))
-        told.tell(name, snapshot(X, 5, others=1), SnapshotEnd(("mymaster",)))
-    told.wait(30.0)
-    assert told.watch.topology.masters["mymaster"].grade < Grade.AGREED
+        scene.tell(name, LinkChange(LinkState.LIVE, run_id=IDS[S1]))
+        scene.tell(name, snapshot(X, 5, others=1), SnapshotEnd(("mymaster",)))
+    scene.wait(30.0)
+    assert scene.watch.topology.masters["mymaster"].grade < Grade.AGREED
 
 
 def test_one_seed_names_the_rest() -> None:
@@ -102,23 +102,23 @@ def test_seeds_alone_vote_without_discovery() -> None:
 
 
 def test_all_sentinels_are_replaced_one_by_one_and_the_new_ones_agree() -> None:
-    told = Scenario(Grade.AGREED, started=False)
+    scene = Scenario(Grade.AGREED, started=False)
     ports = [27011, 27012, 27013]
     for port in ports:
-        bring_up(told, name_of(port), A, 0, named(*(p for p in ports if p != port)))
+        bring_up(scene, name_of(port), A, 0, named(*(p for p in ports if p != port)))
     for new in (27014, 27015, 27016):
         old, ports = ports[0], [*ports, new]
         for port in ports:
-            bring_up(told, name_of(port), A, 0, named(*(p for p in ports if p != port)))
-        told.down(name_of(old))
+            bring_up(scene, name_of(port), A, 0, named(*(p for p in ports if p != port)))
+        scene.down(name_of(old))
         ports.remove(old)
         for port in ports:  # SENTINEL RESET
-            bring_up(told, name_of(port), A, 0, named(*(p for p in ports if p != port)))
-        told.wait(LEAVE + 1.0)
-    assert set(told.watch._roster.members) == {name_of(port) for port in (27014, 27015, 27016)}
+            bring_up(scene, name_of(port), A, 0, named(*(p for p in ports if p != port)))
+        scene.wait(LEAVE + 1.0)
+    assert set(scene.watch._roster.members) == {name_of(port) for port in (27014, 27015, 27016)}
     for port in (27014, 27015):
-        told.tell(name_of(port), snapshot(X, 1, sentinels=named(*(p for p in ports if p != port))))
-    assert [switch.grade for switch in told.switches] == [Grade.AGREED]
+        scene.tell(name_of(port), snapshot(X, 1, sentinels=named(*(p for p in ports if p != port))))
+    assert [switch.grade for switch in scene.switches] == [Grade.AGREED]
 
 
 def test_fewer_than_a_majority_neither_add_nor_remove_a_member() -> None:

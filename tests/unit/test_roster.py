@@ -1,4 +1,4 @@
-"""Which Sentinels are dialled, heard and left."""
+"""Which Sentinels are dialled, heard and dropped."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_roster_hears_a_run_id_once_and_returns_to_its_other_name() -> None:
     assert again.sentinel == left.sentinel
 
 
-def test_roster_lets_no_seed_count_twice_that_has_moved() -> None:
+def test_roster_counts_a_seed_that_has_moved_once() -> None:
     roster = Roster([SEED], asking=True, discover=True)
     live(roster, SEED, ID)
     down(roster, SEED, 1.0)
@@ -97,30 +97,30 @@ def test_roster_lets_no_unnamed_sentinel_replace_another_by_its_run_id() -> None
     roster.discovered(OTHER_ID, FOUND, second)
     false = roster.sentinel(SentinelName(str(FOUND)))
     false.state = LinkState.LIVE
-    assert roster.live(false, LinkChange(LinkState.LIVE, run_id=ID), 2.0) == (False, []), "it is heard, and votes not"
+    assert roster.live(false, LinkChange(LinkState.LIVE, run_id=ID), 2.0) == (False, []), "it is heard and has no vote"
     assert list(roster.members) == [SEED, second]
 
 
-def test_second_name_of_a_process_is_parked_and_looked_at_once_a_minute() -> None:
+def test_second_name_of_a_process_is_parked_and_checked_once_a_minute() -> None:
     second = SentinelName("127.0.0.1:26379")
     roster = Roster([SEED, second], asking=True, discover=True)
     live(roster, SEED, ID, "one", now=1.0)
     live(roster, second, ID, "one", now=1.5)
     assert [type(each) for each in roster.decisions()] == [Disconnect]
-    assert not down(roster, second, 1.6), "that we leave it is no news"
+    assert not down(roster, second, 1.6), "that we close its link is no news"
     assert list(roster.values()) == [SEED]
     assert roster.values()[SEED].also == (second,)
     assert roster.deadline == 1.5 + RECHECK
     for number in range(1, 4):
         now = 1.5 + number * RECHECK
         roster.tick(now, frozenset, dict)
-        assert [type(each) for each in roster.decisions()] == [Connect], "one look a minute"
+        assert [type(each) for each in roster.decisions()] == [Connect], "one check a minute"
         live(roster, second, ID, "one", now)
         assert [type(each) for each in roster.decisions()] == [Disconnect]
         assert roster.sentinel(second).parked
 
 
-def test_parked_name_takes_over_where_the_first_is_lost_and_the_first_is_parked_then() -> None:
+def test_parked_name_takes_over_when_the_first_is_lost_which_is_parked_then() -> None:
     second = SentinelName("127.0.0.1:26379")
     roster = Roster([SEED, second], asking=True, discover=True)
     live(roster, SEED, ID, "one")
@@ -134,7 +134,7 @@ def test_parked_name_takes_over_where_the_first_is_lost_and_the_first_is_parked_
     assert roster.values()[second].also == (SEED,)
 
 
-def test_parked_name_that_leads_to_another_sentinel_now_is_heard_as_one_of_its_own() -> None:
+def test_parked_name_that_leads_to_another_sentinel_counts_again() -> None:
     second = SentinelName("127.0.0.1:26379")
     roster = Roster([SEED, second], asking=True, discover=True)
     live(roster, SEED, ID, "one")

@@ -1,4 +1,4 @@
-"""One Sentinel's account of one master, and replicas put together from several."""
+"""One Sentinel's account of one master, and replicas combined from several."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_view_does_not_count_what_is_said_of_a_former_master() -> None:
     assert not view_of(S1, "+sdown master m 127.0.0.1 27002").sdown
 
 
-def test_replicas_are_merged_in_order_with_all_who_say_that_they_are_down_in_order() -> None:
+def test_replicas_are_merged_in_order_with_the_sentinels_that_call_them_down() -> None:
     heard = ["+slave slave x 127.0.0.1 27003 @ m 127.0.0.1 27001", "+slave slave y 127.0.0.1 27002 @ m 127.0.0.1 27001"]
     lost = "+sdown slave x 127.0.0.1 27003 @ m 127.0.0.1 27001"
     rows = merge_replicas([view_of(S1, *heard, lost), view_of(S2, *heard, lost)], A)

@@ -1,4 +1,4 @@
-"""Anything in any order: what a Watch promises holds whatever Sentinels, nodes and links say."""
+"""The invariants of a Watch hold whatever Sentinels, nodes and links say, in any order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STEPS = 400
 
 @cache
 def recorded_events() -> list[Event]:
-    """Return all events of the recordings of one deployment's size, told of one deployment's addresses."""
+    """Return all events of the recordings of one deployment's size, with the addresses of one deployment."""
     events: dict[tuple[str, str], Event] = {}
     for name in NAMES:
         for said in said_in([name]):
@@ -56,7 +56,7 @@ def random_fact(chance: random.Random) -> tuple[SentinelName | None, Fact]:
 
 
 class Checked:
-    """A Watch whose promises are checked after each step."""
+    """A Watch whose invariants are checked after each step."""
 
     def __init__(self, policy: Grade, probing: bool, asking: bool) -> None:
         self.watch = Watch(SENTINELS, policy=policy, probing=probing, asking=asking)
@@ -73,7 +73,7 @@ class Checked:
             self.now = max(self.now, due)
             self.watch.tick(Moment(self.now, self.now))
             deadline = self.watch.deadline
-            assert deadline is None or deadline > self.now, f"due again at {deadline}, and it is {self.now}"
+            assert deadline is None or deadline > self.now, f"due again at {deadline}, while it is {self.now}"
             self.collect()
         self.now = until
 
