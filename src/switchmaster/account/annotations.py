@@ -1,11 +1,11 @@
 """
 Which remarks of the logs belong to which failover, and what they add to its record.
 
-A record is made of events, which Pub/Sub has too; logs say more. The leader's log says that an operator asked for the
-failover, and who voted for whom; the old master's that it handed over; the nodes' when they were promoted, demoted,
-synchronised, started and stopped. What adds to a field of the record goes there; everything stays a remark beside it.
+A record is made of events, which Pub/Sub has too. Logs say more: the leader's has an operator's request and the votes;
+the old master's, that it handed over; the nodes', when they were promoted, demoted, synchronised, started and stopped.
+What belongs to a field of the record goes there; everything also stays a remark.
 
-Pure: a record and the remarks go in, a record and its remarks come out.
+Pure: a record and remarks go in, a record and its remarks come out.
 """
 
 from __future__ import annotations
@@ -23,24 +23,23 @@ from .record import RemarkRecord, to_microseconds
 __all__ = ["Annotations", "remark_record", "remark_words"]
 
 BEFORE: Final = 120.0
-"""Seconds before the first stage in which a node's own words may be the cause: the longest usual down-after,
-and more."""
+"""Seconds before the first stage in which a node's log may show the cause: more than the longest usual down-after."""
 AFTER: Final = 60.0
-"""Seconds after the last stage in which a remark may still be the failover's: the old master comes back, replicas
+"""Seconds after the last stage in which a remark may still belong to the failover: the old master comes back, replicas
 synchronise."""
 AT_ONCE: Final = 1.5
-"""Seconds between two lines that one command causes, for logs to the second."""
+"""Seconds between two lines that one command causes, in logs with whole seconds."""
 
 _QUIET: Final = (RemarkKind.IDENTITY, RemarkKind.PORT)
-"""Remarks that tell who somebody is, and nothing of what happened."""
+"""Remarks that identify a process, and say nothing about what happened."""
 
 
 class Annotations:
     """
-    What logs say beside the events.
+    What logs say besides the events.
 
     Args:
-        logs: as `logs.merge_logs` gives them.
+        logs: as `logs.merge_logs` returns them.
     """
 
     def __init__(self, logs: Logs) -> None:
@@ -49,7 +48,7 @@ class Annotations:
         self._run_ids = logs.run_ids
 
     def annotate(self, record: Failover) -> Failover:
-        """Return the record with what the logs add to its fields: its kind, and the votes that came in."""
+        """Return the record with what the logs add to its fields: its kind and its votes."""
         begun = _electing(record)
         if begun is None:
             return record
@@ -71,10 +70,10 @@ class Annotations:
         """
         Return which remarks belong to which record, and those that belong to none.
 
-        A remark belongs to the record in whose time it was made, else to the nearest that it can have to do with.
+        A remark belongs to the record during which it was made, else to the nearest record that it may be about.
 
         Args:
-            records: closed.
+            records: that have ended.
 
         Returns:
             The remarks by the master and the number of the record, each list by time; and the rest, by time.
@@ -125,7 +124,7 @@ def _belongs(noted: Noted, record: Failover, first: float, last: float) -> bool:
         return False
     if remark.epoch is not None and record.epoch is not None and remark.epoch != record.epoch:
         return False
-    # Before it began, only what happened to nodes can have to do with it.
+    # Before it began, only what happened to nodes can be about it.
     return first - (AT_ONCE if noted.sentinel else BEFORE) <= noted.time <= last + AFTER
 
 
@@ -135,11 +134,11 @@ def _distance(time: float, first: float, last: float) -> float:
 
 def remark_words(noted: Noted, run_ids: Mapping[str, str]) -> str:
     """
-    Return a remark for people: who voted for whom by name where the ids are known, else the log's own words.
+    Return a remark for people: votes with the Sentinels' names, if they are known, all else in the log's own words.
 
     Args:
         noted: the remark.
-        run_ids: the Sentinels' names by their ids.
+        run_ids: the Sentinels' names by their run ids.
     """
     remark = noted.remark
     if remark.kind is RemarkKind.VOTED and remark.run_id and remark.candidate:

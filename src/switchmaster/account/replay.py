@@ -1,9 +1,9 @@
 """
-Replay: what was recorded of Sentinels, through the very core that hears them live.
+Replay: recorded events through the very belief that listens live.
 
-`Said` in the order of `transcript.merge` goes in; switches, notices and the final record of each failover come out.
-No node can be asked and no Sentinel answers, so every switch has the grade ``announced``, and epochs are those
-that the events name. Where the input has no time, records have none.
+`Said` in the order of `transcript.merge` goes in; switches, notices and the final record of each failover come out. No
+node and no Sentinel can be asked, so every switch has the grade ``announced``, and epochs are those that the events
+name. If the input has no times, records have none.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Chapter", "chapters", "chapters_of", "decided", "replay"]
 
 @dataclass(slots=True)
 class Chapter:
-    """A failover with its switch, a switch alone, or a notice: what is told at one place of an account."""
+    """A failover with its switch, a switch alone, or a notice: one place in an account."""
 
     failover: Failover | None = None
     """As it stood at the end."""
@@ -37,16 +37,16 @@ def replay(
     said: Iterable[Said], deployment: str = "default", watch: Watch | None = None
 ) -> Iterator[Switch | Failover | Notice]:
     """
-    Decide again what was decided, or would have been.
+    Decide on recorded events again.
 
     Args:
         said: what the Sentinels published, in order; see `transcript.merge`.
         deployment: the name that the records carry.
-        watch: the watch to use, for those who want its Topology afterwards; one without questions by default.
+        watch: the watch to use, for callers that need its Topology afterwards; by default one that asks nothing.
 
     Yields:
-        Each `Switch` and `Notice` when it is decided, each `Failover` once, when it has ended; those that have
-        not ended come last. An attempt that remained a suspicion is left out.
+        Each `Switch` and `Notice` when it is decided, and each `Failover` once, when it has ended; those that have not
+        ended come last. Suspicions without a failover are left out.
     """
     for decision in decided(said, deployment, watch):
         if isinstance(decision, (Switch, Notice)) or (
@@ -57,10 +57,10 @@ def replay(
 
 def chapters(said: Iterable[Said], deployment: str = "default") -> list[Chapter]:
     """
-    Decide again what was decided, and put it in the order in which it began.
+    Decide on recorded events again, and order the decisions by when they began.
 
-    A failover ends after what follows it has begun, where its leader is heard late or not at all; so each stands where
-    its first stage was heard, with the switch that it led to.
+    A failover may end after the next one has begun, if its leader is heard late or not at all. So each stands where its
+    first stage was reported, with the switch that it led to.
 
     Args:
         said: what the Sentinels published, in order.
@@ -71,10 +71,10 @@ def chapters(said: Iterable[Said], deployment: str = "default") -> list[Chapter]
 
 def chapters_of(decisions: Iterable[Decision]) -> list[Chapter]:
     """
-    Put what was decided into the order in which it began; see `chapters`.
+    Order decisions by when they began; see `chapters`.
 
     Args:
-        decisions: as `decided` gives them.
+        decisions: as `decided` yields them.
     """
     told = list[Chapter]()
     attempts = dict[tuple[str, int], Chapter]()
@@ -112,14 +112,14 @@ def decided(
     after: Callable[[Moment], None] | None = None,
 ) -> Iterator[Decision]:
     """
-    Decide again, and give every decision: each record of a failover, as far as it had come, too.
+    Decide on recorded events again, and yield every decision: failovers with every stage, too.
 
     Args:
         said: what the Sentinels published, in order.
         deployment: the name that the records carry.
-        watch: the watch to use; one without questions by default.
-        before: called with each event before the core takes it, with the time.
-        after: called when everything that follows from what was said at once is decided, with the time.
+        watch: the watch to use; by default one that asks nothing.
+        before: called with each event before the watch observes it, with its moment.
+        after: called with the moment of an event after everything that follows from it is decided.
 
     Yields:
         The decisions, in order.

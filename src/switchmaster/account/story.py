@@ -1,9 +1,9 @@
 """
-An incident in sentences: what happened, how long nobody took writes, why it took so long, what was at risk.
+An incident in sentences: what happened, how long no master took writes, why it took so long, and what was at risk.
 
-What enters are the failovers of one story with their events and remarks; what leaves are lines of plain text. Each
-part is one function over one `Case`, and says nothing where nothing is known: a bound is told as a bound, and what
-only a log of a node could tell is said to be missing. Rules of the doctor are named by their id.
+The failovers of one story go in, with their events and remarks; lines of plain text come out. Each part is one function
+over one `_Case`, and yields nothing if nothing is known: a bound is given as a bound, and what only a node's log could
+show is named as missing. The doctor's rules are named by their id.
 """
 
 from __future__ import annotations
@@ -27,46 +27,45 @@ CHAIN: Final = 600.0
 """Seconds within which attempts for one address are one incident: twice the longest usual failover-timeout."""
 
 PAUSE: Final = 2.0
-"""Seconds between attempts from which on the pause explains something; shorter ones are of two Sentinels."""
+"""Seconds between two attempts that are worth explaining; shorter pauses are between two Sentinels."""
 BESIDE: Final = 60.0
-"""Seconds around a chosen incident of which the rest is told too."""
+"""Seconds around a chosen incident from which other events are reported too."""
 SHOWN: Final = 20
-"""Sentences of one kind beside failovers; the others are counted."""
+"""Sentences of one kind that are about no failover; the others are counted."""
 
 _ENDS: Final = {
     RemarkKind.STOPPING: "was told to shut down",
-    RemarkKind.STOPPED: "ended in order",
+    RemarkKind.STOPPED: "shut down in order",
     RemarkKind.CRASHED: "crashed",
-    RemarkKind.OUT_OF_MEMORY: "was killed, or ended, for want of memory",
+    RemarkKind.OUT_OF_MEMORY: "was killed or exited because memory ran out",
 }
 _NOTABLE: Final = {
     RemarkKind.OUT_OF_MEMORY: "memory ran out",
     RemarkKind.CRASHED: "a process crashed",
     RemarkKind.SAVE_FAILED: "the data set could not be saved",
-    RemarkKind.NOT_SAVED: "a Sentinel could not save its configuration, and forgets epochs and votes if it restarts",
+    RemarkKind.NOT_SAVED: "a Sentinel could not save its configuration; if it restarts, it forgets epochs and votes",
     RemarkKind.UNRESOLVED: "a host name could not be resolved",
-    RemarkKind.SIMULATED: "SENTINEL SIMULATE-FAILURE was at work",
+    RemarkKind.SIMULATED: "SENTINEL SIMULATE-FAILURE was active",
 }
 _ADVICE: Final = {
     "-failover-abort-no-good-slave": (
         "R02",
-        "no replica could be promoted. Look at replica-priority (0 is never chosen), at the replicas' links and at how "
-        "long they had been down: `SENTINEL REPLICAS` shows it.",
+        "no replica could be promoted. Check replica-priority (0 is never chosen), the replicas' links and how long "
+        "they had been down: `SENTINEL REPLICAS` shows them.",
     ),
     "-failover-abort-not-elected": (
         "Q05",
-        "no Sentinel got the votes. A majority of all known Sentinels must vote, ghosts included: "
-        "`SENTINEL CKQUORUM` on each tells whether they can.",
+        "no Sentinel got enough votes. A majority of all known Sentinels must vote, and ghosts count: "
+        "`SENTINEL CKQUORUM` on each shows whether they can.",
     ),
     "-failover-abort-slave-timeout": (
         "C07",
-        "the chosen replica did not become a master within failover-timeout. The Sentinels must reach it, and their "
-        "user "
-        "must be allowed MULTI, SLAVEOF, CONFIG and CLIENT there.",
+        "the chosen replica did not become a master within failover-timeout. The Sentinels must be able to reach it, "
+        "and their user must be allowed MULTI, SLAVEOF, CONFIG and CLIENT there.",
     ),
     "-failover-abort-master-timeout": (
         "C02",
-        "the old master did not hand over within failover-timeout: raise it, or do a plain SENTINEL FAILOVER.",
+        "the old master did not hand over within failover-timeout: raise it, or use a plain SENTINEL FAILOVER.",
     ),
 }
 
@@ -77,21 +76,21 @@ def _utc(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Everything that is known of a time."""
+    """Everything that is known about a period."""
 
     incidents: Sequence[Incident]
-    """Failovers that were tried, by time."""
+    """Failovers that a Sentinel tried, by time."""
     events: Sequence[Said]
     rest: Sequence[Noted] = ()
     """Remarks that belong to no failover."""
     run_ids: Mapping[str, str] = field(default_factory=dict)
-    """The names of the Sentinels by their own ids, as far as they are known."""
+    """The names of the Sentinels by their run ids, as far as they are known."""
     has_nodes: bool = False
     """Whether logs of data nodes are among the sources."""
     moment: Callable[[float], str] = _utc
-    """Shows a moment with its day and its zone."""
+    """Formats a moment with its day and its zone."""
     clock: Callable[[float], str] = _utc
-    """Shows a moment of a day that is known, with its zone."""
+    """Formats a moment without its day, with its zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class _Case:
     before: Sequence[Incident]
     """Attempts for the same master's address that were given up shortly before, oldest first."""
     returned: float | None
-    """When the old master answered again, where the Sentinels say so before anything else was tried."""
+    """When the old master answered again; None if the Sentinels tried something else before."""
     story: Story
 
     @property
@@ -133,11 +132,11 @@ def choose(story: Story, *, master: str | None = None, at: float | None = None) 
 
     Args:
         story: all of it.
-        master: the one master to tell of.
-        at: a moment, in seconds since 1970: of its incident alone, or of the one nearest to it.
+        master: only this master.
+        at: seconds since 1970: only the incident at that moment, or the one nearest to it.
 
     Returns:
-        The story of that.
+        The part.
     """
     incidents = [one for one in story.incidents if master is None or one.record.master == master]
     if at is None or not incidents:
@@ -152,10 +151,10 @@ def choose(story: Story, *, master: str | None = None, at: float | None = None) 
 
 def sentences(story: Story) -> Iterator[str]:
     """
-    Tell a story.
+    Tell a story in sentences.
 
     Args:
-        story: chosen.
+        story: as `choose` returns it.
 
     Yields:
         Lines of plain text; an empty one before each incident.
@@ -170,7 +169,7 @@ def sentences(story: Story) -> Iterator[str]:
         returned = _returned(incident.record, story) if incident.record.outcome == "aborted" else None
         yield from _tell(_Case(incident, chain, returned, story))
     if not story.incidents:
-        yield "No failover was tried."
+        yield "No Sentinel tried a failover."
     yield from _suspicions(story)
     yield from _others(story)
 
@@ -178,9 +177,9 @@ def sentences(story: Story) -> Iterator[str]:
 def _tell(case: _Case) -> Iterator[str]:
     record = case.record
     yield ""
-    what = {"completed": "went", "aborted": "did not go", "in-progress": "was going"}[record.outcome]
-    kind = {"automatic": "By itself", "manual": "By an operator's SENTINEL FAILOVER", None: "In a failover"}.get(
-        record.kind, "By an operator's coordinated SENTINEL FAILOVER"
+    what = {"completed": "moved", "aborted": "did not move", "in-progress": "was moving"}[record.outcome]
+    kind = {"automatic": "Automatically", "manual": "On an operator's SENTINEL FAILOVER", None: "In a failover"}.get(
+        record.kind, "On an operator's coordinated SENTINEL FAILOVER"
     )
     yield (
         f"{case.story.moment(case.begun)}  {kind}, {record.master} {what} from {address(record.old)} to "
@@ -199,27 +198,25 @@ def _cause(case: _Case) -> Iterator[str]:
     if case.record.kind in ("manual", "coordinated"):
         asked = _first_remark(case, RemarkKind.REQUESTED)
         if asked:
-            yield f"Cause: an operator asked {asked.origin} for it at {case.clock(asked.time)}."
+            yield f"Cause: an operator sent SENTINEL FAILOVER to {asked.origin} at {case.clock(asked.time)}."
     elif of_old:
         first = of_old[0]
         ended = _ENDS[RemarkKind(first.kind)]
         yield f"Cause: {first.origin} {ended} at {case.clock(first.time)} ({first.text})."
     elif lost:
         yield (
-            f"Cause: {lost.origin} lost its connection to the master at {case.clock(lost.time)}; a connection that "
-            "ends so "
-            "is the end of a process, or a reset. The master's own log does not say why."
+            f"Cause: {lost.origin} lost its connection to the master at {case.clock(lost.time)}: the master's process "
+            "ended, or the connection was reset. The master's own log does not say why."
             if case.has_nodes
             else f"Cause: {lost.origin} lost its connection to the master at {case.clock(lost.time)}."
         )
     elif not case.has_nodes:
         yield (
-            f"Cause: the Sentinels' logs don't say why {old} fell silent. Give the nodes' logs too: they show a "
-            "shutdown, a "
-            "crash, or want of memory."
+            f"Cause: the Sentinels' logs don't say why {old} fell silent. Add the nodes' logs: they show a shutdown, "
+            "a crash, or lack of memory."
         )
     else:
-        yield f"Cause: no log says that {old} ended. A hang and a broken network look like this."
+        yield f"Cause: no log says that {old} ended. A hang or a broken network looks like this."
 
 
 def _outage(case: _Case) -> Iterator[str]:
@@ -234,20 +231,19 @@ def _outage(case: _Case) -> Iterator[str]:
         if case.returned is not None:
             suspected = suspected or case.begun
             yield (
-                f"No failover came of it: the old master answered again at {case.story.moment(case.returned)}, "
+                f"The failover was not completed: the old master answered again at {case.story.moment(case.returned)}, "
                 f"{case.returned - suspected:.3f} s after the first suspicion."
             )
         elif case.record.outcome != "completed":
-            yield "No master took writes from then on, as far as these sources reach, unless the old one came back."
+            yield "From then on no master took writes, as far as these sources go, unless the old one came back."
         return
     low, high, proof = promoted
     if died is not None:
         yield f"Without a master: {_span(low - died, high - died)}, from the end of the old one to {proof}."
     elif suspected is not None:
         yield (
-            f"Without a master: {_span(low - suspected, high - suspected)} after the first suspicion, to {proof}; and "
-            "before it "
-            "down-after-milliseconds, in which the Sentinels waited for an answer."
+            f"Without a master: {_span(low - suspected, high - suspected)} after the first suspicion, to {proof}; "
+            "before it, down-after-milliseconds, while the Sentinels waited for an answer."
         )
 
 
@@ -263,19 +259,18 @@ def _planned(case: _Case, promoted: tuple[float, float, str] | None) -> Iterator
         late = max(0.0, (demoted.time or 0.0) - promoted[0])
         yield (
             f"Two masters took writes for {_span(late, late)}: the old one was demoted at "
-            f"{case.clock(demoted.time)}. What clients wrote to it meanwhile is lost."
+            f"{case.clock(demoted.time)}. What clients wrote to it in that time is lost."
         )
     elif returned:
         late = max(0.0, (returned.time or 0.0) - promoted[0])
         yield (
-            f"Two masters took writes for up to {late:.3f} s, until the old one was made a replica; what clients wrote "
-            "to it is lost."
+            f"Two masters took writes for up to {late:.3f} s, until the old one was made a replica. What clients wrote "
+            "to it in that time is lost."
         )
     else:
         yield (
-            "The old master went on taking writes until Sentinel made it a replica, usually 10 s later; what clients "
-            "wrote to "
-            "it meanwhile is lost."
+            "The old master went on taking writes until Sentinel made it a replica, usually 10 s later. What clients "
+            "wrote to it in that time is lost."
         )
 
 
@@ -299,9 +294,9 @@ def _slowness(case: _Case) -> Iterator[str]:
         yield from _attempts(case)
     if any(name == "until the leader saw it" and seconds > 0.5 for seconds, name in steps):
         yield (
-            "The replica was a master within milliseconds of being told; the leader learns of it from its next INFO, "
-            "up to "
-            "1 s later, and the others after that. Who asks the replica itself need not wait."
+            "The replica became a master within milliseconds of the command. The leader learns of it from its next "
+            "INFO, up to 1 s later, and the other Sentinels after that. A client that asks the replica itself need not "
+            "wait."
         )
     for remark in case.record.remarks:
         if remark.kind == RemarkKind.POSTPONED and case.record.outcome != "completed":
@@ -321,9 +316,8 @@ def _attempts(case: _Case) -> Iterator[str]:
     gaps = [later - earlier for earlier, later in pairwise(times)]
     if max(gaps) >= PAUSE:
         yield (
-            f"Between attempts {max(gaps):.1f} s passed at most: a Sentinel tries again no sooner than twice "
-            "failover-timeout "
-            "after the last attempt began (rule C02)."
+            f"At most {max(gaps):.1f} s passed between two attempts: a Sentinel tries again twice failover-timeout "
+            "after the last attempt began, at the earliest (rule C02)."
         )
 
 
@@ -337,7 +331,7 @@ def _votes(case: _Case) -> Iterator[str]:
         said = "; ".join(f"{', '.join(dict.fromkeys(voters))} for {run}" for run, voters in by_candidate.items())
         yield f"Votes: {said}."
         if len(by_candidate) > 1:
-            yield "The vote was split: two Sentinels tried at once, as happens when all see the master go at one time."
+            yield "The vote was split: two Sentinels tried at the same time, as happens when all lose it at once."
     elif case.record.leader:
         yield f"Led by {case.record.leader}."
 
@@ -348,9 +342,9 @@ def _risk(case: _Case) -> Iterator[str]:
             continue
         if remark.kind == RemarkKind.FULL_SYNC and remark.origin == address(case.record.old):
             yield (
-                f"At risk: {remark.origin} came back and took everything from the new master at "
-                f"{case.clock(remark.time)}; what "
-                "it alone had was thrown away (rule R12: min-replicas-to-write bounds that)."
+                f"At risk: {remark.origin} came back and resynchronised fully with the new master at "
+                f"{case.clock(remark.time)}: writes that only it had are lost (rule R12: min-replicas-to-write limits "
+                "that)."
             )
             break
     full = [r for r in case.record.remarks if r.kind == RemarkKind.FULL_SYNC and not r.sentinel]
@@ -376,7 +370,7 @@ _PARTS: Final[tuple[Callable[[_Case], Iterator[str]], ...]] = (_cause, _outage, 
 
 
 def _suspicions(story: Story) -> Iterator[str]:
-    """Tell of masters that were suspected without a failover, of restarts and of TILT."""
+    """Yield what is about no failover: suspicions, restarts and TILT."""
     told = [*_suspected(story), *_incidental(story)]
     if told:
         yield ""
@@ -387,7 +381,7 @@ def _suspicions(story: Story) -> Iterator[str]:
 
 
 def _suspected(story: Story) -> Iterator[tuple[float, str]]:
-    """Yield when masters were suspected, by whom, and for how long, where nobody tried a failover."""
+    """Yield when masters were suspected, by which Sentinels and for how long, if no Sentinel tried a failover."""
     spans = [(one.record.started - 1.0, _last(one.record) + 1.0) for one in story.incidents]
     by: dict[str, dict[str, float]] = {}
     for said in story.events:
@@ -403,7 +397,7 @@ def _suspected(story: Story) -> Iterator[tuple[float, str]]:
             if not suspects and not any(first <= begun <= last for first, last in spans):
                 who = f"{count} Sentinels" if count > 1 else said.sentinel
                 name = said.payload.removeprefix("master ")
-                yield begun, f"{who} suspected {name} for {said.time - begun:.3f} s; nobody tried a failover."
+                yield begun, f"{who} suspected {name} for {said.time - begun:.3f} s; no Sentinel tried a failover."
 
 
 def _incidental(story: Story) -> Iterator[tuple[float, str]]:
@@ -414,12 +408,12 @@ def _incidental(story: Story) -> Iterator[tuple[float, str]]:
             yield (
                 said.time,
                 f"{said.payload.removeprefix('master ')} was restarted and stayed master. Without persistence it came "
-                "back empty, and its replicas with it (rule R17).",
+                "back empty, and so did its replicas (rule R17).",
             )
         elif said.channel == "+tilt":
             yield (
                 said.time,
-                f"{said.sentinel} went into TILT: it or its host had been stopped, or its clock was set (rule C09).",
+                f"{said.sentinel} entered TILT: it or its host had been suspended, or its clock was set (rule C09).",
             )
 
 
@@ -437,7 +431,7 @@ def _others(story: Story) -> Iterator[str]:
 
 
 def _promotion(case: _Case) -> tuple[float, float, str] | None:
-    """Return between which moments the new master began to take writes, and what proves it."""
+    """Return two moments between which the new master began to take writes, and what proves it."""
     new = address(case.record.new) if case.record.new else None
     for remark in case.record.remarks:
         if remark.kind == RemarkKind.PROMOTED and (remark.origin == new or new is None):
@@ -450,11 +444,11 @@ def _promotion(case: _Case) -> tuple[float, float, str] | None:
         return None if switched is None else (promoting or switched, switched, "the first announcement")
     if first is not None and first.by == "ROLE":
         return promoted, promoted, "its own ROLE"
-    return promoting or promoted, promoted, "its promotion, which the leader told and then saw"
+    return promoting or promoted, promoted, "its promotion, which the leader ordered and then saw"
 
 
 def _death(case: _Case) -> float | None:
-    """Return when the old master ended, where a node's log shows it."""
+    """Return when the old master ended, if a node's log shows it."""
     old = address(case.record.old)
     for remark in case.record.remarks:
         ended = remark.kind in (RemarkKind.STOPPED, RemarkKind.CRASHED, RemarkKind.OUT_OF_MEMORY)
@@ -469,7 +463,7 @@ def _first_remark(case: _Case, kind: RemarkKind) -> RemarkRecord | None:
 
 
 def _is_before(record: FailoverRecord, other: FailoverRecord, story: Story) -> bool:
-    """Whether an attempt was given up, and another followed while the master was still down."""
+    """Return whether an attempt was given up, and the other followed while the master was still down."""
     if record is other or record.outcome != "aborted" or record.master != other.master:
         return False
     begun, next_begun = _tried(record), _tried(other)
@@ -480,7 +474,7 @@ def _is_before(record: FailoverRecord, other: FailoverRecord, story: Story) -> b
 
 
 def _returned(record: FailoverRecord, story: Story) -> float | None:
-    """Return when Sentinels said, after an attempt, that the master answers again."""
+    """Return when, after an attempt, a Sentinel first reported that the master answers again."""
     of = f"master {record.master} "
     last = _last(record)
     return next(
@@ -494,7 +488,7 @@ def _returned(record: FailoverRecord, story: Story) -> float | None:
 
 
 def _tried(record: FailoverRecord) -> float:
-    """Return when a failover was tried: an attempt begins with suspicions that may be older than it."""
+    """Return when a Sentinel tried a failover; the suspicions before it may be much older."""
     tried = (stage.time for stage in record.stages if stage.stage in ("electing", "elected"))
     return next(tried, None) or record.started
 

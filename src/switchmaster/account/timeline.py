@@ -28,9 +28,9 @@ LANE: Final = 30
 ROW: Final = 17
 TOP: Final = 96
 MARKS: Final = 160
-"""Marks of one picture; those that come later are counted."""
+"""Marks in one picture; later ones are counted."""
 SHOWN: Final = 150
-"""Characters of a row; the rest is cut."""
+"""Characters of a row; the rest is cut off."""
 NODES: Final = "data nodes"
 
 _QUIET: Final = frozenset(spec.channel for spec in EVENTS if spec.quiet)
@@ -57,7 +57,7 @@ _STYLE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One failover, and everything that was said at its time."""
+    """One failover, and the events of its time."""
 
     record: FailoverRecord
     """With its remarks, by time."""
@@ -100,7 +100,7 @@ def to_svg(incidents: Sequence[Incident]) -> str:
 
 def to_html(incidents: Sequence[Incident]) -> str:
     """
-    Return a page that shows incidents, each with its durations; it loads nothing from elsewhere.
+    Return a self-contained page that shows incidents, each with its durations.
 
     Args:
         incidents: with times.
@@ -214,6 +214,6 @@ def _marks(incident: Incident) -> list[_Mark]:
 
 
 def _text(text: str, most: int = 400) -> str:
-    """Return text that is no markup, without control characters, cut."""
+    """Return text as markup that shows it, without control characters, cut to a length."""
     shown = "".join(c if c.isprintable() else "�" for c in text.encode("utf-8", "replace").decode("utf-8"))
     return escape(shown if len(shown) <= most else f"{shown[: most - 1]}…")
