@@ -260,6 +260,37 @@ def test_wire_knows_no_time(path: Path) -> None:
     assert [] == [found for found in arguments if found[1] in MOMENTS]
 
 
+SENTENCES = {"reason", "why", "advice", "detail", "message"}
+"""What fields and variables with words for people are called."""
+
+
+def is_words(node: ast.AST) -> bool:
+    """Return whether an expression is an error as text, or a sentence of ours."""
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "str"
+    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return name in SENTENCES
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path != SRC / "wire" / "refusal.py"], ids=name_of)
+def test_nothing_decides_by_wording(path: Path) -> None:
+    """Only `wire.refusal` reads a server's sentences; ours are for people."""
+    found = []
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+            left = node.left.value if isinstance(node.left, ast.Constant) else ""
+            words = isinstance(left, str) and any(char.isalpha() for char in left)
+            found += [ast.unparse(node)] if words and is_words(node.comparators[0]) else []
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            searches = node.func.attr in ("startswith", "endswith", "find", "index")
+            found += [ast.unparse(node)] if searches and is_words(node.func.value) else []
+    assert [] == [text for text in found if text not in READ_FROM_A_LOG]
+
+
+READ_FROM_A_LOG = {"message.startswith(SERVING)"}
+"""The demo learns its daemon's address from the daemon's log, which has it in a sentence alone."""
+
+
 def text_files() -> list[Path]:
     folders = [ROOT / name for name in ("src", "tests", "tools", "bench", "fuzz", "examples", "docs", ".ci")]
     found = [path for folder in folders for path in folder.rglob("*")]
