@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Self
@@ -138,18 +137,13 @@ class Connection(FollowingConnection, _Theirs):
             if not (arguments or options) or self._is_answer(answer, options, *arguments):
                 session.unanswered -= 1
             return answer
-        except self._route.library.exceptions.ResponseError as error:
-            session.unanswered -= 1
-            if not self._route.to_master or not isinstance(error, self._route.library.exceptions.ReadOnlyError):
+        except self._route.library.read_failures as error:
+            failure = self._failed_read(error)
+            if failure is error:
                 raise
-            await self.disconnect()
-            raise self._demoted() from error
-        except self._route.library.exceptions.ConnectionError as error:
-            self._doubt(error)
-            raise self._lost(error) from error
-        except self._route.library.exceptions.TimeoutError as error:
-            self._doubt(error)
-            raise
+            if isinstance(error, self._route.library.exceptions.ReadOnlyError):
+                await self.disconnect()
+            raise failure from error
 
     # -- following ----------------------------------------------------------------------------------
 
@@ -469,44 +463,41 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
 
 async def ask(route: Route, until: float) -> Exception | None:
     """Ask the Sentinels for a master; return None once it is known, or why it is not."""
-    plan = route.inquire(until)
+    plan = route.ask(until)
     try:
+        step = next(plan)
         while True:
-            await route.shared.turns.wait_in_loop(*next(plan))
+            if step is None:
+                step = plan.send(await _ask_as_library(route))
+            else:
+                await route.shared.turns.wait_in_loop(*step)
+                step = next(plan)
     except StopIteration as done:
         failure: SwitchmasterError | None = done.value
-    if failure is None or not route.shared.refuses(failure):
-        route.note_refusals()
         return failure
+
+
+async def _ask_as_library(route: Route) -> tuple[Any, Any] | None:
+    manager, replicas = route.manager(), not route.to_master
     try:
-        route.take(*await _ask_as_library(route.manager(), route.master, not route.to_master))
+        if isinstance(manager, FollowingSentinel):
+            return await manager.discover_as_library(route.master, replicas)  # type: ignore[no-any-return]
+        found = await manager.discover_master(route.master)
+        return found, await manager.discover_slaves(route.master) if replicas else None
     except route.library.unreachable:
-        return failure
-    return None
-
-
-async def _ask_as_library(manager: Any, master: str, replicas: bool) -> tuple[Any, Any]:
-    if isinstance(manager, FollowingSentinel):
-        return await manager.discover_as_library(master, replicas)  # type: ignore[no-any-return]
-    return await manager.discover_master(master), await manager.discover_slaves(master) if replicas else None
+        return None
 
 
 async def discover(route: Route) -> tuple[str, int]:
     """Return what to connect to for a master; see `Sentinel.discover_master`."""
-    route.lease.open()
-    stale: SwitchmasterError | None = None
-    until = route.question_until
-    while not route.answers:
-        failure = await ask(route, until)
-        if isinstance(failure, SwitchmasterError):
-            raise route.library.error(stale or failure)
-        address, left = route.unproved, until - time.monotonic()
-        stale = route.judge(await _role(route, address, left)) if address is not None and left > 0 else None
-        if stale is None:
-            break
-        if not route.refute() and route.unproved == address:
-            raise route.library.error(stale)
-    return route.found()
+    plan = route.discover()
+    try:
+        step = next(plan)
+        while True:
+            step = plan.send(await ask(route, step) if isinstance(step, float) else await _role(route, *step))
+    except StopIteration as done:
+        host, port = done.value
+        return host, port
 
 
 async def _role(route: Route, node: Address, seconds: float) -> Probe:

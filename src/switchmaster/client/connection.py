@@ -326,6 +326,15 @@ class FollowingConnection(_Theirs):
         said = role if not state or needs_master else f"{role}, which is not in step with its master ({state})"
         raise StaleMaster(self._route.master, str(self.target), said)
 
+    def _failed_read(self, error: Exception) -> Exception:
+        """Record a failed read, and return the error to raise: the same one if there is nothing to add."""
+        errors, route = self._route.library.exceptions, self._route
+        if isinstance(error, errors.ResponseError):
+            self._session.unanswered -= 1
+            return self._demoted() if route.to_master and isinstance(error, errors.ReadOnlyError) else error
+        self._doubt(error)
+        return self._lost(error) if isinstance(error, errors.ConnectionError) else error
+
     def _demoted(self) -> Exception:
         """Return the error for a node that takes no writes, whatever it answered when it was dialled."""
         self._route.tally.not_master()

@@ -59,6 +59,11 @@ class Library:
         return (self.exceptions.TimeoutError, self.exceptions.ResponseError)
 
     @property
+    def read_failures(self) -> tuple[type[Exception], ...]:
+        """The errors that the reading of an answer may end with."""
+        return (self.exceptions.ResponseError, self.exceptions.ConnectionError, self.exceptions.TimeoutError)
+
+    @property
     def failures(self) -> tuple[type[Exception], ...]:
         """The errors that an attempt to connect may end with, `may_pass` or not."""
         own = getattr(self.exceptions, f"{self.name.capitalize()}Error")

@@ -12,11 +12,11 @@ import random
 import time
 import weakref
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Protocol
 
 from ..belief.decisions import Switch
-from ..errors import StaleMaster
+from ..errors import StaleMaster, SwitchmasterError
 from ..follow.gate import NO_REPLICAS, GateState, Phase, Replicas
 from ..model import Address
 from ..net.dial import map_address, same_place
@@ -214,6 +214,47 @@ class Route:
         """Ask the Sentinels where the master is; see `Shared.inquire`."""
         self.tally.asked()
         return self.shared.inquire(self.follower, until)
+
+    def ask(self, until: float) -> Generator[tuple[object, float] | None, Any, SwitchmasterError | None]:
+        """
+        Plan a question to the Sentinels: find the master, by the library's own way if our questions are refused.
+
+        Yields (turn seen, until when to wait for another), or None to ask as the library does, which is answered with
+        a master and its replicas, or None. Returns why the master is not known; None if it is.
+        """
+        failure = yield from self.inquire(until)
+        if failure is None or not self.shared.refuses(failure):
+            self.note_refusals()
+            return failure
+        found = yield None
+        if found is None:
+            return failure
+        self.take(*found)
+        return None
+
+    def discover(self) -> Generator[float | tuple[Address, float], Any, tuple[str, int]]:
+        """
+        Plan what `discover_master` does: return what to connect to for the master, and prove it unless it is known.
+
+        Yields until when to `ask`, which is answered with its outcome; or a node and seconds, to ask for its ROLE.
+
+        Raises:
+            Exception: the library's MasterNotFoundError.
+        """
+        self.lease.open()
+        stale: SwitchmasterError | None = None
+        until = self.question_until
+        while not self.answers:
+            failure = yield until
+            if failure is not None:
+                raise self.library.error(stale or failure)
+            address, left = self.unproved, until - time.monotonic()
+            stale = self.judge((yield address, left)) if address is not None and left > 0 else None
+            if stale is None:
+                break
+            if not self.refute() and self.unproved == address:
+                raise self.library.error(stale)
+        return self.found()
 
     def note_refusals(self) -> None:
         """Log once what the Sentinels refuse, if that makes us slower."""
