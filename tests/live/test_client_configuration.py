@@ -51,7 +51,7 @@ def lab() -> Iterator[Lab]:
 
 
 class Impostor:
-    """A server that answers each connection with the same bytes, or with nothing; over TLS where it has a context."""
+    """A server that answers each connection with the same bytes, or nothing; over TLS if it has a context."""
 
     def __init__(self, answer: bytes = b"", context: ssl.SSLContext | None = None) -> None:
         self._answer, self._context = answer, context
@@ -87,7 +87,7 @@ def right(lab: Lab) -> dict[str, Any]:
 
 
 def outcomes(lab: Lab, nodes: dict[str, Any]) -> list[tuple[Exception, float]]:
-    """Return what a command ends with, of threads and of asyncio, and after how long."""
+    """Return the outcome of a command, with threads and with asyncio, and after how long."""
     given = {"sentinel_kwargs": right(lab), "failover_wait": WAIT, "socket_timeout": 5.0, **nodes}
 
     def plainly() -> None:
@@ -191,7 +191,7 @@ def test_peer_that_speaks_something_else_is_raised_at_once(lab: Lab, tls: bool) 
             check(lab, nodes, redis.exceptions.RedisError, "rotocol")
 
 
-def test_master_that_is_away_is_waited_for_though_the_caller_handles_an_error_of_tls(lab: Lab) -> None:
+def test_missing_master_is_waited_for_while_the_caller_handles_a_tls_error(lab: Lab) -> None:
     with closing(Impostor()) as absent:
         pass
     nodes = right(lab) | {"address_map": {lab.master().address: absent.address}, "failover_wait": 0.5}

@@ -76,7 +76,7 @@ def said(caplog: pytest.LogCaptureFixture, part: str) -> int:
 
 
 def writes_at(client: Any, server: Any) -> bool:
-    """Whether what a client writes arrives at this server."""
+    """Whether a client's writes arrive at this server."""
     mark = time.monotonic_ns()
     client.set("mark", mark)
     return bool(server.call("GET", "mark") == str(mark))
@@ -96,7 +96,7 @@ def recovers(lab: Lab, *clients: Any) -> None:
 # -- refusals ---------------------------------------------------------------------------------------
 
 
-def test_sentinels_that_let_nobody_subscribe_are_asked(either_lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+def test_sentinels_that_refuse_subscriptions_are_asked(either_lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     lab = either_lab
     client = Sentinel(lab.sentinel_addresses, **as_user("polled")).master_for("mymaster")
     sentinel = client.connection_pool.sentinel_manager
@@ -122,7 +122,7 @@ def test_sentinels_that_refuse_our_questions_are_asked_as_the_library_asks(
     theirs = redis.sentinel.Sentinel(lab.sentinel_addresses, **as_user("bare")).master_for("mymaster")
     waiting, came = in_thread(lambda: client.blpop("pushed", 20))
     eventually(lambda: theirs.info("clients")["blocked_clients"], what="a client to block")
-    # More connections are made, each after a question of its own: none of that may end what is under way.
+    # More connections are made, each after a question of its own: none of that must end commands in flight.
     assert client.ping()
     eventually(lambda: reader.role()[0] in (b"slave", "slave"), 20, what="a replica's answer")
     assert sentinel.discover_master("mymaster") == lab.master().address
@@ -244,7 +244,7 @@ def test_one_silent_sentinel_of_three_makes_nothing_slow(lab: Lab) -> None:
     make_ready(lab)
     lab.hang(lab.sentinels[0])
     try:
-        # Another timeout than others have: a Watcher of its own, which finds it silent from the beginning.
+        # A timeout of its own, and so a Watcher of its own, which finds it silent from the start.
         patient = {"sentinel_kwargs": {"socket_timeout": 30.0}}
         began = time.monotonic()
         with Sentinel(lab.sentinel_addresses, **patient) as sentinel:
@@ -284,7 +284,7 @@ def test_all_goes_on_while_every_sentinel_is_down(lab: Lab) -> None:
             pool.release(connection)
         with pytest.raises(switchmaster.redis.NoSentinelReachable):
             sentinel.discover_master("mymaster")
-        # What is remembered holds only as long as the node itself says so.
+        # What is remembered holds only as long as the node confirms it.
         master, [other, *_] = lab.master(), lab.replicas()
         other.call("REPLICAOF", "NO", "ONE")
         master.call("REPLICAOF", *other.address)
@@ -300,17 +300,17 @@ def test_all_goes_on_while_every_sentinel_is_down(lab: Lab) -> None:
         for each in lab.sentinels:
             lab.restart(each)
     eventually(lambda: sentinel.discover_master("mymaster") == lab.master().address, LIMIT, what="recovery")
-    wait_for_subscribers(lab, 1)  # the one that leads the failover must be heard
+    wait_for_subscribers(lab, 1)  # the leader of the failover must be subscribed to
     make_ready(lab)
     go_through_failover(lab, client, begin="again")
     end(client)
 
 
-# -- what is counted and told -----------------------------------------------------------------------
+# -- what is counted and reported -------------------------------------------------------------------
 
 
 class Recording:
-    """A hook that keeps what it is told."""
+    """A hook that keeps what it is called with."""
 
     def __init__(self) -> None:
         self.switches: list[Switch] = []
@@ -332,7 +332,7 @@ class Recording:
 
 
 class Broken(Recording):
-    """A hook that fails at everything, after it was told."""
+    """A hook that fails at every call, after keeping it."""
 
     def on_switch(self, switch: Switch) -> None:
         super().on_switch(switch)
@@ -348,14 +348,14 @@ class Broken(Recording):
 
 
 @pytest.mark.parametrize("kind", [Recording, Broken])
-def test_everything_is_counted_and_told(lab: Lab, kind: type[Recording], caplog: pytest.LogCaptureFixture) -> None:
+def test_everything_is_counted_and_reported(lab: Lab, kind: type[Recording], caplog: pytest.LogCaptureFixture) -> None:
     make_ready(lab)
     hook, old = kind(), Address(*lab.master().address)
     sentinel = Sentinel(lab.sentinel_addresses, hook=hook)
     client = sentinel.master_for("mymaster")
     reader = sentinel.slave_for("mymaster")
     reader.ping()
-    # Not in use: whoever waits in a failover may move on before he is cut.
+    # Not in use: a connection that waits in a failover may move on before it is cut.
     idle = client.connection_pool.get_connection()
     with caplog.at_level(logging.ERROR, "switchmaster.client"):
         go_through_failover(lab, client, begin=f"told-{kind.__name__}", threads=4)
@@ -375,7 +375,7 @@ def test_everything_is_counted_and_told(lab: Lab, kind: type[Recording], caplog:
     assert counted["longest_hold"] == pytest.approx(max(seconds for _, seconds in hook.held))
     assert 0 < counted["longest_hold"] < 2.0 + SLACK
     assert counted["waits_ran_out"] == 0
-    # Each of the two clients asks once, where the Watcher has not heard enough before its first command.
+    # Each of the two clients asks once, if the Watcher has not heard enough before its first command.
     assert counted["asked"] <= 2
     failures = len(hook.switches) + len(hook.cuts) + len(hook.held) if kind is Broken else 0
     assert counted["hook_errors"] == failures

@@ -240,7 +240,7 @@ def test_master_that_takes_no_writes_is_a_lost_connection_in_a_loop_too(
     asyncio.run(within())
 
 
-def test_replica_that_takes_no_writes_says_so_as_it_does_to_redis_py(lab: Lab) -> None:
+def test_replica_that_takes_no_writes_raises_the_same_as_in_redis_py(lab: Lab) -> None:
     with Sentinel(lab.sentinel_addresses) as sentinel:
         client = sentinel.slave_for("mymaster", retry=NO_RETRY)
         # A replica that Sentinel has not yet seen in step is not used.

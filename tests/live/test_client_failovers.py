@@ -33,7 +33,7 @@ TOO_LATE = 0.03
 """Seconds after which a selection is heard too late for commands in flight to end: Sentinel goes on 50 to 100 ms after
 it, and they take 20 on a busy machine."""
 RECOVERY = 5.0
-"""Seconds from the switch to the first command of everybody; it takes some milliseconds where nobody else computes."""
+"""Seconds from the switch to the first command of every client; it takes milliseconds on an idle machine."""
 BEFORE, AFTER = 0.1, 0.5
 """Seconds around the moment at which a master is stopped; its successor is there half a second later at the soonest."""
 FAILOVER_TIMEOUT_MS = 3000
@@ -52,7 +52,7 @@ def deployment(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 @pytest.fixture
 def lab(deployment: Lab) -> Lab:
-    """Give the lab of one server after another, restored from what the last test left of it."""
+    """Give the lab of one server after another, restored after the last test."""
     wait_for(lambda: failover_at(deployment), LIMIT)
     master = deployment.master()
     for server in deployment.servers:
@@ -67,7 +67,7 @@ def lab(deployment: Lab) -> Lab:
 
 
 def down_after(kind: str) -> int:
-    # Valkey 9.1 keeps old opinions, which may start a second failover where this is short.
+    # Valkey 9.1 keeps old opinions, which may start a second failover if this is short.
     return 3000 if kind == "valkey" else 1000
 
 
@@ -81,7 +81,7 @@ def demote(lab: Lab, old: LabServer) -> None:
 
 
 def failover_at(lab: Lab) -> str:
-    """Say which Sentinel has not come to the end of a failover; who meddles before that may cause another one."""
+    """Return which Sentinel has not finished a failover; interfering before that may cause another one."""
     master = lab.master()
     for sentinel in lab.sentinels:
         fields = fields_of(sentinel.call("SENTINEL", "MASTER", MASTER))
@@ -118,7 +118,7 @@ def wait_in_vain(node: LabServer, waiting: int) -> None:
 
 
 def check_woken(waiting: Waiting, plain: Application) -> None:
-    """Both who waited at the old master were told so, at once: it would have let them wait for ever."""
+    """Both clients that waited at the old master got an error at once: it would have let them wait for ever."""
     for _, outcome in waiting.wait_for_both(RECOVERY):
         assert plain.is_loss(outcome), outcome
 
@@ -126,7 +126,7 @@ def check_woken(waiting: Waiting, plain: Application) -> None:
 def check_left_alone(
     address: tuple[str, int], ask: Callable[[], AbstractContextManager[LabClient]], *several: Traffic
 ) -> int:
-    """While the others go on nothing is sent to an old master that still takes everything; return what it has taken."""
+    """Check that nothing is sent to an old master that still takes everything; return what it has taken."""
     check_disconnected(address)
     with ask() as server:
         eventually(lambda: not clients_of(server), LIMIT, what="the old master's word that nobody is left")
@@ -143,7 +143,7 @@ def check_disconnected(address: tuple[str, int]) -> None:
 
 
 def check_stays_away(old: LabServer, *several: Traffic) -> None:
-    """The same of one that has become a replica, which carries out what its master does."""
+    """The same for one that has become a replica, which repeats what its master does."""
     for traffic in several:
         traffic.wait_until_going_on()
     with old.client() as server:
@@ -174,7 +174,7 @@ def check_planned(lab: Lab, library: str) -> None:
 
 
 def until_heard_in_time(lab: Lab, name: str, fail_over: Callable[[str], bool]) -> None:
-    """Fail over; once more, and a third time, where this process heard of it too late to hold anything."""
+    """Fail over; up to three times, if this process learned of it too late to hold anything."""
     for attempt in range(3):
         if fail_over(f"{name}-{attempt}"):
             return
@@ -183,7 +183,7 @@ def until_heard_in_time(lab: Lab, name: str, fail_over: Callable[[str], bool]) -
 
 
 def costs_nothing(lab: Lab, library: str, name: str) -> bool:
-    """Hold a planned failover against what it may cost; return whether it was heard of in time."""
+    """Check what a planned failover cost; return whether it was known in time."""
     old = lab.master()
     with application(lab, library) as plain, application(lab, library, retries=3) as patient:
         switches = Switches(plain)
@@ -219,7 +219,7 @@ def costs_nothing(lab: Lab, library: str, name: str) -> bool:
 
 
 def few_puts(name: str, patient: Application) -> Traffic:
-    """Write what may be sent again, beside the others."""
+    """Write commands that may be sent again, beside the others."""
     return Traffic(name, patient, put, threads=2, tasks=20)
 
 
@@ -246,7 +246,7 @@ def test_coordinated_failover_costs_no_write_and_no_error(lab: Lab, library: str
 
 
 def coordinated_costs_nothing(lab: Lab, library: str, name: str) -> bool:
-    """Hold a coordinated failover against what it may cost; return whether it was heard of in time."""
+    """Check what a coordinated failover cost; return whether it was known in time."""
     old = lab.master()
     with application(lab, library, hold=COORDINATED_HOLD) as plain:
         switches = Switches(plain)
@@ -259,7 +259,7 @@ def coordinated_costs_nothing(lab: Lab, library: str, name: str) -> bool:
             eventually(lambda: old not in lab.masters(), LIMIT, what="the old master to step back")
             check_stays_away(old, traffic)
         check_kept(lab.master(), traffic)
-        # The old master takes no more writes a tick after the selection, and ends whom it keeps waiting.
+        # The old master stops taking writes a tick after the selection, and ends the connections that it keeps waiting.
         if traffic.errors and (late := switches.late(lab)) > TOO_LATE:
             print(f"the selection was told {late:.3f} s late, and {len(traffic.errors)} commands failed")
             check_in_flight_only(traffic, plain, switches)
@@ -269,7 +269,7 @@ def coordinated_costs_nothing(lab: Lab, library: str, name: str) -> bool:
         return True
 
 
-def test_hung_master_costs_what_was_sent_to_it_and_is_left_alone_when_it_resumes(lab: Lab) -> None:
+def test_hung_master_costs_only_what_was_sent_and_is_left_alone_when_it_resumes(lab: Lab) -> None:
     old = lab.master()
     with application(lab, "redis") as plain, application(lab, "redis", retries=3) as patient:
         switches = Switches(plain)
@@ -298,7 +298,7 @@ def test_hung_master_costs_what_was_sent_to_it_and_is_left_alone_when_it_resumes
         check_kept(new, traffic, stopped)
 
 
-def test_crash_costs_what_was_in_flight_and_nothing_where_a_retry_says_so(lab: Lab) -> None:
+def test_crash_costs_only_what_was_in_flight_and_nothing_with_a_retry(lab: Lab) -> None:
     assert lab.binary is not None
     libraries = ("redis", "valkey") if lab.binary.kind == "valkey" else ("redis",)
     old = lab.master()
@@ -329,7 +329,7 @@ def test_aborted_failover_goes_on_with_the_old_master(lab: Lab) -> None:
     with application(lab, "redis", hold=LIMIT) as plain:
         switches = Switches(plain)
         with Traffic("aborted", plain) as traffic:
-            # Whichever is chosen, since nobody has missed them yet, will not answer.
+            # Whichever is chosen, since their loss is not noticed yet, will not answer.
             for replica in replicas:
                 lab.hang(replica)
             try:

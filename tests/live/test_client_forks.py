@@ -39,7 +39,7 @@ def lab(module_lab: Lab) -> Iterator[Lab]:
 
 
 class Child:
-    """A forked child that does some work with a `say`, and ends without a word to what it inherited."""
+    """A forked child that does some work with a `say`, and ends without using what it inherited."""
 
     def __init__(self, work: Callable[[Callable[[Any], None]], None]) -> None:
         read, write = os.pipe()
@@ -63,7 +63,7 @@ class Child:
         os._exit(0)
 
     def hear(self) -> Any:
-        """Return the next thing that it says."""
+        """Return the next thing that it reports."""
         line = self._said.readline()
         assert line, "the child ended without a word"
         return json.loads(line)

@@ -20,12 +20,12 @@ from rig.conditions import eventually
 from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
 
-# valkey-py needs the argument of which redis-py says that it is old.
+# valkey-py needs an argument that redis-py has deprecated.
 pytestmark = [pytest.mark.live, pytest.mark.filterwarnings("ignore:Call to 'get_connection':DeprecationWarning")]
 
 LIMIT = 60.0
 SEEN = 5.0
-"""Seconds after the switch within which everybody has seen the end of what he held."""
+"""Seconds after the switch within which each holder has seen its connection end."""
 WAITS: tuple[dict[str, Any], ...] = ({}, {"failover_wait": 0})
 
 Check = Callable[[], None]
@@ -158,7 +158,7 @@ class Holders:
         return check
 
     def loop(self) -> Check:
-        """The same with asyncio: who listens by hand, blocked and late."""
+        """The same with asyncio: listening by hand, blocked and late."""
         before = self.client.pubsub_numsub("in-loop")[0][1]
         thread, came = in_thread(lambda: asyncio.run(self._listen_in_loop()))
         eventually(lambda: came or self.client.pubsub_numsub("in-loop")[0][1] == before + 2, what="both to listen")
@@ -263,7 +263,7 @@ def holders(lab: Lab, library: str, **options: Any) -> Iterator[Holders]:
 
 
 @pytest.mark.parametrize("kind", ["planned", "crash"])
-def test_who_holds_a_connection_sees_it_end(lab: Lab, kind: str) -> None:
+def test_holder_of_a_connection_sees_it_end(lab: Lab, kind: str) -> None:
     old = lab.master()
     with ExitStack() as stack:
         everybody = [

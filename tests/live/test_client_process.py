@@ -60,10 +60,10 @@ def often() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
-# -- who shares it, and how long it lives -----------------------------------------------------------
+# -- sharing and lifetime ---------------------------------------------------------------------------
 
 
-def test_watcher_is_one_for_all_who_say_the_same(lab: Lab) -> None:
+def test_watcher_is_shared_for_the_same_settings(lab: Lab) -> None:
     addresses = lab.sentinel_addresses
     one, same = Sentinel(addresses), Sentinel(addresses[::-1])
     in_loop, other_library = AsyncSentinel(addresses), switchmaster.valkey.Sentinel(addresses)
@@ -85,7 +85,7 @@ def test_watcher_is_one_for_all_who_say_the_same(lab: Lab) -> None:
     client.close()
 
 
-def test_watcher_begins_with_the_first_use_and_ends_with_the_last_and_begins_again(lab: Lab) -> None:
+def test_watcher_starts_with_the_first_use_ends_with_the_last_and_starts_again(lab: Lab) -> None:
     sentinel = Sentinel(lab.sentinel_addresses)
     client = sentinel.master_for("mymaster")
     assert watcher_threads() == []
@@ -212,7 +212,7 @@ def test_lease_may_end_while_another_thread_holds_the_lock_and_waits(lab: Lab) -
     end(sentinel.master_for("mymaster"))
 
 
-def test_threads_that_begin_with_one_client_at_once_hold_one_lease(lab: Lab, often: None) -> None:
+def test_threads_that_use_one_client_first_together_hold_one_lease(lab: Lab, often: None) -> None:
     for _ in range(5):
         sentinel, together = Sentinel(lab.sentinel_addresses), threading.Barrier(20)
         given: list[Any] = []
@@ -227,7 +227,7 @@ def test_threads_that_begin_with_one_client_at_once_hold_one_lease(lab: Lab, oft
             thread.join(20)
             assert came == [None]
         assert len(set(map(id, given))) == 1
-        # It is nobody's alone, so that no one of them ends what the others do; the Sentinel ends it for all.
+        # It is shared, so none of its users ends what the others do; the Sentinel ends it for all.
         given[0].close()
         assert len(watcher_threads()) == 1
         sentinel.close()

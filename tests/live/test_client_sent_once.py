@@ -18,7 +18,7 @@ from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
 from switchmaster.model import Address
 
-# valkey-py needs the argument of which redis-py says that it is old.
+# valkey-py needs an argument that redis-py has deprecated.
 pytestmark = [pytest.mark.live, pytest.mark.filterwarnings("ignore:Call to 'get_connection':DeprecationWarning")]
 
 KEY = "once"
@@ -51,7 +51,7 @@ def increments(pipe: Any) -> None:
 
 
 def transact(client: Any, work: Callable[[Any], Any]) -> Any:
-    """Carry out a transaction that watches another key: only EXEC and what is in it is cut."""
+    """Carry out a transaction that watches another key: only EXEC and its commands are cut."""
 
     def begin(pipe: Any) -> Any:
         pipe.multi()
@@ -97,7 +97,7 @@ def calls(lab: Lab, command: str) -> int:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_what_was_not_answered_is_not_sent_again(lab: Lab, proxy: CuttingProxy, library: str, way: str) -> None:
+def test_unanswered_command_is_not_sent_again(lab: Lab, proxy: CuttingProxy, library: str, way: str) -> None:
     work, command, times = WAYS[way]
     errors = importlib.import_module(f"{library}.exceptions")
     sentinel = importlib.import_module(f"switchmaster.{library}").Sentinel(
@@ -120,7 +120,9 @@ def test_what_was_not_answered_is_not_sent_again(lab: Lab, proxy: CuttingProxy, 
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_it_is_sent_again_where_the_caller_s_retry_says_so(lab: Lab, proxy: CuttingProxy, library: str) -> None:
+def test_unanswered_command_is_sent_again_if_the_callers_retry_says_so(
+    lab: Lab, proxy: CuttingProxy, library: str
+) -> None:
     errors = importlib.import_module(f"{library}.exceptions")
     retry = importlib.import_module(f"{library}.retry").Retry(
         importlib.import_module(f"{library}.backoff").NoBackoff(), 1
@@ -150,9 +152,7 @@ IN_LOOP: dict[str, tuple[Callable[[Any], Any], str, int]] = {
 
 @pytest.mark.parametrize("way", IN_LOOP)
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_what_was_not_answered_in_a_loop_is_not_sent_again(
-    lab: Lab, proxy: CuttingProxy, library: str, way: str
-) -> None:
+def test_unanswered_command_in_a_loop_is_not_sent_again(lab: Lab, proxy: CuttingProxy, library: str, way: str) -> None:
     work, command, times = IN_LOOP[way]
     errors = importlib.import_module(f"{library}.exceptions")
     module = importlib.import_module(f"switchmaster.{library}.asyncio")

@@ -44,7 +44,7 @@ def lab() -> Iterator[Lab]:
 
 
 def commands(client: Any, number: int) -> list[tuple[object, object]]:
-    """Run single commands and pipelines; return pairs of what was answered and what should have been."""
+    """Run single commands and pipelines; return pairs of the answer and the expected answer."""
     told = [(client.echo(f"single-{number}"), f"single-{number}".encode())]
     for transaction in (False, True):
         wanted = [f"{transaction}-{number}-{part}".encode() for part in range(10)]

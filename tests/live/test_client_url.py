@@ -85,7 +85,7 @@ async def end_in_loop(client: Any) -> None:
 # -- URLs -------------------------------------------------------------------------------------------
 
 
-def test_url_says_what_the_arguments_would(plain: Lab) -> None:
+def test_url_is_equal_to_the_arguments(plain: Lab) -> None:
     query = (
         "hold=1.5&failover_wait=5&drain=0.25&timeout=0.75&socket_timeout=2.5&protocol=3&client_name=by-url"
         "&health_check_interval=9&max_connections=7"
@@ -215,10 +215,10 @@ def test_clients_follow_over_tls_with_passwords(guarded: Lab, how: str) -> None:
 
 
 def test_valkey_py_follows_over_tls_with_passwords(guarded: Lab) -> None:
-    # valkey-py looks at no host name where nobody says so; its URLs are the same.
+    # valkey-py checks no host name by default; its URLs are the same.
     client = switchmaster.valkey.from_url(guarded_url(guarded, "valkeys+sentinel"))
     replica = switchmaster.valkey.from_url(f"{guarded_url(guarded)}&role=replica")
-    # For want of a replica that is known to be in step, the master answers.
+    # The master answers if no replica is known to be in step.
     eventually(lambda: replica.role()[0] in (b"slave", "slave"), 30, what="a replica's answer")
     go_through_failover(
         guarded, client, lambda: switchmaster.valkey.asyncio.from_url(guarded_url(guarded)), begin="valkey"
@@ -227,7 +227,7 @@ def test_valkey_py_follows_over_tls_with_passwords(guarded: Lab) -> None:
         end(each)
 
 
-def test_error_says_what_was_wrong_and_never_the_password(guarded: Lab) -> None:
+def test_error_says_what_was_wrong_and_never_shows_the_password(guarded: Lab) -> None:
     wrong = guarded_url(guarded).replace(quote(SENTINEL_SECRET, safe=""), "wr0ng")
     client = switchmaster.redis.from_url(wrong, failover_wait=0)
     with pytest.raises(switchmaster.redis.NoSentinelReachable, match="password") as caught:

@@ -136,7 +136,7 @@ def test_commands_after_an_interrupt_anywhere_get_their_own_answers(rig: Rig, wo
 
     run()
     hits = 0
-    # Python 3.12 traces no instruction of code that nobody has traced before.
+    # Python 3.12 traces no instruction of code that was never traced before.
     found = points(run) or points(run)
     for rig.number, point in enumerate(found, 1):
         hits += interrupted(run, point)
@@ -193,7 +193,7 @@ def test_subscriber_that_was_interrupted_gets_whole_messages(rig: Rig) -> None:
         subscriber = rig.client.pubsub()
 
 
-def test_answer_that_a_callback_chokes_on_leaves_the_others_to_nobody(rig: Rig) -> None:
+def test_answers_after_one_that_a_callback_fails_on_go_to_no_other_command(rig: Rig) -> None:
     def choke(answer: Any, **_: Any) -> Any:
         raise ValueError(answer)
 
@@ -251,7 +251,7 @@ def waiting(view: Observable[object], seen: object) -> None:
     view.wait(seen, time.monotonic() + 0.001)
 
 
-def test_whoever_is_interrupted_while_it_waits_keeps_nobody_from_being_woken() -> None:
+def test_interrupted_waiter_does_not_keep_others_from_being_woken() -> None:
     view, seen = Observable[object](1), 1
     for point in points(lambda: waiting(view, seen)):
         interrupted(lambda: waiting(view, seen), point)
@@ -316,7 +316,7 @@ def test_number_in_a_command_that_a_signal_hits_ends_no_process(rig: Rig) -> Non
         check(rig)
 
 
-def test_what_interrupts_is_seen_by_the_caller(rig: Rig) -> None:
+def test_interrupting_exception_reaches_the_caller(rig: Rig) -> None:
     def run() -> None:
         single(rig)
 

@@ -29,7 +29,7 @@ from switchmaster.errors import AccessRefused
 SLACK = 0.25
 """Seconds that a busy machine may add."""
 LONG = 2.0
-"""A socket_timeout beside which an answer "at once" can be told."""
+"""A socket_timeout that is long beside an answer "at once"."""
 KINDS = ["threads", "asyncio"]
 
 
@@ -90,7 +90,7 @@ async def silent(peer: FaultyPeer, reader: asyncio.StreamReader, writer: asyncio
 
 
 async def only_asked(peer: FaultyPeer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer a question; whoever greets, to listen, gets no answer."""
+    """Answer questions, but not the greeting of a link that wants to subscribe."""
     number = peer.accepted - 1
     while data := await reader.read(65536):
         if b"HELLO" in data:
@@ -177,7 +177,7 @@ def timed(kind: str, addresses: list[tuple[str, int]], name: str = "mymaster", *
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("quiet", [1, 2])
-def test_silent_sentinel_costs_nothing_where_another_answers(peers: Peers, kind: str, quiet: int) -> None:
+def test_silent_sentinel_costs_nothing_if_another_answers(peers: Peers, kind: str, quiet: int) -> None:
     master = peers.add(MASTER)
     addresses = [peers.add(silent) for _ in range(quiet)]
     addresses += [peers.add(node=master) for _ in range(3 - quiet)]
@@ -205,7 +205,7 @@ def test_connecting_is_included(full: tuple[str, int], kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_refusal_is_told_at_once(kind: str) -> None:
+def test_refusal_is_raised_at_once(kind: str) -> None:
     error, taken = timed(kind, [("127.0.0.1", closed_port())], socket_timeout=LONG)
     assert isinstance(error, switchmaster.redis.NoSentinelReachable)
     assert "connection refused" in str(error)
@@ -230,7 +230,7 @@ def test_question_waits_for_no_link(peers: Peers, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_node_that_hangs_takes_the_rest_of_the_time_and_no_more(peers: Peers, kind: str) -> None:
+def test_node_that_hangs_takes_only_the_rest_of_the_time(peers: Peers, kind: str) -> None:
     hung = peers.add(silent)
     found, taken = timed(kind, [peers.add(node=hung)], socket_timeout=0.3)
     assert found == hung
@@ -255,7 +255,7 @@ def raise_epoch(peers: Peers, address: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_node_that_denies_it_with_nobody_else_to_ask_is_stale(peers: Peers, kind: str) -> None:
+def test_node_that_denies_it_is_stale_if_no_other_sentinel_answers(peers: Peers, kind: str) -> None:
     old = peers.add(REPLICA)
     error, taken = timed(kind, [peers.add(node=old), peers.add(silent), peers.add(silent)], socket_timeout=0.4)
     assert isinstance(error, switchmaster.redis.StaleMaster)
@@ -264,7 +264,7 @@ def test_node_that_denies_it_with_nobody_else_to_ask_is_stale(peers: Peers, kind
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("quiet", [0, 2])
-def test_master_that_nobody_monitors_is_unknown(peers: Peers, kind: str, quiet: int) -> None:
+def test_master_that_no_sentinel_monitors_is_unknown(peers: Peers, kind: str, quiet: int) -> None:
     addresses = [peers.add() for _ in range(3 - quiet)] + [peers.add(silent) for _ in range(quiet)]
     error, taken = timed(kind, addresses, "other", socket_timeout=0.3)
     assert isinstance(error, switchmaster.redis.UnknownMaster)
@@ -281,8 +281,8 @@ def test_other_sentinels_are_counted_by_the_first_answer_too(peers: Peers, kind:
     assert "min_other_sentinels" in str(error)
 
 
-def test_first_command_goes_where_the_first_sentinel_says_and_later_moves(peers: Peers) -> None:
-    """The first command goes to the master that the first Sentinel names, and moves when enough Sentinels are heard."""
+def test_first_command_goes_to_the_first_answer_and_later_ones_move(peers: Peers) -> None:
+    """The first command goes to the master that the first Sentinel names; later ones move once enough are connected."""
     master = peers.add(MASTER)
     addresses = [peers.add(silent), peers.add(silent), peers.add(node=master)]
     with switchmaster.redis.Sentinel(addresses, socket_timeout=LONG) as sentinel:
@@ -291,7 +291,7 @@ def test_first_command_goes_where_the_first_sentinel_says_and_later_moves(peers:
         assert time.monotonic() - began < LONG / 4
         follower = client.connection_pool.route.follower
         assert follower.early is not None
-        # The links have their own patience: then the one that is heard is enough.
+        # The links have their own timeout: after it the one Sentinel that answers is enough.
         eventually(lambda: follower.early is None, 2 * LONG, what="the Watcher's own word")
         assert sentinel.discover_master("mymaster") == master
         client.close()
@@ -306,7 +306,7 @@ def test_memory_is_not_overruled_by_an_answer_without_a_link(peers: Peers) -> No
         peer.behaviour = only_asked
         peers.call(peer.cut)
         eventually(lambda: not sentinel.watcher.hearing, what="the silence to be noticed")
-        # Without an epoch's order nobody knows which of the two is newer.
+        # Without different epochs it is unknown which of the two is newer.
         with pytest.raises(switchmaster.redis.NoSentinelReachable, match=f"it names {new[0]}:{new[1]}"):
             sentinel.discover_master("mymaster")
 
@@ -324,7 +324,7 @@ def test_questions_of_many_at_once_are_one_to_each_sentinel(peers: Peers) -> Non
             thread.start()
         for thread in threads:
             thread.join(10)
-    # A link, a question, and what is tried again after half a second.
+    # A link, a question, and another attempt after half a second.
     assert all(peer.accepted <= 5 for peer in peers._peers)
 
 
@@ -338,7 +338,7 @@ def test_questions_of_many_at_once_are_one_to_each_sentinel(peers: Peers) -> Non
         ({"socket_timeout": None, "sentinel_kwargs": {"socket_timeout": None}}, 1.0),
     ],
 )
-def test_limit_is_what_the_user_says_of_sentinels_or_else_of_all(options: dict[str, Any], limit: float) -> None:
+def test_limit_is_the_users_timeout_for_sentinels_or_else_for_all(options: dict[str, Any], limit: float) -> None:
     sentinel = switchmaster.redis.Sentinel([("127.0.0.1", 1)], **options)
     assert question_limit_of(sentinel) == limit
     assert sentinel.master_for("mymaster").connection_pool.route.question_limit == limit

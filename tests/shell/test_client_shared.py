@@ -1,4 +1,4 @@
-"""What all clients of a process share: its locks, its leases, and what becomes of connections when it ends."""
+"""The Watcher that all clients of a process share: its locks, its leases, and connections after its end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sentinel() -> Iterator[switchmaster.redis.Sentinel]:
 
 
 def at(address: Address) -> tuple[Phase, Replicas]:
-    """Return what is believed of a master without replicas."""
+    """Return the gate's values for a master without replicas."""
     return Phase(GateState.OPEN, address, 0.0), Replicas((), frozenset((address,)), address)
 
 
@@ -91,7 +91,7 @@ class Member:
 
 
 @pytest.mark.parametrize("kind", ["master_for", "slave_for"])
-def test_connections_are_left_alone_where_nobody_knows_where_the_master_is(
+def test_connections_are_left_alone_while_the_master_is_unknown(
     sentinel: switchmaster.redis.Sentinel, kind: str
 ) -> None:
     route = getattr(sentinel, kind)("mymaster").connection_pool.route
@@ -105,7 +105,7 @@ def test_connections_are_left_alone_where_nobody_knows_where_the_master_is(
     assert member.cuts > cut_before
 
 
-def test_one_connection_goes_ahead_and_is_cut_where_the_master_does_not_follow(
+def test_one_connection_goes_ahead_and_is_cut_if_the_master_does_not_follow(
     sentinel: switchmaster.redis.Sentinel,
 ) -> None:
     route = sentinel.master_for("mymaster").connection_pool.route
@@ -136,7 +136,7 @@ def test_end_of_the_last_lease_leaves_nothing_that_looks_known(sentinel: switchm
 
 
 class InTheMidstOfATurn:
-    """A Watcher that has just heard of every master; whoever looks at it comes after the turn's end."""
+    """A Watcher that has just learned of every master; readers see it after the end of the turn."""
 
     def __init__(self, end_turn: Callable[[], None]) -> None:
         self._end_turn = end_turn
@@ -175,7 +175,7 @@ def test_question_between_a_sentinels_answer_and_the_followers_is_answered(
 
 
 @pytest.mark.parametrize("wait", [0.0, 0.3])
-def test_caller_s_retry_is_used_to_connect_where_we_do_not_wait_ourselves(wait: float) -> None:
+def test_callers_retry_is_used_to_connect_if_we_do_not_wait(wait: float) -> None:
     tried: list[Exception] = []
 
     class Counting(Retry):
@@ -200,7 +200,7 @@ def test_caller_s_retry_is_used_to_connect_where_we_do_not_wait_ourselves(wait: 
     watcher.close()
 
 
-def test_finalizer_that_uses_a_client_works_though_its_pool_is_garbage_too() -> None:
+def test_finalizer_that_uses_a_client_works_even_if_its_pool_is_garbage_too() -> None:
     answers: list[object] = []
 
     class Owner:

@@ -70,7 +70,7 @@ def resolves_to(name: str, host: str) -> bool:
 
 
 def test_facts_come_in_the_turn_of_the_loop_in_which_the_bytes_came() -> None:
-    """No task lies between the socket and the callback: that is where other clients lose time."""
+    """No task lies between the socket and the callback; other clients lose time there."""
     in_turn: list[bool] = []
 
     async def test() -> None:
@@ -221,7 +221,7 @@ def test_bad_peer_is_left_in_bounded_time_and_dialled_again(behaviour: Callable[
     async def test() -> None:
         async with FaultyPeer(behaviour) as peer:  # type: ignore[arg-type]
             began = time.monotonic()
-            # A huge frame is 16 MB through two sockets and one loop: that takes what it takes.
+            # A huge frame is 16 MB through two sockets and one loop, which takes its time.
             timeout = 3.0 if behaviour is send_a_huge_frame else 0.3
             async with Talk(DialTarget(peer.address), timeout=timeout) as talk:
                 await until(lambda: talk.reasons, timeout=timeout * 5 + 2)
@@ -263,8 +263,8 @@ def test_connection_comes_back_after_a_crash_with_a_whole_snapshot() -> None:
     run(test)
 
 
-def test_link_that_is_hurried_by_who_hears_that_it_ended_is_dialled_anew() -> None:
-    """Its old stream is still open in that turn, and nobody must take it for the new one."""
+def test_link_that_a_callback_hurries_when_it_ended_is_dialled_again() -> None:
+    """Its old stream is still open in that turn, and must not be taken for the new one."""
 
     async def deaf_at_first(peer: FaultyPeer, reader: Reader, writer: Writer) -> None:
         if peer.accepted == 1:
@@ -289,7 +289,7 @@ def test_link_that_is_hurried_by_who_hears_that_it_ended_is_dialled_anew() -> No
     run(test)
 
 
-def test_flood_of_events_is_heard_whole_and_in_order() -> None:
+def test_flood_of_events_arrives_whole_and_in_order() -> None:
     count = 20_000
 
     async def flood(peer: FaultyPeer, reader: Reader, writer: Writer) -> None:
@@ -311,7 +311,7 @@ def test_flood_of_events_is_heard_whole_and_in_order() -> None:
 # Attempts that fail.
 
 
-def test_closed_port_is_told_in_a_word() -> None:
+def test_closed_port_is_reported_briefly() -> None:
     async def test() -> None:
         async with Talk(DialTarget(Address("127.0.0.1", closed_port()))) as talk:
             await until(lambda: len(talk.reasons) >= 2)
@@ -320,7 +320,7 @@ def test_closed_port_is_told_in_a_word() -> None:
     run(test)
 
 
-def test_name_that_nobody_knows_is_told() -> None:
+def test_unknown_name_is_reported() -> None:
     async def test() -> None:
         async with Talk(DialTarget(Address("no such host.invalid", 26379))) as talk:
             await until(lambda: talk.reasons)
@@ -425,7 +425,7 @@ def test_connection_speaks_tls(certificates: Certificates, server_name: str | No
         ("own", "another.test", "TLS: certificate verify failed: Hostname mismatch"),
     ],
 )
-def test_certificate_that_does_not_verify_is_told(
+def test_certificate_that_does_not_verify_is_reported(
     certificates: Certificates, tls: Tls | str, name: str | None, reason: str
 ) -> None:
     async def test() -> None:
@@ -440,7 +440,7 @@ def test_certificate_that_does_not_verify_is_told(
     run(test)
 
 
-def test_plain_peer_is_told_when_tls_was_wanted() -> None:
+def test_plain_peer_is_reported_when_tls_was_wanted() -> None:
     async def test() -> None:
         async with (
             FaultyPeer(be_http) as peer,

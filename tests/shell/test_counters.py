@@ -1,4 +1,4 @@
-"""What a Watcher counts: it only grows, whoever is left."""
+"""A Watcher's counters only grow, even if it leaves a Sentinel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from switchmaster.net.watcher import Watcher
 NOBODY = SentinelName("127.0.0.1:1")
 
 
-def test_watcher_keeps_what_a_link_has_counted_that_was_left() -> None:
+def test_watcher_keeps_the_counters_of_a_link_that_it_left() -> None:
     async def leave() -> None:
         watcher = Watcher([NOBODY])
         await watcher.start(wait=False)

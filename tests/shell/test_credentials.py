@@ -26,7 +26,7 @@ Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 
 
 class Locked:
-    """A Sentinel, or a data node, that lets in who names the password of the moment; it notes what it was given."""
+    """A Sentinel or data node that accepts the current password, and records what it was given."""
 
     def __init__(self, password: str, node: bool = False) -> None:
         self.password, self.node = password, node
@@ -53,7 +53,7 @@ class Locked:
 
 
 class Provider:
-    """Gives what `answer` returns now, and counts how often it was asked, and in which threads."""
+    """Returns what `answer` returns now, and records how often it was called, and in which threads."""
 
     def __init__(self, answer: Callable[[], Any]) -> None:
         self.answer = answer
@@ -137,7 +137,7 @@ def test_blocking_provider_does_not_hold_the_loop_that_listens() -> None:
     run(test)
 
 
-def test_failing_provider_is_told_once_without_its_words_and_asked_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_provider_is_logged_once_without_its_text_and_asked_again(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         locked, fails = Locked("pw"), [True]
 
@@ -207,7 +207,7 @@ def test_provider_for_loops_alone_is_asked_in_a_loop_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("given", [None, "s3cret", (), ("a", "b", "s3cret"), ("s3cret", None)])
-def test_what_is_no_pair_is_an_error_that_shows_nothing_of_it(given: Any) -> None:
+def test_anything_but_a_pair_is_an_error_that_does_not_show_it(given: Any) -> None:
     async def test() -> None:
         with pytest.raises(UsageError, match=r"must give \(password,\) or \(username, password\)") as caught:
             await Provided(Provider(lambda: given), "the nodes").ask()
@@ -233,7 +233,7 @@ def test_password_and_provider_exclude_each_other() -> None:
         Watcher(["127.0.0.1:1"], node_password="pw", node_credentials=Provider(lambda: ("pw",)))
 
 
-def test_node_is_logged_into_with_what_the_provider_says_now() -> None:
+def test_login_to_a_node_uses_the_providers_current_credentials() -> None:
     async def test() -> None:
         locked, told = Locked("two", node=True), list[Probe]()
         words = ["one"]

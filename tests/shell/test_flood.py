@@ -9,7 +9,7 @@ from switchmaster.net.shell import TURN_BYTES, _Pipe
 
 
 class Turns:
-    """A shell that only notes who was read, and how much."""
+    """A shell that only records which peer was read, and how much."""
 
     def __init__(self) -> None:
         self.read: list[tuple[int, int]] = []
@@ -57,7 +57,7 @@ def test_flood_is_read_in_turns_and_another_sentinel_in_between() -> None:
     asyncio.run(flood())
 
 
-def test_what_is_left_of_a_flood_is_dropped_with_its_connection() -> None:
+def test_rest_of_a_flood_is_dropped_with_its_connection() -> None:
     async def flood() -> None:
         turns: Any = Turns()
         pipe = _Pipe(turns, 0, None, None)

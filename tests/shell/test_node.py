@@ -42,7 +42,7 @@ def test_node_is_asked_again_the_moment_it_hangs_up() -> None:
     run(test)
 
 
-def test_node_that_is_not_there_is_told_once_and_dialled_again() -> None:
+def test_node_that_is_not_there_is_reported_once_and_dialled_again() -> None:
     async def test() -> None:
         probes: list[Probe] = []
         dialled = 0

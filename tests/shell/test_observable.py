@@ -1,4 +1,4 @@
-"""The newest value and who waits for another: threads and tasks, none of which sleeps through a change."""
+"""A value that threads and tasks wait for: none of them misses a change."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_thread_that_waits_is_woken_by_another_value() -> None:
     assert seen == ["new"] * 8
 
 
-def test_wait_ends_at_once_where_the_value_is_another_already_and_at_its_limit() -> None:
+def test_wait_ends_at_once_if_the_value_has_changed_and_at_its_limit() -> None:
     view = Observable("new")
     began = time.monotonic()
     view.wait("old", soon())
@@ -63,7 +63,7 @@ def test_tasks_of_several_loops_are_woken_from_another_thread() -> None:
     assert view._futures == {}
 
 
-def test_task_that_is_cancelled_waits_no_more() -> None:
+def test_cancelled_task_stops_waiting() -> None:
     view = Observable("old")
 
     async def give_up() -> None:

@@ -1,4 +1,4 @@
-"""Nodes asked for the sake of several masters, over real sockets, each by what opens the nodes of that master."""
+"""Nodes that are asked for several masters, over real sockets, each with the access of its master."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OWN, ONE, TWO = NodeAccess(password="own"), NodeAccess("app", "one"), NodeAccess
 
 
 class Node:
-    """A master that lets in who names the right user and password, and counts how often it asks for them."""
+    """A master that accepts the right user and password, and counts the logins."""
 
     def __init__(self, *accesses: NodeAccess) -> None:
         self.right = {(access.username or "default", access.password) for access in accesses}
@@ -48,7 +48,7 @@ class Node:
 
 
 class Asked:
-    """Probes of one deployment, and all that they told."""
+    """Probes of one deployment, and all their answers."""
 
     def __init__(self, **by_master: NodeAccess) -> None:
         self.told: list[Probe] = []

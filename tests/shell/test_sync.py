@@ -1,4 +1,4 @@
-"""The Watcher for threads: who may call what from where, and what its end leaves behind."""
+"""The Watcher for threads: what may be called from which thread, and what is left after its end."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_iterator_in_another_thread_ends_when_the_watcher_is_closed(peer: Sentin
     assert rest == []
 
 
-def test_what_waits_is_given_after_the_end_and_what_was_missed_is_counted(peer: SentinelThread) -> None:
+def test_waiting_items_are_given_after_the_end_and_missed_ones_counted(peer: SentinelThread) -> None:
     with watch(peer, queue=2) as watcher:
         events = watcher.events()
         for epoch in (1, 2, 3, 4, 5):
@@ -134,7 +134,7 @@ def test_closed_stream_ends_alone(peer: SentinelThread) -> None:
         assert list(events) == []
 
 
-def test_next_says_when_nothing_came_in_time_and_goes_on(peer: SentinelThread) -> None:
+def test_next_raises_if_nothing_came_in_time_and_can_be_called_again(peer: SentinelThread) -> None:
     with watch(peer) as watcher:
         events = watcher.events()
         with pytest.raises(WaitTimeout, match=r"waited 0.05 s for news"):
@@ -260,7 +260,7 @@ print(watcher.masters(), flush=True)
 """
 
 
-def test_interpreter_ends_though_nobody_closed_the_watcher(peer: SentinelThread) -> None:
+def test_interpreter_ends_even_if_the_watcher_was_not_closed(peer: SentinelThread) -> None:
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-c", FORGETFUL, str(peer.peer.address.port)],
         capture_output=True, text=True, timeout=30, check=False,

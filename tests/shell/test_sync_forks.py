@@ -96,7 +96,7 @@ def test_a_child_starts_its_own_whatever_it_uses_first(use: str, watcher: Watche
         assert USES[use](watcher) == here  # the parent's goes on
 
 
-def test_a_child_never_gives_what_the_parent_believed(peer: SentinelThread) -> None:
+def test_a_child_never_returns_the_parents_belief(peer: SentinelThread) -> None:
     watcher = Watcher([peer.peer.address], discover=False, timeout=0.2)
     watcher.start()
     peer.close()
@@ -120,7 +120,7 @@ def test_a_child_never_gives_what_the_parent_believed(peer: SentinelThread) -> N
     watcher.close()
 
 
-def test_an_iterator_of_the_parents_says_at_once_whose_it_is(watcher: Watcher, peer: SentinelThread) -> None:
+def test_an_iterator_of_the_parent_raises_at_once(watcher: Watcher, peer: SentinelThread) -> None:
     stream = watcher.events()
 
     def work() -> list[str]:
@@ -162,7 +162,7 @@ def test_a_fork_of_a_fork_starts_its_own_too(watcher: Watcher) -> None:
     assert forked(work) == [address] * 3
 
 
-def test_a_fork_while_other_threads_use_it_hangs_nobody(watcher: Watcher) -> None:
+def test_a_fork_while_other_threads_use_it_hangs_no_process(watcher: Watcher) -> None:
     ended = threading.Event()
 
     def use() -> None:

@@ -1,4 +1,4 @@
-"""Real threads, locks and loops, and those who wait for them; also where gevent or eventlet have patched all else."""
+"""Real threads, locks and loops, and their waiters; also if gevent or eventlet have patched everything else."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def green(framework: str, program: str) -> str:
     return done.stdout
 
 
-def test_condition_wakes_all_who_wait_and_says_who_was_not() -> None:
+def test_condition_wakes_all_waiters_and_says_which_were_not() -> None:
     condition, came = threads.GreenCondition(), []
 
     def wait() -> None:
@@ -153,7 +153,7 @@ def test_a_socket_is_shut_down_under_a_greenlet_whatever_it_is(framework: str) -
 
 
 @pytest.mark.parametrize("framework", GREEN)
-def test_a_socket_of_greenlets_remembers_who_took_its_descriptor(framework: str) -> None:
+def test_a_socket_of_greenlets_remembers_that_its_descriptor_was_taken(framework: str) -> None:
     said = green(
         framework,
         """
@@ -172,7 +172,7 @@ def test_a_socket_of_greenlets_remembers_who_took_its_descriptor(framework: str)
 
 
 @pytest.mark.parametrize("framework", GREEN)
-def test_a_real_thread_logs_though_a_greenlet_holds_the_logs_lock(framework: str) -> None:
+def test_a_real_thread_logs_while_a_greenlet_holds_the_logs_lock(framework: str) -> None:
     said = green(
         framework,
         """

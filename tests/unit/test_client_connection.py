@@ -1,4 +1,4 @@
-"""When a connection that is there may stay, by what its gate says and by what it had to do without."""
+"""When a connection may stay where it is, and what it makes of answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MASTER, REPLICA = Address("127.0.0.1", 27001), Address("127.0.0.1", 27002)
 
 
 class Route:
-    """A pool that admits everybody."""
+    """A route that admits every address."""
 
     to_master = False
 
@@ -62,7 +62,7 @@ def writer() -> Connection:
     return connection
 
 
-def test_reader_chooses_anew_after_news_though_it_is_admitted_where_it_is() -> None:
+def test_reader_chooses_again_after_news_even_if_it_is_admitted_where_it_is() -> None:
     connection = reader()
     assert connection._stays()
     connection._view.set(replicas())
@@ -76,7 +76,7 @@ def test_listener_stays_where_it_is_admitted() -> None:
     assert connection._stays()
 
 
-def test_reader_that_did_without_a_replica_looks_again_though_there_are_no_news(
+def test_reader_that_did_without_a_replica_looks_again_without_news(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     connection, now = reader(), 100.0
@@ -112,7 +112,7 @@ def test_connection_of_which_its_server_keeps_something_does_not_go_ahead() -> N
 
 
 @pytest.mark.parametrize("answer", [[b"\x1b[2J" + b"x" * 5000, b"", 0], [], b"slave", None, [[b"master"]]])
-def test_what_a_hostile_node_answers_to_role_is_an_error_of_harmless_words(answer: object) -> None:
+def test_hostile_answer_to_role_becomes_a_harmless_error(answer: object) -> None:
     connection = reader()
     connection._route.shared = connection._route.tally = Anything()  # type: ignore[assignment]
     connection._route.master = "mymaster"

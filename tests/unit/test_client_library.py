@@ -17,7 +17,7 @@ def library(request: pytest.FixtureRequest) -> Library:
 
 
 def made(library: Library, cause: Exception) -> Exception:
-    """Return what a library makes of an error of the operating system."""
+    """Return the error that a library raises for one of the operating system."""
     try:
         try:
             raise cause
@@ -57,7 +57,7 @@ def test_server_that_is_away_may_come_back(library: Library, cause: Exception) -
     assert library.may_pass(cause)
 
 
-def test_replies_are_told_by_their_class(library: Library) -> None:
+def test_replies_are_judged_by_their_class(library: Library) -> None:
     kinds = library.exceptions
     for refusal in ("AuthenticationError", "AuthorizationError", "NoPermissionError", "ResponseError"):
         assert not library.may_pass(getattr(kinds, refusal)("certificate verify failed; try again"))

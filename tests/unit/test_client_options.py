@@ -65,7 +65,7 @@ def test_address_map_must_be_a_table_or_a_function() -> None:
         take_options({"address_map": 5})
 
 
-def test_watchers_are_shared_by_those_who_say_the_same_and_by_no_others() -> None:
+def test_watchers_are_shared_for_the_same_settings_only() -> None:
     one = redis.sentinel.Sentinel(TWO, password="a", sentinel_kwargs={"password": "b"})
     same = redis.asyncio.sentinel.Sentinel(TWO[::-1], password="a", sentinel_kwargs={"password": "b"})
     other = redis.sentinel.Sentinel(TWO, password="c", sentinel_kwargs={"password": "b"})
@@ -123,7 +123,7 @@ def test_credential_provider_is_asked_for_user_and_password() -> None:
 
 
 @pytest.mark.parametrize("library", ["redis", "valkey"])
-def test_every_error_of_ours_is_what_the_library_s_users_catch(library: str) -> None:
+def test_every_error_of_ours_is_also_the_librarys(library: str) -> None:
     bound = bind(library)
     given = bound.error(errors.NoMasterElected("mymaster", 3.0, "nobody is left"))
     assert isinstance(given, (errors.NoMasterElected, bound.exceptions.ConnectionError))
@@ -191,7 +191,7 @@ class Client:
         self.close()
 
 
-def test_close_closes_every_client_though_one_fails() -> None:
+def test_close_closes_every_client_even_if_one_fails() -> None:
     sentinel, clients = switchmaster.redis.Sentinel(TWO), [Client(), Client()]
     sentinel.sentinels = clients
     with pytest.raises(OSError, match="closed already"):
@@ -199,7 +199,7 @@ def test_close_closes_every_client_though_one_fails() -> None:
     assert [client.closed for client in clients] == [1, 1]
 
 
-def test_close_in_a_loop_closes_every_client_though_one_fails() -> None:
+def test_close_in_a_loop_closes_every_client_even_if_one_fails() -> None:
     sentinel, clients = switchmaster.redis.asyncio.Sentinel(TWO), [Client(), Client()]
     sentinel.sentinels = clients
     with pytest.raises(OSError, match="closed already"):
@@ -223,7 +223,7 @@ class Hook:
         raise ValueError("the user's own mistake")
 
 
-def test_account_counts_and_tells_and_bears_a_hook_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+def test_tally_counts_and_reports_and_survives_a_failing_hook(caplog: pytest.LogCaptureFixture) -> None:
     hook = Hook()
     account = Tally(hook)  # type: ignore[arg-type]  # every method of a hook is optional
     account.cut("mymaster", Address("a", 1), 3)
@@ -236,7 +236,7 @@ def test_account_counts_and_tells_and_bears_a_hook_that_fails(caplog: pytest.Log
     assert "on_held failed" in caplog.text
 
 
-def test_account_says_a_thing_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_tally_logs_each_warning_once(caplog: pytest.LogCaptureFixture) -> None:
     account = Tally()
     with caplog.at_level(logging.WARNING, "switchmaster.client"):
         account.say_once("this")

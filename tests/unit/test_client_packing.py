@@ -1,4 +1,4 @@
-"""Commands are packed as the library packs them, and no number reaches what is written in C."""
+"""Commands are packed as the library packs them, and no number reaches the code in C."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_commands_are_packed_as_the_library_packs_them(words: tuple[Any, ...]) -
     assert packing.careful(library).pack(*words) == library.pack(*words)
 
 
-def test_what_the_library_refuses_is_refused() -> None:
+def test_values_that_the_library_refuses_are_refused() -> None:
     packer = packing.careful(HiredisRespSerializer())
     for wrong in (None, object(), [1]):
         with pytest.raises(DataError):

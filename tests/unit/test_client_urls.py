@@ -1,4 +1,4 @@
-"""What a URL says to a client library, it says here: to the nodes, to the Sentinels, or to both."""
+"""A URL means here what it means to the client library: for the nodes, for the Sentinels, or for both."""
 
 from __future__ import annotations
 
@@ -132,6 +132,6 @@ def test_client_for_loops_takes_them_too() -> None:
         (f"{TLS}server_name=kv", "add ssl_check_hostname=0"),
     ],
 )
-def test_wrong_parameter_is_told_with_what_helps(url: str, words: str) -> None:
+def test_wrong_parameter_is_an_error_that_says_how_to_correct_it(url: str, words: str) -> None:
     with pytest.raises(UsageError, match=words.replace("'", ".")):
         made(url)

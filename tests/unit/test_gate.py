@@ -19,7 +19,7 @@ def phase(standing: GateState, since: float = 100.0) -> Phase:
     return Phase(standing, A, since)
 
 
-def test_open_phase_makes_nobody_wait() -> None:
+def test_open_phase_makes_no_command_wait() -> None:
     assert WaitLimits().waits_until(phase(GateState.OPEN), 100.0) is None
 
 
@@ -35,7 +35,7 @@ def test_wait_for_a_failover_is_each_commands_own() -> None:
     assert limits.waits_until(phase(GateState.FAILING), 105.0) == 115.0
 
 
-def test_failover_of_which_nothing_is_heard_keeps_nobody_waiting_any_more() -> None:
+def test_failover_without_news_stops_holding_commands() -> None:
     assert WaitLimits(failover_wait=10.0).waits_until(phase(GateState.FAILING), 110.0) is None
 
 
@@ -44,12 +44,12 @@ def test_limits_of_zero_turn_waiting_off(standing: GateState) -> None:
     assert WaitLimits(hold=0.0, failover_wait=0.0).waits_until(phase(standing), 100.0) is None
 
 
-def test_master_of_which_nobody_speaks_is_unknown() -> None:
+def test_master_that_no_sentinel_knows_is_unknown() -> None:
     assert phase_of(None) is UNKNOWN
     assert replicas_of(None).usable == ()
 
 
-def test_phases_that_say_the_same_are_told_from_others() -> None:
+def test_phases_are_the_same_only_if_every_field_is() -> None:
     assert phase(GateState.HELD).same(phase(GateState.HELD))
     assert not phase(GateState.HELD).same(phase(GateState.HELD, since=101.0))
     assert not phase(GateState.HELD).same(phase(GateState.OPEN))
@@ -71,7 +71,7 @@ def entry(by: str, replica: Address | None = None) -> StageEntry:
     return StageEntry(TRIGGERS[by], 100.0, None, SENTINEL, by, replica)
 
 
-def test_readers_leave_a_replica_before_it_is_told_to_follow_the_new_master() -> None:
+def test_readers_leave_a_replica_before_it_follows_the_new_master() -> None:
     promoted = entry("ROLE")
     for stages in ([], [entry("+slave-reconf-sent", C)], [entry("+slave-reconf-inprog", C)]):
         replicas = replicas_of(moved(promoted, *stages))

@@ -1,4 +1,4 @@
-"""The plan by which a connection comes to where commands may go, carried out by a world of numbers."""
+"""The plan by which a connection gets to where its commands may go, carried out without sockets or clocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
 
 
 class World:
-    """A connection, a gate and a clock; `script` says what happens at which moment."""
+    """A connection, a gate and a clock; `script` says what happens when."""
 
     def __init__(self, current: Phase | Replicas, at: Address | None = None) -> None:
         self.current = current
@@ -28,7 +28,7 @@ class World:
         self.done: list[Effect] = []
         self.load = {A: 0, B: 0, C: 0}
         self.silence = 0.0
-        """Seconds until who is not up is given up."""
+        """Seconds until an attempt to reach a node that is down times out."""
         self.answers: list[Exception | Phase | Replicas] = []
 
     def order(self, usable: Sequence[Address]) -> Sequence[Address]:
@@ -194,7 +194,7 @@ def test_held_command_tries_once_to_go_ahead_and_dials_again_when_the_belief_mov
     assert dials(world) == [B, B]
 
 
-def test_held_command_waits_where_its_connection_may_not_go_ahead() -> None:
+def test_held_command_waits_if_its_connection_must_not_go_ahead() -> None:
     world = World(Phase(GateState.HELD, A, 100.0, next=B), at=A)
     world.ahead = False
     world.later(100.5, OPEN_B)
@@ -295,7 +295,7 @@ def test_misconfigured_node_that_has_just_lost_its_mastership_is_no_error() -> N
     assert dials(world) == [A, B]
 
 
-def test_transaction_ends_where_the_master_changed() -> None:
+def test_transaction_ends_if_the_master_changed() -> None:
     world = World(OPEN_B, at=A)
     world.pinned = True
     with pytest.raises(TransactionMoved):
@@ -304,7 +304,7 @@ def test_transaction_ends_where_the_master_changed() -> None:
     assert world.at is None
 
 
-def test_connection_that_its_caller_holds_ends_where_the_master_changed() -> None:
+def test_connection_that_its_caller_holds_ends_if_the_master_changed() -> None:
     world = World(HELD, at=A)
     world.bound = True
     world.later(101.0, OPEN_B)
@@ -314,14 +314,14 @@ def test_connection_that_its_caller_holds_ends_where_the_master_changed() -> Non
     assert world.at is None
 
 
-def test_connection_that_its_caller_holds_goes_on_where_the_master_is_the_same() -> None:
+def test_connection_that_its_caller_holds_continues_if_the_master_is_the_same() -> None:
     world = World(HELD, at=A)
     world.bound = True
     world.later(101.0, OPEN_A)
     assert world.run() is OPEN_A
 
 
-def test_transaction_goes_on_where_the_master_is_the_same() -> None:
+def test_transaction_continues_if_the_master_is_the_same() -> None:
     world = World(HELD, at=A)
     world.pinned = True
     world.later(101.0, OPEN_A)
@@ -349,7 +349,7 @@ def test_reader_takes_the_least_used_replica() -> None:
     assert dials(world) == [C]
 
 
-def test_reader_takes_the_next_replica_where_one_refuses_and_the_master_where_all_do() -> None:
+def test_reader_takes_the_next_replica_if_one_refuses_and_the_master_if_all_do() -> None:
     world = World(ALL)
     world.up = {A, C}
     assert world.run(replicas=True) is ALL
@@ -383,8 +383,8 @@ def test_reader_without_anyone_to_read_from_waits_for_news() -> None:
     assert world.at == B
 
 
-def test_reader_that_drops_a_replica_says_so() -> None:
-    """A reader that drops a replica says so, since it may never be heard of again."""
+def test_reader_that_drops_a_replica_is_provisional() -> None:
+    """A plan that drops a replica is provisional, since no news may ever follow about that replica."""
     world = World(ALL)
     world.up = {A}
     world.run(replicas=True)

@@ -93,7 +93,7 @@ def test_command_is_noted_however_it_is_spelled(word: str | bytes, meaning: Mean
         ((b"client", b"reply", b"off"), True), (("CLIENT", "ID"), False), (("CLIENT",), False),
     ],
 )  # fmt: skip
-def test_what_no_greeting_sets_up_again_binds_unless_the_greeting_says_it(words: tuple[str, ...], alters: bool) -> None:
+def test_settings_that_no_greeting_repeats_bind_unless_they_belong_to_it(words: tuple[str, ...], alters: bool) -> None:
     session = Session(stage=READY)
     session.note(words, greeting=False)
     assert session.altered is alters
@@ -106,7 +106,7 @@ def test_what_no_greeting_sets_up_again_binds_unless_the_greeting_says_it(words:
         assert not session.altered
 
 
-def test_lost_connection_forgets_all_that_its_server_held_but_not_what_is_owed() -> None:
+def test_lost_connection_forgets_what_its_server_held_but_not_the_answers_to_come() -> None:
     doubt = Exception()
     for use in Use:
         session = Session(READY, use, altered=True, seen=1, unanswered=2, doubt=doubt, lost_at=1.0)
@@ -145,14 +145,14 @@ def test_connection_is_usable_while_it_is_up_and_neither_lost_nor_cut(
     assert Session(stage, cut=cut).usable(up) is (up and not cut and stage is not LOST)
 
 
-def test_only_who_dials_greets() -> None:
+def test_only_the_dialler_greets() -> None:
     assert not Session().dials(None)
     assert Session(dialler=1).dials(1)
     assert not Session(dialler=1).dials(2)
 
 
 @pytest.mark.parametrize("use", Use)
-def test_who_listens_and_who_is_pinned(use: Use) -> None:
+def test_listeners_and_pinned_connections(use: Use) -> None:
     session = Session(READY, use)
     assert session.pinned is (use in (PINNED, PINNED_LISTENER))
     assert session.listens is (use in (LISTENING, PINNED_LISTENER))
