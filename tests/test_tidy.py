@@ -33,30 +33,17 @@ CALLS_BANNED_IN_PURE = {"open", "print", "input", "breakpoint", "exec", "eval"}
 NAMES_BANNED = {
     *("common", "handler", "handlers", "helper", "helpers", "manager", "misc", "util", "utils"),
 }
-PACKAGES_TO_COME = {
-    *("account", "client", "follow", "journal", "journal/migrations", "journal/migrations/versions", "net"),
-}
-"""Packages whose docstring does not name every module yet."""
 NAMED_BY_ALEMBIC = {"branch_labels", "depends_on", "down_revision", "revision"}
 SHARED_NAMES = {
     **dict.fromkeys(
         ("Connection", "Pool", "Sentinel", "Watcher", "sync.py"), "the same thing for threads and for asyncio"
     ),
-    **dict.fromkeys(
-        (
-            *("NoMasterElected", "NoSentinelReachable", "ReplicaNotFoundError", "SentinelConnectionPool"),
-            *("SentinelManagedConnection", "SentinelManagedSSLConnection", "SessionMoved", "StaleMaster"),
-            *("TransactionMoved", "UnknownMaster", "asyncio.py"),
-        ),
-        "the same thing for redis-py, for valkey-py, and for neither",
-    ),
+    "asyncio.py": "the same thing for redis-py and for valkey-py",
     **dict.fromkeys(
         ("importing.py", "replay.py", "topology.py", "watch.py"), "a verb beside the module of its subject"
     ),
 }
 """Names that several modules may have, and why."""
-NAMES_TO_COME: set[str] = set()
-"""Names that two things share for now."""
 MOMENTS = {"now", "wall", "moment"}
 # Spelled in pieces, so that this file does not find itself.
 TEXT_BANNED = [
@@ -215,8 +202,7 @@ def modules_of(package: Path) -> Iterator[str]:
 def test_package_names_every_module_in_its_docstring(package: Path) -> None:
     text = ast.get_docstring(tree_of(package / "__init__.py")) or ""
     missing = [name for name in modules_of(package) if not re.search(rf"`(\w+[./])*{name}(\.py|/)?`", text)]
-    to_come = package.relative_to(SRC).as_posix() in PACKAGES_TO_COME
-    assert missing == [] or to_come, f"{package.name}/__init__.py does not say what these are for"
+    assert [] == missing, f"{package.name}/__init__.py does not say what these are for"
 
 
 def public_names(path: Path) -> Iterator[str]:
@@ -243,9 +229,8 @@ def test_no_two_modules_share_a_public_name() -> None:
         for name in public_names(path):
             homes.setdefault(name, []).append(path.relative_to(SRC).as_posix())
     shared = {name: where for name, where in homes.items() if len(where) > 1 and name not in NAMED_BY_ALEMBIC}
-    assert {} == {
-        name: where for name, where in shared.items() if name not in SHARED_NAMES and name not in NAMES_TO_COME
-    }
+    assert {} == {name: where for name, where in shared.items() if name not in SHARED_NAMES}
+    assert set() == SHARED_NAMES.keys() - shared.keys(), "these have one home now"
 
 
 @pytest.mark.parametrize("path", python_files(SRC / "wire"), ids=name_of)

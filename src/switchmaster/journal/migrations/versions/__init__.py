@@ -1,1 +1,6 @@
-"""One module for each version of the schema."""
+"""
+One module for each version of the schema, in order.
+
+- `v0001`: the stream, switches, failovers with their observations and comments, heads, observers.
+- `v0002`: indexes for lists in order, so that a page costs as much as its rows.
+"""
