@@ -94,7 +94,7 @@ def test_show_tells_stages_in_words_in_json_and_in_markdown(url: str) -> None:
     stages = [stage["stage"] for stage in line["stages"]]
     places = [pretty.index(f"  {stage.replace('-', ' ')} ") for stage in dict.fromkeys(stages)]
     assert len(places) == 10
-    assert "3 Sentinels of a quorum of 2" in pretty
+    assert "3 Sentinels, quorum 2" in pretty
     assert "back after 5.378 s" in pretty
     shown = json.loads(run("show", line["id"], "--journal", url, "--format", "json")[1])
     assert {**line, "comments": []} == {key: shown[key] for key in shown if key != "switches"}

@@ -23,7 +23,7 @@ electing        10.209.10.31:46390 asks to lead the failover at epoch 1
 elected         10.209.10.31:46390 leads the failover
 selected        10.209.10.30:6391 is chosen to become the master
 promoting       10.209.10.30:6391 is ordered to become a master
-promoted        10.209.10.30:6391 is a master, as the leader sees
+promoted        10.209.10.30:6391 is a master, as the leader reports
 SWITCH          10.209.10.30:6390 -> 10.209.10.30:6391  (epoch 1, grade announced)
 switched        the first Sentinel announces 10.209.10.30:6391
 settled         the leader has finished and is the last to announce the switch

@@ -351,7 +351,7 @@ def test_attempt_that_nobody_tells_of_any_more_is_closed(kept: RecordedJournal) 
     assert (first["outcome"], first["closed"], first["reason"]) == (
         "aborted",
         True,
-        "its end was not seen: no daemon heard it",
+        "its end was not seen: no daemon was connected to a Sentinel",
     )
     assert (second["outcome"], second["closed"]) == ("completed", True)
 

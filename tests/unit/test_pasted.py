@@ -181,10 +181,10 @@ def test_time_in_front_counts_only_with_its_zone(line: str, time: float | None, 
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ('"pmessage","*","+sdown"\n', "line 1: a message that is cut short"),
-        ('["pmessage","*","+sdown"]\n', "line 1: a message that is cut short"),
-        ('{"type": "pmessage", "pattern": "*", "channel": "+sdown"}\n', "line 1: a message that is cut short"),
-        ('7) "pmessage"\n8) "*"\n9) "+sdown"\n', "line 1: a message that is cut short"),
+        ('"pmessage","*","+sdown"\n', "line 1: an incomplete message"),
+        ('["pmessage","*","+sdown"]\n', "line 1: an incomplete message"),
+        ('{"type": "pmessage", "pattern": "*", "channel": "+sdown"}\n', "line 1: an incomplete message"),
+        ('7) "pmessage"\n8) "*"\n9) "+sdown"\n', "line 1: an incomplete message"),
     ],
 )
 def test_what_is_not_whole_is_counted_and_said(text: str, word: str) -> None:

@@ -90,7 +90,7 @@ def span(record: FailoverRecord, name: str) -> str:
     if name != "outage":
         return ""
     if record.down_after is None:
-        return "from the first suspicion; how long it had been silent is not known"
+        return "from the first suspicion; how long the master had been silent is not known"
     down_after = seconds(record.down_after)
     return f"without a master: {down_after} of down-after, then from the first suspicion to the promotion"
 
@@ -110,7 +110,7 @@ def facts(record: FailoverRecord) -> Iterator[tuple[str, str]]:
     yield "ended", moment(record.heard) if record.closed else "not yet"
     yield "leader", record.leader or "not known"
     if record.agreement:
-        yield "agreed down", f"{record.agreement.agreeing} Sentinels of a quorum of {record.agreement.quorum}"
+        yield "agreed down", f"{record.agreement.agreeing} Sentinels, quorum {record.agreement.quorum}"
     if len(record.candidates) > 1:
         yield "candidates", ", ".join(record.candidates)
     if record.returned:
@@ -120,13 +120,13 @@ def facts(record: FailoverRecord) -> Iterator[tuple[str, str]]:
 
 def _away(away: Away | None) -> Iterator[tuple[str, str]]:
     after, before = (None, None) if away is None else (away.after, away.before)
-    yield "when", f"between {moment(after)} and {moment(before)}; not known more exactly"
+    yield "when", f"between {moment(after)} and {moment(before)}, not known more exactly"
     first, last = (None, None) if away is None else away.epochs
     if first is not None and last is not None:
         others = last - first - 1
         more = f"; up to {others} other attempts may have been made" if others > 0 else ""
         yield "epochs", f"{first} before, {last} after{more}"
-    yield "not known", "who led it, why, and how long it took: no Sentinel was heard"
+    yield "not known", "leader, cause and duration: no daemon was connected to a Sentinel"
 
 
 def heading(record: AnyRecord, first: AnyStage) -> str:
@@ -225,7 +225,7 @@ def _promoting(record: AnyRecord, entry: AnyStage) -> str:
 def _promoted(record: AnyRecord, entry: AnyStage) -> str:
     if entry.by == "ROLE":
         return f"{_replica(record, entry)} itself answers that it is a master: it takes writes"
-    return f"{_replica(record, entry)} is a master, as the leader sees"
+    return f"{_replica(record, entry)} is a master, as the leader reports"
 
 
 def _switched(record: AnyRecord, entry: AnyStage) -> str:
@@ -252,7 +252,7 @@ def _settled(record: AnyRecord, entry: AnyStage) -> str:
 
 
 def _aborted(record: AnyRecord, entry: AnyStage) -> str:
-    return entry.reason or "no reason was heard"
+    return entry.reason or "no reason is known"
 
 
 _SENTENCES: Final[Mapping[Stage, Callable[[AnyRecord, AnyStage], str]]] = {
@@ -280,6 +280,6 @@ def _replica(record: AnyRecord, entry: AnyStage) -> str:
 def replica_sentence(record: FailoverRecord, replica: ReplicaRecord) -> str:
     """Return what became of another replica, without its address."""
     told, follows = offset(record, replica.told), offset(record, replica.follows)
-    words = "not told" if told is None else f"told at +{seconds(told)}"
+    words = "not ordered to follow" if told is None else f"ordered to follow at +{seconds(told)}"
     words += ", does not follow yet" if follows is None else f", follows at +{seconds(follows)}"
-    return words + (f", told again {replica.again} times" if replica.again else "")
+    return words + (f", ordered again {replica.again} times" if replica.again else "")

@@ -49,14 +49,14 @@ def postmortem(record: FailoverRecord, switches: Sequence[SwitchRecord]) -> Iter
     if record.stages:
         yield from _section("Timeline")
         rows = (_stage(record, entry) for entry in by_time(record.stages))
-        yield from _table(("after", "time", "stage", "what was heard", "from"), rows)
+        yield from _table(("after", "time", "stage", "event", "source"), rows)
     if record.announcements:
         yield from _section("When each Sentinel announced it")
         said = ((seconds(offset(record, one.time) or 0.0), one.sentinel) for one in record.announcements)
         yield from _table(("after", "Sentinel"), said)
     if record.replicas:
         yield from _section("Replicas")
-        yield from _table(("replica", "told", "follows", "told again"), map(_replica, record.replicas))
+        yield from _table(("replica", "ordered to follow", "follows", "ordered again"), map(_replica, record.replicas))
     if record.durations:
         yield from _section("Durations")
         spans = ((key, seconds(number), span(record, key)) for key, number in record.durations.items())

@@ -1,10 +1,9 @@
 """
-Transcripts: what operators have of what Sentinels said, read into `Said`.
+Transcripts: what operators recorded of Sentinels' events, read into `Said`.
 
-What enters is the text of a file: redis-cli's PSUBSCRIBE on a terminal, through a pipe, or with --csv
-or --json, messages that a program printed, recorded lines of JSON, or our own event lines, mixed with
-prompts, banners, prefixes of containers and whatever people write around them. What leaves is every
-event in it, with the line where it stands. What cannot be read is counted, with its line; nothing
+The text of a file goes in: redis-cli's PSUBSCRIBE on a terminal, through a pipe, or with --csv or --json; messages that
+a program printed; recorded lines of JSON, or our own event lines; all of it mixed with prompts, banners, container
+prefixes and notes. Every event in it comes out, with its line. What cannot be read is counted, with its line; nothing
 ever raises. `merge` makes one stream of the files of several Sentinels.
 """
 
@@ -46,35 +45,32 @@ __all__ = [
 ]
 
 SKIPS_KEPT: Final = 20
-"""Pieces that could not be read, of which line and reason are kept; the others are only counted."""
+"""Unreadable pieces whose line and reason are kept; the others are only counted."""
 
 JOINED_LINES: Final = 8
-"""Lines over which one payload may go in the piped form, when a name holds line feeds."""
+"""Lines that one payload may span in the piped form, if a name holds line feeds."""
 
 TranscriptForm: TypeAlias = Literal["tty", "raw", "reply", "jsonl", "none"]
 """
-redis-cli on a terminal, redis-cli through a pipe, one reply a line, recorded lines of JSON; none where no event was
-found.
+redis-cli on a terminal, redis-cli through a pipe, one reply a line, recorded lines of JSON; none if no event was found.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message that a Sentinel published, as a transcript has it."""
+    """One message that a Sentinel published, as recorded."""
 
     sentinel: str
-    """``host:port`` where the file says so; otherwise the name under which it was read."""
+    """``host:port`` if the file says so; otherwise the name under which it was read."""
     time: float | None
-    """Seconds since 1970; None in what redis-cli shows, unless a clock stands in front of its lines."""
+    """Seconds since 1970; None in redis-cli's output, unless its lines have a time prefix."""
     channel: str
     payload: str
-    """Bytes that are no UTF-8 are kept by surrogateescape."""
+    """Bytes that are not UTF-8 are kept by surrogateescape."""
     line: int
-    """Where it begins in its file, from 1."""
+    """The line of its file on which it begins, from 1."""
     session: int = 1
-    """
-    Which subscription of its file heard it, from 1; what was said between two of them is not known.
-    """
+    """The subscription of its file that received it, from 1; what was published between two of them is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +87,7 @@ class Transcript:
 
     name: str
     said: tuple[Said, ...]
-    """In the order of the file; empty where nothing in it is the output of a Sentinel."""
+    """In the order of the file; empty if nothing in it is the output of a Sentinel."""
     skipped: int
     """Pieces that could not be read."""
     form: TranscriptForm
@@ -101,7 +97,7 @@ class Transcript:
 
     @property
     def sessions(self) -> int:
-        """How many subscriptions of the file heard something."""
+        """How many subscriptions of the file received something."""
         return max((said.session for said in self.said), default=0)
 
     @property
@@ -116,16 +112,16 @@ def read_transcript(text: str | bytes, name: str) -> Transcript:
 
     Args:
         text: the whole file; bytes are decoded as UTF-8 with surrogateescape.
-        name: what to call the Sentinel where the file does not say; usually the file's stem.
+        name: what to call the Sentinel if the file does not say; usually the file's stem.
 
     Returns:
-        The transcript. A prompt such as ``10.0.0.1:26379>`` and the options of a command line that
-        starts redis-cli name the Sentinel of what follows, and so does the container in front of a
-        line; lines of JSON name their own. Containers whose lines alternate are read each by itself.
+        The transcript. A prompt such as ``10.0.0.1:26379>``, the options of a command line that starts redis-cli, and
+        the container in a line's prefix name the Sentinel of what follows; lines of JSON name their own. Containers
+        whose lines alternate are read separately.
     """
     content = text if isinstance(text, str) else text.decode("utf-8", "surrogateescape")
     sources: dict[str | None, list[tuple[int, Dressed]]] = defaultdict(list)
-    # Not splitlines(): it also cuts at characters that may stand in a payload.
+    # Not splitlines(): it also splits at characters that may be in a payload.
     for number, line in enumerate(content.removeprefix("\ufeff").split("\n"), 1):
         dressed = undress(line)
         sources[dressed.source].append((number, dressed))
@@ -148,15 +144,14 @@ def merge(transcripts: Sequence[Transcript]) -> list[Said]:
     """
     Put the messages of several files into one order.
 
-    Those with a time come first, by their time; equal times keep the order of the files. Those
-    without follow. They are aligned by what all Sentinels share: each file is cut at its
-    ``+new-epoch`` events, the pieces go in the order of their epochs (0 before the first; a lower
-    epoch after a higher one cuts nothing), and of one epoch the leader's piece, which has
-    ``+elected-leader``, goes first, then the others in the order given. Within a piece the order is
-    that of the file.
+    Messages with a time come first, by their time; equal times keep the order of the files. Those without follow,
+    aligned by what all Sentinels share: each file is cut at its ``+new-epoch`` events, and the pieces are ordered by
+    their epochs (0 before the first; a lower epoch after a higher one cuts nothing). Of one epoch the leader's piece,
+    which has ``+elected-leader``, comes first, then the others in the order given. Within a piece the order is that of
+    the file.
 
-    Two redis-cli transcripts that both say that they speak with 127.0.0.1, on the same port, were
-    taken on two machines: their Sentinels get the names of the transcripts.
+    If two redis-cli transcripts both name 127.0.0.1 with the same port, they were recorded on two machines: their
+    Sentinels get the names of the transcripts.
 
     Args:
         transcripts: one for each file.
@@ -212,7 +207,7 @@ def _is_not_leaders(piece: list[Said]) -> bool:
 
 
 class _Reader:
-    """Walks over the lines of one source; each step takes at least one."""
+    """Walks over the lines of one source; each step consumes at least one."""
 
     RAW_HEAD: Final = re.compile(r"([ \t>|]*)(p?message|p?subscribe)\r?")
     NOTE: Final = re.compile(r"[ \t>|]*(#|//).*", re.DOTALL)
@@ -264,17 +259,17 @@ class _Reader:
             self.sentinel = prompt.sentinel or self.sentinel
             self.starting = self.starting or prompt.starts
             if read_element(prompt.rest) is not None:
-                # What was heard stands right behind the prompt: the next step reads it as a line.
+                # The message follows the prompt on its line: the next step reads it as a line.
                 self.lines[self.at] = prompt.rest
                 return
         elif is_log_line(line):
-            self._skip(self.at, "a line of a Sentinel's log file: replay reads what its subscribers get")
+            self._skip(self.at, "a line of a Sentinel's log file, not of what its subscribers get")
         self.at += 1
 
     def _take_frame(self, place: int, value: Value) -> None:
         size = MESSAGES.get(value, 0) if isinstance(value, str) else 0
         if not size:
-            # An element of another reply, unless a frame has lost its beginning.
+            # An element of another reply, or of a frame without its beginning.
             if place > 1 and isinstance(value, str) and CHANNEL.fullmatch(value):
                 self._skip(self.at, "an event without its beginning")
             self.at += 1
@@ -288,7 +283,7 @@ class _Reader:
                 break
             values.append(element[1])
             self.at += 1
-        # Editors number a list through, so a frame may begin at any place; then its channel must show that it is one.
+        # Editors number lists continuously, so a frame may begin anywhere; then its channel must show that it is one.
         channel = values[size - 2] if len(values) >= size - 1 else None
         if place == 1 or (isinstance(channel, str) and CHANNEL.fullmatch(channel)):
             self._close_frame("tty", start, size, values)
@@ -307,7 +302,7 @@ class _Reader:
             case [str(channel), str(payload)] if len(values) == size:
                 self._hear(form, start, self.sentinel, None, channel, payload)
             case _:
-                self._skip(start, "a message that is cut short")
+                self._skip(start, "an incomplete message")
 
     def _take_raw(self, prefix: str, kind: str) -> None:
         if kind.endswith("subscribe"):
@@ -322,7 +317,7 @@ class _Reader:
             self._skip(self.at, f"{kind!r} is not followed by a channel")
             self.at += 1
         elif payload is None or payload in MESSAGES or (payload == "" and self._is_last(place)):
-            self._skip(self.at, "a message that is cut short")
+            self._skip(self.at, "an incomplete message")
             self.at += place
         else:
             whole, taken = self._raw_payload(channel, payload, place, prefix)
@@ -330,8 +325,8 @@ class _Reader:
             self.at += place + taken
 
     def _raw_payload(self, channel: str, payload: str, place: int, prefix: str) -> tuple[str, int]:
-        # Redis accepts line feeds in a name, and a pipe shows them as they are: only a payload that
-        # says nothing by itself is tried together with the lines after it.
+        # Redis accepts line feeds in a name, and a pipe shows them as they are: only a payload that can't be read
+        # by itself is tried together with the lines after it.
         whole = payload
         for more in range(JOINED_LINES):
             if channel == HELLO_CHANNEL or not isinstance(parse_event(channel, whole), Unrecognised):
@@ -352,8 +347,7 @@ class _Reader:
         return self.at + ahead == len(self.lines) - 1
 
     def _confirm(self, is_first: bool) -> None:
-        # PSUBSCRIBE with several patterns is confirmed for each; only the first begins a
-        # subscription.
+        # PSUBSCRIBE with several patterns is confirmed for each of them; only the first begins a subscription.
         self.starting = self.starting or is_first
 
     def _hear(

@@ -1,8 +1,8 @@
 """
-The lines of which a transcript is made, one function for each look.
+The lines of a transcript, one function for each form.
 
-What enters is one line of text; what leaves is what it says, or None where it has another look.
-Nothing here remembers a line before, and nothing raises, whatever stands there.
+One line of text goes in; what it says comes out, or None if it has another form. Nothing here remembers earlier lines,
+and nothing raises, whatever the line holds.
 """
 
 from __future__ import annotations
@@ -36,28 +36,26 @@ __all__ = [
 ]
 
 LINE_MAX: Final = 64 * 1024
-"""
-Characters of a line; a payload has 1023 bytes at most, so a longer line is no part of a transcript.
-"""
+"""Characters of a line; a payload has at most 1023 bytes, so a longer line is no part of a transcript."""
 
 CHANNEL: Final = re.compile(rf"[+-][a-z-]{{1,64}}|{HELLO_CHANNEL}")
-"""The look of every channel that Sentinel publishes on; the hello goes to the data nodes."""
+"""The form of every channel that Sentinel publishes on; the hello goes to the data nodes."""
 
 MESSAGES: Final = {"pmessage": 4, "message": 3, "psubscribe": 3, "subscribe": 3}
-"""The first element of what a subscriber gets, and how many elements it has."""
+"""The first element of a subscriber's message, and how many elements it has."""
 
 Value: TypeAlias = str | int | None
 """The text or integer of an element; None for anything else."""
 
 Element: TypeAlias = tuple[int, Value]
-"""The place of an element in its frame, and what stands there."""
+"""The place of an element in its frame, and its value."""
 
 _PREFIX: Final = r"[\s>|]*"
-"""What stands before a line that was quoted in Markdown or indented."""
+"""What precedes a line that was quoted in Markdown or indented."""
 
 # Markdown renders "1)" as "1.", and word processors replace blanks and quotation marks.
 _ELEMENT: Final = re.compile(_PREFIX + r"([0-9]{1,5})[).>][ \t\xa0]+(.*)", re.DOTALL)
-# redis-cli escapes quotation marks, so the next one ends the value; what follows is a note of whoever pasted it.
+# redis-cli escapes quotation marks, so the next one ends the value; what follows is a note by the person who pasted it.
 _QUOTED: Final = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _CURLY: Final = re.compile("[\u201c\u201d]([^\u201c\u201d]*)[\u201c\u201d]")
 _INTEGER: Final = re.compile(rb"\(integer\) (-?[0-9]{1,19})(?!\S)")
@@ -90,26 +88,26 @@ _STAMP: Final = re.compile(
     r"\[?((?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]|[A-Z][a-z]{2} [ 0-9][0-9] )?[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
     r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?)\]?[ \t]+(?=\S)"
 )
-"""``docker logs -t``, ``kubectl logs --timestamps``, ``ts``: a date or none, a zone or none."""
+"""``docker logs -t``, ``kubectl logs --timestamps``, ``ts``: with or without a date, with or without a zone."""
 _LOG_LINE: Final = re.compile(
     r"[0-9]{1,9}:[XSMC] [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:.]{8,12} [.#*-] [+-][a-z-]{1,64}(?: .*)?", re.DOTALL
 )
 
 _EARLIEST: Final = -62_135_596_800
 _LATEST: Final = 253_402_300_799
-"""The years 1 to 9999, in seconds since 1970: what a time may be that is written as a date again."""
+"""The years 1 to 9999, in seconds since 1970: times that can be written as a date again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A line that shows with which server the lines after it speak."""
+    """A line that shows which server the following lines are from."""
 
     sentinel: str | None
-    """``host:port``; None where redis-cli was started without saying."""
+    """``host:port``; None if redis-cli was started without an address."""
     starts: bool
-    """Whether a new conversation begins here: not at the prompt of one that is subscribed."""
+    """Whether a new session begins here; False at the prompt of one that is subscribed."""
     rest: str = ""
-    """What stands after redis-cli's own prompt."""
+    """What follows redis-cli's own prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,24 +121,24 @@ class JsonEvent:
 
 
 class Dressed(NamedTuple):
-    """A line, parted from what a container runtime or a clock put in front of it."""
+    """A line, separated from the prefix of a container runtime or a clock."""
 
     source: str | None
-    """The container or pod that wrote it; None where none is named."""
+    """The container or pod that wrote it; None if none is named."""
     time: float | None
-    """Seconds since 1970; None where no time stands there, or one without a zone."""
+    """Seconds since 1970; None without a time, or with a time without a zone."""
     text: str
 
 
 def undress(line: str) -> Dressed:
     """
-    Part a line from the prefix that ``docker compose logs``, ``kubectl logs --prefix`` or a clock put in front of it.
+    Separate a line from the prefix of ``docker compose logs``, ``kubectl logs --prefix`` or a clock.
 
     Args:
         line: such as ``s1-1  | 2026-11-23T03:00:00.123Z pmessage``.
 
     Returns:
-        The prefix's parts, and the line as it was written; the line itself where it has no such prefix.
+        The prefix's parts, and the line as it was written; the line itself if it has no such prefix.
     """
     if line[:1] in ("", "{", "+", "*") or len(line) > LINE_MAX:
         return Dressed(None, None, line)
@@ -153,7 +151,7 @@ def undress(line: str) -> Dressed:
 
 
 def is_log_line(line: str) -> bool:
-    """Tell whether this is an event in a Sentinel's own log file, which is another source than its subscribers."""
+    """Return whether this is an event in a Sentinel's own log file, which is another source than its subscribers."""
     return _LOG_LINE.fullmatch(line.strip()) is not None
 
 
@@ -162,12 +160,12 @@ def read_element(line: str) -> Element | None:
     Read one element of a reply as redis-cli shows it on a terminal.
 
     Args:
-        line: such as ``3) "+sdown"`` or ``3) (integer) 1``, maybe indented, quoted, after a
-            carriage return, or with a note behind it.
+        line: such as ``3) "+sdown"`` or ``3) (integer) 1``, perhaps indented, quoted, after a carriage return, or
+            followed by a note.
 
     Returns:
-        Its place, and its text with redis-cli's quoting undone, its integer, or None for a value
-        that is neither or has no end. None where the line has another look.
+        Its place, and its text with redis-cli's quoting undone, its integer, or None for a value that is neither or has
+        no end. None if the line has another form.
 
     Source: sdscatrepr() in sds.c, cliFormatReplyTTY() in redis-cli.c; Redis 6.2 to 8.2, Valkey 9.1.
     """
@@ -188,7 +186,7 @@ def read_element(line: str) -> Element | None:
 
 def read_reply(line: str) -> tuple[Value, ...] | None:
     """
-    Read a subscriber's message that stands whole on one line.
+    Read a subscriber's message that is complete on one line.
 
     Args:
         line: one of ``"pmessage","*","+sdown","..."`` (redis-cli --csv), ``["pmessage","*","+sdown","..."]``
@@ -196,7 +194,7 @@ def read_reply(line: str) -> tuple[Value, ...] | None:
             dictionary (what redis-py's get_message() returns).
 
     Returns:
-        Its elements, the first of which is a key of `MESSAGES`; None where the line has another look.
+        Its elements, the first of which is a key of `MESSAGES`; None if the line has another form.
     """
     bare = line.strip(" \t\r>|")
     opening = bare[:1]
@@ -217,7 +215,7 @@ def read_prompt(line: str) -> Prompt | None:
             26379``.
 
     Returns:
-        What it says, or None where the line has another look.
+        What it says; None if the line has another form.
     """
     seen = _as_seen(line)
     if match := _PROMPT.fullmatch(seen):
@@ -236,7 +234,7 @@ def read_json(line: str) -> JsonEvent | str | None:
             ``type`` and an ISO 8601 ``time`` instead of ``ts``.
 
     Returns:
-        The message; None for a line of our own that holds no event; or why it cannot be read.
+        The message; None for a line of our own without an event; or the reason why it cannot be read.
     """
     try:
         found = json.loads(line)
@@ -260,8 +258,8 @@ def read_time(text: str) -> float | None:
     Read an ISO 8601 time with its zone, such as ``2026-11-23T03:00:00.123456Z``.
 
     Returns:
-        Seconds since 1970, or None where the text is no such time of the years 1 to 9999. A leap second counts as
-        the next one.
+        Seconds since 1970, or None if the text is no such time in the years 1 to 9999. A leap second counts as the next
+        second.
     """
     match = _TIME.fullmatch(text)
     if match is None:
@@ -276,7 +274,7 @@ def read_time(text: str) -> float | None:
 
 def encoded(text: str) -> bytes:
     """
-    Return the bytes of a text that may hold undecodable bytes; what was never bytes becomes ``?``.
+    Return the bytes of a text that may hold undecodable bytes; other characters that can't be encoded become ``?``.
     """
     try:
         return text.encode("utf-8", "surrogateescape")
@@ -285,8 +283,8 @@ def encoded(text: str) -> bytes:
 
 
 def _as_seen(line: str) -> str:
-    # redis-cli from 7.2 on clears its prompt with a carriage return and ESC [K, and `script` keeps
-    # both. What comes from the network is quoted, so neither is ever a part of it.
+    # Since 7.2 redis-cli clears its prompt with a carriage return and ESC [K, and `script` keeps
+    # both. Text from the network is quoted, so neither is ever a part of it.
     return _CONTROL.sub("", line.rstrip("\r\n")).rpartition("\r")[2]
 
 
@@ -319,7 +317,7 @@ def _dumped(line: str) -> tuple[Value, ...] | None:
 
 
 def _python_pairs(line: str) -> dict[str, Value]:
-    # A dictionary of texts, bytes, integers and None is all that redis-py returns; nothing is evaluated.
+    # redis-py returns only dictionaries of text, bytes, integers and None; nothing is evaluated.
     pairs, at = dict[str, Value](), 1
     while match := _PAIR.match(line, at):
         value = None if match[2] is None else _unquoted(encoded(match[2][1:-1]))
@@ -342,7 +340,7 @@ def _named_by_options(words: list[str]) -> str | None:
         host, port = match[1] or match[2], match[3] or "6379"
     elif not given.keys() & {"-h", "-p"}:
         return None
-    # A host that starts with a dash is the next option of a command line cut short.
+    # A host that starts with a dash is the next option of an incomplete command line.
     if not re.fullmatch(r"(?!-)[\w.:-]{1,255}", host) or not re.fullmatch(r"[0-9]{1,5}", port):
         return None
     return str(Address(host, int(port)))

@@ -99,7 +99,7 @@ def _durations(record: FailoverRecord) -> Iterator[Words]:
         yield ()
         yield (("  durations", "bold"),)
     for name, number in record.durations.items():
-        notes = [span(record, name), "by the clocks of two daemons" if name in record.estimated else ""]
+        notes = [span(record, name), "estimated from the clocks of two daemons" if name in record.estimated else ""]
         about = "; ".join(filter(None, notes))
         yield ((f"    {name:<16} ", ""), (f"{seconds(number)}{about and f'  ({about})'}", "dim"))
 

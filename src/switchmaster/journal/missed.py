@@ -67,7 +67,7 @@ def missed_switch(found: Sighting, missed: Missed) -> SwitchSeen:
         grade="agreed" if found.agreed else "announced",
         cause="failover",
         witnesses=(),
-        why=f"its epoch had risen from {missed.epoch_before} to {found.epoch} before we listened",
+        why=f"its epoch rose from {missed.epoch_before} to {found.epoch} while no daemon was connected",
         via="missed",
         incarnation=missed.incarnation,
     )

@@ -38,7 +38,7 @@ __all__ = ["Store", "Written"]
 
 CANDIDATES: Final = 20
 """Rows that an observation without an epoch is compared with, newest first."""
-END_UNSEEN: Final = "its end was not seen: no daemon heard it"
+END_UNSEEN: Final = "its end was not seen: no daemon was connected to a Sentinel"
 
 # Built once: building these statements for every observation would cost as much as executing them.
 _OWN: Final = and_(

@@ -1,12 +1,13 @@
 """
 How far the clocks of several Sentinels are apart, from what all of them must have seen in one order.
 
-A vote is asked for before it is given, and counted after: at each epoch the candidate's own ``+vote-for-leader`` comes
-before every other's for it, and ``X voted for`` after X's own. So every election bounds how far two clocks can differ.
-A Sentinel that learns of a switch by ``+config-update-from`` does so after the leader's ``+promoted-slave``.
+A vote is requested before it is given, and counted afterwards: at each epoch the candidate's own ``+vote-for-leader``
+comes before every other Sentinel's for it, and ``X voted for`` after X's own. So every election limits how far two
+clocks can differ. A Sentinel that learns of a switch by ``+config-update-from`` does so after the leader's
+``+promoted-slave``.
 
-Where the bounds leave room for clocks that agree, they are believed to agree; else the clock is moved to the middle of
-the bounds, or to the one bound that there is, and the reader is told by how much, and how exactly that is known.
+If the limits allow that clocks agree, they are believed to agree. Otherwise the clock is moved to the middle of the
+limits, or to the only limit, and the reader is told by how much, and how exactly that is known.
 
 Pure: moments in, offsets out.
 """
@@ -22,12 +23,12 @@ from typing import Final
 __all__ = ["AGREE", "Offset", "Sighted", "offsets"]
 
 AGREE: Final = 0.05
-"""Seconds by which clocks that agree may contradict the order of events: the lines' own delay, and a slewing NTP."""
+"""Seconds by which clocks that agree may contradict the order of events: delayed lines, and NTP that slews."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sighted:
-    """One moment in one log that is bound to moments in others."""
+    """One moment in one log that limits moments in others."""
 
     origin: str
     moment: float
@@ -35,9 +36,9 @@ class Sighted:
     """``asked`` (a candidate votes for itself), ``voted`` (for another), ``counted`` (a vote that came in),
     ``promoted`` (a leader sees it) or ``learned`` (a follower switches)."""
     key: tuple[object, ...]
-    """What makes two of them one event: the candidate and the epoch; of a promotion the master and the node."""
+    """What moments of one event share: the candidate and the epoch, or the promoted node and its master."""
     voter: str | None = None
-    """Of ``counted``: the origin whose vote it is; None where that is not among the logs."""
+    """For ``counted``: the origin that voted; None if its log is missing."""
     resolution: float = 0.001
 
 
@@ -46,12 +47,12 @@ class Offset:
     """How far an origin's clock is ahead of the reference's."""
 
     seconds: float
-    """What is taken off its times; 0 where its clock agrees."""
+    """What is subtracted from its times; 0 if its clock agrees."""
     least: float
     most: float
-    """The bounds within which it is known."""
+    """The limits within which it is known."""
     evidence: int
-    """Pairs of moments that bound it."""
+    """Pairs of moments that limit it."""
 
 
 def offsets(origins: Sequence[str], sighted: Iterable[Sighted]) -> dict[str, Offset]:
@@ -59,11 +60,11 @@ def offsets(origins: Sequence[str], sighted: Iterable[Sighted]) -> dict[str, Off
     Return how far each clock is ahead of that of the first origin that it can be compared with.
 
     Args:
-        origins: the names, the one to be trusted first.
-        sighted: moments of all of them.
+        origins: the names; the first one's clock is trusted.
+        sighted: their moments.
 
     Returns:
-        An offset for each origin; one without evidence has infinite bounds and is not moved.
+        An offset for each origin; one without evidence has infinite limits and is not moved.
     """
     bounds = _bounds(sighted)
     placed: dict[str, Offset] = {}
@@ -85,7 +86,7 @@ def offsets(origins: Sequence[str], sighted: Iterable[Sighted]) -> dict[str, Off
 def _placed(base: float, least: float, most: float, evidence: int) -> Offset:
     least, most = base + least, base + most
     if least > most:
-        # The evidence contradicts itself: the clock was set meanwhile. The middle is as good as any.
+        # The evidence contradicts itself: the clock was set in between. The middle is as good as any other value.
         least, most = most, least
     if least <= AGREE and most >= -AGREE:
         return Offset(0.0, least, most, evidence)
@@ -94,10 +95,10 @@ def _placed(base: float, least: float, most: float, evidence: int) -> Offset:
 
 
 def _bounds(sighted: Iterable[Sighted]) -> Mapping[tuple[str, str], tuple[float, float, int]]:
-    """Return, for (a, b), between which seconds a's clock is ahead of b's, and from how much evidence."""
+    """Return, for (a, b), the limits in seconds of how far a's clock is ahead of b's, and the number of pairs."""
     found: dict[tuple[str, str], list[float]] = defaultdict(lambda: [-inf, inf, 0])
     for earlier, later in _ordered(sighted):
-        # Were the later one's clock ahead by more than what lies between them, it would have come before.
+        # The later one happened later, so its clock is ahead by at most the difference between the two readings.
         most = later.moment - earlier.moment + max(earlier.resolution, later.resolution)
         _narrow(found, later.origin, earlier.origin, -inf, most)
         _narrow(found, earlier.origin, later.origin, -most, inf)
@@ -110,7 +111,7 @@ def _narrow(found: dict[tuple[str, str], list[float]], a: str, b: str, least: fl
 
 
 def _ordered(sighted: Iterable[Sighted]) -> Iterator[tuple[Sighted, Sighted]]:
-    """Yield pairs of which the first happened before the second."""
+    """Yield pairs of moments whose first happened before the second."""
     by_what: dict[str, dict[tuple[object, ...], list[Sighted]]] = defaultdict(lambda: defaultdict(list))
     for each in sighted:
         by_what[each.what][each.key].append(each)

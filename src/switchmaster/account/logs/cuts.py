@@ -1,11 +1,10 @@
 """
-Events that a terminal's width, a pager or a copy has cut, completed where only one whole event can have stood there.
+Events that a terminal's width, a pager or a copy cut off, completed if only one complete event is possible.
 
-What enters are the entries of some files; what leaves are the same entries, those that are cut completed or marked as
-unreadable. A payload is completed from the masters, nodes and addresses that other lines name in full: of everything
-that can be made of them, exactly one must begin with what is left. A line that ends where the widest lines of its file
-end may be cut too, though it reads as whole (a port of one digit less): it counts only where another line says the
-same.
+The entries of some files go in; the same entries come out, with cut ones completed or marked as unreadable. A payload
+is completed from the masters, nodes and addresses that other lines name in full: of everything that can be made of
+them, exactly one must begin with what is left. A line that ends where the widest lines of its file end may be cut too,
+though it reads as complete (a port with one digit less): it counts only if another line says the same.
 """
 
 from __future__ import annotations
@@ -27,22 +26,22 @@ from .origins import LogFile
 __all__ = ["complete_cuts"]
 
 _WIDTHS: Final = range(60, 512)
-"""Columns that a terminal may have had."""
+"""Columns that a terminal may have."""
 _ALIKE: Final = 3
-"""Lines that end at one column before it counts as the terminal's width."""
+"""Lines that must end at a column before it counts as the terminal's width."""
 _NAMED: Final = re.compile(r"(?<!\S)(\S{1,255}):(\d{1,5}) ")
-"""A replica's name, which is its address, with the space behind it: it is whole."""
+"""A replica's name, which is its address, and the space after it: it is complete."""
 COMBINATIONS: Final = 20_000
-"""Events that may be made of what is known; with more names than that, nothing is completed."""
+"""Events that may be made of what is known; with more names, nothing is completed."""
 _MARK: Final = re.compile(r"(?:…|\.\.\.|>|\\)\Z")
-"""What pagers and people put where they cut."""
+"""What pagers and people write where they cut."""
 _FORMS: Final = {spec.channel: spec.form for spec in EVENTS}
 _OF_INSTANCE: Final = (Form.INSTANCE, Form.QUORUM, Form.MONITOR, Form.ROLE)
 
 
 def complete_cuts(files: Sequence[LogFile]) -> list[LogFile]:
     """
-    Complete the events of some files that were cut.
+    Complete the cut events of some files.
 
     Args:
         files: as they were read.
@@ -65,18 +64,18 @@ def complete_cuts(files: Sequence[LogFile]) -> list[LogFile]:
 
 
 class _Whole:
-    """What whole events name: everything that may stand in one that is cut."""
+    """What complete events name: everything that a cut one may contain."""
 
     def __init__(self) -> None:
         self._masters: set[str] = set()
         self._owners: set[str] = set()
-        """``slave NAME HOST PORT @ MASTER``: all of an instance but its master's address, which may have changed."""
+        """``slave NAME HOST PORT @ MASTER``: an instance without its master's address, which may have changed."""
         self._addresses: set[str] = set()
         self._said: dict[str, set[str]] = defaultdict(set)
         self._made: dict[str, list[str]] = {}
 
     def learn(self, said: LoggedEvent) -> None:
-        """Keep what an event names."""
+        """Remember what an event names."""
         event = parse_event(said.channel, said.payload)
         self._said[said.channel].add(said.payload)
         if isinstance(event, SwitchedMaster):
@@ -92,25 +91,25 @@ class _Whole:
                 self._addresses.add(_spaced(instance.address))
 
     def learn_part(self, said: LoggedEvent | Remark | Unreadable) -> None:
-        """Keep the addresses that stand whole in an event that is cut: no other may name that node."""
+        """Remember the complete addresses in a cut event: it may be the only one that names that node."""
         if not isinstance(said, Remark):
             self._addresses.update(f"{found[1].strip('[]')} {found[2]}" for found in _NAMED.finditer(said.payload))
 
     def has(self, channel: str, payload: str) -> bool:
-        """Whether another line says the same in full."""
+        """Return whether another line says the same in full."""
         return payload in self._said[channel]
 
     def instances(self) -> list[str]:
-        """Return every instance that there can be, as events write it."""
+        """Return every possible instance, as events write it."""
         return self._once("instance", lambda: [f"master {name}" for name in self._masters] + list(self._owners))
 
     def switches(self) -> list[str]:
-        """Return every switch that there can be."""
+        """Return every possible switch."""
         return self._once("switch", lambda: [f"{name} {old}" for name in self._masters for old in self._addresses])
 
     def _once(self, what: str, beginnings: Callable[[], list[str]]) -> list[str]:
         if what not in self._made:
-            # Nothing switches to the address that it has.
+            # No master switches to the address that it has.
             made = (f"{one} {to}" for one in beginnings() for to in self._addresses if not one.endswith(f" {to}"))
             self._made[what] = list(islice(made, COMBINATIONS + 1))
         return self._made[what]
@@ -121,7 +120,7 @@ def _spaced(address: Address) -> str:
 
 
 def _suspects(file: LogFile) -> set[int]:
-    """Return the places of the entries that are cut, or may be."""
+    """Return the indexes of the entries that are cut, or may be."""
     widths = Counter(entry.width for entry in file.entries)
     widest = max(widths, default=0)
     is_edge = widest in _WIDTHS and widths[widest] >= _ALIKE
@@ -158,7 +157,7 @@ def _complete(said: LoggedEvent | Unreadable, whole: _Whole) -> LoggedEvent | Un
     if form is Form.INSTANCE:
         return _only(said, left, whole.instances())
     if form is Form.QUORUM:
-        # How many agreed is lost, that they did is not.
+        # How many agreed is lost; that they did is not.
         instance = next((text for text in whole.instances() if left.startswith(f"{text} ")), None)
         found = LoggedEvent(said.channel, instance) if instance else _only(said, left, whole.instances())
         return LoggedEvent(said.channel, f"{found.payload} #quorum 0/0") if isinstance(found, LoggedEvent) else found
@@ -166,7 +165,7 @@ def _complete(said: LoggedEvent | Unreadable, whole: _Whole) -> LoggedEvent | Un
 
 
 def _only(said: LoggedEvent | Unreadable, left: str, possible: Sequence[str]) -> LoggedEvent | Unreadable:
-    """Return the one event that begins so, where there is one alone."""
+    """Return the event that begins so, if there is exactly one."""
     fitting = [text for text in possible if text.startswith(left)] if len(possible) <= COMBINATIONS and left else []
     if len(fitting) == 1:
         return LoggedEvent(said.channel, fitting[0])

@@ -1,9 +1,9 @@
 """
-The line formats of the servers themselves: who wrote a line, when, at which level, and the message.
+The servers' own line formats: which process wrote a line, when, at which level, and the message.
 
-What enters is one line of text, with whatever a container, a collector or a person put around it; what leaves is the
-server's own part and the text before it, which `wrappers` reads. The servers' part is searched for, not expected at
-the beginning, so a wrapper that nobody has heard of hides nothing.
+One line of text goes in, with whatever a container, a collector or a person put around it. The server's own part comes
+out, and the text before it, which `wrappers` reads. The server's part is searched for, not expected at the beginning,
+so an unknown wrapper hides nothing.
 
 Source: serverLogRaw() in server.c. Redis 2.8 ``[pid] 03 Aug 13:34:28.665 # ``; 3 and 4 ``pid:X 09 Nov 17:58:33.373 #
 ``; 5 and later with the year; Valkey 8.1 and later ``log-format`` legacy or logfmt with ``log-timestamp-format``
@@ -21,7 +21,7 @@ from .stamps import SERVER_STAMP, Stamp, read_stamp
 __all__ = ["LOG_LINE_MAX", "ServerLine", "find_server_line"]
 
 LOG_LINE_MAX: Final = 16 * 1024
-"""Characters of a line; a server cuts its messages at 1024 bytes, and a longer line is none of its own."""
+"""Characters of a line; a server cuts its messages at 1024 bytes, so a longer line is not its own."""
 
 _MESSAGE_MAX: Final = 4096
 
@@ -43,7 +43,7 @@ _ROLES: Final = {"X": "sentinel", "C": "child", "S": "replica", "M": "master"} |
     "primary": "master",
 }
 _LEVELS: Final = {".": "debug", "-": "verbose", "*": "notice", "#": "warning", "info": "verbose"}
-# Markdown's escapes, as people paste them: only before signs that mean something there.
+# Markdown's escapes, as people paste them: only before characters with a meaning there.
 _ESCAPED: Final = re.compile(r"\\([*#+_@\-\[\]().!`|~<>])")
 _QUOTES: Final = {'"': '"', "'": "'", "`": "`"}
 
@@ -53,7 +53,7 @@ class ServerLine:
     """What a server wrote."""
 
     before: str
-    """What stands before it on the line."""
+    """The text before it on the line."""
     pid: int | None
     role: str | None
     """``sentinel``, ``master``, ``replica`` or ``child``; None in the formats before Redis 3, which do not say."""
@@ -71,7 +71,7 @@ def find_server_line(line: str) -> ServerLine | None:
         line: without its line end.
 
     Returns:
-        The server's part, or None where there is none in it.
+        The server's part, or None if there is none.
     """
     if len(line) > LOG_LINE_MAX:
         return None
@@ -94,7 +94,7 @@ def find_server_line(line: str) -> ServerLine | None:
 
 
 def _bare(message: str, before: str) -> str:
-    """Return a message without what a collector or Markdown put behind and into it."""
+    """Return a message without what a collector or Markdown added after and into it."""
     message = message[:_MESSAGE_MAX].rstrip()
     # A list in JSON, or swarm's own output: a comma at the end. No message of a Sentinel ends with one.
     message = message.removesuffix(",").rstrip()

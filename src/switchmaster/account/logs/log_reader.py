@@ -1,9 +1,9 @@
 """
-One file of logs, read: bytes in, in blocks of whole lines; `LogEntry` values out, in the order of the file.
+One log file, read: bytes in, in blocks of whole lines; `LogEntry` values out, in the order of the file.
 
-The first `WHOLE` bytes are read line by line, so that every line which is not understood is counted and kept to be
-shown. In what follows only the lines that `candidates` finds are read: a log of gigabytes holds a few thousand lines
-that say something. Memory grows with those alone, up to `ENTRIES`.
+The first `WHOLE` bytes are read line by line, so that every line that is not understood is counted and kept to be
+shown. After them only the lines that `candidates` finds are read: a log of gigabytes holds a few thousand lines that
+say something. Memory grows only with these, up to `ENTRIES`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from .wrappers import Wrapping, read_json_line, read_wrapping
 __all__ = ["ENTRIES", "WHOLE", "LeftOut", "LogEntry", "LogReader"]
 
 WHOLE: Final = 8 * 1024 * 1024
-"""Bytes at the beginning of a file of which every line is read."""
+"""Bytes at the beginning of a file in which every line is read."""
 ENTRIES: Final = 2_000_000
-"""Entries of one file; what comes after them is counted in `LogReader.over`."""
+"""Entries of one file; later ones are counted in `LogReader.over`."""
 LEFT_KEPT: Final = 1_000
-"""Lines that were left out, of which place, reason and text are kept; the others are only counted."""
+"""Lines left out whose place, reason and text are kept; the others are only counted."""
 SHOWN: Final = 240
-"""Characters of a line that was left out."""
+"""Characters that are kept of a line that was left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,15 @@ class LogEntry:
     line: int
     """From 1; in a large file, behind its first `WHOLE` bytes, counted from there on."""
     source: str | None
-    """The name that the wrapper gives; None where there is none."""
+    """The name that the wrapper gives; None without one."""
     pid: int | None
     role: str | None
     """As `formats.ServerLine.role`."""
     stamp: Stamp
     outer: Stamp | None
-    """When a wrapper that names its zone got the line."""
+    """When a wrapper that names its zone received the line."""
     width: int
-    """Characters of the whole line: a terminal may have cut it there."""
+    """Characters of the whole line: a terminal may have cut it off there."""
     said: LoggedEvent | Remark | Unreadable
 
 
@@ -71,7 +71,7 @@ class LogReader:
         self.entries: list[LogEntry] = []
         self.lines = 0
         self.of_servers = 0
-        """Lines in a server's own format, whatever they say; of a large file, of its beginning."""
+        """Lines in a server's own format, whatever they say; in a large file, only in its beginning."""
         self.left_out = 0
         self.left: list[LeftOut] = []
         self.over = 0
@@ -134,7 +134,7 @@ def read_line(number: int, line: str) -> LogEntry | bool:
         line: without its line end.
 
     Returns:
-        What it says; True for a server's line that says nothing of failovers, False for any other.
+        What it says; True for a server's line that says nothing about failovers, False for any other line.
     """
     wrapping, text = None, line
     if line.lstrip(" \t>|").startswith("{"):
@@ -155,13 +155,13 @@ def read_line(number: int, line: str) -> LogEntry | bool:
 
 
 def _bare(number: int, line: str, text: str, wrapping: Wrapping | None) -> LogEntry | bool:
-    """Read a message that stands without the server's own prefix, as in syslog and the kernel's log."""
+    """Read a message without the server's own prefix, as in syslog and the kernel's log."""
     kernel = read_message(text)
     if wrapping is None:
         wrapping = read_wrapping(text)
         text = wrapping.rest
     elif not wrapping.bare:
-        # A collector may have taken the server's own time away; what it calls a message is one.
+        # A collector may have removed the server's own time; what it calls a message is one.
         wrapping = Wrapping(wrapping.source, wrapping.stamp, wrapping.pid, bare=True)
     said = read_message(text) if wrapping.bare else None
     if not isinstance(said, LoggedEvent) and not wrapping.of_server:

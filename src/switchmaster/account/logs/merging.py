@@ -1,9 +1,9 @@
 """
-Several files of logs as one stream of events and one list of remarks, on one clock.
+Several log files as one stream of events and one list of remarks, on one clock.
 
-Zones come from wrappers that know them, else from the user; years from lines and messages that name them, else from
-the latest moment; clocks that contradict the order of an election are moved (`clocks`). Lines of equal time keep the
-order of their file; between files they go in the order in which a failover's stages can happen.
+Zones come from wrappers that know them, else from the user; years from lines and messages that name them, else from the
+latest moment. Clocks that contradict the order of an election are moved (`clocks`). Lines with equal times keep the
+order of their file; between files they are ordered as a failover's stages can happen.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ __all__ = ["Logs", "Noted", "merge_logs"]
 _STAGES: Final = {stage: float(number) for number, stage in enumerate(Stage)}
 _LAST: Final = float(len(_STAGES))
 _RANKS: Final = {
-    # A vote is given after it was asked for.
+    # A vote is given after it was requested.
     spec.channel: _STAGES[stage] + (0.5 if spec.form is Form.VOTE else 0.0)
     for spec in EVENTS
     if (stage := spec.stage or spec.during) is not None
 }
-"""The order in which events of one failover can happen, for those of one time."""
+"""The order in which events of one failover can happen, for events with equal times."""
 _LEFT: Final = 1_000
-"""Events that could not be read, of which place and reason are kept."""
+"""Unreadable events whose place and reason are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """A remark, with its place in the story."""
+    """A remark, with its origin and its moment."""
 
     origin: str
     sentinel: bool
@@ -64,15 +64,15 @@ class Logs:
     sentinels: tuple[str, ...]
     nodes: tuple[str, ...]
     run_ids: Mapping[str, str]
-    """The names of the Sentinels whose own id is known, by that id."""
+    """The names of the Sentinels whose own run id is known, by that id."""
     offsets: Mapping[str, Offset]
     """How far the clock of each Sentinel was ahead of the first one's."""
     unreadable: tuple[tuple[str, int, str], ...]
     """File, line and reason of each event that could not be read."""
     zoned: bool
-    """Whether every time had a zone, from its line or its wrapper; else the user's zone was taken."""
+    """Whether every time had a zone, from its line or its wrapper; if not, the user's zone was used."""
     resolution: float
-    """Seconds between two times that the coarsest of the logs can tell apart."""
+    """Seconds between two times that the log with the coarsest times can distinguish."""
 
 
 @dataclass(slots=True)
@@ -89,8 +89,8 @@ def merge_logs(files: Sequence[LogFile], *, latest: float, zone: Zone = utc) -> 
 
     Args:
         files: as `LogReader` read them.
-        latest: seconds since 1970: nothing was written later. It gives the year where no line does.
-        zone: that of times whose zone neither line nor wrapper names.
+        latest: seconds since 1970: nothing was written later. It determines the year if no line does.
+        zone: of times whose zone neither line nor wrapper names.
 
     Returns:
         All that they say.
@@ -131,14 +131,14 @@ def _place(origin: Origin, latest: float, zone: Zone) -> _Placed:
         moments = place(stamps, latest=latest, anchors=_anchors(entries), zone=known)
         rows += [(moment, file, entry) for moment, entry in zip(moments, entries, strict=True)]
     if len(origin.pieces) > 1:
-        # Rotated files are given in any order; each is in order by itself.
+        # Rotated files may be given in any order; each is in order by itself.
         firsts = {id(file): moment for moment, file, _ in reversed(rows)}
         rows.sort(key=lambda row: firsts[id(row[1])])
     return _Placed(origin, rows)
 
 
 def _zone(origin: Origin) -> int | None:
-    """Return the zone that most lines agree on with a wrapper that knows it; None where no wrapper does."""
+    """Return the zone that most lines agree on with a wrapper that knows it; None if no wrapper does."""
     votes: Counter[int] = Counter()
     for entry in origin.entries:
         if entry.outer is not None and not entry.stamp.zone:
@@ -149,7 +149,7 @@ def _zone(origin: Origin) -> int | None:
 
 
 def _anchors(entries: Sequence[LogEntry]) -> dict[int, int]:
-    """Return the years that wrappers and messages name, by the place of the entry."""
+    """Return the years that wrappers and messages name, by the index of the entry."""
     found = {}
     for index, entry in enumerate(entries):
         if entry.stamp.year:
@@ -162,7 +162,7 @@ def _anchors(entries: Sequence[LogEntry]) -> dict[int, int]:
     return found
 
 
-# Who is who ---------------------------------------------------------------------------------------
+# Names ---------------------------------------------------------------------------------------
 
 
 def _run_ids(placed: Iterable[_Placed]) -> dict[str, str]:
@@ -198,14 +198,14 @@ def _sightings(one: _Placed, ids: Mapping[str, str]) -> Iterator[Sighted]:
 
 
 def _events(placed: Iterable[_Placed]) -> Iterator[Said]:
-    """Yield all events by time; those of one time in an order that a failover can have."""
+    """Yield all events by time; those with equal times in an order that a failover can have."""
     by_time: dict[float, list[list[Said]]] = {}
     for one in placed:
         at = 0.0
         mine: dict[float, list[Said]] = {}
         for moment, _, entry in one.rows:
             if isinstance(entry.said, LoggedEvent):
-                # Within one origin the order of the lines is what happened, even where its clock was set back.
+                # Within one origin the order of the lines is the order of events, even if its clock was set back.
                 at = max(at, moment)
                 said = Said(one.origin.name, at, entry.said.channel, entry.said.payload, entry.line)
                 mine.setdefault(at, []).append(said)
@@ -216,7 +216,7 @@ def _events(placed: Iterable[_Placed]) -> Iterator[Said]:
 
 
 def _in_turn(of_origins: list[list[Said]]) -> Iterator[Said]:
-    """Yield what several origins said at one time, the earlier stage first; each origin's own order stays."""
+    """Yield what several origins logged at one time, the earlier stage first; each origin's own order stays."""
     waiting = [list(reversed(events)) for events in of_origins]
     while waiting:
         first = min(waiting, key=lambda events: _RANKS.get(events[-1].channel, _LAST))

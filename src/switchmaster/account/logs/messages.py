@@ -1,11 +1,11 @@
 """
-What a server's message says: an event of Sentinel's, or something that only logs hold.
+What a server's message says: an event of Sentinel, or something that only logs have.
 
-What enters is one message; what leaves is a `Said` event's channel and payload, a `Remark`, or None for the many
-messages that tell nothing of a failover. Remarks are one table: kind, form, and what of it names a node or a master.
+One message goes in; out comes an event's channel and payload, a `Remark`, or None for the many messages that say
+nothing about a failover. Remarks are one table: kind, form, and which part of it names a node or a master.
 
 Sources: serverLog() and sentinelEvent() in sentinel.c, replication.c, server.c, rdb.c and debug.c of Redis 2.8 to 8.2
-and Valkey 7.2 to 9.1; the wording of both is read, the older one included (MASTER and PRIMARY, SLAVE and REPLICA).
+and Valkey 7.2 to 9.1; the wording of both is read, including older wording (MASTER and PRIMARY, SLAVE and REPLICA).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["LOGGED_ONLY", "LoggedEvent", "Remark", "RemarkKind", "Unreadable", "
 LOGGED_ONLY: Final = frozenset(
     {"+script-child", "-script-child", "-cmd-link-reconnection", "-pubsub-link-reconnection"}
 )
-"""Events of level debug: logged, never published, and no part of a failover's story."""
+"""Events of level debug: logged, never published, and no part of a failover."""
 
 _CHANNELS: Final = frozenset(spec.channel for spec in EVENTS)
 _EVENT: Final = re.compile(r"([+-][a-z][a-z-]{1,63})(?: (.*))?", re.DOTALL)
@@ -38,11 +38,11 @@ class RemarkKind(enum.StrEnum):
     VOTED = "voted"
     """Another Sentinel's vote, as the Sentinel that asked for it logs it."""
     POSTPONED = "postponed"
-    """``Next failover delay``: this Sentinel will not try before a moment."""
+    """``Next failover delay``: this Sentinel will not try before that moment."""
     REQUESTED = "requested"
     """An operator's SENTINEL FAILOVER."""
     IDENTITY = "identity"
-    """The Sentinel's own id."""
+    """The Sentinel's own run id."""
     STARTED = "started"
     PORT = "port"
     """``Running mode=…, port=…``."""
@@ -61,9 +61,9 @@ class RemarkKind(enum.StrEnum):
     HANDING_OVER = "handing-over"
     """The old master of a coordinated failover (Valkey 9) hands over to a replica."""
     PROMOTED = "promoted"
-    """The node itself: it is a master from now on."""
+    """The node itself: it becomes a master."""
     DEMOTED = "demoted"
-    """The node itself: it follows another from now on."""
+    """The node itself: it becomes a replica."""
     MASTER_LOST = "master-lost"
     REPLICA_LOST = "replica-lost"
     SYNC_STARTED = "sync-started"
@@ -75,7 +75,7 @@ class RemarkKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """An event, which the Sentinel published too."""
+    """An event, which the Sentinel also published."""
 
     channel: str
     payload: str
@@ -119,7 +119,7 @@ def read_message(message: str) -> LoggedEvent | Remark | Unreadable | None:
         message: without prefix and wrapper.
 
     Returns:
-        What it says; None where it says nothing of failovers, masters and data.
+        What it says; None if it says nothing about failovers, masters and data.
     """
     if message[:1] in ("+", "-") and (found := _EVENT.fullmatch(message)):
         return _event(found[1], found[2] or "")
@@ -137,7 +137,7 @@ def _event(channel: str, payload: str) -> LoggedEvent | Unreadable | None:
         return None
     event = parse_event(channel, payload)
     if isinstance(event, Unrecognised):
-        # A bulleted sentence of another program's looks like a channel; an event's payload is not a sentence.
+        # A bulleted sentence of another program looks like a channel; an event's payload is not a sentence.
         known = channel in _CHANNELS or payload.startswith(("master ", "slave ", "sentinel "))
         return Unreadable(channel, payload, event.reason) if known else None
     return LoggedEvent(channel, payload)
@@ -161,7 +161,7 @@ def _remark(kind: RemarkKind, message: str, said: dict[str, str | None]) -> Rema
 
 
 def _key(message: str) -> str:
-    """Return the first word, by which the table is looked up."""
+    """Return the first word: the key of the table."""
     return message[:40].partition(" ")[0]
 
 
@@ -222,14 +222,14 @@ _FORMS: Final = _forms(
     (_K.SYNC_FAILED, r"Error condition on socket for SYNC"),
     (_K.SYNC_FAILED, r"Failed trying to load the (?:MASTER|PRIMARY) synchronization"),
 )
-"""By the first word of the message; alternatives of that word alone are parted by ``|``."""
+"""Keys are the first word of the message; alternatives of this word are separated by ``|``."""
 
 _ANYWHERE: Final = (
     (
         _K.VOTED,
         re.compile(r"\A(?P<run_id>[\w.:\[\]-]{7,80}) voted for (?P<candidate>[0-9a-f]{40}) (?P<epoch>\d{1,19})\Z"),
     ),
-    # The kernel's own words, in its log beside ours.
+    # The kernel's own messages.
     (_K.OUT_OF_MEMORY, re.compile(r"Out of memory: Kill(?:ed)? process \d+ \((?:redis|valkey)-\w+\)")),
     (_K.OUT_OF_MEMORY, re.compile(r"Memory cgroup out of memory: Kill(?:ed)? process \d+ \((?:redis|valkey)-\w+\)")),
     (_K.OUT_OF_MEMORY, re.compile(r"\b(?:redis|valkey)-\w+ invoked oom-killer")),

@@ -1,11 +1,11 @@
 """
 Which process wrote each line: the Sentinels and the data nodes behind the files.
 
-What enters are the entries of each file; what leaves are `Origin` values, each with its entries in order. Lines are of
-one process where file, wrapper and pid agree; a process that begins where another of the same file and wrapper has
-ended is its restart. Files are of one process where they hold the same Sentinel id, or differ only in a rotation's
-number. A Sentinel is known by its own id: from ``Sentinel ID is``, or from the vote that it gives itself when it tries
-a failover. Others name its address; where nobody does, the file or the wrapper names it.
+The entries of each file go in; `Origin` values come out, each with its entries in order. Lines are of one process if
+file, wrapper and pid agree; a process that begins after another of the same file and wrapper has ended is its restart.
+Files are of one process if they hold the same Sentinel id, or differ only in a rotation's number. A Sentinel is
+recognised by its own id: from ``Sentinel ID is``, or from its vote for itself when it tries a failover. Others name its
+address; if none does, the file or the wrapper names it.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ class LogFile:
     """As it was given, such as a path."""
     entries: Sequence[LogEntry]
     called: str | None = None
-    """The name that the user gives to what wrote it."""
+    """The name that the user gives to its origin."""
 
     @property
     def stem(self) -> str:
-        """The file's name without folders, ending and a rotation's number."""
+        """The file's name without folders, extension and a rotation's number."""
         base = self.name.rpartition("/")[2]
         return _ROTATED.sub("", base, count=1) or base
 
 
 @dataclass(slots=True)
 class Origin:
-    """One Sentinel or data node, over all its restarts."""
+    """One Sentinel or data node, across all its restarts."""
 
     name: str = ""
     sentinel: bool = True
     """False for a data node, and for the kernel of its host."""
     run_id: str | None = None
-    """A Sentinel's own id; it keeps it over restarts from Redis 3.2 on."""
+    """A Sentinel's own id; since Redis 3.2 it survives restarts."""
     port: int | None = None
     pieces: list[tuple[LogFile, list[LogEntry]]] = field(default_factory=list)
     """Its entries by file, each in the file's order; the files in the order of their first lines."""
@@ -85,7 +85,7 @@ class _Process:
 
 def origins_of(files: Sequence[LogFile]) -> list[Origin]:
     """
-    Tell apart who wrote the entries of some files.
+    Find the processes that wrote the entries of some files.
 
     Args:
         files: each once.
@@ -124,7 +124,7 @@ def _groups(file: LogFile) -> list[list[_Process]]:
     """Return the processes of a file, each with its restarts."""
     processes: dict[tuple[str | None, int | None], _Process] = {}
     current: dict[str | None, _Process] = {}
-    """The process of each source that wrote last; what a child writes is its own."""
+    """The process of each source that wrote last; a child's lines are its own."""
     orphans: dict[str | None, list[LogEntry]] = {}
     for entry in file.entries:
         if entry.role == "child":
@@ -136,7 +136,7 @@ def _groups(file: LogFile) -> list[list[_Process]]:
         key = (entry.source, entry.pid)
         process = processes.get(key)
         if process is None:
-            # Before it has read its configuration, a server takes itself for a child of another.
+            # Before it has read its configuration, a server logs as if it were a child process.
             process = processes[key] = _Process(file, *key, entries=orphans.pop(entry.source, []))
         process.entries.append(entry)
         current[entry.source] = process
@@ -162,7 +162,7 @@ def _agree(one: object, other: object) -> bool:
 
 
 def _look(process: _Process) -> None:
-    """Find out what a process says of itself."""
+    """Find out what a process says about itself."""
     roles = Counter(entry.role for entry in process.entries if entry.role in ("sentinel", "master", "replica"))
     if roles:
         process.sentinel = roles["sentinel"] >= roles["master"] + roles["replica"]
@@ -205,7 +205,7 @@ def _name(origins: Sequence[Origin]) -> None:
 
 
 def _wanted(origin: Origin, sentinels: Mapping[str, str], nodes: Mapping[int, str]) -> tuple[str, str]:
-    """Return the best name of an origin, and one to use where two want the same."""
+    """Return the best name of an origin, and another for the case that two want the same."""
     file, entries = origin.pieces[0]
     source = next((entry.source for entry in entries if entry.source), None)
     fallback = file.called or source or file.stem
@@ -218,7 +218,7 @@ def _wanted(origin: Origin, sentinels: Mapping[str, str], nodes: Mapping[int, st
 
 
 def _addresses(origins: Iterable[Origin]) -> tuple[dict[str, str], dict[int, str]]:
-    """Return the addresses of Sentinels by id, and of data nodes by port where one node alone has it."""
+    """Return the addresses of Sentinels by id, and of data nodes by port if only one node has that port."""
     sentinels: dict[str, str] = {}
     nodes: dict[int, set[str]] = {}
     for origin in origins:

@@ -1,10 +1,10 @@
 """
 Times as logs write them, and the moments that they mean.
 
-A `Stamp` is what one line says: a date without a year, a date without a zone, or a moment. A line alone cannot always
-be placed in time; `place` decides years and zones of one source from everything that is known about it.
+A `Stamp` is what one line says: a date without a year, a date without a zone, or a moment. One line can't always be
+placed in time; `place` determines years and zones of one source from everything that is known about it.
 
-Nothing here reads a clock: the latest moment that the lines can have been written is an argument.
+Nothing here reads a clock: the latest moment at which the lines can have been written is an argument.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MONTHS: Final = {
         ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1
     )
 }
-"""As strftime's %b writes them in the C locale, which servers log in."""
+"""As strftime's %b writes them in the C locale, which servers use for logs."""
 
 STAMP: Final = (
     r"(?:\d{1,2} [A-Z][a-z]{2} (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{1,9})?"
@@ -31,14 +31,14 @@ STAMP: Final = (
     r"|(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} [ \d]?\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{1,9})?(?: \d{4}\b)?"
     r"|\d{13})"
 )
-"""A regular expression of every form that `read_stamp` reads, without a group."""
+"""A regular expression, without groups, of every form that `read_stamp` reads."""
 
 SERVER_STAMP: Final = (
     r"(?:\d{1,2} [A-Z][a-z]{2} (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{3})?"
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:Z|[+-]\d\d:\d\d)"
     r"|\d{13})"
 )
-"""Those of them that servers write."""
+"""The forms among them that servers write."""
 
 _LEGACY: Final = re.compile(r"(\d{1,2}) ([A-Z][a-z]{2}) (?:(\d{4}) )?(\d\d):(\d\d):(\d\d)(\.\d{1,9})?")
 _SYSLOG: Final = re.compile(
@@ -48,7 +48,7 @@ _ISO: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T _](\d\d):(\d\d):(\d\d)([.,]\d{1,9})?(?: ?(?:(Z|UTC)|([+-])(\d\d):?(\d\d)))?"
 )
 Zone = Callable[[float], int]
-"""From a local time, as seconds since 1970 read as UTC, to the seconds that it is ahead of UTC."""
+"""Maps a local time, in seconds since 1970 as if it were UTC, to the seconds that it is ahead of UTC."""
 
 
 def utc(local: float) -> int:
@@ -61,7 +61,7 @@ _QUARTER: Final = 900
 _ZONES: Final = 15 * 3600
 """Seconds: no zone is farther from UTC."""
 _BACK: Final = 86_400.0
-"""Seconds by which a line may stand before its predecessor in time and still be of the same year."""
+"""Seconds by which a line may be earlier than its predecessor and still be of the same year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,11 @@ class Stamp:
     """A time as a line has it."""
 
     seconds: float
-    """Since 1970, read as UTC, in the year 2000 (a leap year) where `year` is False."""
+    """Since 1970, read as UTC; in the year 2000 (a leap year) if `year` is False."""
     year: bool
     """Whether the line names its year."""
     zone: bool
-    """Whether the line names its zone; where it does, it names its year too."""
+    """Whether the line names its zone; if it does, it names its year too."""
     digits: int = 3
     """Digits after the seconds: 0 for syslog and journalctl -o short."""
 
@@ -93,7 +93,7 @@ def read_stamp(text: str) -> Stamp | None:
             milliseconds since 1970 (Valkey's ``log-timestamp-format milliseconds``).
 
     Returns:
-        The stamp, or None where the text is no such time.
+        The stamp, or None if the text is no such time.
     """
     if len(text) == 13 and text.isascii() and text.isdigit():
         return Stamp(int(text) / 1000, year=True, zone=True)
@@ -115,14 +115,14 @@ def read_stamp(text: str) -> Stamp | None:
 
 def zone_between(stamp: Stamp, moment: float) -> int | None:
     """
-    Return the zone of a stamp without one that was written at a known moment.
+    Return the zone of a stamp that has none but was written at a known moment.
 
     Args:
         stamp: what a server wrote in its own local time.
-        moment: when a wrapper that knows its zone got the line, in seconds since 1970.
+        moment: when a wrapper that knows its zone received the line, in seconds since 1970.
 
     Returns:
-        Seconds ahead of UTC, or None where no zone explains the two: then they are not of one moment.
+        Seconds ahead of UTC, or None if no zone explains the two: then they are of different moments.
     """
     if not stamp.year:
         stamp = Stamp(_of_year(stamp, datetime.fromtimestamp(moment, UTC).year), True, False)
@@ -134,17 +134,17 @@ def place(
     stamps: Sequence[Stamp], *, latest: float, anchors: Mapping[int, int] | None = None, zone: Zone = utc
 ) -> list[float]:
     """
-    Return the moments of the stamps of one source, in the order in which they stand there.
+    Return the moments of the stamps of one source, in their order.
 
-    A missing year comes from the nearest line of the source that has one, or whose message names it; else it is the
-    last year in which all of them lie before `latest`. The year changes where a line stands more than a day before
-    its predecessor.
+    A missing year comes from the nearest line of the source that has one, or whose message names it; otherwise it is
+    the last year in which all of them lie before `latest`. The year changes where a line is more than a day earlier
+    than its predecessor.
 
     Args:
         stamps: of one source.
         latest: seconds since 1970; no line was written later.
         anchors: the years that messages name, such as that of ``Next failover delay``, by the index of their stamp.
-        zone: that of the stamps that name none.
+        zone: of the stamps that name none.
 
     Returns:
         Seconds since 1970, one for each stamp.
@@ -176,7 +176,7 @@ def _turns(stamps: Sequence[Stamp]) -> Iterable[int]:
 
 
 def _last_year_before(latest: float, stamps: Sequence[Stamp], turns: Sequence[int]) -> int:
-    """Return the last year that the first stamp can be of, where no stamp is later than `latest`."""
+    """Return the last possible year of the first stamp, if no stamp is later than `latest`."""
     year = datetime.fromtimestamp(latest, UTC).year - (turns[-1] if turns else 0)
     # A day of grace: the stamps' zone is not known here.
     late = any(_of_year(stamp, year + turn) > latest + _BACK for stamp, turn in zip(stamps, turns, strict=True))
@@ -193,7 +193,7 @@ def _of_year(stamp: Stamp, year: int) -> float:
     try:
         return moment.replace(year=year).timestamp()
     except ValueError:
-        # 29 February in a year that has none: the line names another year than we think.
+        # 29 February in a year that has none: the line is of another year than we think.
         return (moment.replace(year=year, day=28) + timedelta(days=1)).timestamp()
 
 

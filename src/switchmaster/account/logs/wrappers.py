@@ -1,9 +1,9 @@
 """
-What containers, collectors and people put before a server's line: who it is from, and when it passed.
+What containers, collectors and people put before a server's line: its source, and a time.
 
-What enters is the text before the server's own part, or a whole line where the server's message stands bare, as in
-syslog. It is read piece by piece from the left; each piece is one row of `_PIECES`. What no row knows is skipped by
-the word: it says nothing, and costs nothing.
+The text before the server's own part goes in, or a whole line if the server's message is bare, as in syslog. It is read
+piece by piece from the left; each piece is one row of `_PIECES`. Text that no row matches is skipped word by word: it
+says nothing, and costs nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONTROL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 """The terminal's colours, which docker compose puts around names."""
 
 _PIECES_MAX: Final = 12
-"""Pieces of one line's prefix that are looked at."""
+"""Pieces of one line's prefix that are read."""
 _NAME: Final = r"[\w.@-]{1,200}"
 _SERVERS: Final = re.compile(r"redis|valkey|keydb|sentinel", re.IGNORECASE)
 
@@ -32,13 +32,13 @@ class Wrapping:
     """What a line's wrapper says."""
 
     source: str | None = None
-    """The name of the container, pod, unit, host or file; None where the wrapper names none."""
+    """The name of the container, pod, unit, host or file; None if the wrapper names none."""
     stamp: Stamp | None = None
     pid: int | None = None
     bare: bool = False
-    """Whether what follows is a server's message by itself, as syslog has it."""
+    """Whether a bare server's message follows, as in syslog."""
     rest: str = ""
-    """What follows the last piece that was understood."""
+    """The text after the last piece that was understood."""
 
     @property
     def of_server(self) -> bool:
@@ -48,13 +48,13 @@ class Wrapping:
 
 def read_wrapping(text: str) -> Wrapping:
     """
-    Read what stands before a server's message.
+    Read the text before a server's message.
 
     Args:
         text: the beginning of a line, up to the server's own part; or a whole line.
 
     Returns:
-        What it says; everything is None where it says nothing.
+        What it says; all fields are None if it says nothing.
     """
     known = Wrapping(rest=CONTROL.sub("", text))
     for _ in range(_PIECES_MAX):
@@ -75,7 +75,7 @@ def read_json_line(line: str) -> tuple[Wrapping, str] | None:
         line: one JSON object.
 
     Returns:
-        What it says about the text, and the text; None where it is no such object.
+        What it says about the text, and the text; None if it is no such object.
     """
     try:
         found = json.loads(line.rstrip().removesuffix(","))
@@ -105,7 +105,7 @@ _SOURCE_KEYS: Final = (
 def _as_text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
-    # journald gives bytes that are no UTF-8 as a list of numbers.
+    # journald writes bytes that are not UTF-8 as a list of numbers.
     if isinstance(value, list) and value and all(isinstance(b, int) and 0 <= b < 256 for b in value):
         return bytes(value).decode("utf-8", "surrogateescape")
     return None
@@ -202,7 +202,7 @@ _PIECES: Final[tuple[tuple[re.Pattern[str], _Take], ...]] = (
     (re.compile(rf"\[({_NAME})\]:?\s*"), _tagged),
     (re.compile(r"([A-Za-z][\w.@/-]{0,200})(?::\s*|\s+|$)"), _tagged),
 )
-"""What may stand before a server's line, the more exact first."""
+"""What may precede a server's line, the more specific first."""
 
 
 def _take(known: Wrapping, piece: re.Pattern[str], take: _Take) -> Wrapping | None:
