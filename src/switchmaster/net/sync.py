@@ -39,8 +39,8 @@ __all__ = ["Stream", "Watcher", "exiting"]
 T = TypeVar("T")
 
 FORKED: Final = (
-    "this was begun before the process forked, and belongs to the parent; begin it again in this process: "
-    "its Watcher starts by itself with the first use"
+    "this was opened before the process forked, and belongs to the parent; open it again in this process: "
+    "its Watcher starts with the first use"
 )
 
 
