@@ -9,10 +9,11 @@ import pytest
 from switchmaster.client import aio, sync
 from switchmaster.client import connection as module
 from switchmaster.client.connection import FollowingConnection
+from switchmaster.client.library import bind
 from switchmaster.client.observable import Observable
 from switchmaster.errors import StaleMaster
 from switchmaster.follow.gate import GateState, Phase, Replicas
-from switchmaster.follow.session import DECIDING, GREETING, IDLE, LISTENING, LOOK_AGAIN, PINNED, READY
+from switchmaster.follow.session import DECIDING, GREETING, IDLE, LISTENING, LOOK_AGAIN, PINNED, READY, Use
 from switchmaster.model import Address
 
 MASTER, REPLICA = Address("127.0.0.1", 27001), Address("127.0.0.1", 27002)
@@ -144,3 +145,30 @@ def test_connection_that_is_given_back_leaves_no_transaction_in_doubt() -> None:
         connection._session.use = DECIDING
         give_back(connection)
         assert connection._session.use is IDLE
+
+
+@pytest.mark.parametrize("to_master", [True, False])
+def test_failed_read_is_raised_as_it_is_unless_there_is_more_to_say(to_master: bool) -> None:
+    library = bind("redis")
+    errors = library.exceptions
+
+    def failed(error: Exception, use: Use = IDLE) -> tuple[Exception, FollowingConnection]:
+        connection = writer()
+        route: Any = connection._route
+        route.library, route.to_master, route.shared, route.tally = library, to_master, Anything(), Anything()
+        route.master, route.follower = "mymaster", Anything()
+        connection._session.use, connection._session.unanswered = use, 1
+        connection._retry = library.no_retry
+        return connection._failed_read(error), connection
+
+    for answer in (errors.ResponseError("ERR"), errors.ReadOnlyError("READONLY")):
+        raised, connection = failed(answer)
+        assert connection._session.unanswered == 0, "an error is an answer"
+        demoted = to_master and isinstance(answer, errors.ReadOnlyError)
+        assert (raised is not answer, isinstance(raised, errors.ConnectionError)) == (demoted, demoted)
+    for loss in (errors.ConnectionError("lost"), errors.TimeoutError("late")):
+        for use in (IDLE, DECIDING):
+            raised, connection = failed(loss, use)
+            assert raised is loss
+            assert connection._session.unanswered == 1
+            assert type(connection._session.doubt) is (type(loss) if use is DECIDING else type(None))

@@ -289,7 +289,7 @@ class FollowingConnection(_Theirs):
         return host, port
 
     def _welcome(self) -> None:
-        """Record that the greeting is over: whoever waits for this connection may use it from now on."""
+        """Record that the greeting is over: other threads and tasks may use the connection from now on."""
         newest = self._view.current
         self._session.welcome(newest, self._route.serves(self.target))
 

@@ -122,7 +122,7 @@ class Use(enum.Enum):
     """Watched keys, or an open MULTI: it can't move."""
     DECIDING = "deciding"
     """A transaction that watches keys was sent as a whole, EXEC included. Until the connection is given back, its loss
-    means that nobody knows whether the transaction was carried out."""
+    leaves it unknown whether the transaction was carried out."""
     LISTENING = "listening"
     """A subscription; it stays a listener when its connection is lost, until it is disconnected."""
     PINNED_LISTENER = "pinned listener"
@@ -346,7 +346,7 @@ class Session:
 
     def welcome(self, newest: object, serves: bool) -> None:
         """
-        Record that the greeting is over: whoever waits for the connection may use it from now on.
+        Record that the greeting is over: other threads and tasks may use the connection from now on.
 
         Args:
             newest: the newest value of the gate, read before `serves` was found out.
