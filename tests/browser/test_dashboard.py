@@ -99,7 +99,7 @@ def test_hundreds_of_masters_are_found_by_search_and_by_state(browser: Any, kept
         told[1].say(S1, f"-sdown master cache-2-007 {A.host} {A.port}")
         page.wait("1 master found", "[role=status]")
         page.page.get_by_label("Search").fill("nothing like it")
-        page.wait("No master fits.")
+        page.wait("No matching master.")
 
 
 def test_what_needs_a_look_though_the_master_is_well_is_told(browser: Any, kept: FileJournal) -> None:
@@ -109,7 +109,7 @@ def test_what_needs_a_look_though_the_master_is_well_is_told(browser: Any, kept:
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.go()
         page.wait("10.0.0.2:26379 gives another address, 10.0.1.2:6379, at epoch 0.", ".urgent")
-        page.wait("1 Sentinel of 3 can't be heard.", ".urgent")
+        page.wait("1 Sentinel of 3 can't be reached.", ".urgent")
         assert page.text(".urgent .state") == "Disagreement"
         page.page.get_by_role("button", name="Disagreement").click()
         page.wait("1 master found", "[role=status]")
@@ -139,14 +139,14 @@ def test_aborted_failover_says_why(browser: Any, kept: FileJournal) -> None:
 def test_what_is_empty_is_said_in_words(browser: Any, kept: FileJournal) -> None:
     with serving(FakeDeployment("kvdb", [], up=False), kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.go()
-        page.wait("No master is monitored here, or no Sentinel has told of one yet.")
-        page.wait("None of 3 Sentinels is heard. Nothing is known of its masters.")
+        page.wait("No master is monitored here, or no Sentinel has reported one yet.")
+        page.wait("None of 3 Sentinels is connected. Nothing is known about its masters.")
         page.go("#/failovers")
-        page.wait("The journal has no such failover.")
+        page.wait("No matching failover in the journal.")
         page.go("#/none")
-        page.wait("This address leads to no page.")
+        page.wait("There is no page at this address.")
         page.go("#/masters/kvdb/gone")
-        page.wait("No Sentinel that is heard monitors a master of that name.")
+        page.wait("No connected Sentinel monitors a master of that name.")
         page.ignored.append("404")
         page.go("#/failovers/20261125T030000Z-1a2b3c4d")
         page.wait("The journal has no failover 20261125T030000Z-1a2b3c4d")
@@ -163,7 +163,7 @@ def test_deployment_of_which_no_sentinel_is_heard_looks_worse_than_anything_else
         gone.tell(sentinel, LinkChange(LinkState.DOWN, reason="connection refused"))
     with serving(gone, torn, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.go()
-        page.wait("None of 3 Sentinels is heard. What is shown of 2 masters is the last belief", ".urgent")
+        page.wait("None of 3 Sentinels is connected. The state of 2 masters is the last belief", ".urgent")
         assert "Not watched" in page.texts(".urgent li")[0]
         assert page.page.title() == "Not watched · Masters – switchmaster"
         worse, bad = (
@@ -172,7 +172,7 @@ def test_deployment_of_which_no_sentinel_is_heard_looks_worse_than_anything_else
         )
         assert worse == bad
         page.go("#/masters/gone/orders")
-        page.wait("No Sentinel is heard: this is the last belief", ".situation .first")
+        page.wait("No Sentinel is connected: this is the last belief", ".situation .first")
         page.page.wait_for_selector(".situation .first .level-down")
 
 
@@ -257,7 +257,7 @@ def test_commits_appear_and_none_is_missed_while_the_daemon_is_away(browser: Any
         daemon.stop()
         page.page.clock.fast_forward(9_000)
         page.wait("Not live", "#freshness")
-        assert "This is what was, not what is: the daemon can't be reached" in page.text("#trouble")
+        assert "This is the last known state: the daemon can't be reached" in page.text("#trouble")
         assert page.page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "grayscale(1)"
 
         told.say(S1, f"-sdown master {FAILED} {A.host} {A.port}")
@@ -333,7 +333,7 @@ def test_history_gets_new_failovers_without_a_reload(browser: Any, kept: FileJou
         eventually(lambda: page.page.locator("tbody tr").count() == 2, what="the second failover")
         assert "10.0.1.3:6379" in page.text("tbody tr")
         page.page.get_by_label("Outcome").select_option("aborted")
-        page.wait("The journal has no such failover.")
+        page.wait("No matching failover in the journal.")
         assert "outcome=aborted" in page.page.url
 
 
@@ -366,7 +366,7 @@ def test_history_is_filtered_by_date_master_and_text(browser: Any, kept: FileJou
         assert page.page.get_by_label("Until (Asia/Tokyo)").input_value() == noon
         page.page.get_by_label("Text").fill("nothing like it")
         page.page.keyboard.press("Enter")
-        page.wait("The journal has no such failover.")
+        page.wait("No matching failover in the journal.")
         assert "until=" in page.page.url
 
 
@@ -396,7 +396,7 @@ def test_journal_that_is_away_is_said_and_what_is_believed_goes_on(
         page.go(f"#/masters/kvdb/{FAILED}")
         page.wait("10.0.1.2:6379", ".facts")
         page.wait("The journal can't be read", ".feed")
-        page.wait("The stream is away", "#trouble")
+        page.wait("The stream is down", "#trouble")
         assert page.text("#freshness") == "Without stream"
 
 
@@ -413,7 +413,7 @@ def test_token_is_asked_for_and_stays_in_the_tab(browser: Any, kept: FileJournal
         page.page.goto(f"{daemon.url}#/failovers/{id}")
         dialog = page.page.get_by_role("dialog")
         dialog.get_by_label("Token").fill("wrong")
-        dialog.get_by_role("button", name="Use it").click()
+        dialog.get_by_role("button", name="Use token").click()
         page.wait("wrong token", "dialog")
         dialog.get_by_label("Token").fill(READ)
         page.page.keyboard.press("Enter")
@@ -473,7 +473,7 @@ def test_nobody_is_offered_what_nobody_may_do(browser: Any, kept: FileJournal) -
     told, id = failed_over(kept)
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.go(f"#/failovers/{id}")
-        page.wait("Nobody may acknowledge or comment here")
+        page.wait("Acknowledging and commenting are disabled")
         assert page.page.get_by_role("button", name="Acknowledge").count() == 0
 
 

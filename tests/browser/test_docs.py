@@ -91,9 +91,9 @@ def test_a_route_says_what_it_takes_who_may_call_it_and_how(browser: Any, daemon
         assert "integer, 1 to 1000, 100 unless given" in limit.inner_text()
         balancer = route(page, "GET /masters/{name}/is-master")
         assert "addr" in balancer.get_by_role("row", name="query, required").inner_text()
-        entry = route(page, "GET /api/v1/stream").get_by_role("row", name="after")
+        entry = route(page, "GET /api/v1/stream").get_by_role("row", name="after query")
         assert "integer, at least 0" in entry.inner_text()  # 2 ** 63 - 1 is no number of JavaScript's
-        assert "Open to everybody." in route(page, "GET /livez").inner_text()
+        assert "Needs no token." in route(page, "GET /livez").inner_text()
         assert "has a read token" in route(page, "GET /metrics").inner_text()
         comment = route(page, "POST /api/v1/failovers/{id}/comments")
         assert "Needs the token of http.token_file." in comment.inner_text()
@@ -119,7 +119,7 @@ def test_links_lead_to_routes_and_shapes_and_a_line_is_copied(browser: Any, daem
         of = route(page, "GET /api/v1/status")
         of.get_by_role("button", name="Copy").focus()
         page.page.keyboard.press("Enter")
-        page.wait("The line is copied.", "[role=status]")
+        page.wait("The command is copied.", "[role=status]")
         assert page.page.evaluate("navigator.clipboard.readText()") == of.locator(".curl code").inner_text()
 
 
@@ -130,7 +130,7 @@ def test_line_is_selected_where_the_browser_lets_nobody_copy(browser: Any, daemo
         opened(page)
         of = route(page, "GET /api/v1/status")
         of.get_by_role("button", name="Copy").click()
-        page.wait("The line is selected", "[role=status]")
+        page.wait("The command is selected", "[role=status]")
         assert page.page.evaluate("getSelection().toString()") == of.locator(".curl code").inner_text()
 
 

@@ -120,7 +120,7 @@ def timeline_is_whole(page: Watched, old: str, new: str, lab: Lab) -> None:
     eventually(lambda: announced.count() == len(sentinels), what="each Sentinel's +switch-master in its lane")
     assert page.page.locator(".lane.leads").count() == 1
     durations = page.text(".durations")
-    for name in ("Outage", "Detection", "Election", "Promotion", "Announcement", "Spread", "In all"):
+    for name in ("Outage", "Detection", "Election", "Promotion", "Announcement", "Spread", "Total"):
         assert name in durations, durations
 
 
@@ -128,7 +128,7 @@ def test_pages_of_a_failover_that_is_over_are_the_same_when_loaded_anew(browser:
     old = lab.master(OTHER)
     with watched(browser, url) as page:
         page.go(f"#/failovers?master={OTHER}")
-        page.wait("The journal has no such failover.")
+        page.wait("No matching failover in the journal.")
         lab.crash(old)
         page.wait("Completed", "tbody")
         page.page.locator("tbody a").first.click()

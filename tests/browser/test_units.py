@@ -383,13 +383,13 @@ def test_what_happens_is_said_the_gravest_first(call: Call) -> None:
     suspected["replicas"][0]["link_up"] = False
     levels = happening(call, suspected, voters)
     assert levels == [
-        ("suspected", "s1 gets no answer from the master; 2 Sentinels must say so before anything is done."),
-        ("suspected", "s0 can't be heard."),
+        ("suspected", "s1 gets no answer from the master; 2 Sentinels must agree before anything is done."),
+        ("suspected", "s0 can't be reached."),
         ("suspected", "The replica 10.0.2.1:6000 has no link to the master."),
     ]
     tilted = [{"sentinel": f"s{n}", "state": "live" if n else "down", "tilt": True} for n in range(3)]
     assert [text for _, text in happening(call, a_master(1, 3), tilted)] == [
-        "s0 can't be heard.",
+        "s0 can't be reached.",
         "s1 and s2 are in TILT: they do not trust their clocks and start no failover.",
     ]
     lost = "no failover possible: 2 of 5 Sentinels answer, 3 are needed"

@@ -1,4 +1,4 @@
-// Questions to the daemon: JSON, with the token where there is one, each with a limit.
+// Requests to the daemon: JSON, with the token if there is one, each with a time limit.
 
 const LIMIT = 15_000; // ms
 const STORED = "switchmaster.token";
@@ -7,7 +7,7 @@ const BYTE = /^[\udc80-\udcff]$/;
 export class ApiError extends Error {
   constructor(status, detail, retry = null) {
     super(detail);
-    this.status = status; // 0 where there was no answer
+    this.status = status; // 0 if there was no answer
     this.retry = retry; // seconds
   }
 
@@ -82,7 +82,7 @@ async function answered(step) {
     const slow = error.name === "TimeoutError";
     throw new ApiError(
       0,
-      slow ? `the daemon gave no answer within ${LIMIT / 1000} s` : "the daemon can't be reached",
+      slow ? `the daemon did not answer within ${LIMIT / 1000} s` : "the daemon can't be reached",
     );
   }
 }
@@ -94,7 +94,7 @@ export async function problemOf(answer) {
   try {
     detail = (await answer.json()).detail ?? detail;
   } catch {
-    // What stands between answers in its own words, not in JSON.
+    // A proxy in between answers in its own words, not in JSON.
   }
   return new ApiError(answer.status, String(detail), Number.isFinite(retry) && retry > 0 ? retry : null);
 }

@@ -1,6 +1,6 @@
-// The page of the HTTP API: every route and every shape of the daemon's OpenAPI document, to be read, linked, copied.
+// The page of the HTTP API: every route and every schema of the daemon's OpenAPI document, to read, link and copy.
 //
-// The document is drawn as text alone, like everything that comes over the network.
+// The document is shown as text only, like everything from the network.
 
 import { Api, ApiError } from "./api.js";
 import { h, update } from "./dom.js";
@@ -8,12 +8,12 @@ import { empty, table } from "./parts.js";
 import { code, example, kind, kindGiven, shapePlace } from "./schemas.js";
 import { shown } from "./text.js";
 
-const PARAMETERS = [["Parameter"], ["In"], ["What it is"], ["What for"]];
+const PARAMETERS = [["Parameter"], ["In"], ["Type"], ["Description"]];
 const ANSWERS = [["Status"], ["Answer"], ["When"]];
-const FIELDS = [["Field"], ["What it is"], ["What for"]];
+const FIELDS = [["Field"], ["Type"], ["Description"]];
 const CURL =
-  "In the lines for curl, `$TOKEN` is a variable of the shell that holds the token; " +
-  "other words in capitals stand for what you want to know of.";
+  "In the curl commands, `$TOKEN` is a shell variable with the token; " +
+  "replace other words in capitals with your own values.";
 const COPIED = 3_000; // ms that a button says so
 
 const page = document.getElementById("document");
@@ -44,9 +44,9 @@ function operationsOf({ paths }) {
 
 /** Who may call it. */
 function rights({ security }) {
-  if (!security) return "Open to everybody.";
+  if (!security) return "Needs no token.";
   if (security.every((one) => Object.keys(one).length)) return ["Needs the token of ", code("http.token_file"), "."];
-  return "Needs a token where the daemon listens beyond loopback, or has a read token.";
+  return "Needs a token if the daemon listens beyond loopback or has a read token.";
 }
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
@@ -89,7 +89,7 @@ function drawRoute(operation, shapes) {
       "div",
       { class: "curl" },
       h("code", {}, line),
-      h("button", { type: "button", "aria-label": `Copy the curl line of ${called}` }, "Copy"),
+      h("button", { type: "button", "aria-label": `Copy the curl command of ${called}` }, "Copy"),
     ),
   );
 }
@@ -114,7 +114,7 @@ function drawShape([name, { description, properties = {}, required = [] }]) {
     key: field,
     cells: [
       code(field),
-      [kind(schema), required.includes(field) ? null : "; may be missing"],
+      [kind(schema), required.includes(field) ? null : ", optional"],
       marked(schema.description),
     ],
   }));
@@ -167,7 +167,7 @@ async function copy(button) {
     words = "Selected";
   }
   button.textContent = words;
-  said.textContent = words === "Copied" ? "The line is copied." : "The line is selected: copy it with the keyboard.";
+  said.textContent = words === "Copied" ? "The command is copied." : "The command is selected: copy it by keyboard.";
   setTimeout(() => {
     button.textContent = "Copy";
     said.textContent = "";
@@ -186,5 +186,5 @@ try {
   if (!(error instanceof ApiError)) throw error;
   update(page, empty(`The document can't be shown: ${shown(error.message)}.`));
 }
-// The place that the address means was not there when the browser looked for it.
+// The target of the address did not exist yet when the browser looked for it.
 if (location.hash) location.replace(location.hash);

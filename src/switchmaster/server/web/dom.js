@@ -1,8 +1,8 @@
 // Elements, made and changed without ever parsing text as HTML.
 //
 // `h` and `s` make an HTML or SVG element; `update` makes the children of an element equal to others that were just
-// made, and keeps those that are there already, with their focus, scroll place and motion. Text from the network goes
-// into text nodes and attribute values alone; attributes that could act (style, on..., foreign links) are refused.
+// made, and keeps existing ones, with their focus, scroll position and motion. Text from the network goes only into
+// text nodes and attribute values; attributes that could act (style, on..., foreign links) are refused.
 
 const SVG = "http://www.w3.org/2000/svg";
 const KEY = Symbol("key");
@@ -27,9 +27,9 @@ function made(element, attributes, children) {
 
 function setAttribute(element, name, value) {
   if (name === "style" || name.startsWith("on") || name === "srcdoc" || name === "src")
-    throw new TypeError(`the attribute ${name} is not for pages that are made from data`);
+    throw new TypeError(`the attribute ${name} is not allowed`);
   if (name === "href" && !String(value).startsWith("#"))
-    throw new TypeError("links lead to places of this page alone");
+    throw new TypeError("links must stay on this page");
   element.setAttribute(name, value === true ? "" : String(value));
 }
 
@@ -40,7 +40,7 @@ function listed(children) {
     .map((child) => (child instanceof Node ? child : document.createTextNode(String(child))));
 }
 
-/** Make the children of `parent` equal to `children`; elements with the same key are moved, not made anew. */
+/** Make the children of `parent` equal to `children`; elements with the same key are moved, not made again. */
 export function update(parent, ...children) {
   const keyed = new Map();
   for (const old of parent.childNodes) if (old[KEY] !== undefined) keyed.set(old[KEY], old);

@@ -1,4 +1,4 @@
-// What was told of one master or of all, newest first: from the journal, and from the stream as it comes.
+// The events and decisions of one master or of all, newest first: from the journal, and from the stream as they come.
 
 import { path } from "./api.js";
 import { h, update } from "./dom.js";
@@ -8,9 +8,9 @@ import { seconds, shown } from "./text.js";
 import { lineWords } from "./words.js";
 
 const PAGE = 60;
-const FIRST = matchMedia("(max-width: 640px)").matches ? 15 : PAGE; // lines that are drawn at first
-const MOST = 600; // lines that are kept; the oldest go first
-const APART = 5; // seconds by which daemons' clocks, and the moments at which they hear, may differ
+const FIRST = matchMedia("(max-width: 640px)").matches ? 15 : PAGE; // lines drawn at first
+const MOST = 600; // lines kept; the oldest are dropped first
+const APART = 5; // seconds by which daemons' clocks, and the times at which they hear, may differ
 const DECISIONS = new Set(["switch", "failover", "notice", "action"]);
 
 export class Feed {
@@ -20,7 +20,7 @@ export class Feed {
   #error = "";
   #loaded = false;
   #all = true;
-  #room = FIRST; // lines that are drawn at most
+  #room = FIRST; // most lines drawn
 
   /** Of one master; `changed` is called where there is something new to draw. */
   constructor(api, deployment, master, changed) {
@@ -75,7 +75,7 @@ export class Feed {
   }
 
   render() {
-    // In the order of what they tell: several daemons commit when they come to it, and one that was away later.
+    // By the time of the events: several daemons commit at different times, and one that was down commits later.
     const news = newsOf([...this.#lines.entries()].sort(([a], [b]) => a - b))
       .filter(([, line]) => this.#all || DECISIONS.has(line.type))
       .sort(([a, one], [b, other]) => (seconds(timeOf(other)) ?? 0) - (seconds(timeOf(one)) ?? 0) || b - a);
@@ -101,7 +101,7 @@ export class Feed {
         button("decisions", "Decisions"),
       ),
       this.#error
-        ? empty(`The journal can't be read: ${shown(this.#error)}. What comes now is listed all the same.`)
+        ? empty(`The journal can't be read: ${shown(this.#error)}. New events are listed anyway.`)
         : null,
       drawn.length
         ? h(
@@ -116,7 +116,7 @@ export class Feed {
         : null,
       drawn.length
         ? null
-        : empty(this.#loaded ? "Nothing was told of this master yet." : this.#error ? "" : "Loading the events."),
+        : empty(this.#loaded ? "No event for this master yet." : this.#error ? "" : "Loading the events."),
       this.#next || news.length > drawn.length
         ? h("button", { type: "button", class: "more", "data-act": "older" }, "Show older")
         : null,
@@ -141,7 +141,7 @@ export function newsOf(oldestFirst) {
 
 /** Give what says whether no other daemon has told that event already: a Sentinel may say the same several times. */
 function firstOfDaemons() {
-  const said = new Map(); // by what was said: when, how often, and how often each daemon has told it
+  const said = new Map(); // by event: when, how often, and how often each daemon reported it
   return ({ sentinel, channel, payload, time, run }) => {
     const key = [sentinel, channel, payload].join("\n");
     const at = seconds(time);

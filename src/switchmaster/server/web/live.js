@@ -1,37 +1,37 @@
 // What the page knows, and how old it is.
 //
-// A view names the resources that it shows; they are asked for every `POLL`, and soon after the stream has told
-// something, with their ETags. Lines of the stream go to the view as they come. Without the stream the page goes on by
-// asking; without answers it says how old its picture is. Nothing old is shown as live.
+// A view names the resources that it shows; they are polled every `POLL`, and soon after the stream reported something,
+// with their ETags. Lines of the stream go to the view as they come. Without the stream the page continues by polling;
+// without answers it says how old its picture is. Nothing old is shown as live.
 //
-// A tab that nobody sees asks nothing and gives its connection back (a browser has six for each host); it goes on where
-// it was when it is seen again.
+// A hidden tab polls nothing and gives up its connection (a browser has six for each host); it continues where it was
+// when it is visible again.
 
 import { ApiError } from "./api.js";
 import { duration } from "./text.js";
 import { Stream } from "./stream.js";
 
-const POLL = 2_000; // ms between two questions for the same
-const KEPT_POLL = 15_000; // the same for what the journal keeps
-const SOON = 60; // ms from a line of the stream to the question that it is a reason for
-const GAP = 200; // ms between two questions for the same at least, and
-const BUSY = 4; // times as long as the last one took
-export const OLD = 8_000; // ms after which a picture is called old
-const HIDDEN = 5_000; // ms out of sight until the stream is closed
-const FORGET = 60_000; // ms out of sight after which all is loaded anew
+const POLL = 2_000; // ms between two polls of a resource
+const KEPT_POLL = 15_000; // the same for resources of the journal
+const SOON = 60; // ms from a line of the stream to the poll that it triggers
+const GAP = 200; // least ms between two polls of a resource, and
+const BUSY = 4; // times the duration of the last one
+export const OLD = 8_000; // ms after which the page counts as old
+const HIDDEN = 5_000; // ms hidden until the stream is closed
+const FORGET = 60_000; // ms hidden after which everything is loaded again
 
 class Resource {
   value = null;
   etag = null;
   at = 0; // ms since 1970: the last answer, a 304 included
   asked = 0;
-  soon = 0; // ms since 1970: there is a reason to ask by then
+  soon = 0; // ms since 1970: poll by then
   took = 0; // ms
   under = false;
   error = null;
 
   constructor(path) {
-    // What the journal keeps is news only where the stream says so.
+    // Resources of the journal change only when the stream says so.
     this.kept = /^(failovers|events|switches|observers)/.test(path);
     this.poll = this.kept ? KEPT_POLL : POLL;
   }
@@ -46,12 +46,12 @@ export class Live {
   #api;
   #resources = new Map();
   #visible = true;
-  #hidden = 0; // the timer that runs when nobody sees the page
-  #since = 0; // ms since 1970: since when nobody sees it
+  #hidden = 0; // the timer that runs while the page is hidden
+  #since = 0; // ms since 1970: when it was hidden
   #timer = 0;
   #listener = null;
   #skew = 0; // ms that the daemon's clock is ahead of ours
-  wantsToken = null; // why, where the daemon wants one
+  wantsToken = null; // why the daemon requires one, if it does
 
   constructor(api) {
     this.#api = api;
@@ -135,13 +135,13 @@ export class Live {
   trouble() {
     const { kind } = this.freshness();
     const error = this.#error();
-    const again = `It is asked again every ${POLL / 1000} s.`;
-    if (kind === "token") return `Nothing is asked any more: ${this.wantsToken}. The button for it is at the end.`;
-    if (kind === "old") return `This is what was, not what is: ${error?.message ?? "no answer has come"}. ${again}`;
+    const again = `Retrying every ${POLL / 1000} s.`;
+    if (kind === "token") return `Updates have stopped: ${this.wantsToken}. Enter a token with the button at the end.`;
+    if (kind === "old") return `This is the last known state: ${error?.message ?? "no answer yet"}. ${again}`;
     if (kind === "starting" && error) return `Nothing is known yet: ${error.message}. ${again}`;
     if (kind !== "polling" || !this.stream.reason) return "";
-    const meanwhile = `What is believed is asked every ${POLL / 1000} s; what happens comes when the stream is back.`;
-    return `The stream is away: ${this.stream.reason}. ${meanwhile}`;
+    const meanwhile = `The belief is polled every ${POLL / 1000} s; events appear when the stream is back.`;
+    return `The stream is down: ${this.stream.reason}. ${meanwhile}`;
   }
 
   #error() {
@@ -189,7 +189,7 @@ export class Live {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       resource.error = error;
-      // It is gone: that is an answer, and what was there before is no picture of it.
+      // It is gone: that is an answer, and the previous value no longer describes it.
       if (error.status === 404) Object.assign(resource, { value: null, etag: null, at: Date.now() });
       if (error.wantsToken) {
         this.wantsToken = error.message;

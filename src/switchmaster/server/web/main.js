@@ -1,7 +1,7 @@
-// The dashboard: one page, drawn from the daemon's API, moved by its stream.
+// The dashboard: one page, drawn from the daemon's API and updated by its stream.
 //
-// In order: `routes` (places), `api` and `stream` (what is asked and heard), `live` (what is known, and how old it is),
-// `text` and `words` (how it reads), `dom` and `parts` (how it is shown), `drawing/` (pictures), `feed`, `views/`.
+// In order: `routes` (addresses), `api` and `stream` (requests and events), `live` (what is known, and how old it is),
+// `text` and `words` (wording), `dom` and `parts` (elements), `drawing/` (pictures), `feed`, `views/`.
 
 import { Api } from "./api.js";
 import { h, update } from "./dom.js";
@@ -15,9 +15,9 @@ import { makeHistory } from "./views/history.js";
 import { makeMaster } from "./views/master.js";
 import { makeOverview } from "./views/overview.js";
 
-const LOOK = 10_000; // ms between two looks whether a token is still wanted
+const LOOK = 10_000; // ms between two checks whether a token is still required
 const VIEWS = { overview: makeOverview, master: makeMaster, history: makeHistory, failover: makeFailover };
-const TICK = 1_000; // ms between two drawings where nothing has changed: ages go on
+const TICK = 1_000; // ms between two drawings if nothing has changed: ages advance
 const FRAME = 100; // ms between two drawings of what moves by itself
 
 const main = document.getElementById("main");
@@ -36,7 +36,7 @@ let frame = 0;
 
 /** Show the view that the address means. */
 function show() {
-  dialog.cancel(); // it asked for the page that was
+  dialog.cancel(); // it belonged to the previous page
   const route = parse(location.hash);
   const moved = hash !== null;
   hash = location.hash;
@@ -68,8 +68,8 @@ function makeNowhere() {
   return {
     title: "Nowhere",
     element: [
-      h("h1", {}, "Nothing is here"),
-      empty("This address leads to no page. ", h("a", { href: "#/" }, "All masters")),
+      h("h1", {}, "Page not found"),
+      empty("There is no page at this address. ", h("a", { href: "#/" }, "All masters")),
     ],
     needs: [],
     render() {},
@@ -110,7 +110,7 @@ async function askForToken(why) {
   if (await dialog.ask(why)) live.admitted();
 }
 
-let refused = null; // for which reason nobody gave a token; asked again only by the button
+let refused = null; // the reason for which the token dialog was cancelled; only the button asks again
 
 function drawFreshness() {
   const { kind, text } = live.freshness();
@@ -133,10 +133,10 @@ function drawAbout() {
   if (!status) return;
   const { journal } = status;
   const kept = !journal.kept
-    ? "No journal is kept."
+    ? "This daemon keeps no journal."
     : journal.available
       ? ""
-      : `The journal is away: ${shown(journal.reason ?? "no reason was given")}.`;
+      : `The journal is unavailable: ${shown(journal.reason ?? "no reason was given")}.`;
   update(about, `switchmaster ${shown(status.version)}. ${kept}`);
 }
 
@@ -178,11 +178,11 @@ document.addEventListener("keydown", (event) => {
 });
 tokenButton.addEventListener(
   "click",
-  () => void askForToken("Some daemons want a token to look, and all want one to act."),
+  () => void askForToken("Some daemons require a token for reading, and all require one for writing."),
 );
 new ResizeObserver(() => view?.resized?.()).observe(main);
 setInterval(async () => {
-  // The daemon may have been started again without one, or with the one that we have.
+  // The daemon may have been restarted without a token, or with the one that we have.
   if (live.wantsToken && (await live.isAdmitted())) {
     dialog.cancel();
     live.admitted();

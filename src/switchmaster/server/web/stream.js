@@ -1,12 +1,12 @@
 // The stream of lines: server-sent events by fetch, because an EventSource can't send a token.
 //
-// `EventParser` is pure. `Stream` follows the daemon's stream for as long as it is started: it comes back with the last
-// id, later each time that it fails, and gives up a connection on which not even a comment has come for `SILENCE`.
+// `EventParser` is pure. `Stream` follows the daemon's stream while it is started: it reconnects with the last id,
+// after a longer delay with each failure, and drops a connection on which not even a comment has come for `SILENCE`.
 
 import { ApiError, problemOf } from "./api.js";
 
-const FIRST = 1_000; // ms until the first new try, unless the daemon says otherwise
-const MOST = 30_000; // ms until any
+const FIRST = 1_000; // ms until the first retry, unless the daemon says otherwise
+const MOST = 30_000; // ms until any later one, at most
 export const SILENCE = 40_000; // ms; the daemon sends a comment every 15 s
 const LONGEST = 4_000_000; // characters of one event
 
@@ -15,7 +15,7 @@ export class EventParser {
   #rest = "";
   #data = [];
   #type = "";
-  id = null; // the last id that was told
+  id = null; // the last id received
   retry = null; // ms
 
   /** Take a piece, and return the events that it completes: {type, data, id}. */
@@ -59,7 +59,7 @@ export class Stream {
   reason = ""; // why it waits
   retryAt = 0; // ms since 1970
 
-  /** `told` gets each event, `opened` is called at each connection, `changed` where state or reason has changed. */
+  /** `told` gets each event, `opened` is called with each connection, `changed` when state or reason changes. */
   constructor(api, { told, opened, changed }) {
     this.#api = api;
     this.told = told;
@@ -126,7 +126,7 @@ export class Stream {
         for (const event of events) this.told(event);
       }
     } catch (error) {
-      if (silent.signal.aborted) throw new ApiError(0, `nothing came on the stream for ${SILENCE / 1000} s`);
+      if (silent.signal.aborted) throw new ApiError(0, `the stream was silent for ${SILENCE / 1000} s`);
       throw error;
     } finally {
       clearTimeout(timer);

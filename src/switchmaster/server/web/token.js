@@ -1,4 +1,4 @@
-// Asks for the token where the daemon wants one; it is kept as long as the tab is, and sent to this daemon alone.
+// Asks for the token if the daemon requires one; it is kept as long as the tab, and sent only to this daemon.
 
 import { h } from "./dom.js";
 import { shown } from "./text.js";
@@ -11,7 +11,7 @@ export class TokenDialog {
     this.#api = api;
     this.why = h("p", {});
     this.input = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false" });
-    this.forget = h("button", { type: "button" }, "Forget it");
+    this.forget = h("button", { type: "button" }, "Forget token");
     const cancel = h("button", { type: "button" }, "Cancel");
     const form = h(
       "form",
@@ -22,9 +22,9 @@ export class TokenDialog {
       h(
         "p",
         { class: "faint" },
-        "The one of http.token_file or http.read_token_file. It stays in this tab until the tab is closed.",
+        "The token from http.token_file or http.read_token_file. It is kept in this tab until the tab is closed.",
       ),
-      h("div", { class: "buttons" }, h("button", { type: "submit" }, "Use it"), this.forget, cancel),
+      h("div", { class: "buttons" }, h("button", { type: "submit" }, "Use token"), this.forget, cancel),
     );
     this.dialog = h("dialog", { "aria-labelledby": "token-title" }, form);
     document.body.append(this.dialog);

@@ -1,8 +1,8 @@
-// What the daemon's lines mean, in words. Pure functions: lines in, text out; names in the text are `shown`.
+// The meaning of the daemon's lines, in words. Pure functions: lines in, text out; names in the text are `shown`.
 
 import { address, bytes, count, day, duration, list, sameAddress, shown } from "./text.js";
 
-// The same words as in belief/words.py, with a capital; a test holds them equal.
+// The same words as in belief/words.py, with a capital; a test keeps them equal.
 export const HEALTH = {
   "failing-over": "Failing over",
   down: "Agreed down",
@@ -29,19 +29,19 @@ export const STAGES = {
 
 const SUSPICION_ENDED = "Suspicion ended";
 
-/** A stage's name in a failover's record, in which a Sentinel tried a failover or not. */
+/** A stage's name in a failover's record, which may be of a mere suspicion. */
 export function stageWords(failover, stage) {
   return stage === "aborted" && failover.attempted === false ? SUSPICION_ENDED : (STAGES[stage] ?? shown(stage));
 }
 
-/** How a failover's record stands. */
+/** The outcome of a failover's record, in words. */
 export function recordWords(failover) {
   if (failover.attempted !== false) return OUTCOME[failover.outcome] ?? "Unknown";
   const stage = failover.stages.at(-1)?.stage;
   return failover.closed || !stage ? SUSPICION_ENDED : stageWords(failover, stage);
 }
 
-/** Durations that matter, in their order: key, name, what it means. */
+/** The main durations, in their order: key, name, meaning. */
 export const DURATIONS = [
   [
     "outage",
@@ -54,25 +54,25 @@ export const DURATIONS = [
   [
     "announcement",
     "Announcement",
-    "from the promotion to the first +switch-master: the head start over who waits for it",
+    "from the promotion to the first +switch-master: the head start over clients that wait for it",
   ],
   ["spread", "Spread", "between the first Sentinel's +switch-master and the last one's"],
   ["reconfiguration", "Replicas", "until the other replicas followed"],
   ["return", "Return", "until the old master was back, as a replica"],
-  ["total", "In all", "from the first stage to the last"],
+  ["total", "Total", "from the first stage to the last"],
 ];
 
-/** How a master stands: a key of HEALTH. A failover counts as under way until its leader has done. */
+/** A master's health, a key of HEALTH. A failover counts as under way until its leader has finished. */
 export function healthOf(master) {
   const health = Object.hasOwn(HEALTH, master.health) ? master.health : "unknown";
-  // What is said of "the master" meanwhile may still be about the old one.
+  // Until then, reports about "the master" may still be about the old one.
   return promoted(master) && health !== "unknown" ? "failing-over" : health;
 }
 
-/** Whether the failover that is under way has a new master already. */
+/** Whether the failover under way already has a new master. */
 export const promoted = (master) => master.failover?.outcome === "completed";
 
-/** Whether a Sentinel gets no answer from the master that is believed. */
+/** Whether a Sentinel gets no answer from the believed master. */
 export function suspects(master, sentinel) {
   return !promoted(master) && master.down_by.includes(sentinel);
 }
@@ -80,7 +80,7 @@ export function suspects(master, sentinel) {
 /** Whether the Sentinels could not fail this master over now. */
 export const impossible = (master) => Boolean(master.electorate?.obstacle);
 
-/** Whether a Sentinel is in TILT, as far as it is heard. */
+/** Whether a connected Sentinel is in TILT. */
 export const inTilt = (sentinel) => sentinel.tilt && sentinel.state === "live";
 
 /** Whether Sentinels disagree and no failover explains it: after one, some give the old address for a while. */
@@ -88,7 +88,7 @@ export function disagrees(master) {
   return !promoted(master) && (master.disagreeing ?? []).length > 0;
 }
 
-/** Whether a Sentinel has only not taken the new address of a failover yet. */
+/** Whether a Sentinel merely has not taken the new address of a failover yet. */
 export function lags(master, opinion) {
   return promoted(master) && !opinion.agrees && (opinion.epoch ?? 0) < (master.epoch ?? 0);
 }
@@ -97,7 +97,7 @@ const sentence = (text) => shown(text.charAt(0).toUpperCase() + text.slice(1));
 const names = (sentinels) => list(sentinels.map(shown));
 const several = (sentinels) => (sentinels.length === 1 ? names(sentinels) : count(sentinels.length, "Sentinel"));
 
-/** What a failover that is under way has come to, as one sentence. */
+/** The state of a failover under way, as one sentence. */
 export function failoverNow(failover) {
   const { stages } = failover;
   const last = stages.at(-1);
@@ -114,14 +114,14 @@ export function failoverNow(failover) {
       promoting: `${leader} waits until ${chosen} says that it is a master.`,
       promoted: `${chosen} is the new master and takes writes; Sentinel has not announced it yet.`,
       switched: `${chosen} is the new master, and Sentinel has announced it.`,
-      reconfiguring: `${chosen} is the new master; the other replicas are told to follow it.`,
-      settled: `${chosen} is the new master, and the failover is done.`,
+      reconfiguring: `${chosen} is the new master; the other replicas are ordered to follow it.`,
+      settled: `${chosen} is the new master, and the failover is finished.`,
       aborted: `The ${failover.attempted === false ? "suspicion ended" : "failover was aborted"}${why(failover)}.`,
     }[last.stage] ?? shown(last.stage)
   );
 }
 
-/** How long there was no master, with what is counted, as the end of a sentence. */
+/** How long there was no master, as the end of a sentence. */
 export function outageTold(failover) {
   const took = duration(failover.durations.outage);
   const silent = failover.down_after ?? null;
@@ -129,16 +129,16 @@ export function outageTold(failover) {
   return `after ${took} without a master (${duration(silent)} until it was suspected)`;
 }
 
-/** What is counted in a duration beside what its name says. */
+/** What a duration includes in addition to what its name says. */
 export function counted(failover, key) {
   if (key !== "outage") return "";
   const silent = failover.down_after ?? null;
   return silent === null
-    ? ": from the first suspicion on; for how long it had been silent is not known"
+    ? ": from the first suspicion on; how long it had been silent before is unknown"
     : `: ${duration(silent)} of down-after until it was suspected, then until the new one was writable`;
 }
 
-/** What a failover came to, as one sentence. */
+/** The result of a failover, as one sentence. */
 export function failoverTold(failover) {
   const { outage } = failover.durations ?? {};
   const took = outage === undefined ? "" : `, ${outageTold(failover)}`;
@@ -159,11 +159,11 @@ export function failoverTold(failover) {
 
 const why = (failover) => (failover.reason ? `: ${shown(failover.reason)}` : "");
 
-/** What the epochs and addresses before and after tell of a failover that nobody heard. */
+/** What the epochs and addresses before and after reveal about a failover that no daemon heard. */
 function missedTold({ old, new: now, away }) {
   const moved = sameAddress(old, now)
     ? `the epoch rose from ${epochs(away)}, and the master is ${address(now)} as before`
-    : `the master moved ${old ? `from ${address(old)} ` : ""}to ${address(now)} meanwhile`;
+    : `the master moved ${old ? `from ${address(old)} ` : ""}to ${address(now)} in that time`;
   return `No daemon heard it: ${moved}.`;
 }
 
@@ -171,7 +171,7 @@ function missedTold({ old, new: now, away }) {
 export const epochs = (away) => (away?.epochs ?? []).map((epoch) => epoch ?? "unknown").join(" to ");
 
 /**
- * What is happening to a master now: sentences, the gravest first, each {level, text}; one, if all is well.
+ * What is happening to a master now: sentences, the most serious first, each {level, text}; one if all is well.
  *
  * `level` is one of the keys of HEALTH. `sentinels` are the deployment's lines.
  */
@@ -180,29 +180,29 @@ export function happening(master, sentinels) {
   return told.length ? told : [{ level: "ok", text: quiet(master) }];
 }
 
-/** The same, empty where all is well. */
+/** The same, empty if all is well. */
 export function troubles(master, sentinels) {
   const told = [];
   const say = (level, text) => told.push({ level, text });
   const health = healthOf(master);
   if (sentinels.length && sentinels.every((one) => one.state !== "live"))
-    say("down", "No Sentinel is heard: this is the last belief, and a failover now would not be seen.");
+    say("down", "No Sentinel is connected: this is the last belief, and a failover now would go unnoticed.");
   if (impossible(master)) say("down", `${sentence(master.electorate.text)}.`);
   if (master.failover && master.failover.outcome === "in-progress")
     say(health === "ok" ? "failing-over" : health, failoverNow(master.failover));
   else if (health === "down") say("down", "The Sentinels agree that the master is down.");
   else if (health === "suspected") {
-    const quorum = master.quorum ? `; ${count(master.quorum, "Sentinel")} must say so before anything is done` : "";
+    const quorum = master.quorum ? `; ${count(master.quorum, "Sentinel")} must agree before anything is done` : "";
     say(
       "suspected",
       `${names(master.down_by)} ${master.down_by.length === 1 ? "gets" : "get"} no answer from the master${quorum}.`,
     );
   } else if (health === "unknown" && !told.length)
-    say("unknown", "No Sentinel that is heard says where this master is.");
+    say("unknown", "No connected Sentinel gives an address for this master.");
   else if (promoted(master)) say("failing-over", failoverNow(master.failover));
   else if (health === "failing-over") say("failing-over", "A failover is under way.");
   sayOfSentinels(master, sentinels, say);
-  // In a failover they are just being told whom to follow.
+  // During a failover they are being reconfigured.
   if (!master.failover) sayOfReplicas(master, say);
   return told;
 }
@@ -219,13 +219,13 @@ function sayOfSentinels(master, sentinels, say) {
   if (behind.length)
     say("failing-over", `${names(behind)} still ${behind.length === 1 ? "gives" : "give"} the old address.`);
   const silent = sentinels.filter((sentinel) => sentinel.state !== "live").map((sentinel) => sentinel.sentinel);
-  if (silent.length && silent.length < sentinels.length) say("suspected", `${names(silent)} can't be heard.`);
+  if (silent.length && silent.length < sentinels.length) say("suspected", `${names(silent)} can't be reached.`);
   const absent = master.electorate?.absent ?? [];
   if (absent.length) {
-    const verbs = absent.length === 1 ? ["is", "answers"] : ["are", "answer"];
+    const verbs = absent.length === 1 ? ["is", "does"] : ["are", "do"];
     say(
       "suspected",
-      `${names(absent)} ${verbs[0]} counted and ${verbs[1]} nobody: SENTINEL RESET forgets who is gone for good.`,
+      `${names(absent)} ${verbs[0]} counted but ${verbs[1]} not answer: SENTINEL RESET removes those gone for good.`,
     );
   }
   const unaware = master.electorate?.unaware ?? [];
@@ -256,13 +256,13 @@ function sayOfReplicas(master, say) {
 }
 
 function quiet(master) {
-  // No age here: a screen reader would read it anew each second.
+  // No age here: a screen reader would read it again each second.
   const moved = master.switch?.time ? `, since ${day(master.switch.time)}` : "";
   const follow = `${count(master.replicas.length, "replica")} ${master.replicas.length === 1 ? "follows" : "follow"}`;
   return `All is well: ${address(master.address)} is the master${moved}. ${follow}, and ${shown(master.agreement)}.`;
 }
 
-/** Bytes that a replica is behind the furthest one, as Sentinel last told; the master's own offset it does not tell. */
+/** Bytes by which a replica is behind the furthest one, as Sentinel last reported; it does not report the master's. */
 export function lag(replica, replicas) {
   if (replica.offset === null || replica.offset === undefined) return null;
   const furthest = Math.max(...replicas.map((one) => one.offset ?? 0));
@@ -286,7 +286,7 @@ const CHANNELS = {
   "-sdown": (l) =>
     l.kind === "master" ? "gets answers from the master again" : `gets answers from ${about(l)} again`,
   "+odown": (l) =>
-    `says that the master is down${l.quorum ? `, with ${l.agreeing} of ${l.quorum} that must agree` : ""}`,
+    `says that the master is down${l.quorum ? `: ${l.agreeing} agree, ${l.quorum} needed` : ""}`,
   "-odown": () => "no longer says that the master is down",
   "+new-epoch": (l) => `begins epoch ${l.epoch ?? shown(l.payload)}`,
   "+try-failover": () => "wants to lead a failover",
@@ -295,23 +295,23 @@ const CHANNELS = {
   "+elected-leader": () => "leads the failover",
   "+failover-state-select-slave": () => "looks for the best replica",
   "+selected-slave": (l) => `chooses ${about(l)}`,
-  "+failover-state-send-slaveof-noone": (l) => `tells ${about(l)} to be a master`,
+  "+failover-state-send-slaveof-noone": (l) => `orders ${about(l)} to become a master`,
   "+failover-state-wait-promotion": (l) => `waits for ${about(l)} to be a master`,
   "+promoted-slave": (l) => `sees that ${about(l)} is a master`,
-  "+failover-state-reconf-slaves": () => "tells the other replicas to follow",
-  "+slave-reconf-sent": (l) => `tells ${about(l)} to follow the new master`,
-  "+slave-reconf-inprog": (l) => `sees ${about(l)} turn to the new master`,
+  "+failover-state-reconf-slaves": () => "orders the other replicas to follow",
+  "+slave-reconf-sent": (l) => `orders ${about(l)} to follow the new master`,
+  "+slave-reconf-inprog": (l) => `sees ${about(l)} switch to the new master`,
   "+slave-reconf-done": (l) => `sees ${about(l)} follow the new master`,
   "+switch-master": (l) => `announces the switch from ${address(l.old)} to ${address(l.new)}`,
   "+failover-end": () => "has finished the failover",
-  "+failover-end-for-timeout": () => "ends the failover though not all replicas follow",
+  "+failover-end-for-timeout": () => "ends the failover although not all replicas follow",
   "+convert-to-slave": (l) => `makes ${about(l)} a replica`,
   "+config-update-from": (l) => `takes the new configuration from ${about(l)}`,
   "+role-change": (l) => `sees that ${about(l)} now says that it is a ${ROLE[l.role] ?? "node of another role"}`,
   "-role-change": (l) => `sees that ${about(l)} says that it is a ${ROLE[l.role] ?? "node of another role"}`,
-  "+slave": (l) => `knows the replica ${about(l)}`,
-  "+sentinel": (l) => `knows the Sentinel ${about(l)}`,
-  "+reboot": (l) => `sees that ${about(l)} was started anew`,
+  "+slave": (l) => `discovers the replica ${about(l)}`,
+  "+sentinel": (l) => `discovers the Sentinel ${about(l)}`,
+  "+reboot": (l) => `sees that ${about(l)} was restarted`,
   "+monitor": () => "monitors this master",
   "-monitor": () => "no longer monitors this master",
   "+tilt": () => "does not trust its clock (TILT)",
@@ -320,7 +320,7 @@ const CHANNELS = {
 
 const about = (line) => (line.address ? address(line.address) : shown(line.name ?? "it"));
 
-/** What a line of the stream says, without who said it. */
+/** The meaning of a line of the stream, without its source. */
 export function lineWords(line) {
   if (line.type === "event") {
     const words = Object.hasOwn(CHANNELS, line.channel) ? CHANNELS[line.channel](line) : null;

@@ -1,6 +1,6 @@
-// A failover as a timeline: its stages as bands on top, and one lane for each Sentinel with what it said when.
+// A failover as a timeline: its stages as bands at the top, and one lane for each Sentinel with its events.
 //
-// `layoutTimeline` is pure: lines in, places out. Marks that would lie on each other are put below each other.
+// `layoutTimeline` is pure: lines in, positions out. Marks that would overlap are put below each other.
 
 import { s } from "../dom.js";
 import { duration, middle, seconds, shown } from "../text.js";
@@ -24,7 +24,7 @@ export const GROUPS = {
   promotion: "promotion",
   announcement: "+switch-master",
   replicas: "replicas follow",
-  retraction: "takes it back",
+  retraction: "withdraws it",
   end: "done",
   abort: "aborted",
 };

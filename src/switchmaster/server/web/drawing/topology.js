@@ -1,6 +1,6 @@
-// The drawing of a master's deployment: its Sentinels, itself, its replicas, and who says or follows what.
+// The drawing of a master's deployment: its Sentinels, itself, its replicas, their opinions and links.
 //
-// `layoutTopology` is pure: lines in, places out. `drawTopology` makes them SVG. Nodes are known by their address, so
+// `layoutTopology` is pure: lines in, positions out. `drawTopology` makes them SVG. Nodes are identified by address, so
 // that after a switch the same boxes move to their new places.
 
 import { s } from "../dom.js";
@@ -88,11 +88,11 @@ function sentinelBox(master, sentinel) {
   const leads = master.failover?.leader === sentinel.sentinel;
   let [level, words] = ["ok", "agrees"];
   if (!live) [level, words] = ["unknown", linkWords(sentinel)];
-  else if (!opinion) [level, words] = ["unknown", "says nothing of it"];
+  else if (!opinion) [level, words] = ["unknown", "has no opinion"];
   else if (leads) [level, words] = ["failing-over", "leads the failover"];
-  else if (lags(master, opinion)) [level, words] = ["failing-over", "gives the old one"];
+  else if (lags(master, opinion)) [level, words] = ["failing-over", "gives the old address"];
   else if (!opinion.agrees) [level, words] = ["suspected", "disagrees"];
-  else if (suspects(master, sentinel.sentinel)) [level, words] = ["suspected", "says it is down"];
+  else if (suspects(master, sentinel.sentinel)) [level, words] = ["suspected", "reports it down"];
   if (inTilt(sentinel)) [level, words] = ["suspected", "in TILT"];
   return { id: sentinel.sentinel, kind: "sentinel", level, words: `Sentinel, ${words}`, live, opinion, leads };
 }
@@ -101,7 +101,7 @@ function linksOf(believed, nodes, sentinels, narrow) {
   const links = [];
   const [master, ...others] = nodes;
   for (const node of others) {
-    // What a replica was told of its link before its master failed is no news any more.
+    // What was reported about a replica's link before its master failed no longer counts.
     const kind = node.kind === "former" || master.level === "down" ? "gone" : node.linked ? "follows" : "cut";
     const from = narrow
       ? [master.x + 5, master.y + BOX.height]

@@ -1,4 +1,4 @@
-// One failover: what it came to, the durations that matter, its timeline, every step, and what people say of it.
+// One failover: its result, the main durations, its timeline, every stage, and comments.
 
 import { path } from "../api.js";
 import { h, s, update } from "../dom.js";
@@ -21,9 +21,9 @@ import { toHistory, toMaster } from "../routes.js";
 import { count, duration, seconds, shown } from "../text.js";
 import { DURATIONS, counted, epochs, failoverTold, recordWords, stageWords } from "../words.js";
 
-const STEPS = [["Stage"], ["After", "number"], ["At"], ["Said first by"], ["And by"]];
-const EVENTS = 1_000; // of one failover at most
-const BEFORE = 2; // seconds before the first stage in which what is said may belong to it
+const STEPS = [["Stage"], ["After", "number"], ["At"], ["First reported by"], ["Also by"]];
+const EVENTS = 1_000; // most events of one failover
+const BEFORE = 2; // seconds before the first stage in which events may belong to it
 const AFTER = 5; // seconds after the last
 const STORED = "switchmaster.by";
 
@@ -33,7 +33,7 @@ export function makeFailover({ live, api, parts: [id], act }) {
   const words = h("div", { class: "situation", "aria-live": "polite" });
   const lasted = h("div", { class: "durations" });
   const drawing = h("figure", { class: "drawing" });
-  const spans = h("div", { class: "chips", role: "group", "aria-label": "How much of it is drawn" });
+  const spans = h("div", { class: "chips", role: "group", "aria-label": "Part of the timeline" });
   const legend = h("div", {});
   const steps = h("div", {});
   const said = h("div", {});
@@ -45,9 +45,9 @@ export function makeFailover({ live, api, parts: [id], act }) {
     h("section", { "aria-labelledby": key }, h("h2", { id: key }, title), ...parts);
   const sections = [
     section("line", "Timeline", spans, drawing, legend),
-    section("lasted", "How long it took", lasted),
+    section("lasted", "Durations", lasted),
     section("steps", "Stages", steps),
-    section("said", "What people say", said, form.element),
+    section("said", "Comments", said, form.element),
   ];
   const events = new Map(); // by the entry in the journal
   let told = null; // the newest line of the stream; it has no comments
@@ -125,7 +125,7 @@ export function makeFailover({ live, api, parts: [id], act }) {
             STEPS,
             failover.stages.map((stage, index) => stepRow(stage, index, failover)),
           )
-        : empty("No stage of it was heard."),
+        : empty("No stage was heard."),
     );
     update(said, comments(failover));
     form.render();
@@ -155,7 +155,7 @@ export function makeFailover({ live, api, parts: [id], act }) {
               ),
             ),
           )
-        : empty("Nothing of it could be timed."),
+        : empty("No duration is known."),
       facts([
         ["Began", failover.missed ? null : time(failover.time)],
         ["Not before", away ? time(away.after) : null],
@@ -165,10 +165,10 @@ export function makeFailover({ live, api, parts: [id], act }) {
         ["Led by", failover.leader ? name(failover.leader) : "not known"],
         [
           "Agreed",
-          failover.agreement ? `${failover.agreement.agreeing} said down, ${failover.agreement.quorum} had to` : null,
+          failover.agreement ? `${failover.agreement.agreeing} say down, ${failover.agreement.quorum} needed` : null,
         ],
         [
-          "Tried to lead",
+          "Candidates",
           failover.candidates.length > 1 ? failover.candidates.map((one) => h("div", {}, name(one))) : null,
         ],
         ["Recorded by", failover.observers?.length ? failover.observers.map((one) => h("div", {}, name(one))) : null],
@@ -186,7 +186,7 @@ export function makeFailover({ live, api, parts: [id], act }) {
     const offered = Object.entries(SPANS).filter(([key]) => layout && seen.has(key));
     update(spans, offered.length > 1 ? offered.map(([key, words]) => spanButton(key, words, key === span)) : null);
     if (!layout) {
-      update(drawing, failover.missed ? empty("Nothing of it was heard: no daemon was there.") : null);
+      update(drawing, failover.missed ? empty("No daemon heard this failover.") : null);
       update(legend);
       return;
     }
@@ -217,7 +217,7 @@ export function makeFailover({ live, api, parts: [id], act }) {
       h(
         "details",
         {},
-        h("summary", {}, "Everything that was said, in order"),
+        h("summary", {}, "All events, in order"),
         h(
           "ol",
           { class: "lines" },
@@ -269,7 +269,7 @@ export function makeFailover({ live, api, parts: [id], act }) {
 
 function notFound(id) {
   return [
-    h("p", {}, `The journal has no failover ${id}: it is misspelt, or retention has removed it.`),
+    h("p", {}, `The journal has no failover ${id}: the id is wrong, or retention has removed it.`),
     h("p", {}, h("a", { href: toHistory() }, "All failovers in the journal")),
   ];
 }
@@ -286,7 +286,7 @@ function newer(line, answer) {
 const iso = (at) => new Date(at * 1000).toISOString();
 
 function stepRow(stage, index, failover) {
-  // Each daemon's own clock begins at the first stage that it heard: several have only their wall clocks in common.
+  // Each daemon measures from the first stage that it heard: several share only wall clocks.
   const alone = (failover.observers ?? []).length < 2;
   const begin = Math.min(...failover.stages.map((one) => seconds(one.time)));
   const after = (alone ? stage.elapsed : null) ?? seconds(stage.time) - begin;
@@ -311,7 +311,7 @@ function stepRow(stage, index, failover) {
 
 function comments(failover) {
   const all = failover.comments ?? [];
-  if (!all.length) return empty("Nobody has acknowledged it or said anything yet.");
+  if (!all.length) return empty("No acknowledgement and no comment yet.");
   return h(
     "ol",
     { class: "comments" },
@@ -319,7 +319,7 @@ function comments(failover) {
       h(
         "li",
         {},
-        h("p", { class: "faint" }, name(one.by), one.acknowledges ? " acknowledged, " : " said, ", time(one.time)),
+        h("p", { class: "faint" }, name(one.by), one.acknowledges ? " acknowledged, " : " commented, ", time(one.time)),
         one.text ? h("p", { class: "said" }, shown(one.text)) : null,
       ),
     ),
@@ -354,7 +354,7 @@ function makeForm({ live, api, source, act }) {
     h("div", { class: "buttons" }, buttons),
     problem,
   );
-  const nobody = empty("Nobody may acknowledge or comment here: the daemon has no token for it (http.token_file).");
+  const nobody = empty("Acknowledging and commenting are disabled: the daemon has no token for it (http.token_file).");
   const element = h("div", {}, form);
 
   form.addEventListener("submit", async (event) => {
@@ -362,7 +362,7 @@ function makeForm({ live, api, source, act }) {
     const what = event.submitter?.value ?? "comments";
     problem.textContent = "";
     if (what === "comments" && !text.value.trim()) {
-      problem.textContent = "Write something first.";
+      problem.textContent = "Enter a comment first.";
       text.focus();
       return;
     }

@@ -1,4 +1,4 @@
-// The failovers that the journal has, newest first, with filters; new ones come by themselves.
+// The failovers in the journal, newest first, with filters; new ones appear by themselves.
 
 import { path } from "../api.js";
 import { h, update } from "../dom.js";
@@ -15,7 +15,7 @@ const COLUMNS = [
   ["From"],
   ["To"],
   ["Outage", "number"],
-  ["In all", "number"],
+  ["Total", "number"],
   ["Acknowledged"],
 ];
 const OUTCOMES = [
@@ -31,7 +31,7 @@ const KINDS = [
   ["coordinated", "Coordinated"],
 ];
 const ACKNOWLEDGED = [
-  ["", "Yes or no"],
+  ["", "Any"],
   ["false", "Not yet"],
   ["true", "Yes"],
 ];
@@ -63,12 +63,12 @@ export function makeHistory({ live, api, filters, go }) {
       "label",
       { class: "field check" },
       h("input", { type: "checkbox", name: "suspicions", checked: suspicions === "true" }),
-      h("span", {}, "Also mere suspicions"),
+      h("span", {}, "Include suspicions without failover"),
     ),
   );
   const narrowed = h("p", { class: "about" });
   const list = h("div", {});
-  let older = []; // pages behind the first
+  let older = []; // pages after the first
   let next;
   let problem = "";
 
@@ -109,10 +109,10 @@ export function makeHistory({ live, api, filters, go }) {
       list,
       missing(first, "The history"),
       first.value && first.error
-        ? empty(`The journal can't be read now: ${shown(first.error.message)}. This was its last answer.`)
+        ? empty(`The journal can't be read now: ${shown(first.error.message)}. This is its last answer.`)
         : null,
       first.value && !rows.length
-        ? empty("The journal has no such failover. Where nothing failed, that is good news.")
+        ? empty("No matching failover in the journal.")
         : null,
       rows.length ? table("Failovers, newest first", COLUMNS, rows) : null,
       problem ? empty(shown(problem)) : null,
@@ -148,7 +148,7 @@ function row(line) {
       [
         took(line.durations.outage, estimated.has("outage")),
         line.durations.outage !== undefined && (line.down_after ?? null) === null
-          ? h("span", { class: "faint" }, " from the suspicion")
+          ? h("span", { class: "faint" }, " since the suspicion")
           : null,
       ],
       took(line.durations.total, estimated.has("total")),

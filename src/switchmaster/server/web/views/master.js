@@ -1,4 +1,4 @@
-// One master: what is happening to it in words, its deployment as a drawing and in tables, and its feed.
+// One master: what is happening to it in words, its deployment as a drawing and in tables, and its events.
 
 import { path } from "../api.js";
 import { h, update } from "../dom.js";
@@ -31,14 +31,14 @@ const REPLICAS = [
 const SENTINELS = [
   ["Sentinel"],
   ["Link"],
-  ["Says that the master is"],
+  ["Master according to it"],
   ["Epoch", "number"],
   ["Last heard"],
   ["Version"],
 ];
 
 export function makeMaster({ live, api, parts: [deployment, called] }) {
-  // In a query, for no path can hold every name: "..", or bytes that are no text.
+  // In a query, because no path can hold every name: "..", or bytes that are not text.
   const source = path("masters", { deployment, master: called });
   const voters = path("sentinels", { deployment });
   const newest = path("failovers", { deployment, master: called, limit: 1 });
@@ -63,7 +63,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
       update(
         words,
         missing(live.get(source), "This master") ??
-          empty("No Sentinel that is heard monitors a master of that name."),
+          empty("No connected Sentinel monitors a master of that name."),
       );
       update(drawing);
       update(known);
@@ -76,7 +76,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
       master.failover ? underWay() : null,
     );
     const others = `${count(sentinels.length, "Sentinel")} and ${count(master.replicas.length, "replica")}`;
-    const summary = `The master ${address(master.address)} with ${others}; the tables below say the same`;
+    const summary = `The master ${address(master.address)} with ${others}; the tables below have the same data`;
     const width = drawing.clientWidth;
     update(
       drawing,
@@ -107,11 +107,11 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
     element: [
       head,
       words,
-      h("section", { "aria-labelledby": "who" }, h("h2", { id: "who" }, "Who is who"), drawing, known),
+      h("section", { "aria-labelledby": "who" }, h("h2", { id: "who" }, "Deployment"), drawing, known),
       h(
         "section",
         { "aria-labelledby": "feed" },
-        h("h2", { id: "feed" }, "What was told"),
+        h("h2", { id: "feed" }, "Events and decisions"),
         h("p", {}, h("a", { href: toHistory({ deployment, master: called }) }, "All failovers of this master")),
         feed.element,
       ),
@@ -130,7 +130,7 @@ function tables(master, sentinels, live, failover) {
       ["Address", place(master.address)],
       ["Epoch", master.epoch ?? "–"],
       ["Quorum", master.quorum ?? "–"],
-      ["How sure", GRADES[master.grade] ?? shown(master.grade)],
+      ["Grade", GRADES[master.grade] ?? shown(master.grade)],
       [
         "Last switch",
         master.switch
@@ -159,8 +159,8 @@ function tables(master, sentinels, live, failover) {
         )
       : empty(
           master.failover
-            ? "No Sentinel has told of the new master's replicas yet."
-            : "No replica is known: nothing could take over.",
+            ? "No Sentinel has reported the new master's replicas yet."
+            : "No replica is known that could take over.",
         ),
     h("h3", {}, "Sentinels"),
     sentinels.length
@@ -186,7 +186,7 @@ function replicaRow(row, all) {
     : row.link_up === false
       ? state("suspected", "link down")
       : row.link_up === null
-        ? state("unknown", "link not known")
+        ? state("unknown", "link unknown")
         : state("ok", "link up");
   return {
     key: address(row),

@@ -1,4 +1,4 @@
-// All masters of all deployments: what needs a look on top, in words; then every master, to be searched and filtered.
+// All masters of all deployments: what needs attention, in words; then every master, with search and filter.
 
 import { FILTERS, chosen, digest, isDeaf, remembered } from "../digest.js";
 import { h, update } from "../dom.js";
@@ -7,8 +7,8 @@ import { toFailover, toMaster, toOverview } from "../routes.js";
 import { count, seconds, shown } from "../text.js";
 import { HEALTH, disagrees, healthOf, impossible } from "../words.js";
 
-const ROWS = 100; // masters that are drawn at first; the others on demand
-const URGENT = 12; // of those that need a look, the ones that are told in words
+const ROWS = 100; // masters drawn at first; the others on demand
+const URGENT = 12; // most masters described in words
 const NONE = [];
 const COLUMNS = [
   ["Master"],
@@ -34,7 +34,7 @@ export function makeOverview({ live, filters, place: go, soon }) {
   const said = h("div", { "aria-live": "polite" });
   const tables = h("div", {});
   const found = h("p", { class: "unseen", role: "status" });
-  const running = new Map(); // the ids of failovers that were heard of, by master: the belief has none
+  const running = new Map(); // the ids of open failovers, by master: the belief has none
   let shownRows = ROWS;
   let wanted = Object.hasOwn(FILTERS, filters.state ?? "") ? filters.state : "";
 
@@ -154,7 +154,7 @@ function drawAiling({ topology, silent, tilted, deaf }) {
   const all = topology.sentinels.length;
   const sentences = [
     deaf ? deafWords(topology) : null,
-    silent && !deaf ? `${count(silent, "Sentinel")} of ${all} can't be heard.` : null,
+    silent && !deaf ? `${count(silent, "Sentinel")} of ${all} can't be reached.` : null,
     tilted === 1 ? `1 Sentinel of ${all} is in TILT and starts no failover.` : null,
     tilted > 1 ? `${tilted} Sentinels of ${all} are in TILT and start no failover.` : null,
   ];
@@ -162,16 +162,16 @@ function drawAiling({ topology, silent, tilted, deaf }) {
     "li",
     { key: `\n${topology.deployment}` },
     h("strong", {}, name(topology.deployment)),
-    deaf ? state("down", "Not watched") : state("suspected", silent ? "Sentinels away" : "TILT"),
+    deaf ? state("down", "Not watched") : state("suspected", silent ? "Sentinels unreachable" : "TILT"),
     h("span", { class: "sentence" }, sentences.filter(Boolean).join(" ")),
   );
 }
 
 function deafWords({ sentinels, masters }) {
   const known = masters.length
-    ? `What is shown of ${count(masters.length, "master")} is the last belief: a failover now would not be seen.`
-    : "Nothing is known of its masters.";
-  return `None of ${count(sentinels.length, "Sentinel")} is heard. ${known}`;
+    ? `The state of ${count(masters.length, "master")} is the last belief: a failover now would go unnoticed.`
+    : "Nothing is known about its masters.";
+  return `None of ${count(sentinels.length, "Sentinel")} is connected. ${known}`;
 }
 
 function drawChips({ masters, numbers }, wanted) {
@@ -196,8 +196,8 @@ function drawChips({ masters, numbers }, wanted) {
 }
 
 function drawNone({ masters }) {
-  if (masters.length) return empty("No master fits. ", h("a", { href: "#/" }, "Show all."));
-  return empty("No master is monitored here, or no Sentinel has told of one yet.");
+  if (masters.length) return empty("No matching master. ", h("a", { href: "#/" }, "Show all."));
+  return empty("No master is monitored here, or no Sentinel has reported one yet.");
 }
 
 function drawMore(left) {
