@@ -164,7 +164,7 @@ class Stage(enum.StrEnum):
     SWITCHED = "switched"
     """``+switch-master``: the first Sentinel uses the new address."""
     RECONFIGURING = "reconfiguring"
-    """``+slave-reconf-…``: another replica is told to follow the new master."""
+    """``+slave-reconf-…``: another replica is reconfigured to follow the new master."""
     SETTLED = "settled"
     """``+failover-end``: the leader has done its work."""
     ABORTED = "aborted"
