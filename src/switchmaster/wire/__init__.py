@@ -1,10 +1,9 @@
 """
 The wire: what Sentinels and data nodes say, as typed values.
 
-**In** come a peer's bytes, or a channel and a payload from a log or a transcript. **Out** go values: `Event` (what a
-Sentinel published), `Snapshot` parts (what it answered), `Probe` (what a data node answered to ROLE), and commands as
-bytes. Nothing here knows who said something, when, or whether it is true: no function takes a time, and no value holds
-a moment.
+**In** come a peer's bytes, or a channel and a payload from a log or a transcript. **Out** go values: an `Event` (what a
+Sentinel published), replies (what it answered), and commands as bytes. Nothing here knows who said something, when, or
+whether it is true: no function takes a time, and no value holds a moment.
 
     bytes ── resp ──> frames ──┬── grammar ──> Event            (a table: events)
                                ├── replies ──> MasterReply …    (reply_parts, info)
