@@ -1,8 +1,8 @@
 """
-Requests that schemathesis makes up from the OpenAPI document, allowed ones and others; it judges every answer.
+Requests that schemathesis generates from the OpenAPI document, valid and invalid; it judges every answer.
 
-Run by `tests/unit/test_api_document.py` in a pytest of its own: schemathesis's plugin would slow down all other starts.
-The stream has no end, so it is not asked here; `tests/shell/test_api_stream.py` does.
+`tests/unit/test_api_document.py` runs this in a separate pytest, since schemathesis's plugin slows every start down.
+The stream has no end, so it is tested in `tests/shell/test_api_stream.py` instead.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from switchmaster.server.api import HttpSettings
 
 TOKEN = "act-1234"
 EXAMPLES = int(os.environ.get("SWITCHMASTER_TEST_EXAMPLES", "20"))
-"""Of each operation."""
+"""Examples of each operation."""
 UNTOLD = {"cursor", "addr"}
-"""Parameters of which no schema can say what they look like, so that what it allows may be refused."""
+"""Parameters whose form no schema can express, so that the API may refuse what the schema allows."""
 
 FOLDER = tempfile.TemporaryDirectory()
 KEPT = FileJournal(Path(FOLDER.name))
@@ -51,6 +51,6 @@ def test_every_answer_is_as_the_document_says(case: schemathesis.Case) -> None:
     excluded = []
     if answer.status_code == 400 and set(case.query or {}) & UNTOLD:
         excluded.append(positive_data_acceptance)
-    if answer.status_code in (413, 431):  # refusals too, of the longest that it makes up, but none that it knows
+    if answer.status_code in (413, 431):  # too large: a refusal as well, though not one that the check knows
         excluded.append(negative_data_rejection)
     case.validate_response(answer, excluded_checks=excluded)

@@ -1,5 +1,5 @@
 """
-Run the simulation: ``python -m sim --seeds 500``, or ``--seed 7`` for one story, told aloud.
+Run the simulation: ``python -m sim --seeds 500``, or ``--seed 7`` for one story with its transcript.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """
 What a simulated Sentinel answers to its clients, in bytes, and how its events reach them.
 
-The fields of replies are those that the recorded server of its version has (tests/recorded/replies); what differs is
-filled in.
+Replies have the fields of the recorded server of its version (tests/recorded/replies), with this world's values.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def _reply(version: str, command: str) -> Any:
 
 
 def publish(me: Sentinel, channel: str, payload: str) -> None:
-    """Give an event to every subscriber."""
+    """Send an event to every subscriber."""
     world = me.world
     for conversation in list(me.conversations):
         if not conversation.patterns:
@@ -50,7 +49,7 @@ def publish(me: Sentinel, channel: str, payload: str) -> None:
 
 
 def answer(me: Sentinel, conversation: Conversation, words: list[str]) -> bytes:
-    """Carry out one command."""
+    """Execute one command."""
     version = me.flavour.version
     match words:
         case ["HELLO", "3", *_] if me.flavour.resp2:

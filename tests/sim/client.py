@@ -1,8 +1,8 @@
 """
-Clients of the Watcher: one that writes to the master and one that reads from replicas, by the production plan.
+Clients of the Watcher: one that writes to the master and one that reads from replicas, by the production plans.
 
-`Follower` and `Reach` are the product's; carried out here over the virtual network, as `switchmaster.client` does over
-sockets. Enters: what the Watcher believes. Leaves: how long each command was kept, and what became of it.
+`Follower` and `Reach` are the product's; their effects happen on the virtual network here, as those of
+`switchmaster.client` do on sockets. Records how long each command was held, and its outcome.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LIMITS = WaitLimits(hold=1.0, failover_wait=3.0)
 ATTEMPT = 1.0
 """Seconds that a connection, or the answer to a command, may take."""
 KEPT_AT_MOST = LIMITS.hold + LIMITS.failover_wait + 2 * ATTEMPT + 0.1
-"""A plan ends within its wait, one attempt that was begun in it, and a hold that follows on it."""
+"""A plan ends within its wait, plus one attempt begun within it, plus a hold that follows."""
 PAUSE = 0.25
 """Seconds between two commands."""
 
@@ -67,15 +67,15 @@ class _Connection(asyncio.Protocol):
 
 class Client:
     """
-    One application that sends one command after the other.
+    An application that sends one command after the other.
 
     Args:
-        world: where it lives.
-        follower: what it knows of the master.
+        world: its world.
+        follower: its knowledge of the master.
         writes: whether it writes to the master; else it reads from replicas.
-        refresh: has the Sentinels asked.
-        broken: takes what must not be.
-        too_late: whether a write must not be sent to a node any more; only asked where nothing is in the watcher's way.
+        refresh: asks the Sentinels.
+        broken: called with each broken invariant.
+        too_late: whether a write to a node is too late; only asked if nothing hinders the watcher.
     """
 
     pinned = bound = False
@@ -98,11 +98,11 @@ class Client:
         self._started: float | None = None
         self.view: Any = follower.phases if writes else follower.replicas
         self.done_at = -1e9
-        """When a command was carried out last."""
+        """When a command was last executed."""
         self.longest = 0.0
         follower.add(self)
 
-    # -- what a plan and a follower see -------------------------------------------------------------
+    # -- for a plan and a follower ------------------------------------------------------------------
 
     @property
     def at(self) -> Address | None:
@@ -142,7 +142,7 @@ class Client:
     # -- commands -----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Send commands for ever."""
+        """Send commands forever."""
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -155,7 +155,7 @@ class Client:
             self._hang_up()
 
     def check_released(self) -> None:
-        """Hold how long the command under way is kept against the limits."""
+        """Check how long the current command has been held against the limits."""
         if self._started is None:
             return
         kept = self._world.clock.now - self._started

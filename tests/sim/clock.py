@@ -1,8 +1,8 @@
 """
-The virtual clock: everything of the world that happens later, and an asyncio loop that lives by it.
+The virtual clock: everything in the world that is due later, and an asyncio loop driven by it.
 
-Enters: what is due, and when. Leaves: the same, in order of time (and of asking, where the time is the same). No real
-time passes. The loop lets the world go on only when none of its callbacks is ready, as a process that waits in select.
+Calls run in order of time, and in order of scheduling at the same time. No real time passes. The loop lets the world go
+on only when none of its callbacks is ready, like a process that waits in select.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 __all__ = ["Clock", "VirtualLoop"]
 
 START = 1_000.0
-"""Monotonic seconds at the beginning of every run."""
+"""Monotonic seconds at the start of every run."""
 
 
 class Timer:
-    """Something that is due; `cancel` takes it back."""
+    """A scheduled call; `cancel` removes it."""
 
     __slots__ = ("act",)
 
@@ -32,7 +32,7 @@ class Timer:
 
 
 class Clock:
-    """What is due in the world."""
+    """The calls that are due in the world."""
 
     def __init__(self) -> None:
         self.now = START
@@ -41,7 +41,7 @@ class Clock:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the beginning of the run."""
+        """Seconds since the start of the run."""
         return self.now - START
 
     def after(self, seconds: float, act: Callable[[], None]) -> Timer:
@@ -54,7 +54,7 @@ class Clock:
         return timer
 
     def step(self, until: float) -> bool:
-        """Do the next thing that is due until then; where there is none, let that time come and return False."""
+        """Run the next call that is due until then; if there is none, advance to that time and return False."""
         due = self._due
         while due and due[0][2].act is None:
             heapq.heappop(due)
@@ -74,7 +74,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     Args:
         clock: the time.
-        after_turn: is called after each turn of the loop in which anything was done.
+        after_turn: called after each turn of the loop that ran anything.
         open: opens a stream, as `create_connection` does.
     """
 
@@ -85,14 +85,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._selector = self
 
     def quiet(self) -> None:
-        """Call nobody after a turn any more."""
+        """Stop calling `after_turn`."""
         self._after_turn = lambda: None
 
     def time(self) -> float:
         return self._clock.now
 
     def select(self, timeout: float | None) -> list[Any]:
-        """Stand in for the selector: nothing comes from outside, but time passes."""
+        """Replace the selector: nothing comes from outside, but time passes."""
         self._after_turn()
         if timeout == 0:
             return []

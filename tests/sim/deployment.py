@@ -16,20 +16,20 @@ from .world import World
 __all__ = ["WATCHER", "Deployment", "Plan"]
 
 WATCHER = "10.0.9.1"
-"""The host of the watcher and of its clients."""
+"""The host of the watcher and its clients."""
 
 LOST_ON = 4.0
-"""Seconds for which messages are lost on after the healing: a switch in them is known by asking alone."""
+"""Seconds after the healing in which messages are still lost: a switch in them is known only by asking."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How large a deployment is, and which server it runs."""
+    """The size of a deployment, and its server version."""
 
     flavour: Flavour
     sentinels: int = 3
     nodes: int = 3
-    """Of each master, itself included."""
+    """Nodes of each master, itself included."""
     masters: tuple[str, ...] = ("mymaster",)
 
 
@@ -38,14 +38,14 @@ class Deployment:
     The inhabitants of a world.
 
     Args:
-        world: where they live.
-        plan: how many they are.
+        world: their world.
+        plan: how many there are.
     """
 
     def __init__(self, world: World, plan: Plan) -> None:
         self.world, self.plan = world, plan
         self.groups: dict[str, list[DataNode]] = {}
-        """The nodes of each master, whichever of them it is now."""
+        """The nodes of each master, whichever is the master now."""
         for number, name in enumerate(plan.masters):
             first = Address(f"10.0.{number + 1}.1", 6379)
             self.groups[name] = [
@@ -76,7 +76,7 @@ class Deployment:
         return [WATCHER, *(process.host for process in (*self.sentinels, *self.nodes))]
 
     def replaces(self, address: Address) -> bool:
-        """Whether a Sentinel has begun to replace the master at this address, and it is known, but not for too long."""
+        """Whether a Sentinel has begun to replace the master at this address, and that is known but recent."""
         for master in [each for sentinel in self.sentinels for each in sentinel.masters.values()]:
             begun = self.world.clock.now - master.changed_at
             if master.address == address and master.state is State.WAIT_PROMOTION and 0.05 < begun < 0.5:
@@ -84,7 +84,7 @@ class Deployment:
         return False
 
     def voters(self, name: str) -> int:
-        """Return how many Sentinels monitor a master, or did until a few seconds ago."""
+        """Return how many Sentinels monitor a master, or did a few seconds ago."""
         lately = self.world.clock.now - 9.0
         return sum(name in each.masters or each.removed.get(name, 0.0) > lately for each in self.sentinels)
 
@@ -92,7 +92,7 @@ class Deployment:
         """
         Return the address that more than half of all Sentinels use, with the highest epoch they have of it.
 
-        They count themselves: one that came back with another id is two for ever, until somebody resets the others.
+        They count themselves: one that returned with another id counts twice until SENTINEL RESET on the others.
         """
         held: dict[Address, list[int]] = {}
         voters = len(self.sentinels)
@@ -107,7 +107,7 @@ class Deployment:
         return None
 
     def settled(self, name: str) -> Address | None:
-        """Return where a master is once nothing more is to come: all agree, and there is no other master."""
+        """Return where a master is once everything has settled: all agree, and there is no other master."""
         masters = [each.masters.get(name) for each in self.sentinels]
         held = {(each.believed, each.config_epoch, each.in_progress) for each in masters if each is not None}
         reigning = [node.address for node in self.groups[name] if node.is_master]
@@ -117,7 +117,7 @@ class Deployment:
         return address if [address] == reigning and not in_progress else None
 
     def heal(self) -> None:
-        """End all that was done to it: everybody lives, and everybody is reached; what is lost is heard soon after."""
+        """Undo all faults: every process runs and can be reached; lost messages end soon after."""
         self.world.clock.after(LOST_ON, lambda: setattr(self.world, "loss", 0.0))
         self.world.network.raggedness = 0.02
         self.world.network.heal()

@@ -1,7 +1,7 @@
 """
 The failover of a simulated Sentinel: votes, the state machine, and what becomes of replicas.
 
-Each function is one of sentinel.c, named in its docstring. Nothing here is kept but in the Sentinel and its instances.
+Each function is one of sentinel.c, named in its docstring. All state is in the Sentinel and its instances.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _name_of(me: Sentinel, other: Instance) -> str:
 
 
 def is_master_down(me: Sentinel, name: str, address: object, epoch: int, candidate: str) -> tuple[bool, str, int]:
-    """SENTINEL IS-MASTER-DOWN-BY-ADDR, as the one who is asked."""
+    """SENTINEL IS-MASTER-DOWN-BY-ADDR, on the side that answers."""
     master = next((each for each in me.masters.values() if each.address == address), None)
     if master is None:
         return False, "", 0
@@ -112,7 +112,7 @@ def vote(me: Sentinel, master: Monitored, epoch: int, candidate: str) -> tuple[s
 
 
 def leader_of(me: Sentinel, master: Monitored, epoch: int) -> str:
-    """sentinelGetLeader: votes of the others, ours for whoever leads, and a majority that is at least the quorum."""
+    """sentinelGetLeader: the others' votes, ours for the leading candidate, and a majority of at least the quorum."""
     votes: Counter[str] = Counter()
     for other in master.sentinels.values():
         if other.leader and other.leader_epoch == me.current_epoch:
@@ -266,7 +266,7 @@ def switch_to_promoted(me: Sentinel, master: Monitored) -> None:
 
 
 def judge_replica(me: Sentinel, replica: Instance, now: float) -> None:
-    """Take what a replica's INFO means (the second half of sentinelRefreshInstanceInfo)."""
+    """Act on a replica's INFO (the second half of sentinelRefreshInstanceInfo)."""
     master = replica.master
     if replica.role == "master":
         if replica is master.promoted and master.state is State.WAIT_PROMOTION:
@@ -299,7 +299,7 @@ def _promoted(me: Sentinel, master: Monitored, replica: Instance) -> None:
     me.world.hold(me.name, master.name, replica.address, master.config_epoch)
     me.event("+promoted-slave", replica)
     if me.crash_after_promotion:
-        # SIMULATE-FAILURE crash-after-promotion: what was just published is in no socket yet.
+        # SIMULATE-FAILURE crash-after-promotion: the last publication is in no socket yet.
         return me.crash(unsent=True)
     me.event("+failover-state-reconf-slaves", master)
     master.published_at = LONG_AGO

@@ -1,7 +1,8 @@
 """
-What goes wrong: faults that come at random, and ambushes that wait for a certain event of a failover.
+Faults: random ones, and ambushes that wait for a certain event of a failover.
 
-Everything is drawn from the world's chance. Most faults undo themselves after a while; `Deployment.heal` ends the rest.
+Everything is drawn from the world's random numbers. Most faults undo themselves after a while; `Deployment.heal` ends
+the rest.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Faults:
 
     Args:
         story: the run.
-        drawn: what may come at random.
+        drawn: the faults that may come at random.
     """
 
     def __init__(self, story: Story, drawn: Drawn) -> None:
@@ -47,7 +48,7 @@ class Faults:
     # -- chance -------------------------------------------------------------------------------------
 
     def strike(self) -> None:
-        """Do one fault, drawn by weight."""
+        """Cause one fault, drawn by weight."""
         names = list(self._drawn)
         name = self.chance.choices(names, [self._drawn[each][0] for each in names])[0]
         self._do(name, self._drawn[name][1])
@@ -61,7 +62,7 @@ class Faults:
         fault(self)
 
     def heard(self, sentinel: Sentinel, channel: str) -> None:
-        """Take what a Sentinel publishes: an ambush may have waited for it."""
+        """Take a Sentinel's publication: an ambush may have waited for it."""
         for name, (awaited, odds, fault) in AMBUSHES.items():
             if channel == awaited and self.chance.random() < odds and not self.over:
                 # Later in the same millisecond, not in the middle of the Sentinel's own turn.
@@ -69,11 +70,11 @@ class Faults:
                 self.clock.after(pause, lambda name=name, fault=fault: self._do(name, lambda me: fault(me, sentinel)))
 
     def length(self) -> float:
-        """Draw for how long a fault lasts: mostly short, sometimes long."""
+        """Draw the length of a fault: mostly short, sometimes long."""
         return min(15.0, 0.2 + self.chance.expovariate(1 / 3.0))
 
     def later(self, act: Callable[[], None], seconds: float | None = None) -> None:
-        """Undo something after a while, unless all is healed by then."""
+        """Undo something after a while, unless everything is healed by then."""
 
         def undo() -> None:
             if not self.over:
@@ -89,14 +90,14 @@ class Faults:
         return self.chance.choice(self.deployment.nodes)
 
     def master(self) -> DataNode:
-        """Return a node that is a master, by preference."""
+        """Return a node, preferably a master."""
         masters = [node for node in self.deployment.nodes if node.is_master and node.alive]
         return self.chance.choice(masters) if masters else self.node()
 
     # -- processes ----------------------------------------------------------------------------------
 
     def bring_back(self, process: Process) -> None:
-        """Start a process after a while, as it was or otherwise."""
+        """Restart a process after a while, as it was or changed."""
         if isinstance(process, DataNode):
             as_master = self.chance.random() < 0.3
             self.later(lambda: process.start(as_master))
@@ -104,9 +105,9 @@ class Faults:
         assert isinstance(process, Sentinel)
         memory = process.copy_of_memory() if self.chance.random() < 0.7 else self.story.old_memory(process)
         renewed = self.chance.random() < 0.1
-        # One alone: where all have moved while nobody listened, nobody can know.
+        # One alone: if all have moved while no one listened, the watcher can't know.
         known = len(self.story.settings.seeds) == len(self.deployment.sentinels)
-        # Of three, one that moves has two to vouch for it, and none of them may have been told REMOVE.
+        # If one of three moves, two vouch for it, and neither of them may have been told REMOVE.
         many = len(self.deployment.sentinels) > 3
         if known and not self.world.counts["Sentinel moves"] and self.chance.random() < 0.15 and many:
             self.world.counts["Sentinel moves"] += 1
@@ -114,18 +115,18 @@ class Faults:
         self.later(lambda: process.start(memory, renewed))
 
     def crash(self, process: Process) -> None:
-        """Let a process crash, if it lives, with or without a word to its peers; it comes back."""
+        """Crash a process if it lives, with or without a reset to its peers; it comes back."""
         if process.alive:
             process.crash(dark=self.chance.random() < 0.3)
             self.bring_back(process)
 
     def hang(self, process: Process, seconds: float | None = None) -> None:
-        """Let a process hang for a while."""
+        """Stop a process for a while."""
         process.hang()
         self.later(process.resume, seconds)
 
     def cut_off(self, hosts: set[str], others: set[str], both: bool = True) -> None:
-        """Block the ways between two sets of hosts for a while."""
+        """Block the network between two sets of hosts for a while."""
         pairs = [(a, b) for a in hosts for b in others if a != b]
         pairs += [(b, a) for a, b in pairs] if both else []
         for pair in pairs:
@@ -371,10 +372,10 @@ FAULTS: Final[Drawn] = {
     "REMOVE and MONITOR": (1, _monitor_anew),
     "promotion by hand": (0.5, _promote_by_hand),
 }
-"""Name -> weight, and what it does."""
+"""By name: the weight, and the function."""
 
 CALM: Final[Drawn] = {"master crash": (6, _crash_master), "SENTINEL FAILOVER": (4, _lone_failover)}
-"""What leaves the watcher alone."""
+"""Faults that do not touch the watcher."""
 
 AMBUSHES: Final[dict[str, tuple[str, float, Callable[[Faults, Sentinel], None]]]] = {
     "candidate crashes": ("+try-failover", 0.05, Faults.crash),
@@ -396,4 +397,4 @@ AMBUSHES: Final[dict[str, tuple[str, float, Callable[[Faults, Sentinel], None]]]
     "leader is reset": ("+failover-state-wait-promotion", 0.04, _reset_leader),
     "another failover begins": ("+promoted-slave", 0.04, _another_failover),
 }
-"""Name -> the event that it waits for, how likely it is then, and what it does."""
+"""By name: the event that it waits for, how likely it is then, and the function."""

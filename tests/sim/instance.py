@@ -1,5 +1,5 @@
 """
-What a Sentinel remembers of a master, a replica and another Sentinel: the fields of sentinelRedisInstance that matter.
+What a Sentinel remembers of a master, a replica or another Sentinel: the relevant fields of sentinelRedisInstance.
 
 All times are the Sentinel's own wall clock in seconds, as in sentinel.c.
 """
@@ -14,7 +14,7 @@ __all__ = ["Instance", "Monitored", "State"]
 
 
 class State(enum.Enum):
-    """Where a failover stands (SENTINEL_FAILOVER_STATE_…)."""
+    """The state of a failover (SENTINEL_FAILOVER_STATE_…)."""
 
     NONE = ""
     WAIT_START = "wait_start"
@@ -29,12 +29,12 @@ class Instance:
     """One instance that a Sentinel watches."""
 
     down_after = 0.0
-    """Of a master: seconds without an answer after which it and its replicas and Sentinels are down."""
+    """Of a master: seconds without an answer until it, its replicas and Sentinels count as down."""
 
     def __init__(self, kind: str, name: str, address: Address, now: float, master: Monitored | None = None) -> None:
         self.kind, self.name, self.address = kind, name, address
         self.gone = False
-        """It was dropped: answers to what was asked of it mean nothing any more."""
+        """It was dropped: late answers to our questions are ignored."""
         self._master = master
         down_after = self.down_after if master is None else master.down_after
         self.ping_period = min(down_after, 1.0)
@@ -42,7 +42,7 @@ class Instance:
         self.connected = False
         self.reconnected_at = -1e9
         self.pinged_since: float | None = now
-        """Since when a PING waits for its answer; None where none does."""
+        """Since when a PING waits for its answer; None if none does."""
         self.last_ping = self.last_try = 0.0
         self.last_avail = self.last_pong = now
         # Down or not.
@@ -81,7 +81,7 @@ class Instance:
 
     @property
     def ident(self) -> str:
-        """What an event says of it."""
+        """Its ``%@`` in events."""
         if self.kind == "master":
             return f"master {self.name} {self.address.host} {self.address.port}"
         at = f"{self.master.name} {self.master.address.host} {self.master.address.port}"
@@ -119,7 +119,7 @@ class Monitored(Instance):
 
     @property
     def believed(self) -> Address:
-        """What GET-MASTER-ADDR-BY-NAME and the hello say (sentinelGetCurrentMasterAddress)."""
+        """The address of GET-MASTER-ADDR-BY-NAME and of the hello (sentinelGetCurrentMasterAddress)."""
         if self.promoted is not None and self.state in (State.RECONF_SLAVES, State.UPDATE_CONFIG):
             return self.promoted.address
         return self.address
@@ -145,7 +145,7 @@ class Monitored(Instance):
         self.replicas = {}
 
     def reset(self, now: float) -> None:
-        """Forget everything volatile (sentinelResetMaster), but not the other Sentinels."""
+        """Forget everything volatile (sentinelResetMaster), except the other Sentinels."""
         self.drop_replicas()
         self.connected, self.pinged_since = False, now
         self.last_ping, self.last_avail, self.last_pong = 0.0, now, now

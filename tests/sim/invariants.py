@@ -1,16 +1,16 @@
 """
-What must hold whatever happens, looked at after every step of the run.
+What must hold whatever happens, checked after every step of the run.
 
 1. At most one Switch for each (master, incarnation, epoch, address) in one life of the watcher.
-2. Within an incarnation neither the decided nor the believed epoch goes down; no incarnation does.
-3. Nothing is decided that no Sentinel named, nor at an epoch at which none did; nothing with the grade ``promoted`` of
-   which the node was not a master at some moment since; nothing ``agreed`` or begun anew that too few Sentinels held.
-4. When all is healed, the belief is what the majority of the Sentinels says, within the stated bound.
-   Every Sentinel that can be reached is heard within its own.
-5. No queue exceeds its limit, what is dropped is counted, and no count goes down.
+2. Within an incarnation neither the decided nor the believed epoch falls; incarnations never fall.
+3. Every decision has an address and an epoch that a Sentinel named. A node of grade ``promoted`` was a master at some
+   moment since; an ``agreed`` switch and a new incarnation were held by enough Sentinels.
+4. After the healing the belief is what the majority of the Sentinels says, within the stated bound, and every Sentinel
+   that can be reached is heard within its own.
+5. No queue exceeds its limit, dropped items are counted, and no counter falls.
 6. Every command of a client is released in time; after the healing they succeed.
 7. In a calm run the watcher believes a promoted node at once, and no write goes to a master that is being replaced.
-8. Nothing of the watcher fails, and nothing is left of it when it is closed.
+8. No task of the watcher fails, and nothing is left of it when it is closed.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from .world import World
 __all__ = ["BOUND", "Broken", "Invariants"]
 
 ROLE_MAY_BE: Final = 3.5
-"""Seconds by which an answer to ROLE may be older than the switch: its way on a slow network, and ``timeout``."""
+"""Seconds by which an answer to ROLE may be older than the switch: a slow network, and ``timeout``."""
 RECONCILED: Final = 13.0
-"""Seconds in which every Sentinel that is heard has been asked."""
+"""Seconds within which every Sentinel that is heard has been asked."""
 HEARD_AGAIN: Final = 6.5
-"""Seconds after which a Sentinel that can be reached is heard: backoff 2, connecting 1, greeting 3."""
+"""Seconds until a Sentinel that can be reached is heard: backoff 2, connect 1, greeting 3."""
 BOUND: Final = 20.0
-"""Seconds after which the belief is the majority's: backoff 2, connecting 1, greeting 3, then the next reconcile (12)
-and ``timeout`` (1) for those whose events were lost."""
+"""Seconds until the belief is the majority's: backoff 2, connect 1, greeting 3, then the next reconcile (12) and
+``timeout`` (1) for those whose events were lost."""
 LONG: Final = 60.0
-"""Seconds for which a message that was lost may make us take one epoch for another: no real Sentinel loses single
-messages. So may the votes for two masters that fall at once, where their leader is not heard."""
+"""Seconds for which a lost message may make us mistake one epoch for another: no real Sentinel loses single messages.
+So may the votes for two masters that fail at once, if their leader is not heard."""
 AT_ONCE: Final = 0.1
-"""Seconds after a promotion in which the watcher believes it, where nothing is in its way: two polls and a little."""
+"""Seconds from a promotion until an unhindered watcher believes it: two polls and a little."""
 SETTLED_IN: Final = 3.0
 """Seconds after its start until the watcher hears every Sentinel."""
 QUICK: Final = 10.5
-"""The same where no single message was lost: a silence is noticed after 2 s, then backoff, connecting, greeting, and
+"""The same if no single message was lost: a silence is noticed after 2 s, then backoff, connect, greeting, and
 ``timeout`` for the proof."""
 BOUND_ANEW: Final = 46.0
-"""The same where the majority's epoch is not higher, so that they must hold to it for `SETTLE`, and where the node that
-was promoted unseen must first be demoted: by INFO every 10 s, of those that call themselves master for 8 s."""
+"""The same if the majority's epoch is not higher, so that they must hold it for `SETTLE`, and if a node that was
+promoted unseen must first be demoted: by INFO every 10 s, after it called itself master for 8 s."""
 
 
 class Broken(AssertionError):
@@ -60,12 +60,12 @@ class Broken(AssertionError):
 
 class Invariants:
     """
-    The looker-on.
+    The inspector of one run.
 
     Args:
         world: the world.
-        deployment: who lives in it.
-        process: gives the watcher process of now.
+        deployment: its servers.
+        process: returns the current watcher process.
     """
 
     def __init__(self, world: World, deployment: Deployment, process: Callable[[], WatcherProcess | None]) -> None:
@@ -81,18 +81,18 @@ class Invariants:
         self._told: dict[str, set[Address]] = {}
         self._now, self._turns, self._inspections = world.clock.now, 0, 0
         self.calm = False
-        """Whether nothing is done to the watcher and its links."""
+        """Whether no fault touches the watcher and its links."""
         self.healed_at: float | None = None
         self.longest_behind = 0.0
-        """Seconds for which the belief was not the majority's after the healing."""
+        """For how many seconds after the healing the belief was not the majority's."""
 
     def broken(self, text: str) -> None:
-        """Take what must not be; `look` raises it."""
+        """Record a broken invariant; `look` raises it."""
         self._world.say("BROKEN", text)
         self._failures.append(text)
 
     def watcher_begins(self) -> None:
-        """Take a new life of the watcher: it remembers nothing."""
+        """Take a restarted watcher, which remembers nothing."""
         self._seen.clear()
         self._highest.clear()
         self._beliefs.clear()
@@ -101,7 +101,7 @@ class Invariants:
     # -- switches -----------------------------------------------------------------------------------
 
     def take(self, switch: Switch) -> None:
-        """Look at one Switch as it is told."""
+        """Inspect one Switch as it is reported."""
         key = (switch.master, switch.incarnation, switch.epoch, switch.new)
         if key in self._seen and switch.epoch is not None:
             self.broken(f"decided twice: {switch.master} at {switch.new}, epoch {switch.epoch}")
@@ -139,14 +139,14 @@ class Invariants:
                 self.broken(f"a majority is told to agree on {switch.new}, and {held} Sentinels ever held it")
 
     def _heard(self) -> int:
-        """Return how many Sentinels have answered since the watcher began."""
+        """Return how many Sentinels have answered since the watcher started."""
         process = self._process()
         return 0 if process is None else sum(sentinel.answered for sentinel in process.watcher._watch._roster)
 
     # -- after every step ---------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Look at everything that costs little."""
+        """Inspect everything that is cheap."""
         if self._world.clock.now != self._now:
             self._now, self._turns = self._world.clock.now, 0
         self._turns += 1
@@ -177,7 +177,7 @@ class Invariants:
     # -- now and then -------------------------------------------------------------------------------
 
     def inspect(self) -> None:
-        """Look at everything else."""
+        """Inspect everything else."""
         process = self._process()
         for name in self._deployment.plan.masters:
             self._count_moves(name)
@@ -201,7 +201,7 @@ class Invariants:
                 self._inspect_belief(process, name)
 
     def _count_moves(self, name: str) -> None:
-        """Count how often the majority's address moved, and how often no Switch told of where it had been."""
+        """Count how often the majority's address moved, and how often no Switch reported where it had been."""
         majority = self._deployment.majority(name)
         before = self._majorities.get(name)
         if majority is None or majority[0] == before:
@@ -249,7 +249,7 @@ class Invariants:
             self.broken(f"{counts['link_events']} events came in, and {counts['events']} were judged")
 
     def _inspect_links(self, process: WatcherProcess, healed_at: float) -> None:
-        """Look whether each Sentinel that can be reached is heard in time."""
+        """Check that each Sentinel that can be reached is heard in time."""
         now = self._world.clock.now
         living = {sentinel.address for sentinel in self._deployment.sentinels if sentinel.alive}
         for name, connection in process.watcher._connections.items():
@@ -280,14 +280,14 @@ class Invariants:
             )
 
     def _may_be_followed(self, address: Address) -> bool:
-        """Whether the node is what they say: who is told to monitor a replica finds its master down, and has none."""
+        """Whether the node is what they say: a Sentinel that is told to monitor a replica finds its master down."""
         node = self._world.nodes.get(address)
         return node is not None and node.is_master
 
     # -- calm runs ----------------------------------------------------------------------------------
 
     def expect(self, node: DataNode) -> None:
-        """Take a promotion of which the watcher must know at once."""
+        """Take a promotion that the watcher must know at once."""
         process = self._process()
         if process is None or self._world.clock.now < process.started_at + SETTLED_IN:
             return
@@ -299,7 +299,7 @@ class Invariants:
             if self._process() is not process or not node.is_master or not node.alive or believed == node.address:
                 return
             if epoch == belief.epoch:
-                # SENTINEL FAILOVER takes an epoch without a vote, others may elect at the same: no order is in them.
+                # SENTINEL FAILOVER takes an epoch without a vote; others may elect at the same: they have no order.
                 self._world.counts["one epoch for two masters"] += 1
             else:
                 self.broken(f"{AT_ONCE} s after the promotion of {node.address} {name} is believed at {believed}")
@@ -309,7 +309,7 @@ class Invariants:
     # -- the end ------------------------------------------------------------------------------------
 
     def finish(self, process: WatcherProcess, patience: float) -> None:
-        """Look at what should have come of it by now, all being well for so many seconds."""
+        """Inspect what must be true after this many seconds without faults."""
         now = self._world.clock.now
         for name in self._deployment.plan.masters:
             majority = self._deployment.majority(name)
@@ -325,7 +325,7 @@ class Invariants:
                     self.broken(f"a client of {name} has done nothing for {now - client.done_at:.1f} s")
 
     def _check_end(self, process: WatcherProcess, name: str) -> None:
-        """Look at what is left of a failover that is over."""
+        """Inspect what is left of a failover that is over."""
         if self._deployment.settled(name) is None:
             return
         belief = process.watcher._watch._masters[name].belief
@@ -343,7 +343,7 @@ class Invariants:
                 self.broken(f"{node} is asked though nobody wants to know")
 
     def check_closed(self, loop: asyncio.AbstractEventLoop, ours: asyncio.Task[None]) -> None:
-        """Look whether anything is left of a watcher that was closed, but for our own task."""
+        """Check that nothing is left of a closed watcher, except our own task."""
         tasks = [task for task in asyncio.all_tasks(loop) if task not in (ours, asyncio.current_task(loop))]
         if tasks:
             self.broken(f"{len(tasks)} tasks are left of a closed watcher: {tasks[0]!r}")

@@ -1,9 +1,9 @@
 """
 The virtual network: byte streams between the Watcher and servers, messages between Sentinels and nodes.
 
-Streams keep their bytes in order and cut and merge them as TCP may. Where the way is blocked, bytes wait in them, as
-TCP sends them again after the way is open; messages are lost instead, which for a Sentinel that asks again is the same.
-A process that is stopped has a kernel that goes on: it accepts, and keeps what comes.
+Streams keep their bytes in order, and cut and merge them as TCP may. While a path is blocked, their bytes wait, as TCP
+sends them again once it is open; messages are lost instead, which is the same for a Sentinel that asks again. The
+kernel of a stopped process goes on: it accepts connections, and keeps what arrives.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Peer(Protocol):
     """A server's end of one stream."""
 
     def receive(self, data: bytes) -> None:
-        """Take bytes."""
+        """Receive bytes."""
 
     def ended(self) -> None:
-        """Take that the other end is gone."""
+        """Learn that the other end is gone."""
 
 
 class Server(Protocol):
@@ -38,7 +38,7 @@ class Server(Protocol):
     alive: bool
 
     def accept(self, stream: Stream) -> Peer:
-        """Take a new stream."""
+        """Accept a new stream."""
 
 
 class _Way:
@@ -51,7 +51,7 @@ class _Way:
         self._timer: Timer | None = None
         self._end: Callable[[], None] | None = None
         self.dead = False
-        """Nothing comes through any more, and nobody is told."""
+        """Whether everything is dropped silently from now on."""
 
     def write(self, data: bytes) -> None:
         self._waiting += data
@@ -69,7 +69,7 @@ class _Way:
             self._timer.cancel()
 
     def wake(self) -> None:
-        """The way is open again: send once more what waits."""
+        """Send the waiting bytes again, now that the path is open."""
         if self._waiting or self._end is not None:
             self._arm(self._network.chance.uniform(0.05, 0.4))
 
@@ -101,9 +101,9 @@ class Stream:
     One open connection of a client to a server.
 
     Args:
-        network: where it is.
-        client: the host of the client.
-        server: who was dialled.
+        network: its network.
+        client: the client's host.
+        server: the server that was dialled.
     """
 
     def __init__(self, network: Network, client: str, server: Server) -> None:
@@ -122,7 +122,7 @@ class Stream:
         return self._to_server, self._to_client
 
     def begin(self, receive: Callable[[bytes], None], lost: Callable[[Exception | None], None]) -> None:
-        """Say who is the client."""
+        """Set what the client's end calls: with bytes, and when the stream has ended."""
         self._receive, self._lost = receive, lost
 
     def send(self, data: bytes) -> None:
@@ -134,26 +134,26 @@ class Stream:
         self._to_client.write(data)
 
     def leave(self) -> None:
-        """End it as the client, at once; the server is told."""
+        """Close it as the client, at once; the server learns of it."""
         if self.open:
             self._forget()
             self._to_client.stop()
             self._to_server.end(self.peer.ended)
 
     def close(self) -> None:
-        """End it as the server, behind what was written."""
+        """Close it as the server, after what was written."""
         self._to_server.stop()
         self._to_client.end(lambda: self._end(None))
 
     def reset(self) -> None:
-        """End it for both, without what was written."""
+        """Reset it for both, without what was written."""
         self.half_open()
         if self.open:
             self._end(ConnectionResetError(104, "Connection reset by peer"))
             self.peer.ended()
 
     def half_open(self) -> None:
-        """Let nothing come through any more in either direction, and tell nobody."""
+        """Silently drop everything in either direction from now on."""
         for way in self.ways:
             way.stop()
 
@@ -169,21 +169,21 @@ class Stream:
 
 class Network:
     """
-    All hosts and what is between them.
+    All hosts and the paths between them.
 
     Args:
         clock: the time.
-        chance: all chance of the run.
+        chance: the run's random numbers.
     """
 
     def __init__(self, clock: Clock, chance: random.Random) -> None:
         self.clock, self.chance = clock, chance
         self.blocked: set[tuple[str, str]] = set()
-        """Pairs of hosts between which nothing comes through, in that direction."""
+        """Pairs of hosts whose path is blocked, in that direction."""
         self.slow: dict[str, float] = {}
-        """Hosts to which and from which everything takes so many seconds longer."""
+        """By host: how many seconds longer everything to and from it takes."""
         self.raggedness = 0.02
-        """How often what is written comes in two pieces."""
+        """How often one write arrives in two pieces."""
         self.streams: dict[Stream, None] = {}
         self.counts: Counter[str] = Counter()
         self.listening: dict[tuple[str, int], Server] = {}
@@ -198,7 +198,7 @@ class Network:
         self.blocked.add((source, target))
 
     def heal(self) -> None:
-        """Open all ways and let everything go as fast as it can."""
+        """Open all paths, at full speed."""
         self.blocked.clear()
         self.slow.clear()
         for stream in list(self.streams):
@@ -208,7 +208,7 @@ class Network:
     # -- messages -----------------------------------------------------------------------------------
 
     def post(self, source: str, target: str, act: Callable[[], None]) -> None:
-        """Let something happen at another host, behind all that was posted there before; it may be lost."""
+        """Let something happen at another host, after everything that was posted there before; it may be lost."""
         way = (source, target)
         if way in self.blocked:
             return
@@ -224,7 +224,7 @@ class Network:
     async def open(
         self, client: str, factory: Callable[[], asyncio.Protocol], host: str, port: int
     ) -> tuple[Any, asyncio.Protocol]:
-        """Connect as asyncio does; where the way is blocked this takes until the caller gives up."""
+        """Connect as asyncio does; if the path is blocked, this lasts until the caller gives up."""
         loop = asyncio.get_running_loop()
         while (client, host) in self.blocked or (host, client) in self.blocked:
             await asyncio.sleep(0.5)
@@ -258,7 +258,7 @@ class _Transport(asyncio.Transport):
             self._protocol.data_received(data)
 
     def pause_reading(self) -> None:
-        """What comes all the same is for the protocol to keep, as with TLS."""
+        """Bytes that still arrive must be kept by the protocol, as with TLS."""
 
     def resume_reading(self) -> None:
         """See `pause_reading`."""

@@ -1,8 +1,8 @@
 """
-A data node: master or replica, promoted and demoted as Sentinel tells it, and asked for its ROLE.
+A data node: master or replica, promoted and demoted by Sentinel, and asked for its ROLE.
 
 SLAVEOF comes from Sentinel in a MULTI that kills all clients of the node (sentinelSendSlaveOf() in sentinel.c). A
-promotion that was queued on a node that hangs is carried out when it goes on: the rogue master.
+promotion that was queued on a stopped node is executed when it resumes: the rogue master.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["DataNode", "Info"]
 
 
 class Info:
-    """What a node's INFO says."""
+    """The content of a node's INFO."""
 
     __slots__ = ("following", "link_down_for", "link_up", "offset", "priority", "replicas", "role", "run_id")
 
@@ -42,7 +42,7 @@ class DataNode(Process):
         self.link_up = following is not None
         self.link_down_since = 0.0
         self.reigns: list[list[float]] = []
-        """From when to when it was a master."""
+        """The spans in which it was a master."""
         self._offset = 0
         self._synced_at = 0.0
         world.nodes[address] = self
@@ -72,24 +72,24 @@ class DataNode(Process):
         return self._offset
 
     def was_master(self, since: float, until: float) -> bool:
-        """Whether it was a master at some moment between the two."""
+        """Whether it was a master at some moment between two times."""
         return any(begin <= until and end >= since for begin, end in self.reigns)
 
     def replicas(self) -> list[Address]:
-        """Return who is connected to it."""
+        """Return the replicas that are connected to it."""
         return [node.address for node in self.world.nodes.values() if node.following == self.address and node.link_up]
 
     # -- replication --------------------------------------------------------------------------------
 
     def look(self) -> None:
-        """See whether the link to the master stands."""
+        """Update the link to the master."""
         if self.following is None:
             return
         up = self.alive and self.world.clock.now >= self._synced_at and self._reaches(self.following)
         if up and not self.link_up:
             self.link_up = True
         elif self.link_up and not up:
-            self.offset  # noqa: B018  # what it has got so far
+            self.offset  # noqa: B018  # what it has received so far
             self.link_up, self.link_down_since = False, self.world.clock.now
 
     def _reaches(self, address: Address) -> bool:
@@ -99,7 +99,7 @@ class DataNode(Process):
         return (self.host, master.host) not in blocked and (master.host, self.host) not in blocked
 
     def promote(self) -> None:
-        """Carry out SLAVEOF NO ONE."""
+        """Execute SLAVEOF NO ONE."""
         if self.following is not None:
             self.offset  # noqa: B018
             self.following = None
@@ -110,7 +110,7 @@ class DataNode(Process):
         self._kill_conversations()
 
     def follow(self, address: Address) -> None:
-        """Carry out SLAVEOF."""
+        """Execute SLAVEOF."""
         if self.following is None:
             self.reigns[-1][1] = self.world.clock.now
         if self.following != address:
@@ -122,7 +122,7 @@ class DataNode(Process):
         self._kill_conversations()
 
     def hand_over(self, replica: Address) -> None:
-        """Carry out FAILOVER TO: the replica is the master, and this its replica (Valkey 9, COORDINATED)."""
+        """Execute FAILOVER TO: the replica becomes the master, and this its replica (Valkey 9, COORDINATED)."""
         other = self.world.nodes.get(replica)
         if other is None or not self.is_master or not other.alive or other.hung or not other.link_up:
             return
@@ -131,10 +131,10 @@ class DataNode(Process):
 
     def start(self, as_master: bool | None = None) -> None:
         """
-        Bring it back.
+        Restart it.
 
         Args:
-            as_master: whether its configuration makes it a master; None for what it was.
+            as_master: whether its configuration makes it a master; None for what it was before.
         """
         if self.alive:
             return

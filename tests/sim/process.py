@@ -1,8 +1,8 @@
 """
-A process on a host of its own: it lives, hangs, dies and comes back, and answers streams of RESP.
+A process on its own host: it runs, hangs, dies and restarts, and answers streams of RESP.
 
-While it hangs (SIGSTOP), what comes to it waits and is done when it goes on. A process that dies with its host tells
-nobody; one that is killed alone has a kernel that resets what comes.
+While it hangs (SIGSTOP), what arrives waits until it resumes. A process that dies with its host dies silently; if it is
+killed alone, its kernel resets connections.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Conversation:
         self.stream = stream
         self.resp3 = False
         self.patterns: list[str] = []
-        """What it has subscribed to, as patterns or channels."""
+        """Its subscriptions, as patterns or channels."""
         self._process = process
         self._reader = hiredis.Reader()
 
@@ -48,18 +48,18 @@ class Process:
     Base of data nodes and Sentinels.
 
     Args:
-        world: where it lives.
-        name: what it is called in the transcript.
-        address: where it listens; its host is its own.
+        world: its world.
+        name: its name in the transcript.
+        address: where it listens; no other process has its host.
     """
 
     def __init__(self, world: World, name: str, address: Address) -> None:
         self.world, self.name, self.address = world, name, address
         self.host = address.host
         self.alive, self.hung, self.dark = True, False, False
-        """`dark`: its host is gone too."""
+        """Whether its host is gone too."""
         self.life = 0
-        """Counts its starts; what was meant for an earlier life does not reach it."""
+        """Counts its starts; messages for an earlier life do not reach it."""
         self.conversations: dict[Conversation, None] = {}
         self._inbox: list[Callable[[], None]] = []
         world.processes[address] = self
@@ -76,11 +76,11 @@ class Process:
         return conversation
 
     def answer(self, conversation: Conversation, words: list[str]) -> bytes:
-        """Carry out one command of a client's, and return the reply."""
+        """Execute one command of a client, and return the reply."""
         raise NotImplementedError
 
     def take(self, life: int, act: Callable[[], None]) -> None:
-        """Do what came for this life of it, now or when it goes on."""
+        """Handle what arrived for this life, now or when it resumes."""
         if life != self.life or not self.alive:
             return
         if self.hung:
@@ -90,12 +90,12 @@ class Process:
 
     def send(self, target: Process, act: Callable[[], None], refused: Callable[[], None]) -> None:
         """
-        Let another process do something.
+        Send another process something to do.
 
         Args:
-            target: who.
-            act: what.
-            refused: is called here where it does not live, or not the life that it lived when this was sent.
+            target: the other process.
+            act: called there.
+            refused: called here if the target is dead, or has restarted since this was sent.
         """
         life, mine, network = target.life, self.life, self.world.network
 
@@ -108,13 +108,13 @@ class Process:
         network.post(self.host, target.host, arrive)
 
     def reply(self, target: Process, life: int, act: Callable[[], None]) -> None:
-        """Answer another process, if it still lives that life."""
+        """Answer another process, unless it has restarted."""
         self.world.network.post(self.host, target.host, lambda: target.take(life, act))
 
     # -- life and death -----------------------------------------------------------------------------
 
     def crash(self, dark: bool = False, unsent: bool = False) -> None:
-        """End it; with its host, if it is dark; before what it has written is sent, if that is unsent."""
+        """Kill it; with its host if `dark`; before its written bytes are sent if `unsent`."""
         if not self.alive:
             return
         self.say("its host dies" if dark else "dies")
@@ -133,7 +133,7 @@ class Process:
         return lambda: other.link_lost(self.address)
 
     def link_lost(self, address: Address) -> None:
-        """Take that a connection to another process was reset."""
+        """Learn that a connection to another process was reset."""
 
     def _kill_conversations(self, dark: bool = False, unsent: bool = False) -> None:
         for conversation in list(self.conversations):
@@ -146,7 +146,7 @@ class Process:
         self.conversations.clear()
 
     def start(self) -> None:
-        """Bring it back."""
+        """Restart it."""
         self.life += 1
         self.alive, self.hung, self.dark = True, False, False
 
@@ -157,7 +157,7 @@ class Process:
             self.hung = True
 
     def resume(self) -> None:
-        """Let it go on (SIGCONT), with all that came meanwhile."""
+        """Resume it (SIGCONT), with everything that arrived meanwhile."""
         if not self.hung:
             return
         self.say("goes on")

@@ -2,8 +2,8 @@
 A simulated Sentinel: timers, PING, INFO, hello, SDOWN and ODOWN, TILT, and the commands of operators.
 
 The functions and their order are those of sentinel.c (sentinelTimer and what it calls), the numbers those of
-docs/topics/protocol.md, section 5.1. The failover itself is in `failover`, what clients are answered in `answers`. What
-it persists is what its configuration file holds; a crash loses the rest.
+docs/topics/protocol.md, section 5.1. The failover itself is in `failover`, the answers to clients are in `answers`. It
+persists what a configuration file holds; a crash loses the rest.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RECONNECT = 1.0
 
 @dataclass(frozen=True)
 class Flavour:
-    """Which server the Sentinels are, and how they are set up."""
+    """Which server the Sentinels run, and their configuration."""
 
     version: str = "redis-7.0.15"
     """A recording in tests/recorded/replies."""
@@ -37,9 +37,9 @@ class Flavour:
     down_after: float = 1.0
     failover_timeout: float = 10.0
     resp2: bool = False
-    """HELLO is not known."""
+    """Whether HELLO is unknown."""
     stale_opinions: bool = False
-    """What others said of a master is never forgotten (Valkey 9.1)."""
+    """Whether the others' opinions of a master are never forgotten (Valkey 9.1)."""
 
     @property
     def valkey(self) -> bool:
@@ -62,10 +62,10 @@ class Sentinel(Process):
     One Sentinel.
 
     Args:
-        world: where it lives.
-        name: what it is called in the transcript.
+        world: its world.
+        name: its name in the transcript.
         address: where it listens.
-        flavour: which server it is.
+        flavour: which server it runs.
     """
 
     def __init__(self, world: World, name: str, address: Address, flavour: Flavour) -> None:
@@ -75,7 +75,7 @@ class Sentinel(Process):
         self.current_epoch = 0
         self.masters: dict[str, Monitored] = {}
         self.removed: dict[str, float] = {}
-        """When it was told to monitor a master no more."""
+        """When it was told to stop monitoring a master."""
         self.wall_offset = 0.0
         self.tilt_since: float | None = None
         self.crash_after_promotion = False
@@ -93,7 +93,7 @@ class Sentinel(Process):
         return self.tilt_since is not None
 
     def monitor(self, name: str, address: Address, say: bool = True) -> Monitored:
-        """Begin to monitor a master (SENTINEL MONITOR, or the configuration)."""
+        """Start to monitor a master (SENTINEL MONITOR, or the configuration)."""
         flavour = self.flavour
         master = self.masters[name] = Monitored(
             name,
@@ -109,7 +109,7 @@ class Sentinel(Process):
         return master
 
     def know(self, master: Monitored, run_id: str, address: Address) -> Instance:
-        """Take another Sentinel into the table of a master."""
+        """Add another Sentinel to the table of a master."""
         other = master.sentinels[run_id] = Instance("sentinel", run_id, address, self.now, master)
         return other
 
@@ -174,7 +174,7 @@ class Sentinel(Process):
         return self.world.processes.get(instance.address)
 
     def tell(self, instance: Instance, act: object) -> None:
-        """Send something to an instance: `act` is called there, with nothing."""
+        """Send something to an instance: `act` is called there, without arguments."""
         target = self._process_of(instance)
 
         def refused() -> None:
@@ -305,7 +305,7 @@ class Sentinel(Process):
     # -- hello --------------------------------------------------------------------------------------
 
     def publish_hello(self, master: Monitored) -> None:
-        """Say hello to the others: through the master, through its replicas, and directly."""
+        """Publish hello: through the master, through its replicas, and directly."""
         master.published_at = self.now
         hello = (self.run_id, self.address, self.current_epoch, master.name, master.believed, master.config_epoch)
         for instance in (master, *master.replicas.values()):
@@ -327,7 +327,7 @@ class Sentinel(Process):
                 node.reply(other, other.life, lambda other=other: other.take_hello(*hello))
 
     def take_hello(self, run_id: str, address: Address, epoch: int, name: str, at: Address, config_epoch: int) -> None:
-        """Take another Sentinel's hello (sentinelProcessHelloMessage)."""
+        """Process another Sentinel's hello (sentinelProcessHelloMessage)."""
         master = self.masters.get(name)
         if master is None or run_id == self.run_id:
             return
@@ -360,7 +360,7 @@ class Sentinel(Process):
             self.publish("+new-epoch", str(epoch))
 
     def change_address(self, master: Monitored, new: Address) -> None:
-        """Use another address for a master, and say so (sentinelResetMasterAndChangeAddress)."""
+        """Use another address for a master, and publish it (sentinelResetMasterAndChangeAddress)."""
         old = master.address
         self.world.hold(self.name, master.name, new, master.config_epoch)
         self.publish("+switch-master", f"{master.name} {old.host} {old.port} {new.host} {new.port}")
@@ -404,7 +404,7 @@ class Sentinel(Process):
     # -- life ---------------------------------------------------------------------------------------
 
     def remember(self) -> dict[str, Memory]:
-        """Return what its configuration file holds."""
+        """Return the content of its configuration file."""
         return {
             name: Memory(
                 master.address if not master.in_progress else master.believed,
@@ -418,7 +418,7 @@ class Sentinel(Process):
 
     def start(self, memory: dict[str, Memory] | None = None, renewed: bool = False) -> None:
         """
-        Bring it back.
+        Restart it.
 
         Args:
             memory: an older configuration; None for what it held when it died.
@@ -445,7 +445,7 @@ class Sentinel(Process):
         self._next_tick()
 
     def move(self, address: Address) -> None:
-        """Let it live at another address from now on; it must be dead."""
+        """Move it to another address; it must be dead."""
         del self.world.processes[self.address]
         self.world.network.listening.pop(self.address)
         self.address, self.host = address, address.host
@@ -457,5 +457,5 @@ class Sentinel(Process):
         return answers.answer(self, conversation, words)
 
     def copy_of_memory(self) -> dict[str, Memory]:
-        """Return what the file holds now, to start from later."""
+        """Return the current content of the file, to start from later."""
         return {name: replace(held) for name, held in self.remember().items()}

@@ -1,7 +1,7 @@
 """
-One run: a deployment, a watcher with its clients, faults, the healing, and a time in which all must come right.
+One run: a deployment, a watcher with its clients, faults, the healing, and a time in which everything must settle.
 
-One number says it all; two runs of one number are the same to the last byte of their transcripts.
+Everything follows from one seed; two runs of one seed have the same transcript, byte for byte.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from .world import World
 __all__ = ["Story", "Told", "tell"]
 
 TROUBLE = 30.0
-"""Seconds in which faults come."""
+"""Seconds with faults."""
 QUIET = 60.0
 """Seconds after the healing."""
 WELL = 6
-"""Seconds for which all must have been well for a run to end early."""
+"""Seconds without any deviation after which a run ends early."""
 INSPECT_EVERY = 0.1
 LAST_WORDS = 300
 """Lines of the transcript that a failure shows."""
@@ -38,7 +38,7 @@ LAST_WORDS = 300
 
 @dataclass
 class Told:
-    """What came of one run."""
+    """The outcome of one run."""
 
     seed: int
     failure: str = ""
@@ -49,7 +49,7 @@ class Told:
     """Virtual seconds."""
 
     def transcript(self) -> str:
-        """Tell a failure: the end of the story, and how to hear it again."""
+        """Return a failure in words: the end of the transcript, and how to run it again."""
         left_out = max(0, len(self.lines) - LAST_WORDS)
         head = [f"seed {self.seed}: {self.failure}", f"again: python -m sim --seed {self.seed}"]
         head += [f"({left_out} lines left out)"] if left_out else []
@@ -58,11 +58,11 @@ class Told:
 
 class Story:
     """
-    One run while it goes on.
+    One run in progress.
 
     Args:
-        seed: the number that says it all.
-        trouble: seconds in which faults come.
+        seed: everything follows from it.
+        trouble: seconds with faults.
     """
 
     def __init__(self, seed: int, trouble: float = TROUBLE) -> None:
@@ -70,10 +70,10 @@ class Story:
         self.world = World(seed)
         chance = self.world.chance
         self.calm = chance.random() < 0.15
-        """Nothing but failovers: then the watcher must not only be right, but early."""
+        """Whether there are failovers and no other faults: then the watcher must be early as well as right."""
         self.deployment = Deployment(self.world, draw_plan(self.world))
         self.settings = draw_settings(self.deployment, self.calm)
-        # Clients that miss a master have the Sentinels asked: without any, the watcher must come to it by itself.
+        # Clients that miss a master make the watcher ask; without clients it must find the master by itself.
         self.settings.clients = seed % 4 != 3
         self.pause = 8.0 if self.calm else chance.choice([0.7, 1.5, 4.0])
         """Seconds between two faults, on average."""
@@ -92,7 +92,7 @@ class Story:
     # -- what faults do to the run ------------------------------------------------------------------
 
     def old_memory(self, sentinel: Sentinel) -> dict[str, Memory] | None:
-        """Return what a Sentinel's file held some time ago."""
+        """Return what a Sentinel's configuration file held some time ago."""
         return self._memories.get(sentinel.name)
 
     def restart_watcher(self) -> None:
@@ -105,7 +105,7 @@ class Story:
     # -- the run ------------------------------------------------------------------------------------
 
     def run(self) -> Told:
-        """Tell it from beginning to end."""
+        """Run it from beginning to end."""
         world, network = self.world, self.world.network
 
         async def open_stream(*where: Any) -> Any:
@@ -122,7 +122,7 @@ class Story:
         except Broken as broken:
             told.failure = str(broken)
         except Exception as error:
-            # Of the simulation or of the product: either way this number must be looked at.
+            # In the simulation or in the product: either way, look at this seed.
             told.failure = f"{type(error).__name__}: {error}"
             world.lines += traceback.format_exception(error)
         finally:
@@ -160,7 +160,7 @@ class Story:
         inspecting.cancel()
 
     async def _come_right(self, until: float) -> None:
-        """Let time pass until all has been well for a while."""
+        """Let time pass until everything has been settled for a while."""
         well = 0
         while asyncio.get_running_loop().time() < until and well < WELL:
             await asyncio.sleep(1.0)
@@ -201,7 +201,7 @@ class Story:
 
 
 def _abandon(loop: VirtualLoop) -> None:
-    """End the tasks of a run that has failed, without a word."""
+    """End the tasks of a failed run, silently."""
     loop.set_exception_handler(lambda *_: None)
     loop.quiet()
     tasks = asyncio.all_tasks(loop)
@@ -230,7 +230,7 @@ def draw_plan(world: World) -> Plan:
 
 
 def draw_settings(deployment: Deployment, calm: bool) -> Settings:
-    """Draw how the Watcher is set up."""
+    """Draw the settings of the Watcher."""
     chance = deployment.world.chance
     addresses = [sentinel.address for sentinel in deployment.sentinels]
     if calm:
@@ -241,5 +241,5 @@ def draw_settings(deployment: Deployment, calm: bool) -> Settings:
 
 
 def tell(seed: int, trouble: float = TROUBLE) -> Told:
-    """Tell the story of one number."""
+    """Run the story of one seed."""
     return Story(seed, trouble).run()

@@ -1,4 +1,4 @@
-"""Five hundred stories and a long one: no invariant is broken, and a number is told the same way twice."""
+"""Five hundred stories and a long one: no invariant is broken, and a seed gives the same story twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sim.story import tell
 TESTS = Path(__file__).parents[1]
 SEEDS = int(os.environ.get("SWITCHMASTER_SIM_SEEDS", "500"))
 EACH = 50
-"""Stories of one test, so that a failure is found soon."""
+"""Stories in one test, so that a failure is found soon."""
 LONG = 600.0
 """Virtual seconds of trouble in the long story."""
 
@@ -55,7 +55,7 @@ def test_every_mutant_still_finds_its_place(mutant: Mutant) -> None:
 
 
 def test_fault_in_the_product_is_caught_and_its_story_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    # What `make mutants` does for all, here for the one that every story finds.
+    # What `make mutants` does for all of them, here for the one that every story catches.
     monkeypatch.setattr("switchmaster.belief.decide.Belief._witness", lambda self, view: None)
     failed = [told for seed in range(20) if (told := tell(seed)).failure]
     assert failed

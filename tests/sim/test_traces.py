@@ -1,8 +1,8 @@
 """
 The simulated Sentinels publish what the recorded ones did: the same events, in the same order, with the same gaps.
 
-Compared is what each Sentinel says from a step of a recording to the next, the leader's apart from the others'. Left
-out of the order is what comes at a moment of its own (`LOOSE`, protocol.md section 2.1).
+Compares what each Sentinel publishes between two steps of a recording, the leader's apart from the others'. Events that
+come at a time of their own (`LOOSE`, protocol.md section 2.1) are left out of the order.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from sim.sentinel import Flavour
 from sim.world import World
 
 RUNS = 12
-"""Stories of each scenario, with other chances."""
+"""Stories of each scenario, with different seeds."""
 SLACK = 0.15
-"""Seconds by which a gap may lie outside of those that were recorded: two ticks are 0.2."""
+"""Seconds by which a gap may be outside the recorded range: two ticks are 0.2 s."""
 LOOSE = {"+odown", "-odown", "-role-change slave", "+role-change slave", "+convert-to-slave slave"}
 NAMED = ("+sdown", "-sdown", "-role-change", "+role-change", "+convert-to-slave")
-"""Channels that mean another thing for a master, a replica and a Sentinel."""
+"""Channels that mean different things for a master, a replica and a Sentinel."""
 
 Said = list[tuple[float, str]]
-"""What one Sentinel said, and how long after the step."""
+"""What one Sentinel published, and how long after the step."""
 
 
 @dataclass
 class Scenario:
-    """What is done, to whom, and where it was recorded."""
+    """What is done, to which process, and where it was recorded."""
 
     recorded: list[tuple[str, str, str]]
     """Recording, first word of the step, first word of the step that ends it; empty for the first and for the end."""
@@ -40,7 +40,7 @@ class Scenario:
     act: Callable[[Deployment], None]
     seconds: float
     leads: str
-    """The channel by which the leader is told from the others."""
+    """The channel that identifies the leader."""
 
 
 def kill_master(deployment: Deployment) -> None:
@@ -133,21 +133,21 @@ def run_until(world: World, end: float) -> None:
 
 
 def order(said: Said, leads: bool) -> tuple[str, ...]:
-    """Return what is in order: all but what is loose, and nothing twice in a row."""
-    # Who does not lead may be asked for its vote a tick before it has seen that the master is down.
+    """Return the ordered events: without loose ones, and none twice in a row."""
+    # A non-leader may be asked for its vote a tick before it sees that the master is down.
     loose = LOOSE if leads else LOOSE | {"+sdown master"}
     kept = [event for _, event in said if event.removesuffix(" master") not in LOOSE and event not in loose]
     return tuple(event for place, event in enumerate(kept) if kept[place - 1 : place] != [event])
 
 
 def parts(scenario: Scenario, said: list[Said]) -> tuple[list[Said], list[Said]]:
-    """Return what leaders said, and what the others did."""
+    """Return what leaders published, and what the others did."""
     leaders = [each for each in said if any(event == scenario.leads for _, event in each)]
     return leaders, [each for each in said if each not in leaders]
 
 
 def moments(said: list[Said]) -> dict[str, list[float]]:
-    """Return when each event was said first."""
+    """Return when each event was first published."""
     found: dict[str, list[float]] = {}
     for each in said:
         for event, time in {event: time for time, event in reversed(each)}.items():
@@ -162,7 +162,7 @@ def test_simulated_sentinels_say_what_the_recorded_said_in_their_order(name: str
     for seed in range(RUNS):
         told = parts(scenario, simulated(scenario, seed))
         if not told[0]:
-            continue  # a split vote, as in one recorded hang; who leads is seen in the other runs
+            continue  # a split vote, as in one recorded hang; the leader is seen in the other runs
         for leads, mine, theirs in zip((True, False), told, real, strict=True):
             known = {order(each, leads) for each in theirs}
             assert {order(each, leads) for each in mine} <= known, f"seed {seed}"

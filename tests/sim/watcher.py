@@ -1,8 +1,8 @@
 """
 The watcher process: the product's own `Watcher` under the virtual loop, its readers and its clients.
 
-Nothing of the product is copied here. Its three sources of what is not pure (time.time, time.monotonic and
-random.random) are given the world's by `virtual`.
+No production code is copied here. `virtual` replaces its three impure sources (time.time, time.monotonic and
+random.random) with the world's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WALL = 1_700_000_000.0
 
 
 class _Time:
-    """Stands in for the module `time`."""
+    """Replaces the module `time`."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -45,7 +45,7 @@ class _Time:
 
 @contextlib.contextmanager
 def virtual(world: World) -> Iterator[_Time]:
-    """Give the product the world's time and chance."""
+    """Give the product the world's time and random numbers."""
     time = _Time(world)
     replaced: list[tuple[Any, str, Any]] = [
         (switchmaster.net.watcher, "time", time),
@@ -64,7 +64,7 @@ def virtual(world: World) -> Iterator[_Time]:
 
 
 class Settings:
-    """How a Watcher is set up."""
+    """The settings of a Watcher."""
 
     def __init__(self, seeds: list[Address], grade: Grade, probe: bool) -> None:
         self.seeds, self.grade, self.probe = seeds, grade, probe
@@ -73,7 +73,7 @@ class Settings:
 
 
 class Reader:
-    """A reader of one feed, sometimes a slow one; it counts what it gets."""
+    """A reader of one feed, sometimes a slow one, that counts its items."""
 
     def __init__(self, feed: Any) -> None:
         self.feed = feed
@@ -81,11 +81,11 @@ class Reader:
         self.sleeps_until = 0.0
 
     def tell(self, _: object) -> None:
-        """Take note that an item was told."""
+        """Record that an item was reported."""
         self.told += 1
 
     async def run(self) -> None:
-        """Read for ever."""
+        """Read forever."""
         loop = asyncio.get_running_loop()
         async for _ in self.feed:
             self.taken += 1
@@ -94,7 +94,7 @@ class Reader:
 
     @property
     def unaccounted(self) -> int:
-        """Items that were neither taken, nor counted as missed, nor wait."""
+        """Items that were neither read, nor counted as missed, and are not in the queue."""
         return self.told - self.taken - self.feed.missed - len(self.feed._items)
 
 
@@ -103,12 +103,12 @@ class WatcherProcess:
     One life of the watcher process.
 
     Args:
-        world: where it lives.
-        settings: how it is set up.
+        world: its world.
+        settings: the settings of its Watcher.
         masters: the names of the masters that its clients use.
-        on_switch: takes each switch.
-        broken: takes what must not be.
-        too_late: whether a write must not be sent to a node any more.
+        on_switch: called with each switch.
+        broken: called with each broken invariant.
+        too_late: whether a write to a node is too late.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class WatcherProcess:
         self._tasks = [loop.create_task(run) for run in runs]
 
     async def stop(self) -> None:
-        """End it, and everything that it has begun."""
+        """End it, and everything that it has started."""
         self.world.say("watcher", "stops")
         for task in self._tasks:
             task.cancel()
@@ -161,7 +161,7 @@ class WatcherProcess:
         await self.watcher.close()
 
     def failed_tasks(self) -> list[BaseException]:
-        """Return what ended its tasks, which should run for ever."""
+        """Return what ended its tasks, which should run forever."""
         ended = [task for task in self._tasks if task.done() and not task.cancelled()]
         return [task.exception() or RuntimeError(f"{task} ended") for task in ended]
 

@@ -1,7 +1,7 @@
 """
-What every inhabitant of the world knows: the clock, the network, chance, and the transcript that all write to.
+What everything in the world shares: the clock, the network, random numbers, and the transcript.
 
-It also keeps what the invariants ask for and no inhabitant remembers: which node was named master, and when.
+It also records what only the invariants need: which node was named master, and when.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class World:
     One run's world.
 
     Args:
-        seed: all that happens follows from it.
+        seed: everything that happens follows from it.
     """
 
     def __init__(self, seed: int) -> None:
@@ -40,24 +40,24 @@ class World:
         self.sentinels: dict[str, Sentinel] = {}
         self.processes: dict[Address, Process] = {}
         self.loss = 0.0
-        """How often a message is not published to a subscriber, though his connection stands."""
+        """How often a message does not reach a subscriber, though the connection stands."""
         self.lost_at = -1e9
         """When a published message was lost last."""
         self.named: dict[tuple[str, Address], float] = {}
-        """When a Sentinel first named a node as a master's address, by the master's name."""
+        """When a Sentinel first named a node as a master's address, by master name."""
         self.epochs: dict[tuple[str, Address], set[int]] = {}
         """The config epochs at which a node was ever named."""
         self.holders: dict[tuple[str, Address], set[str]] = {}
         """Which Sentinels ever used a node as a master's address."""
         self.heard: Callable[[Sentinel, str], None] = lambda sentinel, channel: None
-        """Is called with what a Sentinel publishes."""
+        """Called with each publication of a Sentinel."""
         self.promoted: Callable[[DataNode], None] = lambda node: None
-        """Is called with a node that a Sentinel has promoted."""
+        """Called with each node that a Sentinel has promoted."""
         self.lines: list[str] = []
 
     @property
     def counts(self) -> Counter[str]:
-        """Faults and other things, by name."""
+        """Counts of faults and other things, by name."""
         return self.network.counts
 
     def say(self, who: str, text: str) -> None:
@@ -65,16 +65,16 @@ class World:
         self.lines.append(f"{self.clock.elapsed:9.3f}  {who:<8} {text}")
 
     def name(self, master: str, node: Address, epoch: int) -> None:
-        """Note that a Sentinel has named this node, in or since the failover at that epoch."""
+        """Record that a Sentinel has named this node, in or since the failover at that epoch."""
         self.named.setdefault((master, node), self.clock.now)
         self.epochs.setdefault((master, node), set()).add(epoch)
 
     def hold(self, sentinel: str, master: str, node: Address, epoch: int) -> None:
-        """Note that a Sentinel uses this node as a master's address, and says so."""
+        """Record that a Sentinel uses this node as a master's address, and says so."""
         self.name(master, node, epoch)
         self.holders.setdefault((master, node), set()).add(sentinel)
 
     def links_may_have_changed(self) -> None:
-        """Let every replica see whether it still has its master."""
+        """Let every replica check whether it still has its master."""
         for node in self.nodes.values():
             node.look()

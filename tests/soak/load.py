@@ -1,7 +1,7 @@
 """
 What runs while a soak lasts: a Watcher with its readers, and clients in threads and in a loop.
 
-Nothing here keeps anything of what it hears or writes, so whatever grows is not ours. Errors are counted by their type.
+Nothing here keeps what it hears or writes, so whatever grows is not the rig's. Errors are counted by type.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Load:
     Args:
         sentinels: addresses of the Sentinels.
         masters: the names of the masters.
-        threads: how many write to each.
+        threads: how many threads write to each.
     """
 
     def __init__(self, sentinels: Sequence[tuple[str, int]], masters: Sequence[str], threads: int = 2) -> None:
@@ -38,7 +38,7 @@ class Load:
         self.heard = 0
         self.switches = 0
         self.last_told: deque[str] = deque(maxlen=6)
-        """The last switches, in words: to see what one more than was ordered was."""
+        """The last switches in words, to see what an unexpected one was."""
         self.loop = asyncio.new_event_loop()
         self._sentinels, self._masters = list(sentinels), tuple(masters)
         self._stop = threading.Event()
@@ -65,7 +65,7 @@ class Load:
         return watcher is not None and watcher.master(name) == address == self._client.discover_master(name)
 
     def tasks(self) -> int:
-        """How many tasks the loop has."""
+        """Return how many tasks the loop has."""
         return asyncio.run_coroutine_threadsafe(_count(), self.loop).result(10)
 
     def _write(self, name: str) -> None:
@@ -109,8 +109,8 @@ class Load:
 
     async def _write_in_loop(self, client: Any, name: str) -> None:
         master = client.master_for(name)
-        # A cancellation may be lost: redis-py sends by `asyncio.wait_for`, which drops one on Python 3.11, where it
-        # comes in the very turn in which the sending is done.
+        # A cancellation may be lost: redis-py sends by `asyncio.wait_for`, which on Python 3.11 drops one that comes in
+        # the very turn in which the send completes.
         while not self._stop.is_set():
             await asyncio.sleep(PAUSE)
             try:

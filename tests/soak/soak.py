@@ -1,10 +1,11 @@
 """
-Some hundreds of failovers of a lab, with a Watcher and clients that live through all of them: is anything left behind?
+Hundreds of failovers of a lab, with a Watcher and clients that go through all of them: is anything left behind?
 
-``make soak FAILOVERS=300``, or ``SECONDS=900`` for as many as fit. After each round, when there is peace, it takes
-memory, descriptors, threads, tasks and objects; at the end each must be flat (`growth`), or it exits with 1 and says
-what grew. ``--leak KIND`` leaves one thing of that kind behind at each round, to see that it is found; ``--trace`` says
-where the memory was asked for that came in the second half and stayed, and judges nothing, since that takes memory too.
+``make soak FAILOVERS=300``, or ``SECONDS=900`` for as many as fit. After each round, once everything has settled, it
+measures memory, descriptors, threads, tasks and objects; at the end none may have grown (`growth`), or it exits with 1
+and says what grew. ``--leak KIND`` leaks one thing of that kind in each round, to prove that leaks are found.
+``--trace`` shows where memory was allocated in the second half and kept; it judges nothing, since tracing takes memory
+itself.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ remembers are there; a master's state with its last failover, kept for ever at e
 
 
 class Samples:
-    """What was measured after each round, in as little room as can be."""
+    """The measurements after each round, in as little memory as possible."""
 
     def __init__(self, load: Load) -> None:
         self.load = load
@@ -86,7 +87,7 @@ class Samples:
         return len(self.taken[MEASURES[0].name])
 
     def faults(self) -> list[str]:
-        """Say what is not flat, with the classes that grew most."""
+        """Return what has grown, with the classes that grew most."""
         found = [fault for measure in MEASURES if (fault := measure.fault(self.taken[measure.name]))]
         grown = {name: thirds(counts)[2] - thirds(counts)[1] for name, counts in self.classes.items() if len(self) > 2}
         most = [f"{name} by {rise:g}" for name, rise in sorted(grown.items(), key=lambda one: -one[1])[:5] if rise > 0]
@@ -107,7 +108,7 @@ def rss() -> float:
 
 
 def play_round(lab: Lab, load: Load, number: int) -> int:
-    """Let each master fail over, and wait for peace; return how many did."""
+    """Fail each master over, wait until everything has settled, and return how many did."""
     old = {name: lab.master(name) for name in MASTERS}
     crashed = old[MASTERS[number % 2]] if number % CRASH_EVERY == CRASH_EVERY - 1 else None
     for at, name in enumerate(MASTERS):
@@ -128,7 +129,7 @@ def play_round(lab: Lab, load: Load, number: int) -> int:
 
 
 def at_peace(lab: Lab) -> bool:
-    """Whether all replicas follow, and no Sentinel has a complaint; what they know of replicas may be older."""
+    """Whether all replicas follow, and no Sentinel objects; what they know of replicas may be older."""
     for name in MASTERS:
         new = lab.master(name)
         if not all(one.follows == new.address and one.linked for one in lab.reports(name) if one.name != new.name):
@@ -141,7 +142,7 @@ def at_peace(lab: Lab) -> bool:
 
 
 def order(lab: Lab, name: str, sentinel: int) -> bool:
-    """Order a failover; False where this Sentinel knows no replica that is fit yet."""
+    """Start a failover; return False if this Sentinel knows no suitable replica yet."""
     try:
         return bool(lab.failover(name, sentinel=sentinel))
     except LabError:
@@ -149,7 +150,7 @@ def order(lab: Lab, name: str, sentinel: int) -> bool:
 
 
 def moved(lab: Lab, load: Load, name: str, old: LabServer) -> bool:
-    """Whether the master is another one for its nodes, its Sentinels, the Watcher and the clients."""
+    """Whether nodes, Sentinels, the Watcher and the clients all have another master."""
     new = lab.master(name)
     if new is old or not load.knows(name, new.address):
         return False
@@ -158,7 +159,7 @@ def moved(lab: Lab, load: Load, name: str, old: LabServer) -> bool:
 
 
 def demote(lab: Lab, old: LabServer) -> None:
-    """Make a replica of an old master, as Sentinel does some ten seconds later."""
+    """Make an old master a replica, as Sentinel does some 10 s later."""
     assert old.master is not None
     with old.client() as client:
         client.call("REPLICAOF", *lab.master(old.master).address)
@@ -166,7 +167,7 @@ def demote(lab: Lab, old: LabServer) -> None:
 
 
 def leak(kind: str, load: Load, kept: list[object]) -> None:
-    """Leave one thing behind, on purpose."""
+    """Leak one thing, on purpose."""
     if kind == "descriptor":
         kept.append(os.open(os.devnull, os.O_RDONLY))
     elif kind == "thread":

@@ -1,8 +1,8 @@
 """
 Which of redis-py's tests must fail through a Sentinel, and why.
 
-Each is run and expected to fail, so that none stays here that has come to pass; but for `NOT_RUN`. What fails through
-redis-py's own Sentinel too is in `ANY`; only through redis-py's, in `THEIRS`; only through ours, in `OURS`.
+Each is run and expected to fail, so that a test that passes does not stay here; except for `NOT_RUN`. Tests that fail
+through redis-py's own Sentinel too are in `ANY`; only through redis-py's, in `THEIRS`; only through ours, in `OURS`.
 """
 
 from __future__ import annotations
@@ -85,12 +85,12 @@ NOT_RUN: Final = {
     f"tests/{folder}test_pubsub.py::TestPubSubAutoReconnect::test_reconnect_socket_error"
     for folder in ("", "test_asyncio/")
 }
-"""They would wait for the error until their time is over; that of threads until pytest-timeout ends the process."""
+"""They would wait for the error until the timeout; the one with threads until pytest-timeout ends the process."""
 
 
 def exclusions_for(ours: bool, waits: bool) -> dict[str, tuple[str, bool]]:
     """
-    Return, by the id of a test: why it must fail, and whether it can be run.
+    Return by test id: why it must fail, and whether it can be run.
 
     Args:
         ours: through our Sentinel; else through redis-py's.

@@ -1,7 +1,7 @@
 """
-Run some of redis-py's test files through a Sentinel, in a pytest of their own, over a lab.
+Run some of redis-py's test files through a Sentinel, in a separate pytest, on a lab.
 
-Enters: the folder with redis-py's tests, the lab, and what is to be run. Leaves: the report, and what pytest said.
+From the folder with redis-py's tests, the lab and a selection to the report and pytest's output.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ PACKAGES = {
     OURS: ("switchmaster.redis", "switchmaster.redis.asyncio"),
     THEIRS: ("redis.sentinel", "redis.asyncio.sentinel"),
 }
-"""Where `Sentinel` is, for threads and for loops."""
+"""Modules of `Sentinel`, for threads and for loops."""
 PLUGINS = ("pytest_asyncio.plugin", "pytest_timeout", "upstream.through_sentinel", "no:cacheprovider")
 LIMIT = 300.0
 
 
 @dataclass(frozen=True)
 class Combination:
-    """What is run, and how."""
+    """What to run, and how."""
 
     files: tuple[str, ...]
     protocol: int
     hiredis: bool
     failover_wait: float | None = None
-    """Of our Sentinel; None for what it is without a word."""
+    """`failover_wait` of our Sentinel; None for its default."""
 
 
 def run(folder: Path, lab: Lab, package: str, what: Combination, output: Path) -> tuple[Report, str]:
     """
-    Run; return the report and the words of pytest.
+    Run the tests; return the report and pytest's output.
 
     Args:
         folder: where redis-py's ``tests`` are.
-        lab: with one master and one replica, for no one else meanwhile.
+        lab: with one master and one replica, used by nothing else meanwhile.
         package: `OURS` or `THEIRS`: whose Sentinel it is.
         what: see `Combination`.
         output: a folder for what is written.

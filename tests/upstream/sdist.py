@@ -1,9 +1,9 @@
 """
-Fetch the tests of redis-py, as its authors published them, for the redis-py that is installed.
+Fetch the tests of the installed redis-py, as its authors published them.
 
-Enters: nothing but the installed version. Leaves: a folder with redis-py's ``tests`` and its pyproject.toml, in a
-cache outside of the checkout: nothing of it is ever part of this repository. The library itself is left out of the
-folder, so that what is tested is the one that is installed.
+They go into a folder with redis-py's ``tests`` and its pyproject.toml, in a cache outside the checkout: nothing of it
+is ever part of this repository. The folder does not contain the library itself, so that the tests use the installed
+one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class SdistMissing(Exception):
 
 def redis_py_tests() -> Path:
     """
-    Return the folder with redis-py's tests; fetch them where the cache lacks them.
+    Return the folder with redis-py's tests; fetch them if the cache lacks them.
 
     Raises:
         SdistMissing: they are not there, and could not be fetched.
@@ -41,7 +41,7 @@ def redis_py_tests() -> Path:
         return folder
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        # All in a folder of our own first: another run may fetch the same at this moment.
+        # First into a folder of our own: another run may fetch the same at this moment.
         with tempfile.TemporaryDirectory(dir=cache) as part:
             unpacked = Path(part) / "unpacked"
             _unpack(_download(version, Path(part)), unpacked)

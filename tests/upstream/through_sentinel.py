@@ -1,11 +1,11 @@
 """
-A pytest plugin that lets redis-py's own tests, unmodified, reach their server through a Sentinel.
+A pytest plugin through which redis-py's own tests, unmodified, reach their server by a Sentinel.
 
-Enters: `Setup`, as JSON in the environment. Leaves: the pool of each client that redis-py's fixtures build is the one
-of `Sentinel(...).master_for(...)`, with the fixture's arguments; the names of its Sentinel's classes mean those that
-`Setup` names; what is excluded must fail; and a `Report`, as JSON.
+Reads `Setup` as JSON from the environment. Each client that redis-py's fixtures build gets the pool of
+`Sentinel(...).master_for(...)`, with the fixture's arguments; the names of redis-py's Sentinel classes are bound to
+those in `Setup`; excluded tests must fail. Writes a `Report` as JSON.
 
-It is loaded with ``-p`` in a pytest of its own, never in ours.
+It is loaded with ``-p`` in a separate pytest, never in ours.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MASTER = "redis-py-test"
 """The name that redis-py's tests expect."""
 CLASSES = ("Sentinel", "SentinelConnectionPool", "SentinelManagedConnection", "SentinelManagedSSLConnection")
 OF_THE_URL = ("host", "port", "connection_class")
-"""What a URL says to a pool, and a Sentinel says instead."""
+"""Arguments that a URL gives a pool, and that a Sentinel gives instead."""
 EXCLUDED = "excluded: "
 
 
@@ -39,21 +39,21 @@ class Setup:
     """What the plugin is to do."""
 
     packages: tuple[str, str]
-    """Where `Sentinel` is, for threads and for loops."""
+    """Modules of `Sentinel`, for threads and for loops."""
     sentinels: list[tuple[str, int]]
     ports: dict[int, int]
-    """Ports that redis-py's tests write out, and where they lead."""
+    """Ports that redis-py's tests name, and where they lead."""
     options: dict[str, Any]
     """Further arguments of the Sentinel."""
     hiredis: bool
     """Whether redis-py may find hiredis."""
     excluded: dict[str, tuple[str, bool]]
-    """By the id of a test without its parameters: why it must fail, and whether it can be run."""
+    """By test id without parameters: why it must fail, and whether it can be run."""
     report: str
     """The file to write."""
 
     def to_environment(self) -> dict[str, str]:
-        """Give the variable that carries all this."""
+        """Return the environment variable that carries this."""
         return {VARIABLE: json.dumps(asdict(self))}
 
     @classmethod
@@ -66,15 +66,15 @@ class Setup:
 
 @dataclass
 class Report:
-    """What came of it."""
+    """The outcome of a run."""
 
     passed: int = 0
     skipped: int = 0
     excluded: int = 0
     failed: list[str] = field(default_factory=list)
-    """With what was excluded and passed."""
+    """Failures, including excluded tests that passed."""
     unused: list[str] = field(default_factory=list)
-    """Exclusions that no test answers to, of the files that were run."""
+    """Exclusions that match no test in the files that were run."""
     made: dict[str, int] = field(default_factory=dict)
     """How many pools of each class were made by `master_for`, for redis-py's fixtures."""
     hiredis: bool = False
@@ -96,7 +96,7 @@ class Plugin:
         for theirs, chosen in self.packages.items():
             _rename(theirs, chosen)
         _lead(setup.ports)
-        # redis-py's conftest traces every allocation of the run, which no test here looks at.
+        # redis-py's conftest traces every allocation, which no test here uses.
         tracemalloc.start = lambda *_: None  # type: ignore[assignment]
         tracemalloc.stop = lambda: None
 
@@ -113,7 +113,7 @@ class Plugin:
         return pool
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Have the fixtures build their clients on our pools, and expect what is excluded to fail."""
+        """Let the fixtures build their clients on our pools, and expect excluded tests to fail."""
         for conftest in filter(None, map(sys.modules.get, ("tests.conftest", "tests.test_asyncio.conftest"))):
             instead = {"ConnectionPool": functools.partial(self.pool, self.packages[conftest.redis.__name__])}
             conftest.redis = SimpleNamespace(**vars(conftest.redis) | instead)
@@ -129,11 +129,11 @@ class Plugin:
                 item.add_marker(pytest.mark.xfail(reason=EXCLUDED + reason, strict=True, run=run))
         files = {item.nodeid.split("::")[0] for item in items}
         self.report.unused = sorted(name for name in unused if name.split("::")[0] in files)
-        if not self.setup.hiredis:  # for the tests that look for themselves
+        if not self.setup.hiredis:  # for tests that look it up themselves
             sys.modules["hiredis"] = None  # type: ignore[assignment]
 
     def pytest_runtest_logfinish(self) -> None:
-        """Let the clients of a test go; their Watcher ends with them."""
+        """Release the clients of a test; their Watcher ends with them."""
         self._kept.clear()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -141,7 +141,7 @@ class Plugin:
         if report.failed:
             self.report.failed.append(f"{report.nodeid} ({report.when})")
         elif report.skipped:
-            # In pytest's words an expected failure is skipped, too. redis-py has some of its own.
+            # To pytest an expected failure is skipped too; redis-py has some of its own.
             excluded = EXCLUDED in getattr(report, "wasxfail", "")
             self.report.excluded += excluded
             self.report.skipped += not excluded
@@ -154,7 +154,7 @@ class Plugin:
 
 
 def _import_redis(hiredis: bool) -> None:
-    # redis-py looks for hiredis when it is imported, and goes without it where that fails. Ours always needs it.
+    # redis-py looks for hiredis when it is imported, and works without it. Ours always needs it.
     if not hiredis:
         sys.modules["hiredis"] = None  # type: ignore[assignment]
     for name in ("redis", "redis.asyncio", "redis.sentinel", "redis.asyncio.sentinel"):
@@ -164,14 +164,14 @@ def _import_redis(hiredis: bool) -> None:
 
 
 def _rename(theirs: str, chosen: Any) -> None:
-    # Before any test takes these names. Ours have been derived from theirs by now.
+    # Before any test imports these names; ours have been derived from theirs by now.
     for name in CLASSES:
         for module in (sys.modules[theirs], sys.modules[f"{theirs}.sentinel"]):
             setattr(module, name, getattr(chosen, name))
 
 
 def _lead(ports: dict[int, int]) -> None:
-    # What clients say of their addresses stays as the tests expect it; only the sockets go elsewhere.
+    # The addresses that clients report stay as the tests expect; only the sockets go elsewhere.
     getaddrinfo, open_connection = socket.getaddrinfo, asyncio.open_connection
 
     def ask(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
@@ -184,12 +184,12 @@ def _lead(ports: dict[int, int]) -> None:
 
 
 def _pool_of_stub(stub: Any) -> Any:
-    # redis-py's stand-in for the client of a Sentinel has no pool; we read from it where that Sentinel is.
+    # redis-py's fake client of a Sentinel has no pool; it tells us where that Sentinel is.
     host, port = stub.id
     return SimpleNamespace(connection_kwargs={"host": host, "port": port}, connection_class=object)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Begin before redis-py's conftest imports redis."""
+    """Start before redis-py's conftest imports redis."""
     early_config.pluginmanager.register(Plugin(Setup.from_environment()), "through_sentinel_hooks")
