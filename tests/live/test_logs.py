@@ -1,5 +1,5 @@
 """
-Real servers' own log files tell the failovers that were heard from the same servers, in every format that they write.
+Real servers' own log files show the failovers that their subscribers saw, in every format that they write.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def check_same(logs: Logs, told: WatcherLog) -> None:
     assert all(offset.seconds == 0.0 for offset in logs.offsets.values())
 
 
-def test_a_crash_and_a_return_are_told_by_the_logs_as_they_were_heard(server: str, lab_factory: LabFactory) -> None:
+def test_logs_and_subscribers_agree_on_a_crash_and_a_return(server: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=server, down_after_ms=3000 if find_or_skip(server).kind == "valkey" else 1000)
     old = lab.master()
     with watcher_log(lab) as told:
@@ -82,7 +82,7 @@ def test_a_crash_and_a_return_are_told_by_the_logs_as_they_were_heard(server: st
 
 
 @pytest.mark.parametrize(("form", "stamp"), FORMATS)
-def test_valkey_writes_no_format_that_is_not_read(lab_factory: LabFactory, form: str, stamp: str) -> None:
+def test_every_format_of_valkey_is_read_live(lab_factory: LabFactory, form: str, stamp: str) -> None:
     lines = (f"log-format {form}", f"log-timestamp-format {stamp}")
     lab = lab_factory(binary=str(find_or_skip("valkey-9.1").path), sentinel_lines=lines, node_lines=lines)
     with watcher_log(lab) as told:

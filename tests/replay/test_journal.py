@@ -1,8 +1,8 @@
 """
-Golden journals: what is kept of each recording, each failover once, whoever watched and however they were cut off.
+Golden journals: what is kept of each recording, each failover once, whichever daemons watched, interrupted or not.
 
 Each file in `journal/` is named after its recording, opens with what it shows, and after ``----`` has what a reader
-gets. `pytest tests/replay --rewrite` writes that part anew; then look at the difference.
+gets. `pytest tests/replay --rewrite` writes that part again; then look at the difference.
 """
 
 from __future__ import annotations
@@ -94,9 +94,7 @@ def elapsed(line: Line, moment: str | None) -> str:
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_journal_keeps_what_the_golden_one_says(
-    path: Path, kept: RecordedJournal, request: pytest.FixtureRequest
-) -> None:
+def test_journal_equals_its_golden_file(path: Path, kept: RecordedJournal, request: pytest.FixtureRequest) -> None:
     opening, _, golden = path.read_text(encoding="utf-8").partition("\n----\n")
     assert opening.startswith("# ")
     said = said_in([path.stem])
@@ -114,7 +112,7 @@ def identity(line: Line) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_attempt_of_a_recording_is_kept_once_and_as_the_core_tells_it(name: str, kept: RecordedJournal) -> None:
+def test_every_attempt_of_a_recording_is_kept_once_as_decided(name: str, kept: RecordedJournal) -> None:
     said = said_in([name])
     told = [one for one in replay(said) if isinstance(one, Failover)]
     kept.write(Store("run", "one"), entries_of(said))
@@ -147,7 +145,7 @@ def test_two_daemons_keep_each_failover_once(name: str, kept: RecordedJournal, t
 
 
 @pytest.mark.parametrize("name", SOME)
-def test_entries_that_are_written_again_change_nothing(name: str, kept: RecordedJournal) -> None:
+def test_entries_written_twice_change_nothing(name: str, kept: RecordedJournal) -> None:
     entries = list(entries_of(said_in([name])))
     kept.write(Store("run", "one"), entries)
     before = [identity(line) for line in all_failovers(kept)], kept.reader.switches(limit=1000).items

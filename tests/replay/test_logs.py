@@ -1,9 +1,9 @@
 """
-Sentinels' own log files tell the story that their events told, in every format and under every wrapper.
+Sentinels' own log files show the same failovers as their events, in every format and under every wrapper.
 
-The truth beside each set of logs is what ``PSUBSCRIBE *`` said at the same time. A log's line is written at once; the
-message leaves at the end of the server's turn, after it has saved its configuration where an epoch or an address has
-changed. So a stage's time in the log is never later than the message's, and earlier by that saving alone.
+The truth for each set of logs is what ``PSUBSCRIBE *`` received at the same time. A log line is written at once; the
+message leaves at the end of the server's event loop iteration, after the configuration was saved if an epoch or an
+address changed. So a stage is never later in the log than in the message, and earlier by that saving alone.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def switches_of(said: Iterable[Said]) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("recording", RECORDED)
-def test_logs_tell_the_story_that_was_heard(recording: str) -> None:
+def test_logs_and_subscribers_agree(recording: str) -> None:
     logs = recorded(recording)
     check_same_story(logs, recording)
     assert switches_of(logs.said) == switches_of(heard(recording))
@@ -106,8 +106,8 @@ def test_every_wrapper_is_read_through(recording: str, wrapper: str) -> None:
 
 @pytest.mark.parametrize("wrapper", [*WRAPPERS])
 @pytest.mark.parametrize("recording", RECORDED)
-def test_all_sentinels_in_one_file_are_told_apart(recording: str, wrapper: str) -> None:
-    """Merged by time, as a collector does; the pid or the wrapper tells who says what."""
+def test_all_sentinels_in_one_file_are_separated(recording: str, wrapper: str) -> None:
+    """Merged by time, as a collector does; the pid or the wrapper shows the source of each line."""
     from recorded.log_wrappers import moment_of
 
     rows = [(moment_of(line), name, line) for name in NAMES for line in lines_of(recording, name)]
@@ -118,7 +118,7 @@ def test_all_sentinels_in_one_file_are_told_apart(recording: str, wrapper: str) 
 
 
 @pytest.mark.parametrize("change", [as_redis_4, as_redis_2, as_windows])
-def test_formats_without_a_year_are_of_the_year_of_the_latest_moment(change: Callable[[str], str]) -> None:
+def test_formats_without_a_year_get_the_year_of_the_latest_moment(change: Callable[[str], str]) -> None:
     check_same_story(recorded("redis-6.2.14", lambda _, line: change(line)), "redis-6.2.14")
 
 

@@ -1,5 +1,5 @@
 """
-Several logs become one story: who wrote what, on one clock, with what a terminal cut off.
+Several logs become one story: the source of each line, on one clock, with what a terminal cut off.
 
 The logs are recordings; what is done to them here (a wrong clock, a zone, a rotation, a narrow terminal) is what
 happens to logs.
@@ -27,13 +27,13 @@ _STAMP = re.compile(r"\d\d \w{3} \d{4} [\d:.]+")
 
 
 def moved(line: str, seconds: float) -> str:
-    """Return a line as a clock that is ahead by some seconds would have had it written."""
+    """Return a line as if it had been written with a clock that is ahead by some seconds."""
     moment = moment_of(line) + timedelta(seconds=seconds)
     return _STAMP.sub(f"{moment:%d %b %Y %H:%M:%S}.{moment.microsecond // 1000:03}", line, count=1)
 
 
 @pytest.mark.parametrize("ahead", [-7200.0, -3.0, -0.4, 0.4, 3.0, 3600.0])
-def test_a_clock_that_is_wrong_is_found_by_the_votes(ahead: float) -> None:
+def test_wrong_clock_is_found_by_the_votes(ahead: float) -> None:
     files = {f"{name}.log": lines_of(REDIS, name) for name in ("s1", "s2", "s3")}
     files["s3.log"] = [moved(line, ahead) for line in files["s3.log"]]
     logs = read(files, latest=2e9)
@@ -45,7 +45,7 @@ def test_a_clock_that_is_wrong_is_found_by_the_votes(ahead: float) -> None:
     assert [told(each) for each in failovers_of(logs.said)] == true
 
 
-def test_clocks_within_the_votes_bounds_are_left_alone() -> None:
+def test_clocks_within_the_limits_of_the_votes_are_not_moved() -> None:
     files = {f"{name}.log": lines_of(REDIS, name) for name in ("s1", "s2", "s3")}
     files["s2.log"] = [moved(line, 0.01) for line in files["s2.log"]]
     assert read(files).offsets["127.0.0.1:27351"].seconds == 0.0
@@ -83,7 +83,7 @@ def test_a_restart_with_another_pid_is_the_same_sentinel() -> None:
     assert len(read(files).sentinels) == 3
 
 
-def test_sentinels_whose_address_nobody_names_are_called_by_their_files() -> None:
+def test_sentinels_without_a_known_address_are_named_by_their_files() -> None:
     logs = read(
         {"s2.log": [line for line in lines_of(REDIS, "s2") if "+sentinel" not in line and " from " not in line]}
     )
@@ -91,7 +91,7 @@ def test_sentinels_whose_address_nobody_names_are_called_by_their_files() -> Non
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 132])
-def test_what_a_terminal_cut_is_completed_or_left_out(width: int) -> None:
+def test_event_cut_by_a_terminal_is_completed_or_left_out(width: int) -> None:
     whole = read({f"{name}.log": lines_of(REDIS, name) for name in ("s1", "s2", "s3")})
     logs = read({f"{name}.log": [line[:width] for line in lines_of(REDIS, name)] for name in ("s1", "s2", "s3")})
     true = {(one.sentinel, one.channel, one.payload.partition(" #")[0]) for one in whole.said}
@@ -106,8 +106,8 @@ def test_what_a_terminal_cut_is_completed_or_left_out(width: int) -> None:
 
 @pytest.mark.parametrize("recording", RECORDED)
 @pytest.mark.parametrize("wrapper", WRAPPERS)
-def test_no_line_of_a_large_file_that_says_something_is_passed_over(recording: str, wrapper: str) -> None:
-    """What `candidates` finds in a block is all that reading each of its lines finds."""
+def test_no_useful_line_of_a_large_file_is_skipped(recording: str, wrapper: str) -> None:
+    """`candidates` finds everything in a block that reading each of its lines finds."""
     lines = [WRAPPERS[wrapper](name, line) for name in ("s1", "s2", "s3") for line in lines_of(recording, name)]
     check_candidates(lines)
 
@@ -115,7 +115,7 @@ def test_no_line_of_a_large_file_that_says_something_is_passed_over(recording: s
 @pytest.mark.parametrize("form", ["legacy", "logfmt"])
 @pytest.mark.parametrize("stamp", ["legacy", "iso8601", "milliseconds"])
 @pytest.mark.parametrize("recording", NODES)
-def test_no_line_of_a_node_is_passed_over(recording: str, form: str, stamp: str) -> None:
+def test_no_useful_line_of_a_node_is_skipped(recording: str, form: str, stamp: str) -> None:
     paths = sorted(LOGS.glob(f"{recording}.*.log"))
     assert len(paths) == 6
     check_candidates([as_valkey(line, form, stamp) for path in paths for line in path.read_text().splitlines()])
@@ -137,7 +137,7 @@ def all_of(recording: str) -> Logs:
 
 
 @pytest.mark.parametrize("recording", NODES)
-def test_nodes_tell_when_they_were_promoted_demoted_and_synchronised(recording: str) -> None:
+def test_node_logs_show_promotion_demotion_and_synchronisation(recording: str) -> None:
     logs = all_of(recording)
     assert len(logs.sentinels) == 3
     assert len(logs.nodes) == 3
@@ -166,7 +166,7 @@ def test_nodes_tell_when_they_were_promoted_demoted_and_synchronised(recording: 
 
 
 @pytest.mark.parametrize("recording", NODES)
-def test_votes_that_came_in_stand_in_the_record(recording: str) -> None:
+def test_counted_votes_are_in_the_record(recording: str) -> None:
     logs = all_of(recording)
     annotations = Annotations(logs)
     for record in replay(logs.said):

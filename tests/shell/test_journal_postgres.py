@@ -69,7 +69,7 @@ def test_daemons_that_start_together_make_the_tables_once_and_take_turns(url: st
     reader.close()
 
 
-def test_daemon_that_hangs_with_the_lock_stops_no_other_for_ever(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hung_daemon_with_the_lock_does_not_block_others_for_ever(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = Writer(url, "run", "one")
     writer.open()
     hung = engine.make_engine(url, writing=True)

@@ -1,4 +1,4 @@
-"""The journal's writer where the database is locked, full, read-only or wrong: it waits, counts, and loses nothing."""
+"""The journal's writer while the database is locked, full, read-only or wrong: it waits, counts, and loses nothing."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def kept(url: str, kind: str = "notice") -> list[int]:
         return [line["number"] for _, line in reader.entries(limit=1000, types=(kind,))]
 
 
-def test_what_is_put_is_read_in_its_order(make: Make, url: str) -> None:
+def test_entries_are_read_in_the_order_in_which_they_were_put(make: Make, url: str) -> None:
     told: list[Written] = []
     one = make(callbacks=WriterCallbacks(written=told.extend))
     one.open()
@@ -113,7 +113,7 @@ def test_locked_database_makes_entries_wait_and_loses_none(make: Make, url: str,
     assert len(waiting) == len({id(each) for each in waiting}) == 20
 
 
-def test_daemon_starts_without_its_database_and_writes_when_it_comes(make: Make, url: str, tmp_path: Path) -> None:
+def test_daemon_starts_without_its_database_and_writes_once_it_is_there(make: Make, url: str, tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the folder should be", encoding="utf-8")
     one = make()
     one.open()
@@ -124,7 +124,7 @@ def test_daemon_starts_without_its_database_and_writes_when_it_comes(make: Make,
     assert kept(url) == [1]
 
 
-def test_full_queue_drops_events_first_and_tells_how_many(make: Make, url: str, tmp_path: Path) -> None:
+def test_full_queue_drops_events_first_and_reports_how_many(make: Make, url: str, tmp_path: Path) -> None:
     (tmp_path / "state").write_text("", encoding="utf-8")
     one = make(queue=100)
     one.open()
@@ -143,7 +143,7 @@ def test_full_queue_drops_events_first_and_tells_how_many(make: Make, url: str, 
     assert told.startswith("20 entries were dropped")
 
 
-def test_accounts_and_switches_that_wait_are_kept_as_one(make: Make, url: str, tmp_path: Path) -> None:
+def test_newer_observations_and_switches_replace_waiting_ones(make: Make, url: str, tmp_path: Path) -> None:
     (tmp_path / "state").write_text("", encoding="utf-8")
     one = make()
     one.open()
@@ -168,7 +168,7 @@ def test_entry_that_the_database_refuses_harms_no_other(make: Make, url: str, tm
     assert one.counters.refused == 2
 
 
-def test_entry_that_is_a_mistake_of_ours_does_not_end_the_writer(
+def test_entry_with_an_internal_error_does_not_end_the_writer(
     make: Make, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong = replace(switch(7), switch=replace(switch(7).switch, why=object()))  # type: ignore[arg-type]
@@ -195,7 +195,7 @@ def test_callback_that_fails_does_not_end_the_writer(make: Make, url: str) -> No
     assert kept(url) == [1, 2]
 
 
-def test_close_gives_up_in_time_and_says_how_many_are_lost(make: Make, tmp_path: Path) -> None:
+def test_close_gives_up_in_time_and_returns_how_many_are_lost(make: Make, tmp_path: Path) -> None:
     (tmp_path / "state").write_text("", encoding="utf-8")
     one = make()
     one.open()

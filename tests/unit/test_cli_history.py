@@ -70,7 +70,7 @@ def test_history_filters(url: str, filters: list[str], epochs: list[int]) -> Non
     assert [line["epoch"] for line in history(url, *filters)] == epochs
 
 
-def test_history_goes_on_from_page_to_page(url: str) -> None:
+def test_history_continues_from_page_to_page(url: str) -> None:
     first = run("history", "--journal", url, "--limit", "3", "--format", "tsv")
     cursor = re.search(r"--cursor (\S+)", first[2])
     assert cursor is not None
@@ -81,13 +81,13 @@ def test_history_goes_on_from_page_to_page(url: str) -> None:
 
 
 @pytest.mark.parametrize("words", [["--cursor", "zzz"], ["--since", "soon"], ["--since", "9999999-01-01"]])
-def test_wrong_words_are_code_2(url: str, words: list[str]) -> None:
+def test_wrong_arguments_exit_with_code_2(url: str, words: list[str]) -> None:
     code, out, err = run("history", "--journal", url, *words)
     assert (code, out) == (2, "")
     assert err
 
 
-def test_show_tells_stages_in_words_in_json_and_in_markdown(url: str) -> None:
+def test_show_prints_stages_in_words_in_json_and_in_markdown(url: str) -> None:
     line = history(url)[3]
     code, pretty, _ = run("show", line["id"], "--journal", url, "--format", "pretty")
     assert code == 0
@@ -116,14 +116,14 @@ def test_ack_and_comment_are_shown_and_filter(url: str) -> None:
 
 
 @pytest.mark.parametrize("verb", [["show"], ["ack"], ["comment"]])
-def test_id_that_is_not_there_is_code_2(url: str, verb: list[str]) -> None:
+def test_unknown_id_exits_with_code_2(url: str, verb: list[str]) -> None:
     words = ["text"] if verb == ["comment"] else []
     code, out, err = run(*verb, "nothing", *words, "--journal", url)
     assert (code, out) == (2, "")
     assert "has no failover 'nothing'" in err
 
 
-def test_journal_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+def test_missing_journal_is_reported_in_a_sentence(tmp_path: Path) -> None:
     code, _, err = run("history", "--journal", f"sqlite:///{tmp_path}/none.db")
     assert code == 1
     assert "no such file" in err
@@ -160,7 +160,7 @@ def test_escaped_text_has_no_markup(text: str) -> None:
     assert re.sub(r"\\(.)", r"\1", escaped).split() == text.split()
 
 
-def test_failover_is_meant_by_the_beginning_of_its_id_or_as_the_last(url: str) -> None:
+def test_failover_is_named_by_the_beginning_of_its_id_or_as_last(url: str) -> None:
     lines = history(url)
     newest = lines[0]["id"]
     for given in (newest, newest[:-1], "last"):
@@ -193,7 +193,7 @@ def test_history_finds_a_text(url: str) -> None:
         (["watch", "--until-swich"], "--until-switch"),
     ],
 )
-def test_word_that_is_misspelt_is_answered_with_the_one_that_is_meant(words: list[str], near: str) -> None:
+def test_misspelt_verb_is_answered_with_a_suggestion(words: list[str], near: str) -> None:
     code, out, err = run(*words)
     assert (code, out) == (2, "")
     assert re.search(rf"Did you mean\b.*{near}", err)

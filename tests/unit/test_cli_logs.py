@@ -35,7 +35,7 @@ def lines(result: Result) -> list[dict[str, object]]:
 # replay -------------------------------------------------------------------------------------------
 
 
-def test_replay_tells_failovers_with_what_only_logs_say() -> None:
+def test_replay_reports_failovers_with_the_remarks_of_the_logs() -> None:
     found = [line for line in lines(run("replay", *REDIS)) if line["type"] == "failover"]
     assert [(line["kind"], line["outcome"], line["epoch"]) for line in found] == [
         ("automatic", "completed", 1),
@@ -51,7 +51,7 @@ def test_replay_tells_failovers_with_what_only_logs_say() -> None:
     }
 
 
-def test_replay_reads_packed_files_standard_input_and_several_kinds_at_once(tmp_path: Path) -> None:
+def test_replay_reads_compressed_files_standard_input_and_mixed_formats(tmp_path: Path) -> None:
     whole = run("replay", *REDIS).stdout
     packed = []
     for file in REDIS:
@@ -101,7 +101,7 @@ def test_replay_writes_a_post_mortem_of_each_failover() -> None:
     assert result.stdout.count("## What to change") == 4
 
 
-def test_what_has_no_times_cannot_be_drawn(tmp_path: Path) -> None:
+def test_transcript_without_times_cannot_be_drawn(tmp_path: Path) -> None:
     note = tmp_path / "note.txt"
     note.write_text('1) "pmessage"\n2) "*"\n3) "+switch-master"\n4) "m 10.0.0.1 1 10.0.0.2 2"\n')
     result = run("replay", str(note), "--format", "svg")
@@ -130,7 +130,7 @@ def test_names_and_zones_can_be_given() -> None:
     ("option", "says"),
     [("--as=x", "expected NAME=FILE"), ("--as=x=nowhere", "expected NAME=FILE"), ("--tz=Mars/Olympus", "unknown zone")],
 )
-def test_wrong_options_are_sentences(option: str, says: str) -> None:
+def test_wrong_options_are_reported_in_a_sentence(option: str, says: str) -> None:
     result = run("replay", REDIS[0], option)
     assert result.exit_code == 2
     assert says in result.stderr
@@ -139,7 +139,7 @@ def test_wrong_options_are_sentences(option: str, says: str) -> None:
 # why ----------------------------------------------------------------------------------------------
 
 
-def test_why_tells_each_incident_in_sentences() -> None:
+def test_why_describes_each_incident_in_sentences() -> None:
     result = run("why", *REDIS)
     assert result.exit_code == 0, result.output
     told = result.stdout
@@ -159,7 +159,7 @@ def test_why_with_the_nodes_logs_knows_the_cause_and_the_moment() -> None:
     assert re.search(r"Two masters took writes for \d+\.\d{3} s: the old one was demoted at", told)
 
 
-def test_why_tells_of_one_incident_or_one_master() -> None:
+def test_why_describes_one_incident_or_one_master() -> None:
     assert run("why", *REDIS, "--at", "22:18:37").stdout.count("mymaster1 did not move") == 1
     assert run("why", *REDIS, "--at", "22:18:37").stdout.count("mymaster1 moved") == 0
     assert run("why", *REDIS, "--at", "2026-11-28T22:17:48Z").stdout.count("mymaster1 moved") == 1
@@ -167,8 +167,8 @@ def test_why_tells_of_one_incident_or_one_master() -> None:
     assert run("why", *REDIS, "--at", "noon").exit_code == 2
 
 
-def test_attempts_that_were_given_up_while_the_master_was_down_are_one_incident(tmp_path: Path) -> None:
-    """The recording's hang, had the master not answered between the two attempts."""
+def test_attempts_given_up_while_the_master_was_down_are_one_incident(tmp_path: Path) -> None:
+    """The recording's hang, as if the master had not answered between the two attempts."""
     files = []
     for file in REDIS:
         kept = [line for line in Path(file).read_text().splitlines() if not re.search(r"22:18:[45]\d.*-[so]down", line)]
@@ -203,14 +203,14 @@ def test_import_puts_failovers_into_the_journal_once(url: str) -> None:
     assert {remark["remark"] for line in found for remark in line["remarks"]} >= {"voted", "requested"}  # type: ignore[attr-defined]
 
 
-def test_files_that_are_imported_one_by_one_are_one_record_each(url: str) -> None:
+def test_files_imported_one_by_one_are_merged(url: str) -> None:
     for file in REDIS:
         assert run("import", file, "--journal", url).exit_code == 0
     run("import", *REDIS, "--journal", url)
     assert [line["epoch"] for line in history(url)] == [1, 2, 3, 4]
 
 
-def test_what_a_daemon_heard_and_what_logs_say_is_one_record(tmp_path: Path) -> None:
+def test_observations_of_a_daemon_and_of_logs_are_merged(tmp_path: Path) -> None:
     kept = RecordedJournal(tmp_path)
     try:
         heard = merge([read_transcript((LOGS / "redis-6.2.14.jsonl").read_text(), "heard")])
@@ -228,7 +228,7 @@ def test_what_a_daemon_heard_and_what_logs_say_is_one_record(tmp_path: Path) -> 
         kept.close()
 
 
-def test_an_import_says_nothing_of_where_a_master_is_now(url: str) -> None:
+def test_import_does_not_say_where_a_master_is_now(url: str) -> None:
     run("import", *REDIS, "--journal", url)
     from switchmaster.journal.reader import Reader
 
@@ -239,7 +239,7 @@ def test_an_import_says_nothing_of_where_a_master_is_now(url: str) -> None:
         reader.close()
 
 
-def test_what_has_no_times_is_not_imported(tmp_path: Path, url: str) -> None:
+def test_transcript_without_times_is_not_imported(tmp_path: Path, url: str) -> None:
     note = tmp_path / "note.txt"
     note.write_text('1) "pmessage"\n2) "*"\n3) "+switch-master"\n4) "m 10.0.0.1 1 10.0.0.2 2"\n')
     result = run("import", str(note), "--journal", url)

@@ -1,4 +1,4 @@
-"""The ledger beside a Watch that asks: what it learns of a switch after it was decided."""
+"""The ledger with a Watch that asks: what it learns about a switch after it was decided."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def epochs(entries: list[Entry]) -> list[tuple[type[Entry], Address | None, int 
     return [(kind, one.new, one.epoch) for kind, one in found if isinstance(one, Observation | SwitchRecord)]
 
 
-def test_epoch_of_a_switch_is_told_in_the_turn_in_which_a_sentinel_answers_with_it() -> None:
+def test_epoch_of_a_switch_is_recorded_when_a_sentinel_answers_with_it() -> None:
     told = FakeDeployment(probing=True)
     told.promote()
     assert epochs(told.entries)[-1] == (SwitchSeen, B, None)
@@ -28,7 +28,7 @@ def test_epoch_of_a_switch_is_told_in_the_turn_in_which_a_sentinel_answers_with_
     assert learned(told) == []
 
 
-def test_epoch_of_the_next_switch_is_none_of_the_last() -> None:
+def test_epoch_of_a_switch_is_not_given_to_the_one_before() -> None:
     told = FakeDeployment(probing=True)
     told.promote()
     told.promote(old=B, new=C)
@@ -43,7 +43,7 @@ def outcomes(told: FakeDeployment) -> list[tuple[int | None, str, bool, bool]]:
     return [(one.epoch, one.outcome, one.closed, one.missed) for one in last.values()]
 
 
-def test_promotion_that_was_given_up_is_an_aborted_failover_and_the_way_back_none() -> None:
+def test_promotion_that_was_given_up_is_aborted_and_the_way_back_is_no_failover() -> None:
     told = FakeDeployment(probing=True)
     told.promote()
     told.give_up()

@@ -1,7 +1,7 @@
 """
-How SQLite finds what a list asks for: by an index that gives the order too, so that a page costs what is on it.
+How SQLite answers the questions of lists: by an index in the list's order, so that a page costs no more than its items.
 
-The plan depends on the schema alone, not on what is in the journal: nobody runs ANALYZE there.
+The plan depends on the schema alone, not on what is in the journal: ANALYZE never runs there.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def test_switches_come_in_order(reader: Reader, wanted: dict[str, Any], found: s
 def test_lines_of_the_stream_come_in_order_and_only_those_of_a_moment_are_sorted(
     reader: Reader, wanted: dict[str, Any], found: list[str]
 ) -> None:
-    assert plan(reader, lambda: reader.told(**wanted)) == found
+    assert plan(reader, lambda: reader.newest_entries(**wanted)) == found
 
 
 @pytest.mark.parametrize(
@@ -126,11 +126,11 @@ def test_lines_of_the_stream_come_in_order_and_only_those_of_a_moment_are_sorted
             "SEARCH switches USING INDEX switches_time (time<?)",
         ),
         (
-            lambda reader, cursor: reader.told(cursor=cursor, limit=1),
+            lambda reader, cursor: reader.newest_entries(cursor=cursor, limit=1),
             "SEARCH entries USING INTEGER PRIMARY KEY (rowid<?)",
         ),
         (
-            lambda reader, cursor: reader.told(**OF, cursor=cursor, limit=1),
+            lambda reader, cursor: reader.newest_entries(**OF, cursor=cursor, limit=1),
             "SEARCH entries USING INDEX entries_master (master=? AND id<?)",
         ),
     ],

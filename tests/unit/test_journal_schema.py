@@ -1,4 +1,4 @@
-"""The migrations make the tables that the code names, and take any database there in one step."""
+"""The migrations make the tables that the code describes, and upgrade any database in one step."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_migrations_make_the_tables_of_the_code(url: str) -> None:
     engine.dispose()
 
 
-def test_migration_that_is_cut_off_leaves_nothing(url: str) -> None:
+def test_interrupted_migration_leaves_nothing(url: str) -> None:
     engine = make_engine(url, writing=True)
     with engine.connect() as connection:
         upgrade(connection)
@@ -41,7 +41,7 @@ def test_migration_that_is_cut_off_leaves_nothing(url: str) -> None:
     engine.dispose()
 
 
-def test_journal_of_the_first_version_keeps_what_it_has(url: str) -> None:
+def test_journal_of_the_first_version_keeps_its_rows(url: str) -> None:
     engine = make_engine(url, writing=True)
     told = {"time": 1.0, "type": "event", "master": "m", "observer": "0" * 32, "line": "{}"}
     with connect(engine, url) as connection:
@@ -74,14 +74,14 @@ def test_journal_of_a_later_version_is_refused(url: str) -> None:
         ("postgresql://u:hunter2@h:port/d", "is not valid"),
     ],
 )
-def test_wrong_url_is_a_sentence_without_a_password(wrong: str, sentence: str) -> None:
+def test_wrong_url_is_reported_without_its_password(wrong: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence) as caught:
         make_engine(wrong, writing=True)
     assert "hunter2" not in str(caught.value)
     assert "hunter2" not in shown("postgresql://u:hunter2@h/d")
 
 
-def test_journal_that_is_not_there_is_not_made_by_a_question(tmp_path: Path) -> None:
+def test_reading_creates_no_journal(tmp_path: Path) -> None:
     reader = open_reader(f"sqlite:///{tmp_path}/none.db")
     with pytest.raises(JournalUnavailable, match="no such file"):
         reader.last_entry()

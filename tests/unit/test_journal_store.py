@@ -1,4 +1,4 @@
-"""Entries to rows: which accounts are one failover, what was missed, which incarnation that is, what goes when."""
+"""Entries to rows: which observations are of one failover, what was missed, incarnations, and retention."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_one_attempt_is_one_row_however_it_grows(kept: RecordedJournal) -> None:
         (account(new=B), account(epoch=5, new=C), False),
     ],
 )
-def test_accounts_are_one_by_epoch_or_else_by_time(one: Observation, other: Observation, same: bool) -> None:
+def test_observations_are_one_by_epoch_or_else_by_time(one: Observation, other: Observation, same: bool) -> None:
     assert same_failover(one, other) == same_failover(other, one) == same
 
 
@@ -133,14 +133,14 @@ def test_accounts_are_one_by_epoch_or_else_by_time(one: Observation, other: Obse
         ("promoted", 60, "selected", 0, True),
     ],
 )
-def test_attempt_that_chooses_long_after_a_promotion_is_another(
+def test_attempt_that_selects_long_after_a_promotion_is_another(
     chosen: str, chosen_at: float, choosing: str, at: float, same: bool
 ) -> None:
     one, other = account(epoch=5, at=chosen_at, stages=(chosen,)), account(at=at, stages=(choosing,))
     assert same_failover(one, other) == same_failover(other, one) == same
 
 
-def test_restarted_daemon_goes_on_with_the_row_that_it_left_open(kept: RecordedJournal) -> None:
+def test_restarted_daemon_continues_the_row_that_it_left_open(kept: RecordedJournal) -> None:
     write(kept, "before", account(epoch=5, stages=("suspected", "electing")))
     later = account(at=3, new=B, outcome="completed", closed=True, stages=("switched", "settled"))
     write(kept, "after", later)
@@ -149,7 +149,7 @@ def test_restarted_daemon_goes_on_with_the_row_that_it_left_open(kept: RecordedJ
     assert [stage["stage"] for stage in line["stages"]] == ["suspected", "electing", "switched", "settled"]
 
 
-def test_account_that_turns_out_to_be_another_attempt_leaves_the_row(kept: RecordedJournal) -> None:
+def test_observation_of_another_attempt_after_all_leaves_the_row(kept: RecordedJournal) -> None:
     write(kept, "a", account(epoch=5))
     other = write(kept, "b", account())
     assert len(found(kept)) == 1
@@ -157,7 +157,7 @@ def test_account_that_turns_out_to_be_another_attempt_leaves_the_row(kept: Recor
     assert sorted((line["epoch"], line["observers"]) for line in found(kept)) == [(5, ["a"]), (6, ["b"])]
 
 
-def test_account_that_turns_out_to_be_the_same_attempt_joins_and_brings_its_comments(kept: RecordedJournal) -> None:
+def test_observation_of_the_same_attempt_after_all_joins_the_row(kept: RecordedJournal) -> None:
     write(kept, "a", account(epoch=5, at=0, closed=True, outcome="aborted"))
     other = write(kept, "b", account(at=50))
     assert len(found(kept)) == 2
@@ -174,7 +174,7 @@ def test_two_attempts_of_one_observer_are_never_one_row(kept: RecordedJournal) -
     assert len(found(kept)) == 2
 
 
-def test_who_saw_the_switch_is_believed_over_who_gave_up(kept: RecordedJournal) -> None:
+def test_observer_that_saw_the_switch_is_believed_over_one_that_gave_up(kept: RecordedJournal) -> None:
     write(kept, "a", account(epoch=5, outcome="aborted", closed=True, stages=("electing", "aborted")))
     write(kept, "b", account(epoch=5, new=B, outcome="completed", closed=True, stages=("switched",)))
     [line] = found(kept)
@@ -199,7 +199,7 @@ def test_merging_does_not_depend_on_the_order() -> None:
     assert merged([("a", one), ("b", other)]) == merged([("b", other), ("a", one)])
 
 
-def test_whole_that_nobody_saw_from_end_to_end_is_told_by_wall_clocks() -> None:
+def test_failover_that_no_observer_saw_whole_is_timed_by_wall_clocks() -> None:
     def part(at: float, *stages: tuple[str, float]) -> Observation:
         said = tuple(stage(name, time, time - at) for name, time in stages)
         return replace(account(epoch=5, at=at), stages=said, durations={"total": stages[-1][1] - at})
@@ -226,7 +226,7 @@ def test_higher_epoch_at_the_start_is_a_missed_failover(kept: RecordedJournal) -
     assert (switched["epoch"], switched["via"]) == (9, "missed")
 
 
-def test_way_there_and_back_is_missed_but_no_switch(kept: RecordedJournal) -> None:
+def test_missed_switch_there_and_back_is_a_failover_without_a_switch(kept: RecordedJournal) -> None:
     write(kept, "before", sighting(0, A, 5))
     write(kept, "after", sighting(100, A, 7))
     [line] = found(kept)
@@ -243,7 +243,7 @@ def test_missed_end_completes_the_row_that_a_killed_daemon_left(kept: RecordedJo
 
 
 @pytest.mark.parametrize("first", ["missed", "heard"])
-def test_end_that_is_heard_of_a_missed_failover_is_no_record_of_its_own(kept: RecordedJournal, first: str) -> None:
+def test_end_of_a_missed_failover_belongs_to_its_record(kept: RecordedJournal, first: str) -> None:
     # The leader speaks of the old master until its own +switch-master, and does not say which node it promoted.
     heard = account(at=101, outcome="completed", stages=("reconfiguring",))
     news = [sighting(100, B, 9), heard] if first == "missed" else [heard, sighting(102, B, 9)]
@@ -254,7 +254,7 @@ def test_end_that_is_heard_of_a_missed_failover_is_no_record_of_its_own(kept: Re
     assert [stage["stage"] for stage in line["stages"]] == ["reconfiguring"]
 
 
-def test_next_failover_of_a_run_is_another_than_the_one_that_it_missed(kept: RecordedJournal) -> None:
+def test_next_failover_of_a_run_is_not_the_one_that_it_missed(kept: RecordedJournal) -> None:
     write(kept, "before", sighting(0, A, 5), Alive(T + 50, ("d",)))
     store = write(kept, "after", sighting(100, B, 9), account(at=101, old=B))
     write(kept, "after", account(at=101, old=B, new=A, epoch=10, outcome="completed"), store=store)
@@ -290,7 +290,7 @@ def test_sighting_without_an_epoch_hides_nothing(kept: RecordedJournal) -> None:
     assert epochs(kept) == [6]
 
 
-def test_switch_is_one_row_with_everybodys_witnesses(kept: RecordedJournal) -> None:
+def test_switch_is_one_row_with_the_witnesses_of_all_daemons(kept: RecordedJournal) -> None:
     write(kept, "a", switch(1, B, 6, witnesses=("s1",)))
     write(kept, "b", switch(2, B, 6, witnesses=("s2", "s1")))
     [line] = kept.reader.switches().items
@@ -301,7 +301,7 @@ def test_switch_is_one_row_with_everybodys_witnesses(kept: RecordedJournal) -> N
 # -- incarnations ----------------------------------------------------------------------------------
 
 
-def test_lower_epoch_begins_an_incarnation_only_when_all_agree_and_all_is_settled(kept: RecordedJournal) -> None:
+def test_lower_epoch_begins_an_incarnation_if_a_majority_agrees(kept: RecordedJournal) -> None:
     store = write(kept, "a", sighting(0, A, 50))
     write(kept, "a", sighting(10, B, 1), store=store)
     assert store.doubted() == {("d", "m")}
@@ -314,7 +314,7 @@ def test_lower_epoch_begins_an_incarnation_only_when_all_agree_and_all_is_settle
     assert [line["incarnation"] for line in found(kept)] == [1]
 
 
-def test_another_address_at_the_same_epoch_is_no_missed_failover(kept: RecordedJournal) -> None:
+def test_another_address_at_the_same_epoch_is_not_a_missed_failover(kept: RecordedJournal) -> None:
     store = write(kept, "a", sighting(0, A, 5), sighting(100, B, 5, agreed=False))
     assert store.doubted() == {("d", "m")}
     assert kept.reader.masters()[0]["address"]["port"] == 1
@@ -330,7 +330,7 @@ def test_observers_that_count_from_zero_meet_in_one_incarnation(kept: RecordedJo
     assert [line["incarnation"] for line in kept.reader.switches().items] == [1, 1]
 
 
-def test_deployment_that_is_watched_anew_counts_its_incarnations_from_zero_again(kept: RecordedJournal) -> None:
+def test_deployment_that_is_watched_again_counts_its_incarnations_from_zero(kept: RecordedJournal) -> None:
     store = write(kept, "a", sighting(0, A, 1), sighting(1, A, 1, incarnation=1), switch(2, B, 2, incarnation=1))
     write(kept, "a", WatchStarted("d"), sighting(3, B, 2), switch(4, C, 3), store=store)
     assert [line["incarnation"] for line in kept.reader.switches().items] == [1, 1]
@@ -341,7 +341,7 @@ def test_deployment_that_is_watched_anew_counts_its_incarnations_from_zero_again
 # -- what goes -------------------------------------------------------------------------------------
 
 
-def test_attempt_that_nobody_tells_of_any_more_is_closed(kept: RecordedJournal) -> None:
+def test_attempt_without_news_is_closed(kept: RecordedJournal) -> None:
     store = write(kept, "a", account(1), account(2, epoch=9, new=B, outcome="completed", at=500))
     with connect(kept.engine, kept.url) as connection:
         assert len(store.close_unseen(connection, T + 300)) == 1
@@ -356,7 +356,7 @@ def test_attempt_that_nobody_tells_of_any_more_is_closed(kept: RecordedJournal) 
     assert (second["outcome"], second["closed"]) == ("completed", True)
 
 
-def test_old_rows_go_by_age_and_events_by_size(kept: RecordedJournal) -> None:
+def test_old_rows_are_removed_by_age_and_events_by_size(kept: RecordedJournal) -> None:
     events = [Seen(T + n, {"type": "event", "number": n, "text": "x" * 200}) for n in range(2_000)]
     write(kept, "a", *events, account(epoch=1), account(2, epoch=2, at=5_000), switch(0, B, 1), switch(5_000, C, 2))
     with connect(kept.engine, kept.url) as connection:

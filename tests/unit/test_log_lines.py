@@ -1,4 +1,4 @@
-"""One line of a log: what the server wrote, who it is from, when, and what it says."""
+"""One line of a log: what the server wrote, its source, its time, and what it says."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def at(text: str) -> float:
         ("12:X 28 Nov 2026 22:17:43.776 \\# \\+sdown master mymaster 10.0.0.1 6379", 12, "sentinel", "warning"),
     ],
 )
-def test_every_format_of_the_servers_is_found(line: str, pid: int | None, role: str | None, level: str) -> None:
+def test_every_server_format_is_found(line: str, pid: int | None, role: str | None, level: str) -> None:
     found = find_server_line(line)
     assert found is not None
     assert (found.pid, found.role, found.level, found.message) == (pid, role, level, EVENT)
@@ -59,7 +59,7 @@ def test_every_format_of_the_servers_is_found(line: str, pid: int | None, role: 
         "",
     ],
 )
-def test_other_lines_are_no_servers(line: str) -> None:
+def test_other_lines_are_not_from_a_server(line: str) -> None:
     assert read_line(1, line) is False
 
 
@@ -97,7 +97,7 @@ def test_a_bare_message_of_syslog_needs_a_server_or_an_event() -> None:
     assert read_line(1, "Nov 28 22:17:43 h dbus[12]: Ready to accept connections") is False
 
 
-def test_the_kernels_words_are_read_where_it_killed_a_server() -> None:
+def test_kernel_message_about_a_killed_server_is_read() -> None:
     for line in (
         "Nov 28 22:17:43 h kernel: [1.5] Out of memory: Killed process 12 (redis-server) total-vm:1kB",
         "[Sat Nov 28 22:17:43 2026] Memory cgroup out of memory: Killed process 12 (valkey-server) total-vm:1kB",
@@ -152,7 +152,7 @@ VOTE = "3da6634d82545d4ebbf19634ef5c011446d7f171"
         ("The server is now ready to accept connections on port 6379", "ready", {"port": 6379}),
     ],
 )
-def test_what_only_logs_say_is_told_apart(message: str, kind: str, fields: dict[str, object]) -> None:
+def test_each_kind_of_remark_is_recognised(message: str, kind: str, fields: dict[str, object]) -> None:
     said = read_message(message)
     assert isinstance(said, Remark)
     assert said.kind == kind
@@ -171,11 +171,11 @@ def test_what_only_logs_say_is_told_apart(message: str, kind: str, fields: dict[
         "",
     ],
 )
-def test_what_says_nothing_of_failovers_is_nothing(message: str) -> None:
+def test_message_about_something_else_is_ignored(message: str) -> None:
     assert read_message(message) is None
 
 
-def test_an_event_that_cannot_be_read_is_told_as_such() -> None:
+def test_unreadable_event_is_marked_as_such() -> None:
     said = read_message("+switch-master mymaster 10.0.0.1 6379 10.0.0.2")
     assert isinstance(said, Unreadable)
     assert said.channel == "+switch-master"
@@ -184,7 +184,7 @@ def test_an_event_that_cannot_be_read_is_told_as_such() -> None:
 # Times --------------------------------------------------------------------------------------------
 
 
-def test_years_follow_the_nearest_line_that_has_one_over_new_year() -> None:
+def test_missing_year_comes_from_the_nearest_line_across_new_year() -> None:
     texts = ["30 Dec 10:00:00.000", "31 Dec 2025 23:59:59.500", "01 Jan 00:00:00.100", "02 Jan 10:00:00.000"]
     stamps = [stamp for text in texts if (stamp := read_stamp(text))]
     years = [
@@ -193,7 +193,7 @@ def test_years_follow_the_nearest_line_that_has_one_over_new_year() -> None:
     assert years == [2025, 2025, 2026, 2026]
 
 
-def test_a_year_that_nothing_names_is_the_last_that_is_not_in_the_future() -> None:
+def test_unknown_year_is_the_last_that_is_not_in_the_future() -> None:
     stamp = read_stamp("28 Nov 22:17:43.776")
     assert stamp is not None
     for latest, year in (("2026-11-29T00:00:00+00:00", 2026), ("2026-11-20T00:00:00+00:00", 2025)):
@@ -201,14 +201,14 @@ def test_a_year_that_nothing_names_is_the_last_that_is_not_in_the_future() -> No
         assert datetime.fromtimestamp(moment, UTC).year == year
 
 
-def test_the_29th_of_february_of_a_year_that_has_none_raises_nothing() -> None:
+def test_29_february_in_a_year_without_one_raises_nothing() -> None:
     stamp = read_stamp("29 Feb 01:00:00.000")
     assert stamp is not None
     assert place([stamp], latest=at("2027-06-01T00:00:00+00:00"))
 
 
 @pytest.mark.parametrize("ahead", [0, 3600, -18_000, 20_700, 45_900])
-def test_a_wrapper_that_knows_its_zone_tells_the_servers(ahead: int) -> None:
+def test_wrapper_with_a_zone_gives_the_zone_of_the_server(ahead: int) -> None:
     moment = at("2026-11-28T22:17:43.900+00:00")
     local = datetime.fromtimestamp(moment + ahead - 0.12, UTC)
     stamp = read_stamp(f"{local:%d %b %Y %H:%M:%S}.{local.microsecond // 1000:03}")
@@ -216,6 +216,6 @@ def test_a_wrapper_that_knows_its_zone_tells_the_servers(ahead: int) -> None:
     assert zone_between(stamp, moment) == ahead
 
 
-def test_moments_that_no_zone_explains_are_not_of_one_zone() -> None:
+def test_moments_that_no_zone_explains_give_no_zone() -> None:
     assert zone_between(Stamp(0.0, True, False), 400_000.0) is None
     assert zone_between(Stamp(0.0, True, False), 450.0) is None

@@ -48,7 +48,7 @@ def test_hostile_name_stays_on_its_line(log: io.StringIO) -> None:
     said.encode("utf-8")
 
 
-def test_a_suspicion_that_ends_is_no_aborted_failover(log: io.StringIO, tmp_path: Path) -> None:
+def test_suspicion_that_ends_is_not_an_aborted_failover(log: io.StringIO, tmp_path: Path) -> None:
     kept, teller = RecordedJournal(tmp_path), JournalLog()
     heard = [
         Said("s1:1", at, channel, "master mymaster 127.0.0.1 6379", line)
@@ -64,7 +64,7 @@ def test_a_suspicion_that_ends_is_no_aborted_failover(log: io.StringIO, tmp_path
     kept.close()
 
 
-def test_each_stage_is_told_once_however_often_the_record_grows(log: io.StringIO, tmp_path: Path) -> None:
+def test_each_stage_is_logged_once_however_often_the_record_grows(log: io.StringIO, tmp_path: Path) -> None:
     kept, teller = RecordedJournal(tmp_path), JournalLog()
     kept.write(Store("run", "one"), entries_of(said_in(["redis-7.0.15-crash500-run0"])), at_once=1)
     news = kept.reader.entries(limit=1000, types=("failover", "switch"))
@@ -77,7 +77,7 @@ def test_each_stage_is_told_once_however_often_the_record_grows(log: io.StringIO
     kept.close()
 
 
-def test_what_waits_says_so(log: io.StringIO) -> None:
+def test_entries_that_wait_are_marked_in_the_log(log: io.StringIO) -> None:
     entries = list(entries_of(said_in(["redis-7.0.15-crash500-run0"])))
     JournalLog().waiting(entries, JournalUnavailable("x", "locked"))
     said = log.getvalue().splitlines()

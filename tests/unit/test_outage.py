@@ -1,4 +1,4 @@
-"""How long there was no master: with down-after where it is known, else from the first suspicion, and labelled."""
+"""How long there was no master: with down-after if it is known, else from the first suspicion, and labelled."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_outage_counts_from_the_last_answer_that_the_suspecting_sentinel_had() -
     assert (line["down_after"], line["durations"]["outage"]) == (1.0, pytest.approx(1.25))
 
 
-def test_outage_counts_from_the_suspicion_where_nobody_could_be_asked() -> None:
+def test_outage_counts_from_the_suspicion_if_down_after_is_not_known() -> None:
     record = replace(failed_over(), down_after=None)
     assert record.durations["outage"] == pytest.approx(0.25)
 
@@ -86,7 +86,7 @@ def test_outage_counts_from_the_suspicion_where_nobody_could_be_asked() -> None:
         ),
     ],
 )
-def test_every_face_says_from_when_it_counts(down_after: float | None, told: str, short: str, noted: str) -> None:
+def test_every_output_says_what_an_outage_counts(down_after: float | None, told: str, short: str, noted: str) -> None:
     record = replace(failed_over(), down_after=down_after, closed=True)
     words = ["".join(text for text, _ in line) for line in Narrator().failover(record)]
     assert any(told in text for text in words)
@@ -96,7 +96,7 @@ def test_every_face_says_from_when_it_counts(down_after: float | None, told: str
     assert any(noted in row for row in postmortem(whole, []))
 
 
-def test_record_of_an_older_version_is_told_from_the_suspicion() -> None:
+def test_record_of_an_older_version_counts_from_the_suspicion() -> None:
     line = failover_to_line(merged_of(replace(failed_over(), down_after=None)))
     del line["down_after"]
     assert lasted(failover_from_line(line)) == "outage 0.250 s from the first suspicion"

@@ -231,7 +231,7 @@ class Reader:
         with connect(self._engine, self._url) as connection:
             return [(row.id, json.loads(row.line) | {"run": row.observer}) for row in connection.execute(asked)]
 
-    def told(
+    def newest_entries(
         self,
         types: Sequence[str] = (),
         deployment: str | None = None,

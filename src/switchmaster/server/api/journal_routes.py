@@ -147,7 +147,9 @@ def _add_lists(router: APIRouter) -> None:
         return _listed(
             request,
             await state.history.ask(
-                lambda reader: reader.told(type or (), deployment, master, failover, cursor, limit, begin, end)
+                lambda reader: reader.newest_entries(
+                    type or (), deployment, master, failover, cursor, limit, begin, end
+                )
             ),
         )
 
