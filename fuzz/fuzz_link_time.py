@@ -20,7 +20,7 @@ def check(data: bytes) -> None:
     connected = play.link.counters.connects
     while play.link.state is not LinkState.DOWN:
         due = play.link.deadline
-        assert due is not None, f"{play.link} waits for nothing, and nobody speaks"
+        assert due is not None, f"{play.link} waits for nothing, and the peer is silent"
         assert due <= silent_since + SOON, f"{play.link} waits until {due - silent_since} s after the last byte"
         play.now = max(play.now, due)
         play.link.tick(play.now)

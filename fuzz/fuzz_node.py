@@ -30,9 +30,9 @@ def check(data: bytes) -> None:
         assert len(probe.reason) < 400
         assert PASSWORD not in repr(probe)
     for (_, one), (_, next_one) in zip(whole.heard, whole.heard[1:], strict=False):
-        assert one != next_one, "an answer was told twice"
+        assert one != next_one, "an answer was reported twice"
     whole.pass_time(3.0)
-    assert whole.link.deadline is not None, "it waits for nothing, and nobody speaks"
+    assert whole.link.deadline is not None, "it waits for nothing, and the peer is silent"
 
 
 def seeds() -> list[bytes]:

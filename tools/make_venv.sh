@@ -28,7 +28,7 @@ find_python() {
     return 1
 }
 
-# A virtual environment whose Python was removed or upgraded away is made anew.
+# A virtual environment whose Python was removed or upgraded away is recreated.
 if ! "$venv/bin/python" -c 'import pip' >/dev/null 2>&1; then
     python=$(find_python)
     rm -rf "$venv"
