@@ -1,7 +1,7 @@
 #!/bin/sh
 # make_venv.sh DIR EXTRAS: make a virtual environment in DIR, with this project and its EXTRAS, editable.
-# It takes $SWITCHMASTER_PYTHON, or the first Python from 3.11 on that can make one, and says what is
-# missing where there is none. A second call only brings the packages up to date.
+# It takes $SWITCHMASTER_PYTHON, or the first Python from 3.11 on that can make one, and names what is missing if
+# there is none. A second call only updates the packages.
 set -eu
 
 venv=$1
