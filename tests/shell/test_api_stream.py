@@ -212,7 +212,7 @@ def test_id_that_is_none_of_this_journal_is_answered_with_a_reset(kept: FileJour
             await until(lambda: listener.heard)
             assert listener.heard[0].event == "reset"
             assert listener.heard[0].id is None
-            assert "load everything anew" in listener.heard[0].data["why"]
+            assert "load everything again" in listener.heard[0].data["why"]
             [new] = await commit(kept, state, 1)
             await until(lambda: len(listener.heard) == 2)
             assert listener.ids[1] == new == last + 1

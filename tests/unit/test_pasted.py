@@ -195,7 +195,7 @@ def test_what_is_not_whole_is_counted_and_said(text: str, word: str) -> None:
 
 def test_log_lines_among_what_was_pasted_are_read_too() -> None:
     result = replay("", text="1:X 23 Nov 2026 03:00:00.123 # +switch-master m 10.0.0.1 1 10.0.0.2 2\n" + TTY)
-    assert "no server's" not in result.stderr
+    assert "not from a server" not in result.stderr
     assert '"old":{"host":"10.0.0.1","port":1}' in result.stdout
 
 
