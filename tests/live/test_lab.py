@@ -217,7 +217,7 @@ def test_binary_is_found_by_kind_version_and_path() -> None:
     assert find_binary(newest.kind).kind == newest.kind
     with pytest.raises(LabError, match=r"found no server 'redis-1.0'.*install"):
         find_binary("redis-1.0")
-    with pytest.raises(LabError, match="/bin/sh is no redis-server"):
+    with pytest.raises(LabError, match="/bin/sh is not a redis-server"):
         find_binary("/bin/sh")
 
 

@@ -58,7 +58,7 @@ def complain(sentence: str) -> None:
     """Print a sentence on standard error, on one line."""
     try:
         click.echo(f"switchmaster: {neutralise(sentence)}", err=True)
-    except OSError:  # nobody reads it, and there is no other place to report that
+    except OSError:  # it has no reader, and there is no other place to report that
         return
 
 

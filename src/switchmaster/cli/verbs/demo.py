@@ -62,15 +62,15 @@ def demo(keep: bool) -> None:
             _say(output, f"They run {lab.binary.describe()} ({lab.binary.path}).")
         assert lab.folder is not None
         sentinels = [f"{host}:{port}" for host, port in lab.sentinel_addresses]
-        with demo_daemon(sentinels, lab.folder) as beside:
-            if beside.pid is not None:
-                lab.guard(beside.pid)
-            shown = f"A daemon shows it at {beside.url}" if beside.url else f"No daemon shows it: {beside.reason}"
-            ends = " until the demo ends (with --keep until ^C)" if beside.url and not keep else ""
+        with demo_daemon(sentinels, lab.folder) as daemon:
+            if daemon.pid is not None:
+                lab.guard(daemon.pid)
+            shown = f"A daemon shows it at {daemon.url}" if daemon.url else f"No daemon shows it: {daemon.reason}"
+            ends = " until the demo ends (with --keep until ^C)" if daemon.url and not keep else ""
             _say(output, shown + ends)
             if keep:
                 with until_interrupted():
-                    _show(output, lab, beside)
+                    _show(output, lab, daemon)
             else:
                 _show(output, lab)
 

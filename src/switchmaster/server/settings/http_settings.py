@@ -44,7 +44,7 @@ class HttpSettings:
     listen: Address
     """Port 0 means any free port."""
     token: str | None = field(default=None, repr=False)
-    """Allows writing and reading; None if nobody may write."""
+    """Allows writing and reading; None disables writing."""
     read_token: str | None = field(default=None, repr=False)
     """Allows reading."""
     cert: str | None = None
