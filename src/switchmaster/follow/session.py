@@ -11,9 +11,9 @@ follows: whether a command may be sent, whether the connection may move, whether
 a lost connection means for the command that was sent. Sessions do no I/O and read no clock.
 
 Signals interrupt threads between statements and in calls, but never an assignment. So the drivers assign some fields
-without a call: ``cut``, which any thread may set; ``unanswered``; and ``stage`` where an attempt or a greeting ends, by
-an error, an interrupt or as it should (`Step.FINISH`, `Step.FAIL`). Whatever the other fields say, each of the first
-two and `LOST` alone keep commands from being sent.
+without a call: ``cut``, which any thread may set; ``unanswered``; and ``stage`` when an attempt or a greeting ends, by
+an error, an interrupt or success (`Step.FINISH`, `Step.FAIL`). A connection that is cut, that is `LOST`, or whose
+answers are missing when its next use begins is never used as it is, whatever the other fields say.
 """
 
 from __future__ import annotations
