@@ -17,7 +17,7 @@ from .table import table
 
 
 def main() -> int:
-    """Run what the arguments say; return 1 where something was found."""
+    """Run chaos as the arguments say; return 1 if there are findings."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description="Truth among real servers that fail.")
     parser.add_argument("--seconds", type=float, default=120.0, help="for which faults come")
     parser.add_argument("--seed", type=int, help="of the schedule; a new one if none is given")

@@ -1,8 +1,8 @@
 """
-The application: clients of ours with one Watcher, and writers by threads and by tasks.
+The application: our clients with one Watcher, and writers in threads and tasks.
 
-Nothing is kept in memory of what was written: each writer has a ledger, a file, so that what grows is not ours. (That
-is why these are not the writers of `traffic`.) A number is sent once; what failed is noted, and the next one follows.
+Writes are not kept in memory: each writer has a ledger, a file, so that whatever grows is not the rig's. (That is why
+these are not the writers of `traffic`.) A number is sent once; a failure is recorded, and the next number follows.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ THREAD_PACE, TASK_PACE = 0.01, 0.04
 TASKS = 4
 """Tasks for each master; beside one thread."""
 HOLD = 5.0
-"""What the documentation says where COORDINATED is used."""
+"""The `hold` that the documentation recommends for COORDINATED."""
 SOCKET_TIMEOUT = 1.0
 STAGES = 500
 JOIN_LIMIT = 40.0
@@ -60,7 +60,7 @@ MEASURES = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One command, as its writer saw it."""
+    """One command as its writer saw it."""
 
     sent: float
     ended: float
@@ -74,7 +74,7 @@ class Ledger:
     What one writer did, in a file.
 
     Args:
-        master: whose it is.
+        master: the master that it writes to.
         key: the list that it writes to.
         path: the file.
     """
@@ -85,7 +85,7 @@ class Ledger:
         self._errors = [""]
 
     def note(self, sent: float, number: int, error: Exception | None = None) -> None:
-        """Write down what came of one command, now."""
+        """Record the outcome of one command, now."""
         name = "" if error is None else type(error).__name__
         if name not in self._errors:
             self._errors.append(name)
@@ -102,7 +102,7 @@ class Ledger:
 
 class Following:
     """
-    All that follows the masters, while the block lasts.
+    Everything that follows the masters, while the block lasts.
 
     Args:
         sentinels: their addresses, as they are announced.
@@ -115,11 +115,11 @@ class Following:
         self, sentinels: Sequence[Where], masters: Sequence[str], table: Mapping[Where, Where], folder: Path
     ) -> None:
         self.switches: list[tuple[float, Switch]] = []
-        """With when each was told (monotonic seconds)."""
+        """Switches, each with when it was reported (monotonic seconds)."""
         self.notices: list[tuple[float, Notice]] = []
         self._stages = (folder / "stages.jsonl").open("w+", encoding="utf-8")
         self._told: dict[tuple[object, ...], None] = {}
-        """The last stages that were told, at most `STAGES`: a record comes again with each stage."""
+        """The last stages reported, at most `STAGES`: a record comes again with each stage."""
         self.ledgers: list[Ledger] = []
         self.samples = {measure.name: array("d") for measure in MEASURES}
         self._masters, self._folder = tuple(masters), folder
@@ -144,7 +144,7 @@ class Following:
         gc.collect()
         gc.freeze()
         for thread in self._threads:
-            thread.daemon = True  # one that never comes back must fail the run, not keep the interpreter
+            thread.daemon = True  # one that never returns must fail the run, not keep the interpreter alive
             thread.start()
         return self
 
@@ -158,7 +158,7 @@ class Following:
         self._loop.close()
 
     def stop_writing(self) -> None:
-        """End the writers; a second time does nothing."""
+        """End the writers; a second call does nothing."""
         self._stop.set()
         deadline = time.monotonic() + JOIN_LIMIT
         for thread in self._threads:
@@ -177,7 +177,7 @@ class Following:
             del self._told[next(iter(self._told))]
 
     def stages(self) -> Iterator[tuple[float, str]]:
-        """Yield each stage of each failover in words, with when it was first told; only after the writers."""
+        """Yield each stage of each failover in words, with when it was first reported; only after the writers."""
         self._stages.seek(0)
         for at, master, epoch, stage, replica in map(json.loads, self._stages):
             yield at, " ".join(filter(None, (f"told of {master}: {stage}", replica, f"at epoch {epoch}")))

@@ -1,9 +1,9 @@
 """
-Do what a schedule says to real servers and to the links, and undo it.
+Apply the faults of a schedule to real servers and to the links, and undo them.
 
-Each fault is a generator that gives the seconds until it goes on, so that many are under way in one thread. It begins
-when its time has come, what must not meet it is over, and its group is whole; what could not begin or work in time is
-skipped, and says why. Everything is told as it happens.
+Each fault is a generator that yields the seconds until it goes on, so that many run in one thread. It begins when its
+time has come, every fault that must not overlap it is over, and its group is whole. A fault that can't begin or work in
+time is skipped, with the reason. Everything is reported as it happens.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ Steps: TypeAlias = Generator[float, None, None]
 Say: TypeAlias = Callable[[str], None]
 
 LOOK_EVERY = 0.3
-"""Seconds between two looks whether something has come about."""
+"""Seconds between two checks of a condition."""
 BEGIN_LIMIT = 30.0
 """Seconds that a fault may wait for its turn; the group of another may heal slowly."""
 WORK_LIMIT = 60.0
 """Seconds for a failover: a split vote is followed by a pause of twice the failover timeout."""
 ORDER_LIMIT = 12.0
-"""Seconds in which a Sentinel must take an order: it asks for the state of replicas every ten."""
+"""Seconds in which a Sentinel must accept a command: it asks for the state of replicas every 10 s."""
 PROMOTION_LIMIT = 3.0
 LINK_HEALED, SENTINEL_HEALED = 3.5, 3.0
-"""Seconds until all is as before: for the application to dial again, for the other Sentinels to know."""
+"""Seconds until everything is as before: the application has dialled again, the other Sentinels know."""
 
 
 @dataclass(eq=False)
 class Deed:
-    """What became of one fault. Times are monotonic seconds."""
+    """The outcome of one fault. Times are monotonic seconds."""
 
     fault: Fault
     begun: float | None = None
-    """When it was done; None while, or where, it was not."""
+    """When it was applied; None while or if it was not."""
     over: float | None = None
     """When it had healed."""
     skipped: str = ""
-    """Why it was not done."""
+    """Why it was skipped."""
 
     def touches(self, begin: float, end: float) -> bool:
-        """Whether it was at work in a span of time."""
+        """Whether it was active in a span of time."""
         return self.begun is not None and self.begun <= end and (self.over is None or self.over >= begin)
 
 
 class Skip(Exception):
-    """A fault can't be done; the text says why."""
+    """A fault can't be applied; the text says why."""
 
 
 class Faults:
@@ -67,8 +67,8 @@ class Faults:
     Args:
         lab: the servers.
         links: between the application and them.
-        schedule: what shall be done.
-        say: takes each line of what happens.
+        schedule: the faults to apply.
+        say: called with each line of the report.
     """
 
     def __init__(self, lab: Lab, links: Links, schedule: Iterable[Fault], say: Say) -> None:
@@ -100,7 +100,7 @@ class Faults:
         }
 
     def run(self) -> None:
-        """Do everything, from now on; return when all is repaired."""
+        """Apply the whole schedule from now on; return when everything is repaired."""
         begin = time.monotonic()
         agenda = [(begin + deed.fault.at, number, self._carry_out(deed)) for number, deed in enumerate(self.deeds)]
         heapq.heapify(agenda)
@@ -244,7 +244,7 @@ class Faults:
         yield from self._peace(deed)
 
     def _accepted(self, deed: Deed) -> Steps:
-        """Order a failover until it is accepted: a Sentinel may know no replica that is fit yet."""
+        """Request a failover until it is accepted: a Sentinel may know no suitable replica yet."""
         fault = deed.fault
 
         def order() -> bool:
@@ -261,7 +261,7 @@ class Faults:
         self.say(f"FAULT {fault.describe()}")
 
     def _moved(self, deed: Deed, old: LabServer) -> Steps:
-        """Wait until another master is there, and all Sentinels that run know it."""
+        """Wait until there is another master, and all running Sentinels know it."""
         name = old.master
 
         def moved() -> bool:
@@ -285,7 +285,7 @@ class Faults:
         yield from self._until(lambda: not self._unrest(name), WORK_LIMIT, f"peace in {name}")
 
     def _unrest(self, name: str) -> str:
-        """Say why a group is not whole; empty where it is. Several may wait for the same: it is looked at once."""
+        """Return why a group is not whole; an empty text if it is. Waiting faults share one check of a group."""
         at, found = self._looked.get(name, (0.0, ""))
         if time.monotonic() > at + LOOK_EVERY:
             found = self._lack(name)
@@ -439,7 +439,7 @@ class Faults:
     # -- the end ------------------------------------------------------------------------------------
 
     def _repair(self) -> None:
-        """Let everything run that should, whatever was left undone."""
+        """Start and resume everything that should run, whatever was left undone."""
         for server in [*self._alone]:
             self._rejoin(server)
         for server in self.lab.servers:

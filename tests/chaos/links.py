@@ -1,8 +1,8 @@
 """
 The links between the application and the servers: a proxy before each, in a process of their own.
 
-In a process of their own, because what they forward must not wait for the application, nor the application for them.
-`Links` steers them from outside. Run as a program it takes orders, a line of JSON each, and answers each with a line.
+A separate process, so that neither the forwarding waits for the application nor the application for it. `Links` steers
+them from outside. Run as a program it reads commands, a line of JSON each, and answers each with a line.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ class Links:
     def __init__(self, servers: Mapping[str, tuple[str, int]]) -> None:
         self._servers = dict(servers)
         self.table: dict[tuple[str, int], tuple[str, int]] = {}
-        """What is announced -> what must be dialled (``address_map``)."""
+        """Announced address -> address to dial (``address_map``)."""
 
     def silence(self, name: str) -> None:
-        """Let nothing through, and tell nobody."""
+        """Drop everything silently."""
         self._order("stall", name)
 
     def cut(self, name: str) -> None:
-        """Reset what is open, and refuse what is new."""
+        """Reset open connections, and refuse new ones."""
         self._order("refuse", name)
         self._order("cut", name)
 
     def mend(self, name: str) -> None:
-        """Let everything through; what a silent link held comes late."""
+        """Let everything through; bytes that a silent link held arrive late."""
         self._order("pass_", name)
 
     def __enter__(self) -> Self:

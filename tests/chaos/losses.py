@@ -1,9 +1,9 @@
 """
-Hold what was acknowledged against what is there: writes lost, writes carried out twice, and errors, by what was wrong.
+Compare acknowledged writes with what the servers have: writes lost, writes executed twice, and errors, by cause.
 
-Pure. A master that is killed, stopped or cut off may have acknowledged what no replica has; so may a node that was
-promoted and that the Sentinels did not keep, and one that Sentinels replaced while an application could not hear it or
-got no processor to. Nothing else may be lost, and in a planned failover no command may fail.
+Pure. A master that is killed, stopped or cut off may have acknowledged writes that no replica has; so may a promoted
+node that the Sentinels did not keep, and a master that they replaced while the application could not hear it or got no
+processor. Nothing else may be lost, and in a planned failover no command may fail.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ NONE = "no fault"
 
 @dataclass(frozen=True)
 class Written:
-    """What one writer did, and what the master has of it at the end."""
+    """What one writer did, and what the master has at the end."""
 
     master: str
     key: str
@@ -56,7 +56,7 @@ class Written:
 
 @dataclass
 class Account:
-    """What came of all writes, by the kind of failover or fault that was at work."""
+    """The outcome of all writes, by the kind of failover or fault that was active."""
 
     acknowledged: int = 0
     lost: Counter[str] = field(default_factory=Counter)
@@ -65,10 +65,10 @@ class Account:
     replayed: Counter[str] = field(default_factory=Counter)
     """Writes that a server carried out again by itself, by the list that they are in; see `_replayed`."""
     wrong: list[str] = field(default_factory=list)
-    """Losses and errors that must not be."""
+    """Losses and errors that are not allowed."""
 
     def findings(self) -> list[str]:
-        """Say everything that must not be."""
+        """Return the findings."""
         return [*self.wrong, *(f"carried out twice: {each}" for each in self.twice)]
 
 
@@ -79,7 +79,7 @@ def account(written: Iterable[Written], verdict: Verdict, deeds: Sequence[Deed],
     Args:
         written: by each writer.
         verdict: the switches that happened, and when the application went astray.
-        deeds: what was done meanwhile.
+        deeds: the faults that were applied.
         truth: what the observer saw.
     """
     came = Account()
@@ -204,7 +204,7 @@ def _blame_loss(
     # What the new master has acknowledged must be kept; what the old one has, may have come to no replica.
     deed = following.deed
     if deed is None and not following.clear:
-        return following.kind, ""  # nobody asked for it, and its leader could not be heard
+        return following.kind, ""  # no fault requested it, and its leader could not be heard
     if deed is not None and deed.fault.kind in COSTLY and deed.touches(entry.ended, entry.ended + BEFORE):
         return following.kind, ""
     return following.kind, f"{following.kind} may lose none"

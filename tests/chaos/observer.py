@@ -1,9 +1,9 @@
 """
-The observer: what every data node and every Sentinel says of itself, asked by a process that shares nothing with us.
+The observer: a process that shares nothing with us and asks every data node and every Sentinel about itself.
 
-A program of its own, so that nothing starves it. Enters, as one line of JSON, addresses and master names; then nothing
-but the end of its input, which ends it. Leaves a file of JSON lines, one for each change: of a node's role (asked every
-5 ms), of what a Sentinel holds of a master (asked every 50 ms); and at the end how well it has looked. All times are
+A program of its own, so that nothing starves it. It reads addresses and master names as one line of JSON, and ends at
+the end of its input. It writes a file of JSON lines, one for each change: of a node's role (asked every 5 ms), of what
+a Sentinel holds of a master (asked every 50 ms); and at the end how often it has looked. All times are
 ``time.monotonic()``, which is the same in all processes of a machine.
 """
 
@@ -22,7 +22,7 @@ import hiredis
 
 ROLE_EVERY, HELD_EVERY = 0.005, 0.05
 REDIAL = 0.01
-"""Seconds between two attempts to reach who is gone."""
+"""Seconds between two attempts to reach a server that is gone."""
 DIAL_LIMIT = 0.1
 SILENT_AFTER = 0.3
 """Seconds without an answer after which a server is silent."""
@@ -34,14 +34,14 @@ Tell = Callable[[float, Any], None]
 
 class Asked:
     """
-    One server that is asked the same over and over.
+    One server that is asked the same question repeatedly.
 
     Args:
         address: where it is.
         question: the bytes of it.
         replies: how many there are to it.
         every: seconds between two questions.
-        tell: takes what came.
+        tell: called with each answer.
         selector: where its socket is waited for.
     """
 
@@ -142,7 +142,7 @@ class Asked:
 
 class Looking:
     """
-    All that is looked at.
+    All servers that are observed.
 
     Args:
         plan: ``{"nodes": {name: [host, port]}, "sentinels": {...}, "masters": [name, ...]}``.
@@ -170,7 +170,7 @@ class Looking:
         ]
 
     def run(self, until: TextIO) -> None:
-        """Look until the input ends."""
+        """Observe until the input ends."""
         self._selector.register(until, selectors.EVENT_READ)
         everyone = [*self._nodes, *self._sentinels]
         going_on = True
@@ -237,7 +237,7 @@ def held(address: Sequence[bytes] | None, fields: Any) -> dict[str, object]:
 
 
 def main(path: str) -> None:
-    """Look, and write what is seen to a file."""
+    """Observe, and write changes to a file."""
     plan = json.loads(sys.stdin.readline())
     with open(path, "w", encoding="utf-8") as out:
         Looking(plan, out).run(sys.stdin)

@@ -1,9 +1,9 @@
 """
-What shall go wrong, and when: drawn from one number.
+Which faults happen, and when: drawn from one seed.
 
-Pure. Enters a seed, a length and what the server can do; leaves faults in the order in which they begin. Every fault
-has a length, after which it is repaired, and a time to heal. Faults that must not meet never do (`apart`), and three of
-five Sentinels are always well. Times are plans: `faults` begins none before its time, and keeps the same ones apart.
+Pure: from a seed, a length and the server's abilities to faults, in order of their start. Every fault has a length,
+after which it is repaired, and a time to heal. Faults that must not overlap never do (`apart`), and three of five
+Sentinels are always healthy. Times are plans: `faults` starts none before its time, and keeps the same ones apart.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ HEALED_BY_HAND, HEALED_BY_SENTINEL = 4.0, 18.0
 
 
 class Kind(StrEnum):
-    """What can go wrong, and what an operator can order."""
+    """Faults, and commands of an operator."""
 
     CRASH = "crash"
-    """A master is killed; it is started again, empty, when another has been elected."""
+    """A master is killed; it restarts empty once another has been elected."""
     HANG = "hang"
-    """A master is stopped, and goes on as a second master when another has been elected."""
+    """A master is stopped, and resumes as a second master once another has been elected."""
     CUT_OFF = "cut off"
-    """A master and all other servers reach each other no more, but the application reaches it as before."""
+    """A master is cut off from all other servers; the application still reaches it."""
     PLANNED = "planned"
     COORDINATED = "coordinated"
     LEADER_DIES = "leader dies"
@@ -70,13 +70,13 @@ class Kind(StrEnum):
     """It comes back with an empty configuration, and is told MONITOR."""
     SENTINEL_HANGS = "Sentinel hangs"
     SENTINEL_CUT_OFF = "Sentinel cut off"
-    """It and all other servers reach each other no more; the application goes on hearing what it thinks."""
+    """It is cut off from all other servers; the application still hears it."""
     LINK_SILENT = "link silent"
-    """Between the application and a Sentinel nothing moves; nobody is told."""
+    """The link between the application and a Sentinel drops everything silently."""
     LINK_CUT = "link cut"
     """The same, with a reset, and refusals."""
     NODE_SILENT = "node silent"
-    """Between the application and a data node nothing moves."""
+    """The link between the application and a data node drops everything silently."""
     NODE_CUT = "node cut"
     DEAF = "deaf"
     """All links to Sentinels at once."""
@@ -130,10 +130,10 @@ PARTITIONS = {Kind.CUT_OFF, Kind.SENTINEL_CUT_OFF}
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that shall go wrong."""
+    """One planned fault."""
 
     at: float
-    """Seconds after the beginning; not before."""
+    """Seconds after the start; not earlier."""
     kind: Kind
     length: float
     """Seconds until it is repaired, counted from when it has worked (as when another master is there)."""
@@ -154,7 +154,7 @@ class Fault:
         return self.at + self.length + self.heal
 
     def describe(self) -> str:
-        """Say it in one line."""
+        """Return it as one line."""
         whom = [f"of {self.master}"] if self.master else []
         whom += [f"s{self.sentinel + 1}"] if self.sentinel is not None else []
         how = ", demoted by hand" * self.by_hand + ", late" * self.late
@@ -194,7 +194,7 @@ def draw(seed: int, seconds: float, kinds: Sequence[Kind] = tuple(Kind)) -> list
 
     Args:
         seed: the same one gives the same schedule.
-        seconds: at the end of which all shall be healed.
+        seconds: the length; at its end everything is healed.
         kinds: what the server can do.
     """
     chance = random.Random(seed)

@@ -38,7 +38,7 @@ class Scattered(Lab):
         self._homes: dict[str, Network] = {}
 
     def isolate(self, server: LabServer) -> None:
-        """Let nothing through between a server and all others, and tell nobody."""
+        """Drop everything between a server and all others, silently."""
         self._star.isolate(self._homes[server.name])
 
     def rejoin(self, server: LabServer) -> None:

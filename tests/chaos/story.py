@@ -1,5 +1,5 @@
 """
-One run: a deployment, faults, the application, the observer; then peace, and the verdict.
+One run: a deployment, faults, the application, the observer; then time to settle, and the verdict.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ REPLICAS = 2
 FAILOVER_TIMEOUT_MS = 4000
 PEACE_LIMIT = 60.0
 CALM = 2.0
-"""Seconds of peace at both ends, in which nothing may happen."""
+"""Seconds without faults at both ends, in which nothing may happen."""
 SAMPLES = 60
 PUPPETS = 10
-"""Sentinels of its own that the liar names."""
+"""Invented Sentinels that the liar names."""
 LATER = 6.0
 """Seconds after peace by which the last news is there: what was decided is told again to nobody."""
 
 
 @dataclass
 class Outcome:
-    """What came of one run."""
+    """The outcome of one run."""
 
     server: str
     seed: int
@@ -60,23 +60,23 @@ class Outcome:
     reports: list[Report] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)
     lines: list[tuple[float, str]] = field(default_factory=list)
-    """What happened: seconds after the beginning, and a sentence."""
+    """What happened: seconds after the start, and a sentence."""
     verdict: Verdict = field(default_factory=Verdict)
     account: Account = field(default_factory=Account)
     samples: Mapping[str, list[float]] = field(default_factory=dict)
     pace: Mapping[str, float] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
-    """Findings that are neither about switches nor about writes."""
+    """Findings about neither switches nor writes."""
     counters: Mapping[str, float] = field(default_factory=dict)
     lies: int = 0
-    """Failovers that the liar among the Sentinels made up; none may be followed."""
+    """Failovers that the liar among the Sentinels invented; none may be followed."""
 
     def findings(self) -> list[str]:
-        """Say everything that must not be."""
+        """Return the findings."""
         return [*self.verdict.findings(), *self.account.findings(), *self.others]
 
     def transcript(self) -> str:
-        """Tell the whole story in order, and how to hear it again."""
+        """Return the whole story in order, and how to run it again."""
         head = [*self.findings(), f"again: python -m chaos --seed {self.seed} --seconds {self.seconds:g}"]
         head.append(f"monotonic times begin at {self.begun:.3f}")
         return "\n".join([*head, *(f"{at:8.3f}  {line}" for at, line in sorted(self.lines))])
@@ -109,7 +109,7 @@ def tell(binary: ServerBinary, seed: int, seconds: float) -> Outcome:
             with observed(lab, seen):
                 _live_through(outcome, lab, links, Path(folder), draw(seed, seconds, kinds_of(binary)))
         except Exception as error:
-            # Of the harness or of the product: either way its story must be told.
+            # In the rig or in the product: either way the story must be shown.
             outcome.others.append("the run broke off: " + "".join(traceback.format_exception(error)))
         _judge(outcome, lab, seen)
     _check_nothing_left(outcome, before)
@@ -156,7 +156,7 @@ def kinds_of(binary: ServerBinary) -> list[Kind]:
 
 @contextmanager
 def observed(lab: Lab, seen: Path) -> Iterator[None]:
-    """Let the observer look while the block lasts."""
+    """Run the observer while the block lasts."""
     plan = {
         "nodes": {node.name: node.address for name in MASTERS for node in lab.nodes(name)},
         "sentinels": {sentinel.name: sentinel.address for sentinel in lab.sentinels},
@@ -208,7 +208,7 @@ def sampled(following: Following, outcome: Outcome) -> Iterator[None]:
 
 
 def _come_right(outcome: Outcome, lab: Lab, following: Following) -> None:
-    """Wait for peace, and see that the application knows the truth then."""
+    """Wait until everything has settled, and check that the application knows the truth then."""
     try:
         lab.wait_until_settled(PEACE_LIMIT)
         eventually(following.hears_all, PEACE_LIMIT, what="the Watcher to hear every Sentinel again")

@@ -1,5 +1,5 @@
 """
-The table that a run of chaos prints. Pure: enters an outcome, leaves text.
+The table that a run of chaos prints. Pure: from an outcome to text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["table"]
 
 
 def table(outcome: Outcome) -> str:
-    """Show what was done, what was told of it, what it cost, and what grew."""
+    """Return the table: what was done, what was reported, what it cost, and what grew."""
     pace = outcome.pace
     looked = ", ".join(f"{name} {pace[name]:g}" for name in ("p50", "p99", "worst") if name in pace)
     head = (

@@ -1,7 +1,7 @@
 """
-Two minutes of chaos among real servers, by a new number each time: what was told is what happened.
+Two minutes of chaos among real servers, by a new seed each time: what was reported is what happened.
 
-``make chaos SECONDS=... SEED=...`` does the same for as long as one likes.
+``make chaos SECONDS=... SEED=...`` does the same for any length.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The observer writes what servers say of themselves, each change once, and that one is gone or silent."""
+"""The observer writes what servers say of themselves, each change once, and when one is gone or silent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A schedule is drawn from its number alone, is healed at its end, and keeps apart what must not meet."""
+"""A schedule follows from its seed alone, is healed at its end, and never lets certain faults overlap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is isolated in a star reaches no other arm and is reached by none, but for the hub; whoever else is isolated."""
+"""An isolated arm and the other arms do not reach each other, whichever else is isolated; the hub reaches all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict finds what is put into it: a switch missed, doubled, invented or late, a write lost, a command failed."""
+"""The verdict finds a switch that is missed, doubled, invented or late, a lost write, and a failed command."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Where: TypeAlias = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """From this moment on a node answered so; ``gone`` and ``silent`` are answers too."""
+    """A node's answer from this moment on; ``gone`` and ``silent`` are answers too."""
 
     at: float
     node: Where
@@ -27,7 +27,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """From this moment on a Sentinel held this of a master; None where it did not answer, or does not monitor it."""
+    """A Sentinel's opinion of a master from this moment on; None if it did not answer, or does not monitor it."""
 
     at: float
     sentinel: str
@@ -40,7 +40,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """A replica became a master, by its own word."""
+    """A replica became a master, by its own answer."""
 
     at: float
     master: str
@@ -56,12 +56,12 @@ class Kept:
     address: Where
     epoch: int
     leader: str = ""
-    """The Sentinel that led the failover; empty where nobody was seen to."""
+    """The Sentinel that led the failover; empty if none was seen to."""
 
 
 @dataclass
 class Truth:
-    """All that the observer has seen."""
+    """Everything that the observer has seen."""
 
     groups: Mapping[str, tuple[Where, ...]]
     """The nodes of each master."""

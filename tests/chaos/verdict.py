@@ -1,9 +1,9 @@
 """
-Hold what was told against the truth: switches that were missed, doubled or invented, and how long each took to know.
+Compare reports with the truth: switches that were missed, doubled or invented, and how long each took to be known.
 
-Pure. A switch that happened is one that a majority of the Sentinels kept (`truth.Kept`); exactly one `Report` must tell
-of it. A report of anything else is allowed only where a replica did become a master and the Sentinels let it go again
-(their leader died before it announced it), and for the way back from that. Everything else is a finding.
+Pure. A switch happened if a majority of the Sentinels kept it (`truth.Kept`); exactly one `Report` must be about it.
+Any other report is allowed only if a replica did become a master and the Sentinels gave it up again (their leader died
+before it announced it), and for the way back from that. Everything else is a finding.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .truth import Kept, Promotion, Truth, Where
 __all__ = ["LATE", "LATE_WHEN_HAMPERED", "Report", "Told", "Verdict", "judge"]
 
 LATE = 1.0
-"""Seconds from a promotion until it must be known, where nothing is in the way. Sentinel takes 0.9 s."""
+"""Seconds from a promotion until it must be known, if no fault hinders it. Sentinel takes 0.9 s."""
 LATE_WHEN_HAMPERED = 20.0
 """The same, where the leader, or the links to it or to the node, were at fault: after the repair all is dialled again
 within 3.5 s, and asked anew within 12."""
@@ -36,14 +36,14 @@ BEFORE = 8.0
 """Seconds before a promotion in which a fault may have hidden its beginning."""
 FOREVER = float("inf")
 HINDRANCES = {*Kind} - FAILOVERS | {Kind.LEADER_DIES}
-"""What may keep news of a failover from the application."""
+"""Faults that may keep news of a failover from the application."""
 UNASKED = "unasked"
 """The kind of a failover that none of our faults began: a Sentinel's stale opinions may let one follow another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One Switch, as it was told."""
+    """One Switch as it was reported."""
 
     at: float
     master: str
@@ -53,13 +53,13 @@ class Report:
     incarnation: int = 0
 
     def describe(self) -> str:
-        """Say it in one line."""
+        """Return it as one line."""
         return f"{self.master} at {self.new[0]}:{self.new[1]}, epoch {self.epoch}, incarnation {self.incarnation}"
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A switch that happened, and what was told of it."""
+    """A switch that happened, and its report."""
 
     kept: Kept
     promotion: Promotion | None
@@ -97,7 +97,7 @@ class Astray:
 
 @dataclass
 class Verdict:
-    """What came of it."""
+    """The outcome."""
 
     told: list[Told] = field(default_factory=list)
     missed: list[Kept] = field(default_factory=list)
@@ -111,7 +111,7 @@ class Verdict:
     """Switches whose promotion the observer did not see."""
 
     def findings(self) -> list[str]:
-        """Say everything that must not be."""
+        """Return the findings."""
         found = [f"missed: {_describe(kept)}" for kept in self.missed]
         found += [f"told twice: {report.describe()} at {report.at:.3f}" for report in self.doubled]
         found += [f"invented: {report.describe()} at {report.at:.3f}" for report in self.invented]
@@ -124,12 +124,12 @@ class Verdict:
 
 def judge(truth: Truth, reports: Sequence[Report], deeds: Sequence[Deed]) -> Verdict:
     """
-    Hold reports against the truth.
+    Compare reports with the truth.
 
     Args:
         truth: what the observer saw.
-        reports: what was told, in order.
-        deeds: what was done meanwhile.
+        reports: the reports, in order.
+        deeds: the faults that were applied.
     """
     verdict = Verdict()
     for master in truth.groups:
