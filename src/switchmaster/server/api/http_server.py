@@ -312,7 +312,7 @@ class _Protocol(H11Protocol):
         if full is None:
             return await self._served(scope, receive, send)
         refusal = problem(503, _FULL[full], BUSY_RETRY_SECONDS)
-        refusal.headers["HttpConnection"] = "close"
+        refusal.headers["Connection"] = "close"
         return await refusal(scope, receive, send)
 
     def connection_lost(self, exc: Exception | None) -> None:
