@@ -20,7 +20,7 @@ class World:
     def __init__(self, current: Phase | Replicas, at: Address | None = None) -> None:
         self.current = current
         self.at = at
-        self.pinned = self.bound = False
+        self.pinned = self.bound = self.ended = False
         self.ahead = True
         self.now = 100.0
         self.up = {A, B, C}
@@ -79,9 +79,9 @@ class World:
                     while self.now < given_up_at:
                         self.wait(self.current, given_up_at)
                     return ConnectionRefusedError(f"{address} refused")
-                self.at = address
+                self.at, self.ended = address, False
             case HangUp():
-                self.at, self.pinned, self.bound = None, False, False
+                self.at, self.pinned, self.bound, self.ended = None, False, False, False
             case FindMaster():
                 answer = self.answers.pop(0)
                 if isinstance(answer, Exception):
@@ -451,3 +451,26 @@ def test_reader_waits_for_it_no_longer_than_hold(hold: float) -> None:
     assert world.run(WaitLimits(hold=hold), replicas=True) is held
     assert world.now == 100.0 + hold
     assert world.reach.ran_out is (hold > 0)
+
+
+@pytest.mark.parametrize("replicas", [False, True])
+def test_connection_that_was_closed_while_its_command_waited_is_dialled_again(replicas: bool) -> None:
+    """Valkey's leader closes the new master's connections in a coordinated failover, those of waiting commands too."""
+    held: Phase | Replicas = phase(GateState.HELD, B)
+    opened: Phase | Replicas = OPEN_B
+    if replicas:
+        held, opened = Replicas((), frozenset((A, B)), B, held=100.0), Replicas((), frozenset((A, B)), B)
+    world = World(held, at=B)
+    world.later(100.5, opened)
+    world.script.append((100.4, lambda: setattr(world, "ended", True)))
+    assert world.run(replicas=replicas) is opened
+    assert dials(world) == [B]
+
+
+def test_pinned_connection_that_was_closed_while_it_waited_is_left_to_its_holder() -> None:
+    world = World(phase(GateState.HELD, B), at=B)
+    world.pinned = True
+    world.later(100.5, OPEN_B)
+    world.script.append((100.4, lambda: setattr(world, "ended", True)))
+    assert world.run() is OPEN_B
+    assert dials(world) == []

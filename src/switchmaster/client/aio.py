@@ -52,6 +52,9 @@ class Connection(FollowingConnection, _Theirs):
     def _is_up(self) -> bool:
         return self._writer is not None
 
+    def _is_closed_by_peer(self) -> bool:
+        return self._writer.is_closing() or self._reader is None or self._reader.at_eof()
+
     def _drop(self) -> None:
         self._forget_session()
         self._parser.on_disconnect()

@@ -84,6 +84,11 @@ class FollowingConnection(_Theirs):
         session = self._session
         return self._is_up() and session.bound(self._is_watched(), session.listens and self._restores())
 
+    @property
+    def ended(self) -> bool:
+        """Whether the server has closed it, as far as that is known without reading."""
+        return self._is_up() and self._is_closed_by_peer()
+
     def goes_ahead(self, phase: Phase) -> bool:
         """
         Whether it may greet the next master before the belief moves.
@@ -108,6 +113,9 @@ class FollowingConnection(_Theirs):
         return self._route.library.may_pass(failure, self._handled)
 
     def _is_up(self) -> bool:
+        raise NotImplementedError
+
+    def _is_closed_by_peer(self) -> bool:
         raise NotImplementedError
 
     def _me(self) -> object:

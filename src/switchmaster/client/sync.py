@@ -21,7 +21,7 @@ from ..follow.gate import WaitLimits
 from ..follow.reach import Dial, Effect, FindMaster, HangUp, Wait
 from ..follow.session import COMEBACKS, DIALLING, GREETING, IDLE, LISTENING, LOST, MARKS, READY, Step
 from ..model import Address
-from ..net.threads import lock, me, shut_down
+from ..net.threads import closed_by_peer, lock, me, shut_down
 from ..wire.facts import Probe
 from .connection import FollowingConnection
 from .library import Library
@@ -56,6 +56,9 @@ class Connection(FollowingConnection, _Theirs):
 
     def _is_up(self) -> bool:
         return self._sock is not None
+
+    def _is_closed_by_peer(self) -> bool:
+        return closed_by_peer(self._sock)
 
     def _drop(self) -> None:
         self.disconnect()

@@ -52,6 +52,10 @@ class Movable(Protocol):
     def bound(self) -> bool:
         """Whether its holder would not notice that it moved: then the holder must see it end."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether the server has closed it, as far as that is known without reading."""
+
     def goes_ahead(self, phase: Phase) -> bool:
         """Whether this connection is the one that may go to `Phase.next` before the belief moves."""
 
@@ -239,6 +243,9 @@ class Reach:
         began = self._clock()
         yield Wait(seen, until)
         self.waited += self._clock() - began
+        if self._connection.ended and not (self._connection.pinned or self._connection.bound):
+            # A pool checks a connection before it hands it out. During a failover servers close connections that wait.
+            yield HangUp()
 
     def _leave(self) -> Step:
         """End a connection that can't continue elsewhere."""

@@ -23,9 +23,24 @@ from typing import Any, Final, Self, TypeVar
 
 from .green import REAL, DefaultSelector, ThreadWaker, Waker, get_ident, me, patching, speaking, voice, waker
 
-__all__ = ["Future", "GreenCondition", "GreenEvent", "Loop", "RLock", "Thread", "Waiters", "lock", "me", "shut_down"]
+__all__ = [
+    "Future",
+    "GreenCondition",
+    "GreenEvent",
+    "Loop",
+    "RLock",
+    "Thread",
+    "Waiters",
+    "closed_by_peer",
+    "lock",
+    "me",
+    "shut_down",
+]
 
 T = TypeVar("T")
+
+_ESTABLISHED: Final = 1
+"""``TCP_ESTABLISHED`` in the kernel's ``tcp_states.h``: the first byte of ``struct tcp_info`` is the state."""
 
 RLock: Final[Callable[[], Any]] = REAL.RLock
 """A real lock, which a thread may take again; never held while anything yields."""
@@ -349,11 +364,35 @@ def shut_down(opened: Any) -> None:
     Raises:
         OSError: it was not open (any more).
     """
-    plain = opened
-    for inside in ("_sock", "fd"):
-        if not isinstance(plain, _socket.socket):
-            plain = getattr(opened, inside, opened)
+    plain = _plain(opened)
     if isinstance(plain, _socket.socket):
         _socket.socket.shutdown(plain, socket.SHUT_RDWR)
     else:
         plain.shutdown(socket.SHUT_RDWR)
+
+
+def closed_by_peer(opened: Any) -> bool:
+    """
+    Return whether the peer has closed a connection; nothing is read.
+
+    Args:
+        opened: a socket as for `shut_down`, connected by TCP; None, and one that is closed here, count as closed.
+
+    Returns:
+        False on a system whose kernel does not tell (Linux does).
+    """
+    if not hasattr(socket, "TCP_INFO"):
+        return False
+    try:
+        state: bytes = _plain(opened).getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    except (OSError, AttributeError):
+        return True
+    return state[0] != _ESTABLISHED
+
+
+def _plain(opened: Any) -> Any:
+    plain = opened
+    for inside in ("_sock", "fd"):
+        if not isinstance(plain, _socket.socket):
+            plain = getattr(opened, inside, opened)
+    return plain
