@@ -227,7 +227,7 @@ def test_who_does_not_monitor_a_master_and_ghosts_that_are_counted_are_named(
         text = f"{', '.join(ghosts)} are counted and do not answer: if gone for good, run SENTINEL RESET {MASTER}"
         assert text in run("topology", names[0], "--format", "pretty")
         assert master_of(beside)["agreement"] == "3 of 5 Sentinels agree, 2 not heard"
-        waiting_for(lambda: {line.split()[1] for line in logged(tmp_path) if "counted and answer" in line} != set())
+        waiting_for(lambda: any("counted and do" in line for line in logged(tmp_path)))
         for sentinel in lab.sentinels:
             sentinel.call("SENTINEL", "RESET", MASTER)
         waiting_for(lambda: master_of(beside)["electorate"]["absent"] == [])

@@ -54,6 +54,22 @@ def fails_over_honestly(scene: Scenario, epoch: int = 1) -> None:
     scene.wait(2.0)
 
 
+def test_unasked_announcement_is_not_followed_while_no_sentinel_is_heard() -> None:
+    """An announcement whose node can't be asked is not followed while no Sentinel is heard."""
+    scene = Scenario()
+    replica = f"slave {X} {X.host} {X.port} @ {AT_A}"
+    scene.say(S1, "+new-epoch 999", f"+try-failover master {AT_A}", f"+promoted-slave {replica}")
+    for name in (S1, S2, S3):
+        scene.down(name)
+    scene.tell(None, Probe(X, None, "it refused the connection"))
+    scene.wait(30.0)
+    assert scene.switches == []
+    for name in HONEST:
+        scene.up(name, A, 0)
+    scene.wait(30.0)
+    assert scene.switches == []
+
+
 def test_made_up_failover_releases_nothing_that_a_true_one_holds() -> None:
     scene = Scenario()
     replica = f"slave {B} {B.host} {B.port} @ {AT_A}"
