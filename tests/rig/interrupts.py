@@ -9,12 +9,14 @@ then once for each. Works only in the main thread, where Python handles signals.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dis
+import gc
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, TypeAlias
 
@@ -73,11 +75,12 @@ def interrupted(work: Callable[[], Any], point: Point) -> bool:
 
     before = signal.signal(signal.SIGUSR1, handler)
     try:
-        sys.settrace(tracer)
-        try:
-            work()
-        finally:
-            sys.settrace(None)
+        with _uncollected():
+            sys.settrace(tracer)
+            try:
+                work()
+            finally:
+                sys.settrace(None)
         for _ in range(100):  # where it was asked for at the very end, it comes here
             pass
     except Interrupted:
@@ -94,11 +97,24 @@ def _traced(work: Callable[[], Any], look: Callable[[CodeType, int], None]) -> N
             look(frame.f_code, frame.f_lasti)
         return tracer
 
-    sys.settrace(tracer)
+    with _uncollected():
+        sys.settrace(tracer)
+        try:
+            work()
+        finally:
+            sys.settrace(None)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Collect no garbage: Python 3.12.1 crashes if it visits the frame of a generator that a tracer has seen."""
+    collects = gc.isenabled()
+    gc.disable()
     try:
-        work()
+        yield
     finally:
-        sys.settrace(None)
+        if collects:
+            gc.enable()
 
 
 _offsets: dict[CodeType, frozenset[int]] = {}
