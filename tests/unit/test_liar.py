@@ -9,7 +9,7 @@ from rig.scenario import AT_A, IDS, S1, S2, S3, A, B, C, Scenario
 from switchmaster.belief.decisions import Notice, NoticeKind
 from switchmaster.belief.standing import SETTLE
 from switchmaster.follow.gate import GateState, phase_of
-from switchmaster.model import EPOCH_MAX, Address, Grade
+from switchmaster.model import EPOCH_MAX, Address, Grade, RunId, SentinelName
 from switchmaster.wire.events import NewEpoch, Unrecognised
 from switchmaster.wire.facts import LinkChange, LinkState, Probe, SnapshotEnd
 from switchmaster.wire.grammar import parse_event
@@ -54,19 +54,22 @@ def fails_over_honestly(scene: Scenario, epoch: int = 1) -> None:
     scene.wait(2.0)
 
 
-def test_unasked_announcement_is_not_followed_while_no_sentinel_is_heard() -> None:
-    """An announcement whose node can't be asked is not followed while no Sentinel is heard."""
+@pytest.mark.parametrize("liar", [S1, SentinelName("127.0.0.1:27019")], ids=["a seed", "a stranger"])
+def test_unasked_announcement_is_not_followed_while_no_sentinel_is_heard(liar: SentinelName) -> None:
+    """An announcement whose node can't be asked is not followed while no Sentinel that votes is heard."""
     scene = Scenario()
+    if liar != S1:
+        scene.up(liar, A, 0, RunId("f" * 40))  # it is heard all the time
     replica = f"slave {X} {X.host} {X.port} @ {AT_A}"
-    scene.say(S1, "+new-epoch 999", f"+try-failover master {AT_A}", f"+promoted-slave {replica}")
+    scene.say(liar, "+new-epoch 999", f"+try-failover master {AT_A}", f"+promoted-slave {replica}")
     for name in (S1, S2, S3):
         scene.down(name)
     scene.tell(None, Probe(X, None, "it refused the connection"))
-    scene.wait(30.0)
+    scene.wait(20.0)
     assert scene.switches == []
     for name in HONEST:
         scene.up(name, A, 0)
-    scene.wait(30.0)
+    scene.wait(20.0)
     assert scene.switches == []
 
 

@@ -442,8 +442,8 @@ class Belief:
             return None
         if candidate.begins is Cause.UNKNOWN and self._standing.firm(now):
             return None
-        if not any(view.live for view in self.views.values()):
-            return None  # no Sentinel is heard that could contradict, the one that announced it included
+        if not self.voters.heard:
+            return None  # no Sentinel that votes is heard and could contradict
         unasked = self.policy is Grade.ANNOUNCED or not self.probing or bool(candidate.reason)
         return Grade.ANNOUNCED if (unasked or late) and not contradicted else None
 

@@ -84,6 +84,11 @@ class Voters:
         return max(count, 1)
 
     @property
+    def heard(self) -> bool:
+        """Whether any Sentinel that votes is heard."""
+        return any(view.live for view in self._votes)
+
+    @property
     def majority(self) -> int:
         """How many of them are a majority."""
         return self.count // 2 + 1
