@@ -159,6 +159,24 @@ def test_why_with_the_nodes_logs_knows_the_cause_and_the_moment() -> None:
     assert re.search(r"Two masters took writes for \d+\.\d{3} s: the old one was demoted at", told)
 
 
+@pytest.mark.parametrize(
+    ("server", "returns"),
+    [
+        ("valkey-9.1.2", ["25766", "03:09:00.807Z", "25768", "03:09:22.112Z"]),
+        ("redis-7.0.15", ["16651", "03:08:00.193Z"]),
+    ],
+)
+def test_why_names_the_synchronisations_that_followed_each_failover_once(server: str, returns: list[str]) -> None:
+    """Both sides of one are logged, and those before a failover, as at the start, are not its consequence."""
+    told = run("why", *(str(path) for path in sorted(LOGS.glob(f"{server}-nodes.*.log")))).stdout
+    found = re.findall(
+        r"At risk: 127\.0\.0\.1:(\d+) came back and resynchronised fully with the new master at (\S+):", told
+    )
+    assert [word for each in found for word in each][: len(returns)] == returns
+    counts = re.findall(r"show (\d) full resynchronisations? and (\d) partial", told)
+    assert counts == [("1", "1"), ("2", "0"), ("0", "1")]
+
+
 def test_why_describes_one_incident_or_one_master() -> None:
     assert run("why", *REDIS, "--at", "22:18:37").stdout.count("mymaster1 did not move") == 1
     assert run("why", *REDIS, "--at", "22:18:37").stdout.count("mymaster1 moved") == 0

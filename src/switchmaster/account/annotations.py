@@ -33,6 +33,12 @@ AT_ONCE: Final = 1.5
 _QUIET: Final = (RemarkKind.IDENTITY, RemarkKind.PORT)
 """Remarks that identify a process, and say nothing about what happened."""
 
+_AFTERMATH: Final = (
+    *(RemarkKind.DEMOTED, RemarkKind.SYNC_STARTED, RemarkKind.FULL_SYNC, RemarkKind.PARTIAL_SYNC),
+    RemarkKind.SYNC_DONE,
+)
+"""Remarks on what nodes do once the master is another."""
+
 
 class Annotations:
     """
@@ -70,7 +76,8 @@ class Annotations:
         """
         Return which remarks belong to which record, and those that belong to none.
 
-        A remark belongs to the record during which it was made, else to the nearest record that it may be about.
+        A remark belongs to the record during which it was made, else to the nearest record that it may be about. How
+        replicas synchronise is what a failover led to: if one has begun within `AFTER` before, it belongs to that one.
 
         Args:
             records: that have ended.
@@ -83,12 +90,12 @@ class Annotations:
         rest = []
         for noted in self._noted:
             fitting = [
-                (_distance(noted.time, first, last), number)
+                (noted.remark.kind in _AFTERMATH and noted.time < first, _distance(noted.time, first, last), number)
                 for number, (record, first, last) in enumerate(spans)
                 if _belongs(noted, record, first, last)
             ]
             if fitting:
-                record = spans[min(fitting)[1]][0]
+                record = spans[min(fitting)[-1]][0]
                 found.setdefault((record.master, record.number), []).append(noted)
             else:
                 rest.append(noted)

@@ -30,6 +30,8 @@ PAUSE: Final = 2.0
 """Seconds between two attempts that are worth explaining; shorter pauses are between two Sentinels."""
 BESIDE: Final = 60.0
 """Seconds around a chosen incident from which other events are reported too."""
+ONE_SYNC: Final = 2.0
+"""Seconds in which a replica's and its master's log report one synchronisation: logs may have whole seconds."""
 SHOWN: Final = 20
 """Sentences of one kind that are about no failover; the others are counted."""
 
@@ -250,10 +252,9 @@ def _outage(case: _Case) -> Iterator[str]:
 def _planned(case: _Case, promoted: tuple[float, float, str] | None) -> Iterator[str]:
     if promoted is None:
         return
-    demoted = next(
-        (r for r in case.record.remarks if r.kind == RemarkKind.DEMOTED and r.origin == address(case.record.old)),
-        None,
-    )
+    old = address(case.record.old)
+    demotions = (r for r in case.record.remarks if r.kind == RemarkKind.DEMOTED and r.origin == old)
+    demoted = next((r for r in demotions if (r.time or 0.0) >= case.record.started), None)
     returned = case.record.returned
     if demoted is not None:
         late = max(0.0, (demoted.time or 0.0) - promoted[0])
@@ -337,20 +338,28 @@ def _votes(case: _Case) -> Iterator[str]:
 
 
 def _risk(case: _Case) -> Iterator[str]:
-    for remark in case.record.remarks:
-        if remark.sentinel:
-            continue
-        if remark.kind == RemarkKind.FULL_SYNC and remark.origin == address(case.record.old):
-            yield (
-                f"At risk: {remark.origin} came back and resynchronised fully with the new master at "
-                f"{case.clock(remark.time)}: writes that only it had are lost (rule R12: min-replicas-to-write limits "
-                "that)."
-            )
-            break
-    full = [r for r in case.record.remarks if r.kind == RemarkKind.FULL_SYNC and not r.sentinel]
-    partial = [r for r in case.record.remarks if r.kind == RemarkKind.PARTIAL_SYNC and not r.sentinel]
+    full, partial = _synchronised(case, RemarkKind.FULL_SYNC), _synchronised(case, RemarkKind.PARTIAL_SYNC)
+    old = address(case.record.old)
+    returned = next((time for time, replica in full if replica == old), None)
+    if returned is not None:
+        yield (
+            f"At risk: {old} came back and resynchronised fully with the new master at {case.clock(returned)}: writes "
+            "that only it had are lost (rule R12: min-replicas-to-write limits that)."
+        )
     if full or partial:
         yield f"The nodes' logs show {_count(len(full), 'full')} and {_count(len(partial), 'partial')} (rule R14)."
+
+
+def _synchronised(case: _Case, kind: RemarkKind) -> list[tuple[float, str]]:
+    """Return when which replica synchronised since the failover began, each once: both of its sides log it."""
+    found: list[tuple[float, str]] = []
+    for remark in case.record.remarks:
+        if remark.kind != kind or remark.sentinel or remark.time is None or remark.time < case.record.started:
+            continue
+        replica = remark.origin if remark.node is None else address(remark.node)
+        if not any(replica == known and remark.time - time < ONE_SYNC for time, known in found):
+            found.append((remark.time, replica))
+    return found
 
 
 def _advice(case: _Case) -> Iterator[str]:
