@@ -295,7 +295,7 @@ def test_belief_keeps_no_more_candidates_than_its_limit() -> None:
 def test_belief_remembers_no_more_switches_than_its_limit() -> None:
     belief = belief_at(A, 0)
     for name in (S2, S3):
-        belief.lost(name)
+        belief.gone(name)
     for epoch in range(1, 3 * LIMITS.transitions):
         belief.answered(S1, (A, B)[epoch % 2], epoch, at(float(epoch)))
     assert belief.epoch == 3 * LIMITS.transitions - 1

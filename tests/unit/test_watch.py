@@ -340,6 +340,8 @@ def test_watch_believes_what_it_believed_when_all_sentinels_go_and_return() -> N
     assert scene.watch.address("mymaster") == A
     scene.wait(5.0)
     scene.up(S2, B, 1)
+    assert scene.switches == [], "the two others could contradict"
+    scene.up(S3, B, 1)
     assert [(s.new, s.epoch, s.via) for s in scene.switches] == [(B, 1, Via.SNAPSHOT)]
 
 

@@ -443,12 +443,12 @@ class Belief:
         if candidate.begins is Cause.UNKNOWN and self._standing.firm(now):
             return None
         if not self.voters.heard:
-            return None  # no Sentinel that votes is heard and could contradict
+            return None  # those that are lost could contradict
         unasked = self.policy is Grade.ANNOUNCED or not self.probing or bool(candidate.reason)
         return Grade.ANNOUNCED if (unasked or late) and not contradicted else None
 
     def _opposing(self, candidate: Candidate, since: float, now: float) -> list[View]:
-        return self.voters.contradicting(candidate.node, since, now, self.timeout, SETTLE)
+        return self.voters.contradicting(candidate.node, since, now, self.timeout)
 
     def _contradicted(self, candidate: Candidate, now: float) -> bool:
         """Return whether a majority of the Sentinels that are heard gives another address; ask those again, once."""

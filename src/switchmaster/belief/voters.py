@@ -85,8 +85,14 @@ class Voters:
 
     @property
     def heard(self) -> bool:
-        """Whether any Sentinel that votes is heard."""
-        return any(view.live for view in self._votes)
+        """
+        Whether most of the Sentinels that vote are heard, of those that ever were.
+
+        While they are not, the others could contradict what is heard. Those that never answered are left out: where
+        their addresses can't be reached from here, one Sentinel is all that there is.
+        """
+        heard = [view.live for view in self._votes if view.live or view.answered_at is not None]
+        return 2 * sum(heard) > len(heard)
 
     @property
     def majority(self) -> int:
@@ -97,19 +103,19 @@ class Voters:
         """Return how many Sentinels that are heard give this address."""
         return sum(view.live and view.address == address for view in self._votes)
 
-    def contradicting(self, node: Address, since: float, now: float, patience: float, most: float) -> list[View]:
+    def contradicting(self, node: Address, since: float, now: float, patience: float) -> list[View]:
         """
         Return the Sentinels that give another address than an announced one, if they are a majority of those heard.
 
         A Sentinel that has not answered since the announcement counts for `patience`: by then it has answered, or
-        hangs. One that finds its own master down counts for `most`: by then an honest one follows.
+        hangs. One that finds its own master down counts like the others: if it does not hear of the failover, it makes
+        one of its own.
 
         Args:
             node: the address that was announced.
             since: when it was announced, in monotonic seconds.
             now: monotonic seconds.
             patience: seconds that a Sentinel has to answer.
-            most: seconds in which a Sentinel hears of a failover that others have made.
         """
         # One that has answered since, and was lost then, still counts.
         heard = [view for view in self._votes if view.live or (view.answered_at or -inf) >= since]
@@ -119,7 +125,6 @@ class Voters:
             if view.address not in (None, node)
             and view.answered_at is not None
             and (view.answered_at >= since or now < since + patience)
-            and (not (view.sdown or view.odown) or now < since + most)
         ]
         return against if 2 * len(against) > len(heard) else []
 
