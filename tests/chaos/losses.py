@@ -3,7 +3,8 @@ Compare acknowledged writes with what the servers have: writes lost, writes exec
 
 Pure. A master that is killed, stopped or cut off may have acknowledged writes that no replica has; so may a promoted
 node that the Sentinels did not keep, and a master that they replaced while the application could not hear it or got no
-processor. Nothing else may be lost, and in a planned failover no command may fail.
+processor. A node that died, came back with nothing and was chosen before it had copied anything wipes all that there
+was. Nothing else may be lost, and in a planned failover no command may fail.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from .application import Entry
 from .faults import Deed
@@ -39,6 +41,8 @@ LIED_TO = "lied to"
 """The kind of a loss in a planned failover whose leader lies: by its own word it began another in the midst."""
 ASTRAY = "astray"
 """The kind of a loss, where a node was promoted that the Sentinels let go, and no leader of ours died."""
+WIPED = "wiped"
+"""The kind of a loss where a node was chosen that had come back empty: it keeps nothing on disk."""
 STANDSTILL = "standstill"
 """The kind of an error where the observer had no answer of a node either, and it was none of our faults."""
 NONE = "no fault"
@@ -87,9 +91,10 @@ def account(written: Iterable[Written], verdict: Verdict, deeds: Sequence[Deed],
         told = [one for one in verdict.told if one.kept.master == each.master]
         astray = [one for one in verdict.astray if one.master == each.master]
         still = list(_followed_still(told, deeds))
+        wiped = max((one.kept.at for one in told if _came_back_empty(one, truth)), default=-inf)
         # Who hears no Sentinel goes on as before: only what befalls the nodes can make a command fail.
         own = [one for one in deeds if one.fault.master == each.master]
-        _count(came, each, told, astray, still, own, truth)
+        _count(came, each, told, astray, still, wiped, own, truth)
     return came
 
 
@@ -113,12 +118,25 @@ def _followed_still(told: Iterable[Told], deeds: Sequence[Deed]) -> Iterator[tup
                 yield LIED_TO, begin - TICK, end
 
 
+def _came_back_empty(told: Told, truth: Truth) -> bool:
+    """
+    Whether a node was chosen that had died, came back as a master and copied nothing since.
+
+    A Sentinel that was cut off may find the master down, be back, and select a node that has just restarted: for that
+    Sentinel it is a replica still.
+    """
+    roles = [each for each in truth.roles if each.node == told.kept.address and each.at <= told.kept.at]
+    died = max((number for number, each in enumerate(roles) if each.role == "gone"), default=None)
+    return died is not None and all(each.role != "slave" for each in roles[died:])
+
+
 def _count(
     came: Account,
     written: Written,
     told: Sequence[Told],
     astray: Sequence[Astray],
     still: Sequence[tuple[str, float, float]],
+    wiped: float,
     deeds: Sequence[Deed],
     truth: Truth,
 ) -> None:
@@ -146,6 +164,8 @@ def _count(
         came.acknowledged += 1
         if entry.number not in there:
             kind, wrong = _blame_loss(entry, told, astray, still, deeds)
+            if wrong and entry.ended <= wiped:
+                kind, wrong = WIPED, ""
             came.lost[kind] += 1
             if wrong:
                 lost[kind, wrong] += 1

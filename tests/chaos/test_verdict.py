@@ -389,3 +389,16 @@ def test_unrequested_failover_may_lose_writes_while_no_sentinel_is_heard() -> No
     assert (came.findings(), came.lost) == ([], {"hang": 1}), "it goes on, and is written to until the switch is known"
     hearing = [PLANNED, deed_of(Kind.DEAF, 12.0, 13.9, None)]
     assert len(of_writes([entry(13.0, 1)], [], hearing, truth, reports).findings()) == 1
+
+
+@pytest.mark.parametrize(("copied", "found"), [(False, 0), (True, 1)])
+def test_node_that_came_back_empty_and_is_chosen_wipes_what_there_was(copied: bool, found: int) -> None:
+    roles = [Role(10.0, A, "gone"), Role(10.5, B, "master"), Role(15.0, A, "master")]
+    roles += [Role(16.0, A, "slave"), Role(17.9, A, "master")] if copied else []
+    truth = truth_of(roles, [*hold(11.0, B, 2), *hold(18.0, A, 3, "s4")])
+    reports = [replace(TOLD, at=10.51), Report(17.91, "first", B, A, 3)]
+    deeds = [deed_of(Kind.CRASH, 10.0, 15.5, None), deed_of(Kind.SENTINEL_CUT_OFF, 14.0, 17.0)]
+    came = of_writes([entry(5.0, 1)], [], deeds, truth, reports)
+    assert len(came.findings()) == found
+    assert came.lost == ({"crash": 1} if copied else {"wiped": 1})
+    assert len(of_writes([entry(18.5, 1)], [], deeds, truth, reports).findings()) == 1, "after it nothing may be lost"
