@@ -16,11 +16,11 @@ client.ping()  # with --preload this runs in the process that forks the workers,
 
 
 def application(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer with the number of this request, or with the error."""
+    """Answer with this process and the number of this request, or with the error."""
     try:
-        said, status = str(client.incr("requests")), "200 OK"
+        said, status = f"{os.getpid()} {client.incr('requests')}", "200 OK"
     except Exception as error:
-        said, status = repr(error), "503 Service Unavailable"
+        said, status = f"{type(error).__name__}: {error}", "503 Service Unavailable"
     body = said.encode()
     start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
