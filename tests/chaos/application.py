@@ -116,7 +116,7 @@ class Following:
     ) -> None:
         self.switches: list[tuple[float, Switch]] = []
         """Switches, each with when it was reported (monotonic seconds)."""
-        self.notices: list[tuple[float, Notice]] = []
+        self._notices = (folder / "notices.jsonl").open("w+", encoding="utf-8")
         self._stages = (folder / "stages.jsonl").open("w+", encoding="utf-8")
         self._told: dict[tuple[object, ...], None] = {}
         """The last stages reported, at most `STAGES`: a record comes again with each stage."""
@@ -138,7 +138,7 @@ class Following:
     def __enter__(self) -> Self:
         watcher = self.sentinel.watcher
         watcher.on_switch(lambda switch: self.switches.append((time.monotonic(), switch)))
-        watcher.on_notice(lambda notice: self.notices.append((time.monotonic(), notice)))
+        watcher.on_notice(self._note_notice)
         watcher.on_failover(self._note_stage)
         # Each sample collects garbage: that must not take long, or it would be seen in how soon switches are known.
         gc.collect()
@@ -155,6 +155,7 @@ class Following:
             client.close()
         self.sentinel.close()
         self._stages.close()
+        self._notices.close()
         self._loop.close()
 
     def stop_writing(self) -> None:
@@ -175,6 +176,16 @@ class Following:
                 self._stages.write(json.dumps([time.monotonic(), *key]) + "\n")
         while len(self._told) > STAGES:
             del self._told[next(iter(self._told))]
+
+    def _note_notice(self, notice: Notice) -> None:
+        line = f"notice {notice.kind} of {notice.master}: {notice.text}"
+        self._notices.write(json.dumps([time.monotonic(), line]) + "\n")
+
+    def notices(self) -> Iterator[tuple[float, str]]:
+        """Yield each notice in words, with when it was reported; only after the writers."""
+        self._notices.seek(0)
+        for at, line in map(json.loads, self._notices):
+            yield at, line
 
     def stages(self) -> Iterator[tuple[float, str]]:
         """Yield each stage of each failover in words, with when it was first reported; only after the writers."""

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from peers import lying_sentinel
@@ -240,9 +241,7 @@ def _write_down(outcome: Outcome, lab: Lab, following: Following) -> None:
     outcome.others += [fault for measure in MEASURES if (fault := measure.fault(outcome.samples[measure.name]))]
     for at, switch in following.switches:
         _say(outcome, at, f"SWITCH {switch.master} to {switch.new}, epoch {switch.epoch}, {switch.cause}: {switch.why}")
-    for at, notice in following.notices:
-        _say(outcome, at, f"notice {notice.kind} of {notice.master}: {notice.text}")
-    for at, line in following.stages():
+    for at, line in chain(following.notices(), following.stages()):
         _say(outcome, at, line)
     outcome.reports = [
         Report(at, one.master, one.old, one.new, one.epoch, one.incarnation) for at, one in following.switches
