@@ -184,8 +184,7 @@ class Following:
     def notices(self) -> Iterator[tuple[float, str]]:
         """Yield each notice in words, with when it was reported; only after the writers."""
         self._notices.seek(0)
-        for at, line in map(json.loads, self._notices):
-            yield at, line
+        yield from map(json.loads, self._notices)
 
     def stages(self) -> Iterator[tuple[float, str]]:
         """Yield each stage of each failover in words, with when it was first reported; only after the writers."""

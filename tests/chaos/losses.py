@@ -163,9 +163,7 @@ def _count(
             continue
         came.acknowledged += 1
         if entry.number not in there:
-            kind, wrong = _blame_loss(entry, told, astray, still, deeds)
-            if wrong and entry.ended <= wiped:
-                kind, wrong = WIPED, ""
+            kind, wrong = _blame_loss(entry, told, astray, still, wiped, deeds)
             came.lost[kind] += 1
             if wrong:
                 lost[kind, wrong] += 1
@@ -209,6 +207,7 @@ def _blame_loss(
     told: Sequence[Told],
     astray: Iterable[Astray],
     still: Iterable[tuple[str, float, float]],
+    wiped: float,
     deeds: Sequence[Deed],
 ) -> tuple[str, str]:
     """Say which failover has lost a write, and why it must not have; empty where it may."""
@@ -227,6 +226,8 @@ def _blame_loss(
         return following.kind, ""  # no fault requested it, and its leader could not be heard
     if deed is not None and deed.fault.kind in COSTLY and deed.touches(entry.ended, entry.ended + BEFORE):
         return following.kind, ""
+    if entry.ended <= wiped:
+        return WIPED, ""
     return following.kind, f"{following.kind} may lose none"
 
 
