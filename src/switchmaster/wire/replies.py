@@ -86,6 +86,8 @@ class MasterReply:
     """``wait_start``, ``select_slave`` …, while this Sentinel runs a failover; else None."""
     role_reported: str
     """``master`` or ``slave``, by the node's last INFO."""
+    last_ok_ping_ms: int = 0
+    """Milliseconds since its last valid answer to PING (``last-ok-ping-reply``); SDOWN comes at `down_after_ms`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,7 @@ def _master_row(reply: object) -> MasterReply:
         parallel_syncs=row.number("parallel-syncs"),
         failover_state=row.text("failover-state") or None,
         role_reported=row.text("role-reported"),
+        last_ok_ping_ms=row.number("last-ok-ping-reply"),
     )
 
 

@@ -1,0 +1,360 @@
+"""
+The walk of one master's guard: from a lost connection over two samples to one order, and what came of it.
+
+::
+
+    WATCHING --lost--> SAMPLING --proved--> WAITING --grace--> SAMPLING --proved--> ORDERED --switched--> WATCHING
+                          |                                       |                    |
+                          +--- doubts: again while refused -------+--- an objection ---+--- too late --> WATCHING
+
+A sample that comes too early is no verdict: a Sentinel may not have noticed yet. So the guard samples again, each
+`AGAIN` seconds, while the master refuses connections and `PATIENCE` is not over; then it waits for the shell's next
+refused connect, which begins a new walk. A walk says the same thing once.
+
+What a restart brought back is compared here too: a master with another run id and (nearly) none of its keys is empty,
+and no evidence is needed to ask for a failover, as long as a replica holds more.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ..belief.decisions import Notice, NoticeKind, Switch
+from ..model import Address, Moment, SentinelName
+from .case import Case, comes_back_empty, placed
+from .decisions import Collect, GuardDecision, Order
+from .evidence import Dialled, Sample, doubts
+from .node_reports import NodeReport
+from .objections import objections
+from .policy import Arming, Policy
+from .promotable import chosen
+
+__all__ = ["MasterGuard", "Phase", "rehearse"]
+
+AGAIN: Final = 0.03
+"""Seconds between two samples while the evidence is incomplete."""
+PATIENCE: Final = 1.0
+"""Seconds for which a walk samples again; then the next refused connect begins another."""
+ORDER_LIMIT: Final = 10.0
+"""Seconds in which the ordered failover must be known: Sentinel gives up a promotion after its failover timeout."""
+SETTLED: Final = 5.0
+"""Seconds after which it is told what a restart has cost: replicas connect again within one, and copy."""
+NEARLY: Final = 0.01
+"""The share of its keys with which a master counts as empty all the same: writers may have begun anew."""
+
+
+class Phase(enum.StrEnum):
+    """Where the walk stands."""
+
+    WATCHING = "watching"
+    SAMPLING = "sampling"
+    """A sample is being collected."""
+    WAITING = "waiting"
+    """For the grace, or for a sample that comes less early."""
+    ORDERED = "ordered"
+    """A failover was ordered, and is not known yet."""
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What a walk remembers; a new one for each."""
+
+    begun: float
+    """When the connection was lost, in monotonic seconds."""
+    node: Address
+    proved_at: float | None = None
+    """When the first sample proved the death; None before, and again if a later one did not."""
+    due: float = 0.0
+    """When to go on, while the phase is WAITING or ORDERED."""
+    sentinel: SentinelName | None = None
+    """The Sentinel that was asked."""
+    empty: bool = False
+    """Whether it began with a master that came back empty: no sample proves more."""
+
+
+@dataclass(slots=True)
+class _Restart:
+    """A restart whose account is not told yet."""
+
+    node: Address
+    before: Mapping[Address, NodeReport]
+    due: float
+
+
+class MasterGuard:
+    """
+    Guards one master.
+
+    Args:
+        deployment: the deployment's name.
+        master: the master's name.
+        policy: what the operator has decided; may be replaced at any time.
+    """
+
+    def __init__(self, deployment: str, master: str, policy: Policy) -> None:
+        self.deployment, self.master = deployment, master
+        self.policy = policy
+        self.phase = Phase.WATCHING
+        self.reports: dict[Address, NodeReport] = {}
+        """The last report of each node."""
+        self.failed_over_at: float | None = None
+        """When the last failover of this master was known, in monotonic seconds."""
+        self.counts = dict.fromkeys(("walks", "samples", "orders", "verified", "in_vain", "restarts", "empty"), 0)
+        self.objected: dict[str, int] = {}
+        """How often each objection kept it from acting, by id."""
+        self._walk: _Walk | None = None
+        self._restart: _Restart | None = None
+        self._told = ""
+        """The last refusal that was told; not repeated until the master is well again."""
+        self._out: list[GuardDecision] = []
+
+    # -- what the shell reads -----------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` is due, in monotonic seconds."""
+        due = [self._restart.due] if self._restart is not None else []
+        if self._walk is not None and self.phase in (Phase.WAITING, Phase.ORDERED):
+            due.append(self._walk.due)
+        return min(due, default=None)
+
+    def decisions(self) -> list[GuardDecision]:
+        """Return what is to be done since the last call."""
+        out, self._out = self._out, []
+        return out
+
+    # -- what nodes do ------------------------------------------------------------------------------
+
+    def lost(self, node: Address, case: Case, moment: Moment) -> None:
+        """
+        Begin a walk: the connection to the master has ended, or was refused again.
+
+        Args:
+            node: the node that was connected.
+            case: the case now.
+            moment: when.
+        """
+        if self.policy.arming is Arming.DISARMED or self.phase is not Phase.WATCHING or node != case.master:
+            return
+        self.counts["walks"] += 1
+        self._walk = _Walk(moment.now, node)
+        self._collect(self._walk)
+
+    def reported(self, report: NodeReport, case: Case, moment: Moment) -> None:
+        """
+        Take a node's report, and compare a master's with the one before.
+
+        Args:
+            report: the report.
+            case: the case before it.
+            moment: when.
+        """
+        before = self.reports.get(report.node)
+        known = {**self.reports}
+        self.reports[report.node] = report
+        if report.node != case.master or self.phase is Phase.ORDERED:
+            return
+        if report.role == "master" and not report.loading:
+            self._told = ""
+        if before is None or not before.run_id or before.run_id == report.run_id or report.role != "master":
+            return
+        self.counts["restarts"] += 1
+        self._restart = _Restart(report.node, known, moment.now + SETTLED)
+        if _is_empty(before, report, known):
+            self._came_back_empty(before, report, replace(case, reports=self.reports), moment)
+        else:
+            text = f"{report.node} has restarted: run id {before.run_id[:8]}… was before, {report.run_id[:8]}… is now"
+            self._tell(NoticeKind.MASTER_RESTARTED, f"{text}; {_kept(before, report)}", moment)
+
+    def forgotten(self, node: Address) -> None:
+        """Drop the report of a node that belongs to this master no more."""
+        self.reports.pop(node, None)
+
+    def _came_back_empty(self, before: NodeReport, report: NodeReport, case: Case, moment: Moment) -> None:
+        self.counts["empty"] += 1
+        held = max((each.keys or 0 for node, each in self.reports.items() if node != report.node), default=0)
+        text = f"{report.node} has restarted without its data: {_kept(before, report)}; its replicas hold {held} keys"
+        self._tell(NoticeKind.MASTER_EMPTY, text, moment)
+        if self.policy.arming is Arming.DISARMED:
+            return
+        self._walk = _Walk(moment.now, report.node, moment.now, empty=True)
+        self.counts["walks"] += 1
+        self._collect(self._walk)  # for who is to be asked, not for a proof
+
+    # -- evidence -----------------------------------------------------------------------------------
+
+    def _collect(self, walk: _Walk) -> None:
+        self.counts["samples"] += 1
+        self.phase = Phase.SAMPLING
+        self._out.append(Collect(self.master, walk.node, self.policy.evidence_timeout))
+
+    def sampled(self, case: Case, moment: Moment) -> None:
+        """
+        Judge a sample that was collected.
+
+        Args:
+            case: the case now, with the sample.
+            moment: when.
+        """
+        walk, sample = self._walk, case.sample
+        if walk is None or sample is None or self.phase is not Phase.SAMPLING:
+            return
+        if case.master != walk.node:
+            return self._end()  # a failover came first
+        if not walk.empty and not self._proves(walk, case, sample, moment):
+            return
+        holding = objections(case)
+        if holding:
+            return self._refuse(holding, moment)
+        if walk.proved_at is None:
+            walk.proved_at = moment.now
+            if self.policy.grace > 0 and not comes_back_empty(case):
+                return self._wait(walk, moment.now + self.policy.grace)
+        self._order(walk, case, sample, moment)
+
+    def _proves(self, walk: _Walk, case: Case, sample: Sample, moment: Moment) -> bool:
+        against = doubts(sample, case.known, case.replicas)
+        if not against:
+            return True
+        alive = sample.dialled is not Dialled.REFUSED
+        if not alive and moment.now < walk.begun + PATIENCE:
+            walk.proved_at = None
+            self._wait(walk, moment.now + AGAIN)
+            return False
+        if alive:
+            self._end()  # a lost connection is nothing to tell of
+            return False
+        self._refuse([("evidence", reason) for reason in against], moment)
+        return False
+
+    def _wait(self, walk: _Walk, until: float) -> None:
+        self.phase, walk.due = Phase.WAITING, until
+
+    def _end(self) -> None:
+        self.phase, self._walk = Phase.WATCHING, None
+
+    def _refuse(self, reasons: Sequence[tuple[str, str]], moment: Moment) -> None:
+        walk = self._walk
+        self._end()
+        for name, _ in reasons:
+            self.objected[name] = self.objected.get(name, 0) + 1
+        text = "; ".join(reason for _, reason in reasons)
+        if walk is not None and text != self._told:
+            self._told = text
+            self._tell(
+                NoticeKind.GUARD_REFUSED, f"{walk.node} refuses connections, and no failover is ordered: {text}", moment
+            )
+
+    # -- the order ----------------------------------------------------------------------------------
+
+    def _order(self, walk: _Walk, case: Case, sample: Sample, moment: Moment) -> None:
+        word = placed(case)
+        assert word is not None  # or an objection had held
+        best = chosen(word.master, word.replicas)
+        proof = _proof(walk, case, sample, moment)
+        if self.policy.arming is not Arming.ARMED:
+            self._end()
+            self.failed_over_at = moment.now  # a dry run says so once, too
+            text = f"{proof}; {word.sentinel} would have been asked for a failover, to {best}"
+            return self._tell(NoticeKind.GUARD_WOULD_ORDER, text, moment)
+        self.counts["orders"] += 1
+        self.phase, walk.due, walk.sentinel = Phase.ORDERED, moment.now + ORDER_LIMIT, word.sentinel
+        self._out.append(Order(self.master, word.sentinel, proof))
+        self._tell(NoticeKind.GUARD_ORDERED, f"{proof}; {word.sentinel} is asked for a failover, to {best}", moment)
+
+    def ordered(self, refusal: str, moment: Moment) -> None:
+        """
+        Take the Sentinel's answer to the order.
+
+        Args:
+            refusal: why it was refused, or why no answer came; empty if it was accepted.
+            moment: when.
+        """
+        if self.phase is Phase.ORDERED and self._walk is not None and refusal:
+            self._give_up(f"{self._walk.sentinel} did not take the order: {refusal}; it is left to Sentinel", moment)
+
+    def _give_up(self, text: str, moment: Moment) -> None:
+        self.counts["in_vain"] += 1
+        self.failed_over_at = moment.now  # one order for each death
+        self._end()
+        self._tell(NoticeKind.GUARD_IN_VAIN, text, moment)
+
+    def switched(self, switch: Switch, moment: Moment) -> None:
+        """Take a switch of this master, whoever made it."""
+        walk, self.failed_over_at, self._told = self._walk, moment.now, ""
+        if walk is not None and self.phase is Phase.ORDERED:
+            self.counts["verified"] += 1
+            after = moment.now - walk.begun
+            text = f"{switch.new} is the master, {after:.2f} s after the loss of {walk.node} was noticed"
+            self._tell(NoticeKind.GUARD_VERIFIED, text, moment)
+        self._end()
+
+    # -- time ---------------------------------------------------------------------------------------
+
+    def tick(self, moment: Moment) -> None:
+        """Do what is due: the next sample, the end of an order in vain, the account of a restart."""
+        walk, restart = self._walk, self._restart
+        if restart is not None and moment.now >= restart.due:
+            self._restart = None
+            kind = NoticeKind.MASTER_RESTARTED
+            self._tell(kind, f"after the restart of {restart.node}: {_account(restart.before, self.reports)}", moment)
+        if walk is None or moment.now < walk.due:
+            return
+        if self.phase is Phase.WAITING:
+            self._collect(walk)
+        elif self.phase is Phase.ORDERED:
+            self._give_up(f"no failover came of the order in {ORDER_LIMIT:g} s; it is left to Sentinel", moment)
+
+    def _tell(self, kind: NoticeKind, text: str, moment: Moment) -> None:
+        sentinel = self._walk.sentinel if self._walk is not None else None
+        self._out.append(Notice(kind, self.deployment, self.master, sentinel, text, moment.now, moment.wall))
+
+
+def rehearse(case: Case) -> tuple[str, ...]:
+    """
+    Return why the guard would not act if the master died now; empty if it would.
+
+    Args:
+        case: the case now; with a sample of the living master, what the Sentinels see of its replicas counts too.
+    """
+    reasons = tuple(reason for name, reason in objections(case) if name != "soon")
+    disarmed = ("the guard is disarmed",) if case.policy.arming is Arming.DISARMED else ()
+    dry = ("it only says what it would do (dry run)",) if case.policy.arming is Arming.DRY_RUN else ()
+    return (*disarmed, *dry, *reasons)
+
+
+def _proof(walk: _Walk, case: Case, sample: Sample, moment: Moment) -> str:
+    if walk.empty:
+        return f"{walk.node} came back empty"
+    return (
+        f"{walk.node} is dead: it refuses connections, {sample.cut_off()} of {case.known} Sentinels and "
+        f"{sample.orphaned()} of {len(case.replicas)} replicas have lost it, {moment.now - walk.begun:.2f} s ago"
+    )
+
+
+def _is_empty(before: NodeReport, report: NodeReport, known: Mapping[Address, NodeReport]) -> bool:
+    if not before.keys or report.keys is None or report.keys > NEARLY * before.keys:
+        return False
+    return any((each.keys or 0) > report.keys for node, each in known.items() if node != report.node)
+
+
+def _kept(before: NodeReport, report: NodeReport) -> str:
+    return f"{_shown(before.keys)} keys before, {_shown(report.keys)} after"
+
+
+def _account(before: Mapping[Address, NodeReport], after: Mapping[Address, NodeReport]) -> str:
+    def row(node: Address) -> str:
+        pairs = [
+            (None, None) if each is None else (each.keys, each.offset) for each in (before.get(node), after.get(node))
+        ]
+        keys, offsets = (" -> ".join(map(_shown, column)) for column in zip(*pairs, strict=True))
+        return f"{node} keys {keys}, offset {offsets}"
+
+    return "; ".join(row(node) for node in sorted({*before, *after}))
+
+
+def _shown(number: int | None) -> str:
+    return "?" if number is None else str(number)
