@@ -7,7 +7,7 @@ a connect is refused. These are independent witnesses on hosts of their own. A p
 them one or the other, never all of them together.
 
 What comes in: reports of the nodes by INFO, the end of a connection to a node, samples of evidence that a shell
-collected, and what is believed (`switchmaster.belief`). What goes out (`decisions`): orders to collect a sample or to
+collected, and what is believed (`switchmaster.belief`). What goes out (`orders`): orders to collect a sample or to
 send one ``SENTINEL FAILOVER``, and notices for people. Nothing here has I/O, a clock or chance: time comes in as a
 `Moment`.
 
@@ -19,8 +19,8 @@ Invariants:
 - One order for each death: a walk ends with its order, whatever comes of it, and the cool-down begins.
 - Each walk that found the master refusing connections ends with a notice that says why it acted or did not.
 
-Read in this order: `policy` (what an operator decides), `node_reports` (what INFO says), `evidence` (a sample, and what
+Read in this order: `policy` (what an operator decides), `node_info` (what INFO says), `evidence` (a sample, and what
 it proves), `promotable` (which replica Sentinel would choose), `case` (all that the rules look at), `objections` (why
-not to act, as a table), `decisions`, `master_guard` (the walk from a lost connection to an order),
+not to act, as a table), `orders`, `master_guard` (the walk from a lost connection to an order),
 `status` (what readers get).
 """

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ..belief.topology import MasterState, SentinelState
 from ..model import Address, SentinelName
 from .evidence import Sample, SentinelWord
-from .node_reports import NodeReport
+from .node_info import NodeInfo
 from .policy import Policy, Restart
 from .promotable import chosen
 
@@ -38,7 +38,7 @@ class Case:
     policy: Policy
     state: MasterState
     sentinels: Mapping[SentinelName, SentinelState]
-    reports: Mapping[Address, NodeReport]
+    reports: Mapping[Address, NodeInfo]
     """The last report of each node, the master's own included."""
     now: float
     """Monotonic seconds."""

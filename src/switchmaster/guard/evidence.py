@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ..model import Address, SentinelName
 from ..wire.replies import MasterReply, ReplicaReply
-from .node_reports import NodeReport
+from .node_info import NodeInfo
 
 __all__ = ["Dialled", "ProcessState", "Sample", "SentinelWord", "doubts"]
 
@@ -68,7 +68,7 @@ class Sample:
     """Monotonic seconds, when the last answer had come or the time was over."""
     dialled: Dialled
     sentinels: tuple[SentinelWord, ...]
-    replicas: tuple[NodeReport, ...]
+    replicas: tuple[NodeInfo, ...]
     """Of the replicas that answered."""
     process: ProcessState = ProcessState.UNKNOWN
 

@@ -25,14 +25,14 @@ from typing import Final
 from ..belief.decisions import Notice, NoticeKind, Switch
 from ..model import Address, Moment, SentinelName
 from .case import Case, comes_back_empty, placed
-from .decisions import Collect, GuardDecision, Order
 from .evidence import Dialled, Sample, doubts
-from .node_reports import NodeReport
+from .node_info import NodeInfo
 from .objections import objections
+from .orders import Collect, GuardDecision, Order
 from .policy import Arming, Policy
 from .promotable import chosen
 
-__all__ = ["MasterGuard", "Phase", "rehearse"]
+__all__ = ["GuardPhase", "MasterGuard", "rehearse"]
 
 AGAIN: Final = 0.03
 """Seconds between two samples while the evidence is incomplete."""
@@ -46,7 +46,7 @@ NEARLY: Final = 0.01
 """The share of its keys with which a master counts as empty all the same: writers may have begun anew."""
 
 
-class Phase(enum.StrEnum):
+class GuardPhase(enum.StrEnum):
     """Where the walk stands."""
 
     WATCHING = "watching"
@@ -80,7 +80,7 @@ class _Restart:
     """A restart whose account is not told yet."""
 
     node: Address
-    before: Mapping[Address, NodeReport]
+    before: Mapping[Address, NodeInfo]
     due: float
 
 
@@ -97,8 +97,8 @@ class MasterGuard:
     def __init__(self, deployment: str, master: str, policy: Policy) -> None:
         self.deployment, self.master = deployment, master
         self.policy = policy
-        self.phase = Phase.WATCHING
-        self.reports: dict[Address, NodeReport] = {}
+        self.phase = GuardPhase.WATCHING
+        self.reports: dict[Address, NodeInfo] = {}
         """The last report of each node."""
         self.failed_over_at: float | None = None
         """When the last failover of this master was known, in monotonic seconds."""
@@ -117,7 +117,7 @@ class MasterGuard:
     def deadline(self) -> float | None:
         """When `tick` is due, in monotonic seconds."""
         due = [self._restart.due] if self._restart is not None else []
-        if self._walk is not None and self.phase in (Phase.WAITING, Phase.ORDERED):
+        if self._walk is not None and self.phase in (GuardPhase.WAITING, GuardPhase.ORDERED):
             due.append(self._walk.due)
         return min(due, default=None)
 
@@ -137,13 +137,13 @@ class MasterGuard:
             case: the case now.
             moment: when.
         """
-        if self.policy.arming is Arming.DISARMED or self.phase is not Phase.WATCHING or node != case.master:
+        if self.policy.arming is Arming.DISARMED or self.phase is not GuardPhase.WATCHING or node != case.master:
             return
         self.counts["walks"] += 1
         self._walk = _Walk(moment.now, node)
         self._collect(self._walk)
 
-    def reported(self, report: NodeReport, case: Case, moment: Moment) -> None:
+    def reported(self, report: NodeInfo, case: Case, moment: Moment) -> None:
         """
         Take a node's report, and compare a master's with the one before.
 
@@ -155,7 +155,7 @@ class MasterGuard:
         before = self.reports.get(report.node)
         known = {**self.reports}
         self.reports[report.node] = report
-        if report.node != case.master or self.phase is Phase.ORDERED:
+        if report.node != case.master or self.phase is GuardPhase.ORDERED:
             return
         if report.role == "master" and not report.loading:
             self._told = ""
@@ -173,7 +173,7 @@ class MasterGuard:
         """Drop the report of a node that belongs to this master no more."""
         self.reports.pop(node, None)
 
-    def _came_back_empty(self, before: NodeReport, report: NodeReport, case: Case, moment: Moment) -> None:
+    def _came_back_empty(self, before: NodeInfo, report: NodeInfo, case: Case, moment: Moment) -> None:
         self.counts["empty"] += 1
         held = max((each.keys or 0 for node, each in self.reports.items() if node != report.node), default=0)
         text = f"{report.node} has restarted without its data: {_kept(before, report)}; its replicas hold {held} keys"
@@ -188,7 +188,7 @@ class MasterGuard:
 
     def _collect(self, walk: _Walk) -> None:
         self.counts["samples"] += 1
-        self.phase = Phase.SAMPLING
+        self.phase = GuardPhase.SAMPLING
         self._out.append(Collect(self.master, walk.node, self.policy.evidence_timeout))
 
     def sampled(self, case: Case, moment: Moment) -> None:
@@ -200,7 +200,7 @@ class MasterGuard:
             moment: when.
         """
         walk, sample = self._walk, case.sample
-        if walk is None or sample is None or self.phase is not Phase.SAMPLING:
+        if walk is None or sample is None or self.phase is not GuardPhase.SAMPLING:
             return
         if case.master != walk.node:
             return self._end()  # a failover came first
@@ -231,10 +231,10 @@ class MasterGuard:
         return False
 
     def _wait(self, walk: _Walk, until: float) -> None:
-        self.phase, walk.due = Phase.WAITING, until
+        self.phase, walk.due = GuardPhase.WAITING, until
 
     def _end(self) -> None:
-        self.phase, self._walk = Phase.WATCHING, None
+        self.phase, self._walk = GuardPhase.WATCHING, None
 
     def _refuse(self, reasons: Sequence[tuple[str, str]], moment: Moment) -> None:
         walk = self._walk
@@ -261,7 +261,7 @@ class MasterGuard:
             text = f"{proof}; {word.sentinel} would have been asked for a failover, to {best}"
             return self._tell(NoticeKind.GUARD_WOULD_ORDER, text, moment)
         self.counts["orders"] += 1
-        self.phase, walk.due, walk.sentinel = Phase.ORDERED, moment.now + ORDER_LIMIT, word.sentinel
+        self.phase, walk.due, walk.sentinel = GuardPhase.ORDERED, moment.now + ORDER_LIMIT, word.sentinel
         self._out.append(Order(self.master, word.sentinel, proof))
         self._tell(NoticeKind.GUARD_ORDERED, f"{proof}; {word.sentinel} is asked for a failover, to {best}", moment)
 
@@ -273,7 +273,7 @@ class MasterGuard:
             refusal: why it was refused, or why no answer came; empty if it was accepted.
             moment: when.
         """
-        if self.phase is Phase.ORDERED and self._walk is not None and refusal:
+        if self.phase is GuardPhase.ORDERED and self._walk is not None and refusal:
             self._give_up(f"{self._walk.sentinel} did not take the order: {refusal}; it is left to Sentinel", moment)
 
     def _give_up(self, text: str, moment: Moment) -> None:
@@ -285,7 +285,7 @@ class MasterGuard:
     def switched(self, switch: Switch, moment: Moment) -> None:
         """Take a switch of this master, whoever made it."""
         walk, self.failed_over_at, self._told = self._walk, moment.now, ""
-        if walk is not None and self.phase is Phase.ORDERED:
+        if walk is not None and self.phase is GuardPhase.ORDERED:
             self.counts["verified"] += 1
             after = moment.now - walk.begun
             text = f"{switch.new} is the master, {after:.2f} s after the loss of {walk.node} was noticed"
@@ -303,9 +303,9 @@ class MasterGuard:
             self._tell(kind, f"after the restart of {restart.node}: {_account(restart.before, self.reports)}", moment)
         if walk is None or moment.now < walk.due:
             return
-        if self.phase is Phase.WAITING:
+        if self.phase is GuardPhase.WAITING:
             self._collect(walk)
-        elif self.phase is Phase.ORDERED:
+        elif self.phase is GuardPhase.ORDERED:
             self._give_up(f"no failover came of the order in {ORDER_LIMIT:g} s; it is left to Sentinel", moment)
 
     def _tell(self, kind: NoticeKind, text: str, moment: Moment) -> None:
@@ -335,17 +335,17 @@ def _proof(walk: _Walk, case: Case, sample: Sample, moment: Moment) -> str:
     )
 
 
-def _is_empty(before: NodeReport, report: NodeReport, known: Mapping[Address, NodeReport]) -> bool:
+def _is_empty(before: NodeInfo, report: NodeInfo, known: Mapping[Address, NodeInfo]) -> bool:
     if not before.keys or report.keys is None or report.keys > NEARLY * before.keys:
         return False
     return any((each.keys or 0) > report.keys for node, each in known.items() if node != report.node)
 
 
-def _kept(before: NodeReport, report: NodeReport) -> str:
+def _kept(before: NodeInfo, report: NodeInfo) -> str:
     return f"{_shown(before.keys)} keys before, {_shown(report.keys)} after"
 
 
-def _account(before: Mapping[Address, NodeReport], after: Mapping[Address, NodeReport]) -> str:
+def _account(before: Mapping[Address, NodeInfo], after: Mapping[Address, NodeInfo]) -> str:
     def row(node: Address) -> str:
         pairs = [
             (None, None) if each is None else (each.keys, each.offset) for each in (before.get(node), after.get(node))

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..model import Address, SentinelName
-from .master_guard import Phase
-from .node_reports import NodeReport
+from .master_guard import GuardPhase
+from .node_info import NodeInfo
 from .policy import Policy
 
 __all__ = ["GuardStatus"]
@@ -23,7 +23,7 @@ class GuardStatus:
     master: str
     address: Address | None
     policy: Policy
-    phase: Phase
+    phase: GuardPhase
     outlook: tuple[str, ...]
     """Why it would not order a failover if the master died now; empty if it would."""
     would_ask: SentinelName | None
@@ -32,7 +32,7 @@ class GuardStatus:
     """The replica that this Sentinel would choose."""
     may_order: bool | None
     """Whether the Sentinels' ACL lets it send SENTINEL FAILOVER; None if that is not known yet."""
-    reports: Mapping[Address, NodeReport]
+    reports: Mapping[Address, NodeInfo]
     """The last report of each node."""
     counts: Mapping[str, int]
     """How many walks, samples, orders and so on; see `MasterGuard.counts`."""

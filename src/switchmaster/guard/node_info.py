@@ -1,5 +1,5 @@
 """
-What a node says of itself by INFO, as far as the guard needs it: `NodeReport`, read from `InfoReply`.
+What a node says of itself by INFO, as far as the guard needs it: `NodeInfo`, read from `InfoReply`.
 
 Source: genValkeyInfoString() and genRedisInfoString() in server.c; replicationGetReplicaOffset() in replication.c. The
 fields are the same from Redis 6.2 to 7.0 and in Valkey 9.1. Fields that are missing or no numbers are None.
@@ -15,7 +15,7 @@ from typing import Final
 from ..model import LIMITS, Address
 from ..wire.info import InfoReply
 
-__all__ = ["NodeReport", "read_report"]
+__all__ = ["NodeInfo", "read_node_info"]
 
 _REPLICA_KEY: Final = re.compile(r"slave[0-9]+")
 _KEYS: Final = re.compile(r"keys=([0-9]+)")
@@ -23,7 +23,7 @@ _NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
-class NodeReport:
+class NodeInfo:
     """One node, by its INFO."""
 
     node: Address
@@ -60,7 +60,7 @@ class NodeReport:
         return True if self.appends is False and self.snapshots is False else None
 
 
-def read_report(node: Address, info: InfoReply, save: str | None) -> NodeReport:
+def read_node_info(node: Address, info: InfoReply, save: str | None) -> NodeInfo:
     """
     Read a node's report.
 
@@ -81,7 +81,7 @@ def read_report(node: Address, info: InfoReply, save: str | None) -> NodeReport:
     host = replication.get("master_host")
     appends = _number(persistence.get("aof_enabled"))
     stopping = "shutdown_in_milliseconds" in server
-    return NodeReport(
+    return NodeInfo(
         node=node,
         run_id=server.get("run_id", "")[:40],
         role=role if role in ("master", "slave") else "",
