@@ -15,7 +15,10 @@ Read in this order:
    around one data node's.
 3. All of them: `probes` the nodes that are asked for their ROLE; `locate` one question to all Sentinels without waiting
    for links; `feeds` and `readers` what users follow; `watcher` the asyncio Watcher, which drives all of it.
-4. The same for threads: `green` what gevent and eventlet patch; `threads` real threads, locks and loops under them;
+4. The guard's: `command_connection` questions and answers over one connection; `kept_connection` keeps one open and
+   tells how it was lost; `process_witness` a process on this host; `witnesses` all of them asked at once; `guard` the
+   shell around `switchmaster.guard`.
+5. The same for threads: `green` what gevent and eventlet patch; `threads` real threads, locks and loops under them;
    `loop_result` what a coroutine in another thread's loop returns; `sync` the Watcher for threads, a facade that
    decides and keeps nothing.
 

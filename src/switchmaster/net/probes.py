@@ -117,6 +117,10 @@ class Probes:
         finally:
             await shell.close()
 
+    def target(self, node: Address, master: str) -> DialTarget:
+        """Return what one attempt for one master dials; by the next one a majority may list the node."""
+        return self._diallers.of(master).target(node, self._lists(node, master))
+
     def shells(self) -> Iterable[NodeConnection]:
         """Return the connections that are open until `stop`."""
         return [shell for shell, _ in self._asked.values()]

@@ -286,6 +286,11 @@ class Watcher:
     # -- the belief ---------------------------------------------------------------------------------
 
     @property
+    def deployment(self) -> str:
+        """The deployment's name."""
+        return self._watch.deployment
+
+    @property
     def topology(self) -> Topology:
         """Everything that is believed now, as one immutable value."""
         return self._watch.topology
@@ -414,6 +419,18 @@ class Watcher:
     def dialled(self, address: Address) -> Address:
         """Return what to connect to for an announced address, by ``address_map``."""
         return map_address(self._address_map, address)
+
+    def votes(self, sentinel: SentinelName) -> bool:
+        """Return whether a Sentinel's word is a vote: the user named it, or a majority vouches for it."""
+        return self._watch.vouched(sentinel)
+
+    def sentinel_target(self, sentinel: SentinelName) -> DialTarget:
+        """Return what to dial for another connection to a Sentinel, with credentials only if it votes."""
+        return self._dialler.target(Address.parse(sentinel), self._watch.vouched(sentinel))
+
+    def node_target(self, node: Address, master: str) -> DialTarget:
+        """Return what to dial for another connection to a master's node, with credentials only if it is listed."""
+        return self._probes.target(node, master)
 
     @property
     def counters(self) -> dict[str, int]:
