@@ -34,6 +34,10 @@ and there is no flag and no variable for it. An empty table says: no user, no pa
 names its `masters`, it must be one of them. Write a name that has more than letters, digits, `-` and `_` in quotes:
 `[deployments.kvdb.nodes."orders.eu"]`.
 
+The guard's keys are inherited one by one: `[deployments.NAME.guards.MASTER]` wins over `[deployments.NAME.guard]`, that
+over `[guard]`, that over the default ([the guard](../topics/guard.md)). A reload that changes only the guard keeps all
+connections to Sentinels.
+
 ```toml
 [deployments.kvdb]
 sentinels = ["10.209.10.30:46390", "10.209.10.31:46390"]
@@ -46,6 +50,11 @@ password_file = "/run/secrets/nodes"
 [deployments.kvdb.nodes.mymaster2]
 username = "watch"
 password_file = "/run/secrets/nodes-of-mymaster2"
+[deployments.kvdb.guard]
+armed = "dry-run"
+[deployments.kvdb.guards.mymaster2]
+armed = true
+restart = "wipes"
 
 [journal]
 url = "sqlite:////var/lib/switchmaster/journal.db"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from switchmaster import NodeAccess, Tls, Watcher
 from switchmaster.errors import UsageError
+from switchmaster.guard.policy import Arming, Policy, Restart
 from switchmaster.model import Address, Grade
 from switchmaster.server.settings.configuration import default_journal, journal_url, problems_of, read_configuration
 from switchmaster.server.settings.file import read_file
@@ -346,3 +347,63 @@ def test_every_key_of_a_table_has_the_line_at_which_it_stands(pairs: list[tuple[
     assert {key: line_of(lines, ("t", "u v", key)) for key in expected} == expected
     assert line_of(lines, ("t", "u v", "none")) == blanks + 1
     assert line_of(lines, ("none",)) is None
+
+
+GUARDED = """\
+[guard]
+grace = 1
+[deployments.a]
+sentinels = ["h:1"]
+guard = { armed = "dry-run", max_lag = 3 }
+[deployments.a.guards.cache]
+armed = true
+grace = 0
+restart = "wipes"
+[deployments.b]
+sentinels = ["h:2"]
+"""
+
+
+def test_guard_of_a_master_takes_what_it_leaves_out_from_the_tables_around_it(tmp_path: Path) -> None:
+    a, b = read_configuration(written(tmp_path, GUARDED), environ={}).deployments
+    assert a.guard.policy("cache") == Policy(Arming.ARMED, grace=0.0, max_lag=3.0, restart=Restart.WIPES)
+    assert a.guard.policy("other") == Policy(Arming.DRY_RUN, grace=1.0, max_lag=3.0)
+    assert b.guard.policy("cache") == Policy(grace=1.0)
+    assert (a.guard.wanted, b.guard.wanted) == (True, False)
+
+
+def test_guard_is_no_part_of_the_fingerprint(tmp_path: Path) -> None:
+    before = read_configuration(written(tmp_path, GUARDED), environ={}).deployments
+    after = read_configuration(written(tmp_path, GUARDED.replace("true", "false")), environ={}).deployments
+    assert [one.fingerprint for one in before] == [one.fingerprint for one in after]
+    assert before[0].guard != after[0].guard
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("armed = 'yes'", 'guard.armed must be true, false or "dry-run"'),
+        ("armed = 1", 'guard.armed must be true, false or "dry-run"'),
+        ("grace = -1", "guard.grace must be a number of seconds, such as 0.25"),
+        ("evidence_timeout = 0", "guard.evidence_timeout must be a number of seconds above 0, such as 0.5"),
+        ("restart = 'empty'", "guard.restart must be 'unknown', 'wipes' or 'keeps'"),
+        ("orderly = 'no'", "guard.orderly must be true or false"),
+        ("armd = true", "guard.armd is unknown; did you mean 'armed'?"),
+    ],
+)
+def test_wrong_key_of_the_guard_is_told_wherever_it_stands(tmp_path: Path, line: str, sentence: str) -> None:
+    deployment = "[deployments.a]\nsentinels = ['h']\n"
+    for place, header in (
+        ("", "[guard]"),
+        ("deployments.a.", "[deployments.a.guard]"),
+        ("deployments.a.guards.guard.", '[deployments.a.guards."guard"]'),
+    ):
+        path = written(tmp_path, f"{deployment}{header}\n{line}\n")
+        expected = sentence.removeprefix("guard.") if "guards" in place else sentence
+        assert problems_of(path, {}) == (f"{path}, line 4: {place}{expected}",)
+
+
+def test_guard_of_a_master_that_is_not_followed_is_told(tmp_path: Path) -> None:
+    text = "[deployments.a]\nsentinels = ['h']\nmasters = ['orders']\n[deployments.a.guards.oders]\n"
+    [found] = problems_of(written(tmp_path, text), {})
+    assert found.endswith("line 4: deployments.a.guards.oders is not one of its masters; did you mean 'orders'?")

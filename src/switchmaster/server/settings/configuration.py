@@ -28,6 +28,7 @@ from ...net.diallers import read_tls
 from ...url import VARIABLE_PREFIX, ConnectionSettings, read_sentinels, settings_from_environment
 from ..watcher_arguments import checked, fingerprint, read_secret, watcher_arguments
 from .file import ConfigFile, deployment_settings, read_file
+from .guard_settings import GuardSettings, guard_settings
 from .http_settings import HttpSettings, read_listen
 from .tables import DeploymentTable, File, HttpTable, JournalTable, LogTable
 
@@ -54,6 +55,8 @@ class DeploymentSettings:
     """The arguments of its Watcher, ``sentinels`` included; with secrets."""
     fingerprint: str = field(repr=False)
     """Changes with everything that needs a new Watcher."""
+    guard: GuardSettings = field(default_factory=GuardSettings)
+    """The policies of its masters' guards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +283,7 @@ def _deployment(
         of_masters = (access.tls for access in arguments["node_access"].values())
         for tls in dict.fromkeys((arguments["tls"], arguments["node_tls"], *of_masters)):
             read_tls(tls)
-        return DeploymentSettings(name, arguments, fingerprint(arguments))
+        guard = guard_settings(file.tables.guard, table.guard, table.guards)
+        return DeploymentSettings(name, arguments, fingerprint(arguments), guard)
     except UsageError as error:
         raise UsageError(file.wrong(place, f"can't be used: {error}") if file.lines else str(error)) from None

@@ -9,6 +9,8 @@ The file of ``--config``: read, checked against `tables`, with a sentence for ev
     password_file = "/run/secrets/sentinel"
     [deployments.kvdb.nodes.mymaster1]                           # instead of [deployments.kvdb.node], for this master
     password_file = "/run/secrets/mymaster1"
+    [deployments.kvdb.guard]                                     # over [guard], under [deployments.kvdb.guards.MASTER]
+    armed = "dry-run"
     [journal]
     url = "sqlite:////var/lib/switchmaster/journal.db"
 
@@ -209,9 +211,10 @@ def _strangers(file: ConfigFile, tables: File) -> Iterator[_Problem]:
         masters = table.masters or read_sentinels(table.sentinels or ()).masters
         if not masters:
             continue
-        for master in table.nodes.keys() - masters:
-            advice = _nearest(master, masters) or "add it to masters, or remove this table"
-            yield _at(file, ("deployments", name, "nodes", master), f"is not one of its masters; {advice}")
+        for key, own in (("nodes", table.nodes), ("guards", table.guards)):
+            for master in own.keys() - masters:
+                advice = _nearest(master, masters) or "add it to masters, or remove this table"
+                yield _at(file, ("deployments", name, key, master), f"is not one of its masters; {advice}")
 
 
 def _at(file: ConfigFile, path: KeyPath, what: str) -> _Problem:

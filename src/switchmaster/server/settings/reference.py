@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,7 +11,7 @@ from .tables import File
 
 __all__ = ["Key", "json_schema", "keys"]
 
-PLACEHOLDERS: Final = {"deployments": "NAME", "nodes": "MASTER"}
+PLACEHOLDERS: Final = {"deployments": "NAME", "nodes": "MASTER", "guards": "MASTER"}
 """The placeholder for a table name of the user's own, by the table around it."""
 
 
@@ -73,7 +74,9 @@ def _table_in(schema: dict[str, Any], one: dict[str, Any]) -> dict[str, Any] | N
 
 def _kind(one: dict[str, Any]) -> str:
     if "enum" in one:
-        return " or ".join(f"`{value}`" for value in one["enum"])
+        return " or ".join(
+            f"`{json.dumps(value)}`" if isinstance(value, bool) else f"`{value}`" for value in one["enum"]
+        )
     options = [option for option in one.get("anyOf", one.get("oneOf", ())) if option.get("type") != "null"]
     if options:
         return " or ".join(dict.fromkeys(_kind(option) for option in options))

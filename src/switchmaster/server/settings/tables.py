@@ -16,11 +16,21 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from pydantic_core import PydanticCustomError
 
 from ...errors import UsageError
+from ...guard.policy import Arming, Restart
 from ...model import Address
 from ...url import read_sentinels
 from .http_settings import read_listen
 
-__all__ = ["AccessTable", "DeploymentTable", "File", "HttpTable", "JournalTable", "LogTable", "TlsTable"]
+__all__ = [
+    "AccessTable",
+    "DeploymentTable",
+    "File",
+    "GuardTable",
+    "HttpTable",
+    "JournalTable",
+    "LogTable",
+    "TlsTable",
+]
 
 DAY: Final = 86_400
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": DAY, "w": 7 * DAY}
@@ -58,6 +68,28 @@ def _seconds(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= DAY:
         raise _wrong("must be a number of seconds above 0, such as 0.5")
     return float(value)
+
+
+def _pause(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= DAY:
+        raise _wrong("must be a number of seconds, such as 0.25")
+    return float(value)
+
+
+def _armed(value: Any) -> Any:
+    if isinstance(value, Arming):
+        return value
+    found = [arming for written, arming in _ARMINGS if value is written or (value == written and value == "dry-run")]
+    if not found:
+        raise _wrong('must be true, false or "dry-run"')
+    return found[0]
+
+
+def _restart(value: Any) -> Any:
+    try:
+        return Restart(value)
+    except ValueError:
+        raise _wrong("must be 'unknown', 'wipes' or 'keeps'") from None
 
 
 def _address_map(value: Any) -> Any:
@@ -98,12 +130,20 @@ def _tls_kind(value: Any) -> str:
     return "TlsTable" if isinstance(value, (Mapping, BaseModel)) else "bool"
 
 
+_ARMINGS: Final = ((True, Arming.ARMED), (False, Arming.DISARMED), ("dry-run", Arming.DRY_RUN))
 _texts_schema: Final = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
 Text = Annotated[str, BeforeValidator(_text), WithJsonSchema(_TEXT)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts), WithJsonSchema(_texts_schema)]
 Sentinels = Annotated[tuple[str, ...], BeforeValidator(_sentinels), WithJsonSchema(_texts_schema)]
 Seconds = Annotated[
     float, BeforeValidator(_seconds), WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": DAY})
+]
+Pause = Annotated[float, BeforeValidator(_pause), WithJsonSchema({"type": "number", "minimum": 0, "maximum": DAY})]
+Armed = Annotated[
+    Arming, BeforeValidator(_armed), WithJsonSchema({"enum": [True, False, "dry-run"], "type": ["boolean", "string"]})
+]
+AfterRestart = Annotated[
+    Restart, BeforeValidator(_restart), WithJsonSchema({"enum": [str(one) for one in Restart], "type": "string"})
 ]
 AddressPairs = Annotated[
     dict[str, str],
@@ -147,6 +187,47 @@ class AccessTable(Table):
     tls: TlsOption | None = Field(default=None, description="`true` for TLS with the system's authorities, or a table.")
 
 
+class GuardTable(Table):
+    """The guard; a key that is missing here has the value of the table around it, or its default."""
+
+    armed: Armed | None = Field(
+        default=None,
+        description='`true` orders failovers, `"dry-run"` only records what it would have ordered; `false` by '
+        "default, because a failover is never without cost.",
+    )
+    grace: Pause | None = Field(
+        default=None,
+        description="Seconds between two samples that must both prove the death; 0.25 by default: enough for a "
+        "supervisor's instant restart, and a hundredth of Sentinel's own 30 s. It is not waited for where a "
+        "restart is known to bring back nothing.",
+    )
+    evidence_timeout: Seconds | None = Field(
+        default=None,
+        description="Seconds in which all witnesses must answer; 0.15 by default: a round trip of 100 ms fits. A late "
+        "answer counts for the master's life.",
+    )
+    max_lag: Pause | None = Field(
+        default=None,
+        description="Seconds since the last acknowledgement of the replica to be promoted, beyond which no failover is "
+        "ordered; 10 by default: what was written after it is lost.",
+    )
+    restart: AfterRestart | None = Field(
+        default=None,
+        description="What a restarted master comes back with: nothing (`wipes`), its data (`keeps`), or what the "
+        "node says of its RDB and AOF (`unknown`, the default).",
+    )
+    cool_down: Pause | None = Field(
+        default=None,
+        description="Seconds after any failover in which none is ordered; 60 by default: a second death so soon is a "
+        "matter for people.",
+    )
+    orderly: bool | None = Field(
+        default=None,
+        description="Whether to act after an announced shutdown too; `false` by default: whoever sends SHUTDOWN has "
+        "a plan.",
+    )
+
+
 class DeploymentTable(Table):
     """One set of Sentinels and the masters that they monitor."""
 
@@ -173,6 +254,10 @@ class DeploymentTable(Table):
     nodes: dict[str, AccessTable] = Field(
         default_factory=dict,
         description="The same for the data nodes of one master, by its name; it replaces `node` as a whole.",
+    )
+    guard: GuardTable = Field(default=GuardTable(), description="The guard of this deployment's masters.")
+    guards: dict[str, GuardTable] = Field(
+        default_factory=dict, description="The guard of one master, by its name; its keys win over those of `guard`."
     )
 
 
@@ -254,6 +339,7 @@ class File(Table):
     deployments: dict[str, DeploymentTable] = Field(
         default_factory=dict, description="Deployments to watch, each under a name of your choice."
     )
+    guard: GuardTable = Field(default=GuardTable(), description="The guard of all deployments.")
     journal: JournalTable = Field(default=JournalTable(), description="The journal.")
     http: HttpTable = Field(default=HttpTable(), description="The HTTP server.")
     log: LogTable = Field(default=LogTable(), description="The log.")
