@@ -3,7 +3,7 @@ The daemon: it watches deployments, keeps the journal, and serves both over HTTP
 
 What comes in: a configuration (`settings`), what Sentinels and data nodes say (through `switchmaster.net`), requests
 over HTTP, and signals. What goes out: rows in the journal, lines in the log, answers over HTTP, and notifications to
-systemd. The daemon sends Sentinels and nodes nothing that changes them.
+systemd. Of what changes Sentinels or nodes the daemon sends only the one ``SENTINEL FAILOVER`` of an armed guard.
 
 One object composes everything: `daemon.Daemon`. No other module constructs two parts of the program and connects them,
 and the CLI only calls `Daemon.run`.
@@ -11,7 +11,8 @@ and the CLI only calls `Daemon.run`.
 Three threads, each with data of its own:
 
 - The **main loop** listens to Sentinels. Each deployment has one `deployment_watch.DeploymentWatch`: a Watcher, its
-  ledger (what the journal should keep), and its `link_log` (connections lost and restored, written to the log only).
+  ledger (what the journal should keep), its `link_log` (connections lost and restored, written to the log only), and
+  its `deployment_guard` (which guards masters where operators want it).
 - The **writer thread** of `switchmaster.journal` commits entries in batches. After each commit it calls back with what
   the commit added; `journal_log` turns that into log lines, so the log never reports what a crash could take back.
 - The **HTTP thread** (`api`) runs an event loop of its own. It reads `published_belief.PublishedBelief`: immutable
@@ -23,12 +24,13 @@ Invariants:
   to `published_belief`, and waits for neither.
 - What the journal's routes, the stream and the log report about events, switches and failovers was committed first,
   unless a log line says ``journal=waiting``.
-- A reload keeps the connections of every deployment whose `fingerprint` (see `watcher_arguments`) did not change; an
-  invalid file changes nothing.
+- A reload keeps the connections of every deployment whose `fingerprint` (see `watcher_arguments`) did not change, also
+  if its guard changed; an invalid file changes nothing.
 
 The other modules: `watcher_arguments` turns settings into the arguments of a Watcher and reads password files (the CLI
 uses it too, so it needs no extra); `log_format` formats log lines for people or as JSON; `systemd` speaks
 ``Type=notify``. The folder `web` holds the dashboard's files, which `api.dashboard` serves.
 
-Read in this order: `settings`, `deployment_watch`, `published_belief`, `daemon`, `journal_log`, `api`.
+Read in this order: `settings`, `deployment_watch`, `published_belief`, `deployment_guard`, `daemon`, `journal_log`,
+`api`.
 """

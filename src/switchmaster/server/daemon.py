@@ -149,10 +149,11 @@ class Daemon:
     async def _watch(self, deployment: DeploymentSettings) -> None:
         self._watched += 1
         events = self.configuration.journal.events
-        watching = DeploymentWatch(deployment, self.writer.put, events, self._watched)
+        watching = DeploymentWatch(deployment, self.writer.put, events, self._watched, self.run_id)
         self.watchings[deployment.name] = watching
         self._publish()
         self.metrics.follow(watching.watcher)
+        watching.on_guard_notice(self.metrics.noticed)
         await watching.start()
 
     async def reload(self) -> None:
@@ -199,8 +200,11 @@ class Daemon:
             current = self.watchings.get(name)
             if current is not None and current.deployment.fingerprint == deployment.fingerprint:
                 current.keep_events(new.journal.events)
+                await current.apply(deployment)
                 continue
             changed.append(name)
+            if current is not None:
+                await current.guard.close()  # two guards of one daemon must not act on one death
             await self._watch(deployment)
             if current is not None:
                 await current.close()
@@ -239,7 +243,7 @@ class Daemon:
             now = time.monotonic()
             self.served.turn(now - wanted)
             for watching in self.watchings.values():
-                watching.published.beat()
+                watching.beat()
             heard = tuple(name for name, one in self.watchings.items() if one.watcher.hearing)
             if now >= due or heard != told:
                 due, told = now + HEARTBEAT_SECONDS, heard

@@ -1,5 +1,5 @@
 """
-One deployment, watched for the journal: a Watcher, its ledger, and where their output goes.
+One deployment, watched for the journal: a Watcher, its ledger, its guard, and where their output goes.
 
 The Watcher keeps trying if no Sentinel can be reached: a daemon that starts before its Sentinels finds them when they
 come up.
@@ -16,9 +16,11 @@ from ..belief.decisions import Notice, Switch
 from ..belief.failover import Failover
 from ..belief.topology import MasterState, Topology
 from ..errors import UnknownMaster, WatcherClosed
-from ..journal.entries import Entry, WatchStarted
+from ..journal.entries import Entry, Seen, WatchStarted
 from ..journal.ledger import Ledger
 from ..net.watcher import Heard, Watcher
+from ..render import Line
+from .deployment_guard import DeploymentGuard
 from .link_log import LinkLog
 from .published_belief import PublishedBelief
 from .settings.configuration import DeploymentSettings
@@ -38,10 +40,16 @@ class DeploymentWatch:
         put: takes all entries of one turn together; must not block.
         events: whether every event of every Sentinel is kept too.
         generation: the number of this watch in this run, counted over all deployments.
+        identity: tells this daemon's guards from others.
     """
 
     def __init__(
-        self, deployment: DeploymentSettings, put: Callable[..., None], events: bool = True, generation: int = 0
+        self,
+        deployment: DeploymentSettings,
+        put: Callable[..., None],
+        events: bool = True,
+        generation: int = 0,
+        identity: str = "",
     ) -> None:
         self.deployment = deployment
         arguments = dict(deployment.arguments)
@@ -49,6 +57,7 @@ class DeploymentWatch:
         self.published = PublishedBelief(deployment.name, self.watcher)
         """What other threads read."""
         self._ledger = Ledger(deployment.name, self._state, events, generation)
+        self.guard = DeploymentGuard(self.watcher, deployment.guard, identity, self._on_guard, self._on_operator)
         self._put = put
         self._turn: list[Entry] = []
         """The entries of this turn."""
@@ -57,6 +66,11 @@ class DeploymentWatch:
         self._links_seen = 0
         """The roster's change counter when the links were last logged."""
         self._looking: asyncio.Task[None] | None = None
+        self._listeners: list[Callable[[Notice], None]] = []
+
+    def on_guard_notice(self, callback: Callable[[Notice], None]) -> None:
+        """Call back with each notice of the guard; those of the Watcher have callbacks of their own."""
+        self._listeners.append(callback)
 
     async def start(self) -> None:
         """Start watching; do not wait for any Sentinel."""
@@ -69,6 +83,7 @@ class DeploymentWatch:
         watcher.on_change(self._end_turn)
         self.published.follow()
         await watcher.start(wait=False)
+        self.guard.start()
         self._looking = asyncio.create_task(self._look_on(), name=f"switchmaster: look at {self.deployment.name}")
 
     async def close(self) -> None:
@@ -76,6 +91,7 @@ class DeploymentWatch:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
+        await self.guard.close()
         await self.watcher.close()
         self.published.close()
         self._flush()
@@ -84,6 +100,16 @@ class DeploymentWatch:
     def topology(self) -> Topology:
         """The belief now."""
         return self.watcher.topology
+
+    async def apply(self, deployment: DeploymentSettings) -> None:
+        """Take settings that need no new Watcher: those of the guard; what an operator said of it is forgotten."""
+        self.deployment = deployment
+        await self.guard.apply(deployment.guard)
+
+    def beat(self) -> None:
+        """Hand over to other threads what changes without a callback; called about once a second."""
+        self.published.beat()
+        self.guard.beat()
 
     def keep_events(self, events: bool) -> None:
         """Keep every event of every Sentinel from now on, or none."""
@@ -129,6 +155,16 @@ class DeploymentWatch:
 
     def _on_notice(self, notice: Notice) -> None:
         self._turn += self._ledger.notice(notice)
+
+    def _on_guard(self, notice: Notice) -> None:
+        self._turn += self._ledger.notice(notice)
+        for listener in self._listeners:
+            listener(notice)
+        # Within a turn of the Watcher, the turn's end comes first and keeps the order.
+        asyncio.get_running_loop().call_soon(self._flush)
+
+    def _on_operator(self, line: Line) -> None:
+        self._put(Seen(time.time(), line))
 
     async def _look_on(self) -> None:
         while True:

@@ -38,6 +38,12 @@ _ALARMING: Final = (
     "not-monitored",
     "shared-id",
     "ghost",
+    "master-restarted",
+    "master-came-back-empty",
+    "guard-ordered",
+    "guard-would-order",
+    "guard-refused",
+    "guard-in-vain",
 )
 
 

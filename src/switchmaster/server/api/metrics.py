@@ -127,7 +127,7 @@ class Metrics:
 
         watcher.on_switch(self._switched)
         watcher.on_failover(on_failover)
-        watcher.on_notice(self._noticed)
+        watcher.on_notice(self.noticed)
 
     def committed(self, news: Sequence[Written]) -> None:
         """Count failovers of a commit that no daemon heard; called in the writer's thread."""
@@ -155,7 +155,8 @@ class Metrics:
         for phase, seconds in record.durations.items():
             self._phases.labels(of[0], phase).observe(seconds)
 
-    def _noticed(self, notice: Notice) -> None:
+    def noticed(self, notice: Notice) -> None:
+        """Count a notice."""
         self._notices.labels(stored(notice.deployment), str(notice.kind)).inc()
         if notice.kind is NoticeKind.MISSED:
             self._missed.labels(stored(notice.deployment), "epoch").inc()
