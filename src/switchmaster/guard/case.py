@@ -4,6 +4,7 @@ The case of one master: everything that the rules look at, at one moment, as one
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -47,6 +48,9 @@ class Case:
     failed_over_at: float | None = None
     """When the last failover of this master was known, in monotonic seconds; None if none was."""
     own: OwnHealth = field(default_factory=OwnHealth)
+    empty: bool = False
+    """Whether the master lives and came back without its data: then no death is to be proved, and the objections that
+    weigh one do not hold."""
 
     @property
     def master(self) -> Address | None:
@@ -55,8 +59,8 @@ class Case:
 
     @property
     def known(self) -> int:
-        """How many Sentinels count for this master, whether they answer or not."""
-        return max(self.state.electorate.known, self.state.electorate.counted or 0)
+        """How many Sentinels count for this master, whether they answer or not; no single one can overstate it."""
+        return self.state.electorate.known
 
     @property
     def majority(self) -> int:
@@ -65,8 +69,8 @@ class Case:
 
     @property
     def replicas(self) -> tuple[Address, ...]:
-        """Its replicas, whether they answer or not."""
-        return tuple(each.address for each in self.state.replicas)
+        """Its replicas, whether they answer or not: those that a majority of the Sentinels lists."""
+        return tuple(each.address for each in self.state.replicas if each.address in self.state.listed)
 
     @property
     def words(self) -> tuple[SentinelWord, ...]:
@@ -78,18 +82,26 @@ def placed(case: Case) -> SentinelWord | None:
     """
     Return the word of the Sentinel that is to be asked for the failover; None if none can carry it out.
 
-    It must be in step (the believed address and epoch), not in TILT, and see a replica that it would promote. One on
-    another host than the master's is preferred, then the one that sees most replicas.
+    It must be in step (the believed address and epoch), not in TILT, and see a replica that it would promote, one that
+    the others list too. One on another host than the master's is preferred, then one that would promote what most
+    would, then the one that sees most replicas: so one that makes up replicas is the last.
     """
+    known = set(case.replicas)
     fit = [
         word
         for word in case.words
         if word.master.config_epoch == case.state.epoch
         and not (word.sentinel in case.sentinels and case.sentinels[word.sentinel].tilt)
-        and chosen(word.master, word.replicas) is not None
+        and chosen(word.master, word.replicas) in known
     ]
+    choices = Counter(chosen(word.master, word.replicas) for word in fit)
     host = case.master.host if case.master is not None else ""
-    return min(fit, key=lambda word: (word.host == host, -len(word.replicas), word.sentinel), default=None)
+
+    def rank(word: SentinelWord) -> tuple[bool, int, int, SentinelName]:
+        seen = len(known & {each.address for each in word.replicas})
+        return word.host == host, -choices[chosen(word.master, word.replicas)], -seen, word.sentinel
+
+    return min(fit, key=rank, default=None)
 
 
 def comes_back_empty(case: Case) -> bool:

@@ -8,7 +8,7 @@ the master's life. `proves_death` is the whole judgement.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..model import Address, SentinelName
@@ -68,6 +68,7 @@ class Sample:
     """Monotonic seconds, when the last answer had come or the time was over."""
     dialled: Dialled
     sentinels: tuple[SentinelWord, ...]
+    """One word at most of each Sentinel that votes."""
     replicas: tuple[NodeInfo, ...]
     """Of the replicas that answered."""
     process: ProcessState = ProcessState.UNKNOWN
@@ -78,14 +79,18 @@ class Sample:
 
     def cut_off(self) -> int:
         """Return how many Sentinels have no connection to the master."""
-        return sum(each.disconnected for each in self.words_of())
+        return len({each.sentinel for each in self.words_of() if each.disconnected})
 
-    def orphaned(self) -> int:
-        """Return how many replicas follow this master and have lost their link to it."""
-        return sum(each.following == self.master and each.link_up is False for each in self.replicas)
+    def followers(self, among: Collection[Address]) -> list[NodeInfo]:
+        """Return the reports of the replicas among these that follow this master by its announced address."""
+        return [each for each in self.replicas if each.node in among and each.following == self.master]
+
+    def orphaned(self, among: Collection[Address]) -> int:
+        """Return how many replicas among these follow this master and have lost their link to it."""
+        return len({each.node for each in self.followers(among) if each.link_up is False})
 
 
-def doubts(sample: Sample, sentinels: int, replicas: Iterable[Address]) -> tuple[str, ...]:
+def doubts(sample: Sample, sentinels: int, replicas: Collection[Address]) -> tuple[str, ...]:
     """
     Return what speaks against the master's death; empty if the sample proves it.
 
@@ -98,15 +103,15 @@ def doubts(sample: Sample, sentinels: int, replicas: Iterable[Address]) -> tuple
         The reasons in words, the strongest first.
     """
     found: list[str] = []
-    known = sum(1 for _ in replicas)
     if sample.process is ProcessState.RUNNING:
         found.append("its process runs")
     if sample.dialled is not Dialled.REFUSED:
         found.append(_OF_DIALLED[sample.dialled])
     if 2 * sample.cut_off() <= sentinels:
         found.append(f"{sample.cut_off()} of {sentinels} Sentinels are disconnected from it, which is no majority")
-    if 2 * sample.orphaned() <= known:
-        found.append(f"{sample.orphaned()} of {known} replicas have lost it, which is no majority")
+    orphaned = sample.orphaned(replicas)
+    if 2 * orphaned <= len(replicas):
+        found.append(f"{orphaned} of {len(replicas)} replicas have lost it, which is no majority")
     return tuple(found)
 
 

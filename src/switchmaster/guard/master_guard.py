@@ -9,21 +9,21 @@ The walk of one master's guard: from a lost connection over two samples to one o
 
 A sample that comes too early is no verdict: a Sentinel may not have noticed yet. So the guard samples again, each
 `AGAIN` seconds, while the master refuses connections and `PATIENCE` is not over; then it waits for the shell's next
-refused connect, which begins a new walk. A walk says the same thing once.
+refused connect, which begins a new walk. What keeps it from acting is told once for each death.
 
-What a restart brought back is compared here too: a master with another run id and (nearly) none of its keys is empty,
-and no evidence is needed to ask for a failover, as long as a replica holds more.
+What a restart brought back is compared here too, once it is loaded: a master with another run id and (nearly) none of
+its keys is empty, and no evidence is needed to ask for a failover, as long as a replica holds more.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from ..belief.decisions import Notice, NoticeKind, Switch
-from ..model import Address, Moment, SentinelName
+from ..model import LIMITS, Address, Moment, SentinelName
 from .case import Case, comes_back_empty, placed
 from .evidence import Dialled, Sample, doubts
 from .node_info import NodeInfo
@@ -42,6 +42,8 @@ ORDER_LIMIT: Final = 10.0
 """Seconds in which the ordered failover must be known: Sentinel gives up a promotion after its failover timeout."""
 SETTLED: Final = 5.0
 """Seconds after which it is told what a restart has cost: replicas connect again within one, and copy."""
+SAMPLE_LIMIT: Final = 5.0
+"""Seconds after its timeout until a sample that never came is given up."""
 NEARLY: Final = 0.01
 """The share of its keys with which a master counts as empty all the same: writers may have begun anew."""
 
@@ -68,7 +70,7 @@ class _Walk:
     proved_at: float | None = None
     """When the first sample proved the death; None before, and again if a later one did not."""
     due: float = 0.0
-    """When to go on, while the phase is WAITING or ORDERED."""
+    """When to go on, at the latest."""
     sentinel: SentinelName | None = None
     """The Sentinel that was asked."""
     empty: bool = False
@@ -99,16 +101,17 @@ class MasterGuard:
         self.policy = policy
         self.phase = GuardPhase.WATCHING
         self.reports: dict[Address, NodeInfo] = {}
-        """The last report of each node."""
+        """The last report of each node, of at most as many as a master has; of a restarted master the one before, until
+        it has loaded its data."""
         self.failed_over_at: float | None = None
-        """When the last failover of this master was known, in monotonic seconds."""
+        """When the last failover of this master was known, or an order ended without one, in monotonic seconds."""
         self.counts = dict.fromkeys(("walks", "samples", "orders", "verified", "in_vain", "restarts", "empty"), 0)
         self.objected: dict[str, int] = {}
         """How often each objection kept it from acting, by id."""
         self._walk: _Walk | None = None
         self._restart: _Restart | None = None
-        self._told = ""
-        """The last refusal that was told; not repeated until the master is well again."""
+        self._told: set[str] = set()
+        """The ids of the objections that were told; not repeated until the master is well again, or another one."""
         self._out: list[GuardDecision] = []
 
     # -- what the shell reads -----------------------------------------------------------------------
@@ -117,7 +120,7 @@ class MasterGuard:
     def deadline(self) -> float | None:
         """When `tick` is due, in monotonic seconds."""
         due = [self._restart.due] if self._restart is not None else []
-        if self._walk is not None and self.phase in (GuardPhase.WAITING, GuardPhase.ORDERED):
+        if self._walk is not None:
             due.append(self._walk.due)
         return min(due, default=None)
 
@@ -141,7 +144,7 @@ class MasterGuard:
             return
         self.counts["walks"] += 1
         self._walk = _Walk(moment.now, node)
-        self._collect(self._walk)
+        self._collect(self._walk, moment)
 
     def reported(self, report: NodeInfo, case: Case, moment: Moment) -> None:
         """
@@ -153,18 +156,26 @@ class MasterGuard:
             moment: when.
         """
         before = self.reports.get(report.node)
+        if before is None and len(self.reports) > LIMITS.replicas:
+            return
+        if self._walk is not None and report.node == self._walk.node:
+            self._walk.proved_at = None  # it answered since
+        restarted = before is not None and before.run_id and report.run_id not in ("", before.run_id)
+        if report.loading and restarted:
+            return
         known = {**self.reports}
         self.reports[report.node] = report
-        if report.node != case.master or self.phase is GuardPhase.ORDERED:
+        if report.node != case.master or report.role != "master":
             return
-        if report.role == "master" and not report.loading:
-            self._told = ""
-        if before is None or not before.run_id or before.run_id == report.run_id or report.role != "master":
+        if self.phase is not GuardPhase.ORDERED:
+            self._told.clear()
+        if before is None or not restarted:
             return
         self.counts["restarts"] += 1
-        self._restart = _Restart(report.node, known, moment.now + SETTLED)
+        earlier = self._restart.before if self._restart is not None and self._restart.node == report.node else known
+        self._restart = _Restart(report.node, earlier, moment.now + SETTLED)
         if _is_empty(before, report, known):
-            self._came_back_empty(before, report, replace(case, reports=self.reports), moment)
+            self._came_back_empty(before, report, moment)
         else:
             text = f"{report.node} has restarted: run id {before.run_id[:8]}… was before, {report.run_id[:8]}… is now"
             self._tell(NoticeKind.MASTER_RESTARTED, f"{text}; {_kept(before, report)}", moment)
@@ -173,22 +184,22 @@ class MasterGuard:
         """Drop the report of a node that belongs to this master no more."""
         self.reports.pop(node, None)
 
-    def _came_back_empty(self, before: NodeInfo, report: NodeInfo, case: Case, moment: Moment) -> None:
+    def _came_back_empty(self, before: NodeInfo, report: NodeInfo, moment: Moment) -> None:
         self.counts["empty"] += 1
         held = max((each.keys or 0 for node, each in self.reports.items() if node != report.node), default=0)
         text = f"{report.node} has restarted without its data: {_kept(before, report)}; its replicas hold {held} keys"
         self._tell(NoticeKind.MASTER_EMPTY, text, moment)
-        if self.policy.arming is Arming.DISARMED:
+        if self.policy.arming is Arming.DISARMED or self.phase is GuardPhase.ORDERED:
             return
-        self._walk = _Walk(moment.now, report.node, moment.now, empty=True)
+        self._walk = _Walk(moment.now, report.node, empty=True)
         self.counts["walks"] += 1
-        self._collect(self._walk)  # for who is to be asked, not for a proof
+        self._collect(self._walk, moment)  # for who is to be asked, not for a proof
 
     # -- evidence -----------------------------------------------------------------------------------
 
-    def _collect(self, walk: _Walk) -> None:
+    def _collect(self, walk: _Walk, moment: Moment) -> None:
         self.counts["samples"] += 1
-        self.phase = GuardPhase.SAMPLING
+        self.phase, walk.due = GuardPhase.SAMPLING, moment.now + self.policy.evidence_timeout + SAMPLE_LIMIT
         self._out.append(Collect(self.master, walk.node, self.policy.evidence_timeout))
 
     def sampled(self, case: Case, moment: Moment) -> None:
@@ -202,14 +213,17 @@ class MasterGuard:
         walk, sample = self._walk, case.sample
         if walk is None or sample is None or self.phase is not GuardPhase.SAMPLING:
             return
-        if case.master != walk.node:
-            return self._end()  # a failover came first
+        if sample.master != walk.node or sample.at < walk.begun:
+            return  # of an earlier walk
+        if case.master != walk.node or self.policy.arming is Arming.DISARMED:
+            return self._end()  # a failover came first, or an operator
+        case = replace(case, empty=walk.empty)
         if not walk.empty and not self._proves(walk, case, sample, moment):
             return
         holding = objections(case)
         if holding:
             return self._refuse(holding, moment)
-        if walk.proved_at is None:
+        if walk.proved_at is None and not walk.empty:
             walk.proved_at = moment.now
             if self.policy.grace > 0 and not comes_back_empty(case):
                 return self._wait(walk, moment.now + self.policy.grace)
@@ -237,16 +251,15 @@ class MasterGuard:
         self.phase, self._walk = GuardPhase.WATCHING, None
 
     def _refuse(self, reasons: Sequence[tuple[str, str]], moment: Moment) -> None:
-        walk = self._walk
+        walk, names = self._walk, {name for name, _ in reasons}
         self._end()
-        for name, _ in reasons:
+        for name in names:
             self.objected[name] = self.objected.get(name, 0) + 1
-        text = "; ".join(reason for _, reason in reasons)
-        if walk is not None and text != self._told:
-            self._told = text
-            self._tell(
-                NoticeKind.GUARD_REFUSED, f"{walk.node} refuses connections, and no failover is ordered: {text}", moment
-            )
+        if walk is not None and not names <= self._told:
+            self._told |= names
+            found = "came back empty" if walk.empty else "refuses connections"
+            text = "; ".join(reason for _, reason in reasons)
+            self._tell(NoticeKind.GUARD_REFUSED, f"{walk.node} {found}, and no failover is ordered: {text}", moment)
 
     # -- the order ----------------------------------------------------------------------------------
 
@@ -255,6 +268,7 @@ class MasterGuard:
         assert word is not None  # or an objection had held
         best = chosen(word.master, word.replicas)
         proof = _proof(walk, case, sample, moment)
+        self._told.add("cool-down")  # which keeps it from a second order for this death
         if self.policy.arming is not Arming.ARMED:
             self._end()
             self.failed_over_at = moment.now  # a dry run says so once, too
@@ -279,12 +293,13 @@ class MasterGuard:
     def _give_up(self, text: str, moment: Moment) -> None:
         self.counts["in_vain"] += 1
         self.failed_over_at = moment.now  # one order for each death
-        self._end()
         self._tell(NoticeKind.GUARD_IN_VAIN, text, moment)
+        self._end()
 
     def switched(self, switch: Switch, moment: Moment) -> None:
         """Take a switch of this master, whoever made it."""
-        walk, self.failed_over_at, self._told = self._walk, moment.now, ""
+        walk, self.failed_over_at = self._walk, moment.now
+        self._told.clear()
         if walk is not None and self.phase is GuardPhase.ORDERED:
             self.counts["verified"] += 1
             after = moment.now - walk.begun
@@ -295,7 +310,7 @@ class MasterGuard:
     # -- time ---------------------------------------------------------------------------------------
 
     def tick(self, moment: Moment) -> None:
-        """Do what is due: the next sample, the end of an order in vain, the account of a restart."""
+        """Do what is due: the next sample, the end of an order in vain or of a sample, the account of a restart."""
         walk, restart = self._walk, self._restart
         if restart is not None and moment.now >= restart.due:
             self._restart = None
@@ -304,7 +319,9 @@ class MasterGuard:
         if walk is None or moment.now < walk.due:
             return
         if self.phase is GuardPhase.WAITING:
-            self._collect(walk)
+            self._collect(walk, moment)
+        elif self.phase is GuardPhase.SAMPLING:
+            self._refuse([("evidence", "no sample of evidence came")], moment)
         elif self.phase is GuardPhase.ORDERED:
             self._give_up(f"no failover came of the order in {ORDER_LIMIT:g} s; it is left to Sentinel", moment)
 
@@ -320,18 +337,31 @@ def rehearse(case: Case) -> tuple[str, ...]:
     Args:
         case: the case now; with a sample of the living master, what the Sentinels see of its replicas counts too.
     """
-    reasons = tuple(reason for name, reason in objections(case) if name != "soon")
+    reasons = (*_blind(case), *(reason for name, reason in objections(case) if name != "soon"))
     disarmed = ("the guard is disarmed",) if case.policy.arming is Arming.DISARMED else ()
     dry = ("it only says what it would do (dry run)",) if case.policy.arming is Arming.DRY_RUN else ()
     return (*disarmed, *dry, *reasons)
 
 
+def _blind(case: Case) -> Iterator[str]:
+    """Yield why no sample could prove the death of a master that lives."""
+    sample = case.sample
+    if sample is None:
+        return
+    if sample.dialled is Dialled.INDIRECT:
+        yield "it can't be dialled at its own address from here"
+    heard = len(sample.followers(case.replicas))
+    if case.replicas and 2 * heard <= len(case.replicas):
+        yield f"{heard} of {len(case.replicas)} replicas answer and follow it at {sample.master}, which is no majority"
+
+
 def _proof(walk: _Walk, case: Case, sample: Sample, moment: Moment) -> str:
     if walk.empty:
         return f"{walk.node} came back empty"
+    orphaned, ago = sample.orphaned(case.replicas), moment.now - walk.begun
     return (
         f"{walk.node} is dead: it refuses connections, {sample.cut_off()} of {case.known} Sentinels and "
-        f"{sample.orphaned()} of {len(case.replicas)} replicas have lost it, {moment.now - walk.begun:.2f} s ago"
+        f"{orphaned} of {len(case.replicas)} replicas have lost it, {ago:.2f} s ago"
     )
 
 

@@ -76,7 +76,7 @@ def _cool_down(case: Case) -> str:
     if case.failed_over_at is None or case.now >= case.failed_over_at + case.policy.cool_down:
         return ""
     ago = case.now - case.failed_over_at
-    return f"the last failover was {ago:.0f} s ago, within the cool-down of {case.policy.cool_down:g} s"
+    return f"the last failover or order was {ago:.0f} s ago, within the cool-down of {case.policy.cool_down:g} s"
 
 
 def _tilt(case: Case) -> str:
@@ -97,7 +97,19 @@ def _no_replica(case: Case) -> str:
     return "" if placed(case) is not None else "no Sentinel in step sees a replica that it would promote"
 
 
+def _nothing_left(case: Case) -> str:
+    if not case.empty or case.sample is None:
+        return ""
+    word, report = placed(case), case.reports.get(case.master) if case.master is not None else None
+    best = chosen(word.master, word.replicas) if word is not None else None
+    held = next((each.keys for each in case.sample.replicas if each.node == best), None)
+    left = (report.keys or 0) if report is not None else 0
+    return f"{best} has no more than the master: nothing is left to save" if held is not None and held <= left else ""
+
+
 def _lag(case: Case) -> str:
+    if case.empty:
+        return ""  # whatever it lacks, the master lacks all
     word = placed(case)
     best = chosen(word.master, word.replicas) if word is not None else None
     report = case.reports.get(case.master) if case.master is not None else None
@@ -111,14 +123,14 @@ def _lag(case: Case) -> str:
 
 def _soon(case: Case) -> str:
     left = sorted(word.master.down_after_ms - word.master.last_ok_ping_ms for word in case.words)
-    if not left or left[len(left) // 2] >= SOON_MS:
+    if case.empty or not left or left[(len(left) - 1) // 2] >= SOON_MS:
         return ""
     return "Sentinel comes to its own verdict within a second"
 
 
 def _orderly(case: Case) -> str:
     report = case.reports.get(case.master) if case.master is not None else None
-    if case.policy.orderly or report is None or not report.stopping:
+    if case.policy.orderly or case.empty or report is None or not report.stopping:
         return ""
     return "its shutdown was announced"
 
@@ -136,6 +148,7 @@ OBJECTIONS: Final[tuple[Objection, ...]] = (
     Objection("orderly", _orderly),
     Objection("too-few", _too_few),
     Objection("no-replica", _no_replica),
+    Objection("nothing-left", _nothing_left),
     Objection("lag", _lag),
     Objection("soon", _soon),
 )

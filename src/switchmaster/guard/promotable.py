@@ -32,7 +32,7 @@ def promotable(master: MasterReply, replicas: Iterable[ReplicaReply]) -> list[Re
         for each in replicas
         if each.priority > 0 and not each.flags & _OUT and each.master_link_down_ms <= longest_ms
     ]
-    return sorted(fit, key=lambda each: (each.priority, -each.offset, each.run_id or "~"))
+    return sorted(fit, key=lambda each: (each.priority, -each.offset, each.run_id.lower() or "~"))
 
 
 def chosen(master: MasterReply, replicas: Iterable[ReplicaReply]) -> Address | None:
