@@ -41,7 +41,7 @@ STATUSES = """\
 | 404 | there is no such deployment, master or failover |
 | 405 | the route does not know this method |
 | 408, 413, 431 | the body came too slowly; body or header are too large |
-| 409 | several deployments have a master of that name: add `deployment` |
+| 409 | several deployments have a master of that name: add `deployment`; or `confirm` is not the master's name |
 | 421 | the server is not called what Host says: add the name to `http.hosts` |
 | 422 | a parameter is not what it should be |
 | 503 | the journal can't be asked (live routes go on), too many clients, or the node is not the master |

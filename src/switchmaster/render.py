@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .belief.decisions import Notice, Switch
 from .belief.failover import Failover, StageEntry
@@ -32,10 +32,14 @@ from .wire.events import (
     Voted,
 )
 
+if TYPE_CHECKING:
+    from .guard.status import GuardStatus
+
 __all__ = [
     "Line",
     "event_line",
     "failover_line",
+    "guard_line",
     "host_port",
     "iso",
     "master_line",
@@ -128,6 +132,57 @@ def failover_line(failover: Failover) -> Line:
         "stages": [_stage(entry) for entry in failover.stages],
         "durations": failover.durations,
         "down_after": failover.down_after,
+    }
+
+
+def guard_line(status: GuardStatus, leased: bool | None = None) -> Line:
+    """
+    Return the line of a master's guard.
+
+    Args:
+        status: its state.
+        leased: whether its daemon holds the lease; None if no lease is shared.
+    """
+    policy = status.policy
+    return {
+        "type": "guard",
+        "deployment": status.deployment,
+        "master": status.master,
+        "address": _address(status.address),
+        "arming": str(policy.arming),
+        "phase": str(status.phase),
+        "would_act": not status.outlook,
+        "outlook": list(status.outlook),
+        "would_ask": status.would_ask,
+        "would_promote": _address(status.would_promote),
+        "may_order": status.may_order,
+        "leased": leased,
+        "suspended_until": iso(status.suspended_until),
+        "policy": {
+            "grace": policy.grace,
+            "evidence_timeout": policy.evidence_timeout,
+            "max_lag": policy.max_lag,
+            "restart": str(policy.restart),
+            "cool_down": policy.cool_down,
+            "orderly": policy.orderly,
+        },
+        "reports": [
+            {
+                "host": node.host,
+                "port": node.port,
+                "role": report.role,
+                "run_id": report.run_id,
+                "keys": report.keys,
+                "offset": report.offset,
+                "link_up": report.link_up,
+                "loading": report.loading,
+                "stopping": report.stopping,
+                "comes_back_empty": report.comes_back_empty,
+            }
+            for node, report in sorted(status.reports.items())
+        ],
+        "counts": dict(status.counts),
+        "objected": dict(status.objected),
     }
 
 

@@ -25,6 +25,7 @@ What to take. Without servers:
 - `scenario`: a Watch of three Sentinels fed by lines of events; for tests of the belief.
 - `guard_cases`: a dead master with its witnesses; for tests of the guard.
 - `api_rig`: fake deployments and a filled journal behind the API; for tests of the API and the dashboard.
+- `guard_rig`: how the guards of such a deployment stand, and what operators ordered of them.
 - `interrupts`: interrupts some work at every instruction where a signal handler may raise.
 - `conditions`: `eventually` waits for a condition, with a limit.
 - `growth`: whether a series of measurements has stopped growing.

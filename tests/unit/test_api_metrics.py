@@ -78,7 +78,7 @@ def test_every_family_of_the_table_is_exposed_with_its_labels_and_no_other(
 ) -> None:
     told.fail_over()
     told.say(S2, f"+sdown master mymaster1 {B.host} {B.port}", f"-sdown master mymaster1 {B.host} {B.port}")
-    measured.metrics._noticed(Notice(NoticeKind.MISSED, "kvdb", "mymaster1", S1, "x", 1.0, NOW))
+    measured.metrics.noticed(Notice(NoticeKind.MISSED, "kvdb", "mymaster1", S1, "x", 1.0, NOW))
     measured.state.writer = writer()  # type: ignore[assignment]
     measured.state.responses[200] += 1
     found = {

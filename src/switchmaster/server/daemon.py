@@ -28,6 +28,7 @@ from ..journal.retention import Retention
 from ..journal.writer import Writer, WriterCallbacks, Written
 from ..render import iso, to_json, topology_line
 from .api import HttpConnections, HttpServer, HttpThread, Metrics, ServedState, create_app
+from .deployment_guard import DeploymentGuard
 from .deployment_watch import DeploymentWatch
 from .journal_log import JournalLog
 from .log_format import set_up
@@ -86,10 +87,13 @@ class Daemon:
         http = self.configuration.http
         self._published: Mapping[str, PublishedBelief] = {}
         """For the HTTP thread: a new mapping with every change."""
+        self._guards: Mapping[str, DeploymentGuard] = {}
+        """The same."""
         self.served = ServedState(
             lambda: self._published,
             self.reader,
             self.writer,
+            guards=lambda: self._guards,
             connections=HttpConnections(http.connections, http.connections_per_peer),
         )
         """What the HTTP thread serves."""
@@ -143,6 +147,7 @@ class Daemon:
 
     def _publish(self) -> None:
         self._published = {name: one.published for name, one in self.watchings.items()}
+        self._guards = {name: one.guard for name, one in self.watchings.items()}
 
     # -- deployments --------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from ..belief.decisions import Notice
 from ..errors import UnknownMaster, UsageError
-from ..guard.policy import Arming
+from ..guard.policy import Arming, Policy
 from ..guard.status import GuardStatus
 from ..net.guard import Guard
 from ..net.watcher import Watcher
@@ -96,7 +96,7 @@ class DeploymentGuard:
         leased = self._leased or (lambda: True)
         guard = Guard(
             self._watcher,
-            lambda master: self._settings.policy(master),
+            self.policy,
             identity=self._identity,
             on_notice=self._noticed,
             leased=leased,
@@ -146,10 +146,9 @@ class DeploymentGuard:
         """The last state of each master's guard, by name; empty where no master is guarded."""
         return self._statuses
 
-    @property
-    def configured(self) -> GuardSettings:
-        """The configured policies."""
-        return self._settings
+    def policy(self, master: str) -> Policy:
+        """Return the configured policy of a master."""
+        return self._settings.policy(master)
 
     @property
     def leased(self) -> bool | None:

@@ -11,6 +11,9 @@ Live routes answer from memory and work while the journal is away; journal route
     GET  /api/v1/topology                     [topology: all masters and Sentinels]      ?deployment=
     GET  /api/v1/masters                      [master]       ?deployment= &health= &cursor= &limit=
     GET  /api/v1/masters/{name}               one            ?deployment= if several deployments have one so named
+    GET  /api/v1/guard                        [guard]        ?deployment=
+    GET  /api/v1/masters/{name}/guard         what the guard of one master would do, and why not
+    POST /api/v1/masters/{name}/guard         {"arming": ..., "confirm": NAME} or {"suspend": ..., "confirm": NAME}
     GET  /api/v1/sentinels                    [sentinel]     ?deployment=
     GET  /api/v1/failovers                    [failover]     newest first, with filters        (from the journal)
     GET  /api/v1/failovers/{id}               one, with its comments                           (from the journal)
@@ -39,9 +42,9 @@ through `journal_queries`, which is bounded in number and time; the limits on co
 
 Read in this order: `admission` (which requests are let in), `served_state` (what is served), `belief_lines` (the
 belief as JSON), `answers` (JSON, ETag, errors), `journal_queries` (bounded reads of the journal), `journal_stream`
-(server-sent events), `metric_families` and `metrics`, then the routes (`parameters`, `shapes`, `live_routes`,
-`journal_routes`, `health_routes`, `dashboard`), `app`, `http_connections` (which connections are kept), `http_server`,
-`http_thread`.
+(server-sent events), `metric_families` and `metrics`, then the routes (`parameters`, `shapes`, `guard_routes`,
+`live_routes`, `journal_routes`, `health_routes`, `dashboard`), `app`, `http_connections` (which connections are kept),
+`http_server`, `http_thread`.
 """
 
 from ..settings.http_settings import HttpSettings

@@ -17,6 +17,7 @@ from ..settings.http_settings import HttpSettings
 from .admission import GUARDED_PATHS, Admission
 from .answers import ProblemError, problem
 from .dashboard import WEB, Dashboard
+from .guard_routes import make_guard_routes
 from .health_routes import make_health_routes
 from .journal_routes import make_journal_routes
 from .live_routes import make_live_routes
@@ -55,6 +56,7 @@ def create_app(state: ServedState, settings: HttpSettings, metrics: Metrics | No
         redirect_slashes=False,
     )
     app.state.switchmaster = state
+    app.include_router(make_guard_routes())
     app.include_router(make_live_routes(settings))
     app.include_router(make_journal_routes())
     app.include_router(make_health_routes(settings, metrics or Metrics(state)))
@@ -85,11 +87,17 @@ async def _on_invalid(_: Request, error: Exception) -> Response:
     return problem(422, "; ".join(wrong))
 
 
-async def _on_http(_: Request, error: Exception) -> Response:
+async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     answer = problem(error.status_code, "not found" if error.status_code == 404 else error.detail)
     for name, value in (error.headers or {}).items():
         answer.headers[name] = value
+    if error.status_code == 405:
+        # A route knows only its own method, and several may share a path.
+        path = getattr(request.scope.get("route"), "path_format", "")
+        methods = request.app.openapi()["paths"].get(path, {})
+        if methods:
+            answer.headers["Allow"] = ", ".join(sorted(method.upper() for method in methods))
     return answer
 
 

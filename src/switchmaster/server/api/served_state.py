@@ -13,6 +13,8 @@ from typing import Final, Protocol, TypeAlias
 from ... import __version__
 from ...belief.topology import MasterState, Topology
 from ...errors import SwitchmasterError, UnknownMaster, WatcherClosed
+from ...guard.policy import Arming, Policy
+from ...guard.status import GuardStatus
 from ...journal import Reader
 from ...journal.writer import Writer
 from ...link.counters import LinkCounters
@@ -22,7 +24,7 @@ from .http_connections import HttpConnections
 from .journal_queries import JournalQueries
 from .journal_stream import JournalStream
 
-__all__ = ["BeliefSource", "LinkReadings", "ServedState"]
+__all__ = ["BeliefSource", "GuardSource", "LinkReadings", "ServedState"]
 
 STUCK_SECONDS: Final = 10.0
 """Seconds without a turn of the main loop after which the daemon no longer counts as alive."""
@@ -64,6 +66,27 @@ class BeliefSource(Protocol):
         """Return the address to dial for an announced one."""
 
 
+class GuardSource(Protocol):
+    """What the API reads of a deployment's guards, and tells them (see `server.deployment_guard`)."""
+
+    @property
+    def statuses(self) -> Mapping[str, GuardStatus]:
+        """The last state of each master's guard, by name; empty where no master is guarded."""
+
+    @property
+    def leased(self) -> bool | None:
+        """Whether this daemon holds the lease; None if no lease is shared."""
+
+    def policy(self, master: str) -> Policy:
+        """Return the configured policy of a master."""
+
+    async def arm(self, master: str, arming: Arming, by: str = "") -> None:
+        """Arm or disarm the guard of one master until the next start or reload."""
+
+    async def suspend(self, master: str, seconds: float | None, by: str = "") -> None:
+        """Suspend the guard of one master for some seconds; None ends a suspension."""
+
+
 @dataclass(slots=True)
 class ServedState:
     """Everything that is served."""
@@ -77,6 +100,8 @@ class ServedState:
     started: float = field(default_factory=time.time)
     """Seconds since 1970."""
     version: str = __version__
+    guards: Callable[[], Mapping[str, GuardSource]] = dict
+    """Returns the guards of the watched deployments by name, as `deployments` does."""
     history: JournalQueries = field(init=False)
     stream: JournalStream = field(init=False)
     """The daemon calls its ``wake`` after each commit."""

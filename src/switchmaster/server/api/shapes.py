@@ -17,6 +17,10 @@ __all__ = [
     "DeploymentPage",
     "FailoverLine",
     "FailoverPage",
+    "GuardArming",
+    "GuardLine",
+    "GuardPage",
+    "GuardSuspension",
     "HealthName",
     "IsMaster",
     "LinePage",
@@ -179,6 +183,54 @@ class MasterLine(Row):
     switch: SwitchLine | None = Field(description="The last switch that this daemon saw.")
 
 
+class GuardPolicyRow(BaseModel):
+    """What an operator has decided about a guard. Times are seconds."""
+
+    grace: float = Field(description="Between two samples that must both prove the death.")
+    evidence_timeout: float = Field(description="In which all witnesses must answer.")
+    max_lag: float = Field(description="How old the last acknowledgement of the replica to be promoted may be.")
+    restart: Literal["unknown", "wipes", "keeps"] = Field(description="What a restarted master comes back with.")
+    cool_down: float = Field(description="After any failover in which none is ordered.")
+    orderly: bool = Field(description="Whether it acts after an announced shutdown too.")
+
+
+class GuardReportRow(Node):
+    """What a node last said of itself by INFO."""
+
+    role: str
+    run_id: str
+    keys: int | None
+    offset: int | None = Field(description="Of a master what it has written, of a replica what it has applied.")
+    link_up: bool | None = Field(description="Of a replica: whether its link to the master is up.")
+    loading: bool
+    stopping: bool = Field(description="Whether its shutdown was announced.")
+    comes_back_empty: bool | None = Field(description="Whether a restart would bring back nothing; null if unknown.")
+
+
+class GuardLine(Row):
+    """The guard of one master: what it would do if the master died now, and why not."""
+
+    type: Literal["guard"]
+    deployment: str
+    master: str
+    address: Node | None
+    arming: Literal["disarmed", "dry-run", "armed"]
+    phase: Literal["watching", "sampling", "waiting", "ordered"]
+    would_act: bool = Field(description="Whether it would order a failover if the master died now.")
+    outlook: list[str] = Field(description="Why it would not, in sentences.")
+    would_ask: str | None = Field(description="The Sentinel that it would ask.")
+    would_promote: Node | None = Field(description="The replica that this Sentinel would choose.")
+    may_order: bool | None = Field(
+        description="Whether the Sentinels' ACL allows SENTINEL FAILOVER; null if that is not known yet."
+    )
+    leased: bool | None = Field(description="Whether this daemon holds the lease; null if no lease is shared.")
+    suspended_until: str | None = Field(description=f"Until when an operator has suspended it: {TIME_EXAMPLE}")
+    policy: GuardPolicyRow
+    reports: list[GuardReportRow]
+    counts: dict[str, int] = Field(description="Walks, samples, orders and so on since the start.")
+    objected: dict[str, int] = Field(description="How often each objection kept it from acting, by the objection's id.")
+
+
 class SentinelRow(Row):
     """One Sentinel and our link to it."""
 
@@ -255,6 +307,12 @@ class SentinelPage(_Page):
     """Sentinels, in order of deployment and name."""
 
     items: list[SentinelLine]
+
+
+class GuardPage(_Page):
+    """Guards, in order of deployment and master."""
+
+    items: list[GuardLine]
 
 
 class FailoverPage(_Page):
@@ -340,6 +398,25 @@ class Acknowledgement(_Body):
     """The acknowledgement of a failover."""
 
     comment: str = Field("", max_length=10_000)
+
+
+class _GuardOrder(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    confirm: str = Field(max_length=2_000, description="The master's name, typed once more.")
+    by: str = Field("", max_length=200, description="Who asks for it.")
+
+
+class GuardArming(_GuardOrder):
+    """Whether the guard is to act, until the daemon's next start or reload."""
+
+    arming: Literal["disarmed", "dry-run", "armed"]
+
+
+class GuardSuspension(_GuardOrder):
+    """A suspension of the guard, for maintenance."""
+
+    suspend: float = Field(ge=0, le=604_800, description="For how many seconds; 0 ends a suspension.")
 
 
 class Comment(_Body):
