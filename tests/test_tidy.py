@@ -40,7 +40,7 @@ SHARED_NAMES = {
     ),
     "asyncio.py": "the same thing for redis-py and for valkey-py",
     **dict.fromkeys(
-        ("importing.py", "replay.py", "topology.py", "watch.py"), "a verb beside the module of its subject"
+        ("guard.py", "importing.py", "replay.py", "topology.py", "watch.py"), "a verb beside the module of its subject"
     ),
 }
 """Names that several modules may have, and why."""

@@ -57,9 +57,9 @@ Sentinels alone. `timeout` is in seconds. Everything is percent-decoded.
 | 0 | done; also a `watch` that was ended with ^C, and output whose reader has gone |
 | 1 | a negative answer: nothing came in time, a server of the lab could not be started |
 | 2 | usage or configuration |
-| 3 | no Sentinel could be reached |
+| 3 | no Sentinel, or no daemon, could be reached |
 | 4 | no such master |
-| 5 | the Sentinels refuse to answer: the login, or what is asked (the sentence names the rights to grant) |
+| 5 | the Sentinels refuse to answer: the login, or what is asked (it says which rights to grant); or the daemon does |
 | 130 | ^C, everywhere but in `watch` |
 
 ## Columns of `--format tsv`

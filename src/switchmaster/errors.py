@@ -7,6 +7,8 @@ The exception tree of switchmaster.
     ├── UsageError               an argument, an address, a URL or a file is wrong        (exit code 2)
     ├── NoSentinelReachable      none of the Sentinels answered                           (exit code 3)
     │   └── AccessRefused            they answered and refuse us: password or rights      (exit code 5)
+    ├── DaemonUnreachable        no daemon answers at that URL                            (exit code 3)
+    ├── DaemonRefused            the daemon answered with an error                        (exit code by status)
     ├── UnknownMaster            the Sentinels answer but monitor no such master          (exit code 4)
     ├── WaitTimeout              something did not happen in time                         (exit code 1)
     │   └── NoMasterElected      a client's command found no master in time               (exit code 1)
@@ -29,6 +31,8 @@ from collections.abc import Mapping, Sequence
 
 __all__ = [
     "AccessRefused",
+    "DaemonRefused",
+    "DaemonUnreachable",
     "JournalUnavailable",
     "LabError",
     "MissingDependency",
@@ -115,6 +119,52 @@ class AccessRefused(NoSentinelReachable):
     def __str__(self) -> str:
         tried = "; ".join(f"{name}: {why}" for name, why in self.reasons.items())
         return f"the Sentinels refuse us ({tried})"
+
+
+class DaemonUnreachable(SwitchmasterError):
+    """
+    No daemon answers.
+
+    Args:
+        url: where it was looked for.
+        reason: why there is no answer.
+    """
+
+    exit_code = 3
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url = url
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"no daemon answers at {self.url} ({self.reason}); is `switchmaster serve` running? Else give --url"
+
+
+class DaemonRefused(SwitchmasterError):
+    """
+    A daemon answered with an error.
+
+    Args:
+        url: of the daemon.
+        status: the HTTP status.
+        detail: what is wrong, in the daemon's words.
+    """
+
+    def __init__(self, url: str, status: int, detail: str) -> None:
+        super().__init__(url, status, detail)
+        self.url = url
+        self.status = status
+        self.detail = detail
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """5 for a missing or wrong token, 4 for an unknown master, else 1."""
+        return {401: 5, 403: 5, 404: 4}.get(self.status, 1)
+
+    def __str__(self) -> str:
+        advice = "; name its file with --token-file, or set SWITCHMASTER_HTTP_TOKEN" if self.status == 401 else ""
+        return f"the daemon at {self.url} answers: {self.detail}{advice}"
 
 
 class UnknownMaster(SwitchmasterError):

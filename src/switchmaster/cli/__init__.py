@@ -3,15 +3,15 @@ The command line: ``switchmaster VERB``.
 
 What comes in: arguments, environment variables, and for some verbs a configuration file. What goes out: results on
 standard output, everything else on standard error, and an exit code: 0 done, 1 a negative answer, 2 usage or
-configuration, 3 no Sentinel reached, 4 no such master, 5 the Sentinels refuse to answer.
+configuration, 3 no Sentinel or daemon reached, 4 no such master, 5 the Sentinels or the daemon refuse to answer.
 
 `main` is the console script. It answers ``version`` before it imports anything, because scripts ask for it often.
 `group` imports a verb's module (`verbs`) only when that verb is called, and turns exceptions into one sentence and an
 exit code. `missing` words the error of an extra that is not installed.
 
 Options that several verbs share: `deployment_options` (which Sentinels, with which credentials), `journal_options`
-(which journal, which failover), `local_time` (``--utc``, and moments such as ``7d`` or ``03:12``), `sources` (files of
-logs and transcripts).
+(which journal, which failover), `daemon_client` (which daemon, and requests to it), `local_time` (``--utc``, and
+moments such as ``7d`` or ``03:12``), `sources` (files of logs and transcripts).
 
 What the verbs share on the way out: `output` (text, JSON or TSV; it escapes what a terminal would obey), `wrap` (line
 breaks between words), `narrator` (a failover reported while it happens), `chart` (one failover of the journal), `tree`

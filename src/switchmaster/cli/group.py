@@ -23,7 +23,7 @@ __all__ = ["VERBS", "cli"]
 
 VERBS: Final = (
     *("watch", "masters", "master", "topology", "replay", "why", "import"),
-    *("serve", "history", "show", "ack", "comment", "config"),
+    *("serve", "guard", "history", "show", "ack", "comment", "config"),
     *("lab", "demo", "version"),
 )
 """The verbs, in the order of ``--help``; each is the click command of that name in the module of that name."""
@@ -106,6 +106,6 @@ def cli() -> None:
     Give Sentinels as HOST:PORT..., as a URL (redis+sentinel://user:pass@h1:26379,h2:26379/mymaster,
     whose user and password are for the DATA NODES), with --config FILE, or in SWITCHMASTER_SENTINELS.
 
-    Exit codes: 0 done, 1 a negative answer, 2 wrong usage or configuration, 3 no Sentinel could be
-    reached, 4 no such master, 5 the Sentinels refuse to answer.
+    Exit codes: 0 done, 1 a negative answer, 2 wrong usage or configuration, 3 no Sentinel or daemon
+    could be reached, 4 no such master, 5 the Sentinels or the daemon refuse to answer.
     """

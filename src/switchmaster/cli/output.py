@@ -41,6 +41,8 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "replica": "deployment master address down_by link_up offset priority",
         "sentinel": "deployment sentinel state version run_id reason",
         "opinion": "deployment master sentinel address epoch live agrees",
+        "guard": "deployment master address arming would_act would_ask would_promote outlook may_order leased "
+        "suspended_until phase",
         "setting": "key value",
     }.items()
 }
