@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,8 +15,10 @@ from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from rig.api_rig import LOOPBACK, NOW, S1, S2, SENTINELS, A, B, C, FakeDeployment, FileJournal, asking, served
+from rig.guard_rig import FakeGuard, guard_status
 from switchmaster.belief.decisions import Notice, NoticeKind, Switch
 from switchmaster.belief.failover import Failover
+from switchmaster.guard.policy import Arming
 from switchmaster.journal.schema import stored
 from switchmaster.journal.writer import Written
 from switchmaster.model import Cause, Grade, Via
@@ -80,6 +83,7 @@ def test_every_family_of_the_table_is_exposed_with_its_labels_and_no_other(
     told.say(S2, f"+sdown master mymaster1 {B.host} {B.port}", f"-sdown master mymaster1 {B.host} {B.port}")
     measured.metrics.noticed(Notice(NoticeKind.MISSED, "kvdb", "mymaster1", S1, "x", 1.0, NOW))
     measured.state.writer = writer()  # type: ignore[assignment]
+    measured.state.guards = lambda: {"kvdb": FakeGuard(replace(guard_status(), objected={"tilt": 1}), leased=True)}
     measured.state.responses[200] += 1
     found = {
         name: family for name, family in measured.families().items() if not name.startswith(("process_", "python_"))
@@ -90,6 +94,22 @@ def test_every_family_of_the_table_is_exposed_with_its_labels_and_no_other(
         assert family.documentation == FAMILIES[name].text
         for sample in family.samples:
             assert set(sample.labels) - {"le"} == set(FAMILIES[name].labels), sample
+
+
+def test_guard_is_told_with_what_it_did_and_why_it_did_not_act(measured: Measured) -> None:
+    status = guard_status()
+    told = replace(status, outlook=("in TILT: a",), counts={**status.counts, "orders": 2, "empty": 1})
+    disarmed = guard_status(master="other", arming=Arming.DISARMED)
+    guard = FakeGuard(replace(told, objected={"tilt": 3}, may_order=None), disarmed)
+    measured.state.guards = lambda: {"kvdb": guard}
+    of = ("kvdb", "mymaster1")
+    assert measured.values("guard_armed") == {(*of, "armed"): 1, ("kvdb", "other", "disarmed"): 1}
+    assert measured.values("guard_would_act") == {of: 0}
+    assert measured.values("guard_orders") == {of: 2}
+    assert measured.values("guard_in_vain") == {of: 0}
+    assert measured.values("guard_objections") == {(*of, "tilt"): 3}
+    assert measured.values("master_came_back_empty") == {of: 1}
+    assert measured.values("guard_may_order") == measured.values("guard_leased") == {}
 
 
 def test_failover_is_counted_once_with_its_phases(measured: Measured, told: FakeDeployment) -> None:

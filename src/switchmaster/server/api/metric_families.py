@@ -72,6 +72,55 @@ FAMILIES: Final = {
             _MASTER,
             "When the address last changed; no series before this daemon has seen a change.",
         ),
+        # Guards.
+        Family(
+            "guard_armed",
+            "gauge",
+            (*_MASTER, "arming"),
+            "1; whether the master's guard is armed, dry-run or disarmed is the label. No series where no master of "
+            "the deployment is guarded.",
+        ),
+        Family(
+            "guard_would_act",
+            "gauge",
+            _MASTER,
+            "Whether the guard would order a failover if the master died now; /api/v1/guard says why not.",
+        ),
+        Family(
+            "guard_may_order",
+            "gauge",
+            _MASTER,
+            "Whether the Sentinels' ACL allows SENTINEL FAILOVER; no series if that is not known yet.",
+        ),
+        Family(
+            "guard_leased",
+            "gauge",
+            ("deployment",),
+            "Whether this daemon holds the guards' lease; no series if no lease is shared.",
+        ),
+        Family("guard_walks", "counter", _MASTER, "Lost connections to the master that the guard has looked into."),
+        Family("guard_samples", "counter", _MASTER, "Samples of evidence that it has collected."),
+        Family("guard_orders", "counter", _MASTER, "Failovers that it has ordered."),
+        Family("guard_verified", "counter", _MASTER, "Ordered failovers that came."),
+        Family("guard_in_vain", "counter", _MASTER, "Orders that were refused or that nothing came of."),
+        Family(
+            "guard_objections",
+            "counter",
+            (*_MASTER, "objection"),
+            "How often each objection kept it from an order; `evidence` if the death was not proved.",
+        ),
+        Family(
+            "master_restarts",
+            "counter",
+            _MASTER,
+            "Restarts of a guarded master that Sentinel did not take for a failure (+reboot).",
+        ),
+        Family(
+            "master_came_back_empty",
+            "counter",
+            _MASTER,
+            "Those after which it had no data, while replicas still had some.",
+        ),
         # Links to Sentinels.
         Family("sentinel_connected", "gauge", _SENTINEL, "Whether this Sentinel is connected."),
         Family("sentinel_tilt", "gauge", _SENTINEL, "Whether it is in TILT and starts no failover."),

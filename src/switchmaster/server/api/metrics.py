@@ -32,6 +32,7 @@ from prometheus_client.process_collector import ProcessCollector
 from ...belief.decisions import Notice, NoticeKind, Switch
 from ...belief.failover import Failover
 from ...belief.topology import Topology
+from ...guard.policy import Arming
 from ...journal.schema import stored
 from ...journal.writer import Written
 from ...link.counters import LinkCounters
@@ -200,7 +201,7 @@ class _Scrape:
         for look in self.looks:
             for name, labels, value in (*_deployment(look), *_masters(look), *_sentinels(look, self.now)):
                 samples.setdefault(name, []).append((labels, value))
-        for name, labels, value in (*_journal(self.state), *_served(self.state)):
+        for name, labels, value in (*_guards(self.state), *_journal(self.state), *_served(self.state)):
             samples.setdefault(name, []).append((labels, value))
         for name, found in samples.items():
             yield _family(name, found)
@@ -266,6 +267,33 @@ def _sentinels(look: _Look, now: float) -> Found:
         yield "sentinel_disagreeing_masters", of, disagreeing.get(name, 0)
         if silence is not None:
             yield "sentinel_last_message_timestamp_seconds", of, now - silence
+
+
+_GUARD_COUNTS: Final = {
+    **{name: f"guard_{name}" for name in ("walks", "samples", "orders", "verified", "in_vain")},
+    "restarts": "master_restarts",
+    "empty": "master_came_back_empty",
+}
+"""The family of each of `GuardStatus.counts`."""
+
+
+def _guards(state: ServedState) -> Found:
+    for deployment, guard in state.guards().items():
+        statuses = guard.statuses
+        if statuses and guard.leased is not None:
+            yield "guard_leased", (stored(deployment),), guard.leased
+        for name, status in statuses.items():
+            of = (stored(deployment), stored(name))
+            yield "guard_armed", (*of, str(status.policy.arming)), 1
+            if status.policy.arming is Arming.DISARMED and not any(status.counts.values()):
+                continue  # there may be thousands beside one that is guarded
+            yield "guard_would_act", of, not status.outlook
+            if status.may_order is not None:
+                yield "guard_may_order", of, status.may_order
+            for count, family in _GUARD_COUNTS.items():
+                yield family, of, status.counts.get(count, 0)
+            for objection, times in status.objected.items():
+                yield "guard_objections", (*of, objection), times
 
 
 def _journal(state: ServedState) -> Found:
