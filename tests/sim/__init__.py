@@ -12,6 +12,8 @@ partitions), `process` (a process that hangs, dies and restarts), `world` (what 
 Servers, as docs/topics/protocol.md describes them: `node` (a data node), `sentinel` (its timers and commands),
 `instance` (what it remembers of others), `failover` (votes and the state machine), `answers` (what its clients get).
 
+`guard_truth` judges the guard's orders, which a share of the stories has.
+
 Ours: `watcher` (the production Watcher as a process of this world), `client` (commands that follow the master).
 
 `mutants` puts known faults into copies of the product, each of which the simulation or the replay must catch.

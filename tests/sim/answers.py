@@ -64,6 +64,11 @@ def answer(me: Sentinel, conversation: Conversation, words: list[str]) -> bytes:
         case ["PING"]:
             plain = conversation.resp3 or not conversation.patterns
             return b"+PONG\r\n" if plain else push("pong", "", resp3=False)
+        case ["CLIENT", "LIST", *_]:
+            return resp("".join(f"id=1 name={each.name} db=0\n" for each in me.conversations))
+        case ["CLIENT", "SETNAME", name]:
+            conversation.name = name
+            return b"+OK\r\n"
         case ["AUTH", *_] | ["CLIENT", *_]:
             return b"+OK\r\n"
         case ["ROLE"]:
@@ -75,9 +80,22 @@ def answer(me: Sentinel, conversation: Conversation, words: list[str]) -> bytes:
             return resp(f"# Sentinel\r\nsentinel_masters:{len(me.masters)}\r\nsentinel_tilt:{int(me.tilted)}\r\n")
         case ["SENTINEL", "MYID"]:
             return resp(me.run_id)
+        case ["SENTINEL", "FAILOVER", name]:
+            return _failover(me, name)
         case ["SENTINEL", part, name]:
             return _about(me, part, me.masters.get(name), conversation.resp3)
     return b"-ERR unknown command\r\n"
+
+
+def _failover(me: Sentinel, name: str) -> bytes:
+    """Execute SENTINEL FAILOVER, with the errors of sentinelCommand()."""
+    master = me.masters.get(name)
+    if master is None:
+        return NO_MASTER
+    if master.in_progress:
+        return b"-INPROG Failover already in progress\r\n"
+    me.world.ordered(me, master)
+    return b"+OK\r\n" if me.command_failover(name) else b"-NOGOODSLAVE No suitable replica to promote\r\n"
 
 
 def _about(me: Sentinel, part: str, master: Monitored | None, resp3: bool) -> bytes:
@@ -125,6 +143,7 @@ def _master_row(me: Sentinel, master: Monitored) -> list[str]:
         "down-after-milliseconds": str(int(master.down_after * 1000)),
         "failover-timeout": str(int(master.failover_timeout * 1000)),
         "role-reported": master.role,
+        "last-ok-ping-reply": str(max(0, int((me.now - master.last_avail) * 1000))),
     }
     if master.in_progress:
         row["failover-state"] = master.state.value

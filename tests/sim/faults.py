@@ -23,7 +23,7 @@ from .sentinel import Sentinel
 if TYPE_CHECKING:
     from .story import Story
 
-__all__ = ["AMBUSHES", "CALM", "FAULTS", "Faults"]
+__all__ = ["AMBUSHES", "CALM", "FAULTS", "GUARDED", "Faults"]
 
 Drawn: TypeAlias = "dict[str, tuple[float, Callable[[Faults], None]]]"
 
@@ -206,6 +206,13 @@ def _crash_master(me: Faults) -> None:
     me.crash(me.master())
 
 
+def _restart_master(me: Faults) -> None:
+    node = me.master()
+    if node.alive:
+        node.crash()
+        me.later(node.start, me.chance.choice([0.02, 0.1, 0.3, 1.0, 4.0]))
+
+
 def _crash_node(me: Faults) -> None:
     me.crash(me.node())
 
@@ -373,6 +380,9 @@ FAULTS: Final[Drawn] = {
     "promotion by hand": (0.5, _promote_by_hand),
 }
 """By name: the weight, and the function."""
+
+GUARDED: Final[Drawn] = {"master crash": (12, _crash_master), "quick restart of a master": (10, _restart_master)}
+"""More faults, or more of them, where a guard watches."""
 
 CALM: Final[Drawn] = {"master crash": (6, _crash_master), "SENTINEL FAILOVER": (4, _lone_failover)}
 """Faults that do not touch the watcher."""

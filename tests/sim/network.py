@@ -36,6 +36,7 @@ class Server(Protocol):
 
     host: str
     alive: bool
+    dark: bool
 
     def accept(self, stream: Stream) -> Peer:
         """Accept a new stream."""
@@ -186,6 +187,8 @@ class Network:
         """How often one write arrives in two pieces."""
         self.streams: dict[Stream, None] = {}
         self.counts: Counter[str] = Counter()
+        self.dead_hosts_refuse = True
+        """Whether a connect to a host that is gone is refused, as by a router; otherwise nothing answers."""
         self.listening: dict[tuple[str, int], Server] = {}
         self._last: dict[tuple[str, str], float] = {}
 
@@ -232,6 +235,8 @@ class Network:
         self.clock.after(2 * self.delay(client, host), lambda: connected.done() or connected.set_result(None))
         await connected
         server = self.listening.get((host, port))
+        while server is not None and server.dark and not self.dead_hosts_refuse:
+            await asyncio.sleep(0.5)
         if server is None or not server.alive:
             raise ConnectionRefusedError(111, "Connect call failed", (host, port))
         protocol = factory()

@@ -41,6 +41,10 @@ class DataNode(Process):
         self.run_id = ""
         self.link_up = following is not None
         self.link_down_since = 0.0
+        self.persists = True
+        """Whether a restart brings back what it held."""
+        self.data_since = 0.0
+        """Since when its data has been written; a restart without them begins again."""
         self.reigns: list[list[float]] = []
         """The spans in which it was a master."""
         self._offset = 0
@@ -71,6 +75,12 @@ class DataNode(Process):
             self._offset = max(self._offset, master.offset if master.is_master else master._offset)
         return self._offset
 
+    @property
+    def keys(self) -> int:
+        """How many keys it holds: one is written each second."""
+        until = self.link_down_since if not self.is_master and not self.link_up else self.world.clock.now
+        return max(0, int(until - self.data_since))
+
     def was_master(self, since: float, until: float) -> bool:
         """Whether it was a master at some moment between two times."""
         return any(begin <= until and end >= since for begin, end in self.reigns)
@@ -88,6 +98,7 @@ class DataNode(Process):
         up = self.alive and self.world.clock.now >= self._synced_at and self._reaches(self.following)
         if up and not self.link_up:
             self.link_up = True
+            self.data_since = self.world.nodes[self.following].data_since
         elif self.link_up and not up:
             self.offset  # noqa: B018  # what it has received so far
             self.link_up, self.link_down_since = False, self.world.clock.now
@@ -95,6 +106,8 @@ class DataNode(Process):
     def _reaches(self, address: Address) -> bool:
         master, blocked = self.world.nodes.get(address), self.world.network.blocked
         if master is None or not master.alive:
+            return False
+        if self.world.clock.now < master.started_at + self.world.resync_after:
             return False
         return (self.host, master.host) not in blocked and (master.host, self.host) not in blocked
 
@@ -140,17 +153,37 @@ class DataNode(Process):
             return
         super().start()
         self._new_run_id()
+        if not self.persists:
+            self.data_since = self.world.clock.now
         if as_master and self.following is not None:
             self.following = None
             self.reigns.append([self.world.clock.now, float("inf")])
         self.link_up, self.link_down_since = False, self.world.clock.now
         self.say(f"starts as a {self.role}")
+        if self.world.resync_after:
+            self.world.clock.after(self.world.resync_after, self.world.links_may_have_changed)
         self.world.links_may_have_changed()
 
     # -- clients ------------------------------------------------------------------------------------
 
+    def _info(self) -> str:
+        if self.following is None:
+            lags = [f"slave{n}:ip={r.host},port={r.port},state=online,lag=0" for n, r in enumerate(self.replicas())]
+            rows = [f"master_repl_offset:{self.offset}", *lags]
+        else:
+            rows = [f"master_host:{self.following.host}", f"master_port:{self.following.port}"]
+            rows += [f"master_link_status:{'up' if self.link_up else 'down'}", f"slave_repl_offset:{self.offset}"]
+        server = ["# Server", f"run_id:{self.run_id}", f"tcp_port:{self.address.port}"]
+        kept = ["# Persistence", "loading:0", f"aof_enabled:{int(self.persists)}"]
+        keyspace = ["# Keyspace", *([f"db0:keys={self.keys},expires=0"] if self.keys else [])]
+        return "\r\n".join([*server, *kept, "# Replication", f"role:{self.role}", *rows, *keyspace, ""])
+
     def answer(self, conversation: Conversation, words: list[str]) -> bytes:
         match words:
+            case ["INFO"]:
+                return resp(self._info())
+            case ["CONFIG", "GET", "save"]:
+                return resp(["save", "900 1" if self.persists else ""])
             case ["ROLE"] if self.following is None:
                 rows = [[replica.host, str(replica.port), "0"] for replica in self.replicas()]
                 return resp(["master", self.offset, rows])

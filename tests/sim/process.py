@@ -25,6 +25,8 @@ class Conversation:
     def __init__(self, process: Process, stream: Stream) -> None:
         self.stream = stream
         self.resp3 = False
+        self.name = ""
+        """What the client called it by CLIENT SETNAME."""
         self.patterns: list[str] = []
         """Its subscriptions, as patterns or channels."""
         self._process = process
@@ -58,6 +60,8 @@ class Process:
         self.host = address.host
         self.alive, self.hung, self.dark = True, False, False
         """Whether its host is gone too."""
+        self.started_at = world.clock.now
+        self.deaths = 0
         self.life = 0
         """Counts its starts; messages for an earlier life do not reach it."""
         self.conversations: dict[Conversation, None] = {}
@@ -119,6 +123,7 @@ class Process:
             return
         self.say("its host dies" if dark else "dies")
         self.alive, self.hung, self.dark = False, False, dark
+        self.deaths += 1
         self._inbox.clear()
         self._kill_conversations(dark, unsent)
         if not dark:
@@ -148,6 +153,7 @@ class Process:
     def start(self) -> None:
         """Restart it."""
         self.life += 1
+        self.started_at = self.world.clock.now
         self.alive, self.hung, self.dark = True, False, False
 
     def hang(self) -> None:

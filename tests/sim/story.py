@@ -7,17 +7,20 @@ Everything follows from one seed; two runs of one seed have the same transcript,
 from __future__ import annotations
 
 import asyncio
+import random
 import traceback
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from switchmaster.belief.decisions import Switch
+from switchmaster.guard.policy import Arming, Policy, Restart
 from switchmaster.model import Grade
 
 from .clock import VirtualLoop
 from .deployment import WATCHER, Deployment, Plan
-from .faults import CALM, FAULTS, Faults
+from .faults import CALM, FAULTS, GUARDED, Faults
+from .guard_truth import GuardTruth
 from .invariants import Broken, Invariants
 from .sentinel import Flavour, Memory, Sentinel
 from .watcher import Settings, WatcherProcess, virtual
@@ -31,6 +34,8 @@ QUIET = 60.0
 """Seconds after the healing."""
 WELL = 6
 """Seconds without any deviation after which a run ends early."""
+GUARDED_SHARE = 6
+"""One story of so many has a guard."""
 INSPECT_EVERY = 0.1
 LAST_WORDS = 300
 """Lines of the transcript that a failure shows."""
@@ -71,8 +76,19 @@ class Story:
         chance = self.world.chance
         self.calm = chance.random() < 0.15
         """Whether there are failovers and no other faults: then the watcher must be early as well as right."""
-        self.deployment = Deployment(self.world, draw_plan(self.world))
+        plan, self.guarded = draw_plan(self.world), seed % GUARDED_SHARE == 1
+        guarding = random.Random(f"guard of {seed}")  # so that the other stories stay as they are
+        if self.guarded:
+            plan = replace(plan, flavour=replace(plan.flavour, down_after=guarding.choice([1.0, 2.0, 4.0, 8.0])))
+        self.deployment = Deployment(self.world, plan)
         self.settings = draw_settings(self.deployment, self.calm)
+        self.world.network.dead_hosts_refuse = not self.guarded
+        if self.guarded:
+            self.settings.policy = draw_policy(guarding)
+            self.world.resync_after = guarding.choice([0.1, 1.0, 3.0])
+            persists = guarding.random() < 0.5
+            for node in self.deployment.nodes:
+                node.persists = persists
         # Clients that miss a master make the watcher ask; without clients it must find the master by itself.
         self.settings.clients = seed % 4 != 3
         self.pause = 8.0 if self.calm else chance.choice([0.7, 1.5, 4.0])
@@ -80,14 +96,21 @@ class Story:
         self.process: WatcherProcess | None = None
         self.time: Any = None
         self.invariants = Invariants(self.world, self.deployment, lambda: self.process)
-        self.faults = Faults(self, CALM if self.calm else FAULTS)
+        drawn = CALM if self.calm else FAULTS
+        self.faults = Faults(self, drawn | GUARDED if self.guarded and not self.calm else drawn)
         self.invariants.calm = self.calm
         if self.calm:
             self.world.promoted = self.invariants.expect
-        else:
-            self.world.heard = self.faults.heard
+        self.truth = GuardTruth(self.world, self.deployment, self.invariants.broken)
+        self.world.ordered = self.truth.execute
+        self.world.heard = self._heard
         self._memories: dict[str, dict[str, Memory]] = {}
         self._restarting = False
+
+    def _heard(self, sentinel: Sentinel, channel: str) -> None:
+        self.truth.heard(sentinel, channel)
+        if not self.calm:
+            self.faults.heard(sentinel, channel)
 
     # -- what faults do to the run ------------------------------------------------------------------
 
@@ -185,6 +208,7 @@ class Story:
             self._take,
             self.invariants.broken,
             self.deployment.replaces if self.calm else lambda address: False,
+            self.truth.told,
         )
         self.process = process
         await process.start()
@@ -238,6 +262,16 @@ def draw_settings(deployment: Deployment, calm: bool) -> Settings:
     seeds = addresses if chance.random() < 0.8 else chance.sample(addresses, chance.randrange(1, len(addresses)))
     grade = chance.choice([Grade.PROMOTED, Grade.PROMOTED, Grade.PROMOTED, Grade.ANNOUNCED, Grade.AGREED])
     return Settings(seeds, grade, probe=chance.random() < 0.9)
+
+
+def draw_policy(chance: random.Random) -> Policy:
+    """Draw what an operator has decided about the guard."""
+    return Policy(
+        arming=Arming.ARMED if chance.random() < 0.9 else Arming.DRY_RUN,
+        grace=chance.choice([0.0, 0.25, 0.25, 1.0]),
+        restart=chance.choice([Restart.UNKNOWN, Restart.UNKNOWN, Restart.WIPES, Restart.KEEPS]),
+        cool_down=chance.choice([5.0, 60.0]),
+    )
 
 
 def tell(seed: int, trouble: float = TROUBLE) -> Told:

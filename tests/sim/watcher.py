@@ -13,12 +13,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import switchmaster.client.observable
+import switchmaster.net.guard
+import switchmaster.net.kept_connection
 import switchmaster.net.probes
 import switchmaster.net.watcher
 from switchmaster.belief.decisions import Notice, Switch
 from switchmaster.belief.failover import Failover
 from switchmaster.client.follower import Follower
+from switchmaster.guard.policy import Policy
 from switchmaster.model import Address, Grade
+from switchmaster.net.guard import Guard
 from switchmaster.net.watcher import Watcher
 
 from .client import Client
@@ -52,6 +56,8 @@ def virtual(world: World) -> Iterator[_Time]:
         (switchmaster.client.observable, "time", time),
         (switchmaster.net.watcher, "random", world.chance),
         (switchmaster.net.probes, "random", world.chance),
+        (switchmaster.net.guard, "time", time),
+        (switchmaster.net.kept_connection, "random", world.chance),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in replaced]
     try:
@@ -70,6 +76,8 @@ class Settings:
         self.seeds, self.grade, self.probe = seeds, grade, probe
         self.queue = 20
         self.clients = True
+        self.policy: Policy | None = None
+        """That of its guard; None without one."""
 
 
 class Reader:
@@ -109,6 +117,7 @@ class WatcherProcess:
         on_switch: called with each switch.
         broken: called with each broken invariant.
         too_late: whether a write to a node is too late.
+        on_guard: called with each notice of its guard.
     """
 
     def __init__(
@@ -119,8 +128,9 @@ class WatcherProcess:
         on_switch: Callable[[Switch], None],
         broken: Callable[[str], None],
         too_late: Callable[[Address], bool] = lambda address: False,
+        on_guard: Callable[[WatcherProcess, Notice], None] = lambda process, notice: None,
     ) -> None:
-        self.world, self.settings = world, settings
+        self.world, self.settings, self.on_guard = world, settings, on_guard
         self.watcher = watcher = Watcher(
             settings.seeds, grade=settings.grade, probe=settings.probe, queue=settings.queue
         )
@@ -144,10 +154,16 @@ class WatcherProcess:
             if settings.clients
         ]
         self._tasks: list[asyncio.Task[None]] = []
+        self.guard = None if settings.policy is None else self._made_guard(settings.policy)
+
+    def _made_guard(self, policy: Policy) -> Guard:
+        return Guard(self.watcher, lambda master: policy, identity="sim", on_notice=self._say_guard)
 
     async def start(self) -> None:
         self.world.say("watcher", "starts")
         await self.watcher.start(wait=False)
+        if self.guard is not None:
+            self.guard.start()
         loop = asyncio.get_running_loop()
         runs = [self.events.run(), self.records.run(), *(client.run() for client in self.clients)]
         self._tasks = [loop.create_task(run) for run in runs]
@@ -158,7 +174,18 @@ class WatcherProcess:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.guard is not None:
+            self.count_guard(self.guard)
+            await self.guard.close()
         await self.watcher.close()
+
+    def count_guard(self, guard: Guard) -> None:
+        """Add what a guard has counted to the run's counts."""
+        for status in guard.status():
+            for name, count in status.counts.items():
+                self.world.counts[f"guard: {name}"] += count
+            for name, count in status.objected.items():
+                self.world.counts[f"guard: refused, {name}"] += count
 
     def failed_tasks(self) -> list[BaseException]:
         """Return what ended its tasks, which should run forever."""
@@ -181,6 +208,10 @@ class WatcherProcess:
 
     def _say_notice(self, notice: Notice) -> None:
         self.world.say("watcher", f"notice {notice.kind}: {notice.text}")
+
+    def _say_guard(self, notice: Notice) -> None:
+        self.world.say("guard", f"{notice.kind}: {notice.text}")
+        self.on_guard(self, notice)
 
     def _say_failover(self, record: Failover) -> None:
         closed = f" ({record.outcome}, closed)" if record.closed else ""

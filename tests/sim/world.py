@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from switchmaster.model import Address
 
 from .clock import Clock
+from .instance import Monitored
 from .network import Network
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class World:
         """How often a message does not reach a subscriber, though the connection stands."""
         self.lost_at = -1e9
         """When a published message was lost last."""
+        self.resync_after = 0.0
+        """Seconds after the start of a master until its replicas have copied it."""
         self.named: dict[tuple[str, Address], float] = {}
         """When a Sentinel first named a node as a master's address, by master name."""
         self.epochs: dict[tuple[str, Address], set[int]] = {}
@@ -51,6 +54,8 @@ class World:
         """Which Sentinels ever used a node as a master's address."""
         self.heard: Callable[[Sentinel, str], None] = lambda sentinel, channel: None
         """Called with each publication of a Sentinel."""
+        self.ordered: Callable[[Sentinel, Monitored], None] = lambda sentinel, master: None
+        """Called before a Sentinel executes a client's SENTINEL FAILOVER."""
         self.promoted: Callable[[DataNode], None] = lambda node: None
         """Called with each node that a Sentinel has promoted."""
         self.lines: list[str] = []

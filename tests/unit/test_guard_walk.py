@@ -9,7 +9,7 @@ import pytest
 from rig.guard_cases import ARMED, SENTINELS, A, B, C, D, Guarded, node, sample, sentinel, word
 from switchmaster.guard.case import OwnHealth
 from switchmaster.guard.evidence import Dialled, ProcessState
-from switchmaster.guard.master_guard import AGAIN, ORDER_LIMIT, PATIENCE, SETTLED, GuardPhase
+from switchmaster.guard.master_guard import AGAIN, LONGER, ORDER_LIMIT, PATIENCE, SETTLED, GuardPhase
 from switchmaster.guard.objections import OBJECTIONS
 from switchmaster.guard.orders import Order
 from switchmaster.guard.policy import Arming, Policy, Restart
@@ -75,10 +75,10 @@ def test_one_sample_suffices_without_a_grace() -> None:
 def test_early_sample_is_no_verdict_and_another_is_collected() -> None:
     it = Guarded()
     it.lose()
-    for _ in range(3):
+    for pause in (AGAIN, LONGER * AGAIN, LONGER**2 * AGAIN):
         it.sample(EARLY)
-        assert it.guard.phase is GuardPhase.WAITING
-        it.wait(AGAIN)
+        assert (it.guard.phase, it.guard.deadline) == (GuardPhase.WAITING, pytest.approx(it.now + pause))
+        it.wait(pause)
     assert (it.collects, it.orders, it.notices) == (4, [], [])
     it.sample()
     it.wait(0.25)
@@ -108,7 +108,7 @@ def test_evidence_that_stays_incomplete_is_told_once_and_walked_again() -> None:
         begun = it.now
         while it.guard.phase is not GuardPhase.WATCHING:
             it.sample(replace(EARLY, replicas=(node(B, link_up=True), node(C))))
-            it.wait(AGAIN)
+            it.wait(0.5)
         assert it.now >= begun + PATIENCE
     assert it.notices == ["guard-refused"]
     assert it.texts[0].startswith("10.0.1.1:6379 refuses connections, and no failover is ordered: 0 of 3 Sentinels")
@@ -151,7 +151,7 @@ def test_process_that_runs_is_waited_for_and_told() -> None:
     it.lose()
     while it.guard.phase is not GuardPhase.WATCHING:
         it.sample(sample(process=ProcessState.RUNNING))
-        it.wait(AGAIN)
+        it.wait(0.5)
     assert it.texts == ["10.0.1.1:6379 refuses connections, and no failover is ordered: its process runs"]
 
 

@@ -7,9 +7,9 @@ The walk of one master's guard: from a lost connection over two samples to one o
                           |                                       |                    |
                           +--- doubts: again while refused -------+--- an objection ---+--- too late --> WATCHING
 
-A sample that comes too early is no verdict: a Sentinel may not have noticed yet. So the guard samples again, each
-`AGAIN` seconds, while the master refuses connections and `PATIENCE` is not over; then it waits for the shell's next
-refused connect, which begins a new walk. What keeps it from acting is told once for each death.
+A sample that comes too early is no verdict: a Sentinel may not have noticed yet. So the guard samples again, after
+`AGAIN` seconds and more, while the master refuses connections and `PATIENCE` is not over; then it waits for the shell's
+next refused connect, which begins a new walk. What keeps it from acting is told once for each death.
 
 What a restart brought back is compared here too, once it is loaded: a master with another run id and (nearly) none of
 its keys is empty, and no evidence is needed to ask for a failover, as long as a replica holds more.
@@ -35,7 +35,9 @@ from .promotable import chosen
 __all__ = ["GuardPhase", "MasterGuard", "rehearse"]
 
 AGAIN: Final = 0.03
-"""Seconds between two samples while the evidence is incomplete."""
+"""Seconds between the first two samples while the evidence is incomplete."""
+LONGER: Final = 1.5
+"""The factor by which each further pause is longer: the Sentinels of a thousand dead masters must not be flooded."""
 PATIENCE: Final = 1.0
 """Seconds for which a walk samples again; then the next refused connect begins another."""
 ORDER_LIMIT: Final = 10.0
@@ -71,6 +73,8 @@ class _Walk:
     """When the first sample proved the death; None before, and again if a later one did not."""
     due: float = 0.0
     """When to go on, at the latest."""
+    pause: float = AGAIN
+    """Before the next sample, in seconds, if the evidence is incomplete."""
     sentinel: SentinelName | None = None
     """The Sentinel that was asked."""
     empty: bool = False
@@ -236,7 +240,8 @@ class MasterGuard:
         alive = sample.dialled is not Dialled.REFUSED
         if not alive and moment.now < walk.begun + PATIENCE:
             walk.proved_at = None
-            self._wait(walk, moment.now + AGAIN)
+            self._wait(walk, moment.now + walk.pause)
+            walk.pause *= LONGER
             return False
         if alive:
             self._end()  # a lost connection is nothing to tell of
