@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -39,6 +40,8 @@ from .watcher import Watcher
 from .witnesses import ask_node, ask_save, collect
 
 __all__ = ["CLIENT_NAME", "Guard"]
+
+_log = logging.getLogger("switchmaster")
 
 CLIENT_NAME: Final = "switchmaster-guard-"
 """What the names of a guard's connections begin with in CLIENT LIST; the guard's identity follows."""
@@ -315,12 +318,19 @@ class Guard:
         for decision in guarded.core.decisions():
             match decision:
                 case Notice():
-                    self._on_notice(decision)
+                    self._tell(decision)
                 case Collect():
                     self._spawn(self._collect(guarded, decision), "guard's sample")
                 case Order():
                     self._spawn(self._order(guarded, decision), "guard's order")
         self._arm_timer(guarded)
+
+    def _tell(self, notice: Notice) -> None:
+        try:
+            self._on_notice(notice)
+        except Exception:
+            # An error of the caller's code must not end the walk of a guard.
+            _log.exception("the callback for notices of %s failed", notice.master)
 
     def _arm_timer(self, guarded: _Guarded) -> None:
         if guarded.timer is not None:
