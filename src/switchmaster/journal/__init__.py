@@ -39,6 +39,7 @@ Read in this order:
 - `schema`: the tables, and how names are stored; `migrations` and `migrate` make them. `engine`: connections, the lock.
 - `store`: entries to rows, inside one transaction; `switches` and `last_known` are its parts.
 - `writer`: the thread that commits, retries and drops. `retention`: what is removed, and when.
+- `guard_lease`: which of several daemons may act on a master's death.
 - `importing`: logs and transcripts, put into the journal once.
 - `reader`: questions.
 

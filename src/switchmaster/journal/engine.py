@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from ..errors import JournalUnavailable, MissingDependency, UsageError
 
-__all__ = ["connect", "make_engine", "shown", "unavailable"]
+__all__ = ["connect", "make_engine", "parse_url", "shown", "unavailable"]
 
 LOCK: Final = 0x5377_4D61
 """Our advisory lock in PostgreSQL: a number of our own ("SwMa")."""
@@ -47,7 +47,7 @@ def make_engine(url: str, *, writing: bool) -> Engine:
         UsageError: the URL is none of these; the message shows no password.
         MissingDependency: the database's driver is not installed.
     """
-    parsed = _parse(url)
+    parsed = parse_url(url)
     try:
         if parsed.get_backend_name() == "sqlite":
             engine = create_engine(parsed, connect_args={"timeout": BUSY, "check_same_thread": False})
@@ -103,7 +103,13 @@ def unavailable(url: str, error: SQLAlchemyError) -> JournalUnavailable:
     return JournalUnavailable(shown(url), reason, advice)
 
 
-def _parse(url: str) -> URL:
+def parse_url(url: str) -> URL:
+    """
+    Return a journal's URL in its parts.
+
+    Raises:
+        UsageError: it is none of a journal; the message shows no password.
+    """
     try:
         parsed = make_url(url)
         if parsed.drivername in ("postgresql", "postgres"):
@@ -147,5 +153,5 @@ def _take_lock(connection: Connection) -> None:
 
 def sqlite_file(url: str) -> Path | None:
     """Return the file of an SQLite journal; None for any other database."""
-    parsed = _parse(url)
+    parsed = parse_url(url)
     return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None

@@ -8,7 +8,7 @@ systemd. Of what changes Sentinels or nodes the daemon sends only the one ``SENT
 One object composes everything: `daemon.Daemon`. No other module constructs two parts of the program and connects them,
 and the CLI only calls `Daemon.run`.
 
-Three threads, each with data of its own:
+Threads, each with data of its own:
 
 - The **main loop** listens to Sentinels. Each deployment has one `deployment_watch.DeploymentWatch`: a Watcher, its
   ledger (what the journal should keep), its `link_log` (connections lost and restored, written to the log only), and
@@ -17,6 +17,7 @@ Three threads, each with data of its own:
   the commit added; `journal_log` turns that into log lines, so the log never reports what a crash could take back.
 - The **HTTP thread** (`api`) runs an event loop of its own. It reads `published_belief.PublishedBelief`: immutable
   values that the main loop hands over, a switch at once and everything else within 10 ms.
+- A **lease thread** for each deployment with a guard, where the journal is in PostgreSQL (`journal.guard_lease`).
 
 Invariants:
 

@@ -23,6 +23,7 @@ from typing import Final
 
 from ..errors import SwitchmasterError
 from ..journal.entries import Alive, Seen
+from ..journal.guard_lease import open_lease
 from ..journal.reader import Reader, open_reader
 from ..journal.retention import Retention
 from ..journal.writer import Writer, WriterCallbacks, Written
@@ -75,6 +76,8 @@ class Daemon:
         self._narrator = JournalLog()
         self._listeners: list[Callable[[Sequence[Written]], None]] = [self._narrator.written]
         journal = self.configuration.journal
+        self._journal_url = journal.url
+        """As of the start: another one takes effect when the daemon restarts."""
         self.writer = Writer(
             journal.url,
             self.run_id,
@@ -154,7 +157,8 @@ class Daemon:
     async def _watch(self, deployment: DeploymentSettings) -> None:
         self._watched += 1
         events = self.configuration.journal.events
-        watching = DeploymentWatch(deployment, self.writer.put, events, self._watched, self.run_id)
+        lease = open_lease(self._journal_url, deployment.name)
+        watching = DeploymentWatch(deployment, self.writer.put, events, self._watched, self.run_id, lease)
         self.watchings[deployment.name] = watching
         self._publish()
         self.metrics.follow(watching.watcher)

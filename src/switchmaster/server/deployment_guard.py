@@ -21,6 +21,7 @@ from ..belief.decisions import Notice
 from ..errors import UnknownMaster, UsageError
 from ..guard.policy import Arming, Policy
 from ..guard.status import GuardStatus
+from ..journal.guard_lease import GuardLease
 from ..net.guard import Guard
 from ..net.watcher import Watcher
 from ..render import Line, iso
@@ -44,7 +45,7 @@ class DeploymentGuard:
         identity: tells this daemon's guards from others, without spaces.
         on_notice: takes what people should know.
         tell: takes a line of the journal about what an operator did.
-        leased: whether this daemon may act; None if no lease is shared.
+        lease: shared with other daemons; None if this daemon's guards are the only ones.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class DeploymentGuard:
         identity: str,
         on_notice: Callable[[Notice], None],
         tell: Callable[[Line], None],
-        leased: Callable[[], bool] | None = None,
+        lease: GuardLease | None = None,
     ) -> None:
-        self._watcher, self._settings, self._identity = watcher, settings, identity
-        self._on_notice, self._tell, self._leased = on_notice, tell, leased
+        self._watcher, self._settings, self._lease = watcher, settings, lease
+        # Guards that share a lease share a name too, so that none takes the other for a rival.
+        self._identity = identity if lease is None else lease.name
+        self._on_notice, self._tell = on_notice, tell
         self._guard: Guard | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._statuses: Mapping[str, GuardStatus] = {}
@@ -86,6 +89,8 @@ class DeploymentGuard:
         guard, self._guard = self._guard, None
         if guard is not None:
             await guard.close()
+            if self._lease is not None:
+                await asyncio.to_thread(self._lease.close)
         self._statuses = {}
 
     def beat(self) -> None:
@@ -93,13 +98,15 @@ class DeploymentGuard:
         self._statuses = {} if self._guard is None else {one.master: one for one in self._guard.status()}
 
     def _begin(self) -> Guard:
-        leased = self._leased or (lambda: True)
+        lease = self._lease
+        if lease is not None:
+            lease.start()
         guard = Guard(
             self._watcher,
             self.policy,
             identity=self._identity,
             on_notice=self._noticed,
-            leased=leased,
+            leased=lambda: lease is None or lease.held,
         )
         self._guard = guard
         guard.start()
@@ -153,7 +160,7 @@ class DeploymentGuard:
     @property
     def leased(self) -> bool | None:
         """Whether this daemon holds the lease; None if no lease is shared."""
-        return None if self._leased is None else self._leased()
+        return None if self._lease is None else self._lease.held
 
     async def arm(self, master: str, arming: Arming, by: str = "") -> None:
         """

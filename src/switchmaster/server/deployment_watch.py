@@ -17,6 +17,7 @@ from ..belief.failover import Failover
 from ..belief.topology import MasterState, Topology
 from ..errors import UnknownMaster, WatcherClosed
 from ..journal.entries import Entry, Seen, WatchStarted
+from ..journal.guard_lease import GuardLease
 from ..journal.ledger import Ledger
 from ..net.watcher import Heard, Watcher
 from ..render import Line
@@ -41,6 +42,7 @@ class DeploymentWatch:
         events: whether every event of every Sentinel is kept too.
         generation: the number of this watch in this run, counted over all deployments.
         identity: tells this daemon's guards from others.
+        lease: what its guards share with those of other daemons; None if nothing.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class DeploymentWatch:
         events: bool = True,
         generation: int = 0,
         identity: str = "",
+        lease: GuardLease | None = None,
     ) -> None:
         self.deployment = deployment
         arguments = dict(deployment.arguments)
@@ -57,7 +60,7 @@ class DeploymentWatch:
         self.published = PublishedBelief(deployment.name, self.watcher)
         """What other threads read."""
         self._ledger = Ledger(deployment.name, self._state, events, generation)
-        self.guard = DeploymentGuard(self.watcher, deployment.guard, identity, self._on_guard, self._on_operator)
+        self.guard = DeploymentGuard(self.watcher, deployment.guard, identity, self._on_guard, self._on_operator, lease)
         self._put = put
         self._turn: list[Entry] = []
         """The entries of this turn."""
