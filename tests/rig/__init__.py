@@ -33,6 +33,7 @@ What to take. Without servers:
 With servers:
 
 - `lab_fixtures`: the fixtures `server` and `lab_factory`, and `find_or_skip`. A plugin of conftest.py.
+- `guarding`, `guard_program`: a guard over a lab's real servers, in this process or one of its own.
 - `client_lab`: what tests of the drop-in see of a lab and of their own process; `make_ready` for the next failover.
 - `watcher_log`: everything that a Watcher reports about a lab, in one order.
 - `server_side`: what kernel, servers and Sentinels saw, as a second opinion on what a client reports.
