@@ -16,5 +16,6 @@ Servers, as docs/topics/protocol.md describes them: `node` (a data node), `senti
 
 Ours: `watcher` (the production Watcher as a process of this world), `client` (commands that follow the master).
 
-`mutants` puts known faults into copies of the product, each of which the simulation or the replay must catch.
+`mutants` puts known faults into copies of the product, each of which the simulation or the replay must catch; those of
+the guard's rules are in `guard_mutants`.
 """

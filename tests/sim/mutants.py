@@ -18,10 +18,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+try:
+    from .guard_mutants import GUARD_FAULTS
+except ImportError:  # run as a script
+    from guard_mutants import GUARD_FAULTS
+
 ROOT = Path(__file__).parents[2]
 SRC, TESTS = ROOT / "src", ROOT / "tests"
 LIES = ("test_liar.py", "test_members.py", "test_roster.py")
 """Tests of a Sentinel that lies."""
+GUARD = tuple(sorted(path.name for path in (TESTS / "unit").glob("test_guard_*.py")))
+"""Tests of the rules of the guard."""
 TOLD = (*LIES, "test_decide.py")
 """Tests of what is believed, told step by step: rare sequences that few stories of the simulation hold."""
 
@@ -39,6 +46,8 @@ class Mutant(NamedTuple):
     """The first story that may catch it; for those that few do."""
     lie: bool = False
     """Only a Sentinel that lies brings it to light."""
+    guard: bool = False
+    """It is one of the guard's rules, which have tests of their own."""
 
     @property
     def path(self) -> Path:
@@ -372,6 +381,7 @@ MUTANTS = [
         "if False:",
         lie=True,
     ),
+    *(Mutant(name, f"guard/{file}", old, new, guard=True) for name, file, old, new in GUARD_FAULTS),
 ]
 
 
@@ -394,8 +404,8 @@ def hunt(mutant: Mutant, seeds: int) -> str:
         simulation = ["sim", "--first", str(mutant.first), "--seeds", str(seeds), "--jobs", "1", "--stop"]
         replay = ["pytest", "-q", "-x", "-p", "no:cacheprovider", str(TESTS / "replay")]
         told = ["pytest", "-q", "-x", "-p", "no:cacheprovider"]
-        told += [str(TESTS / "unit" / name) for name in (LIES if mutant.lie else TOLD)]
-        if mutant.lie:
+        told += [str(TESTS / "unit" / name) for name in (GUARD if mutant.guard else LIES if mutant.lie else TOLD)]
+        if mutant.lie or mutant.guard:
             return _caught(folder, told, "FAILED")
         hunts = [(simulation, "seed "), (replay, "FAILED"), (told, "FAILED")]
         return next(filter(None, (_caught(folder, words, sign) for words, sign in hunts)), "")
@@ -419,9 +429,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=150, help="how many stories may try to catch one")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--only", help="those whose name has this in it")
+    parser.add_argument("--only", help="those whose name or file has this in it")
     options = parser.parse_args()
-    chosen = [mutant for mutant in MUTANTS if not options.only or options.only in mutant.name]
+    chosen = [mutant for mutant in MUTANTS if not options.only or options.only in f"{mutant.name} {mutant.file}"]
     began, survivors = time.perf_counter(), 0
     with ThreadPoolExecutor(options.jobs) as pool:
         for mutant, caught in zip(chosen, pool.map(lambda each: hunt(each, options.seeds), chosen), strict=True):

@@ -145,6 +145,7 @@ def test_sentinel_that_sees_most_replicas_is_preferred() -> None:
 
 def test_sentinel_that_makes_up_replicas_is_not_asked() -> None:
     made_up = tuple(Address(f"10.6.6.{number}", 6379) for number in range(9))
+    assert asked(word(S1, replicas=(*map(seen, made_up),))) is None
     assert asked(word(S1, replicas=(*map(seen, made_up),)), word(S2)) == S2
     assert asked(word(S1, replicas=(*map(seen, made_up), seen(B, offset=99))), word(S2), word(S3)) == S2
 
