@@ -36,6 +36,7 @@ With servers:
 - `guarding`, `guard_program`: a guard over a lab's real servers, in this process or one of its own.
 - `client_lab`: what tests of the drop-in see of a lab and of their own process; `make_ready` for the next failover.
 - `watcher_log`: everything that a Watcher reports about a lab, in one order.
+- `guarding`: a guard beside a lab, in the process `guard_program`.
 - `server_side`: what kernel, servers and Sentinels saw, as a second opinion on what a client reports.
 - `daemons`: ``switchmaster serve`` as a process.
 - `postgres`: a temporary PostgreSQL cluster.
