@@ -56,7 +56,7 @@ class Guarding:
         eventually(
             lambda: self.status["outlook"] == [] and len(self.status["reports"]) == nodes,
             LIMIT,
-            what=f"the guard to be ready; it says {self.status}",
+            what="the guard to be ready",
         )
 
     def pause(self) -> None:
