@@ -1,0 +1,230 @@
+"""
+What the death of a master costs with a guard, beside Sentinel alone, and what a restart of an empty master wipes.
+
+Two tables. In the first a master is killed, with ``down-after-milliseconds`` at its default of 30 s: how long until
+another node takes writes, and until a writer through our client, and one through redis-py, go on. In the second a
+master without persistence is restarted some time after its death: how many of the keys are left on the node that has
+the fewest. The servers are started anew for each restart, and put in order again by hand after each kill.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import redis.sentinel
+
+import switchmaster.redis
+from figures import Table, median, report
+from switchmaster.guard.policy import Arming, Policy, Restart
+from switchmaster.lab import Lab, LabServer, find_binaries
+from switchmaster.lab.lab_client import CommandRefused
+from switchmaster.net.guard import Guard
+from switchmaster.net.watcher import Watcher
+
+DOWN_AFTER_MS = 30_000
+KEYS = 20_000
+PAUSES = (0.02, 0.1, 0.3, 1.0, 4.0, 10.0)
+"""Seconds from a death to the restart."""
+LIMIT = 60.0
+SETTLED = 3.0
+"""Seconds after which replicas have connected to whom they follow, and copied."""
+PERSISTENT = ("appendonly yes",)
+
+
+class Loop:
+    """A loop in a thread, in which a guard runs."""
+
+    def __init__(self, sentinels: Sequence[tuple[str, int]], policy: Policy) -> None:
+        self._sentinels, self._policy = sentinels, policy
+        self.orders = 0
+        self.ready = threading.Event()
+        self._stop: Callable[[], None] = lambda: None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop()
+        self._thread.join(LIMIT)
+
+    async def _run(self) -> None:
+        over, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._stop = partial(loop.call_soon_threadsafe, over.set)
+        async with Watcher(self._sentinels) as watcher:
+            guard = Guard(watcher, lambda _: self._policy, identity="bench", on_notice=self._note)
+            guard.start()
+            while not over.is_set():
+                if all(not status.outlook and len(status.reports) > 2 for status in guard.status()):
+                    self.ready.set()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(over.wait(), 0.05)
+            await guard.close()
+
+    def _note(self, notice: Any) -> None:
+        self.orders += notice.kind == "guard-ordered"
+
+
+@contextmanager
+def guarded(lab: Lab, policy: Policy | None) -> Iterator[Loop | None]:
+    """Guard a lab while the block lasts, or leave it to Sentinel."""
+    if policy is None:
+        yield None
+        return
+    loop = Loop(lab.sentinel_addresses, policy)
+    try:
+        assert loop.ready.wait(LIMIT), "the guard did not become ready"
+        yield loop
+    finally:
+        loop.close()
+
+
+class Writer(threading.Thread):
+    """Writes through a client, one key after the other, and remembers when it went on."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(daemon=True)
+        self._client = client
+        self.over = False
+        self.good: list[float] = []
+
+    def run(self) -> None:
+        while not self.over:
+            with contextlib.suppress(Exception):
+                self._client.set("writer", time.monotonic())
+                self.good.append(time.monotonic())
+            time.sleep(0.005)
+
+    def gap(self, since: float) -> float:
+        """Return the seconds from a moment to the first write after it; wait for that."""
+        before = len(self.good)
+        wait(lambda: len(self.good) > before + 3 and self.good[-1] > since)
+        return next(at for at in self.good if at > since + 0.02) - since
+
+
+def wait(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.005)
+
+
+def keys(node: LabServer) -> int:
+    return int(node.call("DBSIZE"))
+
+
+def takes_writes(node: LabServer) -> bool:
+    try:
+        node.call("SET", "after", "1")
+    except CommandRefused:
+        return False
+    return True
+
+
+def in_order(lab: Lab) -> bool:
+    """Whether every replica follows the master, and every Sentinel knows it."""
+    new, reports = lab.master(), lab.reports()
+    linked = [each for each in reports if each.linked and each.follows == new.address]
+    named = {tuple(lab.sentinel_command(n, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")) for n in range(3)}
+    flags = lab.sentinel_command(0, "SENTINEL", "MASTER", "mymaster")[9]
+    return len(linked) == 2 and named == {(new.host, str(new.port))} and flags == "master"
+
+
+def kill(lab: Lab, writers: Sequence[Writer]) -> tuple[float, list[float]]:
+    """Kill the master; return the seconds until another node takes writes, and until each writer goes on."""
+    old, others = lab.master(), [node for node in lab.nodes() if node is not lab.master()]
+    begun = time.monotonic()
+    lab.crash(old)
+    wait(lambda: any(takes_writes(node) for node in others))
+    outage = time.monotonic() - begun
+    gaps = [writer.gap(begun) for writer in writers]
+    lab.restart(old)
+    old.call("REPLICAOF", *lab.master().address)
+    wait(lambda: in_order(lab))
+    return outage, gaps
+
+
+def kills(binary: str, policy: Policy | None, times: int) -> list[str]:
+    with Lab(binary=binary, down_after_ms=DOWN_AFTER_MS, failover_timeout_ms=60_000) as lab:
+        assert lab.binary is not None
+        sentinels = lab.sentinel_addresses
+        ours = switchmaster.redis.Sentinel(sentinels, socket_timeout=1)
+        stock = redis.sentinel.Sentinel(sentinels, socket_timeout=1)
+        writers = [Writer(each.master_for("mymaster")) for each in (ours, stock)]
+        with guarded(lab, policy) as loop:
+            for writer in writers:
+                writer.start()
+            found = []
+            for _ in range(times):
+                wait(lambda: loop is None or loop.ready.is_set())
+                found.append(kill(lab, writers))
+            orders = "-" if loop is None else str(loop.orders)
+            for writer in writers:
+                writer.over = True
+                writer.join(LIMIT)
+        ours.close()
+        columns = [[outage for outage, _ in found], *([gaps[at] for _, gaps in found] for at in (0, 1))]
+        shown = [f"{median(each):.2f} / {max(each):.2f}" for each in columns]
+        return [lab.binary.describe(), "guard" if policy else "Sentinel alone", str(times), *shown, orders]
+
+
+def left(binary: str, pause: float, policy: Policy | None, lines: tuple[str, ...]) -> str:
+    """Return how many keys are left on the node that has the fewest, after a restart."""
+    options: dict[str, Any] = {"node_lines": lines} if lines else {}
+    with Lab(binary=binary, down_after_ms=DOWN_AFTER_MS, failover_timeout_ms=60_000, **options) as lab:
+        old = lab.master()
+        old.call("DEBUG", "POPULATE", KEYS)
+        wait(lambda: all(keys(node) == KEYS for node in lab.nodes()))
+        with guarded(lab, policy):
+            lab.crash(old)
+            time.sleep(pause)
+            lab.restart(old)
+            time.sleep(SETTLED)
+            if lab.master() is not old:
+                old.call("REPLICAOF", *lab.master().address)
+                wait(lambda: in_order(lab))
+            return str(min(keys(node) for node in lab.nodes()))
+
+
+def measure(options: argparse.Namespace) -> list[Table]:
+    armed = Policy(arming=Arming.ARMED, cool_down=0.5)
+    binaries = [str(each.path) for each in find_binaries()]
+    rows = [kills(binary, armed, options.kills) for binary in binaries]
+    rows += [kills(binary, None, options.alone) for binary in binaries[:1]]
+    urgent, patient = Policy(arming=Arming.ARMED), Policy(arming=Arming.ARMED, restart=Restart.KEEPS)
+    ways: dict[str, tuple[Policy | None, tuple[str, ...]]] = {
+        "no persistence, Sentinel alone": (None, ()),
+        "no persistence, a patient guard (grace 0.25 s)": (patient, ()),
+        "no persistence, an urgent guard": (urgent, ()),
+        "append-only file, a guard": (urgent, PERSISTENT),
+    }
+    lost = [[name, *(left(binaries[-1], pause, *way) for pause in PAUSES)] for name, way in ways.items()]
+    setting = f"1 master, 2 replicas, 3 Sentinels, down-after {DOWN_AFTER_MS / 1000:g} s; times in seconds"
+    columns = ["server", "who acts", "kills", "writable p50 / worst", "our writer", "redis-py's writer", "orders"]
+    return [
+        Table("A master is killed", setting, columns, rows),
+        Table(
+            "A dead master is restarted",
+            f"{KEYS} keys before; the keys left on the node that has the fewest, by the seconds until the restart",
+            ["", *(f"{pause:g} s" for pause in PAUSES)],
+            lost,
+        ),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20, help="of each server, with a guard")
+    parser.add_argument("--alone", type=int, default=2, help="by Sentinel alone, half a minute each")
+    parser.add_argument("--json", action="store_true")
+    report(partial(measure, parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
