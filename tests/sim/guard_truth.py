@@ -66,8 +66,10 @@ class GuardTruth:
         if walk.empty:
             self._world.counts["guard: orders for an empty master"] += 1
             held = max(each.keys for each in self._deployment.groups[notice.master])
-            if node.persists or node.deaths == 0 or node.keys >= held:
+            if node.persists or node.deaths == 0:
                 self._broken(f"{walk.node} holds {node.keys} keys of {held}, and was taken for empty")
+            elif node.keys >= held:
+                self._world.counts["guard: orders for an empty master that came too late"] += 1
         elif node.alive and self._world.clock.now - node.started_at > ANSWERED:
             connected = self._connected(notice.master, walk.node)
             self._broken(f"an order for {walk.node}, which lives: {connected} Sentinels are connected to it")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from sim.mutants import MUTANTS, Mutant, mutate
-from sim.story import tell
+from sim.story import GUARDED_SHARE, tell
+from switchmaster.guard.objections import OBJECTIONS
 
 TESTS = Path(__file__).parents[1]
 SEEDS = int(os.environ.get("SWITCHMASTER_SIM_SEEDS", "500"))
@@ -61,3 +62,20 @@ def test_fault_in_the_product_is_caught_and_its_story_told(monkeypatch: pytest.M
     assert failed
     assert failed[0].transcript().startswith(f"seed {failed[0].seed}: ")
     assert "SWITCH" in failed[0].transcript()
+
+
+GUARDED = range(1, 200, GUARDED_SHARE)
+
+
+def test_guard_that_needs_no_evidence_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("switchmaster.guard.master_guard.doubts", lambda *_: ())
+    failures = (told.failure for seed in GUARDED if (told := tell(seed)).failure)
+    assert "which lives" in next(failures)
+
+
+def test_guard_that_orders_twice_for_one_death_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    forgetful = tuple(each for each in OBJECTIONS if each.id not in ("cool-down", "under-way"))
+    monkeypatch.setattr("switchmaster.guard.objections.OBJECTIONS", forgetful)
+    monkeypatch.setattr("switchmaster.guard.master_guard.ORDER_LIMIT", 0.5)
+    failures = (told.failure for seed in GUARDED if (told := tell(seed)).failure)
+    assert "second" in next(failures)

@@ -104,7 +104,8 @@ class Guard:
         self._rivals: dict[SentinelName, frozenset[str]] = {}
         self._lateness: deque[tuple[float, float]] = deque(maxlen=int(MEMORY / BEAT) + 1)
         """When the loop was how late."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
+        """In order, so that the simulation ends them in one."""
         self._ends: list[Callable[[], None]] = []
         self._closed = False
 
@@ -201,7 +202,7 @@ class Guard:
         for node in [node for node in guarded.nodes if node not in wanted]:
             self._spawn(guarded.nodes.pop(node).close(), f"leave {node}")
             guarded.core.forgotten(node)
-        for node in wanted - guarded.nodes.keys():
+        for node in sorted(wanted - guarded.nodes.keys()):
             guarded.nodes[node] = KeptConnection(
                 partial(self._watcher.node_target, node, guarded.core.master),
                 partial(self._follow_node, guarded, node),
@@ -219,7 +220,7 @@ class Guard:
             self._spawn(self._sentinels.pop(name).close(), f"leave {name}")
             self._may_order.pop(name, None)
             self._rivals.pop(name, None)
-        for name in wanted - self._sentinels.keys():
+        for name in sorted(wanted - self._sentinels.keys()):
             self._sentinels[name] = KeptConnection(
                 partial(self._watcher.sentinel_target, name),
                 partial(self._follow_sentinel, name),
@@ -438,8 +439,8 @@ class Guard:
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(coroutine, name=f"switchmaster: {name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(lambda task: self._tasks.pop(task, None))
 
 
 def _guards_in(clients: bytes) -> set[str]:
