@@ -71,6 +71,8 @@ def test_guards_are_a_list_by_name() -> None:
     found = request("GET", "/api/v1/guard", guard)
     page = shapes.GuardPage.model_validate_json(found.content, strict=True)
     assert [(line.master, line.arming) for line in page.items] == [("mymaster1", "armed"), ("other", "dry-run")]
+    [one] = request("GET", "/api/v1/guard?master=other", guard).json()["items"]
+    assert one["master"] == "other"
     assert request("GET", "/api/v1/guard", None).json() == {"items": [], "next": None}
     assert request("GET", "/api/v1/guard?deployment=none", guard).status_code == 404
 

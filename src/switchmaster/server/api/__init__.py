@@ -11,7 +11,7 @@ Live routes answer from memory and work while the journal is away; journal route
     GET  /api/v1/topology                     [topology: all masters and Sentinels]      ?deployment=
     GET  /api/v1/masters                      [master]       ?deployment= &health= &cursor= &limit=
     GET  /api/v1/masters/{name}               one            ?deployment= if several deployments have one so named
-    GET  /api/v1/guard                        [guard]        ?deployment=
+    GET  /api/v1/guard                        [guard]        ?deployment= &master=
     GET  /api/v1/masters/{name}/guard         what the guard of one master would do, and why not
     POST /api/v1/masters/{name}/guard         {"arming": ..., "confirm": NAME} or {"suspend": ..., "confirm": NAME}
     GET  /api/v1/sentinels                    [sentinel]     ?deployment=

@@ -19,7 +19,7 @@ from ...guard.status import GuardStatus
 from ...render import Line, guard_line
 from . import shapes
 from .answers import ProblemError, answer, page
-from .parameters import ERRORS, DeploymentQuery, StateOf, known_parameters
+from .parameters import ERRORS, DeploymentQuery, MasterQuery, StateOf, known_parameters
 from .served_state import ServedState
 
 __all__ = ["make_guard_routes"]
@@ -33,11 +33,14 @@ def make_guard_routes() -> APIRouter:
     router = APIRouter(responses=ERRORS, dependencies=[Depends(known_parameters)])
 
     @router.get("/api/v1/guard", response_model=shapes.GuardPage)
-    async def guards(request: Request, state: StateOf, deployment: DeploymentQuery = None) -> Response:
+    async def guards(
+        request: Request, state: StateOf, deployment: DeploymentQuery = None, master: MasterQuery = None
+    ) -> Response:
         """The guard of each master, in deployments that have any: armed or not, and what it would do now."""
         known = state.guards()
-        chosen = [(name, known[name]) for name in state.chosen(deployment) if name in known]
-        found = [(one, guard.leased) for _, guard in chosen for _, one in sorted(guard.statuses.items())]
+        chosen = [known[name] for name in state.chosen(deployment) if name in known]
+        every = ((one, guard.leased) for guard in chosen for _, one in sorted(guard.statuses.items()))
+        found = [each for each in every if master is None or each[0].master == master]
         return answer(request, page(await asyncio.to_thread(lambda: [guard_line(*each) for each in found])))
 
     @router.get("/api/v1/masters/{name:path}/guard", response_model=shapes.GuardLine)

@@ -3,6 +3,7 @@
 // `layoutTimeline` is pure: lines in, positions out. Marks that would overlap are put below each other.
 
 import { s } from "../dom.js";
+import { GUARD_KINDS, isGuards } from "../guard.js";
 import { duration, middle, seconds, shown } from "../text.js";
 import { lineWords, stageWords } from "../words.js";
 
@@ -27,6 +28,7 @@ export const GROUPS = {
   retraction: "withdraws it",
   end: "done",
   abort: "aborted",
+  guard: "the guard",
 };
 
 const GROUP_OF = {
@@ -51,26 +53,34 @@ const GROUP_OF = {
   "-failover-abort-no-good-slave": "abort",
   "-failover-abort-slave-timeout": "abort",
   "-failover-abort-master-timeout": "abort",
+  ...Object.fromEntries(Object.keys(GUARD_KINDS).map((kind) => [kind, "guard"])),
 };
 
 const NODE_LANE = "the node itself";
+const GUARD_LANE = "the guard";
+const OURS = [GUARD_LANE, NODE_LANE];
 
 /**
  * What is said in a failover, each once: {lane, time, group, words}, in order.
  *
- * `events` are the Sentinels' own; where the journal has none, stages and announcements say what they can.
+ * `lines` are the Sentinels' own events and the guard's notices; where the journal has no events, stages and
+ * announcements say what they can.
  */
-export function marksOf(failover, events) {
+export function marksOf(failover, lines) {
+  const events = lines.filter((line) => line.type !== "notice");
   const found = new Map();
   const add = (lane, at, channel, words) => {
     const time = seconds(at);
-    const key = `${lane}\n${channel}\n${channel.startsWith("+slave-reconf") || channel.endsWith("sdown") ? words : ""}`;
+    const several = channel.startsWith("+slave-reconf") || channel.endsWith("sdown") || lane === GUARD_LANE;
+    const key = `${lane}\n${channel}\n${several ? words : ""}`;
     if (time !== null && Object.hasOwn(GROUP_OF, channel) && !found.has(key))
       found.set(key, { lane, time, group: GROUP_OF[channel], channel, words });
   };
   for (const event of events)
     if (event.kind !== "sentinel" && !(event.channel.endsWith("sdown") && event.kind !== "master"))
       add(event.sentinel, event.time, event.channel, lineWords(event));
+  for (const line of lines.filter(isGuards))
+    add(GUARD_LANE, line.time, line.kind, `${GUARD_KINDS[line.kind]}: ${shown(line.text)}`);
   for (const stage of failover.stages) {
     const words = stage.by === "ROLE" ? "answers ROLE master" : stageWords(failover, stage.stage);
     if (stage.by === "ROLE" || !events.length)
@@ -81,14 +91,13 @@ export function marksOf(failover, events) {
   return [...found.values()].sort((a, b) => a.time - b.time);
 }
 
-/** Whoever said something, in order of name; the node itself first. */
+/** Whoever said something, in order of name; the guard and the node itself first. */
 function lanesOf(failover, marks, sentinels) {
   const stages = failover.stages.flatMap((stage) => [stage.sentinel, ...(stage.also ?? [])]);
   const names = new Set(
-    [...sentinels, ...stages, ...marks.map((mark) => mark.lane)].filter((name) => name && name !== NODE_LANE),
+    [...sentinels, ...stages, ...marks.map((mark) => mark.lane)].filter((name) => name && !OURS.includes(name)),
   );
-  const rest = [...names].sort();
-  return marks.some((mark) => mark.lane === NODE_LANE) ? [NODE_LANE, ...rest] : rest;
+  return [...OURS.filter((name) => marks.some((mark) => mark.lane === name)), ...[...names].sort()];
 }
 
 /** Up to what a timeline may be shown: key and words. */
@@ -103,7 +112,8 @@ function spanEnd(span, stages, begin) {
 /**
  * Lay out a timeline.
  *
- * `events` are the Sentinels' own lines, `span` is a key of SPANS, `width` is in px, `now` in seconds since 1970.
+ * `events` are the Sentinels' own lines and the guard's, `span` is a key of SPANS, `width` is in px, `now` in seconds
+ * since 1970.
  * Returns null where the failover has no time.
  */
 export function layoutTimeline({ failover, events, sentinels, width, now, span = "whole" }) {
@@ -289,6 +299,7 @@ export function drawMark(group, x, y) {
     retraction: `M${x - 4.5} ${y}h9`,
     end: `M${x - 5} ${y}l3.5 4 6-8`,
     abort: `M${x - 4} ${y - 4}l8 8M${x + 4} ${y - 4}l-8 8`,
+    guard: `M${x} ${y - 6}l5 2v4q0 4-5 6.5q-5-2.5-5-6.5v-4z`,
   }[group];
   return s("path", { d });
 }

@@ -2,6 +2,7 @@
 
 import { path } from "../api.js";
 import { h, s, update } from "../dom.js";
+import { isGuards } from "../guard.js";
 import { GROUPS, SPANS, drawMark, drawTimeline, isRunning, layoutTimeline, marksOf } from "../drawing/timeline.js";
 import {
   empty,
@@ -80,7 +81,8 @@ export function makeFailover({ live, api, parts: [id], act }) {
     const until = failover.closed ? iso(last + AFTER) : null;
     const { deployment, master } = failover;
     try {
-      const wanted = { type: "event", deployment, master, since: iso(begin - BEFORE), until, limit: EVENTS };
+      const type = ["event", "notice"];
+      const wanted = { type, deployment, master, since: iso(begin - BEFORE), until, limit: EVENTS };
       const { body } = await api.get(path("events", wanted));
       for (const line of body.items) events.set(line.entry, line);
       problem = "";
@@ -248,7 +250,7 @@ export function makeFailover({ live, api, parts: [id], act }) {
     told(line, entry) {
       const failover = current();
       if (line.type === "failover" && line.id === id) told = line;
-      else if (line.type !== "event" || !failover || failover.closed) return;
+      else if ((line.type !== "event" && !isGuards(line)) || !failover || failover.closed) return;
       else if (line.deployment !== failover.deployment || line.master !== failover.master) return;
       else if (events.size < EVENTS) events.set(entry, line);
       render();

@@ -4,6 +4,7 @@ import { path } from "../api.js";
 import { h, update } from "../dom.js";
 import { drawTopology, layoutTopology } from "../drawing/topology.js";
 import { Feed } from "../feed.js";
+import { guardParts } from "../guard.js";
 import { empty, facts, healthState, icon, missing, name, place, state, table, time, timeAgo } from "../parts.js";
 import { toFailover, toHistory } from "../routes.js";
 import { address, count, shown } from "../text.js";
@@ -20,6 +21,8 @@ import {
   recordWords,
   suspects,
 } from "../words.js";
+
+const NOTICES = 50; // those of the guard are among them
 
 const REPLICAS = [
   ["Replica"],
@@ -42,10 +45,13 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
   const source = path("masters", { deployment, master: called });
   const voters = path("sentinels", { deployment });
   const newest = path("failovers", { deployment, master: called, limit: 1 });
+  const guards = path("guard", { deployment, master: called });
+  const notices = path("events", { type: "notice", deployment, master: called, limit: NOTICES });
   const head = h("div", { class: "head" });
   const words = h("div", { class: "situation", "aria-live": "polite" });
   const drawing = h("figure", { class: "drawing" });
   const known = h("div", {});
+  const guard = h("div", { class: "guard" });
   const feed = new Feed(api, deployment, called, () => {});
 
   const current = () => live.get(source).value?.items[0] ?? null;
@@ -67,6 +73,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
       );
       update(drawing);
       update(known);
+      update(guard);
       return;
     }
     const told = happening(master, sentinels);
@@ -83,6 +90,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
       width && sentinels.length ? drawTopology(layoutTopology({ master, sentinels, width }), summary) : null,
     );
     update(known, tables(master, sentinels, live, newestFailover()));
+    update(guard, guardParts(live.get(guards).value?.items[0] ?? null, live.get(notices).value?.items ?? []));
   }
 
   /** The newest failover that the journal has: of the belief's own it knows the id. */
@@ -108,6 +116,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
       head,
       words,
       h("section", { "aria-labelledby": "who" }, h("h2", { id: "who" }, "Deployment"), drawing, known),
+      h("section", { "aria-labelledby": "guard" }, h("h2", { id: "guard" }, "Guard"), guard),
       h(
         "section",
         { "aria-labelledby": "feed" },
@@ -116,7 +125,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
         feed.element,
       ),
     ],
-    needs: [source, voters, newest],
+    needs: [source, voters, newest, guards, notices],
     render,
     told: (line, entry) => feed.told(line, entry),
     opened: () => feed.load(),
