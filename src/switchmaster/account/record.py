@@ -3,8 +3,8 @@ The record of one failover: what one observer knows of it, and what all observer
 
 It is the same record whether a daemon listened, a transcript was replayed or logs were read. An `Observation` is one
 observer's part: the journal keeps one for each run of a daemon. A `FailoverRecord` is several of them merged
-(`switchmaster.journal.merge`): what the journal lists, and all that is ever told of a failover. `record_lines` turns
-both into JSON and back; `narrate` has the words.
+(`switchmaster.journal.merge`): what the journal lists, and all that is ever reported of a failover. `record_lines`
+turns both into JSON and back; `narrate` has the words.
 
 Times are seconds since 1970, to the microsecond, as JSON keeps them. ``elapsed`` counts seconds by one observer's
 monotonic clock, from the first stage that the observer saw.

@@ -17,8 +17,8 @@ What follows from rule 2: a node that was decided on by its ROLE alone is still 
 leader that promoted it may leave it (`standing`).
 
 `BelievedMaster` owns what is believed and `Views` what each Sentinel says; `Voters` counts that, and `Candidates` holds
-what may come next. Here is only what they mean for each other. There is no clock: time comes in as a `Moment`, or as
-`now`, in monotonic seconds.
+what may come next. This module only decides what they mean for each other. There is no clock: time comes in as a
+`Moment`, or as `now`, in monotonic seconds.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Belief:
 
     @property
     def grade(self) -> Grade:
-        """What stands behind the belief now."""
+        """The evidence for the belief now."""
         if self.voters.support(self.address) >= self.voters.majority:
             return Grade.AGREED
         return self.switch.grade if self.switch is not None else Grade.ANNOUNCED
@@ -156,7 +156,7 @@ class Belief:
     # -- what Sentinels say -------------------------------------------------------------------------
 
     def view(self, sentinel: SentinelName) -> View:
-        """Return this Sentinel's account, new if need be."""
+        """Return this Sentinel's account; it is created if there is none."""
         return self.views.of(sentinel)
 
     def mentioned(self, sentinel: SentinelName, address: Address, can_ask: bool, now: float) -> None:

@@ -213,7 +213,7 @@ class Store:
             self._last_known.move(connection, said.deployment, said.master, incarnation, *place)
         if switch is None:
             return []
-        # A switch only once: whoever follows the stream need not sort out the same one with more witnesses.
+        # A switch only once, so that a reader of the stream gets no second line when witnesses are added.
         line = switch_to_line(switch)
         told = line if first else {**line, "type": "witness"}
         return [self._tell(connection, entry.time, told, _failover_of(connection, switch))]
