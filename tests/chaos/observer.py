@@ -2,8 +2,8 @@
 The observer: a process that shares nothing with us and asks every data node and every Sentinel about itself.
 
 A program of its own, so that nothing starves it. It reads addresses and master names as one line of JSON, and ends at
-the end of its input. It writes a file of JSON lines, one for each change: of a node's role (asked every 5 ms), of what
-a Sentinel holds of a master (asked every 50 ms); and at the end how often it has looked. All times are
+the end of its input. It writes a file of JSON lines, one for each change: of a node's role (asked every 5 ms), of the
+address that a Sentinel has for a master (asked every 50 ms); and at the end how often it asked. All times are
 ``time.monotonic()``, which is the same in all processes of a machine.
 """
 
@@ -22,7 +22,7 @@ import hiredis
 
 ROLE_EVERY, HELD_EVERY = 0.005, 0.05
 REDIAL = 0.01
-"""Seconds between two attempts to reach a server that is gone."""
+"""Seconds between two attempts to reach a server that does not accept."""
 DIAL_LIMIT = 0.1
 SILENT_AFTER = 0.3
 """Seconds without an answer after which a server is silent."""
@@ -42,7 +42,7 @@ class Asked:
         replies: how many there are to it.
         every: seconds between two questions.
         tell: called with each answer.
-        selector: where its socket is waited for.
+        selector: waits for its socket.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class Asked:
                 self._tell(self._asked_at, SILENT)
             self.next_at = now + SILENT_AFTER
         elif now >= self.next_at:
-            # From when it was due: who counts from when it was done gets later each time.
+            # From when it was due: counted from when it was done, each question would be a little later.
             self._due = self.next_at if now - self.next_at < self.every else now
             self._ask(now)
 
     def read(self) -> None:
-        """Take what came."""
+        """Read the bytes that arrived."""
         assert self._socket is not None  # only a socket that is open is waited for
         try:
             data = self._socket.recv(65536)
@@ -134,7 +134,7 @@ class Asked:
             self._socket.close()
         self._socket, self._asked_at, self._answered_at, self._is_silent = None, None, None, False
         self._got = []
-        # Who lost a connection dials again at once: a promotion kills the clients of its node.
+        # Dial again at once after a lost connection: a promotion kills the clients of its node.
         self.next_at = now if had else now + REDIAL
         if not had:
             self._tell(now, GONE)
@@ -187,7 +187,7 @@ class Looking:
         self._write({"pace": self.pace()})
 
     def pace(self) -> dict[str, float]:
-        """Return how far apart, in ms, the answers of a node were that answered."""
+        """Return the gaps between two answers of a node, in ms."""
         gaps: Counter[int] = sum((each.gaps for each in self._nodes), Counter())
         many, seen, found = gaps.total(), 0, dict[str, float]()
         for gap in sorted(gaps):
@@ -225,7 +225,7 @@ class Looking:
 
 
 def held(address: Sequence[bytes] | None, fields: Any) -> dict[str, object]:
-    """Read what a Sentinel holds of a master; nothing where it did not answer, or does not monitor it."""
+    """Read the address that a Sentinel has for a master; None if it did not answer, or does not monitor it."""
     if not isinstance(address, list) or not isinstance(fields, list):
         return {"address": None, "epoch": None, "leading": False}
     told = dict(zip(fields[::2], fields[1::2], strict=True))
