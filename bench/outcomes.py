@@ -1,7 +1,7 @@
 """
-What one failover cost one writer.
+The cost of one failover for one writer.
 
-Pure: from what the writer recorded and what is in its list on the new master to an `Outcome`. Moments are nanoseconds
+Pure: the writer's record and its list on the new master go in, an `Outcome` comes out. Moments are nanoseconds
 of CLOCK_MONOTONIC.
 """
 

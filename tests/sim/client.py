@@ -80,7 +80,7 @@ class Client:
 
     pinned = bound = False
     ended = False
-    """`at` is None as soon as the connection is lost: here the loop hears of that at once."""
+    """`at` is None as soon as the connection is lost: here the loop learns of that at once."""
 
     def __init__(
         self,

@@ -133,7 +133,8 @@ class Invariants:
             held = len(self._world.holders.get((switch.master, switch.new), ()))
             voters = self._deployment.voters(switch.master)
             if 2 * held <= voters and 2 * self._heard() <= voters:
-                # It was cut off from the others since its start, and whom it heard knew nobody: it can't know better.
+                # It was cut off from the others since its start, and the Sentinel that it heard knew no others: it
+                # can't know better.
                 self._world.counts["decided without ever having heard a majority"] += 1
             elif 2 * held <= voters:
                 self.broken(f"a majority is told to agree on {switch.new}, and {held} Sentinels ever held it")

@@ -70,7 +70,7 @@ class Story:
         self.world = World(seed)
         chance = self.world.chance
         self.calm = chance.random() < 0.15
-        """Whether there are failovers and no other faults: then the watcher must be early as well as right."""
+        """Whether there are failovers and no other faults: then the watcher must be fast as well as right."""
         self.deployment = Deployment(self.world, draw_plan(self.world))
         self.settings = draw_settings(self.deployment, self.calm)
         # Clients that miss a master make the watcher ask; without clients it must find the master by itself.
@@ -122,7 +122,7 @@ class Story:
         except Broken as broken:
             told.failure = str(broken)
         except Exception as error:
-            # In the simulation or in the product: either way, look at this seed.
+            # Whether the simulation or the product failed, this seed needs a look.
             told.failure = f"{type(error).__name__}: {error}"
             world.lines += traceback.format_exception(error)
         finally:

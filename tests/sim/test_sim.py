@@ -55,7 +55,7 @@ def test_every_mutant_still_finds_its_place(mutant: Mutant) -> None:
 
 
 def test_fault_in_the_product_is_caught_and_its_story_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    # What `make mutants` does for all of them, here for the one that every story catches.
+    # `make mutants` does this for all mutants, this test for the one that every story catches.
     monkeypatch.setattr("switchmaster.belief.decide.Belief._witness", lambda self, view: None)
     failed = [told for seed in range(20) if (told := tell(seed)).failure]
     assert failed

@@ -27,12 +27,12 @@ NAMED = ("+sdown", "-sdown", "-role-change", "+role-change", "+convert-to-slave"
 """Channels that mean different things for a master, a replica and a Sentinel."""
 
 Said = list[tuple[float, str]]
-"""What one Sentinel published, and how long after the step."""
+"""The events that one Sentinel published, and how long after the step."""
 
 
 @dataclass
 class Scenario:
-    """What is done, to which process, and where it was recorded."""
+    """A step: its action, the process, and the recording."""
 
     recorded: list[tuple[str, str, str]]
     """Recording, first word of the step, first word of the step that ends it; empty for the first and for the end."""
