@@ -150,7 +150,7 @@ def test_function_is_small(path: Path) -> None:
 
 
 @each_file
-def test_module_name_says_what_it_is_about(path: Path) -> None:
+def test_module_name_says_its_subject(path: Path) -> None:
     assert set() == set(path.stem.split("_")) & NAMES_BANNED
 
 
@@ -286,7 +286,7 @@ def text_files() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", text_files(), ids=name_of)
-def test_file_names_no_machine_and_leaves_nothing_to_do(path: Path) -> None:
+def test_file_names_no_machine_and_has_no_todo(path: Path) -> None:
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     found = [
         f"{name_of(path)}:{number}: {line.strip()[:80]}"
@@ -300,7 +300,7 @@ TEST_ROOMS = [ROOT / "tests" / name for name in ("rig", "peers", "recorded", "si
 
 
 @pytest.mark.parametrize("folder", TEST_ROOMS, ids=name_of)
-def test_room_of_the_tests_names_every_module(folder: Path) -> None:
+def test_package_of_tests_names_every_module(folder: Path) -> None:
     words = set(re.findall(r"\w+", ast.get_docstring(tree_of(folder / "__init__.py")) or ""))
     modules = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("test_")} - {"__init__"}
     assert set() == modules - words

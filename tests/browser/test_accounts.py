@@ -76,7 +76,7 @@ def write_parts(folder: Path, *parts: tuple[str, Sequence[Said]]) -> journals.Re
 
 
 @SIZES
-def test_failover_that_two_daemons_heard_in_part_is_told_as_one(
+def test_failover_heard_in_parts_by_two_daemons_is_shown_as_one(
     browser: Any, tmp_path: Path, size: dict[str, int]
 ) -> None:
     said = said_in([CRASH])
@@ -110,7 +110,7 @@ def milliseconds(text: str) -> float:
 
 
 @SIZES
-def test_daemons_that_heard_the_same_are_all_named_and_nothing_is_drawn_twice(
+def test_daemons_that_heard_the_same_are_all_named_and_drawn_once(
     browser: Any, tmp_path: Path, size: dict[str, int]
 ) -> None:
     said = said_in([CRASH])
@@ -135,7 +135,7 @@ def wait_for_events(page: Watched) -> None:
 
 
 @SIZES
-def test_what_two_daemons_heard_stands_once_in_the_feed_of_its_master(
+def test_event_heard_by_two_daemons_is_once_in_the_feed_of_its_master(
     browser: Any, tmp_path: Path, size: dict[str, int]
 ) -> None:
     said = said_in([CRASH])
@@ -153,7 +153,7 @@ def test_what_two_daemons_heard_stands_once_in_the_feed_of_its_master(
 
 
 @SIZES
-def test_promotion_that_was_given_up_says_who_is_the_master_again(
+def test_page_of_an_abandoned_promotion_names_the_current_master(
     browser: Any, kept: FileJournal, size: dict[str, int]
 ) -> None:
     told = FakeDeployment("kvdb", ["orders"], probing=True)
@@ -185,9 +185,7 @@ def away(kept: FileJournal, new: Any, epoch: int) -> FakeDeployment:
 
 
 @SIZES
-def test_failover_that_was_missed_while_away_says_what_is_known_of_it(
-    browser: Any, kept: FileJournal, size: dict[str, int]
-) -> None:
+def test_page_of_a_missed_failover_shows_what_is_known(browser: Any, kept: FileJournal, size: dict[str, int]) -> None:
     told = away(kept, B, 2)
     line = only_failover(kept.reader)
     assert line["missed"]
@@ -211,7 +209,7 @@ def test_failover_that_was_missed_while_away_says_what_is_known_of_it(
         assert page.page.locator("main table").count() == 0
 
 
-def test_way_there_and_back_that_was_missed_is_no_move(browser: Any, kept: FileJournal) -> None:
+def test_missed_failover_there_and_back_is_no_move(browser: Any, kept: FileJournal) -> None:
     told = away(kept, A, 2)
     with shown(browser, kept, DESKTOP, told) as page:
         page.go(f"#/failovers/{only_failover(kept.reader)['id']}")
@@ -230,7 +228,7 @@ def tilts() -> Iterator[tuple[Any, str]]:
 
 
 @SIZES
-def test_sentinel_in_tilt_is_told_on_the_masters_page(browser: Any, kept: FileJournal, size: dict[str, int]) -> None:
+def test_sentinel_in_tilt_is_shown_on_the_masters_page(browser: Any, kept: FileJournal, size: dict[str, int]) -> None:
     told = FakeDeployment("kvdb", ["orders"])
     said = tilts()
     with shown(browser, kept, size, told) as page:
@@ -259,7 +257,7 @@ def test_sentinel_in_tilt_is_told_on_the_masters_page(browser: Any, kept: FileJo
 
 
 @SIZES
-def test_overview_tells_of_sentinels_in_tilt(browser: Any, kept: FileJournal, size: dict[str, int]) -> None:
+def test_overview_shows_sentinels_in_tilt(browser: Any, kept: FileJournal, size: dict[str, int]) -> None:
     told = FakeDeployment("kvdb", ["orders", "sessions"])
     said = list(tilts())
     with shown(browser, kept, size, told) as page:

@@ -102,7 +102,7 @@ def test_hundreds_of_masters_are_found_by_search_and_by_state(browser: Any, kept
         page.wait("No matching master.")
 
 
-def test_what_needs_a_look_though_the_master_is_well_is_told(browser: Any, kept: FileJournal) -> None:
+def test_problems_around_a_healthy_master_are_shown(browser: Any, kept: FileJournal) -> None:
     told = FakeDeployment("kvdb", ["torn", "quiet"])
     told.tell(S2, snapshot(B, 0, name="torn", replicas=[A, C], run_ids=node_id))
     told.tell(S3, LinkChange(LinkState.DOWN, reason="connection refused"))
@@ -136,7 +136,7 @@ def test_aborted_failover_says_why(browser: Any, kept: FileJournal) -> None:
         assert page.page.get_by_role("button", name="Until promoted").count() == 0
 
 
-def test_what_is_empty_is_said_in_words(browser: Any, kept: FileJournal) -> None:
+def test_empty_lists_say_so_in_words(browser: Any, kept: FileJournal) -> None:
     with serving(FakeDeployment("kvdb", [], up=False), kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.go()
         page.wait("No master is monitored here, or no Sentinel has reported one yet.")
@@ -154,9 +154,7 @@ def test_what_is_empty_is_said_in_words(browser: Any, kept: FileJournal) -> None
         assert page.page.locator("main form:visible, main button:visible, main h2:visible").count() == 0
 
 
-def test_deployment_of_which_no_sentinel_is_heard_looks_worse_than_anything_else(
-    browser: Any, kept: FileJournal
-) -> None:
+def test_deployment_without_any_heard_sentinel_is_shown_as_the_worst(browser: Any, kept: FileJournal) -> None:
     gone, torn = FakeDeployment("gone", ["orders", "carts"]), FakeDeployment("torn", ["users"])
     torn.say(S1, f"+sdown master users {A.host} {A.port}")
     for sentinel in (S1, S2, S3):
@@ -280,9 +278,7 @@ def tell(told: FakeDeployment, kept: FileJournal, daemon: Serving) -> None:
     daemon.state.stream.wake()
 
 
-def test_page_that_nobody_sees_gives_its_connection_back_and_goes_on_where_it_was(
-    browser: Any, kept: FileJournal
-) -> None:
+def test_hidden_page_releases_its_connection_and_resumes_where_it_was(browser: Any, kept: FileJournal) -> None:
     told = FakeDeployment("kvdb", [FAILED])
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.page.clock.install()
@@ -312,7 +308,7 @@ def see(page: Watched, visible: bool) -> None:
     )
 
 
-def test_page_of_what_is_kept_stays_live_though_it_is_seldom_asked_for(browser: Any, kept: FileJournal) -> None:
+def test_page_from_the_journal_stays_live_although_it_is_rarely_refreshed(browser: Any, kept: FileJournal) -> None:
     told, id = failed_over(kept)
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.page.clock.install()
@@ -386,7 +382,7 @@ def test_post_mortem_is_saved_as_a_file(browser: Any, kept: FileJournal, tmp_pat
         assert (tmp_path / "saved.md").read_text("utf-8").startswith(f"# Failover of kvdb/{FAILED}, ")
 
 
-def test_journal_that_is_away_is_said_and_what_is_believed_goes_on(
+def test_unavailable_journal_is_reported_and_the_belief_stays_live(
     browser: Any, kept: FileJournal, tmp_path: Path
 ) -> None:
     told, _ = failed_over(kept)
@@ -441,7 +437,7 @@ def test_token_is_asked_for_and_stays_in_the_tab(browser: Any, kept: FileJournal
     ]
 
 
-def test_question_for_a_token_ends_with_what_it_was_asked_for(browser: Any, kept: FileJournal) -> None:
+def test_token_prompt_closes_when_its_action_is_left(browser: Any, kept: FileJournal) -> None:
     told, id = failed_over(kept)
     with serving(told, kept=kept, token=TOKEN) as daemon, watched(browser, daemon.url) as page:
         page.ignored += ["401", "ERR_"]
@@ -469,7 +465,7 @@ def test_question_for_a_token_ends_with_what_it_was_asked_for(browser: Any, kept
         assert not page.page.locator("#token-button").is_visible()
 
 
-def test_nobody_is_offered_what_nobody_may_do(browser: Any, kept: FileJournal) -> None:
+def test_actions_that_are_disabled_are_not_offered(browser: Any, kept: FileJournal) -> None:
     told, id = failed_over(kept)
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.go(f"#/failovers/{id}")
@@ -515,7 +511,7 @@ def test_no_page_is_wider_than_a_phone(browser: Any, everything: tuple[Serving, 
 
 
 @pytest.mark.parametrize(("scheme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["light", "dark"])
-def test_every_page_keeps_the_rules_of_accessibility(
+def test_every_page_follows_the_rules_of_accessibility(
     browser: Any, everything: tuple[Serving, dict[str, str]], scheme: str, size: dict[str, int]
 ) -> None:
     daemon, places = everything
@@ -580,7 +576,7 @@ def test_tables_stay_tables_to_a_screen_reader_on_a_phone(
         assert page.page.locator("[aria-live=polite]").count() == 1
 
 
-def test_nothing_moves_for_who_wants_no_motion(browser: Any, everything: tuple[Serving, dict[str, str]]) -> None:
+def test_nothing_moves_if_reduced_motion_is_requested(browser: Any, everything: tuple[Serving, dict[str, str]]) -> None:
     daemon, places = everything
     for motion, lasts in (("reduce", "0s"), ("no-preference", "0.6s")):
         with watched(browser, daemon.url, reduced_motion=motion) as page:
@@ -590,7 +586,7 @@ def test_nothing_moves_for_who_wants_no_motion(browser: Any, everything: tuple[S
             assert page.page.evaluate(style) == lasts
 
 
-def test_times_are_the_viewers_with_utc_at_hand(browser: Any, everything: tuple[Serving, dict[str, str]]) -> None:
+def test_times_are_local_with_utc_in_the_title(browser: Any, everything: tuple[Serving, dict[str, str]]) -> None:
     daemon, places = everything
     with watched(browser, daemon.url, timezone_id="Asia/Kolkata", locale="en-GB") as page:
         page.go(places["history"])

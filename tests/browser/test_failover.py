@@ -124,7 +124,7 @@ def timeline_is_whole(page: Watched, old: str, new: str, lab: Lab) -> None:
         assert name in durations, durations
 
 
-def test_pages_of_a_failover_that_is_over_are_the_same_when_loaded_anew(browser: Any, lab: Lab, url: str) -> None:
+def test_pages_of_an_ended_failover_are_the_same_after_a_reload(browser: Any, lab: Lab, url: str) -> None:
     old = lab.master(OTHER)
     with watched(browser, url) as page:
         page.go(f"#/failovers?master={OTHER}")

@@ -128,7 +128,7 @@ class Celery:
     ],
     ids=["processes", "greenlets"],
 )
-def test_workers_consume_again_after_any_failover_and_end_when_told_to(
+def test_workers_consume_again_after_any_failover_and_end_on_sigterm(
     pools: list[str], pause: float, tmp_path: Path
 ) -> None:
     for framework in {"gevent", "eventlet"} & set(pools):

@@ -113,7 +113,7 @@ def test_sentinels_that_refuse_subscriptions_are_asked(either_lab: Lab, caplog: 
     end(client)
 
 
-def test_sentinels_that_refuse_our_questions_are_asked_as_the_library_asks(
+def test_sentinels_that_refuse_our_queries_are_asked_as_the_library_does(
     either_lab: Lab, caplog: pytest.LogCaptureFixture
 ) -> None:
     lab = either_lab
@@ -142,7 +142,7 @@ def test_sentinels_that_refuse_our_questions_are_asked_as_the_library_asks(
     end(client, reader)
 
 
-def test_loops_ask_as_the_library_asks_too(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+def test_loops_ask_as_the_library_does_too(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     async def work() -> None:
         async with AsyncSentinel(lab.sentinel_addresses, **as_user("bare")) as sentinel:
             client, reader = sentinel.master_for("mymaster"), sentinel.slave_for("mymaster")
@@ -265,7 +265,7 @@ def test_one_silent_sentinel_of_three_makes_nothing_slow(lab: Lab) -> None:
         lab.resume(lab.sentinels[0])
 
 
-def test_all_goes_on_while_every_sentinel_is_down(lab: Lab) -> None:
+def test_clients_continue_while_every_sentinel_is_down(lab: Lab) -> None:
     make_ready(lab)
     sentinel = Sentinel(lab.sentinel_addresses, failover_wait=1)
     client = sentinel.master_for("mymaster")

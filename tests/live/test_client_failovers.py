@@ -269,7 +269,7 @@ def coordinated_costs_nothing(lab: Lab, library: str, name: str) -> bool:
         return True
 
 
-def test_hung_master_costs_only_what_was_sent_and_is_left_alone_when_it_resumes(lab: Lab) -> None:
+def test_hung_master_costs_only_sent_commands_and_gets_none_when_it_resumes(lab: Lab) -> None:
     old = lab.master()
     with application(lab, "redis") as plain, application(lab, "redis", retries=3) as patient:
         switches = Switches(plain)
@@ -298,7 +298,7 @@ def test_hung_master_costs_only_what_was_sent_and_is_left_alone_when_it_resumes(
         check_kept(new, traffic, stopped)
 
 
-def test_crash_costs_only_what_was_in_flight_and_nothing_with_a_retry(lab: Lab) -> None:
+def test_crash_costs_only_commands_in_flight_and_none_with_a_retry(lab: Lab) -> None:
     assert lab.binary is not None
     libraries = ("redis", "valkey") if lab.binary.kind == "valkey" else ("redis",)
     old = lab.master()
@@ -322,7 +322,7 @@ def test_crash_costs_only_what_was_in_flight_and_nothing_with_a_retry(lab: Lab) 
         assert [error for each in puts for error in each.errors] == []
 
 
-def test_aborted_failover_goes_on_with_the_old_master(lab: Lab) -> None:
+def test_commands_continue_with_the_old_master_after_an_abort(lab: Lab) -> None:
     old, replicas = lab.master(), lab.replicas()
     lab.sentinel_set(MASTER, "failover-timeout", 1000)
     # So long a hold that it must be the abort which ends it.
@@ -348,7 +348,7 @@ def test_aborted_failover_goes_on_with_the_old_master(lab: Lab) -> None:
         check_kept(old, traffic)
 
 
-def test_master_that_is_cut_off_alone_is_left_for_the_one_that_the_others_elect(server: str) -> None:
+def test_isolated_master_is_left_for_the_newly_elected_one(server: str) -> None:
     if reason := lacking_networks():
         pytest.skip(reason)
     binary = find_or_skip(server)

@@ -106,7 +106,7 @@ def test_watcher_starts_with_the_first_use_ends_with_the_last_and_starts_again(l
     eventually(lambda: watcher_threads() == [], what="the end")
 
 
-def test_watcher_ends_with_the_last_that_is_forgotten(lab: Lab) -> None:
+def test_watcher_ends_when_its_last_holder_is_collected(lab: Lab) -> None:
     def use() -> Any:
         sentinel = Sentinel(lab.sentinel_addresses)
         Sentinel(lab.sentinel_addresses).discover_master("mymaster")
@@ -121,7 +121,7 @@ def test_watcher_ends_with_the_last_that_is_forgotten(lab: Lab) -> None:
     eventually(lambda: watcher_threads() == [], what="the end")
 
 
-def test_watcher_bears_that_holders_are_forgotten_in_the_middle_of_anything(lab: Lab) -> None:
+def test_holders_may_be_collected_at_any_moment(lab: Lab) -> None:
     # Garbage is collected wherever something is made, also while a lock is held; here as often as can be.
     stop = threading.Event()
 

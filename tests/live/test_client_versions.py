@@ -63,7 +63,7 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.mark.parametrize(("library", "version"), ALL, ids=[f"{library}-{version}" for library, version in ALL])
-def test_everything_goes_on_through_a_planned_failover(
+def test_everything_works_through_a_planned_failover(
     lab: Lab, folders: dict[tuple[str, str], Path | str], library: str, version: str
 ) -> None:
     folder = folders.get((library, version), TESTS)

@@ -125,7 +125,7 @@ def dict_of(fields: list[str]) -> dict[str, str]:
     return dict(zip(fields[::2], fields[1::2], strict=True))
 
 
-def test_crash_planned_and_aborted_failovers_are_told_as_the_sentinels_logs_do(
+def test_failovers_in_the_journal_match_the_sentinels_logs(
     lab_factory: LabFactory, tmp_path: Path, stack: ExitStack
 ) -> None:
     # 3 s: on a busy machine a shorter one gives false alarms, and a second failover that is as true as the first.
@@ -242,7 +242,7 @@ def test_postgresql_that_restarts_loses_nothing(
     daemon.wait_for("is back")
 
 
-def test_failover_while_no_daemon_ran_is_told_as_missed(
+def test_failover_while_no_daemon_ran_is_recorded_as_missed(
     lab_factory: LabFactory, tmp_path: Path, stack: ExitStack
 ) -> None:
     lab = lab_factory(binary=SERVER, masters=("m1",), down_after_ms=1500)

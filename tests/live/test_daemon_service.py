@@ -93,7 +93,7 @@ def test_service_is_ready_alive_reloaded_and_stopped_as_systemd_wants(service: S
     reader.close()
 
 
-def test_reload_keeps_the_connections_of_what_did_not_change(service: Service) -> None:
+def test_reload_keeps_the_connections_of_unchanged_deployments(service: Service) -> None:
     first, second = (eventually(lambda n=n: service.clients(n), LIMIT) for n in (0, 1))
     service.configure(timeout=0.5)
     service.daemon.signal(signal.SIGHUP)
@@ -131,7 +131,7 @@ def test_failovers_before_and_after_a_reload_are_two(service: Service) -> None:
     reader.close()
 
 
-def test_reload_of_a_wrong_file_is_said_and_changes_nothing(service: Service) -> None:
+def test_reload_of_an_invalid_file_is_reported_and_changes_nothing(service: Service) -> None:
     before = eventually(lambda: service.clients(0), LIMIT)
     service.configure(timeout=-1)
     service.daemon.signal(signal.SIGHUP)

@@ -59,7 +59,7 @@ def address_of(lab: Lab, master: str = "mymaster") -> Address:
     return Address(*lab.master(master).address)
 
 
-def test_crash_gives_one_switch_by_the_best_news_that_can_be_had(server: str, lab_factory: LabFactory) -> None:
+def test_crash_gives_one_switch_by_the_earliest_evidence(server: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=server, password="np", down_after_ms=down_after(server))
     old = address_of(lab)
     with watcher_logs(lab, NODE, {"node_password": "wrong"}, {"probe": False}) as told:

@@ -91,7 +91,7 @@ def blocked(client: Any, count: int = 1) -> None:
     eventually(lambda: client.info("clients")["blocked_clients"] >= count, what="a client to block")
 
 
-def test_all_that_is_not_pub_sub_goes_on(lab: Lab, sentinel: switchmaster.redis.Sentinel) -> None:
+def test_all_features_but_pub_sub_continue(lab: Lab, sentinel: switchmaster.redis.Sentinel) -> None:
     client = sentinel.master_for("mymaster", client_name="tester")
     third = sentinel.master_for("mymaster", db=3)
     texts = sentinel.master_for("mymaster", decode_responses=True)
@@ -172,7 +172,7 @@ def test_connection_introduces_itself_and_each_command_gets_its_own_reply(lab_fa
     asyncio.run(in_loop())
 
 
-def test_pipeline_that_is_held_goes_whole_to_the_new_master(lab: Lab, sentinel: switchmaster.redis.Sentinel) -> None:
+def test_held_pipeline_goes_whole_to_the_new_master(lab: Lab, sentinel: switchmaster.redis.Sentinel) -> None:
     client = sentinel.master_for("mymaster")
     client.delete("one", "two")
     stop = threading.Event()
@@ -313,7 +313,7 @@ async def fail_over_in_loop(lab: Lab, sentinel: Any) -> None:
 
 
 @pytest.mark.parametrize("protocol", [2, 3], ids=["resp2", "resp3"])
-def test_all_of_it_goes_on_in_a_loop(lab: Lab, protocol: int) -> None:
+def test_all_features_continue_in_a_loop(lab: Lab, protocol: int) -> None:
     async def test(sentinel: Any) -> None:
         client = sentinel.master_for("mymaster", socket_timeout=None)
         await client.flushall()

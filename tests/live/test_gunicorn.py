@@ -141,7 +141,7 @@ def all_answer(port: int) -> None:
 
 
 @pytest.mark.parametrize("words", [(), ("--preload",)], ids=["loaded in each worker", "loaded before the fork"])
-def test_server_of_greenlets_serves_on(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_server_of_greenlets_keeps_serving(words: tuple[str, ...], tmp_path: Path) -> None:
     binary = str(find_or_skip("redis-7.0").path)
     with (
         Lab(binary=binary, down_after_ms=1000, failover_timeout_ms=5000) as lab,

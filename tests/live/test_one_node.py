@@ -60,7 +60,7 @@ def wait(seconds: float) -> None:
     eventually(lambda: time.monotonic() > began + seconds, seconds + 30, what="the time to pass")
 
 
-def test_a_sentinel_that_catches_up_is_no_failover(server: str, lab_factory: LabFactory) -> None:
+def test_sentinel_that_catches_up_is_no_failover(server: str, lab_factory: LabFactory) -> None:
     """It was restarted with its first configuration, so it announces as news what all know."""
     lab = lab_factory(binary=server)
     lab.failover(sentinel=1)

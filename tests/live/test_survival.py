@@ -73,7 +73,7 @@ def test_each_sentinel_is_killed_and_restarted_during_a_failover(binary: str, la
         assert told.watcher.master(MASTER) == lab.master().address
 
 
-def test_connection_that_is_cut_silently_is_found_out_and_taken_up_again(calm: Lab) -> None:
+def test_silently_cut_connection_is_detected_and_restored(calm: Lab) -> None:
     with FaultyProxy(calm.sentinel_addresses[0]) as proxy:
         mapping = {Address(*calm.sentinel_addresses[0]): Address(*proxy.address)}
         seeds = calm.sentinel_addresses
@@ -148,9 +148,7 @@ def test_one_seed_is_enough_and_an_added_sentinel_is_found(binary: str, lab_fact
         assert {str(name) for name in alone.topology.sentinels} == {f"{h}:{p}" for h, p in lab.sentinel_addresses[:1]}
 
 
-def test_set_of_sentinels_that_was_replaced_by_another_is_found_through_its_name(
-    binary: str, lab_factory: LabFactory
-) -> None:
+def test_replaced_set_of_sentinels_is_found_through_its_name(binary: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=binary)
     service = Address("sentinels.example", 26379)
     behind = [Address(*lab.sentinel_addresses[0])]

@@ -53,7 +53,7 @@ def told(name: str) -> Iterator[str]:
         yield f"{time:8.3f} {phase.gate.value:8} {phase.address} {channel}"
 
 
-def test_gates_of_all_recordings_are_those_that_were_looked_at(request: pytest.FixtureRequest) -> None:
+def test_gates_of_all_recordings_match_the_golden_transcript(request: pytest.FixtureRequest) -> None:
     lines = "\n".join(line for name in NAMES for line in (*told(name), "")) + "\n"
     if request.config.getoption("--rewrite"):
         GOLDEN.write_text(lines, encoding="utf-8")
@@ -73,7 +73,7 @@ def test_commands_wait_at_one_address_and_go_on_at_the_next_or_the_same(name: st
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_replicas_never_hold_the_master_nor_whom_it_is_about_to_be(name: str) -> None:
+def test_replicas_never_include_the_master_or_the_next_one(name: str) -> None:
     before = replicas_of(None)
     for _, _, watch in watched(name):
         state = watch.state("mymaster")

@@ -107,7 +107,7 @@ def told_master(state: MasterState) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
-def test_replay_tells_what_the_golden_transcript_says(path: Path, request: pytest.FixtureRequest) -> None:
+def test_replay_matches_the_golden_transcript(path: Path, request: pytest.FixtureRequest) -> None:
     opening, _, golden = path.read_text(encoding="utf-8").partition("\n----\n")
     assert opening.startswith("# "), f"{path.name} does not open with the rule that it proves"
     actual = ""

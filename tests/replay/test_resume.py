@@ -148,7 +148,7 @@ def test_resuming_ends_in_the_same_topology_wherever_links_were_cut(name: str) -
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if (CAPTURES / f"{name}.hello.jsonl").exists()])
-def test_recorded_sentinels_answer_what_their_hello_messages_say(name: str) -> None:
+def test_derived_answers_match_the_recorded_hello_messages(name: str) -> None:
     said = said_in([name])
     sentinels = RecordedSentinels(said)
     lines = (CAPTURES / f"{name}.hello.jsonl").read_text(encoding="utf-8").splitlines()

@@ -44,7 +44,7 @@ async def threaded(state: ServedState, app: object) -> AsyncIterator[HttpThread]
         assert not any(thread.name == "switchmaster-http" for thread in threading.enumerate())
 
 
-def test_belief_is_handed_over_as_it_changes_and_costs_what_has_changed() -> None:
+def test_only_changed_masters_are_handed_over() -> None:
     async def go() -> None:
         async with FaultyPeer() as peer:
             watcher = Watcher([peer.address], discover=False, probe=False)
@@ -74,7 +74,7 @@ def test_belief_is_handed_over_as_it_changes_and_costs_what_has_changed() -> Non
     asyncio.run(go())
 
 
-def test_request_is_answered_while_the_loop_that_listens_is_held_up() -> None:
+def test_request_is_answered_while_the_main_loop_is_blocked() -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
         async with threaded(state, app) as server:
@@ -87,7 +87,7 @@ def test_request_is_answered_while_the_loop_that_listens_is_held_up() -> None:
     asyncio.run(go())
 
 
-def test_livez_says_that_the_loop_that_listens_is_stuck() -> None:
+def test_livez_reports_a_stuck_main_loop() -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
         async with threaded(state, app) as server, httpx.AsyncClient(base_url=server.url) as client:
@@ -102,7 +102,7 @@ def test_livez_says_that_the_loop_that_listens_is_stuck() -> None:
     asyncio.run(go())
 
 
-def test_port_that_is_taken_is_said_where_the_thread_is_started() -> None:
+def test_port_in_use_is_raised_where_the_thread_is_started() -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
         async with threaded(state, app) as server:
@@ -148,7 +148,7 @@ def asked(url: str) -> bytes:
     return answer
 
 
-def test_crowd_from_the_balancers_own_address_takes_no_answer_from_it(journal: FileJournal) -> None:
+def test_crowd_from_the_balancers_address_delays_no_answer_to_it(journal: FileJournal) -> None:
     async def go() -> None:
         app, state = served(FakeDeployment(), kept=journal)
         state.connections = HttpConnections(most=64, most_of_peer=32)

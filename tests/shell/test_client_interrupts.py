@@ -193,7 +193,7 @@ def test_subscriber_that_was_interrupted_gets_whole_messages(rig: Rig) -> None:
         subscriber = rig.client.pubsub()
 
 
-def test_answers_after_one_that_a_callback_fails_on_go_to_no_other_command(rig: Rig) -> None:
+def test_answers_after_a_failing_callback_go_to_no_other_command(rig: Rig) -> None:
     def choke(answer: Any, **_: Any) -> Any:
         raise ValueError(answer)
 
@@ -304,7 +304,7 @@ async def _in_loop(client: Any, number: int) -> None:
     await client.get(f"single-{number}")
 
 
-def test_number_in_a_command_that_a_signal_hits_ends_no_process(rig: Rig) -> None:
+def test_interrupt_while_a_number_is_packed_ends_no_process(rig: Rig) -> None:
     def run() -> None:
         rig.client.execute_command("ECHO", rig.key("number"), 1, 2.5)
 

@@ -112,7 +112,7 @@ def test_refused_login_asks_the_provider_again_at_the_next_attempt() -> None:
     run(test)
 
 
-def test_blocking_provider_does_not_hold_the_loop_that_listens() -> None:
+def test_blocking_provider_does_not_block_the_loop() -> None:
     async def test() -> None:
         locked, go_on = Locked("pw"), threading.Event()
 

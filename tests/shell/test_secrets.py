@@ -202,7 +202,7 @@ def test_stranger_that_wants_no_password_and_answers_role_master_is_not_followed
     run(test)
 
 
-def test_listed_replica_is_logged_into_before_anybody_announces_it() -> None:
+def test_listed_replica_gets_the_login_before_any_announcement() -> None:
     async def test() -> None:
         async with Deployment().running() as all_of_them:
             leader, *_ = all_of_them.sentinels

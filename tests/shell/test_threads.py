@@ -133,7 +133,7 @@ def test_greenlets_wait_without_blocking_others_and_are_woken_from_a_real_thread
 
 
 @pytest.mark.parametrize("framework", GREEN)
-def test_a_socket_is_shut_down_under_a_greenlet_whatever_it_is(framework: str) -> None:
+def test_any_kind_of_socket_is_shut_down_under_a_greenlet(framework: str) -> None:
     said = green(
         framework,
         """
@@ -196,7 +196,7 @@ def test_a_real_thread_logs_while_a_greenlet_holds_the_logs_lock(framework: str)
     assert (said.split()[0], said.split()[-1]) == ("from-the-loop", "goes-on")
 
 
-def test_one_connection_that_cannot_be_cut_keeps_no_other_from_it() -> None:
+def test_connection_that_fails_to_be_cut_keeps_no_other_from_it() -> None:
     class Member:
         target = Address("10.0.0.1", 6379)
 

@@ -156,7 +156,7 @@ def moments(said: list[Said]) -> dict[str, list[float]]:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_simulated_sentinels_say_what_the_recorded_said_in_their_order(name: str) -> None:
+def test_simulated_sentinels_publish_the_recorded_events_in_order(name: str) -> None:
     scenario = SCENARIOS[name]
     real = parts(scenario, [each for place in scenario.recorded for each in recorded(*place)])
     for seed in range(RUNS):
@@ -169,7 +169,7 @@ def test_simulated_sentinels_say_what_the_recorded_said_in_their_order(name: str
 
 
 @pytest.mark.parametrize("name", ["crash", "SENTINEL FAILOVER", "TILT"])
-def test_simulated_gaps_are_those_that_were_recorded(name: str) -> None:
+def test_simulated_gaps_are_within_the_recorded_ones(name: str) -> None:
     scenario = SCENARIOS[name]
     real = parts(scenario, [each for place in scenario.recorded for each in recorded(*place)])
     runs = [parts(scenario, simulated(scenario, seed)) for seed in range(RUNS)]

@@ -76,7 +76,7 @@ def test_loopback_needs_no_token(host: str) -> None:
     assert HttpSettings(Address(host, 8370)).reading_is_open
 
 
-def test_tokens_that_can_protect_nothing_are_refused_and_none_is_shown() -> None:
+def test_useless_tokens_are_refused_and_never_shown() -> None:
     for wrong in (
         {"token": "s3cret\n"},
         {"token": " s3cret"},
@@ -109,7 +109,7 @@ GUARDED = ("/api/v1/status", "/api/v1/topology", "/metrics", "/masters/mymaster1
     [HttpSettings(PUBLIC, token=TOKEN, read_token=READ), HttpSettings(LOOPBACK, token=TOKEN, read_token=READ)],
     ids=repr,
 )
-def test_looking_needs_either_token(settings: HttpSettings) -> None:
+def test_reading_needs_either_token(settings: HttpSettings) -> None:
     door = Door(settings)
     for path in GUARDED:
         for method in ("GET", "HEAD"):
@@ -124,11 +124,11 @@ def test_looking_needs_either_token(settings: HttpSettings) -> None:
     assert "kvdb" not in door("/readyz").text
 
 
-def test_looking_is_open_on_loopback_without_a_read_token() -> None:
+def test_reading_is_open_on_loopback_without_a_read_token() -> None:
     assert Door(HttpSettings(LOOPBACK, token=TOKEN))("/api/v1/topology").status_code == 200
 
 
-def test_one_token_on_a_public_address_is_needed_to_look_too() -> None:
+def test_single_token_on_a_public_address_is_needed_for_reading_too() -> None:
     door = Door(HttpSettings(PUBLIC, token=TOKEN))
     assert door("/api/v1/topology").status_code == 401
     assert door("/api/v1/topology", headers=ACT).status_code == 200
@@ -184,7 +184,7 @@ def acting(door: Door, **headers: str) -> httpx.Response:
     return door(f"/api/v1/failovers/{ID}/acknowledge", "POST", json=BODY, headers=headers)
 
 
-def test_acting_needs_the_token_on_loopback_too(kept: FileJournal) -> None:
+def test_writing_needs_the_token_on_loopback_too(kept: FileJournal) -> None:
     door = Door(HttpSettings(LOOPBACK, token=TOKEN, read_token=READ), kept)
     assert acting(door).status_code == 401
     assert acting(door, **LOOK).status_code == 403
@@ -276,13 +276,13 @@ def test_host_that_is_not_ours_is_refused(host: str, status: int) -> None:
         ({"Sec-Fetch-Site": "same-site"}, 403),
     ],
 )
-def test_page_of_another_origin_may_not_act(kept: FileJournal, headers: dict[str, str], status: int) -> None:
+def test_page_of_another_origin_must_not_write(kept: FileJournal, headers: dict[str, str], status: int) -> None:
     door = Door(HttpSettings(LOOPBACK, token=TOKEN), kept)
     assert acting(door, **ACT, **headers).status_code == status
     assert door.refused["origin"] == (status == 403)
 
 
-def test_page_of_another_origin_may_not_read() -> None:
+def test_page_of_another_origin_must_not_read() -> None:
     answer = Door(HttpSettings(LOOPBACK))("/api/v1/status", headers={"Origin": "https://evil.example"})
     assert not any(name.startswith("access-control") for name in answer.headers)
     assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
@@ -304,7 +304,7 @@ def test_method_that_a_route_does_not_know_is_refused() -> None:
 # -- bodies ------------------------------------------------------------------------------------------
 
 
-def test_body_over_the_limit_is_refused_whether_it_tells_its_size_or_not(kept: FileJournal) -> None:
+def test_body_over_the_limit_is_refused_with_or_without_a_length(kept: FileJournal) -> None:
     door = Door(HttpSettings(LOOPBACK, token=TOKEN), kept)
     path = f"/api/v1/failovers/{ID}/comments"
 
@@ -321,7 +321,7 @@ def test_body_over_the_limit_is_refused_whether_it_tells_its_size_or_not(kept: F
     assert door.refused["body"] == 3
 
 
-def test_body_that_does_not_come_is_given_up(kept: FileJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_body_times_out(kept: FileJournal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "BODY_SECONDS", 0.05)
 
     async def stall() -> Any:
@@ -356,7 +356,7 @@ def test_every_answer_tells_browsers_to_trust_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "path", ["/../pyproject.toml", "/%2e%2e/secret", "/..%2fsecret", "/a/../../secret", "//etc/hosts"]
 )
-def test_dashboard_gives_no_file_beside_its_own(tmp_path: Path, path: str) -> None:
+def test_dashboard_serves_no_file_outside_its_folder(tmp_path: Path, path: str) -> None:
     (tmp_path / "secret").write_text("s3cret", encoding="utf-8")
     web = tmp_path / "web"
     web.mkdir()
@@ -365,7 +365,7 @@ def test_dashboard_gives_no_file_beside_its_own(tmp_path: Path, path: str) -> No
     assert "s3cret" not in answer.text
 
 
-def test_mistake_of_ours_tells_nothing_of_it() -> None:
+def test_internal_error_reveals_nothing() -> None:
     app, state = served(FakeDeployment())
 
     def broken() -> Any:

@@ -50,7 +50,7 @@ def name_of(path: Path) -> str:
         ("/icon.svg", "image/svg+xml"),
     ],
 )
-def test_file_has_its_type_whatever_the_machine_thinks(path: str, type: str) -> None:
+def test_file_has_its_type_whatever_the_machines_table_says(path: str, type: str) -> None:
     answer = ask(path)
     assert (answer.status_code, answer.headers["content-type"]) == (200, type)
     assert answer.headers["cache-control"] == "no-cache"
@@ -82,7 +82,7 @@ def test_file_that_the_browser_has_is_not_sent_again() -> None:
         "/views/..%2f..%2fdaemon.py",
     ],
 )
-def test_what_is_no_file_of_the_dashboard_is_not_there(path: str) -> None:
+def test_other_paths_of_the_dashboard_are_not_found(path: str) -> None:
     answer = ask(path)
     assert answer.status_code == 404
     assert answer.json()["detail"] == "not found"

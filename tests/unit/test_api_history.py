@@ -27,7 +27,7 @@ def hanging() -> Iterator[threading.Event]:
     answered.set()
 
 
-def test_question_that_hangs_is_given_up_and_live_work_goes_on(hanging: threading.Event) -> None:
+def test_hanging_query_is_abandoned_and_live_work_continues(hanging: threading.Event) -> None:
     async def go() -> None:
         asked = JournalQueries(READER, time=0.1)
         questions = [asyncio.create_task(asked.ask(lambda _: hanging.wait(30))) for _ in range(10)]
@@ -47,7 +47,7 @@ def test_question_that_hangs_is_given_up_and_live_work_goes_on(hanging: threadin
     asyncio.run(go())
 
 
-def test_one_question_too_many_is_refused_until_a_thread_is_free(
+def test_query_beyond_the_limit_is_refused_until_a_thread_is_free(
     hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_queries, "QUERIES_MAX", 2)
@@ -74,7 +74,7 @@ def test_one_question_too_many_is_refused_until_a_thread_is_free(
     asyncio.run(go())
 
 
-def test_journal_that_is_away_or_not_there_is_a_sentence() -> None:
+def test_unavailable_or_missing_journal_is_reported_in_a_sentence() -> None:
     def away(_: object) -> None:
         raise JournalUnavailable("sqlite:///j.db", "it is locked", "end that one")
 
@@ -96,7 +96,7 @@ def test_journal_that_is_away_or_not_there_is_a_sentence() -> None:
     asyncio.run(go())
 
 
-def test_question_to_a_daemon_that_ends_is_refused_with_a_sentence(
+def test_query_of_a_stopping_daemon_is_refused_with_a_sentence(
     hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_queries, "QUERY_THREADS", 1)

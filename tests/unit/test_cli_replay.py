@@ -70,7 +70,7 @@ def test_operators_note_has_the_stages_of_the_first_failover_in_order() -> None:
     assert (first["outcome"], first["time"], first["durations"]) == ("completed", None, {})
 
 
-def test_pretty_account_tells_the_note_stage_by_stage() -> None:
+def test_pretty_account_reports_the_note_stage_by_stage() -> None:
     result = replay(NOTE, "--format", "pretty")
     assert without_sources(result.stdout) == NOTE_TOLD.strip().splitlines()
 

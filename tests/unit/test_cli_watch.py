@@ -85,7 +85,7 @@ def now() -> float:
     return time.monotonic()
 
 
-def test_pretty_account_grows_stage_by_stage_and_tells_each_once(
+def test_pretty_account_grows_stage_by_stage_and_reports_each_once(
     watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = account(watcher, "pretty")
@@ -111,9 +111,7 @@ def test_json_has_one_line_for_the_switch_and_one_for_the_whole_failover(
     assert lines[1]["outcome"] == "completed"
 
 
-def test_failover_that_has_not_ended_is_told_at_the_end(
-    watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_open_failover_is_reported_at_the_end(watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]) -> None:
     records: list[Failover] = []
     watcher.on_failover(records.append)
     watcher.crash()
@@ -125,7 +123,7 @@ def test_failover_that_has_not_ended_is_told_at_the_end(
     assert json.loads(line)["outcome"] == "in-progress"
 
 
-def test_follow_ends_with_the_first_that_is_wanted(watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]) -> None:
+def test_follow_ends_with_the_first_wanted_item(watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]) -> None:
     told = account(watcher, "json")
     watcher.crash()
     assert told.follow(None, lambda item: isinstance(item, Switch))
@@ -144,7 +142,7 @@ def test_pattern_leaves_nothing_but_matching_events(
     assert channels.count("+switch-master") == 3
 
 
-def test_lost_and_returned_sentinels_and_tilt_are_told(
+def test_lost_and_returned_sentinels_and_tilt_are_reported(
     watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]
 ) -> None:
     watcher.sentinel("s1:1", LinkState.LIVE)
@@ -199,7 +197,7 @@ def test_feed_keeps_room_for_news_behind_the_events() -> None:
     assert feed.missed() == 1
 
 
-def test_notice_is_told_in_words(watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]) -> None:
+def test_notice_is_reported_in_words(watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]) -> None:
     told = account(watcher, "pretty")
     watcher.tell(Notice(NoticeKind.STALE, "kvdb", "m", None, "it still gives [red]old", 1.0, 0.0))
     told.follow(now())

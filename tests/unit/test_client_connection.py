@@ -88,7 +88,7 @@ def test_reader_that_did_without_a_replica_looks_again_without_news(
     assert not connection._stays()
 
 
-def test_connection_that_went_ahead_is_greeted_and_yet_not_ready_for_commands() -> None:
+def test_connection_that_went_ahead_is_greeted_but_not_ready_for_commands() -> None:
     connection = reader()
     for target, ready in ((MASTER, True), (REPLICA, False)):
         connection.target = target
@@ -97,7 +97,7 @@ def test_connection_that_went_ahead_is_greeted_and_yet_not_ready_for_commands() 
         assert (connection._session.seen is connection._view.current) is ready
 
 
-def test_connection_of_which_its_server_keeps_something_does_not_go_ahead() -> None:
+def test_connection_with_state_at_its_server_does_not_go_ahead() -> None:
     phase = Phase(GateState.HELD, MASTER, 0.0, next=REPLICA)
     assert writer().goes_ahead(phase)
     for use in (PINNED, LISTENING):
@@ -148,7 +148,7 @@ def test_connection_that_is_given_back_leaves_no_transaction_in_doubt() -> None:
 
 
 @pytest.mark.parametrize("to_master", [True, False])
-def test_failed_read_is_raised_as_it_is_unless_there_is_more_to_say(to_master: bool) -> None:
+def test_failed_read_is_raised_unchanged_unless_more_is_known(to_master: bool) -> None:
     library = bind("redis")
     errors = library.exceptions
 

@@ -294,7 +294,7 @@ def test_arguments_that_differ_are_different_clients(library: ModuleType) -> Non
     assert len({id(client) for client in clients}) == len(different)
 
 
-def test_argument_that_can_t_be_hashed_is_the_same_as_itself_alone() -> None:
+def test_unhashable_argument_equals_only_itself() -> None:
     class Odd:
         __hash__ = None  # type: ignore[assignment]
 

@@ -23,7 +23,7 @@ def settings() -> dict[str, list[str]]:
     return found
 
 
-def test_unit_starts_a_verb_that_there_is_and_reloads_it() -> None:
+def test_unit_starts_an_existing_verb_and_reloads_it() -> None:
     unit = settings()
     [command] = unit["ExecStart"]
     assert shlex.split(command)[1] in VERBS

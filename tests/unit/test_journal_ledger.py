@@ -43,7 +43,7 @@ def outcomes(told: FakeDeployment) -> list[tuple[int | None, str, bool, bool]]:
     return [(one.epoch, one.outcome, one.closed, one.missed) for one in last.values()]
 
 
-def test_promotion_that_was_given_up_is_aborted_and_the_way_back_is_no_failover() -> None:
+def test_abandoned_promotion_is_aborted_and_the_way_back_is_no_failover() -> None:
     told = FakeDeployment(probing=True)
     told.promote()
     told.give_up()

@@ -261,7 +261,7 @@ def test_next_failover_of_a_run_is_not_the_one_that_it_missed(kept: RecordedJour
     assert epochs(kept) == [9, 10]
 
 
-def test_what_another_daemon_recorded_is_not_missed(kept: RecordedJournal) -> None:
+def test_switch_recorded_by_another_daemon_is_not_missed(kept: RecordedJournal) -> None:
     write(kept, "a", sighting(0, A, 5), account(epoch=6, new=B, outcome="completed", closed=True), switch(1, B, 6))
     write(kept, "b", sighting(100, B, 6))
     [line] = found(kept)

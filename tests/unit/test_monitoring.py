@@ -56,7 +56,7 @@ def test_every_alert_fires_when_it_should_and_not_before() -> None:
 
 
 @pytest.mark.parametrize("path", [RULES, TESTS, BOARD], ids=lambda path: path.name)
-def test_only_metrics_are_asked_for_that_are_exposed(path: Path) -> None:
+def test_rules_and_dashboard_use_only_exposed_metrics(path: Path) -> None:
     named = set(re.findall(rf"\b{METRIC_PREFIX}[a-z_]+", path.read_text(encoding="utf-8")))
     assert named
     assert named <= EXPOSED
@@ -84,7 +84,7 @@ def test_every_query_of_the_dashboard_is_promql(tmp_path: Path) -> None:
     assert f"{len(rules)} rules found" in promtool("check", "rules", str(file))
 
 
-def test_panels_of_the_dashboard_lie_beside_each_other() -> None:
+def test_panels_of_the_dashboard_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in json.loads(BOARD.read_text(encoding="utf-8"))["panels"]:
         at = panel["gridPos"]
