@@ -1,6 +1,6 @@
 """
-The dashboard over what was recorded: a failover of which several daemons heard a part each, one that none heard, and
-Sentinels in TILT. No text lies upon another there, and no page says nothing.
+The dashboard over recordings: a failover that several daemons heard in parts, one that none heard, and Sentinels in
+TILT. No texts overlap there, and no page is empty.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.browser
 
 SIZES = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 NAMELESS = ("+new-epoch", "+vote-for-leader")
-"""Channels that name no master, so that no master's feed has them."""
+"""Channels that name no master: no master's feed shows them."""
 CRASH, TILT = "redis-7.0.15-crash500-run0", "redis-7.0.15-tilt"
 
 
@@ -41,7 +41,8 @@ def kept(tmp_path: Path) -> Iterator[FileJournal]:
 
 @contextmanager
 def shown(browser: Any, kept: Any, size: dict[str, int], *told: FakeDeployment) -> Iterator[Watched]:
-    """Give a page of a daemon with that journal and those deployments; nothing on it may be out of place at the end."""
+    """Yield a page of a daemon with that journal and those deployments; at the end nothing on it must be out of
+    place."""
     serving = Serving(lambda http: served(*told, kept=kept, settings=http))
     with serving as daemon, watched(browser, daemon.url, size) as page:
         yield page
@@ -67,7 +68,7 @@ def facts(page: Watched) -> dict[str, str]:
 
 
 def write_parts(folder: Path, *parts: tuple[str, Sequence[Said]]) -> journals.RecordedJournal:
-    """Keep what daemons of these names heard, each its part of a recording."""
+    """Write into the journal what daemons of these names heard, each its part of a recording."""
     folder.mkdir(exist_ok=True)
     journal = journals.RecordedJournal(folder)
     for number, (name, heard) in enumerate(parts):
@@ -90,7 +91,7 @@ def test_failover_heard_in_parts_by_two_daemons_is_shown_as_one(
         assert sorted(facts(page)["Recorded by"].split()) == ["watch-1.example.org", "watch-2"]
         assert "about 1.1" in page.text(".lasted-outage")
         assert "about" not in page.text(".lasted-detection")
-        # Each daemon's own clock began at the first stage that it heard.
+        # Each daemon's clock starts at the first stage that it heard.
         shown_after = page.page.locator("tbody tr td:nth-child(2)").all_inner_texts()
         began = datetime.fromisoformat(line["time"])
         after = [datetime.fromisoformat(stage["time"]) - began for stage in line["stages"]]
@@ -103,7 +104,7 @@ def test_failover_heard_in_parts_by_two_daemons_is_shown_as_one(
 
 
 def milliseconds(text: str) -> float:
-    """Read a duration as the page writes it."""
+    """Read a duration from the page."""
     found = re.search(r"([\d.]+) (ms|s)\b", text)
     assert found, text
     return float(found[1]) * (1 if found[2] == "ms" else 1000)
@@ -129,7 +130,7 @@ def test_daemons_that_heard_the_same_are_all_named_and_drawn_once(
 
 
 def wait_for_events(page: Watched) -> None:
-    """Wait for what comes after the record: it names one Sentinel's suspicion, the others' are events."""
+    """Wait for the events after the record: the record names one Sentinel's suspicion, the others' are events."""
     suspicions = page.page.locator(".timeline .mark-suspicion")
     eventually(lambda: suspicions.count() == 3, what="three Sentinels' suspicions")
 
@@ -173,7 +174,7 @@ def test_page_of_an_abandoned_promotion_names_the_current_master(
 
 
 def away(kept: FileJournal, new: Any, epoch: int) -> FakeDeployment:
-    """Keep where a master was; then, an hour later, a daemon that was away meanwhile finds it there."""
+    """Record where a master was; an hour later a daemon that was down meanwhile finds it elsewhere."""
     before = FakeDeployment("kvdb", ["orders"])
     kept.write(before.ledger.sightings(before.watch.names, before.now))
     after = FakeDeployment("kvdb", ["orders"], up=False)
@@ -220,7 +221,7 @@ def test_missed_failover_there_and_back_is_no_move(browser: Any, kept: FileJourn
 
 
 def tilts() -> Iterator[tuple[Any, str]]:
-    """Yield who said what of TILT in the recording: one Sentinel twice, and its end; then all three."""
+    """Yield each Sentinel's TILT events in the recording: of one Sentinel twice, and its end; then of all three."""
     said = [line for line in said_in([TILT]) if line.channel in ("+tilt", "-tilt")]
     names = dict(zip(sorted({line.sentinel for line in said}), SENTINELS, strict=True))
     for line in said:

@@ -1,4 +1,4 @@
-"""The dashboard over beliefs that tests make: hundreds of masters, hostile names, tokens, a daemon that goes away."""
+"""The dashboard over beliefs that tests make: hundreds of masters, hostile names, tokens, a daemon that stops."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def serving(*told: FakeDeployment, kept: FileJournal, **access: Any) -> Serving:
 
 
 def failed_over(kept: FileJournal, *others: str) -> tuple[FakeDeployment, str]:
-    """A deployment with one failover in its journal; gives the failover's id too."""
+    """Return a deployment with one failover in its journal, and the failover's id."""
     told = FakeDeployment("kvdb", [FAILED, *others])
     told.fail_over(FAILED)
     kept.write(told.entries)
@@ -178,7 +178,7 @@ def test_deployment_without_any_heard_sentinel_is_shown_as_the_worst(browser: An
 
 
 def test_hostile_names_are_only_text(browser: Any, kept: FileJournal) -> None:
-    # What a Sentinel can publish has no blanks in its names.
+    # Names that a Sentinel can publish contain no blanks.
     said = "<img/src=x/onerror=alert(5)>"
     told = FakeDeployment("<b>kvdb</b>", [*HOSTILE, said])
     told.fail_over(said)
@@ -229,7 +229,7 @@ def test_history_of_a_master_is_found_whatever_its_name(browser: Any, kept: File
             assert page.page.locator("tbody tr").count() == 1
             page.page.locator("tbody a").first.click()
             page.wait(name, ".crumbs")
-            # Of two Sentinels: the record names the second one's suspicion alone, the first one's is an event.
+            # Of two Sentinels: the record names only the second one's suspicion, the first one's is an event.
             eventually(lambda: page.page.locator(".timeline .mark-suspicion").count() == 2, what="the events")
 
 
@@ -450,7 +450,7 @@ def test_token_prompt_closes_when_its_action_is_left(browser: Any, kept: FileJou
         page.wait("Masters", "h1")
         assert page.page.locator("dialog[open]").count() == 0
 
-    # A daemon that wants a token to look, and then is started again without.
+    # A daemon that requires a token for reading, and is then restarted without one.
     with serving(told, kept=kept, read_token=READ) as daemon, watched(browser, daemon.url) as page:
         page.ignored += ["401", "ERR_"]
         page.page.clock.install()
@@ -473,7 +473,7 @@ def test_actions_that_are_disabled_are_not_offered(browser: Any, kept: FileJourn
         assert page.page.get_by_role("button", name="Acknowledge").count() == 0
 
 
-# -- for everybody -----------------------------------------------------------------------------------
+# -- accessibility -----------------------------------------------------------------------------------
 
 
 def pages_of(id: str) -> dict[str, str]:
@@ -487,7 +487,7 @@ def pages_of(id: str) -> dict[str, str]:
 
 @pytest.fixture
 def everything(browser: Any, kept: FileJournal) -> Iterator[tuple[Serving, dict[str, str]]]:
-    """A deployment with something of each kind: a failover with comments, a suspicion, a long name, a disagreement."""
+    """A deployment with one example of each: a failover with comments, a suspicion, a long name, a disagreement."""
     told, id = failed_over(kept, LONG, "suspected", "torn")
     told.say(S1, f"+sdown master suspected {A.host} {A.port}")
     told.say(S2, f"+sdown master suspected {A.host} {A.port}", f"+odown master suspected {A.host} {A.port} #quorum 2/2")
@@ -542,7 +542,7 @@ def test_everything_is_reached_and_used_by_keyboard(browser: Any, everything: tu
                 "a:visible, button:visible, input:visible, select:visible, textarea:visible, summary:visible"
             ).count()
             reached = set()
-            # Each field of a date and time is a stop of its own: seven more for each of two.
+            # Each field of a date and time is a separate tab stop: seven more for each of the two.
             for _ in range(wanted + 2 + 14):
                 page.page.keyboard.press("Tab")
                 focused = page.page.evaluate(

@@ -1,4 +1,4 @@
-"""The page of the HTTP API: it shows every route of the document, to everybody, whatever they look with."""
+"""The page of the HTTP API: it shows every route of the document, without a token, in every browser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZES = pytest.mark.parametrize(
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Serving]:
-    """One that lets nobody look without a token."""
+    """A daemon that allows no reading without a token."""
     kept = FileJournal(tmp_path)
     with Serving(
         lambda http: served(FakeDeployment(), kept=kept, settings=http), token=TOKEN, read_token="look-5678"

@@ -1,7 +1,7 @@
 """
-A real failover in the browser: overview, master and timeline move by themselves, while nobody reloads anything.
+A real failover in the browser: overview, master and timeline change without a reload.
 
-With SWITCHMASTER_PICTURES=FOLDER it keeps what it sees there, as the pictures of the documentation.
+With SWITCHMASTER_PICTURES=FOLDER it saves screenshots there, as the pictures of the documentation.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ NOTE_STATES = """(name) => {
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     find_or_skip(None)
-    # 2 s: the leader's and the others' steps lie far enough apart to be seen one after the other.
+    # 2 s: the leader's and the others' steps are far enough apart to be seen one after the other.
     with Lab(masters=(MASTER, OTHER), down_after_ms=2000) as lab:
         yield lab
 
@@ -95,7 +95,7 @@ def test_failover_moves_every_page_without_a_reload(browser: Any, lab: Lab, url:
 
 
 def moves_to_the_end(page: Watched) -> None:
-    """Follow the timeline from where it is to the failover's end, and see that it moved on the way."""
+    """Follow the timeline to the failover's end, and check that it moved on the way."""
     marks = page.page.locator(".timeline .mark")
     marks.first.wait_for()
     seen = {marks.count()}

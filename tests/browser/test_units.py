@@ -1,4 +1,4 @@
-"""The dashboard's pure functions, in the browser that runs them: how values read, places, the stream, the drawings."""
+"""The dashboard's pure functions, run in the browser: formats of values, places, the stream, the drawings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def call(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
-    """Give a function that calls one of a module of the dashboard's, with plain values."""
+    """Yield a function that calls a function of a module of the dashboard with plain values."""
     kept = FileJournal(tmp_path_factory.mktemp("journal"))
     with (
         closing(kept),
@@ -44,7 +44,7 @@ def call(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
         page.go()
 
         def call(module: str, expression: str, *values: Any) -> Any:
-            # As JSON text, for the browser's own protocol takes no lone surrogates.
+            # As JSON text, because the browser's own protocol takes no lone surrogates.
             script = f"""async (text) => {{
                 const m = await import("/{module}");
                 const values = JSON.parse(text);
@@ -362,7 +362,7 @@ def test_event_heard_by_several_daemons_is_listed_once_per_publication(call: Cal
 
     lines = [
         *(heard("a", 0), heard("b", 0.1), heard("a", 0.2, "-sdown"), heard("b", 0.3, "-sdown")),
-        # Said again, heard by the second first; then by one alone, long after and again.
+        # Published again and heard by the second daemon first; then heard by one alone, long after and again.
         *(heard("b", 1), heard("a", 0.9), heard("a", 20), heard("b", 30), heard("b", 31), heard("a", 32)),
     ]
     news = call("feed.js", "m.newsOf(values[0])", list(enumerate(lines)))

@@ -1,4 +1,4 @@
-"""The command line against real Sentinels: what scripts see, and what wrong input gives."""
+"""The command line against real Sentinels: its output for scripts, and its answers to wrong input."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def lab(lab_factory: LabFactory) -> Lab:
 
 @contextmanager
 def watching(*arguments: str, **more: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """Run a watch; give its lines as they come, and end it."""
+    """Run a watch, yield its lines as they arrive, and end it."""
     process = start("watch", *arguments, **more)
     lines: list[str] = []
     assert process.stdout is not None
@@ -90,7 +90,7 @@ def watching(*arguments: str, **more: str) -> Iterator[tuple[subprocess.Popen[st
 
 
 def check_ended(process: subprocess.Popen[str]) -> None:
-    """Wait for the end of a watch; where it does not come, show where each of its threads is."""
+    """Wait for the end of a watch; if it does not end, show where each of its threads is."""
     try:
         code = process.wait(LIMIT)
     except subprocess.TimeoutExpired:
@@ -249,7 +249,7 @@ def silent_port() -> Iterator[int]:
 def http_port() -> Iterator[int]:
     class Quiet(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Send nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -322,14 +322,14 @@ def test_kept_demo_can_be_broken_further_and_its_daemon_reports_it() -> None:
 
 
 def failed_over() -> bool:
-    """Order a failover of the lab; whether Sentinel took it, and did not say that the last one still goes on."""
+    """Order a failover of the lab; return whether Sentinel accepted it: the last one may still be running."""
     done = run("lab", "failover")
     assert done.returncode == 0 or "INPROG" in done.stderr or "NOGOODSLAVE" in done.stderr, done.stderr
     return done.returncode == 0
 
 
 def completed(url: str) -> list[dict[str, object]]:
-    """Return the completed failovers that a daemon tells, newest first, once there are two."""
+    """Return the completed failovers that a daemon serves, newest first, once there are two."""
     with urllib.request.urlopen(url, timeout=LIMIT) as answer:
         lines = [line for line in json.load(answer)["items"] if line["outcome"] == "completed"]
     return lines if len(lines) >= 2 else []

@@ -1,4 +1,4 @@
-"""What the command line asks of Sentinels that let a user do little, and how it names what is missing."""
+"""The command line with users of few rights: what it queries, and how it names the missing rights."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_sentinels_of_two_deployments_are_distinguished(lab: Lab, other_lab: Lab
     said = f"the Sentinel {stranger} does not monitor 'mymaster': does it belong to another deployment?"
 
     def named() -> bool:
-        # The answer is not kept back for more than 0.1 s for a Sentinel that is later than the others.
+        # The answer waits at most 0.1 s for a Sentinel that is later than the others.
         done = run("master", "mymaster", *seeds(lab), stranger)
         assert (done.returncode, done.stdout) == (0, f"{host}:{port}\n")
         return said in done.stderr

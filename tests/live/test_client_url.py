@@ -1,5 +1,5 @@
 """
-How a client of the drop-in is told where to go: URLs, TLS, passwords, and what stands between an address and a dial.
+How a client of the drop-in is configured: URLs, TLS, passwords, and what changes an address before it is dialled.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def plain() -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Lab]:
-    """A lab that speaks TLS alone, wants a certificate of everybody, and two passwords."""
+    """A lab with TLS only, client certificates, and two passwords."""
     with Lab(
         binary=str(find_or_skip("redis-7.0").path),
         down_after_ms=3000,

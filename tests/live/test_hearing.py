@@ -1,4 +1,4 @@
-"""What is reported of the Sentinels themselves, on real ones: lost majorities, TILT, names, ids, who does not vote."""
+"""Reports about real Sentinels themselves: lost majorities, TILT, names, ids, Sentinels that do not vote."""
 
 from __future__ import annotations
 

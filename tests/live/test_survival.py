@@ -36,7 +36,7 @@ def binary() -> str:
 
 @pytest.fixture(scope="module")
 def calm(binary: str) -> Iterator[Lab]:
-    """A lab that the tests leave as they found it."""
+    """A lab that each test leaves unchanged."""
     with Lab(binary=binary, replicas=1) as lab:
         yield lab
 
@@ -154,7 +154,7 @@ def test_replaced_set_of_sentinels_is_found_through_its_name(binary: str, lab_fa
     behind = [Address(*lab.sentinel_addresses[0])]
 
     def resolve(announced: Address) -> Address:
-        # What a name service does, asked again with every attempt.
+        # As a name service does; it is queried again with every attempt.
         return behind[0] if announced == service else announced
 
     with Watcher([service], address_map=resolve, timeout=TIMEOUT) as watcher:
@@ -164,7 +164,7 @@ def test_replaced_set_of_sentinels_is_found_through_its_name(binary: str, lab_fa
         for sentinel in gone:
             lab.crash(sentinel)
         wanted = {f"{sentinel.host}:{sentinel.port}" for sentinel in others}
-        # The first of them goes by the service's name, and is heard once.
+        # The first of them is known by the service's name, and is heard once.
         within(2 * BOUND, lambda: len(live(watcher) & wanted) >= 2 and str(service) in live(watcher), "the new set")
         assert watcher.master(MASTER) == lab.master().address
         assert len(watcher.state(MASTER).opinions) >= 3
@@ -200,7 +200,7 @@ def test_slow_reader_is_told_what_it_missed_and_gets_the_newest_topology(binary:
         said = told.watcher.counters["events"] - before
         eventually(lambda: events.missed > 0)
         assert changes.next(5).masters[MASTER].address == lab.master().address
-        # Sentinels may say more meanwhile; what was missed and what waits is never less than what was said.
+        # Sentinels may publish more meanwhile; missed and waiting events are never fewer than those published.
         assert 0 < said - 10 <= events.missed
         assert told.watcher.counters["feeds_missed"] >= events.missed
         assert events.next(1) is not None
