@@ -90,7 +90,7 @@ function sentinelBox(master, sentinel) {
   if (!live) [level, words] = ["unknown", linkWords(sentinel)];
   else if (!opinion) [level, words] = ["unknown", "has no opinion"];
   else if (leads) [level, words] = ["failing-over", "leads the failover"];
-  else if (lags(master, opinion)) [level, words] = ["failing-over", "gives the old address"];
+  else if (lags(master, opinion)) [level, words] = ["failing-over", "has the old address"];
   else if (!opinion.agrees) [level, words] = ["suspected", "disagrees"];
   else if (suspects(master, sentinel.sentinel)) [level, words] = ["suspected", "reports it down"];
   if (inTilt(sentinel)) [level, words] = ["suspected", "in TILT"];

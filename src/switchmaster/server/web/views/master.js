@@ -17,6 +17,7 @@ import {
   lagWords,
   lags,
   linkWords,
+  promoted,
   recordWords,
   suspects,
 } from "../words.js";
@@ -145,7 +146,8 @@ function tables(master, sentinels, live, failover) {
               {},
               h("a", { href: toFailover(failover.id) }, time(failover.time)),
               ", ",
-              recordWords(failover).toLowerCase(),
+              // The belief still counts it as under way until the leader has finished.
+              (promoted(master) && !failover.closed ? HEALTH["failing-over"] : recordWords(failover)).toLowerCase(),
             )
           : "none in the journal",
       ],
