@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -231,7 +232,9 @@ def daemon(folder: Path, sentinels: list[tuple[str, int]], deployment: str = "kv
             [sys.executable, "-m", "switchmaster", "serve", "--config", str(config)], stderr=log, stdout=log
         )
     try:
-        eventually(lambda: b"serving on" in (folder / "log").read_bytes(), what="the daemon to serve")
+        eventually(
+            lambda: socket.create_connection(("127.0.0.1", port), 1).close() or True, 30, what="the daemon to serve"
+        )
         yield f"http://127.0.0.1:{port}/"
     finally:
         running.terminate()
