@@ -197,19 +197,14 @@ def unproved(candidate: Candidate, waited: float | None) -> str:
     Say what came of asking a node that did not prove to be the master.
 
     Args:
-        candidate: the node.
+        candidate: the node; it has not denied it (`Candidate.denied`).
         waited: seconds that it had to answer; None if no time was allowed.
     """
-    within = "yet" if waited is None else f"within {waited:g} s"
     if candidate.reason:
         return f"the node could not be asked: {candidate.reason}"
     if candidate.role is None:
-        return f"the node did not answer {within}"
-    if candidate.role == "master":
-        return "the node answers ROLE master, but most Sentinels do not list it"
-    # The wire says slave, people read replica.
-    role = "replica" if candidate.role == "slave" else candidate.role
-    return f"the node answered only ROLE {role} {'so far' if waited is None else within}"
+        return f"the node did not answer {'yet' if waited is None else f'within {waited:g} s'}"
+    return "the node answers ROLE master, but most Sentinels do not list it"
 
 
 def _heard(candidate: Candidate, via: Via, voters: int) -> str:
