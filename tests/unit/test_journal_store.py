@@ -284,6 +284,40 @@ def test_switch_back_to_an_address_is_another_though_it_has_no_epoch(kept: Recor
     assert [one["epoch"] for one in kept.reader.switches().items] == [8, 7, 6]
 
 
+def test_later_switch_to_an_address_is_a_row_too_though_neither_has_an_epoch(kept: RecordedJournal) -> None:
+    write(kept, "a", switch(1, B, None), switch(100, A, None), switch(200, B, None), switch(300, A, None))
+    rows = [(one["new"]["port"], one["time"]) for one in kept.reader.switches().items]
+    assert rows == [(1, iso(T + 300)), (2, iso(T + 200)), (1, iso(T + 100)), (2, iso(T + 1))]
+    write(kept, "a", switch(300, A, 9))
+    assert [one["epoch"] for one in kept.reader.switches().items] == [9, None, None, None]
+
+
+def test_switch_keeps_its_row_when_its_epoch_comes_after_the_next_switch(kept: RecordedJournal) -> None:
+    store = write(kept, "a", switch(1, B, None))
+    write(kept, "b", switch(3, C, 7))
+    write(kept, "a", switch(1, B, 6), store=store)
+    assert [one["epoch"] for one in kept.reader.switches().items] == [7, 6]
+
+
+def test_switch_that_another_daemon_has_with_its_epoch_is_folded_into_that_row(kept: RecordedJournal) -> None:
+    store = write(kept, "a", switch(1, C, 5), switch(8, B, None, witnesses=("s1",)))
+    write(kept, "b", switch(1, B, 6, witnesses=("s2",)))
+    assert [one["epoch"] for one in kept.reader.switches().items] == [None, 6, 5]
+    write(kept, "a", switch(8, B, 6, witnesses=("s1", "s3")), store=store)
+    [same, other] = sorted(kept.reader.switches().items, key=lambda one: -one["epoch"])
+    assert (same["epoch"], other["epoch"]) == (6, 5)
+    assert (same["witnesses"], same["observers"]) == (["s2", "s1", "s3"], ["b", "a"])
+
+
+def test_missed_switch_does_not_name_an_epoch_that_is_not_known(kept: RecordedJournal) -> None:
+    write(kept, "a", sighting(0, A, None), sighting(100, B, 6), sighting(200, C, 8))
+    whys = [one["why"] for one in kept.reader.switches().items[::-1]]
+    assert whys == [
+        "its address changed while no daemon was connected, and is at epoch 6",
+        "its epoch rose from 6 to 8 while no daemon was connected",
+    ]
+
+
 def test_sighting_without_an_epoch_hides_nothing(kept: RecordedJournal) -> None:
     write(kept, "a", sighting(0, A, 5))
     write(kept, "b", sighting(10, B, None), sighting(11, B, 6))
