@@ -23,6 +23,7 @@ A test's name is the sentence it proves, in at most 80 characters; the docstring
 What to take. Without servers:
 
 - `scenario`: a Watch of three Sentinels fed by lines of events; for tests of the belief.
+- `story`: the same as one text of times, speakers and lines, with the decisions that must follow.
 - `api_rig`: fake deployments and a filled journal behind the API; for tests of the API and the dashboard.
 - `interrupts`: interrupts some work at every instruction where a signal handler may raise.
 - `conditions`: `eventually` waits for a condition, with a limit.
