@@ -1,4 +1,4 @@
-"""The package says about itself what is true: version, commands, files, extras."""
+"""The package's own statements are true: version, commands, files, extras."""
 
 from __future__ import annotations
 

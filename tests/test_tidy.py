@@ -1,8 +1,8 @@
 """
 The code checks itself, by its syntax trees.
 
-What import-linter (layers), ruff (style) and mypy (types) can't say is here: sizes, what pure modules may use, errors
-that are swallowed, docstrings, names, and that the repository stands alone.
+Rules that import-linter (layers), ruff (style) and mypy (types) can't check: sizes, effects in pure modules, swallowed
+errors, docstrings, names, and that the repository is self-contained.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PURE = ("wire", "link", "belief", "follow")
 """The packages from bytes to decisions; what they share is model.py."""
 
 REPLAYING = [SRC / "account" / name for name in ("replay.py", "transcript.py", "transcript_lines.py")]
-"""What reads recordings for them."""
+"""The packages that read recordings for them."""
 
 MODULE_LINES = 650
 FUNCTION_LINES = 60
@@ -43,9 +43,9 @@ SHARED_NAMES = {
         ("importing.py", "replay.py", "topology.py", "watch.py"), "a verb beside the module of its subject"
     ),
 }
-"""Names that several modules may have, and why."""
+"""Names that several modules may share, with reasons."""
 MOMENTS = {"now", "wall", "moment"}
-# Spelled in pieces, so that this file does not find itself.
+# Spelled in pieces, so that this file does not match itself.
 TEXT_BANNED = [
     *(re.compile(rf"\b{word}\b") for word in ("TO" + "DO", "FIX" + "ME", "XX" + "X")),
     re.compile(r"(?<![\w.~-])/(?:" + "wo" + r"rk|ro" + r"ot|tm" + r"p/w)(?:/|\b)"),
@@ -89,7 +89,7 @@ def lines_without_docstring(function: Function) -> int:
 
 
 def undocumented(node: ast.AST, prefix: str = "") -> Iterator[str]:
-    """Yield what is public and has no docstring; the methods of a derived class need none."""
+    """Yield public definitions without a docstring; the methods of a derived class need none."""
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, ast.ClassDef | Function) or child.name.startswith("_"):
             continue
@@ -102,7 +102,7 @@ def undocumented(node: ast.AST, prefix: str = "") -> Iterator[str]:
 
 
 def broad_excepts(tree: ast.AST) -> Iterator[ast.ExceptHandler]:
-    """Yield what catches everything and raises nothing."""
+    """Yield handlers that catch everything and raise nothing."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.ExceptHandler) or not catches_everything(node.type):
             continue
@@ -118,7 +118,7 @@ def catches_everything(caught: ast.expr | None) -> bool:
 
 
 def imports_of(tree: ast.AST, path: Path) -> Iterator[str]:
-    """Yield what a pure module imports from outside its own package, by its first word."""
+    """Yield the imports of a pure module from outside its own package, by their first word."""
     depth = len(path.relative_to(SRC).parts)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -246,7 +246,7 @@ def test_wire_knows_no_time(path: Path) -> None:
 
 
 SENTENCES = {"reason", "why", "advice", "detail", "message"}
-"""What fields and variables with words for people are called."""
+"""The names of fields and variables that hold words for people."""
 
 
 def is_words(node: ast.AST) -> bool:

@@ -249,7 +249,7 @@ def silent_port() -> Iterator[int]:
 def http_port() -> Iterator[int]:
     class Quiet(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
-            """Send nothing."""
+            """Log nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
         thread = threading.Thread(target=server.serve_forever)

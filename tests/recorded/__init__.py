@@ -3,8 +3,8 @@ Recordings of real servers, and the modules that read them.
 
 ``captures/`` holds the events of Redis 6.2, Redis 7.0 and Valkey 9.1 Sentinels with the steps taken (its README lists
 them), ``replies/`` what each version answers to the commands of a watcher, ``logs/`` log files of Sentinels with the
-truth beside them, ``pasted/`` and ``transcripts/`` text that people copied from a terminal. Never edit a recording:
-record another one.
+truth beside them, ``pasted/`` and ``transcripts/`` text that people copied from a terminal. Never edit a recording;
+make another one.
 
 - `recordings`: what the Sentinels of a capture published, whole or between two steps.
 - `events`: captured events one by one, and a formatter that writes an event back from its fields.

@@ -1,4 +1,4 @@
-"""The option that writes golden transcripts anew."""
+"""The option that rewrites golden transcripts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
-Where a client's commands may go, through every recording: `gates.txt` is golden, written anew with `--rewrite`.
+Where a client's commands may go, in every recording: `gates.txt` is golden; `--rewrite` writes it again.
 
-What it proves: while the master is agreed to be down, commands wait (``failing``) until another one is known or the
+It proves: while the master is agreed to be down, commands wait (``failing``) until another one is known or the
 attempt ends; a planned failover lets them flow until a replica is selected (``held``); an abort opens the way back.
 In a coordinated one they are held at the new master until its leader has ended the connections there.
 """
@@ -24,7 +24,7 @@ GOLDEN = Path(__file__).parent / "gates.txt"
 
 
 def watched(name: str) -> Iterator[tuple[float, str, Watch]]:
-    """Tell a Watch a recording; yield the time since its begin, the channel, and the Watch after each event."""
+    """Feed a Watch a recording; yield the time since its beginning, the channel, and the Watch after each event."""
     watch = Watch(policy=Grade.ANNOUNCED, probing=False, asking=False)
     start: float | None = None
     for said in said_in([name]):
@@ -38,7 +38,7 @@ def watched(name: str) -> Iterator[tuple[float, str, Watch]]:
 
 
 def phases(name: str, master: str) -> Iterator[tuple[float, str, Phase]]:
-    """Yield the phases of a master, each when it begins to be another one than the last."""
+    """Yield the phases of a master, each when it differs from the last."""
     last = UNKNOWN
     for time, channel, watch in watched(name):
         phase = phase_of(watch.state(master))

@@ -1,5 +1,5 @@
 """
-Golden journals: what is kept of each recording, each failover once, whichever daemons watched, interrupted or not.
+Golden journals: the rows of each recording, each failover once, whichever daemons watched, interrupted or not.
 
 Each file in `journal/` is named after its recording, opens with what it shows, and after ``----`` has what a reader
 gets. `pytest tests/replay --rewrite` writes that part again; then look at the difference.

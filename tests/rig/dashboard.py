@@ -1,5 +1,5 @@
 """
-The dashboard in a browser: a daemon, Debian's Chromium, and what must hold for every page.
+The dashboard in a browser: a daemon, Debian's Chromium, and the rules for every page.
 
 `watched` yields a page that records every complaint of the browser; its `check` fails on any: console errors, uncaught
 errors, violations of the content security policy, requests to another host.

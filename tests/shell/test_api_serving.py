@@ -23,7 +23,7 @@ async def opened(server: HttpServer) -> tuple[asyncio.StreamReader, asyncio.Stre
 
 
 async def begun(server: HttpServer, first: bytes = b"GET / HTTP/1.1\r\n", **more: Any) -> Any:
-    """Open a connection that has sent something: before that the kernel keeps it to itself."""
+    """Open a connection and send something: before that the kernel does not hand it over."""
     assert server.address is not None
     reader, writer = await asyncio.open_connection(*server.address, **more)
     writer.write(first)
@@ -31,7 +31,7 @@ async def begun(server: HttpServer, first: bytes = b"GET / HTTP/1.1\r\n", **more
 
 
 async def said(reader: asyncio.StreamReader) -> bytes:
-    """Read until the server ends the connection, in whichever way."""
+    """Read until the server ends the connection in any way."""
     async with asyncio.timeout(10):
         try:
             return await reader.read(-1)

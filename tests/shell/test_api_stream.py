@@ -1,4 +1,4 @@
-"""The stream, over real sockets: what is committed is told once, in order, to whoever listens or comes back."""
+"""The stream, over real sockets: each commit is sent once, in order, to every client, also one that comes back."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def blocks(answer: httpx.Response) -> AsyncIterator[Block]:
 
 
 class Listener:
-    """A client of the stream, that notes what it hears."""
+    """A client of the stream that records its lines."""
 
     def __init__(self, server: HttpServer, query: str = "", **headers: str) -> None:
         self.heard: list[Block] = []
@@ -148,7 +148,7 @@ def test_clients_far_behind_read_the_journal_and_the_others_the_tail(kept: FileJ
         async with listening(app, state) as server:
             ids = await commit(kept, state, 300)
             front = Listener(server)
-            await until(lambda: front.status == 200)  # counted before, but only now it has its place
+            await until(lambda: front.status == 200)  # it is counted before it has its place
             behind = Listener(server, "?after=0")
             for _ in range(5):
                 ids += await commit(kept, state, 120)
@@ -280,7 +280,7 @@ def test_internal_error_in_reading_is_logged_and_ends_no_stream(
         state.stream._entries = broken  # type: ignore[method-assign]
         async with listening(app, state) as server:
             listener = Listener(server)
-            # asyncio's own warnings are there too, on a busy machine.
+            # On a busy machine there are asyncio's own warnings too.
             await until(lambda: any(record.name == "switchmaster.api" for record in caplog.records))
             state.stream._entries = whole  # type: ignore[method-assign]
             ids = await commit(kept, state, 2)

@@ -1,4 +1,4 @@
-"""The HTTP server in a thread of its own: what crosses over, how it ends, and what a crowd can't hold up."""
+"""The HTTP server in its own thread: what is handed over to it, how it ends, and what a crowd can't delay."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_request_is_answered_while_the_main_loop_is_blocked() -> None:
             answers: list[int] = []
             asking = threading.Thread(target=lambda: answers.append(httpx.get(server.url + IS_MASTER).status_code))
             asking.start()
-            asking.join(20)  # holds up this loop
+            asking.join(20)  # blocks this loop
             assert answers == [200]
 
     asyncio.run(go())
@@ -118,7 +118,7 @@ def port_of(url: str) -> int:
 
 
 async def hold(url: str, kind: str) -> None:
-    """Hold a connection of a kind, again and again."""
+    """Hold a connection of one kind, again and again."""
     header = b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n"
     while True:
         with contextlib.suppress(OSError):
@@ -139,7 +139,7 @@ async def hold(url: str, kind: str) -> None:
 
 
 def asked(url: str) -> bytes:
-    """Ask as a balancer does, over a connection of its own; blocks, so that a busy loop comes not between its steps."""
+    """Send a request as a balancer does, over its own connection; it blocks, so that no busy loop delays its steps."""
     answer = b""
     with socket.create_connection(("127.0.0.1", port_of(url)), timeout=20) as balancer:
         balancer.sendall(f"GET /{IS_MASTER} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())

@@ -79,13 +79,13 @@ WAITING: Final = {
         "TestPubSubAutoReconnect::test_reconnect_socket_error",
     )
 }
-"""Only through ours, and only where `failover_wait` is above 0."""
+"""Only through ours, and only if `failover_wait` is above 0."""
 
 NOT_RUN: Final = {
     f"tests/{folder}test_pubsub.py::TestPubSubAutoReconnect::test_reconnect_socket_error"
     for folder in ("", "test_asyncio/")
 }
-"""They would wait for the error until the timeout; the one with threads until pytest-timeout ends the process."""
+"""They wait for the error until the timeout; the one with threads until pytest-timeout ends the process."""
 
 
 def exclusions_for(ours: bool, waits: bool) -> dict[str, tuple[str, bool]]:
