@@ -202,7 +202,7 @@ def modules_of(package: Path) -> Iterator[str]:
 def test_package_names_every_module_in_its_docstring(package: Path) -> None:
     text = ast.get_docstring(tree_of(package / "__init__.py")) or ""
     missing = [name for name in modules_of(package) if not re.search(rf"`(\w+[./])*{name}(\.py|/)?`", text)]
-    assert [] == missing, f"{package.name}/__init__.py does not say what these are for"
+    assert [] == missing, f"{package.name}/__init__.py does not name these"
 
 
 def public_names(path: Path) -> Iterator[str]:
@@ -230,7 +230,7 @@ def test_no_two_modules_share_a_public_name() -> None:
             homes.setdefault(name, []).append(path.relative_to(SRC).as_posix())
     shared = {name: where for name, where in homes.items() if len(where) > 1 and name not in NAMED_BY_ALEMBIC}
     assert {} == {name: where for name, where in shared.items() if name not in SHARED_NAMES}
-    assert set() == SHARED_NAMES.keys() - shared.keys(), "these have one home now"
+    assert set() == SHARED_NAMES.keys() - shared.keys(), "these names are no longer shared"
 
 
 @pytest.mark.parametrize("path", python_files(SRC / "wire"), ids=name_of)

@@ -132,7 +132,7 @@ def test_aborted_failover_says_why(browser: Any, kept: FileJournal) -> None:
         page.go(f"#/failovers/{line['id']}")
         page.wait("No replica took over from 10.0.1.1:6379: no replica is fit to be promoted.")
         page.page.wait_for_selector(".mark-abort")
-        assert page.text("h1") == "10.0.1.1:6379 → nobody"
+        assert page.text("h1") == "10.0.1.1:6379 → no new master"
         assert page.page.get_by_role("button", name="Until promoted").count() == 0
 
 

@@ -107,7 +107,9 @@ def moves_to_the_end(page: Watched) -> None:
 
     eventually(ended, timeout=30, what="the failover's end")
     assert len(seen) > 1, "the timeline did not move"
-    assert page.page.evaluate("window.drawing === document.querySelector('.timeline')"), "it was drawn anew"
+    assert page.page.evaluate("window.drawing === document.querySelector('.timeline')"), (
+        "it was drawn again from scratch"
+    )
 
 
 def timeline_is_whole(page: Watched, old: str, new: str, lab: Lab) -> None:

@@ -306,7 +306,7 @@ def test_kept_demo_can_be_broken_further_and_its_daemon_reports_it() -> None:
             assert line, text
             text += line
         [url] = re.findall(r"shows it at (http://[^\s/]+)", text)
-        eventually(failed_over, LIMIT, what="the end of the first failover, which Sentinel has not told yet")
+        eventually(failed_over, LIMIT, what="the end of the first failover, which Sentinel has not reported yet")
         while "completed" not in text.partition("switchmaster history")[2]:
             line = process.stdout.readline()
             assert line, text

@@ -134,7 +134,7 @@ def test_sentinels_that_refuse_our_queries_are_asked_as_the_library_does(
         assert all(several.map(lambda _: client.incr("n"), range(64)))
     assert sentinel.counters["connections_cut"] == 0
     recovers(lab, client, theirs)
-    eventually(lambda: reader.get("mark") == theirs.get("mark"), what="what was written, at a replica")
+    eventually(lambda: reader.get("mark") == theirs.get("mark"), what="the value at a replica")
     assert sentinel.discover_master("mymaster") == lab.master().address
     assert said(caplog, "refuse our questions") == 1
     assert said(caplog, "grant the user") == 1

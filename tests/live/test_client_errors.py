@@ -150,7 +150,7 @@ def test_no_master_elected_in_time(lab_factory: LabFactory) -> None:
             or sentinel.watcher.state("mymaster").down_by
         ),
         LIMIT,
-        what="the master to be missed",
+        what="the loss of the master to be noticed",
     )
     error = caught(client.ping, kind, 1.0 + ATTEMPT)
     assert 0.9 < error.waited < 1.0 + ATTEMPT + SLACK

@@ -130,7 +130,7 @@ def check_left_alone(
     """Check that nothing is sent to an old master that still takes everything; return what it has taken."""
     check_disconnected(address)
     with ask() as server:
-        eventually(lambda: not clients_of(server), LIMIT, what="the old master's word that nobody is left")
+        eventually(lambda: not clients_of(server), LIMIT, what="the old master to have no client left")
         before = commands_at(server)
         for traffic in several:
             traffic.wait_until_going_on()
@@ -180,7 +180,7 @@ def until_heard_in_time(lab: Lab, name: str, fail_over: Callable[[str], bool]) -
         if fail_over(f"{name}-{attempt}"):
             return
         lab.wait_until_settled()
-    raise AssertionError("in three failovers the selection was never told in time")
+    raise AssertionError("in three failovers the selection was never reported in time")
 
 
 def costs_nothing(lab: Lab, library: str, name: str) -> bool:
@@ -262,7 +262,7 @@ def coordinated_costs_nothing(lab: Lab, library: str, name: str) -> bool:
         check_kept(lab.master(), traffic)
         # The old master stops taking writes a tick after the selection, and ends the connections that it kept waiting.
         if traffic.errors and (late := switches.late(lab)) > TOO_LATE:
-            print(f"the selection was told {late:.3f} s late, and {len(traffic.errors)} commands failed")
+            print(f"the selection was reported {late:.3f} s late, and {len(traffic.errors)} commands failed")
             check_in_flight_only(traffic, plain, switches)
             return False
         assert traffic.errors == [], f"{traffic.mishaps()}\n{switches.story()}"

@@ -65,7 +65,7 @@ class Child:
     def hear(self) -> Any:
         """Return the next thing that it reports."""
         line = self._said.readline()
-        assert line, "the child ended without a word"
+        assert line, "the child ended without a report"
         return json.loads(line)
 
     def end(self) -> int:

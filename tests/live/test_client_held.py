@@ -92,7 +92,7 @@ class Holders:
         connection.send_command("BLPOP", "nothing", 0)
 
         def check() -> None:
-            assert poller.poll(SEEN), "nobody woke who waits for the descriptor"
+            assert poller.poll(SEEN), "no waiter for the descriptor woke"
             self._raises(connection.read_response)
 
         return check
@@ -102,7 +102,7 @@ class Holders:
         poller = watching(connection)
 
         def check() -> None:
-            assert poller.poll(SEEN), "nobody woke who waits for the descriptor"
+            assert poller.poll(SEEN), "no waiter for the descriptor woke"
             self._raises(lambda: connection.send_command("BRPOP", "nothing", 1), self.moved)
             # The holder has seen it; what follows uses another connection.
             assert asked(connection, "PING") in (b"PONG", "PONG")
@@ -116,7 +116,7 @@ class Holders:
         assert listener.get_message(timeout=5)["type"] == "subscribe"
 
         def check() -> None:
-            assert poller.poll(SEEN), "nobody woke who waits for the descriptor"
+            assert poller.poll(SEEN), "no waiter for the descriptor woke"
             self._raises(lambda: listener.get_message(timeout=5))
             eventually(lambda: (listener.get_message(timeout=1) or {}).get("type") == "subscribe", what="it again")
 

@@ -306,7 +306,10 @@ def test_address_map_holds_for_nodes_and_sentinels(plain: Lab) -> None:
             go_through_failover(plain, client, begin="mapped")
             used.append(plain.master())
             assert sentinel.discover_master("mymaster") == table[plain.master().address]
-            eventually(lambda: all(proxies[each.address].counters.accepted for each in used), what="the proxies' use")
+            eventually(
+                lambda: all(proxies[each.address].counters.accepted for each in used),
+                what="connections through the proxies",
+            )
             client.close()
     with Sentinel(plain.sentinel_addresses, address_map=lambda address: ("localhost", address[1])) as sentinel:
         assert sentinel.discover_master("mymaster") == ("localhost", plain.master().port)

@@ -92,4 +92,4 @@ def test_clients_of_a_killed_daemon_miss_none_of_two_failovers(lab_factory: LabF
         second.join()
         ids = [id for id, _ in (*listener.heard, *second.heard)]
         assert ids == sorted(set(ids)), "each line once, in order"
-        assert second.heard[0][0] == last + 1, "what was committed behind the last id is told first"
+        assert second.heard[0][0] == last + 1, "the first line follows the last id"

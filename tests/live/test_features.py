@@ -277,7 +277,7 @@ def test_replicas_are_read_from_and_never_the_one_that_was_promoted(lab_factory:
         for replica in lab.replicas():
             lab.crash(replica)
         assert reader.get("key") == b"value"
-        eventually(lambda: set(where()) == {new.port}, LIMIT, what="the master, for want of replicas")
+        eventually(lambda: set(where()) == {new.port}, LIMIT, what="reads from the master while no replica follows")
         close_clients(sentinel)
 
 

@@ -128,7 +128,7 @@ def test_stale_sentinel_never_moves_the_belief_back(binary: str, lab_factory: La
 
         eventually(lambda: view in live(told.watcher), what="the stale Sentinel")
         told.wait_for("+switch-master", count=4)
-        eventually(lambda: opinion() == new, 20, what="the stale Sentinel's learning")
+        eventually(lambda: opinion() == new, 20, what="the stale Sentinel to catch up")
         assert told.watcher.master(MASTER) == new == lab.master().address
         assert [switch.old for switch in told.switches()] == [old]
         fresh = Watcher(lab.sentinel_addresses)

@@ -7,4 +7,4 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let `pytest tests/replay --rewrite` replace what follows `----` in each golden transcript."""
-    parser.addoption("--rewrite", action="store_true", help="write the golden transcripts anew")
+    parser.addoption("--rewrite", action="store_true", help="rewrite the golden transcripts")

@@ -67,7 +67,7 @@ class Live:
             self.now = max(self.now, due)
             self.watch.tick(Moment(self.now, self.now))
             self.answer()
-            assert self.watch.deadline is None or self.watch.deadline > self.now, "a tick left its deadline"
+            assert self.watch.deadline is None or self.watch.deadline > self.now, "a tick did not move its deadline"
         self.now = max(self.now, until)
 
     def answer(self) -> None:

@@ -98,7 +98,7 @@ class Watched:
 
     def _on_request(self, request: Any) -> None:
         if not request.url.startswith(self.url):
-            self.complaints.append(f"asked somebody else: {request.url}")
+            self.complaints.append(f"requested another host: {request.url}")
 
     def go(self, place: str = "#/") -> None:
         """Open a page of the dashboard, and wait until it is drawn."""

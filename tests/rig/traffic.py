@@ -199,7 +199,7 @@ class Waiting:
         ]
 
     def wait_for_both(self, limit: float = LIMIT) -> list[tuple[float, object]]:
-        eventually(lambda: len(self.outcomes) == 2, limit, what=f"both who wait to come out of BLPOP: {self.outcomes}")
+        eventually(lambda: len(self.outcomes) == 2, limit, what=f"both waiters to return from BLPOP: {self.outcomes}")
         return list(self.outcomes.values())
 
     def __enter__(self) -> Self:
@@ -238,4 +238,4 @@ def _join(threads: Sequence[threading.Thread]) -> None:
     deadline = time.monotonic() + LIMIT
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    assert not any(thread.is_alive() for thread in threads), "a command never came back"
+    assert not any(thread.is_alive() for thread in threads), "a command did not return"

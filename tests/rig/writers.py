@@ -101,7 +101,7 @@ class Writers:
         self._stop.set()
         for thread in self._threads:
             thread.join(30)
-            assert not thread.is_alive(), "a writer never came back"
+            assert not thread.is_alive(), "a writer did not end"
 
     def _write(self, log: Log) -> None:
         number, due = 0, time.monotonic() + PAUSE

@@ -292,7 +292,7 @@ def test_first_command_goes_to_the_first_answer_and_later_ones_move(peers: Peers
         follower = client.connection_pool.route.follower
         assert follower.early is not None
         # The links have their own timeout: after it the one Sentinel that answers is enough.
-        eventually(lambda: follower.early is None, 2 * LONG, what="the Watcher's own word")
+        eventually(lambda: follower.early is None, 2 * LONG, what="the Watcher's own belief")
         assert sentinel.discover_master("mymaster") == master
         client.close()
 

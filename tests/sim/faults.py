@@ -383,7 +383,7 @@ AMBUSHES: Final[dict[str, tuple[str, float, Callable[[Faults, Sentinel], None]]]
     "leader crashes when it has selected": ("+selected-slave", 0.05, Faults.crash),
     "leader crashes while it waits": ("+failover-state-wait-promotion", 0.08, Faults.crash),
     "leader crashes when it has seen the promotion": ("+promoted-slave", 0.05, Faults.crash),
-    "leader crashes before it tells of the promotion": ("+selected-slave", 0.05, _crash_after_promotion),
+    "leader crashes before it publishes the promotion": ("+selected-slave", 0.05, _crash_after_promotion),
     "leader hangs while it waits": ("+failover-state-wait-promotion", 0.06, Faults.hang),
     "selected replica hangs": ("+selected-slave", 0.1, _hang_selected),
     "selected replica crashes": ("+failover-state-wait-promotion", 0.05, _crash_selected),

@@ -206,7 +206,7 @@ def run(options: argparse.Namespace) -> int:
             if load.switches - failovers > surplus:
                 surplus = load.switches - failovers
                 last = "\n  ".join(load.last_told)
-                print(f"{load.switches} switches told of {failovers} failovers:\n  {last}", flush=True)
+                print(f"{load.switches} switches reported of {failovers} failovers:\n  {last}", flush=True)
             if options.leak:
                 leak(options.leak, load, kept)
             samples.take()
@@ -219,13 +219,15 @@ def run(options: argparse.Namespace) -> int:
             show_trace(before, tracemalloc.take_snapshot())
         told, errors, written, heard = load.switches, dict(load.errors), load.written, load.heard
     print(f"{binary.describe()}: {failovers} failovers in {rounds} rounds, {time.monotonic() - begun:.0f} s")
-    print(f"the Watcher told {told} switches and {heard} things in all; {written} writes, errors: {errors or 'none'}")
+    print(
+        f"the Watcher reported {told} switches and {heard} items in all; {written} writes, errors: {errors or 'none'}"
+    )
     print(samples.table())
     faults = [] if options.trace else samples.faults()
     if rounds < ROUNDS:
-        faults.append(f"{rounds} rounds say little: until {ROUNDS} what is remembered of switches still grows")
+        faults.append(f"{rounds} rounds prove little: until {ROUNDS} the memory of switches still grows")
     if told < failovers:
-        faults.append(f"the Watcher told {told} switches of {failovers} failovers")
+        faults.append(f"the Watcher reported {told} switches of {failovers} failovers")
     for fault in faults:
         print(f"NOT FLAT: {fault}")
     return bool(faults)

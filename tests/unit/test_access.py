@@ -1,4 +1,4 @@
-"""What opens the nodes of each master: the deployment's own access, or the master's as a whole."""
+"""The access to the nodes of each master: the deployment's own, or the master's as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may come in: tokens, Host, Origin, bodies, and what every answer says to a browser."""
+"""Which requests are let in: tokens, Host, Origin, bodies; and the security headers of every answer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ID = "20261125T030000Z-1a2b3c4d"
 
 
 class Door:
-    """The application behind its guard, asked once at a time."""
+    """The application with its admission layer, for single requests."""
 
     made: ClassVar[list[Door]] = []
 
@@ -61,7 +61,7 @@ def kept(tmp_path: Path) -> Iterator[FileJournal]:
     kept.close()
 
 
-# -- what is refused before anything is served -------------------------------------------------------
+# -- settings that are refused before anything is served -------------------------------------------------------
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "kv.example", ""])
@@ -177,7 +177,7 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
     assert compared == [(32, 32)] * 8, "every request compares as much with each token"
 
 
-# -- acting ------------------------------------------------------------------------------------------
+# -- writing -----------------------------------------------------------------------------------------
 
 
 def acting(door: Door, **headers: str) -> httpx.Response:
@@ -189,7 +189,7 @@ def test_writing_needs_the_token_on_loopback_too(kept: FileJournal) -> None:
     assert acting(door).status_code == 401
     assert acting(door, **LOOK).status_code == 403
     assert "reading only" in acting(door, **LOOK).json()["detail"]
-    assert acting(door, **ACT).status_code == 404  # it got as far as the journal
+    assert acting(door, **ACT).status_code == 404  # it was admitted and reached the journal
     nobody = Door(HttpSettings(LOOPBACK), kept)
     for headers in ({}, ACT, LOOK):
         answer = acting(nobody, **headers)
@@ -217,7 +217,7 @@ def test_failover_is_acknowledged_and_commented(kept: FileJournal) -> None:
         ("ann", "known", True),
         ("<b>", "a\u2028b\x00", False),
     ]
-    # U+0085 and U+FEFF are blanks to some readers of the document, and not to others: nobody gets a comment of these.
+    # U+0085 and U+FEFF are whitespace to some readers of the document and not to others: a comment of these is refused.
     blanks = [{"by": "ann", "text": blank} for blank in ("  ", "\u0085", "\ufeff")]
     for wrong in (*blanks, {"text": "x"}, {"by": "", "text": "x"}, {**BODY, "text": "x"}, [], 1):
         assert door(f"{place}/comments", "POST", json=wrong, headers=ACT).status_code == 422
@@ -333,7 +333,7 @@ def test_missing_body_times_out(kept: FileJournal, monkeypatch: pytest.MonkeyPat
     assert answer.status_code == 408
 
 
-# -- what every answer says --------------------------------------------------------------------------
+# -- headers of every answer --------------------------------------------------------------------------
 
 
 def test_every_answer_tells_browsers_to_trust_nothing(tmp_path: Path) -> None:

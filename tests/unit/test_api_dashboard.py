@@ -1,4 +1,4 @@
-"""The dashboard's files as they are served; and that they load nothing from elsewhere and run nothing inline."""
+"""The dashboard's files as they are served; they load nothing from other hosts and run nothing inline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WEB = Path(str(resources.files("switchmaster.server"))) / "web"
 ROOT = Path(__file__).parents[2]
 FILES = sorted(path for path in WEB.rglob("*") if path.is_file())
 PAGES = {"./": WEB / "index.html", "docs": WEB / "docs.html"}
-"""By how pages link to them."""
+"""Patterns of links in pages."""
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
 
 

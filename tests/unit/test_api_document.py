@@ -1,4 +1,4 @@
-"""The OpenAPI document: what it says holds, and it says all."""
+"""The OpenAPI document: it is true and complete."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TESTS = Path(__file__).parent.parent
 
 @pytest.mark.slow
 def test_every_answer_matches_the_document() -> None:
-    # slow: it makes up some 20 requests and more for each of 15 operations.
+    # slow: it generates 20 requests or more for each of 15 operations.
     pytest.importorskip("schemathesis")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "schemathesis.pytest.plugin", "tests/openapi/made_up.py"]
     done = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, timeout=100, check=False)

@@ -1,4 +1,4 @@
-"""Questions to the journal: bounded in time and number, whatever the database does."""
+"""Queries of the journal: bounded in time and number, whatever the database does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READER: Any = object()
 
 @pytest.fixture
 def hanging() -> Iterator[threading.Event]:
-    """A database that answers when it is set."""
+    """A database that answers once the event is set."""
     answered = threading.Event()
     yield answered
     answered.set()
@@ -56,7 +56,7 @@ def test_query_beyond_the_limit_is_refused_until_a_thread_is_free(
         asked = JournalQueries(READER, time=0.05)
         held = [asyncio.create_task(asked.ask(lambda _: hanging.wait(30))) for _ in range(2)]
         await asyncio.gather(*held, return_exceptions=True)
-        # Nobody waits for them any more, but the database still does not let their threads go.
+        # No request waits for them any longer, but the database still holds their threads.
         with pytest.raises(ProblemError) as refused:
             await asked.ask(lambda _: 1)
         assert refused.value.status == 503

@@ -1,4 +1,4 @@
-"""The exposition: what is measured, under which names and labels, and that no name from the network breaks it."""
+"""The exposition: its families, names and labels; no name from the network breaks it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOSTILE = 'evil"} 1\nswitchmaster_up{x="\udcff\\\x00'
 
 
 class Measured:
-    """Deployments and what is measured of them."""
+    """Deployments and their metrics."""
 
     def __init__(self, *told: FakeDeployment) -> None:
         self.told = {one.watch.deployment: one for one in told}

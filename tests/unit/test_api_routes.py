@@ -1,4 +1,4 @@
-"""The API's routes: what they answer from the belief and from the journal, in which shapes, in which pages."""
+"""The API's routes: their answers from the belief and from the journal, with shapes and pages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def kept(tmp_path: Path) -> Iterator[FileJournal]:
 
 
 def ask(ask_it: Asked, *told: FakeDeployment, kept: FileJournal | None = None) -> None:
-    """Let a test ask the application of some deployments."""
+    """Yield a client of the application of some deployments."""
 
     async def go() -> None:
         app, state = served(*told, kept=kept)

@@ -1,4 +1,4 @@
-"""^C is raised where it harms nothing, and never lost."""
+"""^C is raised where it does no harm, and never lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _handled_as_ever() -> Iterator[None]:
 
 
 def interrupted(work: Callable[[Interrupt, list[str]], None]) -> list[str]:
-    """Do something in a block that ^C ends; return how far it came."""
+    """Run steps in a block that ^C ends; return how far it came."""
     passed: list[str] = []
     interrupt = Interrupt()
 

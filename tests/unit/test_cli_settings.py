@@ -1,4 +1,4 @@
-"""Where a deployment is: flags before the environment before the file, and secrets only from files."""
+"""The settings of a deployment: flags before the environment before the file, and secrets only from files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a watch prints of what a Watcher tells, without a network."""
+"""What a watch prints of a Watcher's reports, without a network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CRASH = Path(__file__).parent.parent / "recorded" / "captures" / "redis-7.0.15-c
 
 
 class TellingWatcher:
-    """Has the callbacks of a Watcher, and tells what it is told to."""
+    """Has the callbacks of a Watcher, and reports what the test gives it."""
 
     def __init__(self) -> None:
         self.topology = Topology("kvdb", {}, {}, 0)
@@ -57,7 +57,7 @@ class TellingWatcher:
         self.topology = replace(self.topology, sentinels=sentinels, version=self.topology.version + 1)
 
     def crash(self) -> None:
-        """Tell a recorded failover as it was heard: every event, and every decision."""
+        """Report a recorded failover as it was heard: every event, and every decision."""
         watch = Watch(policy=Grade.ANNOUNCED, probing=False, asking=False)
         for said in merge([read_transcript(CRASH.read_bytes(), "crash")]):
             event = parse_event(said.channel, said.payload)
@@ -81,7 +81,7 @@ def account(watcher: TellingWatcher, form: str, **more: Any) -> LiveReport:
 
 
 def now() -> float:
-    """Return a deadline that has come: what was told before is printed, and nothing is waited for."""
+    """Return a deadline that has passed: earlier reports are printed, and nothing is waited for."""
     return time.monotonic()
 
 
@@ -205,7 +205,7 @@ def test_notice_is_reported_in_words(watcher: TellingWatcher, capsys: pytest.Cap
 
 
 class Terminal(io.StringIO):
-    """A standard output that says it is a terminal."""
+    """A standard output that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Lines for a narrow terminal: broken between words, so that no address is torn, and nothing is lost."""
+"""Lines for a narrow terminal: broken between words, so that no address is torn and nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a connection may stay where it is, and what it makes of answers."""
+"""When a connection may stay where it is, and how it reads answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Route:
         return address == MASTER
 
     def flush_cache(self) -> None:
-        """Have none."""
+        """Return nothing."""
 
     def goes_ahead(self, phase: Phase) -> bool:
         return True
@@ -125,7 +125,7 @@ def test_hostile_answer_to_role_becomes_a_harmless_error(answer: object) -> None
 
 
 class Anything:
-    """Takes any call."""
+    """Accepts any call."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_: None
@@ -134,10 +134,10 @@ class Anything:
 def test_connection_that_is_given_back_leaves_no_transaction_in_doubt() -> None:
     class Base:
         def release(self, connection: object) -> None:
-            """Take it."""
+            """Accept it."""
 
     class LoopPool(aio.Pool, Base):  # type: ignore[misc]
-        """Of a loop."""
+        """The same for a loop."""
 
     connection, pool = writer(), object.__new__(sync.Pool)
     connection.pid = pool.pid = 1

@@ -1,4 +1,4 @@
-"""Which failures of an attempt to connect may pass, by their classes alone; the same for both libraries."""
+"""Which failures of an attempt to connect are temporary, by their classes alone; the same for both libraries."""
 
 from __future__ import annotations
 

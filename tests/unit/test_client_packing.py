@@ -31,7 +31,7 @@ COMMANDS: list[tuple[Any, ...]] = [
 ]
 
 
-# Without addresses of memory: every process that runs tests must call them the same.
+# Without memory addresses: every process that runs tests must give them the same names.
 NAMES = [f"{number} {'-'.join(type(word).__name__ for word in words)}" for number, words in enumerate(COMMANDS)]
 
 

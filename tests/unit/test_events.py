@@ -1,4 +1,4 @@
-"""The table of events, what reads it, and the page that is generated from it."""
+"""The table of events, the tables derived from it, and its generated page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule by which a soak tells a leak from noise, on series like those that were measured."""
+"""The rule that distinguishes a leak from noise in a soak, on series like the measured ones."""
 
 from __future__ import annotations
 

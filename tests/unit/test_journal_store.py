@@ -92,7 +92,7 @@ def epochs(kept: RecordedJournal) -> list[int | None]:
     return [line["epoch"] for line in found(kept)]
 
 
-# -- which accounts are one ------------------------------------------------------------------------
+# -- which observations are one ------------------------------------------------------------------------
 
 
 def test_one_attempt_is_one_row_however_it_grows(kept: RecordedJournal) -> None:
@@ -212,7 +212,7 @@ def test_failover_that_no_observer_saw_whole_is_timed_by_wall_clocks() -> None:
     assert (whole.durations["total"], whole.estimated) == (3.5, ())
 
 
-# -- what was missed -------------------------------------------------------------------------------
+# -- missed failovers --------------------------------------------------------------------------------
 
 
 def test_higher_epoch_at_the_start_is_a_missed_failover(kept: RecordedJournal) -> None:
@@ -244,7 +244,7 @@ def test_missed_end_completes_the_row_that_a_killed_daemon_left(kept: RecordedJo
 
 @pytest.mark.parametrize("first", ["missed", "heard"])
 def test_end_of_a_missed_failover_belongs_to_its_record(kept: RecordedJournal, first: str) -> None:
-    # The leader speaks of the old master until its own +switch-master, and does not say which node it promoted.
+    # The leader names the old master until its own +switch-master, and does not say which node it promoted.
     heard = account(at=101, outcome="completed", stages=("reconfiguring",))
     news = [sighting(100, B, 9), heard] if first == "missed" else [heard, sighting(102, B, 9)]
     write(kept, "before", sighting(0, A, 5), Alive(T + 50, ("d",)))
@@ -372,7 +372,7 @@ def test_deployment_that_is_watched_again_counts_its_incarnations_from_zero(kept
     assert [line["incarnation"] for line in kept.reader.switches().items] == [1, 1, 1]
 
 
-# -- what goes -------------------------------------------------------------------------------------
+# -- retention -------------------------------------------------------------------------------------
 
 
 def test_attempt_without_news_is_closed(kept: RecordedJournal) -> None:

@@ -1,4 +1,4 @@
-"""Who is the master, of what the nodes say."""
+"""Which node is the master, by the nodes' own reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One of three Sentinels lies: its word alone moves no belief and hides nothing that the others do."""
+"""One of three Sentinels lies: its word alone moves no belief and hides no action of the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from switchmaster.wire.replies import MasterReply, parse_master
 
 HONEST = (S2, S3)
 X = Address("127.0.0.1", 29999)
-"""The address to which the liar, S1, wants to draw the clients."""
+"""The address to which the liar, S1, wants to move the clients."""
 
 IMPOSSIBLE = [
     Address("127.0.0.1", 0),
@@ -76,7 +76,7 @@ def test_unasked_announcement_waits_while_most_sentinels_are_lost(
 
 
 def test_only_sentinel_that_was_ever_heard_is_followed_alone() -> None:
-    """Where the addresses of the others can't be reached from here, one Sentinel is followed."""
+    """If the addresses of the others can't be reached from here, one Sentinel is followed."""
     scene = Scenario(started=False)
     scene.up(S1, A, 0)
     scene.wait(5.0)

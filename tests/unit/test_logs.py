@@ -1,4 +1,4 @@
-"""The log: each stage once, with the failover's id; what came from the network can't forge a line."""
+"""The log: each stage once, with the failover's id; text from the network can't forge a line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is deployed beside the daemon: alerts that fire when they should, and a dashboard, of metrics that exist."""
+"""The files for monitoring the daemon: alerts that fire when they should, and a dashboard, both of existing metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXPOSED = {METRIC_PREFIX + name + ending for name, family in FAMILIES.items() fo
 
 
 def promtool(*arguments: str) -> str:
-    """Run promtool; returns what it says, and fails where it finds something."""
+    """Run promtool and return its output; fail if it finds a problem."""
     path = shutil.which("promtool")
     if path is None:
         pytest.skip("promtool is not installed (Debian: prometheus)")
@@ -65,7 +65,7 @@ def test_rules_and_dashboard_use_only_exposed_metrics(path: Path) -> None:
 def test_every_family_of_masters_and_sentinels_is_on_the_dashboard_or_in_an_alert() -> None:
     shown = BOARD.read_text(encoding="utf-8") + RULES.read_text(encoding="utf-8")
     families = {name for name in FAMILIES if name.startswith(("master_", "sentinel_", "deployment_", "failover"))}
-    # These are for queries of one's own.
+    # These are for users' own queries.
     wanted = families - {
         "master_grade",
         "master_sentinels",

@@ -1,6 +1,6 @@
 """
-`switchmaster replay` of what people paste: each file of `tests/recorded/pasted` with its right answer, and the ways to
-copy it.
+`switchmaster replay` of pasted text: each file of `tests/recorded/pasted` with its right answer, and the ways to copy
+it.
 """
 
 from __future__ import annotations

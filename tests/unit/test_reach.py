@@ -1,4 +1,4 @@
-"""The plan by which a connection gets to where its commands may go, carried out without sockets or clocks."""
+"""The plan by which a connection gets to where its commands may go, run without sockets or clocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
 
 
 class World:
-    """A connection, a gate and a clock; `script` says what happens when."""
+    """A connection, a gate and a clock; `script` says what happens at which moment."""
 
     def __init__(self, current: Phase | Replicas, at: Address | None = None) -> None:
         self.current = current
@@ -44,7 +44,7 @@ class World:
         return not isinstance(failure, PermissionError)
 
     def later(self, moment: float, current: Phase | Replicas) -> None:
-        """Let the gate have another value at a moment."""
+        """Change the gate's value at a moment."""
 
         def happen() -> None:
             self.current = current
@@ -52,7 +52,7 @@ class World:
         self.script.append((moment, happen))
 
     def run(self, limits: WaitLimits | None = None, replicas: bool = False, patient: bool = True) -> object:
-        """Carry out the plan; return its value."""
+        """Run the plan; return its value."""
         self.reach = Reach(self, self, limits or WaitLimits(), lambda: self.now, "mymaster", patient)
         plan = self.reach.to_replica() if replicas else self.reach.to_master()
         answer: Exception | None = None
@@ -250,7 +250,7 @@ def test_without_a_wait_the_first_failure_is_the_error() -> None:
 
 
 class Misconfigured(World):
-    """A world whose nodes refuse for ever, each for a reason that no time mends."""
+    """A world whose nodes refuse for ever, each for a permanent reason."""
 
     def do(self, effect: Effect) -> Exception | None:
         failure = super().do(effect)

@@ -1,4 +1,4 @@
-"""Error replies as values: what real servers say, and that no other wording decides anything."""
+"""Error replies as values: those of real servers; no other wording decides anything."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DECEPTIVE = [
     "ERR the password is NOPERM",
     "ERR it is in protected mode and refuses other hosts",
 ]
-"""Sentences that hold words of ours or of a server's, and mean none of that."""
+"""Sentences that contain words of ours or of a server, without their meaning."""
 
 
 @pytest.mark.parametrize(("text", "kind"), SAID)

@@ -1,4 +1,4 @@
-"""What a user may write for the addresses of Sentinels, by every way in; and copies of what he gets."""
+"""The forms of Sentinels' addresses that a user may write, in every interface; and copies of the resulting objects."""
 
 from __future__ import annotations
 

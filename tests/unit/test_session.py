@@ -1,4 +1,4 @@
-"""The session of a client's connection: every stage and use with everything that can happen to it."""
+"""The session of a client's connection: every stage and use with every input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What type checkers tell users of the drop-in and of the Watchers: the library's own types, and every typing error."""
+"""Type checking of code that uses the drop-in and the Watchers: the library's own types, and every typing error."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from switchmaster.wire.facts import LinkChange, LinkState, Probe, SnapshotEnd
 
 
 def test_watch_switches_when_the_selected_replica_answers_master() -> None:
-    """The selected replica's answer switches; later news of it are further witnesses."""
+    """The selected replica's answer switches; later news adds witnesses."""
     scene = play(
         FAILOVER
         + """

@@ -1,4 +1,4 @@
-"""The invariants of a Watch hold whatever Sentinels, nodes and links say, in any order."""
+"""The invariants of a Watch hold for any facts of Sentinels, nodes and links, in any order."""
 
 from __future__ import annotations
 

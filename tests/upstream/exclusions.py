@@ -17,7 +17,7 @@ _SENTINEL, _ASYNC_SENTINEL = "tests/test_sentinel.py::", "tests/test_asyncio/tes
 
 _CATEGORIES = "server 7.0 leaves out of ACL GETUSER a rule that changes nothing (-@geo after -@all)"
 _NO_MODULES = "server 7.0 refuses MODULE, unless its configuration allows it"
-_READ_ONLY = "a Sentinel's connection makes a ConnectionError of READONLY: its master is none any more"
+_READ_ONLY = "a Sentinel's connection turns READONLY into a ConnectionError: its master is no longer one"
 
 ANY: Final = {
     f"{_COMMANDS}test_acl_getuser_setuser": _CATEGORIES,

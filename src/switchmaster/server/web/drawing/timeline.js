@@ -10,12 +10,12 @@ const NARROW = 640; // px; below it a lane's name stands above it
 const NAMES = 190; // px for names beside the lanes
 const TOP = 46; // px: bands
 const LANE = 40;
-const ROW = 11; // px between marks that would lie on each other
+const ROW = 11; // px between marks that would overlap
 const SIZE = 11; // px that a mark takes
 const END = 18; // px at the right, so that the last mark is whole
 const AXIS = 26;
 
-/** Groups of what is said, each with a shape of its own. */
+/** Groups of events, each with its own shape. */
 export const GROUPS = {
   suspicion: "suspects",
   agreement: "agrees that it is down",
@@ -56,9 +56,9 @@ const GROUP_OF = {
 const NODE_LANE = "the node itself";
 
 /**
- * What is said in a failover, each once: {lane, time, group, words}, in order.
+ * The events of a failover, each once: {lane, time, group, words}, in order.
  *
- * `events` are the Sentinels' own; where the journal has none, stages and announcements say what they can.
+ * `events` are the Sentinels' own; if the journal has none, stages and announcements take their place.
  */
 export function marksOf(failover, events) {
   const found = new Map();
@@ -81,7 +81,7 @@ export function marksOf(failover, events) {
   return [...found.values()].sort((a, b) => a.time - b.time);
 }
 
-/** Whoever said something, in order of name; the node itself first. */
+/** The sources of events, in order of name; the node itself first. */
 function lanesOf(failover, marks, sentinels) {
   const stages = failover.stages.flatMap((stage) => [stage.sentinel, ...(stage.also ?? [])]);
   const names = new Set(
@@ -91,10 +91,10 @@ function lanesOf(failover, marks, sentinels) {
   return marks.some((mark) => mark.lane === NODE_LANE) ? [NODE_LANE, ...rest] : rest;
 }
 
-/** Up to what a timeline may be shown: key and words. */
+/** The ends up to which a timeline may be shown: key and words. */
 export const SPANS = { whole: "Whole", switched: "Until announced", promoted: "Until promoted" };
 
-/** When a span ends: a little after its stage; null where that stage was not seen. */
+/** When a span ends: a little after its stage; null if that stage was not seen. */
 function spanEnd(span, stages, begin) {
   const stage = stages.find((one) => one.stage === span);
   return stage ? stage.at + (stage.at - begin) * 0.06 : null;
@@ -104,7 +104,7 @@ function spanEnd(span, stages, begin) {
  * Lay out a timeline.
  *
  * `events` are the Sentinels' own lines, `span` is a key of SPANS, `width` is in px, `now` in seconds since 1970.
- * Returns null where the failover has no time.
+ * Returns null if the failover has no times.
  */
 export function layoutTimeline({ failover, events, sentinels, width, now, span = "whole" }) {
   const narrow = width < NARROW;
@@ -136,7 +136,7 @@ export function layoutTimeline({ failover, events, sentinels, width, now, span =
   };
 }
 
-/** Whether a failover goes on: one of which nothing has been heard for a minute does not move any more. */
+/** Whether a failover is in progress: one without news for a minute no longer moves. */
 export function isRunning(failover, last, now) {
   return !failover.closed && now - last < 60;
 }
@@ -157,7 +157,7 @@ function laidOut(failover, marks, names, { x, left, narrow }) {
   });
 }
 
-/** Give each mark its x and a row where nothing is in its way; four rows at most. */
+/** Give each mark its x and a row without overlap; four rows at most. */
 function stacked(marks, x, left) {
   const free = [];
   const placed = marks.map((mark) => {

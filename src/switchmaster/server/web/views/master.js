@@ -39,7 +39,7 @@ const SENTINELS = [
 ];
 
 export function makeMaster({ live, api, parts: [deployment, called] }) {
-  // In a query, because no path can hold every name: "..", or bytes that are not text.
+  // In a query, because a path can't contain every name: "..", or bytes that are not text.
   const source = path("masters", { deployment, master: called });
   const voters = path("sentinels", { deployment });
   const newest = path("failovers", { deployment, master: called, limit: 1 });
@@ -86,7 +86,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
     update(known, tables(master, sentinels, live, newestFailover()));
   }
 
-  /** The newest failover that the journal has: of the belief's own it knows the id. */
+  /** The newest failover in the journal, which has the id of the belief's own. */
   function newestFailover() {
     return live.get(newest).value?.items[0] ?? null;
   }
