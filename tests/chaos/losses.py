@@ -44,7 +44,8 @@ ASTRAY = "astray"
 WIPED = "wiped"
 """The kind of a loss where a node was chosen that had come back empty: it keeps nothing on disk."""
 STANDSTILL = "standstill"
-"""The kind of an error where the observer had no answer of a node either, and it was none of our faults."""
+"""The kind of an error where the observer had no answer of a node either, or none in time, and it was none of our
+faults."""
 NONE = "no fault"
 
 
@@ -90,7 +91,7 @@ def account(written: Iterable[Written], verdict: Verdict, deeds: Sequence[Deed],
     for each in written:
         told = [one for one in verdict.told if one.kept.master == each.master]
         astray = [one for one in verdict.astray if one.master == each.master]
-        still = list(_followed_still(told, deeds))
+        still = list(_followed_still(told, deeds, truth))
         wiped = max((one.kept.at for one in told if _came_back_empty(one, truth)), default=-inf)
         # Who hears no Sentinel goes on as before: only what befalls the nodes can make a command fail.
         own = [one for one in deeds if one.fault.master == each.master]
@@ -98,7 +99,7 @@ def account(written: Iterable[Written], verdict: Verdict, deeds: Sequence[Deed],
     return came
 
 
-def _followed_still(told: Iterable[Told], deeds: Sequence[Deed]) -> Iterator[tuple[str, float, float]]:
+def _followed_still(told: Iterable[Told], deeds: Sequence[Deed], truth: Truth) -> Iterator[tuple[str, float, float]]:
     """
     Return when a master that was replaced took writes still: under what, from when and to when.
 
@@ -112,7 +113,7 @@ def _followed_still(told: Iterable[Told], deeds: Sequence[Deed]) -> Iterator[tup
             begin, end = one.promotion.at, one.report.at
             if one.kind == Kind.CUT_OFF or any(each.touches(begin, begin) for each in deaf):
                 yield one.kind, begin, end
-            elif one.kind in FREE and end - begin > BUSY:
+            elif one.kind in FREE and (end - begin > BUSY or truth.was_late(begin - TICK, end + TICK)):
                 yield TOO_LATE, begin - TICK, end
             elif one.kind in FREE and _leader_lies(one):
                 yield LIED_TO, begin - TICK, end
@@ -154,7 +155,8 @@ def _count(
             came.twice.append(f"{written.key} has {entry.number} {twice[entry.number]} times, {span}")
         if entry.error:
             kind, wrong = _blame_error(entry, told, deeds)
-            if wrong and truth.stood_still(written.master, entry.sent, entry.ended):
+            late = truth.was_late(entry.sent - TICK, entry.ended)
+            if wrong and (late or truth.stood_still(written.master, entry.sent, entry.ended)):
                 kind, wrong = STANDSTILL, False
             came.errors.setdefault(kind, Counter())[entry.error] += 1
             if wrong:

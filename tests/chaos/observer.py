@@ -24,6 +24,8 @@ ROLE_EVERY, HELD_EVERY = 0.005, 0.05
 REDIAL = 0.01
 """Seconds between two attempts to reach a server that does not accept."""
 DIAL_LIMIT = 0.1
+STALLED_ABOVE = 0.04
+"""Seconds between two answers of a node above which the machine, or that node, had no time: quiet runs stay below."""
 SILENT_AFTER = 0.3
 """Seconds without an answer after which a server is silent."""
 GONE, SILENT = "gone", "silent"
@@ -42,6 +44,7 @@ class Asked:
         replies: how many there are to it.
         every: seconds between two questions.
         tell: called with each answer.
+        stalled: called with the times of two answers that came too far apart.
         selector: waits for its socket.
     """
 
@@ -52,13 +55,14 @@ class Asked:
         replies: int,
         every: float,
         tell: Tell,
+        stalled: Callable[[float, float], None],
         selector: selectors.BaseSelector,
     ) -> None:
         self.address, self.question, self.replies, self.every = address, question, replies, every
         self.next_at = self._due = 0.0
         self.gaps: Counter[int] = Counter()
         """Tenths of milliseconds between two answers, while it answered."""
-        self._tell, self._selector = tell, selector
+        self._tell, self._stalled, self._selector = tell, stalled, selector
         self._socket: socket.socket | None = None
         self._reader = hiredis.Reader()
         self._got: list[Any] = []
@@ -112,6 +116,8 @@ class Asked:
         assert self._asked_at is not None  # there was a question
         if self._answered_at is not None:
             self.gaps[round((now - self._answered_at) * 10_000)] += 1
+            if now - self._answered_at > max(STALLED_ABOVE, 2 * self.every):
+                self._stalled(self._answered_at, now)
         self.next_at = max(now, self._due + self.every)
         got, self._got, self._asked_at, self._answered_at, self._is_silent = self._got, [], None, now, False
         self._tell(now, got)
@@ -161,11 +167,19 @@ class Looking:
         ]
         role = hiredis.pack_command(("ROLE",))
         self._nodes = [
-            Asked(tuple(address), role, 1, ROLE_EVERY, self._role_of(name), self._selector)
+            Asked(tuple(address), role, 1, ROLE_EVERY, self._role_of(name), self._stall, self._selector)
             for name, address in plan["nodes"].items()
         ]
         self._sentinels = [
-            Asked(tuple(address), b"".join(pairs), len(pairs), HELD_EVERY, self._held_by(name), self._selector)
+            Asked(
+                tuple(address),
+                b"".join(pairs),
+                len(pairs),
+                HELD_EVERY,
+                self._held_by(name),
+                self._stall,
+                self._selector,
+            )
             for name, address in plan["sentinels"].items()
         ]
 
@@ -213,6 +227,9 @@ class Looking:
                 self._change((sentinel, master), at, {"sentinel": sentinel, "master": master, **held(*pair)})
 
         return tell
+
+    def _stall(self, since: float, at: float) -> None:
+        self._write({"at": at, "stalled_since": since})
 
     def _change(self, who: tuple[str, str], at: float, what: dict[str, object]) -> None:
         if self._last.get(who) != what:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,6 +97,7 @@ def observing(path: Path, node: Server, sentinel: Server) -> Iterator[Seen]:
 def test_each_change_is_written_once_with_its_time(tmp_path: Path) -> None:
     node, sentinel = Server(), Server()
     node.answer, sentinel.answer = REPLICA, UNKNOWN
+    begun = time.monotonic()
     with observing(tmp_path / "seen", node, sentinel) as seen:
         seen.wait_for("role", ["slave"])
         asked = node.questions
@@ -119,5 +121,4 @@ def test_each_change_is_written_once_with_its_time(tmp_path: Path) -> None:
     times = [line["at"] for line in seen.lines() if "role" in line]
     assert times == sorted(times)
     [pace] = [line["pace"] for line in seen.lines() if "pace" in line]
-    assert pace["answers"] > 10
-    assert pace["p50"] >= 5
+    assert 10 < pace["answers"] < (time.monotonic() - begun) / observer.ROLE_EVERY

@@ -402,3 +402,14 @@ def test_node_that_came_back_empty_and_is_chosen_wipes_the_data(copied: bool, fo
     assert len(came.findings()) == found
     assert came.lost == ({"crash": 1} if copied else {"wiped": 1})
     assert len(of_writes([entry(18.5, 1)], [], deeds, truth, reports).findings()) == 1, "after it nothing may be lost"
+
+
+@pytest.mark.parametrize(("late", "found"), [(False, 2), (True, 0)])
+def test_late_machine_may_cost_what_is_under_way_in_a_planned_failover(late: bool, found: int) -> None:
+    """A command under way at a planned failover may fail or be lost if the observer was not answered in time either."""
+    truth = truth_of([Role(10.0, B, "master"), Role(15.0, A, "slave")], hold(11.0, B, 2))
+    truth.stalls += [(9.9, 9.98)] if late else [(7.0, 7.08), (12.0, 12.08)]
+    entries = [Entry(9.95, 10.07, 1, "ConnectionError"), Entry(9.95, 10.02, 2, "")]
+    came = of_writes(entries, [], [PLANNED], truth)
+    assert len(came.findings()) == found
+    assert not late or (came.lost, [*came.errors]) == ({"late": 1}, ["standstill"])

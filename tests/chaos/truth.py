@@ -68,6 +68,8 @@ class Truth:
     sentinels: int
     roles: list[Role] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
+    stalls: list[tuple[float, float]] = field(default_factory=list)
+    """From when to when a server that is observed gave no answer for too long: the machine was late."""
     pace: Mapping[str, float] = field(default_factory=dict)
     """The gaps between two questions to a node, in ms."""
 
@@ -93,6 +95,10 @@ class Truth:
             elif since.pop(each.node, end) < end and each.at > begin:
                 return True
         return any(at < end for at in since.values())
+
+    def was_late(self, begin: float, end: float) -> bool:
+        """Whether the machine was late at some moment of a span: the observer had no answer for too long."""
+        return any(since <= end and until >= begin for since, until in self.stalls)
 
     def kept(self, master: str) -> list[Kept]:
         """Return, in order, the masters that a majority had, beginning with the first."""
@@ -139,6 +145,8 @@ def read(lines: Iterable[str], groups: Mapping[str, Mapping[str, Where]], sentin
     for told in _lines(lines):
         if "pace" in told:
             truth.pace = told["pace"]
+        elif "stalled_since" in told:
+            truth.stalls.append((told["stalled_since"], told["at"]))
         elif "node" in told:
             truth.roles.append(Role(told["at"], nodes[told["node"]], told["role"]))
         else:
