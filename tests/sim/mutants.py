@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 SRC, TESTS = ROOT / "src", ROOT / "tests"
 LIES = ("test_liar.py", "test_members.py", "test_roster.py")
 """Tests of a Sentinel that lies."""
-TOLD = (*LIES, "test_decide.py")
+TOLD = (*LIES, "test_decide.py", "test_watch.py")
 """Tests of the belief, step by step: rare sequences that few stories of the simulation contain."""
 
 
