@@ -139,7 +139,7 @@ export function newsOf(oldestFirst) {
   });
 }
 
-/** Return a filter for events that another daemon has reported: a Sentinel may publish the same several times. */
+/** Return a filter that drops events reported by another daemon already: a Sentinel may publish the same repeatedly. */
 function firstOfDaemons() {
   const said = new Map(); // by event: when, how often, and how often each daemon reported it
   return ({ sentinel, channel, payload, time, run }) => {
