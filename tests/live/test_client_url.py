@@ -298,7 +298,7 @@ def test_address_map_holds_for_nodes_and_sentinels(plain: Lab) -> None:
         table = {address: proxy.address for address, proxy in proxies.items()}
         with Sentinel(plain.sentinel_addresses, address_map=table) as sentinel:
             assert sentinel.discover_master("mymaster") == table[plain.master().address]
-            # The first Sentinel that answers may not have asked both replicas since they are in step.
+            # The first Sentinel that answers may not have asked both replicas since they are in sync.
             there = sorted(table[node.address] for node in plain.replicas())
             eventually(lambda: sorted(sentinel.discover_slaves("mymaster")) == there, 30, what="both replicas")
             client = sentinel.master_for("mymaster")

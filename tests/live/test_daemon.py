@@ -267,7 +267,7 @@ def test_failover_while_no_daemon_ran_is_recorded_as_missed(
 
 
 def epoch_of(lab: Lab, master: str) -> tuple[int, tuple[str, int]]:
-    """Return a master's epoch and address as the first Sentinel has them, once it leads no failover any more."""
+    """Return a master's epoch and address as the first Sentinel has them, once it no longer leads a failover."""
     fields = dict_of(lab.sentinel_command(0, "SENTINEL", "MASTER", master))
     if "failover_in_progress" in fields["flags"]:  # a leader shows the new epoch beside the old address
         raise LookupError(f"{master} is failing over")

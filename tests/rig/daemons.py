@@ -70,7 +70,7 @@ class Daemon:
         return self
 
     def told(self, line: str) -> bool:
-        """Whether systemd was told this since the start."""
+        """Whether systemd got this notification since the start."""
         assert self._socket is not None
         while True:
             try:

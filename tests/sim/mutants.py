@@ -1,6 +1,6 @@
 """
-Deliberate faults, put into the product one at a time; the simulation, the replay or the tests of what a `Watch` and a
-`Belief` are told must catch each, in this order. Those that no honest Sentinel brings to light are for the last alone.
+Deliberate faults, put into the product one at a time; the simulation, the replay or the tests that feed a `Watch` and a
+`Belief` must catch each, in this order. Mutants that no honest Sentinel reveals are for the last alone.
 
 ``python tests/sim/mutants.py`` makes a copy of the sources for each, and fails where one survives.
 """

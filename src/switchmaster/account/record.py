@@ -100,7 +100,7 @@ class Promotion(NamedTuple):
     """When the promotion was known, from either side."""
 
     node: Wall
-    """When the node itself answered that it is a master; None if nobody asked it."""
+    """When the node itself answered that it is a master; None if it was not asked."""
     sentinel: Wall
     """When a Sentinel reported it; None if none did."""
 
@@ -254,7 +254,7 @@ class FailoverRecord(_Known):
     """The durations that were measured by the wall clocks of two observers, as no single one saw both ends."""
     comments: tuple[CommentRecord, ...] = ()
     acknowledged: Wall = None
-    """When somebody first acknowledged it."""
+    """When it was first acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,7 +193,7 @@ class Belief:
         self._judge(candidate, moment)
 
     def withdrawn(self, node: Address, now: float) -> None:
-        """Fold in an abort: the node is no candidate any more, and is watched a while for a rogue promotion."""
+        """Fold in an abort: the node is no longer a candidate, and is watched a while for a rogue promotion."""
         candidate = self._candidates.get(node)
         if candidate is not None and not candidate.announced:
             candidate.withdraw(now)
@@ -577,7 +577,7 @@ class Belief:
         if switch is None or view.address != switch.new or view.address != self.address:
             return
         if view.sentinel not in switch.witnesses or self.voters.support(self.address) >= self.voters.majority:
-            self._stop_confirming()  # the leader's word alone may be all that ever comes of it
+            self._stop_confirming()  # there may never be more than the leader's word
         self.believed.witness(view.sentinel)
 
     def _stop_confirming(self) -> None:

@@ -82,7 +82,7 @@ class NoticeKind(enum.StrEnum):
     TWO_NAMES = "two-names"
     """Sentinels announce one node under two addresses: their ``announce-hostnames`` or ``announce-ip`` differ."""
     REMOVED = "removed"
-    """No Sentinel monitors this master any more."""
+    """No Sentinel monitors this master any longer."""
     LIMIT = "limit"
     """A limit of the core was reached; the text says what follows."""
 

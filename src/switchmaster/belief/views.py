@@ -23,7 +23,7 @@ from .topology import ReplicaState
 __all__ = ["View", "Views", "merge_replicas"]
 
 _ENDS_LEADING: Final = frozenset(spec.channel for spec in EVENTS if spec.stage in (Stage.SETTLED, Stage.ABORTED))
-"""After these a Sentinel leads no failover any more."""
+"""After these a Sentinel no longer leads a failover."""
 
 
 @dataclass(slots=True)

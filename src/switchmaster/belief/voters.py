@@ -40,8 +40,7 @@ class Voters:
         """
         Count a Sentinel that was told to stop monitoring this master for a while, with the others that it knew of.
 
-        An operator who moves a master tells one Sentinel after the other, and the first that monitors it again is no
-        majority.
+        An operator moves a master on one Sentinel after the other, and the first that monitors it again is no majority.
 
         Args:
             view: its last account.

@@ -402,7 +402,7 @@ class Session:
         self.use = USES[self.use][Meaning.TRANSACTS]
 
     def returned(self) -> None:
-        """Record that the connection is given back: no answer is in doubt any more."""
+        """Record that the connection is given back: no answer is in doubt any longer."""
         self.use, self.doubt = USES[self.use][Meaning.RETURNS], None
 
     def lost_in_doubt(self, resends: bool) -> bool:

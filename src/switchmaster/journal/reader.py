@@ -162,7 +162,7 @@ class Reader:
 
     def acknowledge(self, id: str, by: str, comment: str = "") -> bool:
         """
-        Record that somebody has looked into a failover.
+        Record that a person has looked into a failover.
 
         Args:
             id: the failover's id.

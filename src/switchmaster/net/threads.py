@@ -362,7 +362,7 @@ def shut_down(opened: Any) -> None:
             down: TLS would destroy its own state under the reader, and eventlet's has no such method.
 
     Raises:
-        OSError: it was not open (any more).
+        OSError: it was not open, or no longer.
     """
     plain = _plain(opened)
     if isinstance(plain, _socket.socket):
