@@ -263,7 +263,7 @@ MUTANTS = [
     Mutant(
         "be contradicted by a Sentinel that does not answer",
         "belief/voters.py",
-        "and (view.answered_at >= since or now < since + patience)",
+        "and (patient or view.answered_at >= since)",
         "",
         lie=True,
     ),

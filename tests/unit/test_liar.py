@@ -201,6 +201,33 @@ def test_word_of_one_sentinel_is_followed_when_it_is_one_of_two_that_are_heard()
     assert [switch.new for switch in scene.switches] == [B]
 
 
+def test_others_have_time_to_answer_when_a_node_that_denied_is_lost() -> None:
+    """The others have their time to contradict from when they are asked, however late the node becomes unreachable."""
+    scene = Scenario()
+    scene.fail_over(S1, 999, A, X)
+    scene.tell(None, Probe(X, "slave", following=A))
+    forge(scene)
+    assert asked(scene) == set(), "the node denies it, which is enough"
+    scene.wait(0.7)
+    scene.tell(None, Probe(X, None, "connection refused"))
+    assert asked(scene) == set(HONEST)
+    scene.wait(0.5)
+    assert scene.switches == [], "more than a second after the announcement, and half of one after they were asked"
+    others_answer(scene)
+    scene.wait(60.0)
+    assert scene.switches == []
+
+
+def test_node_that_is_a_sentinel_is_one_when_its_link_is_lost() -> None:
+    scene = Scenario()
+    forge(scene)
+    scene.tell(None, Probe(X, "sentinel", "it is a Sentinel, not a data node"))
+    scene.wait(0.5)
+    scene.tell(None, Probe(X, None, "connection refused"))
+    scene.wait(60.0)
+    assert scene.switches == []
+
+
 @pytest.mark.parametrize("impossible", IMPOSSIBLE, ids=str)
 def test_impossible_address_is_never_followed_or_believed(impossible: Address) -> None:
     scene = Scenario(started=False, probing=False)

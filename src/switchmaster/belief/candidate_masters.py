@@ -32,8 +32,8 @@ class Candidate:
     """When the first of them did, in monotonic seconds; None exactly while `announced` is empty."""
     asked: bool = False
     """A Sentinel was asked for the epoch and has not answered."""
-    compared: bool = False
-    """The Sentinels that give another address were asked whether they still do."""
+    compared_at: float | None = None
+    """When the Sentinels that give another address were asked whether they still do, in monotonic seconds."""
     role: str | None = None
     """The role that the node last answered; None if it gave none."""
     reason: str = ""
@@ -84,13 +84,14 @@ class Candidate:
         self.withdrawn_at = now
 
     def probe(self, probe: Probe) -> None:
-        """Record what the node says, or why it says nothing."""
-        self.role, self.reason, self.ended = probe.role, probe.reason, False
+        """Record what the node says, or why it says nothing; a Sentinel stays one, whatever becomes of its link."""
+        lost = probe.role is None and self.role == "sentinel"
+        self.role, self.reason, self.ended = self.role if lost else probe.role, probe.reason, False
 
     def retract(self) -> None:
         """Forget the announcements, which have proved wrong."""
         self.announced.clear()
-        self.announced_at, self.compared = None, False
+        self.announced_at, self.compared_at = None, None
 
     @property
     def imminent(self) -> bool:

@@ -134,6 +134,8 @@ class Belief:
         for candidate in self._candidates:
             if candidate.announced_at is not None:
                 due += [candidate.announced_at + self.timeout, candidate.announced_at + SETTLE]
+            if candidate.compared_at is not None:
+                due.append(candidate.compared_at + self.timeout)
             if candidate.withdrawn_at is not None:
                 due.append(candidate.withdrawn_at + SETTLE)
         due += self._standing.deadlines(group)
@@ -448,7 +450,8 @@ class Belief:
         return Grade.ANNOUNCED if (unasked or late) and not contradicted else None
 
     def _opposing(self, candidate: Candidate, since: float, now: float) -> list[View]:
-        return self.voters.contradicting(candidate.node, since, now, self.timeout)
+        asked = now if candidate.compared_at is None else candidate.compared_at
+        return self.voters.contradicting(candidate.node, since, now < asked + self.timeout)
 
     def _contradicted(self, candidate: Candidate, now: float) -> bool:
         """Return whether a majority of the Sentinels that are heard gives another address; ask those again, once."""
@@ -456,8 +459,8 @@ class Belief:
         if since is None or candidate.begins:
             return False
         against = self._opposing(candidate, since, now)
-        if against and not candidate.compared:
-            candidate.compared = True
+        if against and candidate.compared_at is None:
+            candidate.compared_at = now
             doubt = "can't be asked" if candidate.role is None else "is none that most Sentinels list"
             why = f"{next(iter(candidate.announced))} announces {candidate.node}, and its node {doubt}"
             self._out += [Ask(view.sentinel, (self.master,), why) for view in against]
