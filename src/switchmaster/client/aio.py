@@ -11,13 +11,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from functools import partial
+from typing import Any, Self, TypeVar
 
 from ..errors import SwitchmasterError
 from ..follow.gate import WaitLimits
+from ..follow.listen import CALL, ComeBack, ListenEffect
 from ..follow.reach import Dial, Effect, FindMaster, HangUp, Wait
-from ..follow.session import COMEBACKS, DIALLING, GREETING, IDLE, LISTENING, LOST, MARKS, READY, Step
+from ..follow.session import DIALLING, GREETING, IDLE, LOST, MARKS, READY, Step
 from ..model import Address
 from ..wire.facts import Probe
 from .connection import FollowingConnection
@@ -30,6 +32,8 @@ __all__ = ["Connection", "Pool", "Sentinel"]
 
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
+EffectT = TypeVar("EffectT")
+ResultT = TypeVar("ResultT")
 
 
 class Connection(FollowingConnection, _Theirs):
@@ -54,6 +58,10 @@ class Connection(FollowingConnection, _Theirs):
 
     def _is_closed_by_peer(self) -> bool:
         return self._writer.is_closing() or self._reader is None or self._reader.at_eof()
+
+    def is_whole_after(self, error: BaseException) -> bool:
+        # After a cancelled read the next one continues where it was.
+        return isinstance(error, asyncio.CancelledError) or super().is_whole_after(error)
 
     def _drop(self) -> None:
         self._forget_session()
@@ -130,9 +138,9 @@ class Connection(FollowingConnection, _Theirs):
         session = self._session
         if session.deferred_reads:
             return session.read_deferred()
-        if session.use is not IDLE and session.listens and not self._dials():
+        if session.use is not IDLE and self._reads_as_listener():
             timeout = arguments[1] if len(arguments) > 1 else options.get("timeout")
-            return await self._listen(lambda: self.read_plainly(*arguments, **options), timeout)
+            return await self._carry_out(self._listening(timeout), partial(self.read_plainly, *arguments, **options))
         try:
             if session.unread:
                 await self._read_owed(*arguments, **options)
@@ -152,8 +160,9 @@ class Connection(FollowingConnection, _Theirs):
 
     async def _send_marked(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
         session = self._session
-        if session.listens and words[0] == "PING" and self._restores() and not self._dials():
-            return await self._ping(words, options)
+        if self._pings_as_listener(words):
+            await self._carry_out(self._pinging(), partial(super().send_command, *words, **options))
+            return None
         if session.defers(words):
             session.defer(self.pack_command(*words))
             return None
@@ -208,7 +217,15 @@ class Connection(FollowingConnection, _Theirs):
                 self._session.seen = done.value
                 self._session.attempts = 0
 
-    async def _do(self, effect: Effect) -> Exception | None:
+    async def _hang_up(self) -> None:
+        with self._remaining_a_listener():
+            await self.disconnect(nowait=True)
+
+    async def _carry_out(self, plan: Generator[ListenEffect, Any, Any], call: Callable[[], Awaitable[Any]]) -> Any:
+        """Carry out a listener's plan; `call` is what the library is to do in it."""
+        return await carry_out(plan, lambda effect: call() if effect is CALL else self._do(effect))
+
+    async def _do(self, effect: Effect | ListenEffect) -> Exception | None:
         match effect:
             case Dial(address, master):
                 return await self._dial(address, master)
@@ -217,6 +234,8 @@ class Connection(FollowingConnection, _Theirs):
                 self._route.look_again()
             case HangUp():
                 await self._hang_up()
+            case ComeBack(limits):
+                await self._reach(limits)
             case FindMaster():
                 return await ask(self._route, self._route.patient_until)
         return None
@@ -240,7 +259,7 @@ class Connection(FollowingConnection, _Theirs):
                         whole = True
             except TimeoutError:
                 await self._hang_up()
-                return self._lost(library.timeout(f"Timeout connecting to server {address}"))
+                return self.explain(library.timeout(f"Timeout connecting to server {address}"))
             except library.failures as error:
                 await self._hang_up()
                 return error
@@ -283,69 +302,6 @@ class Connection(FollowingConnection, _Theirs):
             self._unasked(error)
         else:
             self._judge(answer)
-
-    # -- listeners ----------------------------------------------------------------------------------
-
-    async def _listen(self, read: Callable[[], Awaitable[Any]], timeout: Any) -> Any:
-        """Read what was published; if the connection is lost, come back and read on."""
-        session = self._session
-        if session.stage is LOST:
-            await self._hang_up()
-        for left in reversed(range(COMEBACKS)):
-            if self.at is None and self._restores() and not await self._come_back(timeout):
-                return None
-            whole = False
-            try:
-                answer = await read()
-                whole = True
-                return answer
-            except asyncio.CancelledError:
-                whole = True  # the next read continues where a cancelled one was
-                raise
-            except self._route.library.intact:
-                whole = True
-                raise
-            except self._route.library.exceptions.ConnectionError as error:
-                if not left or not self._comes_back(error):
-                    raise self._lost(error) from error
-                session.use = LISTENING
-                await self._hang_up()
-            finally:
-                if not whole:
-                    session.stage = LOST
-        return None
-
-    async def _ping(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
-        """Ping a listener's server; if the connection is lost, the next read notices, and comes back."""
-        if self.at is None:
-            return
-        try:
-            await super().send_command(*words, **options)
-        except self._route.library.exceptions.ConnectionError as error:
-            if not self._comes_back(error):
-                raise
-            self._session.use = LISTENING
-
-    async def _come_back(self, timeout: Any) -> bool:
-        """Connect and so subscribe again; return whether it succeeded within the reader's time."""
-        try:
-            await self._reach(self._limits_to_come_back(timeout))
-        except self._route.library.unreachable as error:
-            if not self._may_be_silent() or not self.may_pass(error):
-                raise
-            return False
-        self._session.lost_at = None
-        return True
-
-    async def _hang_up(self) -> None:
-        """Disconnect without waiting for the peer, and remain a listener if it was one."""
-        session = self._session
-        listens, lost_at = session.listens, session.lost_at
-        try:
-            await self.disconnect(nowait=True)
-        finally:
-            if listens:
-                session.use, session.lost_at = LISTENING, lost_at
 
 
 class _Turn:
@@ -462,6 +418,32 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+async def carry_out(plan: Generator[EffectT, Any, ResultT], do: Callable[[EffectT], Awaitable[Any]]) -> ResultT:
+    """
+    Carry out a plan, of `switchmaster.follow` or a `Route`: send it each effect's outcome, and raise errors in it.
+
+    Args:
+        plan: a generator of effects; it has ended when this returns.
+        do: carries out one effect.
+
+    Returns:
+        What the plan returns.
+    """
+    try:
+        effect = next(plan)
+        while True:
+            try:
+                outcome = await do(effect)
+            except BaseException as error:  # the plan raises it, or goes on
+                effect = plan.throw(error)
+            else:
+                effect = plan.send(outcome)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    finally:
+        plan.close()
 
 
 async def ask(route: Route, until: float) -> Exception | None:

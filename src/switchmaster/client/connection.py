@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
 from ..errors import StaleMaster, SwitchmasterError
 from ..follow.gate import UNKNOWN, Phase, WaitLimits
+from ..follow.listen import ListenEffect, listen, ping
 from ..follow.reach import Reach
-from ..follow.session import LOOK_AGAIN, LOST, NOWHERE, Session
+from ..follow.session import LISTENING, LOOK_AGAIN, LOST, NOWHERE, Session
 from ..model import Address
 from ..wire.resp import plain
 from .observable import Observable
@@ -82,7 +83,7 @@ class FollowingConnection(_Theirs):
         If it is lost already, the holder has noticed.
         """
         session = self._session
-        return self._is_up() and session.bound(self._is_watched(), session.listens and self._restores())
+        return self._is_up() and session.bound(self._is_watched(), session.listens and self.restores)
 
     @property
     def ended(self) -> bool:
@@ -341,7 +342,7 @@ class FollowingConnection(_Theirs):
             self._session.unanswered -= 1
             return self._demoted() if route.to_master and isinstance(error, errors.ReadOnlyError) else error
         self._doubt(error)
-        return self._lost(error) if isinstance(error, errors.ConnectionError) else error
+        return self.explain(error) if isinstance(error, errors.ConnectionError) else error
 
     def _demoted(self) -> Exception:
         """Return the error for a node that takes no writes, whatever it answered when it was dialled."""
@@ -361,7 +362,8 @@ class FollowingConnection(_Theirs):
 
     # -- listeners ----------------------------------------------------------------------------------
 
-    def _restores(self) -> bool:
+    @property
+    def restores(self) -> bool:
         """
         Whether a new connection in its place would be subscribed to the same, and read by the same reader.
 
@@ -374,23 +376,15 @@ class FollowingConnection(_Theirs):
         owners = (getattr(callback(), "__self__", None) for callback in self._connect_callbacks)
         return any(isinstance(owner, self._route.library.subscribers) and self._belongs_to(owner) for owner in owners)
 
-    def _belongs_to(self, owner: Any) -> bool:
-        # redis-py's client-side cache wraps the connection that is ours.
-        return getattr(owner.connection, "_conn", owner.connection) is self
+    def is_whole_after(self, error: BaseException) -> bool:
+        """Whether a read that ended with this error left no answer half read."""
+        return isinstance(error, self._route.library.intact)
 
-    def _comes_back(self, error: Exception) -> bool:
-        """Whether a listener that got this error comes back by itself."""
-        return self._route.limits.failover_wait > 0 and self.may_pass(error) and self._restores()
+    def is_lost_by(self, error: BaseException) -> bool:
+        """Whether this error says that the connection is lost."""
+        return isinstance(error, self._route.library.exceptions.ConnectionError)
 
-    def _limits_to_come_back(self, timeout: Any) -> WaitLimits:
-        """Return for how long a listener without a connection may wait for another; see `Session`."""
-        return self._session.limits_to_come_back(timeout, self._route.limits, time.monotonic())
-
-    def _may_be_silent(self) -> bool:
-        """Whether a listener that is not back yet hides that from its reader; see `Session`."""
-        return self._session.may_be_silent(self._route.limits, time.monotonic())
-
-    def _lost(self, error: Exception) -> Exception:
+    def explain(self, error: Exception) -> Exception:
         """Return the error of a lost connection, with the reason if we ended it."""
         if not self._session.cut:
             return error
@@ -399,6 +393,37 @@ class FollowingConnection(_Theirs):
             f"{self._route.follower.phases.current.address} now; what was sent and not answered may have been carried "
             "out there or not"
         )
+
+    def _belongs_to(self, owner: Any) -> bool:
+        # redis-py's client-side cache wraps the connection that is ours.
+        return getattr(owner.connection, "_conn", owner.connection) is self
+
+    def _reads_as_listener(self) -> bool:
+        """Whether what is read now is a listener's message; called for a session that is not idle."""
+        return self._session.listens and not self._dials()
+
+    def _pings_as_listener(self, words: Sequence[Any]) -> bool:
+        """Whether this command is the PING of a listener that comes back by itself."""
+        return self._session.listens and words[0] == "PING" and self.restores and not self._dials()
+
+    def _listening(self, timeout: Any) -> Generator[ListenEffect, Any, Any]:
+        """Plan a listener's read; `timeout` is what its reader said."""
+        return listen(self, self._session, self._route.limits, timeout, time.monotonic)
+
+    def _pinging(self) -> Generator[ListenEffect, Any, None]:
+        """Plan a listener's PING."""
+        return ping(self, self._session, self._route.limits)
+
+    @contextmanager
+    def _remaining_a_listener(self) -> Iterator[None]:
+        """Let it be disconnected, and remain a listener if it was one."""
+        session = self._session
+        listens, lost_at = session.listens, session.lost_at
+        try:
+            yield
+        finally:
+            if listens:
+                session.use, session.lost_at = LISTENING, lost_at
 
 
 def _text(value: Any) -> str:

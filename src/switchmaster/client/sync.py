@@ -12,14 +12,15 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ..errors import SwitchmasterError
 from ..follow.gate import WaitLimits
+from ..follow.listen import CALL, ComeBack, ListenEffect
 from ..follow.reach import Dial, Effect, FindMaster, HangUp, Wait
-from ..follow.session import COMEBACKS, DIALLING, GREETING, IDLE, LISTENING, LOST, MARKS, READY, Step
+from ..follow.session import DIALLING, GREETING, IDLE, LOST, MARKS, READY, Step
 from ..model import Address
 from ..net.threads import closed_by_peer, lock, me, shut_down
 from ..wire.facts import Probe
@@ -38,6 +39,8 @@ COLLECTING: Final = 0.01
 
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
+EffectT = TypeVar("EffectT")
+ResultT = TypeVar("ResultT")
 
 
 class Connection(FollowingConnection, _Theirs):
@@ -114,8 +117,9 @@ class Connection(FollowingConnection, _Theirs):
         session = self._session
         if session.use is IDLE and words[0] not in MARKS:
             return self.send_packed_command(self._command_packer.pack(*words), options.get("check_health", True))
-        if session.listens and words[0] == "PING" and self._restores() and not self._dials():
-            return self._ping(words, options)
+        if self._pings_as_listener(words):
+            self._carry_out(self._pinging(), partial(super().send_command, *words, **options))
+            return None
         if session.defers(words):
             session.defer(self.pack_command(*words))
             return None
@@ -146,9 +150,9 @@ class Connection(FollowingConnection, _Theirs):
         session = self._session
         if session.deferred_reads:
             return session.read_deferred()
-        if session.use is not IDLE and session.listens and not self._dials():
-            timeout = options.get("timeout")
-            return self._listen(partial(self.read_plainly, *arguments, **options), timeout, None)
+        if session.use is not IDLE and self._reads_as_listener():
+            read = partial(self.read_plainly, *arguments, **options)
+            return self._carry_out(self._listening(options.get("timeout")), read)
         try:
             if session.unread:
                 self._read_owed(*arguments, **options)
@@ -165,9 +169,8 @@ class Connection(FollowingConnection, _Theirs):
             raise failure from error
 
     def can_read(self, timeout: float = 0) -> bool:
-        session = self._session
-        if session.use is not IDLE and session.listens and not self._dials():
-            return bool(self._listen(partial(self._look, timeout), timeout, False))
+        if self._session.use is not IDLE and self._reads_as_listener():
+            return bool(self._carry_out(self._listening(timeout), partial(self._look, timeout)))
         return self._look(timeout)
 
     def _look(self, timeout: float) -> bool:
@@ -211,7 +214,15 @@ class Connection(FollowingConnection, _Theirs):
                 self._session.seen = done.value
                 self._session.attempts = 0
 
-    def _do(self, effect: Effect) -> Exception | None:
+    def _hang_up(self) -> None:
+        with self._remaining_a_listener():
+            self.disconnect()
+
+    def _carry_out(self, plan: Generator[ListenEffect, Any, Any], call: Callable[[], Any]) -> Any:
+        """Carry out a listener's plan; `call` is what the library is to do in it."""
+        return carry_out(plan, lambda effect: call() if effect is CALL else self._do(effect))
+
+    def _do(self, effect: Effect | ListenEffect) -> Exception | None:
         match effect:
             case Dial(address, master):
                 return self._dial(address, master)
@@ -220,6 +231,8 @@ class Connection(FollowingConnection, _Theirs):
                 self._route.look_again()
             case HangUp():
                 self._hang_up()
+            case ComeBack(limits):
+                self._reach(limits)
             case FindMaster():
                 return ask(self._route, self._route.patient_until)
         return None
@@ -270,7 +283,7 @@ class Connection(FollowingConnection, _Theirs):
             yield
             return
         if session.cut:
-            raise self._lost(OSError())
+            raise self.explain(OSError())
         # A hung server accepts connections and then sends nothing: no greeting may take longer than an attempt.
         opened, users = self._sock, self.socket_timeout
         opened.settimeout(self._attempt_limit(users))
@@ -304,66 +317,6 @@ class Connection(FollowingConnection, _Theirs):
             self._unasked(error)
         else:
             self._judge(answer)
-
-    # -- listeners ----------------------------------------------------------------------------------
-
-    def _listen(self, read: Callable[[], Any], timeout: Any, nothing: Any) -> Any:
-        """Read what was published; if the connection is lost, come back and read on."""
-        session = self._session
-        if session.stage is LOST:
-            self._hang_up()
-        for left in reversed(range(COMEBACKS)):
-            if self.at is None and self._restores() and not self._come_back(timeout):
-                return nothing
-            whole = False
-            try:
-                answer = read()
-                whole = True
-                return answer
-            except self._route.library.intact:
-                whole = True
-                raise
-            except self._route.library.exceptions.ConnectionError as error:
-                if not left or not self._comes_back(error):
-                    raise self._lost(error) from error
-                session.use = LISTENING
-                self._hang_up()
-            finally:
-                if not whole:
-                    session.stage = LOST
-        return nothing
-
-    def _ping(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
-        """Ping a listener's server; if the connection is lost, the next read notices, and comes back."""
-        if self.at is None:
-            return
-        try:
-            super().send_command(*words, **options)
-        except self._route.library.exceptions.ConnectionError as error:
-            if not self._comes_back(error):
-                raise
-            self._session.use = LISTENING
-
-    def _come_back(self, timeout: Any) -> bool:
-        """Connect and so subscribe again; return whether it succeeded within the reader's time."""
-        try:
-            self._reach(self._limits_to_come_back(timeout))
-        except self._route.library.unreachable as error:
-            if not self._may_be_silent() or not self.may_pass(error):
-                raise
-            return False
-        self._session.lost_at = None
-        return True
-
-    def _hang_up(self) -> None:
-        """Disconnect, and remain a listener if it was one."""
-        session = self._session
-        listens, lost_at = session.listens, session.lost_at
-        try:
-            self.disconnect()
-        finally:
-            if listens:
-                session.use, session.lost_at = LISTENING, lost_at
 
 
 class _Turn:
@@ -513,6 +466,32 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def carry_out(plan: Generator[EffectT, Any, ResultT], do: Callable[[EffectT], Any]) -> ResultT:
+    """
+    Carry out a plan, of `switchmaster.follow` or a `Route`: send it each effect's outcome, and raise errors in it.
+
+    Args:
+        plan: a generator of effects; it has ended when this returns, even if an interrupt comes in between.
+        do: carries out one effect.
+
+    Returns:
+        What the plan returns.
+    """
+    try:
+        effect = next(plan)
+        while True:
+            try:
+                outcome = do(effect)
+            except BaseException as error:  # the plan raises it, or goes on
+                effect = plan.throw(error)
+            else:
+                effect = plan.send(outcome)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    finally:
+        plan.close()
 
 
 def ask(route: Route, until: float) -> Exception | None:
