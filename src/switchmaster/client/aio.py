@@ -11,19 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from typing import Any, Self, TypeVar
 
 from ..errors import SwitchmasterError
 from ..follow.gate import WaitLimits
 from ..follow.listen import CALL, ComeBack, ListenEffect
-from ..follow.reach import Dial, Effect, FindMaster, HangUp, Wait
-from ..follow.session import DIALLING, GREETING, IDLE, LOST, MARKS, READY, Step
+from ..follow.reach import Dial, FindMaster, HangUp, Wait
+from ..follow.session import IDLE, MARKS
 from ..model import Address
 from ..wire.facts import Probe
-from .connection import FollowingConnection
-from .library import Library
+from .connection import Connect, ConnectionEffect, FollowingConnection
 from .pool import FollowingPool
 from .route import Route
 from .sentinel import ClientT, FollowingSentinel
@@ -39,7 +38,6 @@ ResultT = TypeVar("ResultT")
 class Connection(FollowingConnection, _Theirs):
     """A connection for asyncio."""
 
-    _welcomed: Callable[[], None]
     _loop: asyncio.AbstractEventLoop | None = None
     """The loop in which it was dialled last."""
     _attempt: asyncio.Timeout | None = None
@@ -79,8 +77,7 @@ class Connection(FollowingConnection, _Theirs):
             return  # as `_stays`, without a call: the pool connects before every command
         if self._dials():
             await super().connect()
-        elif not (self._stays() or session.listens or self.bound):  # a listener comes back when it reads
-            session.gave_up = None
+        elif self._moves():
             if self._route.limits.failover_wait > 0:
                 await self._reach()
             else:  # only the caller's own Retry waits, as in the library
@@ -98,13 +95,11 @@ class Connection(FollowingConnection, _Theirs):
 
     async def on_connect(self) -> None:
         """Greet, and ask the node what it is (valkey-py)."""
-        async with self._greeting():
-            await super().on_connect()
+        await self._greet(super().on_connect)
 
     async def on_connect_check_health(self, *arguments: Any, **options: Any) -> None:
         """Greet, and ask the node what it is (redis-py)."""
-        async with self._greeting():
-            await super().on_connect_check_health(*arguments, **options)
+        await self._greet(partial(super().on_connect_check_health, *arguments, **options))
 
     async def disconnect(self, *arguments: Any, **options: Any) -> None:
         self._forget_session()
@@ -207,85 +202,55 @@ class Connection(FollowingConnection, _Theirs):
             self._writer.transport.abort()
 
     async def _reach(self, limits: WaitLimits | None = None) -> None:
-        with self._reaching(limits) as reach:
-            plan = self._plan(reach)
-            try:
-                effect = next(plan)
-                while True:
-                    effect = plan.send(await self._do(effect))
-            except StopIteration as done:
-                self._session.seen = done.value
-                self._session.attempts = 0
-
-    async def _hang_up(self) -> None:
-        with self._remaining_a_listener():
-            await self.disconnect(nowait=True)
+        await carry_out(self._reaching(limits), self._do)
 
     async def _carry_out(self, plan: Generator[ListenEffect, Any, Any], call: Callable[[], Awaitable[Any]]) -> Any:
         """Carry out a listener's plan; `call` is what the library is to do in it."""
         return await carry_out(plan, lambda effect: call() if effect is CALL else self._do(effect))
 
-    async def _do(self, effect: Effect | ListenEffect) -> Exception | None:
+    async def _do(self, effect: ConnectionEffect) -> Any:
         match effect:
             case Dial(address, master):
                 return await self._dial(address, master)
+            case Connect(host, port, seconds):
+                await self._connect_within(host, port, seconds)
             case Wait(seen, until):
                 await self._view.wait_in_loop(seen, until)
                 self._route.look_again()
             case HangUp():
-                await self._hang_up()
-            case ComeBack(limits):
-                await self._reach(limits)
+                with self._remaining_a_listener():
+                    await self.disconnect(nowait=True)
             case FindMaster():
                 return await ask(self._route, self._route.patient_until)
+            case ComeBack(limits):
+                await self._reach(limits)
         return None
 
-    async def _dial(self, address: Any, master: bool) -> Exception | None:
-        library: Library = self._route.library
+    async def _dial(self, address: Address, master: bool) -> Exception | None:
+        self._loop, once = asyncio.get_running_loop(), self._route.library.no_retry_in_loop
         async with _Turn(self._turn) as turn:
-            if self.at == address:  # another task was faster: a listener has a reader and a subscriber
-                return None
-            self._check_unanswered()
-            await self._hang_up()
-            session, retry, me, whole = self._session, self._retry, self._me(), False
-            try:
-                self._loop = asyncio.get_running_loop()
-                session.dialler, self._retry, self._welcomed = me, library.no_retry_in_loop, turn.end
-                # The library limits the time to connect; a hung server that never greets is ours to end.
-                async with asyncio.timeout(self._attempt_limit(None)) as self._attempt:
-                    dialled = self._begin_dial(address, master)
-                    if dialled is not None:
-                        await self.connect_to(dialled)
-                        whole = True
-            except TimeoutError:
-                await self._hang_up()
-                return self.explain(library.timeout(f"Timeout connecting to server {address}"))
-            except library.failures as error:
-                await self._hang_up()
-                return error
-            finally:
-                session.dialler, self._retry, self._attempt = None, retry, None
-                session.stage = READY if whole and session.stage is not LOST else LOST
-        return None
+            return await carry_out(self._dialling(address, master, turn.end, once, None), self._do)
 
-    @contextlib.asynccontextmanager
-    async def _greeting(self) -> AsyncIterator[None]:
-        session = self._session
-        if not self._dials() or session.stage is GREETING:
-            yield
-            return
-        session.advance(Step.GREET)
-        proved = False
+    async def _connect_within(self, host: str, port: int, seconds: float | None) -> None:
+        # The library limits the time to connect; a hung server that never greets is ours to end.
         try:
-            yield
-            await self._prove()
-            proved = True
+            async with asyncio.timeout(seconds) as self._attempt:
+                await self.connect_to((host, port))
+        except TimeoutError:
+            late = self._route.library.timeout(f"Timeout connecting to server {self.target}")
+            raise self.explain(late) from None
         finally:
-            if session.stage is GREETING and not proved:
-                session.stage = DIALLING
-        self._welcome()
-        # The library's callbacks follow, which subscribe again; they may need a lock of a task that waits for us.
-        self._welcomed()
+            self._attempt = None
+
+    async def _greet(self, greet: Callable[[], Awaitable[None]]) -> None:
+        if not self._greets():
+            return await greet()
+        with self._greeting():
+            await greet()
+            await self.send_command("ROLE", check_health=False)
+            with self._role_may_be_refused():
+                self._judge(await self.read_response())
+        return None
 
     async def _read_owed(self, *arguments: Any, **options: Any) -> None:
         session = self._session
@@ -293,15 +258,6 @@ class Connection(FollowingConnection, _Theirs):
             session.unread -= 1
             with contextlib.suppress(self._route.library.exceptions.ResponseError):
                 await self.read_plainly(*arguments, **options)
-
-    async def _prove(self) -> None:
-        await self.send_command("ROLE", check_health=False)
-        try:
-            answer = await self.read_response()
-        except self._route.library.exceptions.ResponseError as error:
-            self._unasked(error)
-        else:
-            self._judge(answer)
 
 
 class _Turn:

@@ -19,13 +19,12 @@ from typing import Any, Final, TypeVar
 from ..errors import SwitchmasterError
 from ..follow.gate import WaitLimits
 from ..follow.listen import CALL, ComeBack, ListenEffect
-from ..follow.reach import Dial, Effect, FindMaster, HangUp, Wait
-from ..follow.session import DIALLING, GREETING, IDLE, LOST, MARKS, READY, Step
+from ..follow.reach import Dial, FindMaster, HangUp, Wait
+from ..follow.session import IDLE, MARKS
 from ..model import Address
 from ..net.threads import closed_by_peer, lock, me, shut_down
 from ..wire.facts import Probe
-from .connection import FollowingConnection
-from .library import Library
+from .connection import Connect, ConnectionEffect, FollowingConnection
 from .packing import careful
 from .pool import FollowingPool
 from .route import Route
@@ -47,7 +46,6 @@ class Connection(FollowingConnection, _Theirs):
     """A connection for threads."""
 
     socket_connect_timeout: float | None
-    _welcomed: Callable[[], None]
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -81,8 +79,7 @@ class Connection(FollowingConnection, _Theirs):
             return  # as `_stays`, without a call: the pool connects before every command
         if self._dials():
             super().connect()
-        elif not (self._stays() or session.listens or self.bound):  # a listener comes back when it reads
-            session.gave_up = None
+        elif self._moves():
             if self._route.limits.failover_wait > 0:
                 self._reach()
             else:  # only the caller's own Retry waits, as in the library
@@ -100,13 +97,11 @@ class Connection(FollowingConnection, _Theirs):
 
     def on_connect(self) -> None:
         """Greet, and ask the node what it is (valkey-py)."""
-        with self._greeting():
-            super().on_connect()
+        self._greet(super().on_connect)
 
     def on_connect_check_health(self, *arguments: Any, **options: Any) -> None:
         """Greet, and ask the node what it is (redis-py)."""
-        with self._greeting():
-            super().on_connect_check_health(*arguments, **options)
+        self._greet(partial(super().on_connect_check_health, *arguments, **options))
 
     def disconnect(self, *arguments: Any, **options: Any) -> None:
         self._forget_session()
@@ -204,103 +199,70 @@ class Connection(FollowingConnection, _Theirs):
                 shut_down(opened)
 
     def _reach(self, limits: WaitLimits | None = None) -> None:
-        with self._reaching(limits) as reach:
-            plan = self._plan(reach)
-            try:
-                effect = next(plan)
-                while True:
-                    effect = plan.send(self._do(effect))
-            except StopIteration as done:
-                self._session.seen = done.value
-                self._session.attempts = 0
-
-    def _hang_up(self) -> None:
-        with self._remaining_a_listener():
-            self.disconnect()
+        carry_out(self._reaching(limits), self._do)
 
     def _carry_out(self, plan: Generator[ListenEffect, Any, Any], call: Callable[[], Any]) -> Any:
         """Carry out a listener's plan; `call` is what the library is to do in it."""
         return carry_out(plan, lambda effect: call() if effect is CALL else self._do(effect))
 
-    def _do(self, effect: Effect | ListenEffect) -> Exception | None:
+    def _do(self, effect: ConnectionEffect) -> Any:
         match effect:
             case Dial(address, master):
                 return self._dial(address, master)
+            case Connect(host, port, seconds):
+                self._connect_within(host, port, seconds)
             case Wait(seen, until):
                 self._view.wait(seen, until)
                 self._route.look_again()
             case HangUp():
-                self._hang_up()
-            case ComeBack(limits):
-                self._reach(limits)
+                with self._remaining_a_listener():
+                    self.disconnect()
             case FindMaster():
                 return ask(self._route, self._route.patient_until)
+            case ComeBack(limits):
+                self._reach(limits)
         return None
 
-    def _dial(self, address: Any, master: bool) -> Exception | None:
-        held = self._turn
+    def _dial(self, address: Address, master: bool) -> Exception | None:
+        held, once = self._turn, self._route.library.no_retry
         turn = _Turn(held)
         try:
             # Acquired and recorded in one step of the interpreter: an interrupt comes before both or after both.
             for turn.held in map(held.acquire, (True,)):
-                return self._dial_in_turn(address, master, turn)
+                plan = self._dialling(address, master, turn.end, once, self.socket_connect_timeout)
+                return carry_out(plan, self._do)
         finally:
             if turn.held:
                 turn.held = False
                 held.release()
         return None
 
-    def _dial_in_turn(self, address: Any, master: bool, turn: _Turn) -> Exception | None:
-        if self.at == address:  # another thread was faster: a listener has a reader and a subscriber
-            return None
-        self._check_unanswered()
-        self._hang_up()
-        library: Library = self._route.library
-        session = self._session
-        retry, limit, me = self._retry, self.socket_connect_timeout, self._me()
-        ours, whole = self._attempt_limit(limit), False
+    def _connect_within(self, host: str, port: int, seconds: float | None) -> None:
+        users = self.socket_connect_timeout
         try:
-            session.dialler, self._retry, self._welcomed = me, library.no_retry, turn.end
-            self.socket_connect_timeout = ours
-            dialled = self._begin_dial(address, master)
-            if dialled is not None:
-                self.connect_to(dialled)
-                whole = True
-        except library.failures as error:
-            self._hang_up()
-            return error
+            self.socket_connect_timeout = seconds
+            self.connect_to((host, port))
         finally:
-            # An assignment is not interrupted; one to a property of the library's may be, so it comes last.
-            session.dialler, self._retry = None, retry
-            session.stage = READY if whole and session.stage is not LOST else LOST
-            self.socket_connect_timeout = limit
-        return None
+            self.socket_connect_timeout = users
 
-    @contextlib.contextmanager
-    def _greeting(self) -> Any:
-        session = self._session
-        if not self._dials() or session.stage is GREETING:
-            yield
-            return
-        if session.cut:
+    def _greet(self, greet: Callable[[], None]) -> None:
+        if not self._greets():
+            return greet()
+        if self._session.cut:
             raise self.explain(OSError())
         # A hung server accepts connections and then sends nothing: no greeting may take longer than an attempt.
         opened, users = self._sock, self.socket_timeout
         opened.settimeout(self._attempt_limit(users))
-        session.advance(Step.GREET)
-        proved = False
-        try:
-            yield
-            self._prove()
-            proved = True
-        finally:
-            if session.stage is GREETING and not proved:
-                session.stage = DIALLING
-            with contextlib.suppress(OSError):
-                opened.settimeout(users)
-        self._welcome()
-        # The library's callbacks follow, which subscribe again; they may need a lock of a thread that waits for us.
-        self._welcomed()
+        with self._greeting():
+            try:
+                greet()
+                self.send_command("ROLE", check_health=False)
+                with self._role_may_be_refused():
+                    self._judge(self.read_response())
+            finally:
+                with contextlib.suppress(OSError):
+                    opened.settimeout(users)
+        return None
 
     def _read_owed(self, *arguments: Any, **options: Any) -> None:
         session = self._session
@@ -308,15 +270,6 @@ class Connection(FollowingConnection, _Theirs):
             session.unread -= 1
             with contextlib.suppress(self._route.library.exceptions.ResponseError):
                 self.read_plainly(*arguments, **options)
-
-    def _prove(self) -> None:
-        self.send_command("ROLE", check_health=False)
-        try:
-            answer = self.read_response()
-        except self._route.library.exceptions.ResponseError as error:
-            self._unasked(error)
-        else:
-            self._judge(answer)
 
 
 class _Turn:
