@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from ..errors import SwitchmasterError
 from ..follow.gate import WaitLimits
 from ..follow.listen import CALL, ComeBack, ListenEffect
 from ..follow.reach import Dial, FindMaster, HangUp, Wait
@@ -24,8 +23,9 @@ from ..model import Address
 from ..wire.facts import Probe
 from .connection import Connect, ConnectionEffect, FollowingConnection
 from .pool import FollowingPool
-from .route import Route
+from .route import AskAsLibrary, AskRole, Question, Route
 from .sentinel import ClientT, FollowingSentinel
+from .shared import AwaitTurn
 
 __all__ = ["Connection", "Pool", "Sentinel"]
 
@@ -320,30 +320,11 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
         return list(self._kept_by_loop.values())
 
     async def discover_master(self, service_name: str) -> tuple[str, int]:
-        """
-        Return where a master is: from memory while a Sentinel is connected, otherwise by asking all of them at once.
-
-        Args:
-            service_name: the master's name.
-
-        Returns:
-            Host and port, as they are dialled.
-
-        Raises:
-            MasterNotFoundError: of the library; `NoSentinelReachable`, `UnknownMaster` and `StaleMaster` say which.
-        """
+        """Return where a master is; see `sync.Sentinel.discover_master`."""
         return await discover(self._route(service_name))
 
     async def discover_slaves(self, service_name: str) -> list[tuple[str, int]]:
-        """
-        Return the replicas that may be read from: up, in step, and not about to be promoted.
-
-        Args:
-            service_name: the master's name.
-
-        Returns:
-            Pairs of host and port, as they are dialled; none if no Sentinel answers.
-        """
+        """Return the replicas that may be read from; see `sync.Sentinel.discover_slaves`."""
         route = self._route(service_name)
         if not route.answers and await ask(route, route.question_until) is not None:
             return []
@@ -353,17 +334,8 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
         """Return the replicas that may be read from: another name of `discover_slaves`."""
         return await self.discover_slaves(service_name)
 
-    async def discover_as_library(self, service_name: str, replicas: bool) -> tuple[Any, Any]:
-        """Return a master and, if asked for, its replicas, by the library's own way: one Sentinel after the other."""
-        found = await super().discover_master(service_name)
-        return found, await super().discover_slaves(service_name) if replicas else None
-
     async def aclose(self) -> None:
-        """
-        Close what belongs to this Sentinel; its clients stay open, and are closed by their users.
-
-        The Watcher ends with the last Sentinel and the last client.
-        """
+        """Close what belongs to this Sentinel; see `sync.Sentinel.close`."""
         self._let_go()
         async with contextlib.AsyncExitStack() as all_of_them:  # even if one fails
             for client in self.sentinels:
@@ -377,16 +349,7 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
 
 
 async def carry_out(plan: Generator[EffectT, Any, ResultT], do: Callable[[EffectT], Awaitable[Any]]) -> ResultT:
-    """
-    Carry out a plan, of `switchmaster.follow` or a `Route`: send it each effect's outcome, and raise errors in it.
-
-    Args:
-        plan: a generator of effects; it has ended when this returns.
-        do: carries out one effect.
-
-    Returns:
-        What the plan returns.
-    """
+    """Carry out a plan, as `sync.carry_out` does."""
     try:
         effect = next(plan)
         while True:
@@ -404,41 +367,22 @@ async def carry_out(plan: Generator[EffectT, Any, ResultT], do: Callable[[Effect
 
 async def ask(route: Route, until: float) -> Exception | None:
     """Ask the Sentinels for a master; return None once it is known, or why it is not."""
-    plan = route.ask(until)
-    try:
-        step = next(plan)
-        while True:
-            if step is None:
-                step = plan.send(await _ask_as_library(route))
-            else:
-                await route.shared.turns.wait_in_loop(*step)
-                step = next(plan)
-    except StopIteration as done:
-        failure: SwitchmasterError | None = done.value
-        return failure
-
-
-async def _ask_as_library(route: Route) -> tuple[Any, Any] | None:
-    manager, replicas = route.manager(), not route.to_master
-    try:
-        if isinstance(manager, FollowingSentinel):
-            return await manager.discover_as_library(route.master, replicas)  # type: ignore[no-any-return]
-        found = await manager.discover_master(route.master)
-        return found, await manager.discover_slaves(route.master) if replicas else None
-    except route.library.unreachable:
-        return None
+    return await carry_out(route.ask(until), partial(_do_question, route))
 
 
 async def discover(route: Route) -> tuple[str, int]:
     """Return what to connect to for a master; see `Sentinel.discover_master`."""
-    plan = route.discover()
-    try:
-        step = next(plan)
-        while True:
-            step = plan.send(await ask(route, step) if isinstance(step, float) else await _role(route, *step))
-    except StopIteration as done:
-        host, port = done.value
-        return host, port
+    return await carry_out(route.discover(), partial(_do_question, route))
+
+
+async def _do_question(route: Route, question: Question) -> Any:
+    match question:
+        case AwaitTurn(seen, until):
+            return await route.shared.turns.wait_in_loop(seen, until)
+        case AskRole(node, seconds):
+            return await _role(route, node, seconds)
+        case AskAsLibrary(verb, master):
+            return await verb(master)
 
 
 async def _role(route: Route, node: Address, seconds: float) -> Probe:

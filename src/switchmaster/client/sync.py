@@ -16,19 +16,18 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from ..errors import SwitchmasterError
 from ..follow.gate import WaitLimits
 from ..follow.listen import CALL, ComeBack, ListenEffect
 from ..follow.reach import Dial, FindMaster, HangUp, Wait
 from ..follow.session import IDLE, MARKS
 from ..model import Address
 from ..net.threads import closed_by_peer, lock, me, shut_down
-from ..wire.facts import Probe
 from .connection import Connect, ConnectionEffect, FollowingConnection
 from .packing import careful
 from .pool import FollowingPool
-from .route import Route
+from .route import AskAsLibrary, AskRole, Question, Route
 from .sentinel import ClientT, FollowingSentinel
+from .shared import AwaitTurn
 from .sockets import noticing
 
 __all__ = ["Connection", "Pool", "Sentinel"]
@@ -398,11 +397,6 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
         """Return the replicas that may be read from: another name of `discover_slaves`."""
         return self.discover_slaves(service_name)
 
-    def discover_as_library(self, service_name: str, replicas: bool) -> tuple[Any, Any]:
-        """Return a master and, if asked for, its replicas, by the library's own way: one Sentinel after the other."""
-        found = super().discover_master(service_name)
-        return found, super().discover_slaves(service_name) if replicas else None
-
     def close(self) -> None:
         """
         Close what belongs to this Sentinel; its clients stay open, and are closed by their users.
@@ -449,42 +443,19 @@ def carry_out(plan: Generator[EffectT, Any, ResultT], do: Callable[[EffectT], An
 
 def ask(route: Route, until: float) -> Exception | None:
     """Ask the Sentinels for a master; return None once it is known, or why it is not."""
-    plan = route.ask(until)
-    try:
-        step = next(plan)
-        while True:
-            if step is None:
-                step = plan.send(_ask_as_library(route))
-            else:
-                route.shared.turns.wait(*step)
-                step = next(plan)
-    except StopIteration as done:
-        failure: SwitchmasterError | None = done.value
-        return failure
-
-
-def _ask_as_library(route: Route) -> tuple[Any, Any] | None:
-    manager, replicas = route.manager(), not route.to_master
-    try:
-        if isinstance(manager, FollowingSentinel):
-            return manager.discover_as_library(route.master, replicas)  # type: ignore[no-any-return]
-        found = manager.discover_master(route.master)
-        return found, manager.discover_slaves(route.master) if replicas else None
-    except route.library.unreachable:
-        return None
+    return carry_out(route.ask(until), partial(_do_question, route))
 
 
 def discover(route: Route) -> tuple[str, int]:
     """Return what to connect to for a master; see `Sentinel.discover_master`."""
-    plan = route.discover()
-    try:
-        step = next(plan)
-        while True:
-            step = plan.send(ask(route, step) if isinstance(step, float) else _role(route, *step))
-    except StopIteration as done:
-        host, port = done.value
-        return host, port
+    return carry_out(route.discover(), partial(_do_question, route))
 
 
-def _role(route: Route, node: Address, seconds: float) -> Probe:
-    return route.shared.watcher.role(node, seconds=seconds)
+def _do_question(route: Route, question: Question) -> Any:
+    match question:
+        case AwaitTurn(seen, until):
+            return route.shared.turns.wait(seen, until)
+        case AskRole(node, seconds):
+            return route.shared.watcher.role(node, seconds=seconds)
+        case AskAsLibrary(verb, master):
+            return verb(master)
