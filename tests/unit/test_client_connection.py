@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -11,9 +13,22 @@ from switchmaster.client import connection as module
 from switchmaster.client.connection import FollowingConnection
 from switchmaster.client.library import bind
 from switchmaster.client.observable import Observable
-from switchmaster.errors import StaleMaster
-from switchmaster.follow.gate import GateState, Phase, Replicas
-from switchmaster.follow.session import DECIDING, GREETING, IDLE, LISTENING, LOOK_AGAIN, PINNED, READY, Use
+from switchmaster.errors import NoMasterElected, StaleMaster
+from switchmaster.follow.gate import GateState, Phase, Replicas, WaitLimits
+from switchmaster.follow.reach import HangUp
+from switchmaster.follow.session import (
+    DECIDING,
+    DIALLING,
+    GREETING,
+    IDLE,
+    LISTENING,
+    LOOK_AGAIN,
+    LOST,
+    PINNED,
+    READY,
+    RESTORING,
+    Use,
+)
 from switchmaster.model import Address
 
 MASTER, REPLICA = Address("127.0.0.1", 27001), Address("127.0.0.1", 27002)
@@ -172,3 +187,181 @@ def test_failed_read_is_raised_unchanged_unless_more_is_known(to_master: bool) -
             assert raised is loss
             assert connection._session.unanswered == 1
             assert type(connection._session.doubt) is (type(loss) if use is DECIDING else type(None))
+
+
+class Dialling(Connection):
+    """One attempt to connect; `outcomes` says how each effect ends, an error or nothing."""
+
+    _connect_callbacks = ()
+
+    def __init__(self, *outcomes: BaseException | None) -> None:
+        self.up = False
+        self._follow(DiallingRoute())  # type: ignore[arg-type]
+        self._retry, self.outcomes, self.done = "the user's", list(outcomes), list[object]()
+        self.greeted = 0
+
+    def _is_up(self) -> bool:
+        return self.up
+
+    def _me(self) -> object:
+        return "me"
+
+    def greet(self) -> None:
+        self.greeted += 1
+
+    def dial(self) -> Exception | None:
+        return sync.carry_out(self._dialling(MASTER, True, self.greet, "once", 0.5), self.do)
+
+    def do(self, effect: object) -> None:
+        if isinstance(effect, module.Connect):
+            assert (self._session.stage, self._dials(), self._retry) == (DIALLING, True, "once")
+        self.done.append(effect)
+        outcome = self.outcomes.pop(0) if self.outcomes else None
+        if outcome is not None:
+            raise outcome
+
+
+class DiallingRoute(Route):
+    """A route to one master, which is dialled as it is announced."""
+
+    to_master = True
+    limits = WaitLimits()
+    library = bind("redis")
+    admitted = True
+    master = "mymaster"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tally = self.lease = self.shared = Anything()
+
+    def admits(self, address: Address | None) -> bool:
+        return self.admitted
+
+    def dialled(self, address: Address, master: bool) -> Address:
+        return address
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
+
+
+CONNECT = module.Connect(*MASTER, 0.5)
+
+
+def test_attempt_to_connect_hangs_up_and_connects() -> None:
+    connection = Dialling()
+    assert connection.dial() is None
+    assert connection.done == [HangUp(), CONNECT]
+    assert (connection.target, connection._session.stage) == (MASTER, READY)
+    assert (connection._session.dialler, connection._retry) == (None, "the user's")
+
+
+def test_connection_that_another_caller_connected_meanwhile_is_left_alone() -> None:
+    connection = Dialling()
+    connection.up, connection.target, connection._session.stage = True, MASTER, READY
+    assert connection.dial() is None
+    assert connection.done == []
+
+
+def test_node_that_the_news_no_longer_names_is_not_connected_to() -> None:
+    connection = Dialling()
+    connection._route.admitted = False  # type: ignore[attr-defined]
+    assert connection.dial() is None
+    assert connection.done == [HangUp()]
+    assert connection._session.stage is LOST
+
+
+@pytest.mark.parametrize("error", [DiallingRoute.library.exceptions.ConnectionError("refused"), OSError("unreachable")])
+def test_attempt_that_fails_hangs_up_and_returns_the_error(error: Exception) -> None:
+    connection = Dialling(None, error)
+    assert connection.dial() is error
+    assert connection.done == [HangUp(), CONNECT, HangUp()]
+    assert (connection._session.stage, connection._session.dialler) == (LOST, None)
+
+
+@pytest.mark.parametrize("error", [ValueError("from a user's function"), KeyboardInterrupt()])
+def test_attempt_that_is_interrupted_leaves_a_connection_that_is_not_used(error: BaseException) -> None:
+    connection = Dialling(None, error)
+    with pytest.raises(type(error)):
+        connection.dial()
+    assert connection.done == [HangUp(), CONNECT]
+    assert (connection._session.stage, connection._session.dialler, connection._retry) == (LOST, None, "the user's")
+
+
+def test_connection_that_is_ended_while_it_connects_is_not_used() -> None:
+    connection = Dialling()
+    plan = connection._dialling(MASTER, True, connection.greet, "once", 0.5)
+    assert [next(plan), next(plan)] == [HangUp(), CONNECT]
+    connection._session.lose()
+    with pytest.raises(StopIteration):
+        next(plan)
+    assert connection._session.stage is LOST
+
+
+def test_greeting_counts_once_the_node_has_proved_its_role() -> None:
+    connection = Dialling()
+    plan = connection._dialling(MASTER, True, connection.greet, "once", 0.5)
+    assert [next(plan), next(plan)] == [HangUp(), CONNECT]
+    assert connection._greets()
+    with pytest.raises(StaleMaster), connection._greeting():
+        connection._judge([b"slave"])
+    assert (connection._session.stage, connection.greeted) == (DIALLING, 0)
+    with connection._greeting():
+        assert not connection._greets(), "the library may call the same again inside of it"
+        connection._judge([b"master"])
+    assert (connection._session.stage, connection.greeted, connection._dials()) == (RESTORING, 1, False)
+
+
+def test_node_may_refuse_role_but_nothing_else_is_forgiven() -> None:
+    connection = Dialling()
+    with connection._role_may_be_refused():
+        raise DiallingRoute.library.exceptions.NoPermissionError("no")
+    with pytest.raises(StaleMaster), connection._role_may_be_refused():
+        raise StaleMaster("mymaster", str(MASTER), "slave")
+
+
+def test_command_that_waits_in_vain_gets_the_librarys_error() -> None:
+    connection = Dialling()
+    connection._view.set(Phase(GateState.OPEN, MASTER, 0.0))
+    library = connection._route.library
+    refused = library.exceptions.ConnectionError("refused")
+    with pytest.raises(library.raised[NoMasterElected]) as raised:
+        sync.carry_out(connection._reaching(WaitLimits(hold=0.0, failover_wait=1e-9)), lambda _: refused)
+    assert raised.value.__cause__ is refused
+    assert connection._session.gave_up is connection._view.current
+    assert connection._session.seen is not connection._view.current
+
+
+def test_plan_gets_outcomes_and_errors_and_ends_with_its_driver() -> None:
+    seen: list[object] = []
+
+    def plan() -> Generator[str, Any, str]:
+        try:
+            seen.append((yield "works"))
+            try:
+                yield "fails"
+            except ValueError as error:
+                seen.append(error)
+            yield "breaks"
+        finally:
+            seen.append("ended")
+        return "done"
+
+    failure, broken = ValueError("fails"), KeyError("breaks")
+
+    def do(effect: str) -> str:
+        if effect == "works":
+            return "worked"
+        raise failure if effect == "fails" else broken
+
+    async def do_in_loop(effect: str) -> str:
+        return do(effect)
+
+    for carry_out in (
+        lambda: sync.carry_out(plan(), do),
+        lambda: asyncio.run(aio.carry_out(plan(), do_in_loop)),
+    ):
+        with pytest.raises(KeyError) as raised:
+            carry_out()
+        assert raised.value is broken
+        assert seen == ["worked", failure, "ended"]
+        seen.clear()

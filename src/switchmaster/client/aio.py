@@ -1,9 +1,10 @@
 """
 Connection, pool and Sentinel for asyncio, mixed into those of a client library.
 
-Only what needs a loop is here: carrying out a plan without blocking, and aborting a transport in its own loop. The
-Watcher runs in a thread of its own, shared with all loops and threads of the process. It is like `sync`, line by line
-where it can be: see `switchmaster.client` for why, and change both.
+Only what needs a loop is here: the library's verbs, how the effects of a plan are carried out without blocking, and
+aborting a transport in its own loop. The Watcher runs in a thread of its own, shared with all loops and threads of the
+process. `sync` does the same in threads: what is left alike in both is so for the reason that `switchmaster.client`
+gives; change both.
 """
 
 from __future__ import annotations

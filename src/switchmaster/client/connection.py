@@ -3,8 +3,9 @@ A connection that follows a master: the part that threads and asyncio share.
 
 It is mixed in before the library's own ``SentinelManagedConnection``. What may be done with it is decided by its
 `switchmaster.follow.session.Session`; a command may be sent while ``Session.seen`` is the newest value of the gate, so
-following costs one comparison. Otherwise `switchmaster.client.sync` or `switchmaster.client.aio` carries out the plan
-of `switchmaster.follow.reach` first.
+following costs one comparison. Otherwise a plan is carried out first: `switchmaster.follow.reach`, and within it one
+attempt to connect, which is planned here, because it turns on the library's classes. `switchmaster.client.sync` and
+`switchmaster.client.aio` carry out the effects.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """
 Connection, pool and Sentinel for threads, mixed into those of a client library.
 
-Only what needs a thread is here: carrying out a plan with blocking sockets, and shutting a socket down under a thread
-that waits for it. It is like `aio`, line by line where it can be: see `switchmaster.client` for why, and change both.
+Only what needs a thread is here: the library's verbs, how the effects of a plan are carried out with blocking sockets,
+and shutting a socket down under a thread that waits for it. `aio` does the same in a loop: what is left alike in both
+is so for the reason that `switchmaster.client` gives; change both.
 """
 
 from __future__ import annotations
