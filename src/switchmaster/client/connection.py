@@ -270,7 +270,7 @@ class FollowingConnection(_Theirs):
         return not (self._session.listens and self._stays())
 
     def _moves(self) -> bool:
-        """Whether it must be connected, or connected elsewhere; a wait that ended in vain counts no more then."""
+        """Whether it must be connected, or connected elsewhere; if so, forget that an earlier wait ended in vain."""
         session = self._session
         if self._stays() or session.listens or self.bound:  # a listener comes back when it reads
             return False
