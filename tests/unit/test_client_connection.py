@@ -19,6 +19,7 @@ from switchmaster.follow.reach import HangUp
 from switchmaster.follow.session import (
     DECIDING,
     DIALLING,
+    FIRST_ATTEMPT,
     GREETING,
     IDLE,
     LISTENING,
@@ -210,7 +211,7 @@ class Dialling(Connection):
         self.greeted += 1
 
     def dial(self) -> Exception | None:
-        return sync.carry_out(self._dialling(MASTER, True, self.greet, "once", 0.5), self.do)
+        return sync.carry_out(self._dialling(MASTER, True, self.greet, "once", None), self.do)
 
     def do(self, effect: object) -> None:
         if isinstance(effect, module.Connect):
@@ -244,7 +245,7 @@ class DiallingRoute(Route):
         return lambda *_: None
 
 
-CONNECT = module.Connect(*MASTER, 0.5)
+CONNECT = module.Connect(*MASTER, FIRST_ATTEMPT)
 
 
 def test_attempt_to_connect_hangs_up_and_connects() -> None:
@@ -289,7 +290,7 @@ def test_attempt_that_is_interrupted_leaves_a_connection_that_is_not_used(error:
 
 def test_connection_that_is_ended_while_it_connects_is_not_used() -> None:
     connection = Dialling()
-    plan = connection._dialling(MASTER, True, connection.greet, "once", 0.5)
+    plan = connection._dialling(MASTER, True, connection.greet, "once", None)
     assert [next(plan), next(plan)] == [HangUp(), CONNECT]
     connection._session.lose()
     with pytest.raises(StopIteration):
@@ -299,7 +300,7 @@ def test_connection_that_is_ended_while_it_connects_is_not_used() -> None:
 
 def test_greeting_counts_once_the_node_has_proved_its_role() -> None:
     connection = Dialling()
-    plan = connection._dialling(MASTER, True, connection.greet, "once", 0.5)
+    plan = connection._dialling(MASTER, True, connection.greet, "once", None)
     assert [next(plan), next(plan)] == [HangUp(), CONNECT]
     assert connection._greets()
     with pytest.raises(StaleMaster), connection._greeting():

@@ -10,7 +10,7 @@ import pytest
 from switchmaster.follow.gate import WaitLimits
 from switchmaster.follow.listen import CALL, ComeBack, ListenEffect, listen, ping
 from switchmaster.follow.reach import HangUp
-from switchmaster.follow.session import COMEBACKS, IDLE, LISTENING, LOST, READY, Session
+from switchmaster.follow.session import COMEBACKS, LISTENING, LOST, READY, Session
 from switchmaster.model import Address
 
 NODE = Address("127.0.0.1", 27001)
@@ -70,9 +70,11 @@ class World:
         match effect:
             case HangUp():
                 self.done.append(GONE)
-                lost_at = self.session.lost_at
+                listens, lost_at = self.session.listens, self.session.lost_at
                 self.session.lose()
-                self.session.use, self.session.lost_at, self.at = LISTENING, lost_at, None
+                self.at = None
+                if listens:
+                    self.session.use, self.session.lost_at = LISTENING, lost_at
                 return None
             case ComeBack(limits):
                 self.done.append(AGAIN)
@@ -82,6 +84,8 @@ class World:
                 self.done.append(READ)
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, BaseException):
+            if outcome is LOSS and effect is CALL:
+                self.session.lose()  # the library disconnects before it raises
             raise outcome
         if effect is not CALL:
             self.session.stage, self.at = READY, NODE
@@ -215,7 +219,6 @@ def test_ping_is_sent_if_it_is_connected() -> None:
 
 def test_ping_that_finds_the_connection_lost_leaves_the_rest_to_the_next_read() -> None:
     world = World(LOSS)
-    world.session.use = IDLE  # the library has disconnected
     world.ping()
     assert world.session.use is LISTENING
 
