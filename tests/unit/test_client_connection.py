@@ -214,7 +214,7 @@ class Dialling(Connection):
         return sync.carry_out(self._dialling(MASTER, True, self.greet, "once", None), self.do)
 
     def do(self, effect: object) -> None:
-        if isinstance(effect, module.Connect):
+        if isinstance(effect, module.ConnectWithin):
             assert (self._session.stage, self._dials(), self._retry) == (DIALLING, True, "once")
         self.done.append(effect)
         outcome = self.outcomes.pop(0) if self.outcomes else None
@@ -245,7 +245,7 @@ class DiallingRoute(Route):
         return lambda *_: None
 
 
-CONNECT = module.Connect(*MASTER, FIRST_ATTEMPT)
+CONNECT = module.ConnectWithin(*MASTER, FIRST_ATTEMPT)
 
 
 def test_attempt_to_connect_hangs_up_and_connects() -> None:

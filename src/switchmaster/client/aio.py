@@ -22,9 +22,9 @@ from ..follow.reach import Dial, FindMaster, HangUp, Wait
 from ..follow.session import IDLE, MARKS
 from ..model import Address
 from ..wire.facts import Probe
-from .connection import Connect, ConnectionEffect, FollowingConnection
+from .connection import ConnectionEffect, ConnectWithin, FollowingConnection
 from .pool import FollowingPool
-from .route import AskAsLibrary, AskRole, Question, Route
+from .route import AskAsLibrary, AskRole, QuestionEffect, Route
 from .sentinel import ClientT, FollowingSentinel
 from .shared import AwaitTurn
 
@@ -213,7 +213,7 @@ class Connection(FollowingConnection, _Theirs):
         match effect:
             case Dial(address, master):
                 return await self._dial(address, master)
-            case Connect(host, port, seconds):
+            case ConnectWithin(host, port, seconds):
                 await self._connect_within(host, port, seconds)
             case Wait(seen, until):
                 await self._view.wait_in_loop(seen, until)
@@ -376,7 +376,7 @@ async def discover(route: Route) -> tuple[str, int]:
     return await carry_out(route.discover(), partial(_do_question, route))
 
 
-async def _do_question(route: Route, question: Question) -> Any:
+async def _do_question(route: Route, question: QuestionEffect) -> Any:
     match question:
         case AwaitTurn(seen, until):
             return await route.shared.turns.wait_in_loop(seen, until)

@@ -27,7 +27,7 @@ from ..wire.resp import plain
 from .observable import Observable
 from .route import Route
 
-__all__ = ["Connect", "ConnectionEffect", "FollowingConnection"]
+__all__ = ["ConnectWithin", "ConnectionEffect", "FollowingConnection"]
 
 _SHOWN: Final = 100
 """Characters of a peer's text that are shown."""
@@ -38,7 +38,7 @@ _Theirs: Any = object
 
 
 @dataclass(frozen=True, slots=True)
-class Connect:
+class ConnectWithin:
     """Have the library connect and greet; its error is raised in the plan."""
 
     host: str
@@ -47,7 +47,7 @@ class Connect:
     """How long it may take; None if it may take for ever."""
 
 
-ConnectionEffect: TypeAlias = Effect | ListenEffect | Connect
+ConnectionEffect: TypeAlias = Effect | ListenEffect | ConnectWithin
 """What the plans of a connection yield, each carried out by threads and by asyncio in their own way."""
 
 
@@ -301,7 +301,7 @@ class FollowingConnection(_Theirs):
 
     def _dialling(
         self, address: Address, master: bool, greeted: Callable[[], None], once: Any, users: float | None
-    ) -> Generator[HangUp | Connect, None, Exception | None]:
+    ) -> Generator[HangUp | ConnectWithin, None, Exception | None]:
         """
         Plan one attempt to connect, for the one caller whose turn it is; return the error that it ended with.
 
@@ -322,7 +322,7 @@ class FollowingConnection(_Theirs):
             session.dialler, self._retry, self._welcomed = me, once, greeted
             dialled = self._begin_dial(address, master)
             if dialled is not None:
-                yield Connect(*dialled, seconds)
+                yield ConnectWithin(*dialled, seconds)
                 whole = True
         except self._route.library.failures as error:
             yield HangUp()

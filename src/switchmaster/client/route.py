@@ -31,7 +31,7 @@ from .shared import AwaitTurn, Lease, MasterInquiry, Shared
 from .tally import Tally
 from .watcher_settings import TIMEOUT
 
-__all__ = ["AskAsLibrary", "AskRole", "Member", "Question", "Route"]
+__all__ = ["AskAsLibrary", "AskRole", "Member", "QuestionEffect", "Route"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class AskRole:
     seconds: float
 
 
-Question: TypeAlias = AwaitTurn | AskAsLibrary | AskRole
+QuestionEffect: TypeAlias = AwaitTurn | AskAsLibrary | AskRole
 """What the plans of a question to the Sentinels yield."""
 
 
@@ -237,7 +237,7 @@ class Route:
         self.tally.asked()
         return self.shared.inquire(self.follower, until)
 
-    def ask(self, until: float) -> Generator[Question, Any, SwitchmasterError | None]:
+    def ask(self, until: float) -> Generator[QuestionEffect, Any, SwitchmasterError | None]:
         """
         Plan a question to the Sentinels: find the master, by the library's own way if our questions are refused.
 
@@ -261,7 +261,7 @@ class Route:
         self.take(found, replicas)
         return None
 
-    def discover(self) -> Generator[Question, Any, tuple[str, int]]:
+    def discover(self) -> Generator[QuestionEffect, Any, tuple[str, int]]:
         """
         Plan what `discover_master` does: return what to connect to for the master, and prove it unless it is known.
 

@@ -23,10 +23,10 @@ from ..follow.reach import Dial, FindMaster, HangUp, Wait
 from ..follow.session import IDLE, MARKS
 from ..model import Address
 from ..net.threads import closed_by_peer, lock, me, shut_down
-from .connection import Connect, ConnectionEffect, FollowingConnection
+from .connection import ConnectionEffect, ConnectWithin, FollowingConnection
 from .packing import careful
 from .pool import FollowingPool
-from .route import AskAsLibrary, AskRole, Question, Route
+from .route import AskAsLibrary, AskRole, QuestionEffect, Route
 from .sentinel import ClientT, FollowingSentinel
 from .shared import AwaitTurn
 from .sockets import noticing
@@ -209,7 +209,7 @@ class Connection(FollowingConnection, _Theirs):
         match effect:
             case Dial(address, master):
                 return self._dial(address, master)
-            case Connect(host, port, seconds):
+            case ConnectWithin(host, port, seconds):
                 self._connect_within(host, port, seconds)
             case Wait(seen, until):
                 self._view.wait(seen, until)
@@ -452,7 +452,7 @@ def discover(route: Route) -> tuple[str, int]:
     return carry_out(route.discover(), partial(_do_question, route))
 
 
-def _do_question(route: Route, question: Question) -> Any:
+def _do_question(route: Route, question: QuestionEffect) -> Any:
     match question:
         case AwaitTurn(seen, until):
             return route.shared.turns.wait(seen, until)
