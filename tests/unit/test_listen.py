@@ -139,6 +139,25 @@ def test_other_errors_are_raised_and_end_the_connection_if_half_is_read(error: B
     assert world.session.stage is (READY if error is LATE else LOST)
 
 
+@pytest.mark.parametrize("error", [LATE, BROKEN, Interrupted()])
+def test_error_of_a_first_read_is_raised_as_if_the_plan_had_read(error: BaseException) -> None:
+    world = World()
+    with pytest.raises(type(error)) as raised:
+        world.run(listen(world, world.session, LIMITS, None, lambda: 0.0, error))
+    assert raised.value is error
+    assert world.done == []
+    assert world.session.stage is (READY if error is LATE else LOST)
+
+
+def test_listener_that_loses_its_connection_in_a_first_read_comes_back() -> None:
+    world = World(None, MESSAGE)
+    world.session.lose()
+    world.at = None
+    assert world.run(listen(world, world.session, LIMITS, None, lambda: 0.0, LOSS)) is MESSAGE
+    assert world.done == [GONE, AGAIN, READ]
+    assert (world.session.stage, world.session.use) == (READY, LISTENING)
+
+
 def test_plan_that_is_given_up_in_the_midst_of_a_read_ends_the_connection() -> None:
     world = World()
     plan = listen(world, world.session, LIMITS, None, lambda: 0.0)

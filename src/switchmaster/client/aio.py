@@ -136,7 +136,7 @@ class Connection(FollowingConnection, _Theirs):
             return session.read_deferred()
         if session.use is not IDLE and self._reads_as_listener():
             timeout = arguments[1] if len(arguments) > 1 else options.get("timeout")
-            return await self._carry_out(self._listening(timeout), partial(self.read_plainly, *arguments, **options))
+            return await self._listen(partial(self.read_plainly, *arguments, **options), timeout)
         try:
             if session.unread:
                 await self._read_owed(*arguments, **options)
@@ -204,6 +204,16 @@ class Connection(FollowingConnection, _Theirs):
 
     async def _reach(self, limits: WaitLimits | None = None) -> None:
         await carry_out(self._reaching(limits), self._do)
+
+    async def _listen(self, read: Callable[[], Awaitable[Any]], timeout: Any) -> Any:
+        """Read as a listener; a read on a connection that is up costs no plan."""
+        plan = None
+        if self.at is not None:
+            try:
+                return await read()
+            except BaseException as error:  # the plan raises it, or goes on
+                plan = self._listening(timeout, error)
+        return await self._carry_out(plan or self._listening(timeout), read)
 
     async def _carry_out(self, plan: Generator[ListenEffect, Any, Any], call: Callable[[], Awaitable[Any]]) -> Any:
         """Carry out a listener's plan; `call` is what the library is to do in it."""

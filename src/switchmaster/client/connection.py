@@ -484,9 +484,9 @@ class FollowingConnection(_Theirs):
         """Whether this command is the PING of a listener that comes back by itself."""
         return self._session.listens and words[0] == "PING" and self.restores and not self._dials()
 
-    def _listening(self, timeout: Any) -> Generator[ListenEffect, Any, Any]:
-        """Plan a listener's read; `timeout` is what its reader said."""
-        return listen(self, self._session, self._route.limits, timeout, time.monotonic)
+    def _listening(self, timeout: Any, failed: BaseException | None = None) -> Generator[ListenEffect, Any, Any]:
+        """Plan a listener's read; `timeout` is what its reader said, `failed` what a first read ended with."""
+        return listen(self, self._session, self._route.limits, timeout, time.monotonic, failed)
 
     def _pinging(self) -> Generator[ListenEffect, Any, None]:
         """Plan a listener's PING."""

@@ -146,8 +146,7 @@ class Connection(FollowingConnection, _Theirs):
         if session.deferred_reads:
             return session.read_deferred()
         if session.use is not IDLE and self._reads_as_listener():
-            read = partial(self.read_plainly, *arguments, **options)
-            return self._carry_out(self._listening(options.get("timeout")), read)
+            return self._listen(partial(self.read_plainly, *arguments, **options), options.get("timeout"))
         try:
             if session.unread:
                 self._read_owed(*arguments, **options)
@@ -165,7 +164,7 @@ class Connection(FollowingConnection, _Theirs):
 
     def can_read(self, timeout: float = 0) -> bool:
         if self._session.use is not IDLE and self._reads_as_listener():
-            return bool(self._carry_out(self._listening(timeout), partial(self._look, timeout)))
+            return bool(self._listen(partial(self._look, timeout), timeout))
         return self._look(timeout)
 
     def _look(self, timeout: float) -> bool:
@@ -200,6 +199,16 @@ class Connection(FollowingConnection, _Theirs):
 
     def _reach(self, limits: WaitLimits | None = None) -> None:
         carry_out(self._reaching(limits), self._do)
+
+    def _listen(self, read: Callable[[], Any], timeout: Any) -> Any:
+        """Read as a listener; a read on a connection that is up costs no plan."""
+        plan = None
+        if self.at is not None:
+            try:
+                return read()
+            except BaseException as error:  # the plan raises it, or goes on
+                plan = self._listening(timeout, error)
+        return self._carry_out(plan or self._listening(timeout), read)
 
     def _carry_out(self, plan: Generator[ListenEffect, Any, Any], call: Callable[[], Any]) -> Any:
         """Carry out a listener's plan; `call` is what the library is to do in it."""

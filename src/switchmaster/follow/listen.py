@@ -71,9 +71,12 @@ def listen(
     limits: WaitLimits,
     timeout: Any,
     clock: Callable[[], float],
+    failed: BaseException | None = None,
 ) -> Generator[ListenEffect, Any, Any]:
     """
     Plan the reading of what was published; if the connection is lost, come back and read on.
+
+    A read on a connection that is up needs no plan: its driver reads first, and begins with the error if that failed.
 
     Args:
         connection: the connection.
@@ -81,6 +84,7 @@ def listen(
         limits: how long the user lets commands wait.
         timeout: the seconds that the reader has; anything but a finite number is for ever.
         clock: returns monotonic seconds.
+        failed: what the first read ended with, if its driver has tried that already.
 
     Returns:
         What was read; None if the connection is not back yet and the reader's time is over.
@@ -88,19 +92,22 @@ def listen(
     Raises:
         Exception: the library's: what the read ended with, if the listener does not come back from that by itself.
     """
-    if session.stage is LOST:
+    if failed is None and session.stage is LOST:
         yield HANG_UP
     for left in reversed(range(COMEBACKS)):
-        if connection.at is None and connection.restores:
+        if failed is None and connection.at is None and connection.restores:
             back = yield from _come_back(connection, session, limits, timeout, clock)
             if not back:
                 break
         whole = False
         try:
+            if failed is not None:
+                raise failed
             answer = yield CALL
             whole = True
             return answer
         except BaseException as error:
+            failed = None
             whole = connection.is_whole_after(error)
             if whole or not isinstance(error, Exception) or not connection.is_lost_by(error):
                 raise
