@@ -169,6 +169,17 @@ def test_observation_of_the_same_attempt_after_all_joins_the_row(kept: RecordedJ
     assert [comment["text"] for comment in shown["comments"]] == ["hello"]
 
 
+def test_observation_joins_the_row_of_its_address_before_one_that_has_none(kept: RecordedJournal) -> None:
+    store = write(kept, "a", account(2, epoch=6, new=B, at=2))
+    write(kept, "b", account(1, epoch=6, new=C, at=3))
+    write(kept, "a", account(2, epoch=6, new=None, at=2), store=store)
+    write(kept, "c", account(1, epoch=6, new=C, at=4))
+    assert [(line["new"] and line["new"]["port"], line["observers"]) for line in found(kept)] == [
+        (None, ["a"]),
+        (3, ["b", "c"]),
+    ]
+
+
 def test_two_attempts_of_one_observer_are_never_one_row(kept: RecordedJournal) -> None:
     write(kept, "a", account(1, closed=True, outcome="aborted"), account(2, at=1))
     assert len(found(kept)) == 2

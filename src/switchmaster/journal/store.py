@@ -259,12 +259,14 @@ class Store:
         }
 
     def _by_epoch(self, connection: Connection, observation: Observation) -> str | None:
-        """Return the row of that very epoch."""
+        """Return the row of that very epoch; the one with the same new address before one without any."""
         if observation.epoch is None:
             return None
         master = {"of": observation.deployment, "name": observation.master, "count": observation.incarnation}
         rows = connection.execute(_BY_EPOCH, {**master, "at": observation.epoch}).all()
-        return next((row.id for row in rows if same_failover(observation, _failover(row))), None)
+        same = [row for row in rows if same_failover(observation, _failover(row))]
+        same.sort(key=lambda row: (row.new_host, row.new_port) != observation.new)
+        return next((row.id for row in same), None)
 
     def _still_fits(self, connection: Connection, observation: Observation, row: str) -> bool:
         others = _observed(connection, _OTHERS, {"row": row, **self._key(observation)})
