@@ -14,16 +14,16 @@ SEEDS ?= 2000
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check sim mutants chaos bench fuzz soak docs clean
 
-help:  ## list the verbs
+help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/made-dev  ## make .venv with the project and its tools installed, editable
 
-demo: $(VENV)/made-demo  ## crash a real master and hear the failover live, in under two minutes
+demo: $(VENV)/made-demo  ## crash a real master and watch the failover live, in under two minutes
 	@$(VENV)/bin/switchmaster demo
 
 # Those that take nothing but time of a processor share all of them. The others mostly wait for servers: two at a time.
-test: $(VENV)/made-dev  ## run every test that this machine can; TESTS='tests/unit -k name' for some
+test: $(VENV)/made-dev  ## run every test that this machine can run; TESTS='tests/unit -k name' for some
 ifeq ($(TESTS),)
 	@$(PY) -m pytest -n auto $(PURE)
 	@$(PY) -m pytest -n 2 --dist loadfile tests $(PURE:%=--ignore=%)
@@ -42,27 +42,27 @@ check: $(VENV)/made-dev  ## lint, format, types, import rules, documentation
 sim: $(VENV)/made-dev  ## run the simulation on all cores; SEEDS=10000 for more stories than 2000
 	@PYTHONPATH=tests $(PY) -m sim --seeds $(SEEDS)
 
-mutants: $(VENV)/made-dev  ## show that the simulation catches faults that are put into the product
+mutants: $(VENV)/made-dev  ## check that the simulation catches deliberate faults in the product
 	@$(PY) tests/sim/mutants.py
 
 chaos: SECONDS ?= 120
-chaos: $(VENV)/made-dev  ## break real servers (as root: their network too) for SECONDS (120) by SEED, on SERVER, and hold what was told against the truth
+chaos: $(VENV)/made-dev  ## break real servers (as root also their network) for SECONDS (120) with SEED, on SERVER, and compare reports with the truth
 	@PYTHONPATH=tests $(PY) -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(SERVER),--server $(SERVER))
 
-bench: $(VENV)/made-dev  ## run the benchmarks in bench/ beside redis-py, and write bench/RESULTS.md
+bench: $(VENV)/made-dev  ## compare with redis-py by the benchmarks in bench/, and write bench/RESULTS.md
 	@$(PY) bench/results.py
 
 fuzz: SECONDS ?= 60
-fuzz: $(VENV)/made-dev  ## run every fuzz target for SECONDS (60), by atheris where it is installed
+fuzz: $(VENV)/made-dev  ## run every fuzz target for SECONDS (60), with atheris if it is installed
 	@$(PY) fuzz/drive.py --seconds $(SECONDS)
 
-soak: $(VENV)/made-dev  ## live through FAILOVERS (300) of a real deployment, and see that nothing is left behind
+soak: $(VENV)/made-dev  ## go through FAILOVERS (300) of a real deployment, and check that nothing is left behind
 	@$(PY) tests/soak/soak.py --failovers $(FAILOVERS)
 
-docs: $(VENV)/made-dev  ## write the generated pages of docs/ anew
+docs: $(VENV)/made-dev  ## write the generated pages of docs/ again
 	@for page in tools/*_page.py; do [ ! -e "$$page" ] || $(PY) "$$page" || exit 1; done
 
-clean:  ## remove .venv and everything that the tools left behind
+clean:  ## remove .venv and all files that the tools have made
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache fuzz/.broken fuzz/.corpus
 	find src tests tools bench fuzz -name __pycache__ -prune -exec rm -rf {} +
 

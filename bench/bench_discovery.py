@@ -1,8 +1,8 @@
 """
 How long it takes to know the master: three healthy Sentinels, and one of three silent (SIGSTOP).
 
-`Watcher.start` beside redis-py's ``Sentinel.discover_master``, both with their defaults. redis-py's search with a
-silent Sentinel first in its list runs in a process of its own, and is killed after 70 s.
+`Watcher.start` compared with redis-py's ``Sentinel.discover_master``, both with their defaults. redis-py's search with
+a silent Sentinel first in its list runs in a process of its own, and is killed after 70 s.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What the same failovers cost Sentinel clients: ours, redis-py, redis.asyncio, coredis, ioredis and node-redis.
+The cost of the same failovers for Sentinel clients: ours, redis-py, redis.asyncio, coredis, ioredis and node-redis.
 
 One deployment (1 master, 2 replicas, 3 Sentinels, down-after 500 ms), one writer for each client, all at the same
 time, and three kinds of failover: the master is killed and restarted, hangs for 4 s, or is replaced by ``SENTINEL
@@ -98,7 +98,7 @@ def outcomes(played: Sequence[Round], client: str, kind: str) -> list[Outcome]:
 
 
 def figures(played: Sequence[Round], present: Sequence[Client]) -> list[Figure]:
-    """Return the figures that have goals: ours beside the library that it replaces."""
+    """Return the figures that have goals: ours compared with the library that it replaces."""
     found = []
     names = {client.name for client in present}
     for ours, theirs in BESIDE.items():

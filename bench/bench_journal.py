@@ -2,7 +2,7 @@
 The journal with a million events and ten thousand failovers: how fast it is written, and how fast history is read.
 
 Entries go through the Writer as a daemon's do (each failover in 12 stages, and its switch), into SQLite that syncs
-every commit. Each question is about a random place: by a fresh Reader, over HTTP of a daemon in a process of its own,
+every commit. Each query is about a random place: by a fresh Reader, over HTTP of a daemon in a process of its own,
 and by `switchmaster history` as a whole process. SWITCHMASTER_BENCH_EVENTS sets another number of events.
 """
 
@@ -161,7 +161,7 @@ def asked(reader: Reader) -> dict[str, list[float]]:
 
 
 def over_http(url: str, folder: Path) -> tuple[Table, list[Figure]]:
-    """Ask a daemon as its dashboard and scripts do."""
+    """Query a daemon as its dashboard and scripts do."""
     with serving(url, MASTERS, folder) as daemon:
         before = daemon.resident()
         questions = pages(daemon.port)
@@ -188,7 +188,7 @@ def over_http(url: str, folder: Path) -> tuple[Table, list[Figure]]:
 
 
 def pages(port: int) -> dict[str, Callable[[], str]]:
-    """Return the questions that people ask, each as a function that returns a path."""
+    """Return typical queries, each as a function that returns a path."""
     chance = random.Random(2)
     client = Client(port)
     newest = client.page("/api/v1/failovers?limit=1000")["items"]
@@ -199,7 +199,7 @@ def pages(port: int) -> dict[str, Callable[[], str]]:
         return {"deployment": "default", "master": f"shard-{chance.randrange(MASTERS):05}"}
 
     def around() -> dict[str, object]:
-        """Return the question for events that the page of a failover asks."""
+        """Return the query for events that the page of a failover sends."""
         line = chance.choice(newest)
         until = iso(seconds_of(line["ended"]) + 5)
         return {"type": "event", "master": line["master"], "since": line["time"], "until": until, "limit": 1000}

@@ -1,5 +1,5 @@
 """
-From a Sentinel's write to the callback: `Watcher.on_event` beside ``redis.asyncio``'s ``PubSub.listen``.
+From a Sentinel's write to the callback: `Watcher.on_event` compared with ``redis.asyncio``'s ``PubSub.listen``.
 
 A peer in a process of its own acts as a Sentinel and writes one ``+switch-master`` at a time; both processes share the
 monotonic clock. The two clients take turns, one connected at a time. No node is asked.

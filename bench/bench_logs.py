@@ -1,5 +1,5 @@
 """
-How fast a large log without events is read, beside ``grep``, which searches it for one of Sentinel's events.
+How fast a large log without events is read, compared with ``grep``, which searches it for one of Sentinel's events.
 
 256 MB of ordinary lines, on one core; the first blocks, which are read line by line, are measured separately.
 """

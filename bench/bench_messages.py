@@ -1,5 +1,5 @@
 """
-Sentinel messages per second and core: typed and folded by us, beside redis-py's bare PubSub loop.
+Sentinel messages per second and core: typed and folded by us, compared with redis-py's bare PubSub loop.
 
 Both read the same bytes from a socket pair, in the same reads, in the same run; only reading is timed. Ours is
 `Link`, `Watch.observe` and `Watch.decisions`; redis-py's is its PubSub with hiredis, which returns a dict.

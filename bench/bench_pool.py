@@ -1,5 +1,5 @@
 """
-Commands per second through the drop-in's pool, beside redis-py's own Sentinel pool: the same lab, in turn, in one run.
+Commands per second through the drop-in's pool and redis-py's own Sentinel pool: the same lab, in turn, in one run.
 
 Each figure is the median ratio of pairs of rounds. The order alternates from pair to pair, so that a drift of the
 machine's speed cancels out. A second client of redis-py beside its first shows how much of a ratio is noise.

@@ -1,6 +1,6 @@
 """
-A balancer's question while hostile clients hold as many connections as they can: how late is its answer, and how late
-the loop that listens to Sentinels?
+A balancer's request while hostile clients hold as many connections as they can: how late its answer is, and how late
+the loop that listens to Sentinels.
 
 A daemon watches three Sentinels and serves on loopback. A balancer asks `is-master` over a new connection each time, as
 HAProxy does, alone and then beside `hostile_clients` from the same address. The daemon's loop measures itself every

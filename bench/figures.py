@@ -13,7 +13,7 @@ __all__ = ["Figure", "Table", "median", "percentile", "report"]
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured figure, beside another library's if there is one."""
+    """One measured figure, with another library's if there is one."""
 
     what: str
     ours: str

@@ -1,7 +1,7 @@
 """
-What one failover cost one writer.
+The cost of one failover for one writer.
 
-Pure: from what the writer recorded and what is in its list on the new master to an `Outcome`. Moments are nanoseconds
+Pure: the writer's record and its list on the new master go in, an `Outcome` comes out. Moments are nanoseconds
 of CLOCK_MONOTONIC.
 """
 
@@ -63,7 +63,7 @@ def reckon(
         acknowledged: acknowledgements since the last failover, in order.
         failed: errors since then, in order.
         kept: the writer's list on the new master, as far as it was written since then.
-        early: numbers that are in no list any more, since they were counted with the last failover.
+        early: numbers that are no longer in a list, since they were counted with the last failover.
         began: when the master was crashed, stopped, or told to fail over.
         writable: when the new master first answered that it is one.
     """

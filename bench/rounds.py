@@ -1,5 +1,5 @@
 """
-Failovers of one deployment, one after the other, and what each cost every writer.
+Failovers of one deployment, one after the other, and the cost of each for every writer.
 
 From a running lab and running writers to a `Round` for each failover. Between two failovers everything settles: one
 master, all replicas linked, all Sentinels agreed, every writer writing, and every writer's list empty.
@@ -121,7 +121,7 @@ class Rounds:
         Wait until everything has settled.
 
         Returns:
-            the writers that do not write nevertheless.
+            the writers that still do not write.
         """
         wait(self.lab.lacking, SETTLE_LIMIT)
         settled = time.monotonic()

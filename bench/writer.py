@@ -39,7 +39,7 @@ class Beat:
 
 
 class Record:
-    """What became of each number."""
+    """The record of each number's outcome."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []

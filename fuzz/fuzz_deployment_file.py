@@ -1,4 +1,4 @@
-"""Whatever a configuration file holds, its deployments are read, or refused in one sentence that names the file."""
+"""The deployments of any configuration file are read, or refused in one sentence that names the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any published message is read without an error, and an event says the same when it is written again."""
+"""Any published message is read without an error, and an event that is written again reads the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from switchmaster.wire.events import Configured, Unrecognised
 from switchmaster.wire.grammar import CUT_AT, parse_event
 
 LEADING_ZERO = re.compile(r"(?<![0-9])0[0-9]")
-"""No server writes one; read as a number, it is written without."""
+"""No server writes a leading zero; it is read as a number and written without."""
 
 
 def check(data: bytes) -> None:

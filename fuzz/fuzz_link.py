@@ -1,4 +1,4 @@
-"""Whatever a Sentinel sends and however it is cut, a Link raises nothing and emits the same facts at the same times."""
+"""For any bytes of a Sentinel, however cut, a Link raises nothing and emits the same facts at the same times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a Sentinel sends, a Link keeps no text longer than a name, and its requests grow only in proportion."""
+"""For any bytes of a Sentinel, a Link keeps no text longer than a name, and its requests grow only in proportion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a Sentinel has sent, a Link is never due in the past, and is down soon after the Sentinel falls silent."""
+"""After any bytes of a Sentinel, a Link is never due in the past, and is down soon after the Sentinel falls silent."""
 
 from __future__ import annotations
 

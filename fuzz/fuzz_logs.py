@@ -1,4 +1,4 @@
-"""Whatever log files hold, reading them raises nothing, loses no event, and sorts everything by time."""
+"""Reading any log files raises nothing, loses no event, and sorts everything by time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LATEST = 1_796_000_000.0
 
 
 def check(data: bytes) -> None:
-    """Take the bytes of two files, parted by a line of dashes."""
+    """Take the bytes of two files, separated by a line of dashes."""
     parts = data.split(b"\n----\n", 1)
     files = []
     for number, part in enumerate(parts):

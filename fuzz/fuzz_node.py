@@ -1,4 +1,4 @@
-"""Whatever a data node sends and however it is cut, a NodeLink raises nothing, emits the same, and is never late."""
+"""For any bytes of a data node, however cut, a NodeLink raises nothing, emits the same answers, and is never late."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a file holds, `replay` ends, and prints only lines of JSON and text that no terminal obeys."""
+"""For any file `replay` ends, and prints only lines of JSON and text without terminal controls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a name holds, no line for people holds a character that a terminal obeys, hides or reorders."""
+"""For any name, no line for people contains a character that a terminal interprets, hides or reorders."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def check(data: bytes) -> None:
 
 
 def is_obeyed(char: str) -> bool:
-    """Return whether a terminal may do anything but show a character, by Unicode's own tables."""
+    """Return whether a terminal may do more than show a character, by Unicode's own tables."""
     return char in FILLERS or (unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") and char not in SHOWN)
 
 
 def seeds() -> list[bytes]:
-    """Return recorded messages, and each character that a terminal may obey in one of them."""
+    """Return recorded messages, and each character that a terminal may interpret in one of them."""
     found = [f"{channel}\n{payload}".encode("utf-8", "surrogateescape") for channel, payload in messages()]
     odd = [chr(code) for code in range(0x110000) if is_obeyed(chr(code)) and not 0xD800 <= code < 0xDC80]
     for at in range(0, len(odd), 8):

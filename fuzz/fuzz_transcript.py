@@ -1,4 +1,4 @@
-"""Whatever a file holds, reading it raises nothing, and every message found is at the reported place."""
+"""Reading any file raises nothing, and every message found is at the reported place."""
 
 from __future__ import annotations
 

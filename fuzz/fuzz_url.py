@@ -1,4 +1,4 @@
-"""Whatever a URL holds, it is read, or refused in one sentence; what was read is the same when written as a URL."""
+"""Any URL is read, or refused in one sentence; settings that are written as a URL again read the same."""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ from switchmaster.wire.grammar import parse_event
 
 SENTINELS: Final = tuple(SentinelName(f"127.0.0.1:{port}") for port in (27011, 27012, 27013))
 LINES: Final = 600
-"""Lines of an input that are told."""
+"""Lines of an input that are used."""
 REST: Final = 60
-"""Ticks after which no wait is open: the longest one, 600 s, outlasts everything that the others begin."""
+"""Ticks after which no wait is open: the longest wait is 600 s."""
 
 
 def check(data: bytes) -> None:

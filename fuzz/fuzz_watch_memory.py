@@ -13,7 +13,7 @@ from switchmaster.belief.watch import Watch
 from switchmaster.model import Moment
 
 FILLED: Final = 4_500
-"""Times after which every limit of one master is reached: its replicas, and the tries of which votes are told."""
+"""Rounds after which every limit of one master is reached: its replicas, and the remembered tries."""
 LINES: Final = 6
 MASTERS: Final = 8
 """More names than this count as many masters, which have a limit of their own."""
@@ -50,7 +50,7 @@ def tell(watch: Watch, lines: list[str], numbers: range, now: float) -> float:
 
 
 def reachable(root: object) -> int:
-    """Count the objects that one keeps alive, except code and classes."""
+    """Count the objects that a Watch keeps alive, except code and classes."""
     seen, todo = {id(root)}, [root]
     while todo:
         holder = todo.pop()

@@ -1,5 +1,5 @@
 """
-Recorded bytes, made hostile: what a broken, an older or a malicious peer might send instead.
+Recorded bytes, made hostile: input as a broken, an older or a malicious peer might send it.
 
 Bytes and a list of steps, each a kind and a number, come in; bytes go out. The same steps always give the same bytes,
 so a failure can be reported, shrunk and run again.

@@ -1,4 +1,4 @@
-"""The package says about itself what is true: version, commands, files, extras."""
+"""The package's own statements are true: version, commands, files, extras."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_verb_of_the_makefile_is_phony() -> None:
     assert VERBS == set(phony[1].split())
 
 
-def test_changelog_has_a_place_for_what_comes_next() -> None:
+def test_changelog_has_an_unreleased_section() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
@@ -73,12 +73,12 @@ def papers() -> list[Path]:
 
 
 @pytest.mark.parametrize("paper", papers(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_of_a_paper_lead_to_files(paper: Path) -> None:
+def test_links_of_a_document_lead_to_files(paper: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", paper.read_text(encoding="utf-8"))
     assert [] == [link for link in links if not (paper.parent / link).exists()]
 
 
-def test_source_distribution_holds_every_paper_and_folder() -> None:
+def test_source_distribution_contains_every_document_and_folder() -> None:
     included = PYPROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
     assert [] == [path for path in included if not (ROOT / path.lstrip("/")).exists()]
     assert {f"/{path.name}" for path in ROOT.glob("*.md")} <= set(included)

@@ -1,8 +1,8 @@
 """
 The code checks itself, by its syntax trees.
 
-What import-linter (layers), ruff (style) and mypy (types) can't say is here: sizes, what pure modules may use, errors
-that are swallowed, docstrings, names, and that the repository stands alone.
+Rules that import-linter (layers), ruff (style) and mypy (types) can't check: sizes, effects in pure modules, swallowed
+errors, docstrings, names, and that the repository is self-contained.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PURE = ("wire", "link", "belief", "follow", "guard")
 """The packages from bytes to decisions; what they share is model.py."""
 
 REPLAYING = [SRC / "account" / name for name in ("replay.py", "transcript.py", "transcript_lines.py")]
-"""What reads recordings for them."""
+"""The packages that read recordings for them."""
 
 MODULE_LINES = 650
 FUNCTION_LINES = 60
@@ -43,9 +43,9 @@ SHARED_NAMES = {
         ("guard.py", "importing.py", "replay.py", "topology.py", "watch.py"), "a verb beside the module of its subject"
     ),
 }
-"""Names that several modules may have, and why."""
+"""Names that several modules may share, with reasons."""
 MOMENTS = {"now", "wall", "moment"}
-# Spelled in pieces, so that this file does not find itself.
+# Spelled in pieces, so that this file does not match itself.
 TEXT_BANNED = [
     *(re.compile(rf"\b{word}\b") for word in ("TO" + "DO", "FIX" + "ME", "XX" + "X")),
     re.compile(r"(?<![\w.~-])/(?:" + "wo" + r"rk|ro" + r"ot|tm" + r"p/w)(?:/|\b)"),
@@ -89,7 +89,7 @@ def lines_without_docstring(function: Function) -> int:
 
 
 def undocumented(node: ast.AST, prefix: str = "") -> Iterator[str]:
-    """Yield what is public and has no docstring; the methods of a derived class need none."""
+    """Yield public definitions without a docstring; the methods of a derived class need none."""
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, ast.ClassDef | Function) or child.name.startswith("_"):
             continue
@@ -102,7 +102,7 @@ def undocumented(node: ast.AST, prefix: str = "") -> Iterator[str]:
 
 
 def broad_excepts(tree: ast.AST) -> Iterator[ast.ExceptHandler]:
-    """Yield what catches everything and raises nothing."""
+    """Yield handlers that catch everything and raise nothing."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.ExceptHandler) or not catches_everything(node.type):
             continue
@@ -118,7 +118,7 @@ def catches_everything(caught: ast.expr | None) -> bool:
 
 
 def imports_of(tree: ast.AST, path: Path) -> Iterator[str]:
-    """Yield what a pure module imports from outside its own package, by its first word."""
+    """Yield the imports of a pure module from outside its own package, by their first word."""
     depth = len(path.relative_to(SRC).parts)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -150,7 +150,7 @@ def test_function_is_small(path: Path) -> None:
 
 
 @each_file
-def test_module_name_says_what_it_is_about(path: Path) -> None:
+def test_module_name_says_its_subject(path: Path) -> None:
     assert set() == set(path.stem.split("_")) & NAMES_BANNED
 
 
@@ -202,7 +202,7 @@ def modules_of(package: Path) -> Iterator[str]:
 def test_package_names_every_module_in_its_docstring(package: Path) -> None:
     text = ast.get_docstring(tree_of(package / "__init__.py")) or ""
     missing = [name for name in modules_of(package) if not re.search(rf"`(\w+[./])*{name}(\.py|/)?`", text)]
-    assert [] == missing, f"{package.name}/__init__.py does not say what these are for"
+    assert [] == missing, f"{package.name}/__init__.py does not name these"
 
 
 def public_names(path: Path) -> Iterator[str]:
@@ -230,7 +230,7 @@ def test_no_two_modules_share_a_public_name() -> None:
             homes.setdefault(name, []).append(path.relative_to(SRC).as_posix())
     shared = {name: where for name, where in homes.items() if len(where) > 1 and name not in NAMED_BY_ALEMBIC}
     assert {} == {name: where for name, where in shared.items() if name not in SHARED_NAMES}
-    assert set() == SHARED_NAMES.keys() - shared.keys(), "these have one home now"
+    assert set() == SHARED_NAMES.keys() - shared.keys(), "these names are no longer shared"
 
 
 @pytest.mark.parametrize("path", python_files(SRC / "wire"), ids=name_of)
@@ -246,7 +246,7 @@ def test_wire_knows_no_time(path: Path) -> None:
 
 
 SENTENCES = {"reason", "why", "advice", "detail", "message"}
-"""What fields and variables with words for people are called."""
+"""The names of fields and variables that hold words for people."""
 
 
 def is_words(node: ast.AST) -> bool:
@@ -286,7 +286,7 @@ def text_files() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", text_files(), ids=name_of)
-def test_file_names_no_machine_and_leaves_nothing_to_do(path: Path) -> None:
+def test_file_names_no_machine_and_has_no_todo(path: Path) -> None:
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     found = [
         f"{name_of(path)}:{number}: {line.strip()[:80]}"
@@ -300,7 +300,7 @@ TEST_ROOMS = [ROOT / "tests" / name for name in ("rig", "peers", "recorded", "si
 
 
 @pytest.mark.parametrize("folder", TEST_ROOMS, ids=name_of)
-def test_room_of_the_tests_names_every_module(folder: Path) -> None:
+def test_package_of_tests_names_every_module(folder: Path) -> None:
     words = set(re.findall(r"\w+", ast.get_docstring(tree_of(folder / "__init__.py")) or ""))
     modules = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("test_")} - {"__init__"}
     assert set() == modules - words

@@ -20,14 +20,14 @@ HEAD = """\
 
 # The HTTP API
 
-The daemon serves the same as a page at `/docs`, and as an OpenAPI document at `/openapi.json`.
-How to open it, follow the stream, and ask it from a balancer: [What the daemon serves](../topics/serving.md).
+The daemon also serves this reference as a page at `/docs`, and as an OpenAPI document at `/openapi.json`.
+[What the daemon serves](../topics/serving.md) shows how to get access, follow the stream and query it from a balancer.
 
-A list is `{"items": [...], "next": cursor or null}`; `?cursor=` of `next` goes on behind the last item, whatever was
-added meanwhile. An error is `{"status": 404, "title": "Not Found", "detail": "a sentence"}`. Every answer under
-`/api/v1/` but the stream's has an `ETag` and heeds `If-None-Match`. HEAD answers as GET would, without a body.
+A list is `{"items": [...], "next": cursor or null}`; `?cursor=` with the value of `next` continues after the last item,
+whatever was added meanwhile. An error is `{"status": 404, "title": "Not Found", "detail": "a sentence"}`. Every answer
+under `/api/v1/` except the stream's has an `ETag` and respects `If-None-Match`. HEAD answers like GET, without a body.
 
-Times are UTC: `2026-11-23T03:00:00.123456Z`. Names are as Sentinel gives them: they may hold anything.
+Times are UTC: `2026-11-23T03:00:00.123456Z`. Names are as Sentinel gives them: they may contain any bytes.
 """
 
 STATUSES = """\
@@ -36,15 +36,15 @@ STATUSES = """\
 | status | when |
 |---|---|
 | 304 | the client has this answer (`If-None-Match`) |
-| 400 | a cursor or an address is none |
-| 401, 403 | a token is missing or wrong; it may look, not act; or a page of another origin wants to act |
-| 404 | there is no such deployment, master or failover |
-| 405 | the route does not know this method |
+| 400 | a cursor or an address is invalid |
+| 401, 403 | a token is missing or wrong; it allows reading only; or a page of another origin wants to write |
+| 404 | the deployment, master or failover is not known |
+| 405 | the route does not have this method |
 | 408, 413, 431 | the body came too slowly; body or header are too large |
 | 409 | several deployments have a master of that name: add `deployment`; or `confirm` is not the master's name |
-| 421 | the server is not called what Host says: add the name to `http.hosts` |
-| 422 | a parameter is not what it should be |
-| 503 | the journal can't be asked (live routes go on), too many clients, or the node is not the master |
+| 421 | the host name in `Host` is not one of the server's: add it to `http.hosts` |
+| 422 | a parameter or the body is invalid |
+| 503 | the journal is unavailable (live routes still work), there are too many clients, or the node is not the master |
 """
 
 

@@ -23,29 +23,29 @@ HEAD = """\
 
 # The command line
 
-Every verb, as its `--help` says it.
+The `--help` of every verb.
 
-What a deployment is and what opens it comes from flags, then the environment, then the file of
-`--config`; each setting by itself. No option takes a password: they come from files, from the
-environment, or in a URL, which belongs in `SWITCHMASTER_SENTINELS` then, for every user of a
-machine can read its command lines. Where the file has something of its own for the data nodes of a
-master (`[deployments.NAME.nodes.MASTER]`), that holds for them, whatever flags, environment and URL
-say of data nodes.
+The Sentinels and the credentials of a deployment come from flags, then the environment, then the
+file of `--config`, setting by setting. No option takes a password. Passwords come from files, from
+the environment, or in a URL; put such a URL into `SWITCHMASTER_SENTINELS`, because every user of a
+machine can read its command lines. If the file has a table for the data nodes of one master
+(`[deployments.NAME.nodes.MASTER]`), that table applies to them, whatever flags, environment and URL
+say about data nodes.
 
 ## A URL
 
     redis+sentinel://user:pass@h1:26379,h2:26379/mymaster/0?sentinel_password=secret
 
 **The user and password before the `@` are the data nodes'.** They are never sent to a Sentinel:
-what the Sentinels want is in `sentinel_username` and `sentinel_password`. `rediss+sentinel://` and
-`valkeys+sentinel://` ask for TLS with both, unless `sentinel_tls=0` or `node_tls=0` says otherwise;
-`redis+sentinel://` and `valkey+sentinel://` ask for none, unless `sentinel_tls=1` or `node_tls=1`
-does. `ca`, `cert`, `key` (files) and `server_name` hold for both, `sentinel_ca` and so on for the
-Sentinels alone. `timeout` is in seconds. Everything is percent-decoded.
+the Sentinels' credentials are `sentinel_username` and `sentinel_password`. `rediss+sentinel://` and
+`valkeys+sentinel://` use TLS with both, unless `sentinel_tls=0` or `node_tls=0` says otherwise;
+`redis+sentinel://` and `valkey+sentinel://` use none, unless `sentinel_tls=1` or `node_tls=1` says
+otherwise. `ca`, `cert`, `key` (files) and `server_name` apply to both, `sentinel_ca` and so on only
+to the Sentinels. `timeout` is in seconds. Everything is percent-decoded.
 
 ## The environment
 
-`SWITCHMASTER_SENTINELS` (addresses apart by blanks or commas, or a URL), `SWITCHMASTER_CONFIG`,
+`SWITCHMASTER_SENTINELS` (a URL, or addresses separated by blanks or commas), `SWITCHMASTER_CONFIG`,
 `SWITCHMASTER_TIMEOUT`, `SWITCHMASTER_ADDRESS_MAP`; and `SWITCHMASTER_SENTINEL_` and
 `SWITCHMASTER_NODE_` with `USERNAME`, `PASSWORD`, `PASSWORD_FILE`, `TLS`, `TLS_CA`, `TLS_CERT`,
 `TLS_KEY`, `TLS_SERVER_NAME`.
@@ -54,17 +54,17 @@ Sentinels alone. `timeout` is in seconds. Everything is percent-decoded.
 
 | code | meaning |
 |---|---|
-| 0 | done; also a `watch` that was ended with ^C, and output whose reader has gone |
-| 1 | a negative answer: nothing came in time, a server of the lab could not be started |
+| 0 | done; also a `watch` that was ended with ^C, and output whose reader has exited |
+| 1 | a negative answer, such as a timeout, or a server of the lab that could not be started |
 | 2 | usage or configuration |
 | 3 | no Sentinel, or no daemon, could be reached |
 | 4 | no such master |
-| 5 | the Sentinels refuse to answer: the login, or what is asked (it says which rights to grant); or the daemon does |
-| 130 | ^C, everywhere but in `watch` |
+| 5 | the Sentinels or the daemon refuse the login, or refuse to answer (the error names the rights to grant) |
+| 130 | ^C, except in `watch` |
 
 ## Columns of `--format tsv`
 
-The first column is the kind of the row. An unknown value is an empty column; lists are apart by
+The first column is the kind of the row. An unknown value is an empty column; lists are separated by
 commas.
 
 | kind | columns |

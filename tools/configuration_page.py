@@ -21,18 +21,18 @@ HEAD = """\
 
 One TOML file, the same for every verb that takes `--config`; its JSON Schema is
 [configuration.schema.json](configuration.schema.json), and `switchmaster config schema` prints it.
-`switchmaster config check FILE` says all that is wrong with a file, with lines.
+`switchmaster config check FILE` reports every problem in a file, with its line.
 
 Precedence: flag > environment > file > default. The keys of `[journal]`, `[http]` and `[log]` can be set by
 `SWITCHMASTER_SECTION_KEY`, such as `SWITCHMASTER_JOURNAL_URL`. Paths are relative to the file's own folder. Secrets
-have no key, only files; or the variables `SWITCHMASTER_JOURNAL_PASSWORD`, `SWITCHMASTER_HTTP_TOKEN` and
+have no key: they come from files, or from the variables `SWITCHMASTER_JOURNAL_PASSWORD`, `SWITCHMASTER_HTTP_TOKEN` and
 `SWITCHMASTER_HTTP_READ_TOKEN`.
 
-`[deployments.NAME.nodes.MASTER]` is for the data nodes of the master of that name. It takes the place of
-`[deployments.NAME.node]` as a whole: what it leaves out is not taken from there, nor from a URL, a flag or a variable,
-and there is no flag and no variable for it. An empty table says: no user, no password, no TLS. Where the deployment
-names its `masters`, it must be one of them. Write a name that has more than letters, digits, `-` and `_` in quotes:
-`[deployments.kvdb.nodes."orders.eu"]`.
+`[deployments.NAME.nodes.MASTER]` applies to the data nodes of the master of that name. It replaces
+`[deployments.NAME.node]` as a whole: a key that it leaves out is not taken from there, nor from a URL, a flag or a
+variable, and there is no flag and no variable for it. An empty table means no user, no password and no TLS. If the
+deployment lists its `masters`, the name must be one of them. Quote a name that has other characters than letters,
+digits, `-` and `_`: `[deployments.kvdb.nodes."orders.eu"]`.
 
 The guard's keys are inherited one by one: `[deployments.NAME.guards.MASTER]` wins over `[deployments.NAME.guard]`, that
 over `[guard]`, that over the default ([the guard](../topics/guard.md)). A reload that changes only the guard keeps all

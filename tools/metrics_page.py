@@ -17,11 +17,11 @@ HEAD = """\
 
 # Metrics
 
-At `/metrics`, in Prometheus's text format; beside these stand the usual `process_` and `python_gc_` ones. Alerts with
+At `/metrics`, in Prometheus's text format, together with the usual `process_` and `python_gc_` metrics. Alerts with
 their tests are in `deploy/prometheus/`, a Grafana dashboard is in `deploy/grafana/`.
 
-A name that does not fit into UTF-8, or holds NUL, is a label as a JSON string. At most 10,000 masters are counted by
-name; what happens to more is counted under `(others)`.
+A name that is not valid UTF-8, or contains NUL, becomes a JSON string in its label. At most 10,000 masters are counted
+by name; events of further masters are counted under `(others)`.
 
 | metric | kind | labels | |
 |---|---|---|---|

@@ -1,4 +1,4 @@
-"""A browser for each module: Playwright's loop runs in this thread, and other tests want to run theirs."""
+"""A browser for each module: Playwright's loop runs in this thread, and other tests run their own."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rig.dashboard import chromium_or_skip, lacking
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Give Debian's Chromium, headless."""
+    """Yield Debian's Chromium, headless."""
     executable = chromium_or_skip()
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         lacking("playwright is not installed (the extra dev has it)")
     with sync_playwright() as playwright:
-        # Root has no other way than the first; containers often have too little shared memory for Chromium.
+        # Root needs the first option; containers often have too little shared memory for Chromium.
         arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
         browser = playwright.chromium.launch(executable_path=executable, args=arguments)
         yield browser

@@ -1,6 +1,6 @@
 """
-The dashboard over what was recorded: a failover of which several daemons heard a part each, one that none heard, and
-Sentinels in TILT. No text lies upon another there, and no page says nothing.
+The dashboard over recordings: a failover that several daemons heard in parts, one that none heard, and Sentinels in
+TILT. No texts overlap there, and no page is empty.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.browser
 
 SIZES = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 NAMELESS = ("+new-epoch", "+vote-for-leader")
-"""Channels that name no master, so that no master's feed has them."""
+"""Channels that name no master: no master's feed shows them."""
 CRASH, TILT = "redis-7.0.15-crash500-run0", "redis-7.0.15-tilt"
 
 
@@ -41,7 +41,8 @@ def kept(tmp_path: Path) -> Iterator[FileJournal]:
 
 @contextmanager
 def shown(browser: Any, kept: Any, size: dict[str, int], *told: FakeDeployment) -> Iterator[Watched]:
-    """Give a page of a daemon with that journal and those deployments; nothing on it may be out of place at the end."""
+    """Yield a page of a daemon with that journal and those deployments; at the end nothing on it must be out of
+    place."""
     serving = Serving(lambda http: served(*told, kept=kept, settings=http))
     with serving as daemon, watched(browser, daemon.url, size) as page:
         yield page
@@ -67,7 +68,7 @@ def facts(page: Watched) -> dict[str, str]:
 
 
 def write_parts(folder: Path, *parts: tuple[str, Sequence[Said]]) -> journals.RecordedJournal:
-    """Keep what daemons of these names heard, each its part of a recording."""
+    """Write into the journal what daemons of these names heard, each its part of a recording."""
     folder.mkdir(exist_ok=True)
     journal = journals.RecordedJournal(folder)
     for number, (name, heard) in enumerate(parts):
@@ -76,7 +77,7 @@ def write_parts(folder: Path, *parts: tuple[str, Sequence[Said]]) -> journals.Re
 
 
 @SIZES
-def test_failover_that_two_daemons_heard_in_part_is_told_as_one(
+def test_failover_heard_in_parts_by_two_daemons_is_shown_as_one(
     browser: Any, tmp_path: Path, size: dict[str, int]
 ) -> None:
     said = said_in([CRASH])
@@ -90,7 +91,7 @@ def test_failover_that_two_daemons_heard_in_part_is_told_as_one(
         assert sorted(facts(page)["Recorded by"].split()) == ["watch-1.example.org", "watch-2"]
         assert "about 1.1" in page.text(".lasted-outage")
         assert "about" not in page.text(".lasted-detection")
-        # Each daemon's own clock began at the first stage that it heard.
+        # Each daemon's clock starts at the first stage that it heard.
         shown_after = page.page.locator("tbody tr td:nth-child(2)").all_inner_texts()
         began = datetime.fromisoformat(line["time"])
         after = [datetime.fromisoformat(stage["time"]) - began for stage in line["stages"]]
@@ -103,14 +104,14 @@ def test_failover_that_two_daemons_heard_in_part_is_told_as_one(
 
 
 def milliseconds(text: str) -> float:
-    """Read a duration as the page writes it."""
+    """Read a duration from the page."""
     found = re.search(r"([\d.]+) (ms|s)\b", text)
     assert found, text
     return float(found[1]) * (1 if found[2] == "ms" else 1000)
 
 
 @SIZES
-def test_daemons_that_heard_the_same_are_all_named_and_nothing_is_drawn_twice(
+def test_daemons_that_heard_the_same_are_all_named_and_drawn_once(
     browser: Any, tmp_path: Path, size: dict[str, int]
 ) -> None:
     said = said_in([CRASH])
@@ -129,13 +130,13 @@ def test_daemons_that_heard_the_same_are_all_named_and_nothing_is_drawn_twice(
 
 
 def wait_for_events(page: Watched) -> None:
-    """Wait for what comes after the record: it names one Sentinel's suspicion, the others' are events."""
+    """Wait for the events after the record: the record names one Sentinel's suspicion, the others' are events."""
     suspicions = page.page.locator(".timeline .mark-suspicion")
     eventually(lambda: suspicions.count() == 3, what="three Sentinels' suspicions")
 
 
 @SIZES
-def test_what_two_daemons_heard_stands_once_in_the_feed_of_its_master(
+def test_event_heard_by_two_daemons_is_once_in_the_feed_of_its_master(
     browser: Any, tmp_path: Path, size: dict[str, int]
 ) -> None:
     said = said_in([CRASH])
@@ -153,7 +154,7 @@ def test_what_two_daemons_heard_stands_once_in_the_feed_of_its_master(
 
 
 @SIZES
-def test_promotion_that_was_given_up_says_who_is_the_master_again(
+def test_page_of_an_abandoned_promotion_names_the_current_master(
     browser: Any, kept: FileJournal, size: dict[str, int]
 ) -> None:
     told = FakeDeployment("kvdb", ["orders"], probing=True)
@@ -173,7 +174,7 @@ def test_promotion_that_was_given_up_says_who_is_the_master_again(
 
 
 def away(kept: FileJournal, new: Any, epoch: int) -> FakeDeployment:
-    """Keep where a master was; then, an hour later, a daemon that was away meanwhile finds it there."""
+    """Record where a master was; an hour later a daemon that was down meanwhile finds it elsewhere."""
     before = FakeDeployment("kvdb", ["orders"])
     kept.write(before.ledger.sightings(before.watch.names, before.now))
     after = FakeDeployment("kvdb", ["orders"], up=False)
@@ -185,9 +186,7 @@ def away(kept: FileJournal, new: Any, epoch: int) -> FakeDeployment:
 
 
 @SIZES
-def test_failover_that_was_missed_while_away_says_what_is_known_of_it(
-    browser: Any, kept: FileJournal, size: dict[str, int]
-) -> None:
+def test_page_of_a_missed_failover_shows_what_is_known(browser: Any, kept: FileJournal, size: dict[str, int]) -> None:
     told = away(kept, B, 2)
     line = only_failover(kept.reader)
     assert line["missed"]
@@ -211,7 +210,7 @@ def test_failover_that_was_missed_while_away_says_what_is_known_of_it(
         assert page.page.locator("main table").count() == 0
 
 
-def test_way_there_and_back_that_was_missed_is_no_move(browser: Any, kept: FileJournal) -> None:
+def test_missed_failover_there_and_back_is_no_move(browser: Any, kept: FileJournal) -> None:
     told = away(kept, A, 2)
     with shown(browser, kept, DESKTOP, told) as page:
         page.go(f"#/failovers/{only_failover(kept.reader)['id']}")
@@ -222,7 +221,7 @@ def test_way_there_and_back_that_was_missed_is_no_move(browser: Any, kept: FileJ
 
 
 def tilts() -> Iterator[tuple[Any, str]]:
-    """Yield who said what of TILT in the recording: one Sentinel twice, and its end; then all three."""
+    """Yield each Sentinel's TILT events in the recording: of one Sentinel twice, and its end; then of all three."""
     said = [line for line in said_in([TILT]) if line.channel in ("+tilt", "-tilt")]
     names = dict(zip(sorted({line.sentinel for line in said}), SENTINELS, strict=True))
     for line in said:
@@ -230,7 +229,7 @@ def tilts() -> Iterator[tuple[Any, str]]:
 
 
 @SIZES
-def test_sentinel_in_tilt_is_told_on_the_masters_page(browser: Any, kept: FileJournal, size: dict[str, int]) -> None:
+def test_sentinel_in_tilt_is_shown_on_the_masters_page(browser: Any, kept: FileJournal, size: dict[str, int]) -> None:
     told = FakeDeployment("kvdb", ["orders"])
     said = tilts()
     with shown(browser, kept, size, told) as page:
@@ -259,7 +258,7 @@ def test_sentinel_in_tilt_is_told_on_the_masters_page(browser: Any, kept: FileJo
 
 
 @SIZES
-def test_overview_tells_of_sentinels_in_tilt(browser: Any, kept: FileJournal, size: dict[str, int]) -> None:
+def test_overview_shows_sentinels_in_tilt(browser: Any, kept: FileJournal, size: dict[str, int]) -> None:
     told = FakeDeployment("kvdb", ["orders", "sessions"])
     said = list(tilts())
     with shown(browser, kept, size, told) as page:

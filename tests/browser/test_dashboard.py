@@ -1,4 +1,4 @@
-"""The dashboard over beliefs that tests make: hundreds of masters, hostile names, tokens, a daemon that goes away."""
+"""The dashboard over beliefs that tests make: hundreds of masters, hostile names, tokens, a daemon that stops."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def serving(*told: FakeDeployment, kept: FileJournal, **access: Any) -> Serving:
 
 
 def failed_over(kept: FileJournal, *others: str) -> tuple[FakeDeployment, str]:
-    """A deployment with one failover in its journal; gives the failover's id too."""
+    """Return a deployment with one failover in its journal, and the failover's id."""
     told = FakeDeployment("kvdb", [FAILED, *others])
     told.fail_over(FAILED)
     kept.write(told.entries)
@@ -102,7 +102,7 @@ def test_hundreds_of_masters_are_found_by_search_and_by_state(browser: Any, kept
         page.wait("No matching master.")
 
 
-def test_what_needs_a_look_though_the_master_is_well_is_told(browser: Any, kept: FileJournal) -> None:
+def test_problems_around_a_healthy_master_are_shown(browser: Any, kept: FileJournal) -> None:
     told = FakeDeployment("kvdb", ["torn", "quiet"])
     told.tell(S2, snapshot(B, 0, name="torn", replicas=[A, C], run_ids=node_id))
     told.tell(S3, LinkChange(LinkState.DOWN, reason="connection refused"))
@@ -132,11 +132,11 @@ def test_aborted_failover_says_why(browser: Any, kept: FileJournal) -> None:
         page.go(f"#/failovers/{line['id']}")
         page.wait("No replica took over from 10.0.1.1:6379: no replica is fit to be promoted.")
         page.page.wait_for_selector(".mark-abort")
-        assert page.text("h1") == "10.0.1.1:6379 → nobody"
+        assert page.text("h1") == "10.0.1.1:6379 → no new master"
         assert page.page.get_by_role("button", name="Until promoted").count() == 0
 
 
-def test_what_is_empty_is_said_in_words(browser: Any, kept: FileJournal) -> None:
+def test_empty_lists_say_so_in_words(browser: Any, kept: FileJournal) -> None:
     with serving(FakeDeployment("kvdb", [], up=False), kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.go()
         page.wait("No master is monitored here, or no Sentinel has reported one yet.")
@@ -154,9 +154,7 @@ def test_what_is_empty_is_said_in_words(browser: Any, kept: FileJournal) -> None
         assert page.page.locator("main form:visible, main button:visible, main h2:visible").count() == 0
 
 
-def test_deployment_of_which_no_sentinel_is_heard_looks_worse_than_anything_else(
-    browser: Any, kept: FileJournal
-) -> None:
+def test_deployment_without_any_heard_sentinel_is_shown_as_the_worst(browser: Any, kept: FileJournal) -> None:
     gone, torn = FakeDeployment("gone", ["orders", "carts"]), FakeDeployment("torn", ["users"])
     torn.say(S1, f"+sdown master users {A.host} {A.port}")
     for sentinel in (S1, S2, S3):
@@ -180,7 +178,7 @@ def test_deployment_of_which_no_sentinel_is_heard_looks_worse_than_anything_else
 
 
 def test_hostile_names_are_only_text(browser: Any, kept: FileJournal) -> None:
-    # What a Sentinel can publish has no blanks in its names.
+    # Names that a Sentinel can publish contain no blanks.
     said = "<img/src=x/onerror=alert(5)>"
     told = FakeDeployment("<b>kvdb</b>", [*HOSTILE, said])
     told.fail_over(said)
@@ -231,7 +229,7 @@ def test_history_of_a_master_is_found_whatever_its_name(browser: Any, kept: File
             assert page.page.locator("tbody tr").count() == 1
             page.page.locator("tbody a").first.click()
             page.wait(name, ".crumbs")
-            # Of two Sentinels: the record names the second one's suspicion alone, the first one's is an event.
+            # Of two Sentinels: the record names only the second one's suspicion, the first one's is an event.
             eventually(lambda: page.page.locator(".timeline .mark-suspicion").count() == 2, what="the events")
 
 
@@ -280,9 +278,7 @@ def tell(told: FakeDeployment, kept: FileJournal, daemon: Serving) -> None:
     daemon.state.stream.wake()
 
 
-def test_page_that_nobody_sees_gives_its_connection_back_and_goes_on_where_it_was(
-    browser: Any, kept: FileJournal
-) -> None:
+def test_hidden_page_releases_its_connection_and_resumes_where_it_was(browser: Any, kept: FileJournal) -> None:
     told = FakeDeployment("kvdb", [FAILED])
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.page.clock.install()
@@ -312,7 +308,7 @@ def see(page: Watched, visible: bool) -> None:
     )
 
 
-def test_page_of_what_is_kept_stays_live_though_it_is_seldom_asked_for(browser: Any, kept: FileJournal) -> None:
+def test_page_from_the_journal_stays_live_although_it_is_rarely_refreshed(browser: Any, kept: FileJournal) -> None:
     told, id = failed_over(kept)
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.page.clock.install()
@@ -386,7 +382,7 @@ def test_post_mortem_is_saved_as_a_file(browser: Any, kept: FileJournal, tmp_pat
         assert (tmp_path / "saved.md").read_text("utf-8").startswith(f"# Failover of kvdb/{FAILED}, ")
 
 
-def test_journal_that_is_away_is_said_and_what_is_believed_goes_on(
+def test_unavailable_journal_is_reported_and_the_belief_stays_live(
     browser: Any, kept: FileJournal, tmp_path: Path
 ) -> None:
     told, _ = failed_over(kept)
@@ -441,7 +437,7 @@ def test_token_is_asked_for_and_stays_in_the_tab(browser: Any, kept: FileJournal
     ]
 
 
-def test_question_for_a_token_ends_with_what_it_was_asked_for(browser: Any, kept: FileJournal) -> None:
+def test_token_prompt_closes_when_its_action_is_left(browser: Any, kept: FileJournal) -> None:
     told, id = failed_over(kept)
     with serving(told, kept=kept, token=TOKEN) as daemon, watched(browser, daemon.url) as page:
         page.ignored += ["401", "ERR_"]
@@ -454,7 +450,7 @@ def test_question_for_a_token_ends_with_what_it_was_asked_for(browser: Any, kept
         page.wait("Masters", "h1")
         assert page.page.locator("dialog[open]").count() == 0
 
-    # A daemon that wants a token to look, and then is started again without.
+    # A daemon that requires a token for reading, and is then restarted without one.
     with serving(told, kept=kept, read_token=READ) as daemon, watched(browser, daemon.url) as page:
         page.ignored += ["401", "ERR_"]
         page.page.clock.install()
@@ -469,7 +465,7 @@ def test_question_for_a_token_ends_with_what_it_was_asked_for(browser: Any, kept
         assert not page.page.locator("#token-button").is_visible()
 
 
-def test_nobody_is_offered_what_nobody_may_do(browser: Any, kept: FileJournal) -> None:
+def test_actions_that_are_disabled_are_not_offered(browser: Any, kept: FileJournal) -> None:
     told, id = failed_over(kept)
     with serving(told, kept=kept) as daemon, watched(browser, daemon.url) as page:
         page.go(f"#/failovers/{id}")
@@ -477,7 +473,7 @@ def test_nobody_is_offered_what_nobody_may_do(browser: Any, kept: FileJournal) -
         assert page.page.get_by_role("button", name="Acknowledge").count() == 0
 
 
-# -- for everybody -----------------------------------------------------------------------------------
+# -- accessibility -----------------------------------------------------------------------------------
 
 
 def pages_of(id: str) -> dict[str, str]:
@@ -491,7 +487,7 @@ def pages_of(id: str) -> dict[str, str]:
 
 @pytest.fixture
 def everything(browser: Any, kept: FileJournal) -> Iterator[tuple[Serving, dict[str, str]]]:
-    """A deployment with something of each kind: a failover with comments, a suspicion, a long name, a disagreement."""
+    """A deployment with one example of each: a failover with comments, a suspicion, a long name, a disagreement."""
     told, id = failed_over(kept, LONG, "suspected", "torn")
     told.say(S1, f"+sdown master suspected {A.host} {A.port}")
     told.say(S2, f"+sdown master suspected {A.host} {A.port}", f"+odown master suspected {A.host} {A.port} #quorum 2/2")
@@ -515,7 +511,7 @@ def test_no_page_is_wider_than_a_phone(browser: Any, everything: tuple[Serving, 
 
 
 @pytest.mark.parametrize(("scheme", "size"), [("light", DESKTOP), ("dark", PHONE)], ids=["light", "dark"])
-def test_every_page_keeps_the_rules_of_accessibility(
+def test_every_page_follows_the_rules_of_accessibility(
     browser: Any, everything: tuple[Serving, dict[str, str]], scheme: str, size: dict[str, int]
 ) -> None:
     daemon, places = everything
@@ -546,7 +542,7 @@ def test_everything_is_reached_and_used_by_keyboard(browser: Any, everything: tu
                 "a:visible, button:visible, input:visible, select:visible, textarea:visible, summary:visible"
             ).count()
             reached = set()
-            # Each field of a date and time is a stop of its own: seven more for each of two.
+            # Each field of a date and time is a separate tab stop: seven more for each of the two.
             for _ in range(wanted + 2 + 14):
                 page.page.keyboard.press("Tab")
                 focused = page.page.evaluate(
@@ -580,7 +576,7 @@ def test_tables_stay_tables_to_a_screen_reader_on_a_phone(
         assert page.page.locator("[aria-live=polite]").count() == 1
 
 
-def test_nothing_moves_for_who_wants_no_motion(browser: Any, everything: tuple[Serving, dict[str, str]]) -> None:
+def test_nothing_moves_if_reduced_motion_is_requested(browser: Any, everything: tuple[Serving, dict[str, str]]) -> None:
     daemon, places = everything
     for motion, lasts in (("reduce", "0s"), ("no-preference", "0.6s")):
         with watched(browser, daemon.url, reduced_motion=motion) as page:
@@ -590,7 +586,7 @@ def test_nothing_moves_for_who_wants_no_motion(browser: Any, everything: tuple[S
             assert page.page.evaluate(style) == lasts
 
 
-def test_times_are_the_viewers_with_utc_at_hand(browser: Any, everything: tuple[Serving, dict[str, str]]) -> None:
+def test_times_are_local_with_utc_in_the_title(browser: Any, everything: tuple[Serving, dict[str, str]]) -> None:
     daemon, places = everything
     with watched(browser, daemon.url, timezone_id="Asia/Kolkata", locale="en-GB") as page:
         page.go(places["history"])

@@ -1,4 +1,4 @@
-"""The page of the HTTP API: it shows every route of the document, to everybody, whatever they look with."""
+"""The page of the HTTP API: it shows every route of the document, without a token, in every browser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZES = pytest.mark.parametrize(
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Serving]:
-    """One that lets nobody look without a token."""
+    """A daemon that allows no reading without a token."""
     kept = FileJournal(tmp_path)
     with Serving(
         lambda http: served(FakeDeployment(), kept=kept, settings=http), token=TOKEN, read_token="look-5678"
@@ -52,7 +52,7 @@ def opened(page: Watched, place: str = "docs") -> None:
 
 
 @SIZES
-def test_every_route_is_told_without_a_token(browser: Any, daemon: Serving, scheme: str, size: dict[str, int]) -> None:
+def test_every_route_is_shown_without_a_token(browser: Any, daemon: Serving, scheme: str, size: dict[str, int]) -> None:
     with watched(browser, daemon.url, size, color_scheme=scheme) as page:
         opened(page)
         listed = page.texts(".contents a")
@@ -72,7 +72,7 @@ def test_every_route_is_told_without_a_token(browser: Any, daemon: Serving, sche
 
 
 @SIZES
-def test_page_keeps_the_rules_of_accessibility_and_fits(
+def test_page_follows_the_rules_of_accessibility_and_fits(
     browser: Any, daemon: Serving, scheme: str, size: dict[str, int]
 ) -> None:
     with watched(browser, daemon.url, size, color_scheme=scheme, reduced_motion="reduce") as page:
@@ -84,7 +84,7 @@ def test_page_keeps_the_rules_of_accessibility_and_fits(
         assert page.overflow() <= 0
 
 
-def test_a_route_says_what_it_takes_who_may_call_it_and_how(browser: Any, daemon: Serving) -> None:
+def test_route_shows_its_parameters_its_access_and_a_call(browser: Any, daemon: Serving) -> None:
     with watched(browser, daemon.url) as page:
         opened(page)
         limit = route(page, "GET /api/v1/masters").get_by_role("row", name="limit")
@@ -123,7 +123,7 @@ def test_links_lead_to_routes_and_shapes_and_a_line_is_copied(browser: Any, daem
         assert page.page.evaluate("navigator.clipboard.readText()") == of.locator(".curl code").inner_text()
 
 
-def test_line_is_selected_where_the_browser_lets_nobody_copy(browser: Any, daemon: Serving) -> None:
+def test_line_is_selected_if_the_browser_forbids_copying(browser: Any, daemon: Serving) -> None:
     with watched(browser, daemon.url) as page:
         # As over plain HTTP beyond loopback.
         page.page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
@@ -145,7 +145,7 @@ def test_dashboard_leads_there_and_back(browser: Any, daemon: Serving) -> None:
         page.wait("History", "h1")
 
 
-def test_document_that_does_not_come_is_told(browser: Any, daemon: Serving) -> None:
+def test_document_that_fails_to_load_is_reported(browser: Any, daemon: Serving) -> None:
     with watched(browser, daemon.url) as page:
         page.ignored.append("503")
         problem = '{"status": 503, "title": "", "detail": "too many clients"}'

@@ -1,4 +1,4 @@
-"""The dashboard's pure functions, in the browser that runs them: how values read, places, the stream, the drawings."""
+"""The dashboard's pure functions, run in the browser: formats of values, places, the stream, the drawings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def call(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
-    """Give a function that calls one of a module of the dashboard's, with plain values."""
+    """Yield a function that calls a function of a module of the dashboard with plain values."""
     kept = FileJournal(tmp_path_factory.mktemp("journal"))
     with (
         closing(kept),
@@ -44,7 +44,7 @@ def call(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
         page.go()
 
         def call(module: str, expression: str, *values: Any) -> Any:
-            # As JSON text, for the browser's own protocol takes no lone surrogates.
+            # As JSON text, because the browser's own protocol takes no lone surrogates.
             script = f"""async (text) => {{
                 const m = await import("/{module}");
                 const values = JSON.parse(text);
@@ -118,7 +118,7 @@ def test_path_holds_any_name_in_its_query(call: Call, master: str) -> None:
     assert query == {"deployment": ["kv db"], "master": [master]}
 
 
-def test_filters_lead_back_and_nonsense_leads_nowhere(call: Call) -> None:
+def test_filters_are_read_back_and_unknown_places_lead_nowhere(call: Call) -> None:
     place = call("routes.js", "m.toHistory({master: values[0], outcome: '', kind: 'manual'})", HOSTILE[1])
     assert call("routes.js", "m.parse(values[0])", place)["filters"] == {"master": HOSTILE[1], "kind": "manual"}
     for nonsense in ("#/masters/%zz/a", "#/masters/a", "#/none", "#none"):
@@ -240,7 +240,7 @@ LAYOUT = """m.layoutTimeline({
 
 
 @pytest.mark.parametrize("width", [300, 700, 1200])
-def test_timeline_has_a_lane_for_each_sentinel_and_no_mark_upon_another(call: Call, width: int) -> None:
+def test_timeline_has_a_lane_for_each_sentinel_and_marks_do_not_overlap(call: Call, width: int) -> None:
     events = [sdown(name, offset) for name, offset in zip(S, (0, 0.01, 0.02), strict=True)]
     layout = call("drawing/timeline.js", LAYOUT, a_failover(), events, width, BEGAN + 100)
     lanes = {lane["name"]: lane for lane in layout["lanes"]}
@@ -275,7 +275,7 @@ def test_timeline_until_the_promotion_leaves_out_what_came_later(call: Call) -> 
     assert all(mark["group"] != "announcement" for lane in layout["lanes"] for mark in lane["marks"])
 
 
-def test_timeline_of_a_running_failover_goes_on_to_now_and_one_that_is_left_does_not(call: Call) -> None:
+def test_timeline_reaches_to_now_unless_the_failover_is_long_silent(call: Call) -> None:
     running = a_failover(closed=False, outcome="in-progress")
     begin = call("text.js", "m.seconds(values[0])", at(0))
     layout = call("drawing/timeline.js", LAYOUT, running, [], 1208, begin + 10)
@@ -286,7 +286,7 @@ def test_timeline_of_a_running_failover_goes_on_to_now_and_one_that_is_left_does
     assert left["now"] is None
 
 
-def test_timeline_of_what_has_no_time_is_none(call: Call) -> None:
+def test_timeline_without_times_is_not_drawn(call: Call) -> None:
     assert call("drawing/timeline.js", LAYOUT, a_failover(stages=[]), [], 1208, BEGAN) is None
 
 
@@ -311,7 +311,7 @@ def a_master(replicas: int, opinions: int, **more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("width", [300, 640, 1200])
 @pytest.mark.parametrize(("replicas", "voters"), [(0, 0), (0, 1), (2, 3), (9, 5), (40, 40)])
-def test_topology_fits_and_no_box_lies_upon_another(call: Call, width: int, replicas: int, voters: int) -> None:
+def test_topology_fits_and_boxes_do_not_overlap(call: Call, width: int, replicas: int, voters: int) -> None:
     sentinels = [{"sentinel": f"s{n}", "state": "live", "tilt": False} for n in range(voters)]
     layout = call(
         "drawing/topology.js",
@@ -331,7 +331,7 @@ def test_topology_fits_and_no_box_lies_upon_another(call: Call, width: int, repl
     assert len(layout["links"]) == min(replicas, 16) + min(voters, 16)
 
 
-def test_topology_shows_who_disagrees_and_what_the_failover_left(call: Call) -> None:
+def test_topology_shows_disagreement_and_the_former_master(call: Call) -> None:
     old = {"host": "10.0.1.9", "port": 6379}
     master = a_master(
         1, 2, failover={"outcome": "completed", "old": old, "new": {"host": "10.0.1.1", "port": 6379}, "leader": "s0"}
@@ -356,13 +356,13 @@ def test_topology_shows_who_disagrees_and_what_the_failover_left(call: Call) -> 
 # -- the feed ----------------------------------------------------------------------------------------
 
 
-def test_event_that_several_daemons_heard_is_listed_as_often_as_it_was_said(call: Call) -> None:
+def test_event_heard_by_several_daemons_is_listed_once_per_publication(call: Call) -> None:
     def heard(run: str, offset: float, channel: str = "+sdown") -> dict[str, Any]:
         return {"type": "event", "sentinel": S[0], "channel": channel, "payload": "m", "time": at(offset), "run": run}
 
     lines = [
         *(heard("a", 0), heard("b", 0.1), heard("a", 0.2, "-sdown"), heard("b", 0.3, "-sdown")),
-        # Said again, heard by the second first; then by one alone, long after and again.
+        # Published again and heard by the second daemon first; then heard by one alone, long after and again.
         *(heard("b", 1), heard("a", 0.9), heard("a", 20), heard("b", 30), heard("b", 31), heard("a", 32)),
     ]
     news = call("feed.js", "m.newsOf(values[0])", list(enumerate(lines)))
@@ -377,7 +377,7 @@ def happening(call: Call, master: dict[str, Any], sentinels: list[dict[str, Any]
     return [(one["level"], one["text"]) for one in told]
 
 
-def test_what_happens_is_said_the_gravest_first(call: Call) -> None:
+def test_headlines_name_the_gravest_first(call: Call) -> None:
     voters = [{"sentinel": f"s{n}", "state": "live" if n else "down", "tilt": False} for n in range(3)]
     suspected = a_master(1, 3, health="suspected", down_by=["s1"], quorum=2)
     suspected["replicas"][0]["link_up"] = False
@@ -420,7 +420,7 @@ def test_states_have_the_same_names_as_everywhere_else(call: Call) -> None:
         assert call("words.js", "m.stageWords(...values)", line, stage).lower() == stage_words(stage, attempted)
 
 
-def test_new_master_is_not_called_down_for_what_is_said_of_the_old_one(call: Call) -> None:
+def test_new_master_is_not_called_down_because_the_old_one_is(call: Call) -> None:
     failover = {
         "outcome": "completed",
         "stages": [{"stage": "promoted"}],

@@ -7,11 +7,11 @@ Run it with ``make chaos SECONDS=120 SEED=7`` or ``python -m chaos --help`` (`__
 - `star_lab`: a lab in which each server has a network of its own.
 - `links`: proxies between the application and the servers, in a process of their own.
 - `application`: one Watcher, and writers with a ledger each.
-- `observer`: a process that asks every node and Sentinel for its role and writes down each change.
-- `faults`: does what the schedule says to servers and links, and repairs it.
+- `observer`: a process that asks every node and Sentinel for its role and records each change.
+- `faults`: applies the schedule to servers and links, and repairs what it broke.
 - `story`: one run of all of these, and then its judgement:
 - `truth`: which node was a master when, from the observer's file. Pure.
 - `verdict`: switches that were missed, doubled, invented or late. Pure.
-- `losses`: acknowledged writes that are gone, commands that ran twice, errors. Pure.
+- `losses`: acknowledged writes that are lost, commands that ran twice, errors. Pure.
 - `table`: the outcome as a table. Pure.
 """

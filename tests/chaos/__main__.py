@@ -19,11 +19,11 @@ from .table import table
 def main() -> int:
     """Run chaos as the arguments say; return 1 if there are findings."""
     parser = argparse.ArgumentParser(prog="python -m chaos", description="Truth among real servers that fail.")
-    parser.add_argument("--seconds", type=float, default=120.0, help="for which faults come")
+    parser.add_argument("--seconds", type=float, default=120.0, help="how long faults occur")
     parser.add_argument("--seed", type=int, help="of the schedule; a new one if none is given")
     parser.add_argument("--server", help="as for the lab: valkey, redis-7.0, a path...")
     parser.add_argument("--schedule", action="store_true", help="only show what would be done")
-    parser.add_argument("--transcript", help="write the whole story to this file, whatever comes of it")
+    parser.add_argument("--transcript", help="write the whole story to this file, whatever the outcome")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     binary = find_binary(options.server)

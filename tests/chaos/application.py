@@ -1,7 +1,8 @@
 """
 The application: our clients with one Watcher, and writers in threads and tasks.
 
-Writes are not kept in memory: each writer has a ledger, a file, so that whatever grows is not the rig's. (That is why
+Writes are not kept in memory: each writer has a ledger, a file, so that growing memory is the product's and not the
+    rig's. (That is why
 these are not the writers of `traffic`.) A number is sent once; a failure is recorded, and the next number follows.
 """
 
@@ -40,7 +41,7 @@ Where: TypeAlias = tuple[str, int]
 THREAD_PACE, TASK_PACE = 0.01, 0.04
 """Seconds between two writes of one thread, of one task."""
 TASKS = 4
-"""Tasks for each master; beside one thread."""
+"""Tasks for each master, in addition to one thread."""
 HOLD = 5.0
 """The `hold` that the documentation recommends for COORDINATED."""
 SOCKET_TIMEOUT = 1.0
@@ -95,14 +96,14 @@ class Ledger:
         self._file.close()
 
     def entries(self) -> Iterator[Entry]:
-        """Read it again."""
+        """Yield its entries from the file."""
         for sent, ended, number, error in ENTRY.iter_unpack(self._path.read_bytes()):
             yield Entry(sent, ended, number, self._errors[error])
 
 
 class Following:
     """
-    Everything that follows the masters, while the block lasts.
+    Everything that follows the masters, for the length of a block.
 
     Args:
         sentinels: their addresses, as they are announced.
@@ -140,7 +141,7 @@ class Following:
         watcher.on_switch(lambda switch: self.switches.append((time.monotonic(), switch)))
         watcher.on_notice(self._note_notice)
         watcher.on_failover(self._note_stage)
-        # Each sample collects garbage: that must not take long, or it would be seen in how soon switches are known.
+        # Each sample collects garbage: that must not take long, or switches would be known later.
         gc.collect()
         gc.freeze()
         for thread in self._threads:
@@ -164,7 +165,7 @@ class Following:
         deadline = time.monotonic() + JOIN_LIMIT
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        assert not any(thread.is_alive() for thread in self._threads), "a command never came back"
+        assert not any(thread.is_alive() for thread in self._threads), "a command did not return"
         for ledger in self.ledgers:
             ledger.close()
 
@@ -190,7 +191,7 @@ class Following:
         """Yield each stage of each failover in words, with when it was first reported; only after the writers."""
         self._stages.seek(0)
         for at, master, epoch, stage, replica in map(json.loads, self._stages):
-            yield at, " ".join(filter(None, (f"told of {master}: {stage}", replica, f"at epoch {epoch}")))
+            yield at, " ".join(filter(None, (f"reported of {master}: {stage}", replica, f"at epoch {epoch}")))
 
     def believed(self) -> dict[str, Where]:
         """Return where the Watcher believes each master to be."""
@@ -204,7 +205,7 @@ class Following:
 
     def sample(self) -> None:
         """Take each measure."""
-        # It is bounded, and goes on filling with epochs.
+        # The cache is bounded, but keeps filling with epochs.
         grammar._parse_cached.cache_clear()
         gc.collect()
         tasks = asyncio.run_coroutine_threadsafe(_count(), self._loop).result(10)

@@ -2,8 +2,8 @@
 Apply the faults of a schedule to real servers and to the links, and undo them.
 
 Each fault is a generator that yields the seconds until it goes on, so that many run in one thread. It begins when its
-time has come, every fault that must not overlap it is over, and its group is whole. A fault that can't begin or work in
-time is skipped, with the reason. Everything is reported as it happens.
+time has come, every fault that must not overlap it has ended, and its group is whole. A fault that can't begin or work
+in time is skipped, with the reason. Everything is reported as it happens.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LOOK_EVERY = 0.3
 BEGIN_LIMIT = 30.0
 """Seconds that a fault may wait for its turn; the group of another may heal slowly."""
 WORK_LIMIT = 60.0
-"""Seconds for a failover: a split vote is followed by a pause of twice the failover timeout."""
+"""Seconds for a failover: after a split vote Sentinel pauses for twice the failover timeout."""
 ORDER_LIMIT = 12.0
 """Seconds in which a Sentinel must accept a command: it asks for the state of replicas every 10 s."""
 PROMOTION_LIMIT = 3.0
@@ -89,7 +89,7 @@ class Faults:
             Kind.REPLICA_HANGS: self._replica_hangs,
             Kind.SENTINEL_KILLED: self._sentinel_restarts,
             Kind.SENTINEL_FORGETS: self._sentinel_restarts,
-            Kind.SENTINEL_ANEW: self._sentinel_anew,
+            Kind.SENTINEL_REINSTALLED: self._sentinel_reinstalled,
             Kind.SENTINEL_HANGS: self._sentinel_hangs,
             Kind.SENTINEL_CUT_OFF: self._sentinel_cut_off,
             Kind.LINK_SILENT: self._link,
@@ -140,7 +140,7 @@ class Faults:
 
     def _begin(self, deed: Deed) -> None:
         deed.begun = time.monotonic()
-        self._looked.clear()  # what was whole a moment ago is not any more
+        self._looked.clear()  # the group is no longer whole
         self.say(f"FAULT {deed.fault.describe()}")
 
     def _until(self, condition: Callable[[], object], limit: float, what: str) -> Steps:
@@ -157,7 +157,7 @@ class Faults:
         self._begin(deed)
         self.lab.crash(old)
         self.say(f"{old.describe()} is dead")
-        # It keeps nothing on disk: were it back before another is elected, all would copy its empty data.
+        # It keeps nothing on disk: if it came back before another master is elected, all would copy its empty data.
         yield from self._moved(deed, old)
         yield deed.fault.length
         self.lab.restart(old)
@@ -189,7 +189,7 @@ class Faults:
         yield from self._peace(deed, old)
 
     def _isolate(self, server: LabServer) -> None:
-        assert isinstance(self.lab, Scattered)  # or this kind had not been drawn
+        assert isinstance(self.lab, Scattered)  # otherwise this kind is not drawn
         self._alone.add(server)
         self.lab.isolate(server)
         self.say(f"{server.describe()} is cut off from all other servers")
@@ -272,7 +272,7 @@ class Faults:
         self.say(f"the master of {name} is {self.lab.master(name).describe()}")
 
     def _peace(self, deed: Deed, old: LabServer | None = None) -> Steps:
-        """Wait until a group is whole, and let an operator demote an old master where the schedule says so."""
+        """Wait until a group is whole; if the schedule says so, demote an old master as an operator would."""
         name = deed.fault.master or ""
         if old is not None and deed.fault.by_hand:
             yield from self._until(lambda: not self._disagreeing(name, self.lab.master(name)), WORK_LIMIT, "agreement")
@@ -305,10 +305,10 @@ class Faults:
 
     def _unaware(self, name: str, replicas: int) -> str:
         """
-        Say which Sentinel does not know all replicas as what they are.
+        Return which Sentinel does not see all replicas as replicas, in words.
 
-        It asks every ten seconds. Who was a master when it asked, and is promoted before it asks again, has been a
-        second master all the time, for all it knows: it is demoted at once.
+        It asks every ten seconds. If a node was a master when it asked and is promoted before it asks again, it takes
+        that node for a second master and demotes it at once.
         """
         for sentinel in self._well():
             rows = [_fields(row) for row in sentinel.call("SENTINEL", "REPLICAS", name)]
@@ -318,7 +318,7 @@ class Faults:
         return ""
 
     def _disagreeing(self, name: str, master: LabServer) -> str:
-        """Say which Sentinel that runs names another master, or has not come to the end of a failover."""
+        """Return which running Sentinel names another master, or has not finished a failover, in words."""
         for sentinel in self._well():
             fields = _fields(sentinel.call("SENTINEL", "MASTER", name))
             if fields["port"] != str(master.port) or "failover_in_progress" in fields["flags"]:
@@ -343,7 +343,7 @@ class Faults:
         self.say(f"{sentinel.describe()} runs again, {'as it was' if keep else 'with its first configuration'}")
         yield from self._recovered(sentinel)
 
-    def _sentinel_anew(self, deed: Deed) -> Steps:
+    def _sentinel_reinstalled(self, deed: Deed) -> Steps:
         sentinel = self._sentinel(deed)
         self._begin(deed)
         self.lab.crash(sentinel)
@@ -357,7 +357,7 @@ class Faults:
             sentinel.call("SENTINEL", "MONITOR", name, host, port, options.votes)
             sentinel.call("SENTINEL", "SET", name, "down-after-milliseconds", options.down_after_ms)
             sentinel.call("SENTINEL", "SET", name, "failover-timeout", options.failover_timeout_ms)
-            self.say(f"{sentinel.describe()} is told anew that the master of {name} is {host}:{port}")
+            self.say(f"{sentinel.describe()} is told again that the master of {name} is {host}:{port}")
         yield from self._recovered(sentinel)
 
     def _sentinel_hangs(self, deed: Deed) -> Steps:
@@ -383,7 +383,8 @@ class Faults:
         yield from self._recovered(sentinel)
 
     def _unheard(self, sentinel: LabServer) -> str:
-        """Say which Sentinel gets no answer of another that is well; empty where this one and all others do."""
+        """Return which Sentinel gets no answer from another healthy one, in words; empty if every pair with this one
+        does."""
         well = {str(one.port): one for one in self._well()}
         for one in well.values():
             for name in self.lab.options.masters:
@@ -439,7 +440,7 @@ class Faults:
     # -- the end ------------------------------------------------------------------------------------
 
     def _repair(self) -> None:
-        """Start and resume everything that should run, whatever was left undone."""
+        """Start and resume everything that should run, even if a fault was not repaired."""
         for server in [*self._alone]:
             self._rejoin(server)
         for server in self.lab.servers:

@@ -24,7 +24,7 @@ END_LIMIT = 10.0
 
 class Links:
     """
-    A link to each server, while the block lasts.
+    A link to each server, for the length of a block.
 
     Args:
         servers: name -> address of each.

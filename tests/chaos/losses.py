@@ -3,8 +3,8 @@ Compare acknowledged writes with what the servers have: writes lost, writes exec
 
 Pure. A master that is killed, stopped or cut off may have acknowledged writes that no replica has; so may a promoted
 node that the Sentinels did not keep, and a master that they replaced while the application could not hear it or got no
-processor. A node that died, came back with nothing and was chosen before it had copied anything wipes all that there
-was. Nothing else may be lost, and in a planned failover no command may fail.
+processor. A node that died, came back empty and was chosen before it had copied anything wipes all data. Nothing else
+must be lost, and in a planned failover no command must fail.
 """
 
 from __future__ import annotations
@@ -23,34 +23,35 @@ from .verdict import Astray, Told, Verdict
 __all__ = ["Account", "Written", "account"]
 
 BEFORE = 1.0
-"""Seconds before a fault in which what is acknowledged may not have come to a replica yet."""
+"""Seconds before a fault in which an acknowledged write may not have reached a replica yet."""
 UNDER_WAY = 0.1
-"""Seconds by which an acknowledgement may come after the way back was told."""
+"""Seconds by which an acknowledgement may come after the way back was reported."""
 COSTLY = {Kind.CRASH, Kind.HANG, Kind.CUT_OFF}
-"""These may lose what was acknowledged before the promotion."""
+"""These may lose writes acknowledged before the promotion."""
 FREE = {Kind.PLANNED, Kind.COORDINATED}
 BUSY = 0.03
-"""Seconds from a promotion to its telling above which the application was too busy to hold its commands in time: in a
+"""Seconds from a promotion to its report above which the application was too busy to hold its commands in time: in a
 coordinated failover the old master takes no more writes a tick of Sentinel (50 to 100 ms) after the selection, and ends
 the connections of those that it keeps waiting."""
 TICK = 0.15
-"""Seconds from a selection to the promotion, at the most: Sentinel goes on each 50 to 100 ms."""
+"""Most seconds from a selection to the promotion: Sentinel acts every 50 to 100 ms."""
 TOO_LATE = "late"
 """The kind of a loss in a planned failover of which the application heard too late."""
 LIED_TO = "lied to"
-"""The kind of a loss in a planned failover whose leader lies: by its own word it began another in the midst."""
+"""The kind of a loss in a planned failover whose leader lies: it claims to have begun another meanwhile."""
 ASTRAY = "astray"
-"""The kind of a loss, where a node was promoted that the Sentinels let go, and no leader of ours died."""
+"""The kind of a loss after a promotion that the Sentinels gave up, although we killed no leader."""
 WIPED = "wiped"
-"""The kind of a loss where a node was chosen that had come back empty: it keeps nothing on disk."""
+"""The kind of a loss after a node was chosen that had come back empty: it keeps nothing on disk."""
 STANDSTILL = "standstill"
-"""The kind of an error where the observer had no answer of a node either, and it was none of our faults."""
+"""The kind of an error where the observer had no answer of a node either, or none in time, and it was none of our
+faults."""
 NONE = "no fault"
 
 
 @dataclass(frozen=True)
 class Written:
-    """What one writer did, and what the master has at the end."""
+    """The record of one writer, and the master's list at the end."""
 
     master: str
     key: str
@@ -67,7 +68,7 @@ class Account:
     errors: dict[str, Counter[str]] = field(default_factory=dict)
     twice: list[str] = field(default_factory=list)
     replayed: Counter[str] = field(default_factory=Counter)
-    """Writes that a server carried out again by itself, by the list that they are in; see `_replayed`."""
+    """Writes that a server applied again by itself, by their list; see `_replayed`."""
     wrong: list[str] = field(default_factory=list)
     """Losses and errors that are not allowed."""
 
@@ -78,7 +79,7 @@ class Account:
 
 def account(written: Iterable[Written], verdict: Verdict, deeds: Sequence[Deed], truth: Truth) -> Account:
     """
-    Count what was lost, and what failed.
+    Count lost writes and failed commands.
 
     Args:
         written: by each writer.
@@ -90,21 +91,21 @@ def account(written: Iterable[Written], verdict: Verdict, deeds: Sequence[Deed],
     for each in written:
         told = [one for one in verdict.told if one.kept.master == each.master]
         astray = [one for one in verdict.astray if one.master == each.master]
-        still = list(_followed_still(told, deeds))
+        still = list(_followed_still(told, deeds, truth))
         wiped = max((one.kept.at for one in told if _came_back_empty(one, truth)), default=-inf)
-        # Who hears no Sentinel goes on as before: only what befalls the nodes can make a command fail.
+        # An application that hears no Sentinel continues as before: only faults of the nodes can make a command fail.
         own = [one for one in deeds if one.fault.master == each.master]
         _count(came, each, told, astray, still, wiped, own, truth)
     return came
 
 
-def _followed_still(told: Iterable[Told], deeds: Sequence[Deed]) -> Iterator[tuple[str, float, float]]:
+def _followed_still(told: Iterable[Told], deeds: Sequence[Deed], truth: Truth) -> Iterator[tuple[str, float, float]]:
     """
-    Return when a master that was replaced took writes still: under what, from when and to when.
+    Return when a replaced master still took writes: the kind of its loss, the begin and the end.
 
-    That is one that is cut off; one that Sentinels replaced while none of them was heard; and one in a
-    planned failover of which the application heard late, because it got no processor, or from a leader that lies: it
-    could not hold its commands.
+    That is a master that is cut off; one that Sentinels replaced while none of them was heard; and one in a planned
+    failover of which the application heard late, because it got no processor, or from a leader that lies: it could not
+    hold its commands.
     """
     deaf = [one for one in deeds if one.fault.kind is Kind.DEAF]
     for one in told:
@@ -112,7 +113,7 @@ def _followed_still(told: Iterable[Told], deeds: Sequence[Deed]) -> Iterator[tup
             begin, end = one.promotion.at, one.report.at
             if one.kind == Kind.CUT_OFF or any(each.touches(begin, begin) for each in deaf):
                 yield one.kind, begin, end
-            elif one.kind in FREE and end - begin > BUSY:
+            elif one.kind in FREE and (end - begin > BUSY or truth.was_late(begin - TICK, end + TICK)):
                 yield TOO_LATE, begin - TICK, end
             elif one.kind in FREE and _leader_lies(one):
                 yield LIED_TO, begin - TICK, end
@@ -123,7 +124,7 @@ def _came_back_empty(told: Told, truth: Truth) -> bool:
     Whether a node was chosen that had died, came back as a master and copied nothing since.
 
     A Sentinel that was cut off may find the master down, be back, and select a node that has just restarted: for that
-    Sentinel it is a replica still.
+    Sentinel it is still a replica.
     """
     roles = [each for each in truth.roles if each.node == told.kept.address and each.at <= told.kept.at]
     died = max((number for number, each in enumerate(roles) if each.role == "gone"), default=None)
@@ -154,7 +155,8 @@ def _count(
             came.twice.append(f"{written.key} has {entry.number} {twice[entry.number]} times, {span}")
         if entry.error:
             kind, wrong = _blame_error(entry, told, deeds)
-            if wrong and truth.stood_still(written.master, entry.sent, entry.ended):
+            late = truth.was_late(entry.sent - TICK, entry.ended)
+            if wrong and (late or truth.stood_still(written.master, entry.sent, entry.ended)):
                 kind, wrong = STANDSTILL, False
             came.errors.setdefault(kind, Counter())[entry.error] += 1
             if wrong:
@@ -184,7 +186,7 @@ def _count(
 
 def _replayed(kept: Sequence[int]) -> set[int]:
     """
-    Return the numbers that stand a second time in a list as a block of at least two, in their order.
+    Return the numbers that are in a list a second time as a block of at least two, in their order.
 
     A writer sends a number when the one before is acknowledged: a client that sends one twice gives 7 7 8 8. Only a
     server that applies a piece of its master's stream again gives 7 8 7 8.
@@ -210,7 +212,7 @@ def _blame_loss(
     wiped: float,
     deeds: Sequence[Deed],
 ) -> tuple[str, str]:
-    """Say which failover has lost a write, and why it must not have; empty where it may."""
+    """Return the kind of the failover that lost a write, and why it must not; the reason is empty if it may."""
     if any(one.begin <= entry.ended <= one.end + UNDER_WAY for one in astray):
         died = any(one.fault.kind is Kind.LEADER_DIES and one.touches(entry.ended, entry.ended) for one in deeds)
         return (Kind.LEADER_DIES if died else ASTRAY), ""
@@ -220,7 +222,7 @@ def _blame_loss(
     following = next((one for one in told if one.begun >= entry.ended), None)
     if following is None:
         return NONE, "no failover followed"
-    # What the new master has acknowledged must be kept; what the old one has, may have come to no replica.
+    # Writes that the new master acknowledged must be kept; those of the old one may have reached no replica.
     deed = following.deed
     if deed is None and not following.clear:
         return following.kind, ""  # no fault requested it, and its leader could not be heard
@@ -232,7 +234,7 @@ def _blame_loss(
 
 
 def _blame_error(entry: Entry, told: Sequence[Told], deeds: Iterable[Deed]) -> tuple[str, bool]:
-    """Say under what a command has failed, and whether it must not have."""
+    """Return the kind of failover or fault in which a command failed, and whether it must not have failed."""
     at_work = [each.fault.kind for each in deeds if each.touches(entry.sent, entry.ended)]
     costly = [kind for kind in at_work if kind not in FREE]
     if costly:

@@ -2,8 +2,8 @@
 The observer: a process that shares nothing with us and asks every data node and every Sentinel about itself.
 
 A program of its own, so that nothing starves it. It reads addresses and master names as one line of JSON, and ends at
-the end of its input. It writes a file of JSON lines, one for each change: of a node's role (asked every 5 ms), of what
-a Sentinel holds of a master (asked every 50 ms); and at the end how often it has looked. All times are
+the end of its input. It writes a file of JSON lines, one for each change: of a node's role (asked every 5 ms), of the
+address that a Sentinel has for a master (asked every 50 ms); and at the end how often it asked. All times are
 ``time.monotonic()``, which is the same in all processes of a machine.
 """
 
@@ -22,8 +22,10 @@ import hiredis
 
 ROLE_EVERY, HELD_EVERY = 0.005, 0.05
 REDIAL = 0.01
-"""Seconds between two attempts to reach a server that is gone."""
+"""Seconds between two attempts to reach a server that does not accept."""
 DIAL_LIMIT = 0.1
+STALLED_ABOVE = 0.04
+"""Seconds between two answers of a node above which the machine, or that node, had no time: quiet runs stay below."""
 SILENT_AFTER = 0.3
 """Seconds without an answer after which a server is silent."""
 GONE, SILENT = "gone", "silent"
@@ -42,7 +44,8 @@ class Asked:
         replies: how many there are to it.
         every: seconds between two questions.
         tell: called with each answer.
-        selector: where its socket is waited for.
+        stalled: called with the times of two answers that came too far apart.
+        selector: waits for its socket.
     """
 
     def __init__(
@@ -52,13 +55,14 @@ class Asked:
         replies: int,
         every: float,
         tell: Tell,
+        stalled: Callable[[float, float], None],
         selector: selectors.BaseSelector,
     ) -> None:
         self.address, self.question, self.replies, self.every = address, question, replies, every
         self.next_at = self._due = 0.0
         self.gaps: Counter[int] = Counter()
         """Tenths of milliseconds between two answers, while it answered."""
-        self._tell, self._selector = tell, selector
+        self._tell, self._stalled, self._selector = tell, stalled, selector
         self._socket: socket.socket | None = None
         self._reader = hiredis.Reader()
         self._got: list[Any] = []
@@ -74,12 +78,12 @@ class Asked:
                 self._tell(self._asked_at, SILENT)
             self.next_at = now + SILENT_AFTER
         elif now >= self.next_at:
-            # From when it was due: who counts from when it was done gets later each time.
+            # From when it was due: counted from when it was done, each question would be a little later.
             self._due = self.next_at if now - self.next_at < self.every else now
             self._ask(now)
 
     def read(self) -> None:
-        """Take what came."""
+        """Read the bytes that arrived."""
         assert self._socket is not None  # only a socket that is open is waited for
         try:
             data = self._socket.recv(65536)
@@ -112,6 +116,8 @@ class Asked:
         assert self._asked_at is not None  # there was a question
         if self._answered_at is not None:
             self.gaps[round((now - self._answered_at) * 10_000)] += 1
+            if now - self._answered_at > max(STALLED_ABOVE, 2 * self.every):
+                self._stalled(self._answered_at, now)
         self.next_at = max(now, self._due + self.every)
         got, self._got, self._asked_at, self._answered_at, self._is_silent = self._got, [], None, now, False
         self._tell(now, got)
@@ -134,7 +140,7 @@ class Asked:
             self._socket.close()
         self._socket, self._asked_at, self._answered_at, self._is_silent = None, None, None, False
         self._got = []
-        # Who lost a connection dials again at once: a promotion kills the clients of its node.
+        # Dial again at once after a lost connection: a promotion kills the clients of its node.
         self.next_at = now if had else now + REDIAL
         if not had:
             self._tell(now, GONE)
@@ -161,11 +167,19 @@ class Looking:
         ]
         role = hiredis.pack_command(("ROLE",))
         self._nodes = [
-            Asked(tuple(address), role, 1, ROLE_EVERY, self._role_of(name), self._selector)
+            Asked(tuple(address), role, 1, ROLE_EVERY, self._role_of(name), self._stall, self._selector)
             for name, address in plan["nodes"].items()
         ]
         self._sentinels = [
-            Asked(tuple(address), b"".join(pairs), len(pairs), HELD_EVERY, self._held_by(name), self._selector)
+            Asked(
+                tuple(address),
+                b"".join(pairs),
+                len(pairs),
+                HELD_EVERY,
+                self._held_by(name),
+                self._stall,
+                self._selector,
+            )
             for name, address in plan["sentinels"].items()
         ]
 
@@ -187,7 +201,7 @@ class Looking:
         self._write({"pace": self.pace()})
 
     def pace(self) -> dict[str, float]:
-        """Return how far apart, in ms, the answers of a node were that answered."""
+        """Return the gaps between two answers of a node, in ms."""
         gaps: Counter[int] = sum((each.gaps for each in self._nodes), Counter())
         many, seen, found = gaps.total(), 0, dict[str, float]()
         for gap in sorted(gaps):
@@ -214,6 +228,9 @@ class Looking:
 
         return tell
 
+    def _stall(self, since: float, at: float) -> None:
+        self._write({"at": at, "stalled_since": since})
+
     def _change(self, who: tuple[str, str], at: float, what: dict[str, object]) -> None:
         if self._last.get(who) != what:
             self._last[who] = what
@@ -225,7 +242,7 @@ class Looking:
 
 
 def held(address: Sequence[bytes] | None, fields: Any) -> dict[str, object]:
-    """Read what a Sentinel holds of a master; nothing where it did not answer, or does not monitor it."""
+    """Read the address that a Sentinel has for a master; None if it did not answer, or does not monitor it."""
     if not isinstance(address, list) or not isinstance(fields, list):
         return {"address": None, "epoch": None, "leading": False}
     told = dict(zip(fields[::2], fields[1::2], strict=True))

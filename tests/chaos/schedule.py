@@ -33,9 +33,10 @@ __all__ = [
 MASTERS = ("first", "second", "third")
 SENTINELS = 5
 LIAR = SENTINELS - 1
-"""The Sentinel before which a liar sits, for the application: what its Sentinel says comes with what it makes up."""
+"""The Sentinel in front of which a liar sits, for the application: it passes on the Sentinel's words and adds invented
+ones."""
 IMPAIRED = 2
-"""Sentinels that may be away, or not be heard, at once: the others are a majority."""
+"""Most Sentinels that are down or not heard at once: the others are a majority."""
 FIRST = 1.0
 """Seconds before the first fault."""
 PAUSE = 0.7
@@ -66,8 +67,8 @@ class Kind(StrEnum):
     """It comes back with the configuration that it had."""
     SENTINEL_FORGETS = "Sentinel forgets"
     """It comes back with its very first configuration: another run id, no epoch, the first masters."""
-    SENTINEL_ANEW = "Sentinel anew"
-    """It comes back with an empty configuration, and is told MONITOR."""
+    SENTINEL_REINSTALLED = "Sentinel reinstalled"
+    """It comes back with an empty configuration, and gets SENTINEL MONITOR again."""
     SENTINEL_HANGS = "Sentinel hangs"
     SENTINEL_CUT_OFF = "Sentinel cut off"
     """It is cut off from all other servers; the application still hears it."""
@@ -84,7 +85,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """How often something comes, how long it lasts, and what it concerns."""
+    """How often a fault occurs, how long it lasts, and what it affects."""
 
     weight: float
     length: tuple[float, float]
@@ -92,11 +93,11 @@ class Trait:
     heal: float
     """Seconds after the repair, as a plan."""
     group: bool = False
-    """Whether it befalls the nodes of one master."""
+    """Whether it affects the nodes of one master."""
     sentinel: bool = False
-    """Whether it befalls, or is led by, one Sentinel."""
+    """Whether it affects, or is led by, one Sentinel."""
     leaves_two_masters: bool = False
-    """Whether an old master may go on that must be demoted."""
+    """Whether an old master may stay a master until it is demoted."""
 
 
 TRAITS = {
@@ -112,10 +113,10 @@ TRAITS = {
     Kind.NODE_CUT: Trait(1, (0.5, 4), 3, group=True),
     Kind.SENTINEL_KILLED: Trait(2, (0.5, 8), 5, sentinel=True),
     Kind.SENTINEL_FORGETS: Trait(1, (0.5, 4), 12, sentinel=True),
-    Kind.SENTINEL_ANEW: Trait(1, (0.5, 4), 12, sentinel=True),
-    # Two seconds and more are TILT: for 30 s it does nothing then.
+    Kind.SENTINEL_REINSTALLED: Trait(1, (0.5, 4), 12, sentinel=True),
+    # A hang of 2 s or more causes TILT: the Sentinel then does nothing for 30 s.
     Kind.SENTINEL_HANGS: Trait(1, (0.5, 3), 31, sentinel=True),
-    # What it dials meanwhile it dials again after 1, 3, 7, 15 s.
+    # Addresses dialled meanwhile are dialled again after 1, 3, 7, 15 s.
     Kind.SENTINEL_CUT_OFF: Trait(2, (1, 8), 16, sentinel=True),
     Kind.LINK_SILENT: Trait(2, (0.5, 6), 4, sentinel=True),
     Kind.LINK_CUT: Trait(2, (0.5, 6), 4, sentinel=True),
@@ -123,9 +124,9 @@ TRAITS = {
 }
 ORDERED = {Kind.PLANNED, Kind.COORDINATED, Kind.LEADER_DIES}
 FAILOVERS = {Kind.CRASH, Kind.HANG, Kind.CUT_OFF, *ORDERED}
-"""What another master comes of."""
+"""Faults that lead to another master."""
 PARTITIONS = {Kind.CUT_OFF, Kind.SENTINEL_CUT_OFF}
-"""What needs servers that have a network each."""
+"""Faults that need a network for each server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,27 +163,27 @@ class Fault:
 
 
 def impairs(kind: Kind) -> bool:
-    """Whether its Sentinel is away meanwhile, or not heard."""
+    """Whether its Sentinel is down or not heard meanwhile."""
     return TRAITS[kind].sentinel and (kind not in ORDERED or kind is Kind.LEADER_DIES)
 
 
 def apart(one: Fault, other: Fault) -> bool:
-    """Whether these two must not be at work at the same time."""
+    """Whether these two must not be active at the same time."""
     if one.master is not None and one.master == other.master:
         return True
     if one.sentinel is not None and one.sentinel == other.sentinel:
         return True
     kinds = {one.kind, other.kind}
-    # What a Sentinel has sent to who is cut off arrives when it has another run id: all hear of the old one again, and
-    # it takes that for another Sentinel, says hello to it, and knows itself for ever.
-    if kinds & PARTITIONS and kinds & {Kind.SENTINEL_FORGETS, Kind.SENTINEL_ANEW}:
+    # Messages of a Sentinel to a server that is cut off arrive late, after the Sentinel got another run id. Then all
+    # hear of the old run id again, and the Sentinel itself takes it for another Sentinel, for ever.
+    if kinds & PARTITIONS and kinds & {Kind.SENTINEL_FORGETS, Kind.SENTINEL_REINSTALLED}:
         return True
-    # Who hears nobody can't hold commands in a planned failover.
+    # An application that hears no Sentinel can't hold commands in a planned failover.
     return Kind.DEAF in kinds and (len(kinds) == 1 or bool(kinds & ORDERED))
 
 
 def fits(fault: Fault, others: Iterable[Fault]) -> bool:
-    """Whether a fault may join others that are at work."""
+    """Whether a fault may run together with these others."""
     there = list(others)
     impaired = sum(impairs(each.kind) for each in there) + impairs(fault.kind)
     return impaired <= IMPAIRED and not any(apart(fault, each) for each in there)
@@ -202,7 +203,7 @@ def draw(seed: int, seconds: float, kinds: Sequence[Kind] = tuple(Kind)) -> list
     counts: Counter[Kind] = Counter()
     at = FIRST
     while at < seconds:
-        # What has come often comes less: a short run shall have some of everything.
+        # A kind that was drawn often becomes less likely, so that a short run has some of every kind.
         weights = [TRAITS[kind].weight / (1 + counts[kind]) ** 2 for kind in kinds]
         fault = _fault(chance, at, chance.choices(kinds, weights)[0])
         meanwhile = [each for each in drawn if each.until > fault.at]

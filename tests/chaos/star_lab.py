@@ -20,7 +20,7 @@ from switchmaster.lab import Lab, LabServer
 __all__ = ["Scattered", "deployed"]
 
 SOMEWHERE = "somewhere"
-"""Whom a configuration names at first; then, by the port, where that server is."""
+"""The host that a configuration names at first; it is replaced by the server's own, which the port identifies."""
 
 
 class Scattered(Lab):
@@ -61,7 +61,7 @@ class Scattered(Lab):
         return sentinel
 
     def _place(self, server: LabServer) -> None:
-        """Say in a configuration where the others are, by their ports."""
+        """Write the others' hosts, known by their ports, into a configuration."""
         hosts = {str(other.port): other.host for other in self.servers}
         server.first_config = re.sub(
             rf"\b{SOMEWHERE} (\d+)", lambda found: f"{hosts[found[1]]} {found[1]}", server.first_config

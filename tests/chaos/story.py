@@ -40,12 +40,12 @@ REPLICAS = 2
 FAILOVER_TIMEOUT_MS = 4000
 PEACE_LIMIT = 60.0
 CALM = 2.0
-"""Seconds without faults at both ends, in which nothing may happen."""
+"""Seconds without faults at both ends, in which nothing must happen."""
 SAMPLES = 60
 PUPPETS = 10
 """Invented Sentinels that the liar names."""
 LATER = 6.0
-"""Seconds after peace by which the last news is there: what was decided is told again to nobody."""
+"""Seconds after all is settled within which the last news arrives; decisions are not reported again."""
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Outcome:
     """Findings about neither switches nor writes."""
     counters: Mapping[str, float] = field(default_factory=dict)
     lies: int = 0
-    """Failovers that the liar among the Sentinels invented; none may be followed."""
+    """Failovers that the liar among the Sentinels invented; none of them must be followed."""
 
     def findings(self) -> list[str]:
         """Return the findings."""
@@ -110,7 +110,7 @@ def tell(binary: ServerBinary, seed: int, seconds: float) -> Outcome:
             with observed(lab, seen):
                 _live_through(outcome, lab, links, Path(folder), draw(seed, seconds, kinds_of(binary)))
         except Exception as error:
-            # In the rig or in the product: either way the story must be shown.
+            # Whether the rig or the product failed, the story must be shown.
             outcome.others.append("the run broke off: " + "".join(traceback.format_exception(error)))
         _judge(outcome, lab, seen)
     _check_nothing_left(outcome, before)
@@ -119,7 +119,7 @@ def tell(binary: ServerBinary, seed: int, seconds: float) -> Outcome:
 
 @contextmanager
 def lied_to(outcome: Outcome, lab: Lab, links: Links) -> Iterator[None]:
-    """Put a liar before one Sentinel, for the application alone, while the block lasts."""
+    """Put a liar in front of one Sentinel, for the application alone, for the length of a block."""
     honest = lab.sentinels[LIAR].address
     plan = {
         "upstream": links.table[honest],
@@ -143,13 +143,13 @@ def lied_to(outcome: Outcome, lab: Lab, links: Links) -> Iterator[None]:
 
 
 def kinds_of(binary: ServerBinary) -> list[Kind]:
-    """Return what a server can go through on this machine."""
+    """Return the kinds of faults that are possible with a server on this machine."""
     lacking = set[Kind]()
     if binary.kind != "valkey" or binary.version < (9,):
         lacking.add(Kind.COORDINATED)
     if binary.kind == "redis" and binary.version < (7,):
-        # Redis 6.2 keeps a Sentinel that came back as another for ever, as one that is down and has a vote.
-        lacking |= {Kind.SENTINEL_FORGETS, Kind.SENTINEL_ANEW}
+        # Redis 6.2 never forgets a Sentinel that came back with another id: it counts it as down, with a vote.
+        lacking |= {Kind.SENTINEL_FORGETS, Kind.SENTINEL_REINSTALLED}
     if netns.lacking():
         lacking |= PARTITIONS
     return [kind for kind in Kind if kind not in lacking]
@@ -157,7 +157,7 @@ def kinds_of(binary: ServerBinary) -> list[Kind]:
 
 @contextmanager
 def observed(lab: Lab, seen: Path) -> Iterator[None]:
-    """Run the observer while the block lasts."""
+    """Run the observer for the length of a block."""
     plan = {
         "nodes": {node.name: node.address for name in MASTERS for node in lab.nodes(name)},
         "sentinels": {sentinel.name: sentinel.address for sentinel in lab.sentinels},
@@ -183,7 +183,7 @@ def _live_through(outcome: Outcome, lab: Lab, links: Links, folder: Path, schedu
         time.sleep(CALM)
         with sampled(following, outcome):
             faults.run()
-        _come_right(outcome, lab, following)
+        _settle_and_check(outcome, lab, following)
         following.stop_writing()
         outcome.counters = {**following.sentinel.watcher.counters, **following.sentinel.counters}
         _write_down(outcome, lab, following)
@@ -191,7 +191,7 @@ def _live_through(outcome: Outcome, lab: Lab, links: Links, folder: Path, schedu
 
 @contextmanager
 def sampled(following: Following, outcome: Outcome) -> Iterator[None]:
-    """Take samples while the block lasts."""
+    """Take samples for the length of a block."""
     over = threading.Event()
     every = outcome.seconds / SAMPLES
 
@@ -208,7 +208,7 @@ def sampled(following: Following, outcome: Outcome) -> Iterator[None]:
         thread.join(30)
 
 
-def _come_right(outcome: Outcome, lab: Lab, following: Following) -> None:
+def _settle_and_check(outcome: Outcome, lab: Lab, following: Following) -> None:
     """Wait until everything has settled, and check that the application knows the truth then."""
     try:
         lab.wait_until_settled(PEACE_LIMIT)
@@ -221,7 +221,7 @@ def _come_right(outcome: Outcome, lab: Lab, following: Following) -> None:
 
 
 def _acquaintances(lab: Lab) -> Iterator[str]:
-    """Say whom each Sentinel takes for one, of each master: what it believes in vain may be an old run id."""
+    """Yield which other Sentinels each Sentinel knows for each master: an old run id among them explains a failure."""
     for sentinel in lab.sentinels:
         for name in MASTERS:
             rows = [dict(zip(row[::2], row[1::2], strict=True)) for row in sentinel.call("SENTINEL", "SENTINELS", name)]

@@ -26,7 +26,7 @@ def table(outcome: Outcome) -> str:
     )
     parts = [head, _faults(outcome), _switches(outcome), _writes(outcome), _growth(outcome)]
     findings = outcome.findings()
-    parts.append("\n".join(f"FOUND {each}" for each in findings) or "nothing was found that must not be")
+    parts.append("\n".join(f"FOUND {each}" for each in findings) or "no findings")
     return "\n\n".join(parts)
 
 
@@ -53,7 +53,7 @@ def _faults(outcome: Outcome) -> str:
 
 def _switches(outcome: Outcome) -> str:
     rows: list[Sequence[object]] = [
-        ("switches by", "kept", "told", "clear", "known after ms p50", "worst", "hampered p50", "worst", "writes lost")
+        ("switches by", "kept", "reported", "clear", "known ms p50", "worst", "hampered p50", "worst", "writes lost")
     ]
     told, lost = outcome.verdict.told, outcome.account.lost
     kinds = list(dict.fromkeys([*(each.kind for each in told), *lost]))
@@ -62,8 +62,8 @@ def _switches(outcome: Outcome) -> str:
     rows.append(("all", *_counts(told), lost.total()))
     verdict = outcome.verdict
     last = (
-        f"missed {len(verdict.missed)}, told twice {len(verdict.doubled)}, invented {len(verdict.invented)}; "
-        f"promotions told that the Sentinels let go, and the ways back: {len(verdict.undone)}"
+        f"missed {len(verdict.missed)}, reported twice {len(verdict.doubled)}, invented {len(verdict.invented)}; "
+        f"reports of promotions that the Sentinels gave up, and of the ways back: {len(verdict.undone)}"
     )
     return f"{_rows(rows)}\n{last}"
 
@@ -80,16 +80,18 @@ def _two(values: Sequence[float]) -> tuple[str, str]:
 
 def _writes(outcome: Outcome) -> str:
     came = outcome.account
-    rows: list[Sequence[object]] = [("errors under", "how many", "which")]
+    rows: list[Sequence[object]] = [("errors during", "count", "types")]
     for kind, errors in sorted(came.errors.items()):
         rows.append((kind, errors.total(), ", ".join(f"{name} {many}" for name, many in errors.most_common())))
     failed = _rows(rows) if came.errors else "no command failed"
-    again = f"; a server carried out {came.replayed.total()} again by itself" if came.replayed.total() else ""
+    again = f"; a server applied {came.replayed.total()} again by itself" if came.replayed.total() else ""
     return f"{came.acknowledged} writes were acknowledged, {came.lost.total()} of them lost{again}\n{failed}"
 
 
 def _growth(outcome: Outcome) -> str:
-    rows: list[Sequence[object]] = [("what may grow", "first", "1st third", "2nd third", "3rd third", "last", "most")]
+    rows: list[Sequence[object]] = [
+        ("memory and handles", "first", "1st third", "2nd third", "3rd third", "last", "most")
+    ]
     for name, values in outcome.samples.items():
         if len(values) >= FEWEST:
             rows.append((name, *map(float, (values[0], *thirds(values), values[-1], max(values)))))

@@ -1,5 +1,5 @@
 """
-Two minutes of chaos among real servers, by a new seed each time: what was reported is what happened.
+Two minutes of chaos among real servers, with a new seed each time: every report matches what happened.
 
 ``make chaos SECONDS=... SEED=...`` does the same for any length.
 """
@@ -17,7 +17,7 @@ from switchmaster.lab import find_binaries
 
 pytestmark = [
     pytest.mark.live,
-    # slow: faults take their time; the more of them, the better.
+    # slow: faults take their time, and more of them find more.
     pytest.mark.slow,
     pytest.mark.timeout(400),
 ]
@@ -26,10 +26,10 @@ SECONDS = 105.0
 """With start and peace some 2.2 minutes."""
 
 
-def test_what_is_told_is_what_happened() -> None:
+def test_reports_match_what_happened() -> None:
     find_or_skip(None)
     seed = random.SystemRandom().randrange(10**6)
-    # 6.2 has no part in it: a Sentinel that lost its configuration stays a ghost there.
+    # Not on 6.2, where a Sentinel that lost its configuration stays a ghost.
     able = [
         binary for binary in find_binaries() if binary.kind == "valkey" or binary.version >= (7,)
     ] or find_binaries()

@@ -1,4 +1,4 @@
-"""The observer writes what servers say of themselves, each change once, and when one is gone or silent."""
+"""The observer records what servers say of themselves, each change once, and when a server is gone or silent."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ UNKNOWN = b"*-1\r\n-ERR No such master with that name\r\n"
 
 
 class Server:
-    """Answers every question with what it is told to; with nothing if that is empty."""
+    """Answers every question with the text that it is given; not at all if that is empty."""
 
     def __init__(self) -> None:
         self.answer = b""
@@ -58,7 +59,7 @@ class Server:
             threading.Thread(target=self._speak, args=(client,), daemon=True).start()
 
     def _speak(self, client: socket.socket) -> None:
-        # Whoever asked, or the test, may end the connection between a question and its answer.
+        # The observer or the test may end the connection between a question and its answer.
         with client, contextlib.suppress(OSError):
             while client.recv(65536):
                 self.questions += 1
@@ -67,7 +68,7 @@ class Server:
 
 
 class Seen:
-    """What the observer has written so far."""
+    """The observer's records so far."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -96,13 +97,14 @@ def observing(path: Path, node: Server, sentinel: Server) -> Iterator[Seen]:
 def test_each_change_is_written_once_with_its_time(tmp_path: Path) -> None:
     node, sentinel = Server(), Server()
     node.answer, sentinel.answer = REPLICA, UNKNOWN
+    begun = time.monotonic()
     with observing(tmp_path / "seen", node, sentinel) as seen:
         seen.wait_for("role", ["slave"])
         asked = node.questions
         eventually(lambda: node.questions > asked + 10, what="ten more questions")
         node.answer = MASTER
         seen.wait_for("role", ["slave", "master"])
-        # A promotion cuts its node's clients: that is no change by itself.
+        # A promotion closes its node's clients: that alone is no change.
         node.cut()
         asked = node.questions
         eventually(lambda: node.questions > asked, what="a question on another connection")
@@ -119,5 +121,4 @@ def test_each_change_is_written_once_with_its_time(tmp_path: Path) -> None:
     times = [line["at"] for line in seen.lines() if "role" in line]
     assert times == sorted(times)
     [pace] = [line["pace"] for line in seen.lines() if "pace" in line]
-    assert pace["answers"] > 10
-    assert pace["p50"] >= 5
+    assert 10 < pace["answers"] < (time.monotonic() - begun) / observer.ROLE_EVERY

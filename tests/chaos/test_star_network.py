@@ -1,4 +1,4 @@
-"""An isolated arm and the other arms do not reach each other, whichever else is isolated; the hub reaches all."""
+"""An isolated arm and the other arms can't reach each other, whichever others are isolated; the hub reaches all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def star() -> Iterator[StarNetwork]:
 
 
 def reaches(one: Network, other: Network) -> bool:
-    """Whether a connection comes about; silence means that it does not, and any other answer is a failure."""
+    """Whether a connection succeeds; False after silence; any other answer is a failure."""
     with other.entered():
         listening = socket.create_server((other.host, 0))
     with listening, one.entered():
@@ -33,7 +33,7 @@ def reaches(one: Network, other: Network) -> bool:
     return True
 
 
-def test_who_is_isolated_is_reached_by_the_hub_alone(star: StarNetwork) -> None:
+def test_isolated_arm_is_reached_by_the_hub_alone(star: StarNetwork) -> None:
     one, other, third = star.arms
     assert reaches(one, other)
     star.isolate(other)
@@ -47,7 +47,7 @@ def test_who_is_isolated_is_reached_by_the_hub_alone(star: StarNetwork) -> None:
     assert reaches(other, one)
 
 
-def test_who_rejoins_does_not_reach_who_is_still_isolated(star: StarNetwork) -> None:
+def test_rejoined_arm_does_not_reach_an_isolated_one(star: StarNetwork) -> None:
     one, other, third = star.arms
     star.isolate(other)
     star.isolate(third)
@@ -59,7 +59,7 @@ def test_who_rejoins_does_not_reach_who_is_still_isolated(star: StarNetwork) -> 
     assert reaches(other, third)
 
 
-def test_connection_that_is_open_falls_silent_and_goes_on_where_it_was(star: StarNetwork) -> None:
+def test_open_connection_falls_silent_and_continues_after_the_isolation(star: StarNetwork) -> None:
     one, other, _ = star.arms
     with other.entered():
         listening = socket.create_server((other.host, 0))

@@ -21,7 +21,7 @@ LEADER = 2
 
 
 def hold(at: float, address: tuple[str, int], epoch: int, leader: str = "s3") -> list[Held]:
-    """All Sentinels hold a master, first the one that led."""
+    """All Sentinels have the same master, the leader first."""
     rest = [name for name in SENTINELS if name != leader]
     return [
         Held(at - 0.1, leader, "first", address, epoch, leading=True),
@@ -53,7 +53,7 @@ def of_switches(
     return verdict, verdict.findings()
 
 
-def test_switch_that_was_told_once_is_no_finding() -> None:
+def test_switch_reported_once_is_no_finding() -> None:
     verdict, findings = of_switches([TOLD])
     assert findings == []
     [told] = verdict.told
@@ -61,16 +61,16 @@ def test_switch_that_was_told_once_is_no_finding() -> None:
     assert told.knew == pytest.approx(0.003)
 
 
-def test_switch_that_was_not_told_is_missed() -> None:
+def test_unreported_switch_is_missed() -> None:
     verdict, findings = of_switches([])
     assert findings == ["missed: first at 127.0.0.1:2, epoch 2, kept at 11.000"]
     assert verdict.told[0].knew is None
 
 
 @pytest.mark.parametrize("again", [TOLD, replace(TOLD, at=12.0)])
-def test_switch_that_was_told_again_is_found(again: Report) -> None:
+def test_switch_reported_twice_is_found(again: Report) -> None:
     assert of_switches([TOLD, again])[1] == [
-        f"told twice: first at 127.0.0.1:2, epoch 2, incarnation 0 at {again.at:.3f}"
+        f"reported twice: first at 127.0.0.1:2, epoch 2, incarnation 0 at {again.at:.3f}"
     ]
 
 
@@ -79,7 +79,7 @@ def test_switch_to_a_replica_is_invented() -> None:
     assert of_switches([TOLD, wrong])[1] == ["invented: first at 127.0.0.1:3, epoch 3, incarnation 0 at 12.000"]
 
 
-def test_switch_back_to_an_old_master_that_only_runs_again_is_invented() -> None:
+def test_switch_back_to_a_merely_restarted_master_is_invented() -> None:
     roles = [Role(9.95, A, "gone"), Role(10.0, B, "master"), Role(13.0, A, "master"), Role(15.0, A, "slave")]
     truth = truth_of(roles, hold(11.0, B, 2))
     back = Report(13.1, "first", B, A, 2, 1)
@@ -88,15 +88,15 @@ def test_switch_back_to_an_old_master_that_only_runs_again_is_invented() -> None
     ]
 
 
-def test_switch_told_at_an_epoch_that_its_failover_did_not_have_is_missed() -> None:
+def test_switch_reported_at_another_epoch_than_its_failover_is_missed() -> None:
     assert [each[:6] for each in of_switches([replace(TOLD, epoch=7)])[1]] == ["missed"]
 
 
-def test_switch_told_without_an_epoch_is_told() -> None:
+def test_switch_reported_without_an_epoch_counts_as_reported() -> None:
     assert of_switches([replace(TOLD, epoch=None)])[1] == []
 
 
-def test_promotion_that_the_sentinels_let_go_may_be_told_with_the_way_back() -> None:
+def test_abandoned_promotion_may_be_reported_with_the_way_back() -> None:
     truth = truth_of([Role(10.0, B, "master"), Role(18.0, B, "slave")], [])
     deeds = [deed_of(Kind.LEADER_DIES)]
     there, back = replace(TOLD, epoch=2), Report(18.1, "first", B, A, 1, 1)
@@ -107,8 +107,8 @@ def test_promotion_that_the_sentinels_let_go_may_be_told_with_the_way_back() -> 
     assert of_switches([there, replace(there, at=19.0, epoch=3)], truth, deeds)[1] != []
 
 
-def test_promotion_that_is_kept_after_the_way_back_is_told_again() -> None:
-    # The leader came back after ten seconds, and its word to the others half a second after we had gone back.
+def test_promotion_kept_after_the_way_back_is_reported_again() -> None:
+    # The leader came back after 10 s, and the others learned of it 0.5 s after we had gone back.
     truth = truth_of([Role(10.0, B, "master"), Role(20.4, B, "slave"), Role(20.6, A, "slave")], hold(20.5, B, 2))
     deeds = [deed_of(Kind.LEADER_DIES, over=40.0)]
     back, again = Report(20.1, "first", B, A, 1, 1), Report(21.5, "first", A, B, 2, 1)
@@ -119,7 +119,7 @@ def test_promotion_that_is_kept_after_the_way_back_is_told_again() -> None:
 
 
 @pytest.mark.parametrize(("at", "epoch", "found"), [(18.9, 2, 0), (17.0, 2, 1), (18.9, 3, 1)])
-def test_leader_that_came_back_may_tell_the_application_first(at: float, epoch: int, found: int) -> None:
+def test_application_may_hear_first_from_a_leader_that_came_back(at: float, epoch: int, found: int) -> None:
     truth = truth_of([Role(10.0, B, "master"), Role(21.0, A, "slave")], hold(20.5, B, 2))
     deeds = [deed_of(Kind.LEADER_DIES, over=40.0)]
     back, again = Report(15.1, "first", B, A, 1, 1), Report(at, "first", A, B, epoch, 1)
@@ -132,7 +132,7 @@ def test_way_back_without_a_reason_is_invented() -> None:
     assert [each[:8] for each in of_switches([TOLD, back])[1]] == ["invented"]
 
 
-def test_promotion_that_was_let_go_is_not_that_of_a_later_switch_to_the_same_node() -> None:
+def test_abandoned_promotion_is_not_that_of_a_later_switch_to_the_node() -> None:
     roles = [Role(10.0, B, "master"), Role(18.0, B, "slave"), Role(30.0, B, "master")]
     truth = truth_of(roles, hold(31.0, B, 3))
     there, back = replace(TOLD, epoch=2), Report(18.1, "first", B, A, 1, 1)
@@ -142,12 +142,12 @@ def test_promotion_that_was_let_go_is_not_that_of_a_later_switch_to_the_same_nod
     assert (findings, verdict.undone) == ([], [there, back])
 
 
-def test_node_that_is_chosen_again_by_a_later_epoch_needs_no_second_telling() -> None:
+def test_node_chosen_again_at_a_later_epoch_needs_no_second_report() -> None:
     truth = truth_of([Role(10.0, B, "master")], hold(14.0, B, 3))
     assert of_switches([TOLD], truth, [deed_of(Kind.LEADER_DIES)])[1] == []
 
 
-def test_way_back_after_a_switch_does_not_count_as_its_repetition() -> None:
+def test_way_back_after_a_switch_is_no_repetition_of_it() -> None:
     roles = [Role(10.0, B, "master"), Role(15.0, A, "slave"), Role(20.0, A, "master"), Role(28.0, A, "slave")]
     there, back = Report(20.1, "first", B, A, 3), Report(28.1, "first", A, B, 2, 1)
     deeds = [PLANNED, deed_of(Kind.LEADER_DIES, 19.9, 40.0)]
@@ -156,21 +156,21 @@ def test_way_back_after_a_switch_does_not_count_as_its_repetition() -> None:
     assert verdict.undone == [there, back]
 
 
-def test_clear_switch_that_was_told_late_is_found() -> None:
+def test_clear_switch_reported_late_is_found() -> None:
     late = replace(TOLD, at=10.0 + LATE + 0.5)
     assert of_switches([late])[1] == [
-        "told after 1.500 s, with nothing in the way: first at 127.0.0.1:2, epoch 2, kept at 11.000"
+        "reported after 1.500 s, with nothing in the way: first at 127.0.0.1:2, epoch 2, kept at 11.000"
     ]
 
 
 @pytest.mark.parametrize("kind", [Kind.LINK_SILENT, Kind.LINK_CUT, Kind.SENTINEL_KILLED, Kind.DEAF, Kind.NODE_SILENT])
-def test_hampered_switch_may_be_told_later_but_not_never(kind: Kind) -> None:
+def test_hampered_switch_may_be_reported_later_but_must_be_reported(kind: Kind) -> None:
     deeds = [CRASH, deed_of(kind, 9.5, 14.0)]
     verdict, findings = of_switches([replace(TOLD, at=15.0)], deeds=deeds)
     assert findings == []
     assert not verdict.told[0].clear
     much = replace(TOLD, at=14.0 + LATE_WHEN_HAMPERED + 0.5)
-    assert [each[:10] for each in of_switches([much], deeds=deeds)[1]] == ["told after"]
+    assert [each[:14] for each in of_switches([much], deeds=deeds)[1]] == ["reported after"]
 
 
 def test_link_to_another_sentinel_than_the_leader_excuses_nothing() -> None:
@@ -178,7 +178,7 @@ def test_link_to_another_sentinel_than_the_leader_excuses_nothing() -> None:
     assert verdict.told[0].clear
 
 
-def test_who_was_deaf_may_miss_only_what_was_over_before_he_heard_again() -> None:
+def test_deaf_application_may_miss_only_switches_that_ended_meanwhile() -> None:
     held = [*hold(11.0, B, 2), *hold(13.0, A, 3)]
     truth = truth_of([Role(10.0, B, "master"), Role(11.5, A, "slave"), Role(12.0, A, "master")], held)
     deeds = [CRASH, deed_of(Kind.DEAF, 9.0, 16.0, None)]
@@ -188,14 +188,14 @@ def test_who_was_deaf_may_miss_only_what_was_over_before_he_heard_again() -> Non
     assert of_switches([], once_more, deeds)[1] == ["missed: first at 127.0.0.1:3, epoch 4, kept at 20.500"]
 
 
-def test_switch_whose_promotion_the_observer_did_not_see_is_found() -> None:
+def test_switch_without_an_observed_promotion_is_found() -> None:
     assert of_switches([TOLD], truth_of([], hold(11.0, B, 2)))[1] == [
         "the observer saw no promotion: first at 127.0.0.1:2, epoch 2, kept at 11.000"
     ]
 
 
 def test_failover_back_to_a_lasting_master_may_lose_writes() -> None:
-    """A failover may choose a node that was a master all the time, and then loses what was written meanwhile."""
+    """A failover may choose a node that was a master all the time; writes in between are then lost."""
     roles = [Role(1.0, C, "master"), Role(10.0, B, "master")]
     held = [*hold(1.5, C, 2), *hold(11.0, B, 3), *hold(30.5, C, 4)]
     reports = [Report(1.0, "first", A, C, 2), Report(10.003, "first", C, B, 3), Report(29.5, "first", B, C, 4)]
@@ -206,14 +206,14 @@ def test_failover_back_to_a_lasting_master_may_lose_writes() -> None:
     assert (came.findings(), came.lost) == ([], {"astray": 1})
 
 
-def test_what_a_minority_holds_is_not_kept() -> None:
+def test_opinion_of_a_minority_is_not_kept() -> None:
     few = [Held(11.0, name, "first", B, 2) for name in ("s1", "s2")]
     assert [each.address for each in truth_of([], few).kept("first")] == [A]
     third = [*few, Held(11.1, "s4", "first", B, 2)]
     assert [each.address for each in truth_of([], third).kept("first")] == [A, B]
 
 
-def test_sentinels_that_forget_make_no_switch() -> None:
+def test_sentinels_that_forget_cause_no_switch() -> None:
     forgot = [Held(12.0, name, "first", A, 0) for name in ("s1", "s2")]
     assert [each.epoch for each in truth_of([], [*hold(11.0, B, 2), *forgot]).kept("first")] == [1, 2]
 
@@ -238,25 +238,25 @@ def of_writes(
 ENTRIES = [entry(9.0, 1), entry(9.99, 2), entry(10.1, 3), entry(14.0, 4)]
 
 
-def test_writes_that_are_there_are_no_finding() -> None:
+def test_kept_writes_are_no_finding() -> None:
     came = of_writes(ENTRIES, [1, 2, 3, 4], [PLANNED])
     assert (came.findings(), came.acknowledged, came.lost.total()) == ([], 4, 0)
 
 
 @pytest.mark.parametrize("kept", [[1, 3, 4], [1, 2, 4]], ids=["before", "after"])
-def test_write_that_a_planned_failover_lost_is_found(kept: list[int]) -> None:
+def test_write_lost_in_a_planned_failover_is_found(kept: list[int]) -> None:
     [finding] = of_writes(ENTRIES, kept, [PLANNED]).findings()
     assert finding.startswith("lost 1 acknowledged writes of first-thread in ")
 
 
-def test_crash_may_lose_what_was_acknowledged_just_before() -> None:
+def test_crash_may_lose_writes_acknowledged_just_before() -> None:
     came = of_writes(ENTRIES, [1, 3, 4], [CRASH])
     assert (came.findings(), came.lost) == ([], {"crash": 1})
 
 
 @pytest.mark.parametrize(("late", "at", "found"), [(0.07, 9.9, 0), (0.07, 10.06, 0), (0.07, 9.8, 1), (0.02, 9.9, 1)])
 def test_planned_failover_may_lose_writes_of_a_starved_application(late: float, at: float, found: int) -> None:
-    """A planned failover may lose what was written while the application got no processor to hear of it."""
+    """A planned failover may lose writes of an application that got no processor to notice it."""
     came = of_writes([entry(at, 1)], [], [PLANNED], reports=[replace(TOLD, at=10.0 + late)])
     assert len(came.findings()) == found
     assert came.lost == ({"planned": 1} if found else {"late": 1})
@@ -275,17 +275,17 @@ def test_isolated_master_may_lose_writes_until_the_promotion_is_known() -> None:
     assert len(of_writes(entries, [1, 3], [PLANNED], reports=late).findings()) == 1
 
 
-def test_write_that_was_lost_long_before_a_crash_is_found() -> None:
+def test_write_lost_long_before_a_crash_is_found() -> None:
     early = [entry(5.0, 1), *ENTRIES[1:]]
     assert len(of_writes(early, [2, 3, 4], [CRASH]).findings()) == 1
 
 
-def test_write_that_was_lost_after_the_promotion_that_followed_a_crash_is_found() -> None:
+def test_write_lost_after_the_promotion_that_followed_a_crash_is_found() -> None:
     assert len(of_writes(ENTRIES, [1, 2, 4], [CRASH]).findings()) == 1
 
 
 @pytest.mark.parametrize("kind", [Kind.LEADER_DIES, Kind.CRASH])
-def test_promotion_that_was_let_go_may_lose_what_it_was_given(kind: Kind) -> None:
+def test_abandoned_promotion_may_lose_its_writes(kind: Kind) -> None:
     truth = truth_of([Role(10.0, B, "master"), Role(18.0, B, "slave")], [])
     reports = [TOLD, Report(18.1, "first", B, A, 1, 1)]
     came = of_writes(ENTRIES, [1, 2], [deed_of(kind)], truth, reports)
@@ -294,7 +294,7 @@ def test_promotion_that_was_let_go_may_lose_what_it_was_given(kind: Kind) -> Non
     assert len(of_writes(after, [1, 2, 3, 4], [deed_of(kind)], truth, reports).findings()) == 1
 
 
-def test_write_that_is_lost_without_any_failover_is_found() -> None:
+def test_write_lost_without_any_failover_is_found() -> None:
     [finding] = of_writes(ENTRIES, [1, 2, 3], [], truth_of([], []), []).findings()
     assert "in no fault" in finding
 
@@ -304,14 +304,14 @@ def test_write_that_is_lost_without_any_failover_is_found() -> None:
     [([1, 2, 3, 2, 3, 4], 0, 2), ([1, 2, 2, 3, 3, 4], 2, 0), ([1, 2, 3, 2, 4], 1, 0), ([1, 2, 3, 4, 3, 4], 0, 2)],
     ids=["a block again", "each again", "one again", "a block again at the end"],
 )
-def test_block_of_writes_that_a_server_carried_out_again_is_no_fault_of_the_client(
+def test_block_of_writes_that_a_server_applied_again_is_no_client_fault(
     kept: list[int], found: int, replayed: int
 ) -> None:
     came = of_writes(ENTRIES, kept, [PLANNED])
     assert (len(came.findings()), came.replayed["first-thread"]) == (found, replayed)
 
 
-def test_write_that_was_carried_out_twice_is_found() -> None:
+def test_write_executed_twice_is_found() -> None:
     assert of_writes(ENTRIES, [1, 2, 3, 3, 4], [PLANNED]).findings() == [
         "carried out twice: first-thread has 3 2 times, sent at 10.099, acknowledged at 10.100"
     ]
@@ -327,7 +327,7 @@ def test_write_that_was_carried_out_twice_is_found() -> None:
         ([deed_of(Kind.NODE_CUT, sentinel=None)], 0),
     ],
 )
-def test_error_is_found_where_there_must_be_none(deeds: list[Deed], found: int) -> None:
+def test_error_without_an_excuse_is_found(deeds: list[Deed], found: int) -> None:
     came = of_writes([entry(13.0, 1, "ConnectionError")], [], deeds, truth_of([], []), [])
     assert len(came.findings()) == found
     assert sum(errors.total() for errors in came.errors.values()) == 1
@@ -344,7 +344,7 @@ def test_coordinated_failover_may_fail_commands_of_a_late_application(kind: str,
 
 
 @pytest.mark.parametrize("kind", [Kind.PLANNED, Kind.COORDINATED])
-def test_planned_failover_whose_leader_lies_may_cost_what_is_under_way(kind: Kind) -> None:
+def test_planned_failover_with_a_lying_leader_may_cost_commands_in_flight(kind: Kind) -> None:
     led = deed_of(kind, sentinel=LIAR)
     came = of_writes([entry(9.95, 1)], [], [led])
     assert (came.findings(), came.lost) == ([], {"lied to": 1})
@@ -353,7 +353,7 @@ def test_planned_failover_whose_leader_lies_may_cost_what_is_under_way(kind: Kin
     assert len(came.findings()) == (0 if kind is Kind.COORDINATED else 1)
 
 
-def test_error_while_a_node_stood_still_by_itself_is_counted_and_no_finding() -> None:
+def test_error_while_a_node_stalled_by_itself_is_counted_but_no_finding() -> None:
     entries = [Entry(13.0, 14.0, 1, "TimeoutError")]
     silent = truth_of([Role(13.2, A, "silent"), Role(13.8, A, "master")], [])
     came = of_writes(entries, [], [PLANNED], silent, [])
@@ -364,7 +364,7 @@ def test_error_while_a_node_stood_still_by_itself_is_counted_and_no_finding() ->
 
 @pytest.mark.parametrize(("leader", "found"), [("s4", 1), ("s5", 0)])
 def test_unrequested_failover_may_lose_writes_if_its_leader_was_not_heard(leader: str, found: int) -> None:
-    """A failover that follows by itself was requested by no fault, and may lose writes if its leader was not heard."""
+    """A failover that no fault requested may lose writes if its leader was not heard."""
     roles = [Role(10.0, B, "master"), Role(11.5, C, "master")]
     truth = truth_of(roles, [*hold(11.0, B, 2), *hold(12.0, C, 3, leader)])
     reports = [TOLD, Report(11.51, "first", B, C, 3)]
@@ -375,7 +375,7 @@ def test_unrequested_failover_may_lose_writes_if_its_leader_was_not_heard(leader
 
 
 def test_unrequested_failover_may_lose_writes_while_no_sentinel_is_heard() -> None:
-    """A failover that follows by itself while no Sentinel is heard may lose writes until it is reported."""
+    """A failover that no fault requested, while no Sentinel is heard, may lose writes until it is reported."""
     roles = [Role(10.0, B, "master"), Role(11.5, C, "master")]
     truth = truth_of(roles, [*hold(11.0, B, 2), *hold(12.0, C, 3, "s4")])
     reports = [TOLD, Report(14.0, "first", B, C, 3)]
@@ -392,7 +392,7 @@ def test_unrequested_failover_may_lose_writes_while_no_sentinel_is_heard() -> No
 
 
 @pytest.mark.parametrize(("copied", "found"), [(False, 0), (True, 1)])
-def test_node_that_came_back_empty_and_is_chosen_wipes_what_there_was(copied: bool, found: int) -> None:
+def test_node_that_came_back_empty_and_is_chosen_wipes_the_data(copied: bool, found: int) -> None:
     roles = [Role(10.0, A, "gone"), Role(10.5, B, "master"), Role(15.0, A, "master")]
     roles += [Role(16.0, A, "slave"), Role(17.9, A, "master")] if copied else []
     truth = truth_of(roles, [*hold(11.0, B, 2), *hold(18.0, A, 3, "s4")])
@@ -402,3 +402,14 @@ def test_node_that_came_back_empty_and_is_chosen_wipes_what_there_was(copied: bo
     assert len(came.findings()) == found
     assert came.lost == ({"crash": 1} if copied else {"wiped": 1})
     assert len(of_writes([entry(18.5, 1)], [], deeds, truth, reports).findings()) == 1, "after it nothing may be lost"
+
+
+@pytest.mark.parametrize(("late", "found"), [(False, 2), (True, 0)])
+def test_late_machine_may_cost_what_is_under_way_in_a_planned_failover(late: bool, found: int) -> None:
+    """A command under way at a planned failover may fail or be lost if the observer was not answered in time either."""
+    truth = truth_of([Role(10.0, B, "master"), Role(15.0, A, "slave")], hold(11.0, B, 2))
+    truth.stalls += [(9.9, 9.98)] if late else [(7.0, 7.08), (12.0, 12.08)]
+    entries = [Entry(9.95, 10.07, 1, "ConnectionError"), Entry(9.95, 10.02, 2, "")]
+    came = of_writes(entries, [], [PLANNED], truth)
+    assert len(came.findings()) == found
+    assert not late or (came.lost, [*came.errors]) == ({"late": 1}, ["standstill"])

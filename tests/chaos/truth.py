@@ -1,5 +1,5 @@
 """
-The truth, read from what the observer wrote: which node became a master when, and which masters the Sentinels kept.
+The truth, from the observer's file: which node became a master when, and which masters the Sentinels kept.
 
 Pure. Addresses are pairs of host and port; times are monotonic seconds.
 """
@@ -49,7 +49,7 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A majority of the Sentinels held another address than before, at a higher epoch."""
+    """A majority of the Sentinels had another address than before, at a higher epoch."""
 
     at: float
     master: str
@@ -68,11 +68,13 @@ class Truth:
     sentinels: int
     roles: list[Role] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
+    stalls: list[tuple[float, float]] = field(default_factory=list)
+    """From when to when a server that is observed gave no answer for too long: the machine was late."""
     pace: Mapping[str, float] = field(default_factory=dict)
-    """How far apart its looks at a node were, in ms."""
+    """The gaps between two questions to a node, in ms."""
 
     def promotions(self, master: str) -> list[Promotion]:
-        """Return when nodes of a master that had called themselves replicas called themselves masters."""
+        """Return when nodes of a master that had reported being replicas reported being masters."""
         found, before = list[Promotion](), dict[Where, str]()
         for each in self.roles:
             if each.node not in self.groups[master] or each.role not in ("master", "slave"):
@@ -94,8 +96,12 @@ class Truth:
                 return True
         return any(at < end for at in since.values())
 
+    def was_late(self, begin: float, end: float) -> bool:
+        """Whether the machine was late at some moment of a span: the observer had no answer for too long."""
+        return any(since <= end and until >= begin for since, until in self.stalls)
+
     def kept(self, master: str) -> list[Kept]:
-        """Return, in order, the masters that a majority held, beginning with the first."""
+        """Return, in order, the masters that a majority had, beginning with the first."""
         found: list[Kept] = []
         now: dict[str, Held] = {}
         led: dict[str, float] = {}
@@ -119,14 +125,15 @@ class Truth:
 
 
 def _leader(holders: Iterable[Held], led: Mapping[str, float]) -> str:
-    """Return who led a failover, of those that hold its outcome: who still does, or did last."""
+    """Return the Sentinel that led a failover, among those that have its outcome: the one that still leads, or led
+    last."""
     known = [one for one in holders if one.sentinel in led]
     return max(known, key=lambda one: (one.leading, led[one.sentinel])).sentinel if known else ""
 
 
 def read(lines: Iterable[str], groups: Mapping[str, Mapping[str, Where]], sentinels: int) -> Truth:
     """
-    Read what the observer wrote.
+    Read the observer's file.
 
     Args:
         lines: of its file.
@@ -138,6 +145,8 @@ def read(lines: Iterable[str], groups: Mapping[str, Mapping[str, Where]], sentin
     for told in _lines(lines):
         if "pace" in told:
             truth.pace = told["pace"]
+        elif "stalled_since" in told:
+            truth.stalls.append((told["stalled_since"], told["at"]))
         elif "node" in told:
             truth.roles.append(Role(told["at"], nodes[told["node"]], told["role"]))
         else:

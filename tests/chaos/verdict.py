@@ -21,17 +21,17 @@ __all__ = ["LATE", "LATE_WHEN_HAMPERED", "Report", "Told", "Verdict", "judge"]
 LATE = 1.0
 """Seconds from a promotion until it must be known, if no fault hinders it. Sentinel takes 0.9 s."""
 LATE_WHEN_HAMPERED = 20.0
-"""The same, where the leader, or the links to it or to the node, were at fault: after the repair all is dialled again
-within 3.5 s, and asked anew within 12."""
+"""The same if the leader, or the links to it or to the node, had a fault: after the repair all is dialled again within
+3.5 s, and asked again within 12 s."""
 EARLY = 0.5
 """Seconds by which the observer may be later than the Watcher: it looks every 5 ms, on a machine that is busy."""
 UNANNOUNCED = 60.0
-"""Seconds that a promotion may go unannounced and still be what a report tells of."""
+"""Seconds that a promotion may go unannounced and still match a report."""
 PATIENCE = 4.9
-"""Seconds after which a majority that holds to another address may be believed, whatever the node says: the shortest of
-all, where its leader fell silent before it announced it (`ABANDONED`)."""
+"""Seconds after which a majority that gives another address may be believed, whatever the node says: the shortest such
+time, of a leader that fell silent before it announced the promotion (`ABANDONED`)."""
 SPREAD = 3.0
-"""Seconds in which what one Sentinel holds comes to the others: it says hello every 2 s."""
+"""Seconds until the others learn what one Sentinel has: it says hello every 2 s."""
 BEFORE = 8.0
 """Seconds before a promotion in which a fault may have hidden its beginning."""
 FOREVER = float("inf")
@@ -63,12 +63,12 @@ class Told:
 
     kept: Kept
     promotion: Promotion | None
-    """The node's own word; None where the observer did not see it, or the node was a master all the time."""
+    """The node's own answer; None if the observer did not see it, or the node was a master all the time."""
     report: Report | None
     deed: Deed | None
     """The fault that began it."""
     clear: bool
-    """Whether nothing stood between the application and who had the news."""
+    """Whether no fault was between the application and the leader, its node and their links."""
 
     @property
     def kind(self) -> str:
@@ -88,7 +88,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Astray:
-    """A time in which the application followed a promotion that the Sentinels let go: the price of early news."""
+    """A time in which the application followed a promotion that the Sentinels gave up: the price of early news."""
 
     master: str
     begin: float
@@ -104,7 +104,7 @@ class Verdict:
     doubled: list[Report] = field(default_factory=list)
     invented: list[Report] = field(default_factory=list)
     undone: list[Report] = field(default_factory=list)
-    """Of promotions that did happen, and that the Sentinels let go; and of the way back."""
+    """Reports of promotions that happened and that the Sentinels gave up; and of the way back."""
     astray: list[Astray] = field(default_factory=list)
     late: list[Told] = field(default_factory=list)
     unseen: list[Kept] = field(default_factory=list)
@@ -113,12 +113,12 @@ class Verdict:
     def findings(self) -> list[str]:
         """Return the findings."""
         found = [f"missed: {_describe(kept)}" for kept in self.missed]
-        found += [f"told twice: {report.describe()} at {report.at:.3f}" for report in self.doubled]
+        found += [f"reported twice: {report.describe()} at {report.at:.3f}" for report in self.doubled]
         found += [f"invented: {report.describe()} at {report.at:.3f}" for report in self.invented]
         found += [f"the observer saw no promotion: {_describe(kept)}" for kept in self.unseen]
         for told in self.late:
-            way = "nothing in the way" if told.clear else "the way hampered"
-            found.append(f"told after {told.knew:.3f} s, with {way}: {_describe(told.kept)}")
+            way = "nothing in the way" if told.clear else "a fault in the way"
+            found.append(f"reported after {told.knew:.3f} s, with {way}: {_describe(told.kept)}")
         return found
 
 
@@ -149,20 +149,21 @@ def _judge_master(
         fits = [n for n, each in enumerate(reports) if n not in used and _tells(each, before, now, ends)]
         fits = [n for n in fits if reports[n].epoch == now.epoch] or fits[-1:]
         report = reports[fits[0]] if fits else None
-        # Another incarnation is no repetition: it may be the way back from a promotion that was let go.
+        # Another incarnation is no repetition: it may be the way back from a promotion that was given up.
         same = [n for n in fits if report is not None and reports[n].incarnation == report.incarnation]
         verdict.doubled += [reports[n] for n in same[1:]]
         used |= set(same)
         promotion = _behind(report, promotions) if report else _promotion(promotions, now, before.at)
-        # Sentinels may choose who is a master already, as it was before it hung: nobody says since when it is the one.
+        # Sentinels may choose a node that is a master already, as it was before it hung: no answer shows since when it
+        # counts.
         chosen_again = promotion is not None and promotion.at < before.at - BEFORE
         promotion = None if chosen_again else promotion
         deed = _cause(deeds, master, promotion.at if promotion else now.at)
         if deed in [each.deed for each in verdict.told]:
-            deed = None  # another failover has followed by itself
+            deed = None  # another failover followed without a fault of ours
         told = Told(now, promotion, report, deed, _is_clear(now, promotion, deeds))
         verdict.told.append(told)
-        # Who missed the way there needs no telling of the way back.
+        # An application that missed the way there needs no report of the way back.
         if report is None and now.address != believed and not _was_deaf(deeds, told.begun, ends):
             verdict.missed.append(now)
         believed = report.new if report else believed
@@ -213,7 +214,7 @@ def _judge_rest(
 
 
 def _leads_back(truth: Truth, kept: Sequence[Kept], before: Report, report: Report) -> bool:
-    """Whether a report goes back to what a majority holds, with reason to leave what was told before."""
+    """Whether a report goes back to what a majority has, with a reason to leave what was reported before."""
     held = _held(kept, report.new, report.at - EARLY, report.at + EARLY)
     fell = any(
         role.node == before.new and role.role != "master" and before.at < role.at <= report.at + EARLY
@@ -223,7 +224,7 @@ def _leads_back(truth: Truth, kept: Sequence[Kept], before: Report, report: Repo
 
 
 def _is_first_word(kept: Sequence[Kept], report: Report) -> bool:
-    """Whether a report is of what a majority came to hold: its leader is back, and told us before the others."""
+    """Whether a report is of an address that a majority had soon after: its leader came back, and we heard it first."""
     return any(
         (now.address, now.epoch) == (report.new, report.epoch) and report.at <= now.at <= report.at + SPREAD
         for now in kept
@@ -231,7 +232,7 @@ def _is_first_word(kept: Sequence[Kept], report: Report) -> bool:
 
 
 def _held(kept: Sequence[Kept], address: Where, begin: float, end: float) -> Kept | None:
-    """Return how a majority came to hold an address that it held at some moment of a span; None where it did not."""
+    """Return how a majority got an address that it had at some moment of a span; None if it never had it."""
     for now, after in zip_longest(kept, kept[1:]):
         if now.address == address and now.at < end and (after is None or begin < after.at):
             return now
@@ -240,10 +241,10 @@ def _held(kept: Sequence[Kept], address: Where, begin: float, end: float) -> Kep
 
 def _astray(kept: Sequence[Kept], promotions: Sequence[Promotion], reports: Sequence[Report]) -> list[Astray]:
     """
-    Return when what was told was not the truth that came of it.
+    Return when a report did not match the outcome.
 
-    That is: when no majority held it before something else was told; or what was told next is a promotion of before,
-    as when we had gone back from it, and its leader came back after that.
+    That is: no majority had its address before the next report; or the next report is of an earlier promotion, as when
+    we had gone back from it, and its leader came back after that.
     """
     found = []
     for report, then in zip_longest(reports, reports[1:]):
@@ -255,13 +256,13 @@ def _astray(kept: Sequence[Kept], promotions: Sequence[Promotion], reports: Sequ
 
 
 def _behind(report: Report, promotions: Iterable[Promotion]) -> Promotion | None:
-    """Return the promotion that a report can be of: the last of its node before it was told."""
+    """Return the promotion that a report can be of: the last of its node before the report."""
     before = [each for each in promotions if each.address == report.new and each.at <= report.at + EARLY]
     return before[-1] if before and before[-1].at >= report.at - UNANNOUNCED else None
 
 
 def _promotion(promotions: Iterable[Promotion], now: Kept, begin: float) -> Promotion | None:
-    """Return the promotion that an untold switch was about: the last of its node before the Sentinels held it."""
+    """Return the promotion of an unreported switch: the last of its node before the Sentinels had it."""
     before = [each for each in promotions if each.address == now.address and begin - EARLY <= each.at <= now.at + EARLY]
     return before[-1] if before else None
 
@@ -295,7 +296,7 @@ def _allowed(told: Told, deeds: Iterable[Deed]) -> float:
     """Return how long a switch may take to be known."""
     if told.clear:
         return LATE
-    assert told.promotion is not None  # else nobody knows how long it took
+    assert told.promotion is not None  # otherwise the time is unknown
     begin, longest = told.promotion.at, 0.0
     for deed in deeds:
         if deed.fault.kind in HINDRANCES and deed.touches(begin - BEFORE, begin) and deed.over is not None:
@@ -304,7 +305,7 @@ def _allowed(told: Told, deeds: Iterable[Deed]) -> float:
 
 
 def _was_deaf(deeds: Iterable[Deed], begin: float, end: float) -> bool:
-    """Whether nobody was heard as long as something was true."""
+    """Whether no Sentinel was heard during a whole span."""
     return any(
         deed.fault.kind is Kind.DEAF and deed.begun is not None and deed.begun <= begin and (deed.over or end) >= end
         for deed in deeds

@@ -1,7 +1,7 @@
 """
 Celery's workers of each pool go through a planned failover and a crash: all consume again, and end on SIGTERM.
 
-Stock workers go on with the old master until Sentinel demotes it, some 11 s after a planned failover.
+Stock workers stay with the old master until Sentinel demotes it, some 11 s after a planned failover.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ AGAIN = 10.0
 
 class Celery:
     """
-    Two workers, each with its queue, and somebody who sends tasks to both.
+    Two workers, each with its queue, and a sender of tasks to both.
 
     Args:
         lab: the deployment.
@@ -83,7 +83,7 @@ class Celery:
             process.stdin.close()
 
     def said(self, word: str, queue: str) -> list[list[str]]:
-        """Return what the sender said of tasks of one queue."""
+        """Return the sender's lines about tasks of one queue."""
         lines = (self.folder / "sender.log").read_text().splitlines()
         return [words[2:] for line in lines if (words := line.split(maxsplit=3))[:2] == [word, queue]]
 
@@ -123,12 +123,12 @@ class Celery:
     ("pools", "pause"),
     [
         (["solo", "prefork"], 0.01),
-        # kombu polls for these, and carries out some ten tasks a second on a busy machine, whoever's clients it has.
+        # kombu polls for these, and executes some ten tasks a second on a busy machine, with any client.
         (["gevent", "eventlet"], 0.3),
     ],
     ids=["processes", "greenlets"],
 )
-def test_workers_consume_again_after_any_failover_and_end_when_told_to(
+def test_workers_consume_again_after_any_failover_and_end_on_sigterm(
     pools: list[str], pause: float, tmp_path: Path
 ) -> None:
     for framework in {"gevent", "eventlet"} & set(pools):
@@ -151,7 +151,7 @@ def test_workers_consume_again_after_any_failover_and_end_when_told_to(
 
 
 def fail_over(lab: Lab, celery: Celery, crash: bool) -> None:
-    """Fail over, see that both workers consume again, and that no task was lost where it was planned."""
+    """Fail over, check that both workers consume again, and that a planned failover lost no task."""
     old, begin = lab.master(), time.time()
     lab.crash(old) if crash else lab.failover()
     eventually(lambda: lab.master() is not old, LIMIT, what="another master")

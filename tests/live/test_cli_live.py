@@ -1,4 +1,4 @@
-"""The command line against real Sentinels: what scripts see, and what wrong input gives."""
+"""The command line against real Sentinels: its output for scripts, and its answers to wrong input."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def lab(lab_factory: LabFactory) -> Lab:
 
 @contextmanager
 def watching(*arguments: str, **more: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """Run a watch; give its lines as they come, and end it."""
+    """Run a watch, yield its lines as they arrive, and end it."""
     process = start("watch", *arguments, **more)
     lines: list[str] = []
     assert process.stdout is not None
@@ -90,7 +90,7 @@ def watching(*arguments: str, **more: str) -> Iterator[tuple[subprocess.Popen[st
 
 
 def check_ended(process: subprocess.Popen[str]) -> None:
-    """Wait for the end of a watch; where it does not come, show where each of its threads is."""
+    """Wait for the end of a watch; if it does not end, show where each of its threads is."""
     try:
         code = process.wait(LIMIT)
     except subprocess.TimeoutExpired:
@@ -130,7 +130,7 @@ def test_watch_until_switch_prints_the_switch_of_a_crash(server: str, lab_factor
     assert "+switch-master" not in {line.get("channel") for line in told}
 
 
-def test_pretty_watch_tells_a_failover_and_a_lost_sentinel(lab: Lab) -> None:
+def test_pretty_watch_reports_a_failover_and_a_lost_sentinel(lab: Lab) -> None:
     with watching(*words(lab), "--format", "pretty") as (process, lines):
         eventually(lambda: any("3 of 3 Sentinels agree" in line for line in lines), LIMIT)
         lab.crash(lab.sentinels[2])
@@ -226,7 +226,7 @@ def test_passwords_come_from_a_file_and_the_environment(lab_factory: LabFactory,
         assert "s3cret" not in bad.stderr
 
 
-def test_data_node_is_code_3_and_called_what_it_is(lab: Lab) -> None:
+def test_data_node_is_recognised_and_code_3(lab: Lab) -> None:
     done = run("masters", shown(lab.master(MASTER).address))
     assert done.returncode == 3
     assert "not a Sentinel" in done.stderr or "no Sentinel" in done.stderr.split("(", 1)[1]
@@ -249,7 +249,7 @@ def silent_port() -> Iterator[int]:
 def http_port() -> Iterator[int]:
     class Quiet(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -260,7 +260,7 @@ def http_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("port", [dead_port, silent_port, http_port])
-def test_what_is_no_sentinel_is_code_3_within_the_timeout(port: Any) -> None:
+def test_peer_that_is_no_sentinel_is_code_3_within_the_timeout(port: Any) -> None:
     with port() as number:
         begun = time.monotonic()
         done = run("masters", f"127.0.0.1:{number}", "--timeout", "0.5")
@@ -284,7 +284,7 @@ def refuses(port: int) -> bool:
     return False
 
 
-def test_demo_tells_a_crash_and_what_it_cost() -> None:
+def test_demo_reports_a_crash_and_its_cost() -> None:
     find_or_skip(None)
     done = run("demo")
     assert (done.returncode, done.stderr) == (0, "")
@@ -296,7 +296,7 @@ def test_demo_tells_a_crash_and_what_it_cost() -> None:
     assert all(refuses(port) for port in ports)
 
 
-def test_demo_that_is_kept_can_be_broken_further_and_its_daemon_tells_it() -> None:
+def test_kept_demo_can_be_broken_further_and_its_daemon_reports_it() -> None:
     find_or_skip(None)
     with start("demo", "--keep") as process:
         assert process.stdout is not None
@@ -306,7 +306,7 @@ def test_demo_that_is_kept_can_be_broken_further_and_its_daemon_tells_it() -> No
             assert line, text
             text += line
         [url] = re.findall(r"shows it at (http://[^\s/]+)", text)
-        eventually(failed_over, LIMIT, what="the end of the first failover, which Sentinel has not told yet")
+        eventually(failed_over, LIMIT, what="the end of the first failover, which Sentinel has not reported yet")
         while "completed" not in text.partition("switchmaster history")[2]:
             line = process.stdout.readline()
             assert line, text
@@ -322,14 +322,14 @@ def test_demo_that_is_kept_can_be_broken_further_and_its_daemon_tells_it() -> No
 
 
 def failed_over() -> bool:
-    """Order a failover of the lab; whether Sentinel took it, and did not say that the last one still goes on."""
+    """Order a failover of the lab; return whether Sentinel accepted it: the last one may still be running."""
     done = run("lab", "failover")
     assert done.returncode == 0 or "INPROG" in done.stderr or "NOGOODSLAVE" in done.stderr, done.stderr
     return done.returncode == 0
 
 
 def completed(url: str) -> list[dict[str, object]]:
-    """Return the completed failovers that a daemon tells, newest first, once there are two."""
+    """Return the completed failovers that a daemon serves, newest first, once there are two."""
     with urllib.request.urlopen(url, timeout=LIMIT) as answer:
         lines = [line for line in json.load(answer)["items"] if line["outcome"] == "completed"]
     return lines if len(lines) >= 2 else []
@@ -342,7 +342,7 @@ def test_demo_without_the_daemons_libraries_says_what_it_needs(monkeypatch: pyte
         assert "pip install 'switchmaster[server]'" in beside.reason
 
 
-def test_daemon_that_does_not_start_is_told_with_its_last_word(tmp_path: Path) -> None:
+def test_daemon_that_does_not_start_is_reported_with_its_last_line(tmp_path: Path) -> None:
     with demo_daemon(["127.0.0.1:0"], tmp_path) as beside:
         assert beside.pid is None
         assert "127.0.0.1:0" in beside.reason

@@ -1,4 +1,4 @@
-"""What the command line asks of Sentinels that let a user do little, and how it names what is missing."""
+"""The command line with users of few rights: what it queries, and how it names the missing rights."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ def test_poll_of_the_file_lets_the_same_user_watch(lab: Lab, password: str, tmp_
 
 
 @pytest.mark.parametrize("verb", [["master", "mymaster"], ["masters"], ["topology"]])
-def test_user_who_may_not_ask_is_refused_and_learns_what_is_missing(lab: Lab, password: str, verb: list[str]) -> None:
+def test_user_without_query_rights_is_refused_and_told_which_are_missing(
+    lab: Lab, password: str, verb: list[str]
+) -> None:
     done = run(*verb, *seeds(lab), *as_user("listener", password))
     assert (done.returncode, done.stdout) == (5, "")
     assert done.stderr.startswith("switchmaster: the Sentinels refuse us (")
@@ -107,7 +109,7 @@ def test_user_who_may_not_ask_is_refused_and_learns_what_is_missing(lab: Lab, pa
     assert "monitor none" not in done.stderr
 
 
-def test_what_is_advised_is_enough(lab: Lab, password: str) -> None:
+def test_advised_rights_are_sufficient(lab: Lab, password: str) -> None:
     seed = seeds(lab)[0]
     refused = run("masters", seed, *as_user("nobody", password))
     for number in range(len(lab.sentinels)):
@@ -124,19 +126,19 @@ def test_wrong_password_is_a_refusal(lab: Lab, tmp_path: Path) -> None:
     assert "refuses the username or the password" in done.stderr
 
 
-def test_master_that_nobody_monitors_is_unknown_and_no_refusal(lab: Lab, password: str) -> None:
+def test_unmonitored_master_is_unknown_and_no_refusal(lab: Lab, password: str) -> None:
     done = run("master", "elsewhere", *seeds(lab), *as_user("asker", password))
     assert done.returncode == 4
     assert "they monitor 'mymaster'" in done.stderr
 
 
-def test_sentinels_of_two_deployments_are_told_apart(lab: Lab, other_lab: Lab) -> None:
+def test_sentinels_of_two_deployments_are_distinguished(lab: Lab, other_lab: Lab) -> None:
     stranger = seeds(other_lab)[0]
     host, port = lab.master().address
     said = f"the Sentinel {stranger} does not monitor 'mymaster': does it belong to another deployment?"
 
     def named() -> bool:
-        # The answer is not kept back for more than 0.1 s for a Sentinel that is later than the others.
+        # The answer waits at most 0.1 s for a Sentinel that is later than the others.
         done = run("master", "mymaster", *seeds(lab), stranger)
         assert (done.returncode, done.stdout) == (0, f"{host}:{port}\n")
         return said in done.stderr
@@ -144,7 +146,7 @@ def test_sentinels_of_two_deployments_are_told_apart(lab: Lab, other_lab: Lab) -
     eventually(named, what="the stranger to be named")
 
 
-def test_sentinel_without_masters_is_said(other_lab: Lab) -> None:
+def test_sentinel_without_masters_is_reported(other_lab: Lab) -> None:
     other_lab.sentinel_command(0, "SENTINEL", "REMOVE", "other")
     done = run("masters", *seeds(other_lab))
     assert (done.returncode, done.stdout) == (0, "")

@@ -1,7 +1,8 @@
 """
-What no waiting mends is raised at once, as the library raises it: TLS, logins, rights, databases, other protocols.
+Permanent errors are raised at once, as the library raises them: TLS, logins, rights, databases, other protocols.
 
-Each case has the Sentinels right and the nodes wrong. Only what is away, busy or not the master yet is waited for.
+In each case the Sentinels are right and the nodes wrong. A command waits only for a node that is down, busy or not the
+master yet.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.live
 WAIT = 30.0
 """Seconds that a command would wait for a failover."""
 AT_ONCE = 10.0
-"""Far below that, and far above what two busy cores add to an attempt."""
+"""Far less than that, and far more than two busy cores add to an attempt."""
 PAST = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -209,7 +210,7 @@ def test_missing_master_is_waited_for_while_the_caller_handles_a_tls_error(lab: 
 
 
 def test_hanging_up_on_a_hung_master_over_tls_leaves_no_socket_behind(lab: Lab) -> None:
-    """A hung peer answers no farewell, so that asyncio would keep the socket for 30 s or beyond the end of its loop."""
+    """A hung peer answers no TLS shutdown, so asyncio would keep the socket for 30 s or beyond the end of its loop."""
     hung = lab.master()
 
     async def go() -> int:

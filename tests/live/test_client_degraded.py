@@ -1,5 +1,5 @@
 """
-What the drop-in still does where something is refused, silent or gone: it does what is allowed, and says so once.
+The drop-in when something is refused, silent or gone: it does what is allowed, and logs that once.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def as_user(name: str) -> dict[str, Any]:
 
 
 def said(caplog: pytest.LogCaptureFixture, part: str) -> int:
-    """How often a warning was written that holds these words."""
+    """Return how often a warning with these words was logged."""
     ours = [record for record in caplog.records if record.name == "switchmaster.client"]
     return sum(part in record.getMessage() for record in ours)
 
@@ -113,7 +113,7 @@ def test_sentinels_that_refuse_subscriptions_are_asked(either_lab: Lab, caplog: 
     end(client)
 
 
-def test_sentinels_that_refuse_our_questions_are_asked_as_the_library_asks(
+def test_sentinels_that_refuse_our_queries_are_asked_as_the_library_does(
     either_lab: Lab, caplog: pytest.LogCaptureFixture
 ) -> None:
     lab = either_lab
@@ -122,7 +122,7 @@ def test_sentinels_that_refuse_our_questions_are_asked_as_the_library_asks(
     theirs = redis.sentinel.Sentinel(lab.sentinel_addresses, **as_user("bare")).master_for("mymaster")
     waiting, came = in_thread(lambda: client.blpop("pushed", 20))
     eventually(lambda: theirs.info("clients")["blocked_clients"], what="a client to block")
-    # More connections are made, each after a question of its own: none of that must end commands in flight.
+    # Further connections are made, each after its own query: that must not end commands in flight.
     assert client.ping()
     eventually(lambda: reader.role()[0] in (b"slave", "slave"), 20, what="a replica's answer")
     assert sentinel.discover_master("mymaster") == lab.master().address
@@ -134,7 +134,7 @@ def test_sentinels_that_refuse_our_questions_are_asked_as_the_library_asks(
         assert all(several.map(lambda _: client.incr("n"), range(64)))
     assert sentinel.counters["connections_cut"] == 0
     recovers(lab, client, theirs)
-    eventually(lambda: reader.get("mark") == theirs.get("mark"), what="what was written, at a replica")
+    eventually(lambda: reader.get("mark") == theirs.get("mark"), what="the value at a replica")
     assert sentinel.discover_master("mymaster") == lab.master().address
     assert said(caplog, "refuse our questions") == 1
     assert said(caplog, "grant the user") == 1
@@ -142,7 +142,7 @@ def test_sentinels_that_refuse_our_questions_are_asked_as_the_library_asks(
     end(client, reader)
 
 
-def test_loops_ask_as_the_library_asks_too(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+def test_loops_ask_as_the_library_does_too(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
     async def work() -> None:
         async with AsyncSentinel(lab.sentinel_addresses, **as_user("bare")) as sentinel:
             client, reader = sentinel.master_for("mymaster"), sentinel.slave_for("mymaster")
@@ -187,7 +187,7 @@ def test_hold_of_zero_holds_nothing(lab_factory: LabFactory) -> None:
     with Sentinel(lab.sentinel_addresses) as sentinel, Sentinel(lab.sentinel_addresses, hold=0) as without:
         client, free = sentinel.master_for("mymaster"), without.master_for("mymaster")
         assert [client.ping(), free.ping()] == [True, True]
-        # It is selected, and then does not answer: the hold would last as long as it may.
+        # It is selected and then does not answer, so a hold would last as long as it can.
         lab.hang(replica)
         try:
             lab.failover()
@@ -244,7 +244,7 @@ def test_one_silent_sentinel_of_three_makes_nothing_slow(lab: Lab) -> None:
     make_ready(lab)
     lab.hang(lab.sentinels[0])
     try:
-        # A timeout of its own, and so a Watcher of its own, which finds it silent from the start.
+        # Its own timeout, and so its own Watcher, which finds the Sentinel silent from the start.
         patient = {"sentinel_kwargs": {"socket_timeout": 30.0}}
         began = time.monotonic()
         with Sentinel(lab.sentinel_addresses, **patient) as sentinel:
@@ -265,7 +265,7 @@ def test_one_silent_sentinel_of_three_makes_nothing_slow(lab: Lab) -> None:
         lab.resume(lab.sentinels[0])
 
 
-def test_all_goes_on_while_every_sentinel_is_down(lab: Lab) -> None:
+def test_clients_continue_while_every_sentinel_is_down(lab: Lab) -> None:
     make_ready(lab)
     sentinel = Sentinel(lab.sentinel_addresses, failover_wait=1)
     client = sentinel.master_for("mymaster")
@@ -284,7 +284,7 @@ def test_all_goes_on_while_every_sentinel_is_down(lab: Lab) -> None:
             pool.release(connection)
         with pytest.raises(switchmaster.redis.NoSentinelReachable):
             sentinel.discover_master("mymaster")
-        # What is remembered holds only as long as the node confirms it.
+        # The remembered address counts only as long as the node confirms it.
         master, [other, *_] = lab.master(), lab.replicas()
         other.call("REPLICAOF", "NO", "ONE")
         master.call("REPLICAOF", *other.address)
@@ -310,7 +310,7 @@ def test_all_goes_on_while_every_sentinel_is_down(lab: Lab) -> None:
 
 
 class Recording:
-    """A hook that keeps what it is called with."""
+    """A hook that records its calls."""
 
     def __init__(self) -> None:
         self.switches: list[Switch] = []
@@ -332,7 +332,7 @@ class Recording:
 
 
 class Broken(Recording):
-    """A hook that fails at every call, after keeping it."""
+    """A hook that records each call and then fails."""
 
     def on_switch(self, switch: Switch) -> None:
         super().on_switch(switch)
@@ -355,7 +355,7 @@ def test_everything_is_counted_and_reported(lab: Lab, kind: type[Recording], cap
     client = sentinel.master_for("mymaster")
     reader = sentinel.slave_for("mymaster")
     reader.ping()
-    # Not in use: a connection that waits in a failover may move on before it is cut.
+    # Not in use: a connection that waits in a failover may move before it is cut.
     idle = client.connection_pool.get_connection()
     with caplog.at_level(logging.ERROR, "switchmaster.client"):
         go_through_failover(lab, client, begin=f"told-{kind.__name__}", threads=4)
@@ -369,7 +369,7 @@ def test_everything_is_counted_and_reported(lab: Lab, kind: type[Recording], cap
     counted = sentinel.counters
     assert counted["switches"] == 1
     assert counted["connections_cut"] == sum(connections for *_, connections in hook.cuts)
-    # A pause is short: a thread that gets no turn in it is not held.
+    # The pause is short: a thread that does not run meanwhile is not held.
     assert counted["commands_held"] == len(hook.held) >= 1
     assert counted["held_seconds"] == pytest.approx(sum(seconds for _, seconds in hook.held))
     assert counted["longest_hold"] == pytest.approx(max(seconds for _, seconds in hook.held))

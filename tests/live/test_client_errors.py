@@ -1,6 +1,6 @@
 """
-The errors of the drop-in: each its own class and the library's too, with a sentence that tells what was tried on whom
-and for how long, within the bound that was promised.
+The errors of the drop-in: each has its own class and the library's, and a sentence that says what was tried on which
+server and for how long, within the promised bound.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def closed_ports(count: int) -> list[tuple[str, int]]:
 
 
 def caught(work: Callable[[], object], kind: type[Exception], within: float) -> Any:
-    """Return the error that some work ends with, which is ours, the library's, soon enough, and can be sent on."""
+    """Return the error of some work; check that it is ours and the library's, comes in time, and can be pickled."""
     began = time.monotonic()
     with pytest.raises(kind) as info:
         work()
@@ -112,7 +112,7 @@ def test_unknown_master(lab: Lab) -> None:
             error = caught(work, switchmaster.redis.UnknownMaster, 2.1)
             assert "'yourmaster'; they monitor 'mymaster'" in str(error)
             assert f"127.0.0.1:{lab.sentinels[0].port}" in str(error)
-        # While others are followed, too.
+        # The same while others are followed.
         assert sentinel.discover_master("mymaster") == lab.master().address
         caught(lambda: sentinel.discover_master("theirs"), switchmaster.redis.UnknownMaster, 2.1)
         end(client)
@@ -140,7 +140,7 @@ def test_no_master_elected_in_time(lab_factory: LabFactory) -> None:
     for each in (client, hasty, theirs):
         assert each.ping()
     lab.crash(lab.master())
-    # Its own connections know at once; that the Sentinels agree on it takes a second more.
+    # Its own connections notice at once; the Sentinels agree a second later.
     error = caught(client.ping, kind, 1.0 + ATTEMPT)
     assert "waited 1" in str(error)
     assert "a master of 'mymaster'" in str(error)
@@ -150,7 +150,7 @@ def test_no_master_elected_in_time(lab_factory: LabFactory) -> None:
             or sentinel.watcher.state("mymaster").down_by
         ),
         LIMIT,
-        what="the master to be missed",
+        what="the loss of the master to be noticed",
     )
     error = caught(client.ping, kind, 1.0 + ATTEMPT)
     assert 0.9 < error.waited < 1.0 + ATTEMPT + SLACK
@@ -158,7 +158,7 @@ def test_no_master_elected_in_time(lab_factory: LabFactory) -> None:
     assert sentinel.counters["waits_ran_out"] == len(told) >= 2
     in_loop = caught_in_loop(lambda at: at.master_for("mymaster").ping(), lab.sentinel_addresses, kind, failover_wait=1)
     assert "a master of 'mymaster'" in str(in_loop)
-    # Without patience it is as it always was.
+    # With `failover_wait=0` it behaves as the library does.
     for each in (hasty, theirs):
         began = time.monotonic()
         with pytest.raises(ConnectionError) as info:
@@ -195,7 +195,7 @@ def test_stale_master(lab_factory: LabFactory) -> None:
 
 @pytest.fixture
 def demote(lab: Lab) -> Iterator[Callable[[], LabServer]]:
-    """Make a replica of the master behind the Sentinels' backs, and a master again at the end."""
+    """Make the master a replica without the Sentinels' knowledge, and a master again at the end."""
     master = lab.master()
 
     def now() -> LabServer:
@@ -243,7 +243,7 @@ def test_master_that_takes_no_writes_is_a_lost_connection_in_a_loop_too(
 def test_replica_that_takes_no_writes_raises_the_same_as_in_redis_py(lab: Lab) -> None:
     with Sentinel(lab.sentinel_addresses) as sentinel:
         client = sentinel.slave_for("mymaster", retry=NO_RETRY)
-        # A replica that Sentinel has not yet seen in step is not used.
+        # A replica that Sentinel has not yet seen in sync is not used.
         eventually(lambda: client.role()[0] in (b"slave", "slave"), LIMIT, what="a replica to read from")
         with pytest.raises(redis.exceptions.ReadOnlyError):
             client.set("after", 1)

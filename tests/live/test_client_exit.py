@@ -1,5 +1,5 @@
 """
-The interpreter's exit while clients are in use: with nobody's help it is quiet, quick and a success.
+The interpreter's exit while clients are in use: without any cleanup it is quiet, quick and a success.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """
-Failovers through the clients, as an application sees them: what was acknowledged is there, what fails was under way.
+Failovers through the clients, as an application sees them: acknowledged writes are kept, and only commands in flight
+    fail.
 
-Threads and tasks write at once, into the same failover. One lab of each server goes through all kinds in turn; for the
-partition there is another one, in networks of its own.
+Threads and tasks write at the same time, through the same failover. One lab of each server goes through all kinds in
+turn; for the partition there is another one, in networks of its own.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ pytestmark = pytest.mark.live
 HOLD = 2.0
 """Seconds that commands wait in a planned failover at most, if the user does not say otherwise."""
 COORDINATED_HOLD = 5.0
-"""The server hands over once a second, and its Sentinel looks once a second: together that may be more than `HOLD`."""
+"""The server hands over once a second, and its Sentinel checks once a second: together that may exceed `HOLD`."""
 TOO_LATE = 0.03
-"""Seconds after which a selection is heard too late for commands in flight to end: Sentinel goes on 50 to 100 ms after
-it, and they take 20 on a busy machine."""
+"""Seconds after which a selection is heard too late for commands in flight to end: Sentinel continues 50 to 100 ms
+after it, and they take 20 ms on a busy machine."""
 RECOVERY = 5.0
 """Seconds from the switch to the first command of every client; it takes milliseconds on an idle machine."""
 BEFORE, AFTER = 0.1, 0.5
-"""Seconds around the moment at which a master is stopped; its successor is there half a second later at the soonest."""
+"""Seconds around the moment at which a master is stopped; its successor follows 0.5 s later at the earliest."""
 FAILOVER_TIMEOUT_MS = 3000
 COMPLAINTS = {"s_down", "o_down", "disconnected", "failover_in_progress"}
 
@@ -52,7 +53,7 @@ def deployment(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 @pytest.fixture
 def lab(deployment: Lab) -> Lab:
-    """Give the lab of one server after another, restored after the last test."""
+    """Yield the lab of one server after another, restored after the last test."""
     wait_for(lambda: failover_at(deployment), LIMIT)
     master = deployment.master()
     for server in deployment.servers:
@@ -72,7 +73,7 @@ def down_after(kind: str) -> int:
 
 
 def demote(lab: Lab, old: LabServer) -> None:
-    """Make a replica of an old master that runs on: Sentinel does the same, some ten seconds later."""
+    """Make an old master that keeps running a replica: Sentinel does the same some 10 s later."""
     wait_for(lambda: failover_at(lab), LIMIT)
     new = lab.master()
     with old.client() as client:
@@ -92,9 +93,9 @@ def failover_at(lab: Lab) -> str:
 
 def discord_in(lab: Lab) -> str:
     """
-    Say what stands in the way of another failover.
+    Return what prevents another failover, in words.
 
-    Not what Sentinel believes of links: it asks for that every ten seconds only.
+    Sentinel's view of replication links is left out: it asks for that only every 10 s.
     """
     for report in lab.reports():
         if report.role == "slave" and not (report.linked and report.follows == lab.master().address):
@@ -118,7 +119,7 @@ def wait_in_vain(node: LabServer, waiting: int) -> None:
 
 
 def check_woken(waiting: Waiting, plain: Application) -> None:
-    """Both clients that waited at the old master got an error at once: it would have let them wait for ever."""
+    """Check that both clients that waited at the old master got an error at once: it would let them wait for ever."""
     for _, outcome in waiting.wait_for_both(RECOVERY):
         assert plain.is_loss(outcome), outcome
 
@@ -129,7 +130,7 @@ def check_left_alone(
     """Check that nothing is sent to an old master that still takes everything; return what it has taken."""
     check_disconnected(address)
     with ask() as server:
-        eventually(lambda: not clients_of(server), LIMIT, what="the old master's word that nobody is left")
+        eventually(lambda: not clients_of(server), LIMIT, what="the old master to have no client left")
         before = commands_at(server)
         for traffic in several:
             traffic.wait_until_going_on()
@@ -138,12 +139,12 @@ def check_left_alone(
 
 
 def check_disconnected(address: tuple[str, int]) -> None:
-    # The Watcher itself asks nodes now and then, never for long.
+    # The Watcher itself asks nodes now and then, for a short time.
     eventually(lambda: connections_to(address) == 0, what=f"no connection to {address} to be left")
 
 
 def check_stays_away(old: LabServer, *several: Traffic) -> None:
-    """The same for one that has become a replica, which repeats what its master does."""
+    """The same for an old master that has become a replica, which repeats its master's commands."""
     for traffic in several:
         traffic.wait_until_going_on()
     with old.client() as server:
@@ -154,7 +155,7 @@ def check_stays_away(old: LabServer, *several: Traffic) -> None:
 
 def check_kept(new: LabServer, traffic: Traffic, stopped: tuple[float, float] = (0.0, 0.0)) -> None:
     """
-    What was acknowledged is there, once each, in order.
+    Check that each acknowledged write is kept, once, in order.
 
     Args:
         new: the master.
@@ -169,7 +170,7 @@ def check_kept(new: LabServer, traffic: Traffic, stopped: tuple[float, float] = 
 
 
 def check_planned(lab: Lab, library: str) -> None:
-    """A planned failover costs nothing."""
+    """Check that a planned failover costs nothing."""
     until_heard_in_time(lab, f"planned-{library}", lambda name: costs_nothing(lab, library, name))
 
 
@@ -179,7 +180,7 @@ def until_heard_in_time(lab: Lab, name: str, fail_over: Callable[[str], bool]) -
         if fail_over(f"{name}-{attempt}"):
             return
         lab.wait_until_settled()
-    raise AssertionError("in three failovers the selection was never told in time")
+    raise AssertionError("in three failovers the selection was never reported in time")
 
 
 def costs_nothing(lab: Lab, library: str, name: str) -> bool:
@@ -219,12 +220,12 @@ def costs_nothing(lab: Lab, library: str, name: str) -> bool:
 
 
 def few_puts(name: str, patient: Application) -> Traffic:
-    """Write commands that may be sent again, beside the others."""
+    """Write commands that may be sent again, in addition to the others."""
     return Traffic(name, patient, put, threads=2, tasks=20)
 
 
 def check_in_flight_only(traffic: Traffic, plain: Application, switches: Switches) -> None:
-    """Each writer has lost at most the one command that it had sent; what it had not sent waited."""
+    """Check that each writer lost at most the one command that it had sent; commands not yet sent waited."""
     # One for each switch: Valkey 9.1 may let another failover follow by itself.
     assert len(traffic.unluckiest.errors) <= max(1, len(switches.heard)), (traffic.unluckiest.errors, switches.heard)
     assert all(plain.is_loss(error) for error in traffic.errors), traffic.errors
@@ -259,9 +260,9 @@ def coordinated_costs_nothing(lab: Lab, library: str, name: str) -> bool:
             eventually(lambda: old not in lab.masters(), LIMIT, what="the old master to step back")
             check_stays_away(old, traffic)
         check_kept(lab.master(), traffic)
-        # The old master stops taking writes a tick after the selection, and ends the connections that it keeps waiting.
+        # The old master stops taking writes a tick after the selection, and ends the connections that it kept waiting.
         if traffic.errors and (late := switches.late(lab)) > TOO_LATE:
-            print(f"the selection was told {late:.3f} s late, and {len(traffic.errors)} commands failed")
+            print(f"the selection was reported {late:.3f} s late, and {len(traffic.errors)} commands failed")
             check_in_flight_only(traffic, plain, switches)
             return False
         assert traffic.errors == [], f"{traffic.mishaps()}\n{switches.story()}"
@@ -269,7 +270,7 @@ def coordinated_costs_nothing(lab: Lab, library: str, name: str) -> bool:
         return True
 
 
-def test_hung_master_costs_only_what_was_sent_and_is_left_alone_when_it_resumes(lab: Lab) -> None:
+def test_hung_master_costs_only_sent_commands_and_gets_none_when_it_resumes(lab: Lab) -> None:
     old = lab.master()
     with application(lab, "redis") as plain, application(lab, "redis", retries=3) as patient:
         switches = Switches(plain)
@@ -298,7 +299,7 @@ def test_hung_master_costs_only_what_was_sent_and_is_left_alone_when_it_resumes(
         check_kept(new, traffic, stopped)
 
 
-def test_crash_costs_only_what_was_in_flight_and_nothing_with_a_retry(lab: Lab) -> None:
+def test_crash_costs_only_commands_in_flight_and_none_with_a_retry(lab: Lab) -> None:
     assert lab.binary is not None
     libraries = ("redis", "valkey") if lab.binary.kind == "valkey" else ("redis",)
     old = lab.master()
@@ -322,14 +323,14 @@ def test_crash_costs_only_what_was_in_flight_and_nothing_with_a_retry(lab: Lab) 
         assert [error for each in puts for error in each.errors] == []
 
 
-def test_aborted_failover_goes_on_with_the_old_master(lab: Lab) -> None:
+def test_commands_continue_with_the_old_master_after_an_abort(lab: Lab) -> None:
     old, replicas = lab.master(), lab.replicas()
     lab.sentinel_set(MASTER, "failover-timeout", 1000)
-    # So long a hold that it must be the abort which ends it.
+    # The hold is so long that only the abort can end it.
     with application(lab, "redis", hold=LIMIT) as plain:
         switches = Switches(plain)
         with Traffic("aborted", plain) as traffic:
-            # Whichever is chosen, since their loss is not noticed yet, will not answer.
+            # Their loss is not noticed yet, so whichever is chosen will not answer.
             for replica in replicas:
                 lab.hang(replica)
             try:
@@ -338,7 +339,7 @@ def test_aborted_failover_goes_on_with_the_old_master(lab: Lab) -> None:
                 switches.wait_for_event("-failover-abort-slave-timeout")
                 traffic.wait_until_going_on(limit=RECOVERY)
             finally:
-                # The promotion that it was sent must not be carried out when it runs again.
+                # The promotion that was sent to it must not be executed when it resumes.
                 for replica in replicas:
                     lab.crash(replica)
         assert traffic.errors == []
@@ -348,7 +349,7 @@ def test_aborted_failover_goes_on_with_the_old_master(lab: Lab) -> None:
         check_kept(old, traffic)
 
 
-def test_master_that_is_cut_off_alone_is_left_for_the_one_that_the_others_elect(server: str) -> None:
+def test_isolated_master_is_left_for_the_newly_elected_one(server: str) -> None:
     if reason := lacking_networks():
         pytest.skip(reason)
     binary = find_or_skip(server)
@@ -375,7 +376,8 @@ def test_master_that_is_cut_off_alone_is_left_for_the_one_that_the_others_elect(
                 before = commands_at(witness)
             servers.cable.mend()
             eventually(lambda: len(servers.masters()) == 2, LIMIT, what="the old master, which still thinks it is one")
-            # The kernel still delivers what was on its way when the cable was cut, and that the connections ended.
+            # The kernel still delivers bytes that were on their way when the cable was cut, and the ends of
+            # connections.
             after = check_left_alone(old.address, servers.client_behind, traffic, puts)
             assert after - before <= len(traffic.errors) + len(puts.writers)
         check_in_flight_only(traffic, plain, switches)

@@ -1,5 +1,5 @@
 """
-Forks of a process that follows a master: each child has a Watcher of its own, and harms nobody else's.
+Forks of a process that follows a master: each child has its own Watcher, and harms no other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from switchmaster.lab import Lab
 from switchmaster.redis import Sentinel
 from switchmaster.redis.asyncio import Sentinel as AsyncSentinel
 
-# From 3.12 on Python warns of a fork in a process that has threads: that is what is tested here.
+# From 3.12 on Python warns of a fork in a process that has threads, which is tested here.
 pytestmark = [pytest.mark.live, pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")]
 
 
@@ -39,7 +39,7 @@ def lab(module_lab: Lab) -> Iterator[Lab]:
 
 
 class Child:
-    """A forked child that does some work with a `say`, and ends without using what it inherited."""
+    """A forked child that does some work with a `say`, and ends without using inherited objects."""
 
     def __init__(self, work: Callable[[Callable[[Any], None]], None]) -> None:
         read, write = os.pipe()
@@ -65,7 +65,7 @@ class Child:
     def hear(self) -> Any:
         """Return the next thing that it reports."""
         line = self._said.readline()
-        assert line, "the child ended without a word"
+        assert line, "the child ended without a report"
         return json.loads(line)
 
     def end(self) -> int:

@@ -1,6 +1,6 @@
 """
-Connections that somebody holds himself, through a crash and a planned failover: he sees them end, as the library shows
-it, and is never left reading a connection that is subscribed to nothing, or waiting for a descriptor that is gone.
+Connections that a caller holds through a crash and a planned failover: the caller sees them end, as the library shows
+it, and never reads a connection that is subscribed to nothing, or waits for a descriptor that is gone.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def lab() -> Iterator[Lab]:
 
 class Holders:
     """
-    Everybody who holds a connection of one client.
+    All holders of a connection of one client.
 
     Args:
         lab: the deployment.
         library: which client library.
-        client: whose pool the connections come from; without a timeout, so that only an end wakes a reader.
+        client: its pool gives the connections; without a timeout, so that only an end wakes a reader.
     """
 
     def __init__(self, lab: Lab, library: str, client: Any) -> None:
@@ -53,7 +53,7 @@ class Holders:
         self.moved = importlib.import_module(f"switchmaster.{library}").SessionMoved
 
     def by_hand(self) -> Any:
-        """Return a PubSub whose connection was put there by hand, as kombu does: no callback subscribes again."""
+        """Return a PubSub whose connection was set by hand, as kombu does: no callback subscribes again."""
         listener = self.client.pubsub()
         listener.connection = self.pool.get_connection("_")
         listener.connection.connect()
@@ -92,7 +92,7 @@ class Holders:
         connection.send_command("BLPOP", "nothing", 0)
 
         def check() -> None:
-            assert poller.poll(SEEN), "nobody woke who waits for the descriptor"
+            assert poller.poll(SEEN), "no waiter for the descriptor woke"
             self._raises(connection.read_response)
 
         return check
@@ -102,9 +102,9 @@ class Holders:
         poller = watching(connection)
 
         def check() -> None:
-            assert poller.poll(SEEN), "nobody woke who waits for the descriptor"
+            assert poller.poll(SEEN), "no waiter for the descriptor woke"
             self._raises(lambda: connection.send_command("BRPOP", "nothing", 1), self.moved)
-            # He has seen it; whatever follows is another connection.
+            # The holder has seen it; what follows uses another connection.
             assert asked(connection, "PING") in (b"PONG", "PONG")
 
         return check
@@ -116,7 +116,7 @@ class Holders:
         assert listener.get_message(timeout=5)["type"] == "subscribe"
 
         def check() -> None:
-            assert poller.poll(SEEN), "nobody woke who waits for the descriptor"
+            assert poller.poll(SEEN), "no waiter for the descriptor woke"
             self._raises(lambda: listener.get_message(timeout=5))
             eventually(lambda: (listener.get_message(timeout=1) or {}).get("type") == "subscribe", what="it again")
 

@@ -1,5 +1,5 @@
 """
-One Watcher for a whole process: who shares it, when it begins and ends, and what threads and loops make of it.
+One Watcher for a whole process: which clients share it, when it begins and ends, and its use by threads and loops.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def lab(module_lab: Lab) -> Iterator[Lab]:
 
 @pytest.fixture
 def often() -> Iterator[None]:
-    """Have threads take turns as often as can be."""
+    """Let threads take turns as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -90,7 +90,7 @@ def test_watcher_starts_with_the_first_use_ends_with_the_last_and_starts_again(l
     client = sentinel.master_for("mymaster")
     assert watcher_threads() == []
     for _ in range(3):
-        # At once after the end, over and over: nothing of the one before may count. It may still be ending.
+        # At once after the end, repeatedly: nothing of the previous one must count, even while it is still ending.
         before = watcher_threads()
         assert client.ping()
         [thread] = set(watcher_threads()) - set(before)
@@ -106,7 +106,7 @@ def test_watcher_starts_with_the_first_use_ends_with_the_last_and_starts_again(l
     eventually(lambda: watcher_threads() == [], what="the end")
 
 
-def test_watcher_ends_with_the_last_that_is_forgotten(lab: Lab) -> None:
+def test_watcher_ends_when_its_last_holder_is_collected(lab: Lab) -> None:
     def use() -> Any:
         sentinel = Sentinel(lab.sentinel_addresses)
         Sentinel(lab.sentinel_addresses).discover_master("mymaster")
@@ -121,8 +121,8 @@ def test_watcher_ends_with_the_last_that_is_forgotten(lab: Lab) -> None:
     eventually(lambda: watcher_threads() == [], what="the end")
 
 
-def test_watcher_bears_that_holders_are_forgotten_in_the_middle_of_anything(lab: Lab) -> None:
-    # Garbage is collected wherever something is made, also while a lock is held; here as often as can be.
+def test_holders_may_be_collected_at_any_moment(lab: Lab) -> None:
+    # Garbage is collected wherever an object is made, also while a lock is held; here as often as possible.
     stop = threading.Event()
 
     def churn() -> None:
@@ -146,7 +146,7 @@ def test_watcher_bears_that_holders_are_forgotten_in_the_middle_of_anything(lab:
 
 
 def test_last_lease_may_end_under_any_lock(lab: Lab) -> None:
-    # What the garbage collector does once in a long while.
+    # As the garbage collector does once in a long while.
     sentinel = Sentinel(lab.sentinel_addresses)
     client = sentinel.master_for("mymaster")
     route = client.connection_pool.route
@@ -196,7 +196,7 @@ def test_twenty_threads_at_once_start_one_watcher(lab: Lab) -> None:
 
 
 def test_lease_may_end_while_another_thread_holds_the_lock_and_waits(lab: Lab) -> None:
-    # What the garbage collector does in the Watcher's own thread while that is being started.
+    # As the garbage collector does in the Watcher's own thread while that is being started.
     sentinel = Sentinel(lab.sentinel_addresses)
     assert sentinel.master_for("mymaster").ping()
     shared = sentinel._shared
@@ -205,7 +205,7 @@ def test_lease_may_end_while_another_thread_holds_the_lock_and_waits(lab: Lab) -
         ending.join(20)
         assert not ending.is_alive(), "a thread waits for one that waits for it"
         assert len(watcher_threads()) == 1
-    # Whoever holds the lock next sees to it.
+    # The next holder of the lock does the work.
     other = Sentinel(lab.sentinel_addresses)
     other.master_for("mymaster")
     eventually(lambda: watcher_threads() == [], what="the Watcher's end")
@@ -227,7 +227,7 @@ def test_threads_that_use_one_client_first_together_hold_one_lease(lab: Lab, oft
             thread.join(20)
             assert came == [None]
         assert len(set(map(id, given))) == 1
-        # It is shared, so none of its users ends what the others do; the Sentinel ends it for all.
+        # It is shared, so none of its users ends the commands of others; the Sentinel ends it for all.
         given[0].close()
         assert len(watcher_threads()) == 1
         sentinel.close()
@@ -404,10 +404,10 @@ def test_one_sentinel_serves_one_loop_after_the_other(lab: Lab) -> None:
         await client.aclose()
         return count - number
 
-    # Each loop's client is the last that needs the Watcher, which ends with it; no loop waits for that.
+    # Each loop's client is the last that needs the Watcher, which ends with it; no loop waits for that end.
     assert len({asyncio.run(use(number)) for number in range(5)}) == 1
     eventually(lambda: watcher_threads() == [], what="the end of each loop's Watcher")
-    # Where the Sentinel needs it too, it is one for all loops.
+    # If the Sentinel needs it too, it is one for all loops.
     watcher, [thread] = sentinel.watcher, watcher_threads()
     assert len({asyncio.run(use(number)) for number in range(5)}) == 1
     assert sentinel.watcher is watcher

@@ -1,6 +1,6 @@
 """
-Reads from replicas through planned failovers: none fails, also where a replica is pointed to the new master, which ends
-all its connections.
+Reads from replicas through planned failovers: none fails, although a replica that is pointed to the new master ends all
+its connections.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ THREADS = 8
 
 
 class Readers:
-    """Threads that read all the time; each counts what it has read."""
+    """Threads that read all the time; each counts its reads."""
 
     def __init__(self, reads: list[Callable[[], object]]) -> None:
         self.errors: list[str] = []

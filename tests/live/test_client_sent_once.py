@@ -1,6 +1,6 @@
 """
-What was sent and not answered is never sent again, unless the caller's Retry says so: a proxy cuts each way of sending
-after the server has carried it out, before the answer.
+A command that was sent and not answered is never sent again, unless the caller's Retry says so: a proxy cuts each way
+of sending after the server has executed the command, before the answer.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def increments(pipe: Any) -> None:
 
 
 def transact(client: Any, work: Callable[[Any], Any]) -> Any:
-    """Carry out a transaction that watches another key: only EXEC and its commands are cut."""
+    """Run a transaction that watches another key: only EXEC and its commands are cut."""
 
     def begin(pipe: Any) -> Any:
         pipe.multi()
@@ -89,7 +89,7 @@ def several(pipe: Any) -> Any:
 
 
 def calls(lab: Lab, command: str) -> int:
-    """Return how often the server has carried out a command."""
+    """Return how often the server has executed a command."""
     lines = lab.master().call("INFO", "commandstats").splitlines()
     line = next((each for each in lines if each.startswith(f"cmdstat_{command}:")), "")
     return int(line.partition("calls=")[2].partition(",")[0] or 0)
@@ -113,7 +113,7 @@ def test_unanswered_command_is_not_sent_again(lab: Lab, proxy: CuttingProxy, lib
         work(client)
     assert proxy.cuts == 1
     assert calls(lab, command) == times
-    # And the next command is a command of its own.
+    # The next command is independent.
     assert client.get("other") is None
     assert calls(lab, command) == times
     end(client)

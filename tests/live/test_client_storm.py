@@ -1,7 +1,7 @@
 """
 Storms of alarms and cancellations over a client of a real server: no command gets the answer of another.
 
-``SWITCHMASTER_STORM=60`` makes each of them last so many seconds.
+``SWITCHMASTER_STORM=60`` makes each of them last 60 s.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SECONDS = float(os.environ.get("SWITCHMASTER_STORM", "3"))
 
 
 class Alarm(Exception):
-    """As Celery's soft time limit is."""
+    """Like Celery's soft time limit."""
 
 
 @pytest.fixture(scope="module")

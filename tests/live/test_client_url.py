@@ -1,5 +1,5 @@
 """
-How a client of the drop-in is told where to go: URLs, TLS, passwords, and what stands between an address and a dial.
+How a client of the drop-in is configured: URLs, TLS, passwords, and what changes an address before it is dialled.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def plain() -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Lab]:
-    """A lab that speaks TLS alone, wants a certificate of everybody, and two passwords."""
+    """A lab with TLS only, client certificates, and two passwords."""
     with Lab(
         binary=str(find_or_skip("redis-7.0").path),
         down_after_ms=3000,
@@ -298,7 +298,7 @@ def test_address_map_holds_for_nodes_and_sentinels(plain: Lab) -> None:
         table = {address: proxy.address for address, proxy in proxies.items()}
         with Sentinel(plain.sentinel_addresses, address_map=table) as sentinel:
             assert sentinel.discover_master("mymaster") == table[plain.master().address]
-            # The first Sentinel that answers may not have asked both replicas since they are in step.
+            # The first Sentinel that answers may not have asked both replicas since they are in sync.
             there = sorted(table[node.address] for node in plain.replicas())
             eventually(lambda: sorted(sentinel.discover_slaves("mymaster")) == there, 30, what="both replicas")
             client = sentinel.master_for("mymaster")
@@ -306,7 +306,10 @@ def test_address_map_holds_for_nodes_and_sentinels(plain: Lab) -> None:
             go_through_failover(plain, client, begin="mapped")
             used.append(plain.master())
             assert sentinel.discover_master("mymaster") == table[plain.master().address]
-            eventually(lambda: all(proxies[each.address].counters.accepted for each in used), what="the proxies' use")
+            eventually(
+                lambda: all(proxies[each.address].counters.accepted for each in used),
+                what="connections through the proxies",
+            )
             client.close()
     with Sentinel(plain.sentinel_addresses, address_map=lambda address: ("localhost", address[1])) as sentinel:
         assert sentinel.discover_master("mymaster") == ("localhost", plain.master().port)

@@ -1,8 +1,8 @@
 """
-The drop-in under other versions of the client libraries: one lab, one walk through everything in a process for each.
+The drop-in with other versions of the client libraries: one lab, and one process for each that uses every feature.
 
-The version that is installed here is what all other tests run under. The others are fetched by pip, without what they
-depend on, into a folder that is gone after the session.
+All other tests run with the installed version. The others are fetched by pip, without their dependencies, into a folder
+that is removed after the session.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FETCH_LIMIT, CHECK_LIMIT = 60.0, 60.0
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path | str]:
-    """Fetch all other versions at once; a folder for each, or the reason why it can't be had."""
+    """Fetch all other versions at once; return a folder for each, or the reason why it is missing."""
     base = tmp_path_factory.mktemp("versions")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--only-binary=:all:"]
     running = {
@@ -63,7 +63,7 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.mark.parametrize(("library", "version"), ALL, ids=[f"{library}-{version}" for library, version in ALL])
-def test_everything_goes_on_through_a_planned_failover(
+def test_everything_works_through_a_planned_failover(
     lab: Lab, folders: dict[tuple[str, str], Path | str], library: str, version: str
 ) -> None:
     folder = folders.get((library, version), TESTS)

@@ -1,7 +1,7 @@
 """
-The daemon over real servers: what its journal tells is what the Sentinels' own logs say, once each.
+The daemon over real servers: its journal has each failover of the Sentinels' own logs once.
 
-The truth is the lab's: each Sentinel's log, read here by a few words of our own, and the nodes' ROLE.
+The truth comes from the lab: each Sentinel's log, read here by a few patterns, and the nodes' ROLE.
 """
 
 from __future__ import annotations
@@ -82,14 +82,14 @@ def shown(address: Line | None) -> tuple[str, int] | None:
 
 
 def the_only(reader: Reader, master: str) -> Line | None:
-    """Return the failover that took place; a Sentinel that tried too, and was slower, has an aborted one of its own."""
+    """Return the failover that took place; a slower Sentinel that tried too has its own aborted one."""
     found = [line for line in failovers(reader, master=master, outcome="completed") if line["closed"]]
     assert len(found) <= 1, found
     return found[0] if found else None
 
 
 def abort(lab: Lab, master: str) -> None:
-    """Crash a master without a replica that could follow it: its failover is aborted."""
+    """Crash a master that no replica can replace: its failover is aborted."""
     replicas = lab.replicas(master)
     for replica in replicas:
         lab.crash(replica)
@@ -125,10 +125,10 @@ def dict_of(fields: list[str]) -> dict[str, str]:
     return dict(zip(fields[::2], fields[1::2], strict=True))
 
 
-def test_crash_planned_and_aborted_failovers_are_told_as_the_sentinels_logs_do(
+def test_failovers_in_the_journal_match_the_sentinels_logs(
     lab_factory: LabFactory, tmp_path: Path, stack: ExitStack
 ) -> None:
-    # 3 s: on a busy machine a shorter one gives false alarms, and a second failover that is as true as the first.
+    # 3 s: on a busy machine a shorter one gives false alarms, and a second real failover.
     lab = lab_factory(binary=SERVER, masters=MASTERS, sentinels=5, down_after_ms=3000, failover_timeout_ms=4000)
     url = f"sqlite:///{tmp_path}/journal.db"
     daemon = stack.enter_context(Daemon(tmp_path / "d", *words(lab), "--journal", url))
@@ -186,7 +186,7 @@ def test_two_daemons_share_a_postgresql_and_one_is_killed_in_the_middle(
     daemons[0].kill()
     lab.crash(lab.master("m3"))
     for master in MASTERS:
-        # Should a Sentinel fail over once more by a false alarm, its log has that too.
+        # If a Sentinel fails over once more by a false alarm, its log has that too.
         eventually(lambda m=master: pairs(completed(reader), m) == pairs_in_logs(lab, m) != set(), LIMIT)
     assert daemons[1].stop() == -signal.SIGTERM
     found = completed(reader)
@@ -204,7 +204,7 @@ def pairs(lines: list[Line], master: str) -> set[tuple[object, object]]:
 
 
 def pairs_in_logs(lab: Lab, master: str) -> set[tuple[object, object]]:
-    """Return all switches of a master that any Sentinel's own log tells."""
+    """Return all switches of a master in any Sentinel's own log."""
     said = "\n".join(lab.log(sentinel) for sentinel in lab.sentinels)
     found = re.findall(rf"\+switch-master {master} (\S+) (\d+) (\S+) (\d+)", said)
     return {((old, int(old_port)), (new, int(new_port))) for old, old_port, new, new_port in found}
@@ -242,7 +242,7 @@ def test_postgresql_that_restarts_loses_nothing(
     daemon.wait_for("is back")
 
 
-def test_failover_while_no_daemon_ran_is_told_as_missed(
+def test_failover_while_no_daemon_ran_is_recorded_as_missed(
     lab_factory: LabFactory, tmp_path: Path, stack: ExitStack
 ) -> None:
     lab = lab_factory(binary=SERVER, masters=("m1",), down_after_ms=1500)
@@ -267,7 +267,7 @@ def test_failover_while_no_daemon_ran_is_told_as_missed(
 
 
 def epoch_of(lab: Lab, master: str) -> tuple[int, tuple[str, int]]:
-    """Return a master's epoch and address as the first Sentinel has them, once it leads no failover any more."""
+    """Return a master's epoch and address as the first Sentinel has them, once it no longer leads a failover."""
     fields = dict_of(lab.sentinel_command(0, "SENTINEL", "MASTER", master))
     if "failover_in_progress" in fields["flags"]:  # a leader shows the new epoch beside the old address
         raise LookupError(f"{master} is failing over")
@@ -275,7 +275,7 @@ def epoch_of(lab: Lab, master: str) -> tuple[int, tuple[str, int]]:
 
 
 def has_moved(lab: Lab, master: str, epoch: int, ordered: bool) -> bool:
-    """Whether a failover has come to its end; one that was ordered and given up is ordered once more."""
+    """Whether a failover has ended; one that was ordered and given up is ordered once more."""
     if epoch_of(lab, master)[0] > epoch:
         return True
     if ordered:
@@ -291,7 +291,7 @@ def test_daemon_killed_at_random_moments_has_every_failover_once(
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
-    # Nobody fails over a crashed master within two timeouts of the attempt before.
+    # No Sentinel fails over a crashed master within two timeouts of the previous attempt.
     options = {"down_after_ms": 2000, "failover_timeout_ms": 3000}
     lab = lab_factory(binary=SERVER, masters=MASTERS, replicas=3, sentinels=3, **options)
     url = f"sqlite:///{tmp_path}/journal.db"
@@ -321,18 +321,18 @@ def test_daemon_killed_at_random_moments_has_every_failover_once(
         truth = truth | {(master, *epoch_of(lab, master)) for master in MASTERS}
         # Of two failovers of one master while no daemon runs only the last can be known.
         eventually(lambda t=truth: kept(reader) >= t, LIMIT, what=f"the journal to hold {truth}")
-    # What a daemon hears of the end of a failover alone is a record of its own until it hears which one it was.
+    # A daemon that hears only the end of a failover keeps a separate record until it learns which one it was.
     eventually(lambda: told(reader) == sorted(truth), LIMIT, what=f"the journal to hold {truth} alone")
     assert len(truth) == KILLS * len(MASTERS)
     wanted = Counter(one[:2] for one in truth)
-    # A daemon that was started in the middle tells a switch without its epoch until a Sentinel answers with it.
+    # A daemon that was started in the middle reports a switch without its epoch until a Sentinel answers with it.
     eventually(lambda: Counter((one["master"], one["epoch"]) for one in settled(switches(reader))) == wanted, LIMIT)
-    # What was begun before a kill belongs to the failover that it became: no row of its own is left open.
+    # A record that was begun before a kill joins its failover: no separate row is left open.
     eventually(lambda: not failovers(reader, outcome="in-progress"), LIMIT)
 
 
 def settled(lines: list[Line]) -> list[Line]:
-    """Leave out promotions that were given up, and the ways back: Sentinel may demote who was promoted just now."""
+    """Leave out promotions that were given up, and the ways back: Sentinel may demote a node that was just promoted."""
     last: dict[str, int] = {}
     kept: dict[str, list[Line]] = {}
     for line in reversed(lines):  # they come newest first
@@ -346,7 +346,7 @@ def settled(lines: list[Line]) -> list[Line]:
 
 
 def told(reader: Reader) -> list[tuple[str, int, tuple[str, int] | None]]:
-    """Return all completed failovers, in order; none while there is one whose epoch or new master is not known."""
+    """Return all completed failovers, in order; none while the epoch or the new master of one is not known."""
     lines = failovers(reader, outcome="completed")
     whole = all(line["epoch"] is not None and line["new"] is not None for line in lines)
     return sorted((line["master"], line["epoch"], shown(line["new"])) for line in lines) if whole else []

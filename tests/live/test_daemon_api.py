@@ -22,7 +22,7 @@ LIMIT = 60.0
 
 
 class Listener:
-    """Follows the stream in a thread until the connection ends, whoever ends it."""
+    """Follows the stream in a thread until either side ends the connection."""
 
     def __init__(self, url: str, after: int) -> None:
         self.heard: list[tuple[int, dict[str, Any]]] = []
@@ -54,7 +54,7 @@ def is_master(url: str, server: LabServer) -> int:
 
 
 def value(url: str, sample: str) -> float:
-    """Return the value of a sample, 0 where there is none."""
+    """Return the value of a sample; 0 if there is none."""
     lines = httpx.get(f"{url}metrics").text.splitlines()
     return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample)), 0.0)
 
@@ -86,10 +86,10 @@ def test_clients_of_a_killed_daemon_miss_none_of_two_failovers(lab_factory: LabF
         daemon.start()
         second = Listener(daemon.url, last)
         eventually(lambda: lab.failover("mymaster"), LIMIT)
-        # A daemon that was started in the middle may tell it without its epoch.
+        # A daemon that was started in the middle may report it without its epoch.
         eventually(lambda: [line for line in second.of("switch") if line["new"] != switch["new"]], LIMIT)
         daemon.stop()
         second.join()
         ids = [id for id, _ in (*listener.heard, *second.heard)]
         assert ids == sorted(set(ids)), "each line once, in order"
-        assert second.heard[0][0] == last + 1, "what was committed behind the last id is told first"
+        assert second.heard[0][0] == last + 1, "the first line follows the last id"

@@ -1,4 +1,4 @@
-"""The daemon as a service: what systemd is told, signals, reloads that keep what did not change, logs."""
+"""The daemon as a service: notifications to systemd, signals, reloads that keep unchanged deployments, logs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ keep_events = "{keep}"
 
 
 class Service:
-    """A daemon over one lab by a file with two deployments, each of which hears one Sentinel of its own."""
+    """A daemon over one lab by a file with two deployments, each with one Sentinel of its own."""
 
     def __init__(self, lab: Lab, folder: Path) -> None:
         self.lab = lab
@@ -93,7 +93,7 @@ def test_service_is_ready_alive_reloaded_and_stopped_as_systemd_wants(service: S
     reader.close()
 
 
-def test_reload_keeps_the_connections_of_what_did_not_change(service: Service) -> None:
+def test_reload_keeps_the_connections_of_unchanged_deployments(service: Service) -> None:
     first, second = (eventually(lambda n=n: service.clients(n), LIMIT) for n in (0, 1))
     service.configure(timeout=0.5)
     service.daemon.signal(signal.SIGHUP)
@@ -125,13 +125,13 @@ def test_failovers_before_and_after_a_reload_are_two(service: Service) -> None:
     eventually(lambda: service.clients(1), LIMIT)
     service.lab.failover("mymaster")
     eventually(lambda: told(2), LIMIT)
-    # A Sentinel may tell of the promotion before the node does: the record is completed first, then there is a switch.
+    # A Sentinel may report the promotion before the node does: then the record is completed before the switch.
     eventually(lambda: len(epochs()) == 2, LIMIT, what="two switches")
     assert epochs() == sorted(set(epochs()), reverse=True)
     reader.close()
 
 
-def test_reload_of_a_wrong_file_is_said_and_changes_nothing(service: Service) -> None:
+def test_reload_of_an_invalid_file_is_reported_and_changes_nothing(service: Service) -> None:
     before = eventually(lambda: service.clients(0), LIMIT)
     service.configure(timeout=-1)
     service.daemon.signal(signal.SIGHUP)
@@ -156,7 +156,7 @@ def test_every_line_about_a_failover_has_its_id(service: Service) -> None:
     eventually(lambda: service.daemon.told("STATUS=hearing 2 of 2 deployments, 2 masters"), LIMIT)
     service.lab.failover("mymaster")
     service.daemon.wait_for("failover completed", deployment="first")
-    # It does not hear the leader, and so not when that has finished.
+    # It does not hear the leader, so it does not hear the end of the failover.
     service.daemon.wait_for("mymaster: switched", deployment="second")
     reader = open_reader(f"sqlite:///{service.folder}/journal.db")
     for name in ("first", "second"):

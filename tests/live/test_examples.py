@@ -75,7 +75,7 @@ def running(name: str, lab: Lab, *words: str) -> Iterator[Program]:
 
 
 def fail_over(lab: Lab) -> tuple[str, str]:
-    """Have the master replaced; return the old and the new address."""
+    """Fail over; return the old and the new address."""
     old = lab.master()
     lab.failover()
     eventually(lambda: lab.master() is not old, LIMIT, what="another master")

@@ -1,8 +1,8 @@
 """
-Failovers of real servers: one Switch each, first, and right by the nodes' own word.
+Failovers of real servers: one Switch each, first, and correct by the nodes' own ROLE.
 
-Valkey 9.1 may start a second failover by itself about a second after the first where down-after is short; hence its
-longer one, and a check by epoch.
+Valkey 9.1 may start a second failover by itself about 1 s after the first if down-after is short; so it is longer here,
+and checks go by epoch.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def down_after(server: str) -> int:
 
 
 def check_first(told: WatcherLog, switch: Switch, master: str = "mymaster") -> None:
-    """The Switch is there no later than the first +switch-master, and before +promoted-slave where a node said so."""
+    """Check that the Switch comes no later than the first +switch-master, and before +promoted-slave if the node proved
+    it."""
     announced = told.wait_for("+switch-master", master=master)
     assert switch.time is not None
     if switch.via is Via.SWITCH:
@@ -47,10 +48,11 @@ def check_by_role(told: WatcherLog, switch: Switch) -> None:
 
 
 def check_announced(told: WatcherLog, switch: Switch) -> None:
-    """Without its node's word, what the leader announces is decided at the latest with the first other that follows."""
+    """Without the node's ROLE, the leader's announcement is decided when the first other Sentinel follows, or
+    before."""
     assert (switch.via, switch.grade) == (Via.PROMOTED, Grade.ANNOUNCED), switch
     followed = [one for one in told.heard("+switch-master") if one.sentinel != switch.witnesses[0]]
-    # What is heard in one turn has one time, and is told before what is decided on it.
+    # Events of one turn have one time, and are reported before the decisions on them.
     assert switch.time is not None
     assert switch.time <= followed[0].time
 
@@ -59,7 +61,7 @@ def address_of(lab: Lab, master: str = "mymaster") -> Address:
     return Address(*lab.master(master).address)
 
 
-def test_crash_gives_one_switch_by_the_best_news_that_can_be_had(server: str, lab_factory: LabFactory) -> None:
+def test_crash_gives_one_switch_by_the_earliest_evidence(server: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=server, password="np", down_after_ms=down_after(server))
     old = address_of(lab)
     with watcher_logs(lab, NODE, {"node_password": "wrong"}, {"probe": False}) as told:
@@ -167,10 +169,10 @@ def test_switch_is_known_over_tls_with_passwords_whatever_the_acl_allows(lab_fac
             assert (switch.old, switch.new) == (old, address_of(lab))
         for one, switch in ((told[0], whole), (told[1], halves)):
             check_by_role(one, switch)
-        # Who may ask for no list of the nodes gives none of them a password.
+        # A user who can't list the nodes gives none of them a password.
         assert (mute.via, mute.grade) == (Via.PROMOTED, Grade.ANNOUNCED)
         assert "none is sent before a majority of the Sentinels lists it" in mute.why
-        # Who may hear nothing before it asks the node then, and waits for its answer.
+        # A user who hears nothing before that asks the node then, and waits for its answer.
         assert (named.via, named.grade) == (Via.SWITCH, Grade.PROMOTED)
         assert 0 <= named.time - told[2].wait_for("+switch-master").time < 1.0
         assert {item.event.channel for item in told[2].log if isinstance(item, Heard)} == {"+switch-master"}

@@ -1,7 +1,7 @@
 """
 Each feature of a client library through a planned failover of a real deployment, with threads and with asyncio.
 
-One lab goes through many failovers, one after the other; each test waits until the last has come to rest.
+One lab goes through many failovers, one after the other; each test waits until the last one has settled.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def blocked(client: Any, count: int = 1) -> None:
     eventually(lambda: client.info("clients")["blocked_clients"] >= count, what="a client to block")
 
 
-def test_all_that_is_not_pub_sub_goes_on(lab: Lab, sentinel: switchmaster.redis.Sentinel) -> None:
+def test_all_features_but_pub_sub_continue(lab: Lab, sentinel: switchmaster.redis.Sentinel) -> None:
     client = sentinel.master_for("mymaster", client_name="tester")
     third = sentinel.master_for("mymaster", db=3)
     texts = sentinel.master_for("mymaster", decode_responses=True)
@@ -122,7 +122,7 @@ def test_all_that_is_not_pub_sub_goes_on(lab: Lab, sentinel: switchmaster.redis.
     client.rpush("pushed", "after")
     through[0].join(10)
     assert through[1] == [(b"pushed", b"after")] or through[1] == [[b"pushed", b"after"]]
-    # WATCH: never half sent to two masters.
+    # WATCH: a transaction is never split between two masters.
     watching.multi()
     watching.set("watched", 2)
     with pytest.raises(WatchError):
@@ -133,7 +133,7 @@ def test_all_that_is_not_pub_sub_goes_on(lab: Lab, sentinel: switchmaster.redis.
         single.set("single", 2)
     assert single.get("single") == b"1"
     assert client.transaction(lambda pipe: pipe.multi() or pipe.incr("watched"), "watched") == [2]
-    # Everything else.
+    # All other features.
     assert client.pipeline().set("a", 1).incr("a").execute() == [True, 2]
     assert client.pipeline(transaction=False).get("a").get("watched").execute() == [b"2", b"2"]
     assert script(keys=["counted"]) == 2
@@ -151,7 +151,7 @@ def test_connection_introduces_itself_and_each_command_gets_its_own_reply(lab_fa
 
     def check(info: dict[str, Any]) -> None:
         assert info["db"] == 3
-        if "redis" not in lab.binary.describe():  # CLIENT SETINFO is of Redis 7.2 and of Valkey; an error before
+        if "redis" not in lab.binary.describe():  # CLIENT SETINFO exists in Redis 7.2 and Valkey; an error before
             assert info["lib-name"] == "redis-py"
             assert info["lib-ver"]
 
@@ -172,7 +172,7 @@ def test_connection_introduces_itself_and_each_command_gets_its_own_reply(lab_fa
     asyncio.run(in_loop())
 
 
-def test_pipeline_that_is_held_goes_whole_to_the_new_master(lab: Lab, sentinel: switchmaster.redis.Sentinel) -> None:
+def test_held_pipeline_goes_whole_to_the_new_master(lab: Lab, sentinel: switchmaster.redis.Sentinel) -> None:
     client = sentinel.master_for("mymaster")
     client.delete("one", "two")
     stop = threading.Event()
@@ -221,7 +221,7 @@ def test_subscriptions_move_by_themselves(lab: Lab, sentinel: switchmaster.redis
     fail_over(lab, sentinel)
     counted = "channel"
     eventually(lambda: client.pubsub_numsub(counted)[0][1] == 2 and client.pubsub_numpat() == 1, what="subscriptions")
-    # More channels at a listener that has moved.
+    # Further channels of a listener that has moved.
     poller.subscribe("later")
     client.publish("channel", "last")
     client.publish("later", "too")
@@ -241,7 +241,7 @@ def test_listener_whose_connection_the_server_closes_subscribes_again(sentinel: 
     assert listener.get_message(timeout=5)["type"] == "subscribe"
     host, port = listener.connection._sock.getsockname()
     assert client.client_kill_filter(addr=f"{host}:{port}") == 1
-    # It is the look for a message that finds the end; whatever it raised would count here.
+    # Looking for a message finds the end; an error that it raised would count here.
     deadline = time.monotonic() + 10
     while (message := listener.get_message(timeout=0.1)) is None and time.monotonic() < deadline:
         pass
@@ -270,14 +270,14 @@ def test_replicas_are_read_from_and_never_the_one_that_was_promoted(lab_factory:
         assert sorted(where()) == sorted([*replicas, *replicas])
         eventually(lambda: reader.get("key") == b"value", what="the value at a replica")
         new = fail_over(lab, sentinel)
-        # Until a replica follows the new master, reads go to the master itself: it is no replica's place that it takes.
+        # Until a replica follows the new master, reads go to the master itself, which does not count as a replica.
         eventually(lambda: new.port not in where(), LIMIT, what="replicas that follow the new master")
         lab.wait_until_settled()
         eventually(lambda: set(where()) == {replica.port for replica in lab.replicas()}, LIMIT, what="both replicas")
         for replica in lab.replicas():
             lab.crash(replica)
         assert reader.get("key") == b"value"
-        eventually(lambda: set(where()) == {new.port}, LIMIT, what="the master, for want of replicas")
+        eventually(lambda: set(where()) == {new.port}, LIMIT, what="reads from the master while no replica follows")
         close_clients(sentinel)
 
 
@@ -313,7 +313,7 @@ async def fail_over_in_loop(lab: Lab, sentinel: Any) -> None:
 
 
 @pytest.mark.parametrize("protocol", [2, 3], ids=["resp2", "resp3"])
-def test_all_of_it_goes_on_in_a_loop(lab: Lab, protocol: int) -> None:
+def test_all_features_continue_in_a_loop(lab: Lab, protocol: int) -> None:
     async def test(sentinel: Any) -> None:
         client = sentinel.master_for("mymaster", socket_timeout=None)
         await client.flushall()
@@ -383,7 +383,7 @@ def test_no_slot_of_a_small_pool_is_lost(lab: Lab) -> None:
 
         def work() -> None:
             while not stop.is_set():
-                with suppress(ConnectionError):  # "Too many connections" is this test's own doing
+                with suppress(ConnectionError):  # this test itself causes "Too many connections"
                     client.incr("n")
 
         threads = [in_thread(work) for _ in range(8)]

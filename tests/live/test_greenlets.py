@@ -1,7 +1,7 @@
 """
 Programs of greenlets, fully and partly patched: they go through a planned failover and a hung master as threads do.
 
-Each runs in a process of its own, so that no patch leaks. ``SWITCHMASTER_TEST_GREEN_CLIENTS=redis`` shows redis-py's.
+Each runs in its own process, so that no patch leaks. ``SWITCHMASTER_TEST_GREEN_CLIENTS=redis`` shows redis-py's.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Program:
             self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log)
 
     def report(self) -> dict[str, Any]:
-        """End it, and return what it says of itself."""
+        """End it, and return its report."""
         self._end.touch()
         said, _ = self._process.communicate(timeout=LIMIT)
         assert self._process.returncode == 0, self._log.read_text()[-3000:]
@@ -109,7 +109,7 @@ def fail_over(lab: Lab, hang: bool) -> tuple[float, LabServer]:
         try:
             eventually(moved, 15, what="another master")
             break
-        except AssertionError:  # Sentinel gives a failover up whose replica was promoted too late
+        except AssertionError:  # Sentinel gives up a failover whose replica is promoted too late
             if hang or not attempts:
                 raise
     return begin, old
@@ -146,7 +146,7 @@ def test_greenlets_follow_both_deployments(patch: str, labs: tuple[Lab, Lab], tm
     assert report["ran"] == "ran"
     if CLIENTS != "switchmaster":
         return
-    # What the hung master was asked and did not answer fails, once for each writer; nothing else does.
+    # Only commands that the hung master did not answer fail, once for each writer.
     assert [error for error in report["errors"] if not hung < error[0] < other] == []
     assert len(report["errors"]) <= len(writers), report["errors"]
     assert len(report["switches"]) >= 2

@@ -1,5 +1,5 @@
 """
-A real gunicorn with greenlets serves through a planned failover and a crash; loaded before its workers fork, and after.
+A real gunicorn with greenlets serves through a planned failover and a crash, with and without preloading.
 
 ``SWITCHMASTER_TEST_GREEN_CLIENTS=redis`` shows redis-py's.
 """
@@ -37,7 +37,7 @@ WORKERS = 2
 
 class Visitors:
     """
-    Who asks the server, one request after the other, in threads.
+    Visitors in threads that send the server one request after the other.
 
     Args:
         port: the server's.
@@ -129,7 +129,7 @@ def all_answer(port: int) -> None:
     """
     Wait until every worker has answered.
 
-    One that first looks for its master in the middle of a failover is told of no selection, and holds nothing.
+    A worker that first looks for its master in the middle of a failover hears no selection, and holds nothing.
     """
     seen: set[str] = set()
 
@@ -141,7 +141,7 @@ def all_answer(port: int) -> None:
 
 
 @pytest.mark.parametrize("words", [(), ("--preload",)], ids=["loaded in each worker", "loaded before the fork"])
-def test_server_of_greenlets_serves_on(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_server_of_greenlets_keeps_serving(words: tuple[str, ...], tmp_path: Path) -> None:
     binary = str(find_or_skip("redis-7.0").path)
     with (
         Lab(binary=binary, down_after_ms=1000, failover_timeout_ms=5000) as lab,
@@ -167,7 +167,7 @@ def test_server_of_greenlets_serves_on(words: tuple[str, ...], tmp_path: Path) -
             print(words, name, f"{visitors.longest_gap(since, until):.3f} s, {len(failed)} failed", failed)
     if CLIENTS == "switchmaster":
         assert visitors.failed(planned, crashed) == []
-        # What the dead master had been asked and did not answer: one request of each visitor.
+        # Requests that the dead master did not answer: one of each visitor.
         assert len(visitors.failed(crashed, end)) <= 8
 
 

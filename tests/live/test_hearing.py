@@ -1,4 +1,4 @@
-"""What is reported of the Sentinels themselves, on real ones: lost majorities, TILT, names, ids, who does not vote."""
+"""Reports about real Sentinels themselves: lost majorities, TILT, names, ids, Sentinels that do not vote."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def ckquorum(sentinel: LabServer) -> Any:
         return str(error).partition("refused SENTINEL: ")[2]
 
 
-def test_a_lost_majority_is_reported_by_every_face_before_and_after_the_master_dies(
+def test_lost_majority_is_reported_by_every_output_before_and_after_a_crash(
     lab_factory: LabFactory, tmp_path: Path
 ) -> None:
     lab: Lab = lab_factory(
@@ -126,7 +126,7 @@ def test_a_lost_majority_is_reported_by_every_face_before_and_after_the_master_d
         assert f"{MASTER}: {text}" in watched.splitlines()[1]
 
 
-def test_a_sentinel_that_stood_still_is_shown_in_tilt_though_its_event_was_not_heard(
+def test_sentinel_that_hung_is_shown_in_tilt_though_its_event_was_missed(
     server: str, lab_factory: LabFactory, tmp_path: Path
 ) -> None:
     lab = lab_factory(masters=(MASTER,), replicas=1, down_after_ms=1000, binary=server)
@@ -200,9 +200,7 @@ def test_sentinels_with_a_copied_id_are_all_heard_and_named_once(lab_factory: La
         assert run("topology", *names, "--format", "pretty").count("same id as") == 3
 
 
-def test_who_does_not_monitor_a_master_and_ghosts_that_are_counted_are_named(
-    lab_factory: LabFactory, tmp_path: Path
-) -> None:
+def test_unaware_sentinels_and_counted_ghosts_are_named(lab_factory: LabFactory, tmp_path: Path) -> None:
     lab = lab_factory(masters=(MASTER,), replicas=1, down_after_ms=500, binary=str(find_or_skip("redis-7.0").path))
     names = [shown(sentinel) for sentinel in lab.sentinels]
     with demo_daemon(names, tmp_path) as beside:

@@ -102,7 +102,7 @@ def test_lab_speaks_tls_alone(lab_factory: LabFactory) -> None:
     eventually(lab.master, 20, what="a new master over TLS")
 
 
-def test_lab_says_so_when_the_server_has_no_tls() -> None:
+def test_lab_reports_a_server_without_tls() -> None:
     binary = str(find_or_skip("redis-6.2").path)
     with pytest.raises(LabError, match="built without TLS"):
         Lab(binary=binary, tls=True).start()
@@ -199,7 +199,7 @@ def test_given_folder_stays_and_is_used_again(tmp_path: Path) -> None:
     assert (folder / "s1.log").exists()
 
 
-def test_unknown_names_are_refused_with_those_that_there_are(lab_factory: LabFactory) -> None:
+def test_unknown_names_are_refused_with_the_existing_ones(lab_factory: LabFactory) -> None:
     lab = lab_factory(masters=("one", "two"), replicas=0, sentinels=1)
     with pytest.raises(UsageError, match=r"no master 'three'.*'one', 'two'"):
         lab.master("three")

@@ -1,5 +1,5 @@
 """
-Two masters whose nodes want different passwords and users: each switch is decided by the node's own word.
+Two masters whose nodes have different passwords and users: each switch is decided by the node's own ROLE.
 
 Redis alone: Valkey 9.1 may start a second failover by itself.
 """
@@ -29,7 +29,7 @@ ONE, TWO = NodeAccess(password="s3cret-one"), NodeAccess("asker", "s3cret-ask")
 
 @pytest.fixture
 def lab(lab_factory: LabFactory) -> Lab:
-    """Give a lab: a password for the nodes of M1; for those of M2 another, and a user who may do nothing but ROLE."""
+    """Yield a lab: a password for the nodes of M1; for those of M2 another, and a user with the right to ROLE only."""
     lab = lab_factory(binary=str(find_or_skip("redis-7.0").path), masters=MASTERS, replicas=1, failover_timeout_ms=3000)
     for node in lab.nodes(M2):
         node.call("ACL", "SETUSER", "asker", "on", ">s3cret-ask", "-@all", "+role")
@@ -47,7 +47,7 @@ def address_of(lab: Lab, master: str) -> Address:
 
 
 def test_a_master_with_the_right_access_has_its_switch_proved_by_the_node(lab: Lab) -> None:
-    """A switch is known by the node's own word for each master whose own access is right."""
+    """A switch is proved by the node itself for each master whose own access is right."""
     old = {master: address_of(lab, master) for master in MASTERS}
     right = {"node_access": {M1: ONE, M2: TWO}}
     swapped = {"node_access": {M1: TWO, M2: ONE}}

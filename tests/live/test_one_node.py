@@ -1,5 +1,5 @@
 """
-What looks like news to one Sentinel, and is none: a node with two names, and a Sentinel that catches up.
+Events that look like a switch to one Sentinel, and are none: a node with two names, and a Sentinel that catches up.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from switchmaster.lab.servers import LabServer
 pytestmark = pytest.mark.live
 
 SETTLED = 12.0
-"""Seconds in which a majority that gives another address would have moved the belief: 10, and some."""
+"""Seconds in which a majority that gives another address would have moved the belief: 10 and a margin."""
 
 
 def announce_names(lab: Lab, sentinel: LabServer) -> None:
-    """Have one Sentinel know the master by a name, and announce names."""
+    """Let one Sentinel know the master by a name, and announce names."""
     lab.crash(sentinel)
     lines = sentinel.first_config.replace("127.0.0.1", "localhost").splitlines()
     lines = [
@@ -55,13 +55,13 @@ def test_a_master_that_one_sentinel_calls_by_name_is_one_node(version: str, lab_
 
 
 def wait(seconds: float) -> None:
-    """Let the time pass in which a false switch would come."""
+    """Wait for the time in which a false switch would come."""
     began = time.monotonic()
     eventually(lambda: time.monotonic() > began + seconds, seconds + 30, what="the time to pass")
 
 
-def test_a_sentinel_that_catches_up_is_no_failover(server: str, lab_factory: LabFactory) -> None:
-    """It was restarted with its first configuration, so it announces as news what all know."""
+def test_sentinel_that_catches_up_is_no_failover(server: str, lab_factory: LabFactory) -> None:
+    """It was restarted with its first configuration, so it announces a switch that all know."""
     lab = lab_factory(binary=server)
     lab.failover(sentinel=1)
     lab.wait_until_settled()

@@ -28,7 +28,7 @@ USERS = {"sentinel_users": ("user asker on >s0 ~* &* +@all",), "node_users": ("u
 
 
 class Provider(redis.credentials.CredentialProvider):
-    """Gives the password of the moment."""
+    """Returns the current password."""
 
     def __init__(self, password: str) -> None:
         self.password = password
@@ -46,7 +46,7 @@ def lab(lab_factory: LabFactory) -> Lab:
 
 
 def rotate(lab: Lab, sentinels: str, nodes: str) -> None:
-    """Take the old passwords away, and end every connection that came in by them."""
+    """Remove the old passwords, and end every connection that used them."""
     for server, password in [*((s, sentinels) for s in lab.sentinels), *((n, nodes) for n in lab.nodes())]:
         server.call("ACL", "SETUSER", "asker", "resetpass", f">{password}")
         server.call("CLIENT", "KILL", "USER", "asker")

@@ -36,7 +36,7 @@ def binary() -> str:
 
 @pytest.fixture(scope="module")
 def calm(binary: str) -> Iterator[Lab]:
-    """A lab that the tests leave as they found it."""
+    """A lab that each test leaves unchanged."""
     with Lab(binary=binary, replicas=1) as lab:
         yield lab
 
@@ -73,7 +73,7 @@ def test_each_sentinel_is_killed_and_restarted_during_a_failover(binary: str, la
         assert told.watcher.master(MASTER) == lab.master().address
 
 
-def test_connection_that_is_cut_silently_is_found_out_and_taken_up_again(calm: Lab) -> None:
+def test_silently_cut_connection_is_detected_and_restored(calm: Lab) -> None:
     with FaultyProxy(calm.sentinel_addresses[0]) as proxy:
         mapping = {Address(*calm.sentinel_addresses[0]): Address(*proxy.address)}
         seeds = calm.sentinel_addresses
@@ -128,7 +128,7 @@ def test_stale_sentinel_never_moves_the_belief_back(binary: str, lab_factory: La
 
         eventually(lambda: view in live(told.watcher), what="the stale Sentinel")
         told.wait_for("+switch-master", count=4)
-        eventually(lambda: opinion() == new, 20, what="the stale Sentinel's learning")
+        eventually(lambda: opinion() == new, 20, what="the stale Sentinel to catch up")
         assert told.watcher.master(MASTER) == new == lab.master().address
         assert [switch.old for switch in told.switches()] == [old]
         fresh = Watcher(lab.sentinel_addresses)
@@ -148,15 +148,13 @@ def test_one_seed_is_enough_and_an_added_sentinel_is_found(binary: str, lab_fact
         assert {str(name) for name in alone.topology.sentinels} == {f"{h}:{p}" for h, p in lab.sentinel_addresses[:1]}
 
 
-def test_set_of_sentinels_that_was_replaced_by_another_is_found_through_its_name(
-    binary: str, lab_factory: LabFactory
-) -> None:
+def test_replaced_set_of_sentinels_is_found_through_its_name(binary: str, lab_factory: LabFactory) -> None:
     lab = lab_factory(binary=binary)
     service = Address("sentinels.example", 26379)
     behind = [Address(*lab.sentinel_addresses[0])]
 
     def resolve(announced: Address) -> Address:
-        # What a name service does, asked again with every attempt.
+        # As a name service does; it is queried again with every attempt.
         return behind[0] if announced == service else announced
 
     with Watcher([service], address_map=resolve, timeout=TIMEOUT) as watcher:
@@ -166,7 +164,7 @@ def test_set_of_sentinels_that_was_replaced_by_another_is_found_through_its_name
         for sentinel in gone:
             lab.crash(sentinel)
         wanted = {f"{sentinel.host}:{sentinel.port}" for sentinel in others}
-        # The first of them goes by the service's name, and is heard once.
+        # The first of them is known by the service's name, and is heard once.
         within(2 * BOUND, lambda: len(live(watcher) & wanted) >= 2 and str(service) in live(watcher), "the new set")
         assert watcher.master(MASTER) == lab.master().address
         assert len(watcher.state(MASTER).opinions) >= 3
@@ -202,7 +200,7 @@ def test_slow_reader_is_told_what_it_missed_and_gets_the_newest_topology(binary:
         said = told.watcher.counters["events"] - before
         eventually(lambda: events.missed > 0)
         assert changes.next(5).masters[MASTER].address == lab.master().address
-        # Sentinels may say more meanwhile; what was missed and what waits is never less than what was said.
+        # Sentinels may publish more meanwhile; missed and waiting events are never fewer than those published.
         assert 0 < said - 10 <= events.missed
         assert told.watcher.counters["feeds_missed"] >= events.missed
         assert events.next(1) is not None

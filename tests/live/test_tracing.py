@@ -47,7 +47,7 @@ def test_spans_name_the_node_that_is_used(lab_factory: LabFactory, spans: InMemo
     sentinel = switchmaster.redis.Sentinel(lab.sentinel_addresses)
     client, reader = sentinel.master_for("mymaster"), sentinel.slave_for("mymaster")
     client.set("key", 1)
-    assert named(spans)[0] == "mymaster"  # nobody had asked the Sentinels when it began
+    assert named(spans)[0] == "mymaster"  # the Sentinels had not been queried when it began
     client.set("key", 2)
     assert named(spans) == old.address
     client.pipeline().get("key").execute()

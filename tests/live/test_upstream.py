@@ -24,9 +24,9 @@ from upstream.through_sentinel import MASTER, Report
 
 pytestmark = [
     pytest.mark.live,
-    # slow: redis-py's tests of Pub/Sub wait half a second each time to see that nothing comes.
+    # slow: redis-py's tests of Pub/Sub wait 0.5 s each time to check that nothing comes.
     pytest.mark.slow,
-    # All run at once; whoever is asked for first waits for most of it.
+    # All run at once, so the first test waits for most of it.
     pytest.mark.timeout(400),
 ]
 
@@ -35,7 +35,7 @@ AT_ONCE = 3
 """They mostly wait: three take less than one of two cores."""
 
 SOME = ("connection_pool", "pipeline", "pubsub", "sentinel", "sentinel_managed_connection")
-"""What the protocol, the parser or `failover_wait` may matter to in our code."""
+"""Tests for which the protocol, the parser or `failover_wait` may matter in our code."""
 ALL = (*SOME, "commands", "lock", "scripting")
 
 
@@ -79,7 +79,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Fut
 
     with ExitStack() as stack:
         for _ in range(AT_ONCE):
-            # A busy machine must not begin a failover under tests that know of none.
+            # A busy machine must not start a failover during tests that do not expect one.
             lab = Lab(masters=(MASTER,), replicas=1, binary=server, down_after_ms=60_000)
             free.put(stack.enter_context(lab))
         executor = ThreadPoolExecutor(AT_ONCE)

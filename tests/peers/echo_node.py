@@ -2,7 +2,7 @@
 A data node and a Sentinel in threads of the test process.
 
 Every answer of the node shows which command it belongs to: GET and ECHO return their argument, ROLE says master. It
-answers whatever else a client library needs to connect, to send transactions and to subscribe.
+also answers everything that a client library needs to connect, to send transactions and to subscribe.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Recordings of real servers, and the modules that read them.
 them), ``replies/`` what each version answers to the commands of a watcher, ``node_info/`` what data nodes answer to
 INFO (server, persistence, replication and keyspace; paths replaced) with their setting ``save``, ``logs/`` log files of
 Sentinels with the truth beside them, ``pasted/`` and ``transcripts/`` text that people copied from a terminal. Never
-edit a recording: record another one.
+edit a recording; make another one.
 
 - `recordings`: what the Sentinels of a capture published, whole or between two steps.
 - `events`: captured events one by one, and a formatter that writes an event back from its fields.

@@ -1,9 +1,9 @@
 """
-What a recorded Sentinel would have answered at each moment of its recording, derived from what it published.
+The answers that a recorded Sentinel would have given at each moment of its recording, derived from its events.
 
-Address: its own chain of ``+switch-master``, on the leader already from ``+promoted-slave`` on (protocol.md,
-section 2.2), and where a Sentinel lost its announcement (a crash), the first event that names the new address. Epoch:
-that of the failover that selected the address. `test_resume` holds this against the recorded hello messages.
+Address: its own chain of ``+switch-master``, on the leader already from ``+promoted-slave`` on (protocol.md, section
+2.2), and if a Sentinel lost its announcement (a crash), the first event that names the new address. Epoch: that of the
+failover that selected the address. `test_resume` holds this against the recorded hello messages.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ SENTINEL = SentinelReply(
     voted_leader=None,
     voted_leader_epoch=None,
 )
-"""What Redis 7.0.15 answered (tests/recorded/replies/redis-7.0.15.txt); used with other fields."""
+"""The answers of Redis 7.0.15 (tests/recorded/replies/redis-7.0.15.txt), used with other fields."""
 
 HELLO_PERIOD = 2.0
 
@@ -106,7 +106,7 @@ class Monitored:
     since: float = float("-inf")
     """When it was told to monitor the master again."""
     promoting: bool = False
-    """It leads and has promoted, and still names the old address in its events."""
+    """It leads and has promoted, but still names the old address in its events."""
     replicas: dict[Address, None] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
     sentinels: dict[str, Address] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class RecordedSentinels:
         self.begin(said)
 
     def begin(self, said: Sequence[Said]) -> None:
-        """Learn what each Sentinel knew before its first event, and the run ids."""
+        """Find what each Sentinel knew before its first event, and the run ids."""
         for each in said:
             event = parse_event(each.channel, each.payload)
             if isinstance(event, InstanceEvent) and event.instance.kind is Kind.SENTINEL:

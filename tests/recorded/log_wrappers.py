@@ -1,5 +1,5 @@
 """
-Tools that wrap a server's log lines: each wrapper as a function from line to line, for tests.
+The wrappers that tools put around a server's log lines: each is a function from line to line.
 
 The shapes are those of docker compose v1 and v2, docker logs, docker service logs, kubectl, CRI, journalctl, syslog,
 svlogd, grep, editors and Markdown.
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 Wrap = Callable[[str, str], str]
-"""From (the writer's name, a server's line) to the line in the file."""
+"""Maps the writer's name and a server's line to the line in the file."""
 
 _LEGACY: Final = re.compile(r"\d+:[XCSM] (\d\d \w{3} \d{4} [\d:.]+) ")
 _LOGFMT: Final = re.compile(r'timestamp="([^"]+)"')

@@ -1,4 +1,4 @@
-"""The option that writes golden transcripts anew."""
+"""The option that rewrites golden transcripts."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let `pytest tests/replay --rewrite` replace what follows `----` in each golden transcript."""
-    parser.addoption("--rewrite", action="store_true", help="write the golden transcripts anew")
+    parser.addoption("--rewrite", action="store_true", help="rewrite the golden transcripts")

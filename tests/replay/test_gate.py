@@ -1,7 +1,7 @@
 """
-Where a client's commands may go, through every recording: `gates.txt` is golden, written anew with `--rewrite`.
+Where a client's commands may go, in every recording: `gates.txt` is golden; `--rewrite` writes it again.
 
-What it proves: while the master is agreed to be down, commands wait (``failing``) until another one is known or the
+It proves: while the master is agreed to be down, commands wait (``failing``) until another one is known or the
 attempt ends; a planned failover lets them flow until a replica is selected (``held``); an abort opens the way back.
 In a coordinated one they are held at the new master until its leader has ended the connections there.
 """
@@ -24,7 +24,7 @@ GOLDEN = Path(__file__).parent / "gates.txt"
 
 
 def watched(name: str) -> Iterator[tuple[float, str, Watch]]:
-    """Tell a Watch a recording; yield the time since its begin, the channel, and the Watch after each event."""
+    """Feed a Watch a recording; yield the time since its beginning, the channel, and the Watch after each event."""
     watch = Watch(policy=Grade.ANNOUNCED, probing=False, asking=False)
     start: float | None = None
     for said in said_in([name]):
@@ -38,7 +38,7 @@ def watched(name: str) -> Iterator[tuple[float, str, Watch]]:
 
 
 def phases(name: str, master: str) -> Iterator[tuple[float, str, Phase]]:
-    """Yield the phases of a master, each when it begins to be another one than the last."""
+    """Yield the phases of a master, each when it differs from the last."""
     last = UNKNOWN
     for time, channel, watch in watched(name):
         phase = phase_of(watch.state(master))
@@ -53,7 +53,7 @@ def told(name: str) -> Iterator[str]:
         yield f"{time:8.3f} {phase.gate.value:8} {phase.address} {channel}"
 
 
-def test_gates_of_all_recordings_are_those_that_were_looked_at(request: pytest.FixtureRequest) -> None:
+def test_gates_of_all_recordings_match_the_golden_transcript(request: pytest.FixtureRequest) -> None:
     lines = "\n".join(line for name in NAMES for line in (*told(name), "")) + "\n"
     if request.config.getoption("--rewrite"):
         GOLDEN.write_text(lines, encoding="utf-8")
@@ -73,7 +73,7 @@ def test_commands_wait_at_one_address_and_go_on_at_the_next_or_the_same(name: st
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_replicas_never_hold_the_master_nor_whom_it_is_about_to_be(name: str) -> None:
+def test_replicas_never_include_the_master_or_the_next_one(name: str) -> None:
     before = replicas_of(None)
     for _, _, watch in watched(name):
         state = watch.state("mymaster")

@@ -1,5 +1,5 @@
 """
-Golden journals: what is kept of each recording, each failover once, whichever daemons watched, interrupted or not.
+Golden journals: the rows of each recording, each failover once, whichever daemons watched, interrupted or not.
 
 Each file in `journal/` is named after its recording, opens with what it shows, and after ``----`` has what a reader
 gets. `pytest tests/replay --rewrite` writes that part again; then look at the difference.
@@ -154,7 +154,7 @@ def test_entries_written_twice_change_nothing(name: str, kept: RecordedJournal) 
 
 
 @pytest.mark.parametrize("name", SOME)
-def test_what_the_journal_keeps_is_read_and_written_again_byte_for_byte(name: str, kept: RecordedJournal) -> None:
+def test_records_are_read_and_written_again_byte_for_byte(name: str, kept: RecordedJournal) -> None:
     entries = list(entries_of(said_in([name])))
     for run in range(2):
         kept.write(Store(f"run{run}", f"d{run}"), entries)

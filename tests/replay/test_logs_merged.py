@@ -1,8 +1,8 @@
 """
-Several logs become one story: the source of each line, on one clock, with what a terminal cut off.
+Several logs become one story: the source of each line, one clock, and lines that a terminal cut off.
 
-The logs are recordings; what is done to them here (a wrong clock, a zone, a rotation, a narrow terminal) is what
-happens to logs.
+The logs are recordings; the changes made here (a wrong clock, a zone, a rotation, a narrow terminal) are those of real
+logs.
 """
 
 from __future__ import annotations

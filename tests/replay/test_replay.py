@@ -1,8 +1,8 @@
 """
-Golden transcripts: what is decided from each recording, and how its failovers are told.
+Golden transcripts: the decisions on each recording, and the words for its failovers.
 
-Each file in `transcripts/` opens with the rule that it proves, names its input, and after ``----`` has what
-comes out. `pytest tests/replay --rewrite` writes that part anew; then look at the difference.
+Each file in `transcripts/` opens with the rule that it proves, names its input, and after ``----`` has the output.
+`pytest tests/replay --rewrite` writes that part again; then look at the difference.
 
 Input: ``capture NAME [NAME…] [sentinels=PORT,…] [from=STEP] [until=STEP]``, where a name is a recording or a file
 of text, and a step is the first word of a line of its ``.steps.jsonl``. Times are seconds since the first event.
@@ -107,7 +107,7 @@ def told_master(state: MasterState) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
-def test_replay_tells_what_the_golden_transcript_says(path: Path, request: pytest.FixtureRequest) -> None:
+def test_replay_matches_the_golden_transcript(path: Path, request: pytest.FixtureRequest) -> None:
     opening, _, golden = path.read_text(encoding="utf-8").partition("\n----\n")
     assert opening.startswith("# "), f"{path.name} does not open with the rule that it proves"
     actual = ""

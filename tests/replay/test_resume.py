@@ -1,7 +1,7 @@
 """
-Losing links at any event and resuming from snapshots ends in the same Topology as having heard everything.
+After links are lost at any event and resumed from snapshots, the Topology is the same as after hearing everything.
 
-The snapshots are what the recorded Sentinels answered at that moment, by `answers`.
+The snapshots are the answers of the recorded Sentinels at that moment, by `answers`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ CUTS = 40
 """Cut positions of one recording for each way of cutting; every run is over the whole recording."""
 
 LATE = 12.0
-"""Seconds by which a hello may be late: a hung node passes on what it was told when it goes on."""
+"""Seconds by which a hello may be late: a hung node passes on a hello when it resumes."""
 
 AFTER = 15.0
 """Seconds after the last event: longer than any wait of the core but for silence."""
 
 
 class Live:
-    """A Watch that is told a recording as if it were live: it may ask, and is answered at once."""
+    """A Watch that is fed a recording as if it were live: it may ask, and is answered at once."""
 
     def __init__(self, said: list[Said], policy: Grade = Grade.PROMOTED) -> None:
         self.said = said
@@ -67,7 +67,7 @@ class Live:
             self.now = max(self.now, due)
             self.watch.tick(Moment(self.now, self.now))
             self.answer()
-            assert self.watch.deadline is None or self.watch.deadline > self.now, "a tick left its deadline"
+            assert self.watch.deadline is None or self.watch.deadline > self.now, "a tick did not move its deadline"
         self.now = max(self.now, until)
 
     def answer(self) -> None:
@@ -95,7 +95,7 @@ class Live:
             for name, state in topology.masters.items()
             if state.opinions
         }
-        # Those that moved for a while are known under two addresses, until the one that fails is forgotten.
+        # Sentinels that moved for a while are known under two addresses, until the failing one is forgotten.
         heard = tuple(sorted(n for n, state in topology.sentinels.items() if state.state is LinkState.LIVE))
         return {**masters, "Sentinels": heard}
 
@@ -148,7 +148,7 @@ def test_resuming_ends_in_the_same_topology_wherever_links_were_cut(name: str) -
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if (CAPTURES / f"{name}.hello.jsonl").exists()])
-def test_recorded_sentinels_answer_what_their_hello_messages_say(name: str) -> None:
+def test_derived_answers_match_the_recorded_hello_messages(name: str) -> None:
     said = said_in([name])
     sentinels = RecordedSentinels(said)
     lines = (CAPTURES / f"{name}.hello.jsonl").read_text(encoding="utf-8").splitlines()

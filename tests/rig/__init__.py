@@ -9,10 +9,10 @@ Kinds of tests, cheapest first. Write a test in the first kind that can show the
 - ``tests/sim``: the production Watcher on a virtual clock among simulated Sentinels. Proves the invariants under
   thousands of orders of faults; one seed reproduces a run. ``sim/mutants.py`` proves that it catches faults.
 - ``tests/shell``: real sockets to a peer of `peers` that stalls, cuts, floods or lies. Proves the I/O shells.
-- ``tests/live``: real Valkey and Redis servers in a `Lab`. Proves that the rest is true of them. Marked ``live``.
+- ``tests/live``: real Valkey and Redis servers in a `Lab`. Proves that all of it holds for them. Marked ``live``.
 - ``tests/browser``: the dashboard in headless Chromium. Marked ``browser``.
 - ``tests/upstream``: redis-py's own tests, unmodified, through our classes; run by tests/live/test_upstream.py.
-- ``tests/openapi``: requests made up from the API's document; run by tests/unit/test_api_document.py.
+- ``tests/openapi``: requests generated from the API's document; run by tests/unit/test_api_document.py.
 - ``tests/chaos``: real servers under random faults, judged by an independent observer. ``make chaos``.
 - ``tests/soak``: hundreds of failovers of one lab; fails if memory, descriptors or objects grow. ``make soak``.
 
@@ -20,10 +20,11 @@ A test's name is the sentence it proves, in at most 80 characters; the docstring
 `conditions.eventually`, never a sleep. A missing server, browser or right skips a test with its reason; with
 ``SWITCHMASTER_TEST_REQUIRE=all`` it fails.
 
-What to take. Without servers:
+What to use. Without servers:
 
 - `scenario`: a Watch of three Sentinels fed by lines of events; for tests of the belief.
 - `guard_cases`: a dead master with its witnesses; for tests of the guard.
+- `story`: the same as one text of times, speakers and lines, with the decisions that must follow.
 - `api_rig`: fake deployments and a filled journal behind the API; for tests of the API and the dashboard.
 - `guard_rig`: how the guards of such a deployment stand, and what operators ordered of them.
 - `interrupts`: interrupts some work at every instruction where a signal handler may raise.
@@ -33,11 +34,11 @@ What to take. Without servers:
 With servers:
 
 - `lab_fixtures`: the fixtures `server` and `lab_factory`, and `find_or_skip`. A plugin of conftest.py.
-- `guarding`, `guard_program`: a guard over a lab's real servers, in this process or one of its own.
-- `client_lab`: what tests of the drop-in see of a lab and of their own process; `make_ready` for the next failover.
+- `guarding`, `guard_program`: a guard beside a lab, in a process of its own.
+- `client_lab`: views of a lab and of the test's own process for tests of the drop-in; `make_ready` for the next
+  failover.
 - `watcher_log`: everything that a Watcher reports about a lab, in one order.
-- `guarding`: a guard beside a lab, in the process `guard_program`.
-- `server_side`: what kernel, servers and Sentinels saw, as a second opinion on what a client reports.
+- `server_side`: the view of kernel, servers and Sentinels, as a second opinion on a client's reports.
 - `daemons`: ``switchmaster serve`` as a process.
 - `postgres`: a temporary PostgreSQL cluster.
 - `dashboard`: Chromium with a page that fails on any console error, violation or foreign request.
@@ -52,8 +53,8 @@ With networks (Linux, root):
 Applications:
 
 - `application`: threads and tasks with our Sentinels, of either client library.
-- `traffic`: numbered commands by threads and tasks, and what became of each number.
-- `writers`: numbered writes and what was acknowledged; smaller than `traffic`.
+- `traffic`: numbered commands by threads and tasks, and the outcome of each number.
+- `writers`: numbered writes and their acknowledgements; smaller than `traffic`.
 - `celery_app`, `gunicorn_app`, `greenlet_program`: programs of those frameworks, run as processes.
 - `drop_in_check`: a program that uses everything of the drop-in with one version of a client library.
 """

@@ -67,7 +67,7 @@ class FakeDeployment:
             for name in SENTINELS:
                 self.answer(name)
 
-    # What the API reads.
+    # Read by the API.
 
     @property
     def topology(self) -> Topology:
@@ -110,7 +110,7 @@ class FakeDeployment:
         callbacks.append(callback)
         return lambda: callbacks.remove(callback)
 
-    # What a test feeds.
+    # Fed by a test.
 
     def tell(self, source: SentinelName | None, *facts: Fact) -> None:
         for fact in facts:

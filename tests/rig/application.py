@@ -135,7 +135,7 @@ class Switches:
         return selected - max(said_by(lab, "+selected-slave", MASTER).values())
 
     def wait_for_event(self, channel: str) -> None:
-        eventually(lambda: channel in self.channels, LIMIT, what=f"{channel}, beside {self.channels}")
+        eventually(lambda: channel in self.channels, LIMIT, what=f"{channel}, after {self.channels}")
 
 
 @contextmanager

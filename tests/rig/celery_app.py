@@ -1,9 +1,9 @@
 """
 A Celery application whose broker and result backend are behind Sentinel. Run as a program, it sends tasks.
 
-Environment: ``SENTINELS`` has their addresses, ``CLIENTS`` whose classes to use (``switchmaster`` or ``redis``),
-``DONE`` the file to which each task appends its number, ``QUEUES`` where tasks are sent, ``PAUSE`` the seconds between
-two of them.
+Environment: ``SENTINELS`` has their addresses, ``CLIENTS`` the package of the classes (``switchmaster`` or ``redis``),
+``DONE`` the file to which each task appends its number, ``QUEUES`` the queues of the tasks, ``PAUSE`` the seconds
+between two of them.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Daemon:
         return self
 
     def told(self, line: str) -> bool:
-        """Whether systemd was told this since the start."""
+        """Whether systemd got this notification since the start."""
         assert self._socket is not None
         while True:
             try:
@@ -99,8 +99,7 @@ class Daemon:
     @property
     def url(self) -> str:
         """Where it serves HTTP since its last start."""
-        said = [line["message"] for line in self.lines() if line["message"].startswith("serving on ")]
-        return str(said[-1]).removeprefix("serving on ")
+        return str([line["url"] for line in self.lines() if "url" in line][-1])
 
     def signal(self, number: int) -> None:
         assert self.process is not None

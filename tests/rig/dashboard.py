@@ -1,5 +1,5 @@
 """
-The dashboard in a browser: a daemon, Debian's Chromium, and what must hold for every page.
+The dashboard in a browser: a daemon, Debian's Chromium, and the rules for every page.
 
 `watched` yields a page that records every complaint of the browser; its `check` fails on any: console errors, uncaught
 errors, violations of the content security policy, requests to another host.
@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -97,7 +98,7 @@ class Watched:
 
     def _on_request(self, request: Any) -> None:
         if not request.url.startswith(self.url):
-            self.complaints.append(f"asked somebody else: {request.url}")
+            self.complaints.append(f"requested another host: {request.url}")
 
     def go(self, place: str = "#/") -> None:
         """Open a page of the dashboard, and wait until it is drawn."""
@@ -231,7 +232,9 @@ def daemon(folder: Path, sentinels: list[tuple[str, int]], deployment: str = "kv
             [sys.executable, "-m", "switchmaster", "serve", "--config", str(config)], stderr=log, stdout=log
         )
     try:
-        eventually(lambda: b"serving on" in (folder / "log").read_bytes(), what="the daemon to serve")
+        eventually(
+            lambda: socket.create_connection(("127.0.0.1", port), 1).close() or True, 30, what="the daemon to serve"
+        )
         yield f"http://127.0.0.1:{port}/"
     finally:
         running.terminate()

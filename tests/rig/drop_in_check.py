@@ -124,7 +124,7 @@ def main(name: str, version: str, *sentinels: str) -> None:
     with threads.Sentinel(addresses) as sentinel:
         master = sentinel.discover_master("mymaster")
         # After the last failover a Sentinel takes up to 10 s to see that a replica is in sync again.
-        eventually(lambda: sentinel.discover_slaves("mymaster"), LIMIT, what="a replica in step")
+        eventually(lambda: sentinel.discover_slaves("mymaster"), LIMIT, what="a replica in sync")
         client, replica = sentinel.master_for("mymaster"), sentinel.slave_for("mymaster")
         use(client, replica, library.WatchError)
         replica.close()

@@ -1,7 +1,7 @@
 """
 A program of greenlets that uses two deployments; tests/live/test_greenlets.py runs it as a process.
 
-Its argument is JSON: how to patch, whose clients to use, the Sentinels of both deployments, the file that ends it.
+Its argument is JSON: what to patch, which clients to use, the Sentinels of both deployments, the file that ends it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ import switchmaster.sync  # noqa: E402
 
 
 class Program:
-    """What the greenlets do, and what came of it."""
+    """The greenlets' work and its results."""
 
     def __init__(self) -> None:
         self.errors: list[tuple[float, str, str]] = []

@@ -1,5 +1,5 @@
 """A WSGI application for gunicorn that counts its requests in the master; as for `celery_app`, ``SENTINELS`` and
-``CLIENTS`` of the environment say where and by whose classes."""
+``CLIENTS`` of the environment give the addresses and the package of the classes."""
 
 from __future__ import annotations
 

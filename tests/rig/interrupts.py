@@ -81,7 +81,7 @@ def interrupted(work: Callable[[], Any], point: Point) -> bool:
                 work()
             finally:
                 sys.settrace(None)
-        for _ in range(100):  # where it was asked for at the very end, it comes here
+        for _ in range(100):  # if it was requested at the very end, it comes here
             pass
     except Interrupted:
         return True

@@ -45,7 +45,7 @@ class Network:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Move the calling thread into this network while the block lasts."""
+        """Move the calling thread into this network for the length of a block."""
         with ExitStack() as stack:
             before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
             stack.callback(os.close, before)
@@ -60,7 +60,7 @@ class Network:
 
 
 class Cable:
-    """Two networks and the cable between them, while the block lasts."""
+    """Two networks and the cable between them, for the length of a block."""
 
     def __init__(self) -> None:
         begin = new_name()

@@ -27,7 +27,7 @@ START_LIMIT = 15.0
 
 class Deployment(Steering):
     """
-    The servers; `separated_lab` makes and ends them.
+    The servers; `separated_lab` starts and ends them.
 
     Args:
         binary: the server.
@@ -99,7 +99,7 @@ def _lacking_in(servers: Iterable[LabServer]) -> str:
 @contextmanager
 def separated_lab(binary: ServerBinary, **options: int) -> Iterator[Deployment]:
     """
-    Run such a deployment while the block lasts, with the calling thread in the near network.
+    Run such a deployment for the length of a block, with the calling thread in the near network.
 
     Args:
         binary: the server.

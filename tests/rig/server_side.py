@@ -1,5 +1,5 @@
 """
-What others saw of a client: the kernel its connections, a server its commands, Sentinels their failovers.
+A client seen from outside: its connections by the kernel, its commands by a server, failovers by the Sentinels.
 """
 
 from __future__ import annotations

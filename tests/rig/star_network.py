@@ -1,5 +1,6 @@
 """
-Many networks around a hub, made for one test and removed after it. The hub reaches every arm; each arm every other.
+Many networks around a hub, made for one test and removed after it. The hub reaches every arm; each arm reaches every
+other.
 
 Each arm is a Linux network namespace with one address; a bridge in the hub joins them. `StarNetwork.isolate` drops
 everything between one arm and all the others, silently; the hub still reaches it. Needs root and `ip`.
@@ -24,7 +25,7 @@ NOBODY: Final = "02:00:00:00:00:01"
 
 class StarNetwork:
     """
-    The hub and its arms, while the block lasts.
+    The hub and its arms, for the length of a block.
 
     Args:
         arms: how many; at most 253.

@@ -1,8 +1,8 @@
 """
-What an application sends from threads and tasks while servers fail, and what came back, number by number.
+The commands of an application from threads and tasks while servers fail, and the outcome of each number.
 
 Each writer has its own key and counts upwards. A number is sent once: a failure is recorded with its time, and the next
-number follows. So a server's lists show what was lost, what was executed twice and what never arrived.
+number follows. So a server's lists show which were lost, executed twice or never received.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ THREADS, TASKS = 8, 100
 THREAD_PACE = 0.001
 """Seconds between two commands of a thread."""
 TASK_PACE = 0.1
-"""The same for a task: a hundred tasks send as many commands as one thread, which two cores can bear."""
+"""The same for a task: a hundred tasks send as many commands as one thread, which two cores can handle."""
 LIMIT = 30.0
 """Seconds for what should be immediate, on a machine that others use too."""
 
@@ -50,7 +50,7 @@ class Clients(Protocol):
 
 @dataclass
 class Writer:
-    """What one thread or task has seen."""
+    """The record of one thread or task."""
 
     key: str
     acknowledged: list[tuple[int, float]] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Writer:
 
 class Traffic:
     """
-    Writers that go on while the block lasts; the block begins when each has an acknowledgement.
+    Writers that run for the length of a block, which begins when each has an acknowledgement.
 
     Args:
         name: the first part of each key.
@@ -199,7 +199,7 @@ class Waiting:
         ]
 
     def wait_for_both(self, limit: float = LIMIT) -> list[tuple[float, object]]:
-        eventually(lambda: len(self.outcomes) == 2, limit, what=f"both who wait to come out of BLPOP: {self.outcomes}")
+        eventually(lambda: len(self.outcomes) == 2, limit, what=f"both waiters to return from BLPOP: {self.outcomes}")
         return list(self.outcomes.values())
 
     def __enter__(self) -> Self:
@@ -238,4 +238,4 @@ def _join(threads: Sequence[threading.Thread]) -> None:
     deadline = time.monotonic() + LIMIT
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    assert not any(thread.is_alive() for thread in threads), "a command never came back"
+    assert not any(thread.is_alive() for thread in threads), "a command did not return"

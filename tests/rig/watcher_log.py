@@ -1,4 +1,4 @@
-"""What a Watcher reported, in order; for tests against a lab."""
+"""The reports of a Watcher, in order; for tests against a lab."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def watcher_log(lab: Lab, **options: Any) -> Iterator[WatcherLog]:
 
 def check_one_switch_each_epoch(lab: Lab, told: WatcherLog, old: Address, master: str = "mymaster") -> None:
     """
-    Check that each failover gave exactly one Switch, and that the last one is the truth.
+    Check that each failover gave exactly one Switch, and that the last one is true.
 
     A failover counts if its leader's log says that it promoted a replica. One is expected; a Sentinel that keeps an old
     opinion may start a second one by itself (Valkey 9.1, and Redis on a busy machine).

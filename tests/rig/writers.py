@@ -1,8 +1,8 @@
 """
-Writers through a client, in threads and in tasks: each counts upwards in its own list, and records what was
-acknowledged.
+Writers through a client, in threads and in tasks: each counts upwards in its own list, and records its
+acknowledgements.
 
-A number that failed is not written again, so the lists show what was lost and what was written twice.
+A number that failed is not written again, so the lists show lost and duplicated writes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PAUSE = 0.002
 
 @dataclass
 class Log:
-    """What one writer has seen."""
+    """The record of one writer."""
 
     key: str
     acknowledged: list[tuple[int, float]] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Log:
 
 class Writers:
     """
-    Writers in threads (`client`) and in tasks of one loop (`make_client`), while the block lasts.
+    Writers in threads (`client`) and in tasks of one loop (`make_client`), for the length of a block.
 
     Args:
         client: for the threads.
@@ -101,7 +101,7 @@ class Writers:
         self._stop.set()
         for thread in self._threads:
             thread.join(30)
-            assert not thread.is_alive(), "a writer never came back"
+            assert not thread.is_alive(), "a writer did not end"
 
     def _write(self, log: Log) -> None:
         number, due = 0, time.monotonic() + PAUSE
@@ -124,7 +124,7 @@ class Writers:
     async def _write_in_task(self, client: Any, log: Log) -> None:
         number = 0
         while not self._stop.is_set():
-            # A hundred tasks at the pace of one thread are too much for two cores.
+            # A hundred tasks at the pace of a thread each are too much for two cores.
             due = time.monotonic() + PAUSE * 50
             await asyncio.sleep(PAUSE * 50)
             number, sent = number + 1, time.monotonic()

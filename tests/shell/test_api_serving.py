@@ -23,7 +23,7 @@ async def opened(server: HttpServer) -> tuple[asyncio.StreamReader, asyncio.Stre
 
 
 async def begun(server: HttpServer, first: bytes = b"GET / HTTP/1.1\r\n", **more: Any) -> Any:
-    """Open a connection that has sent something: before that the kernel keeps it to itself."""
+    """Open a connection and send something: before that the kernel does not hand it over."""
     assert server.address is not None
     reader, writer = await asyncio.open_connection(*server.address, **more)
     writer.write(first)
@@ -31,7 +31,7 @@ async def begun(server: HttpServer, first: bytes = b"GET / HTTP/1.1\r\n", **more
 
 
 async def said(reader: asyncio.StreamReader) -> bytes:
-    """Read until the server ends the connection, in whichever way."""
+    """Read until the server ends the connection in any way."""
     async with asyncio.timeout(10):
         try:
             return await reader.read(-1)
@@ -80,7 +80,7 @@ def test_client_that_never_ends_its_header_is_cut_off() -> None:
     ],
     ids=["long path", "many headers", "no Host", "two Hosts", "TLS", "another protocol"],
 )
-def test_header_that_is_none_is_refused(header: bytes) -> None:
+def test_malformed_header_is_refused(header: bytes) -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
         async with listening(app, state, header_time=1) as server:
@@ -106,7 +106,7 @@ def test_balancer_that_speaks_http_1_0_without_a_host_is_answered() -> None:
     run(go)
 
 
-def test_client_that_takes_nothing_of_an_answer_is_cut_off() -> None:
+def test_client_that_reads_nothing_of_an_answer_is_cut_off() -> None:
     async def go() -> None:
         async def large(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -124,7 +124,7 @@ def test_client_that_takes_nothing_of_an_answer_is_cut_off() -> None:
     run(go)
 
 
-def test_idle_connection_is_ended_for_a_new_one_the_oldest_first() -> None:
+def test_oldest_idle_connection_is_closed_for_a_new_one() -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
         state.connections = HttpConnections(most=3)
@@ -144,7 +144,7 @@ def test_idle_connection_is_ended_for_a_new_one_the_oldest_first() -> None:
     run(go)
 
 
-def test_idle_connection_that_had_shown_a_token_outlives_those_without() -> None:
+def test_idle_connection_with_a_token_outlives_those_without() -> None:
     async def go() -> None:
         app, state = served(
             FakeDeployment(), settings=(settings := HttpSettings(ANY_PORT, token="act", read_token="look"))
@@ -166,7 +166,7 @@ def test_idle_connection_that_had_shown_a_token_outlives_those_without() -> None
     run(go)
 
 
-def test_peer_with_too_many_connections_loses_its_own_and_nobody_elses() -> None:
+def test_peer_with_too_many_connections_loses_only_its_own() -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
         state.connections = HttpConnections(most=20, most_of_peer=4)
@@ -214,7 +214,7 @@ def test_health_is_answered_while_every_other_slot_is_taken() -> None:
     run(go)
 
 
-def test_handshake_that_never_comes_counts_as_a_connection_that_waits(tmp_path: Path) -> None:
+def test_missing_handshake_counts_as_an_idle_connection(tmp_path: Path) -> None:
     trustme = pytest.importorskip("trustme")
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     ours = trustme.CA().issue_cert("localhost")
@@ -262,7 +262,7 @@ def test_client_that_drips_its_header_or_an_unread_body_is_cut_off() -> None:
     run(go)
 
 
-def test_port_that_is_taken_is_a_sentence() -> None:
+def test_port_in_use_is_reported_in_a_sentence() -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
         async with listening(app, state) as server:
@@ -325,7 +325,7 @@ def test_https_is_served_with_a_certificate_that_can_be_renewed(tmp_path: Path) 
     run(go)
 
 
-def test_server_that_is_closed_leaves_its_port() -> None:
+def test_closed_server_frees_its_port() -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
         async with listening(app, state) as server:

@@ -1,4 +1,4 @@
-"""The stream, over real sockets: what is committed is told once, in order, to whoever listens or comes back."""
+"""The stream, over real sockets: each commit is sent once, in order, to every client, also one that comes back."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def blocks(answer: httpx.Response) -> AsyncIterator[Block]:
 
 
 class Listener:
-    """A client of the stream, that notes what it hears."""
+    """A client of the stream that records its lines."""
 
     def __init__(self, server: HttpServer, query: str = "", **headers: str) -> None:
         self.heard: list[Block] = []
@@ -96,7 +96,7 @@ async def commit(kept: FileJournal, state: ServedState, count: int, **more: str)
     return ids
 
 
-def test_listener_hears_what_is_committed_from_now_on_in_order(kept: FileJournal) -> None:
+def test_client_gets_new_commits_in_order(kept: FileJournal) -> None:
     async def go() -> None:
         app, state = served(FakeDeployment(), kept=kept)
         async with listening(app, state) as server:
@@ -115,7 +115,7 @@ def test_listener_hears_what_is_committed_from_now_on_in_order(kept: FileJournal
 
 
 @pytest.mark.parametrize("by", ["header", "query"])
-def test_client_that_comes_back_misses_nothing_and_hears_nothing_twice(kept: FileJournal, by: str) -> None:
+def test_returning_client_misses_nothing_and_gets_nothing_twice(kept: FileJournal, by: str) -> None:
     async def go() -> None:
         app, state = served(FakeDeployment(), kept=kept)
         async with listening(app, state) as server:
@@ -141,14 +141,14 @@ def test_client_that_comes_back_misses_nothing_and_hears_nothing_twice(kept: Fil
     run(go)
 
 
-def test_listeners_far_behind_read_the_journal_and_those_at_the_front_the_tail(kept: FileJournal) -> None:
+def test_clients_far_behind_read_the_journal_and_the_others_the_tail(kept: FileJournal) -> None:
     async def go() -> None:
         app, state = served(FakeDeployment(), kept=kept)
         state.stream._length = 50
         async with listening(app, state) as server:
             ids = await commit(kept, state, 300)
             front = Listener(server)
-            await until(lambda: front.status == 200)  # counted before, but only now it has its place
+            await until(lambda: front.status == 200)  # it is counted before it has its place
             behind = Listener(server, "?after=0")
             for _ in range(5):
                 ids += await commit(kept, state, 120)
@@ -162,7 +162,7 @@ def test_listeners_far_behind_read_the_journal_and_those_at_the_front_the_tail(k
     run(go)
 
 
-def test_what_another_daemon_commits_is_found_though_nobody_says_so(kept: FileJournal) -> None:
+def test_commits_of_another_daemon_are_found_without_a_wake(kept: FileJournal) -> None:
     async def go() -> None:
         app, state = served(FakeDeployment(), kept=kept)
         state.stream._poll = 0.05
@@ -176,7 +176,7 @@ def test_what_another_daemon_commits_is_found_though_nobody_says_so(kept: FileJo
     run(go)
 
 
-def test_listener_gets_the_lines_that_it_chose_and_its_id_moves_on_past_the_others(kept: FileJournal) -> None:
+def test_client_gets_the_lines_that_it_selects_and_its_id_passes_the_others(kept: FileJournal) -> None:
     async def go() -> None:
         app, state = served(FakeDeployment(), kept=kept)
         state.stream._keep_alive = 0.05
@@ -203,7 +203,7 @@ def test_listener_gets_the_lines_that_it_chose_and_its_id_moves_on_past_the_othe
     run(go)
 
 
-def test_id_that_is_none_of_this_journal_is_answered_with_a_reset(kept: FileJournal) -> None:
+def test_id_of_another_journal_is_answered_with_a_reset(kept: FileJournal) -> None:
     async def go() -> None:
         app, state = served(FakeDeployment(), kept=kept)
         async with listening(app, state) as server:
@@ -221,7 +221,7 @@ def test_id_that_is_none_of_this_journal_is_answered_with_a_reset(kept: FileJour
     run(go)
 
 
-def test_one_listener_too_many_is_refused_and_counted(kept: FileJournal) -> None:
+def test_stream_beyond_the_limit_is_refused_and_counted(kept: FileJournal) -> None:
     async def go() -> None:
         app, state = served(FakeDeployment(), kept=kept)
         state.stream._limit = 2
@@ -242,7 +242,7 @@ def test_one_listener_too_many_is_refused_and_counted(kept: FileJournal) -> None
     run(go)
 
 
-def test_listener_that_takes_nothing_is_cut_off_and_harms_nobody(kept: FileJournal) -> None:
+def test_client_that_reads_nothing_is_cut_off_and_harms_no_other(kept: FileJournal) -> None:
     async def go() -> None:
         app, state = served(FakeDeployment(), kept=kept)
         async with listening(app, state, stall_time=0.3) as server:
@@ -266,7 +266,9 @@ def test_listener_that_takes_nothing_is_cut_off_and_harms_nobody(kept: FileJourn
     run(go)
 
 
-def test_mistake_in_reading_is_logged_and_ends_no_stream(kept: FileJournal, caplog: pytest.LogCaptureFixture) -> None:
+def test_internal_error_in_reading_is_logged_and_ends_no_stream(
+    kept: FileJournal, caplog: pytest.LogCaptureFixture
+) -> None:
     async def go() -> None:
         app, state = served(FakeDeployment(), kept=kept)
         state.stream._poll = 0.05
@@ -278,7 +280,7 @@ def test_mistake_in_reading_is_logged_and_ends_no_stream(kept: FileJournal, capl
         state.stream._entries = broken  # type: ignore[method-assign]
         async with listening(app, state) as server:
             listener = Listener(server)
-            # asyncio's own warnings are there too, on a busy machine.
+            # On a busy machine there are asyncio's own warnings too.
             await until(lambda: any(record.name == "switchmaster.api" for record in caplog.records))
             state.stream._entries = whole  # type: ignore[method-assign]
             ids = await commit(kept, state, 2)

@@ -1,4 +1,4 @@
-"""The HTTP server in a thread of its own: what crosses over, how it ends, and what a crowd can't hold up."""
+"""The HTTP server in its own thread: what is handed over to it, how it ends, and what a crowd can't delay."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def threaded(state: ServedState, app: object) -> AsyncIterator[HttpThread]
         assert not any(thread.name == "switchmaster-http" for thread in threading.enumerate())
 
 
-def test_belief_is_handed_over_as_it_changes_and_costs_what_has_changed() -> None:
+def test_only_changed_masters_are_handed_over() -> None:
     async def go() -> None:
         async with FaultyPeer() as peer:
             watcher = Watcher([peer.address], discover=False, probe=False)
@@ -74,20 +74,20 @@ def test_belief_is_handed_over_as_it_changes_and_costs_what_has_changed() -> Non
     asyncio.run(go())
 
 
-def test_request_is_answered_while_the_loop_that_listens_is_held_up() -> None:
+def test_request_is_answered_while_the_main_loop_is_blocked() -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
         async with threaded(state, app) as server:
             answers: list[int] = []
             asking = threading.Thread(target=lambda: answers.append(httpx.get(server.url + IS_MASTER).status_code))
             asking.start()
-            asking.join(20)  # holds up this loop
+            asking.join(20)  # blocks this loop
             assert answers == [200]
 
     asyncio.run(go())
 
 
-def test_livez_says_that_the_loop_that_listens_is_stuck() -> None:
+def test_livez_reports_a_stuck_main_loop() -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
         async with threaded(state, app) as server, httpx.AsyncClient(base_url=server.url) as client:
@@ -102,7 +102,7 @@ def test_livez_says_that_the_loop_that_listens_is_stuck() -> None:
     asyncio.run(go())
 
 
-def test_port_that_is_taken_is_said_where_the_thread_is_started() -> None:
+def test_port_in_use_is_raised_where_the_thread_is_started() -> None:
     async def go() -> None:
         app, state = served(FakeDeployment())
         async with threaded(state, app) as server:
@@ -118,7 +118,7 @@ def port_of(url: str) -> int:
 
 
 async def hold(url: str, kind: str) -> None:
-    """Hold a connection of a kind, again and again."""
+    """Hold a connection of one kind, again and again."""
     header = b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n"
     while True:
         with contextlib.suppress(OSError):
@@ -139,7 +139,7 @@ async def hold(url: str, kind: str) -> None:
 
 
 def asked(url: str) -> bytes:
-    """Ask as a balancer does, over a connection of its own; blocks, so that a busy loop comes not between its steps."""
+    """Send a request as a balancer does, over its own connection; it blocks, so that no busy loop delays its steps."""
     answer = b""
     with socket.create_connection(("127.0.0.1", port_of(url)), timeout=20) as balancer:
         balancer.sendall(f"GET /{IS_MASTER} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
@@ -148,7 +148,7 @@ def asked(url: str) -> bytes:
     return answer
 
 
-def test_crowd_from_the_balancers_own_address_takes_no_answer_from_it(journal: FileJournal) -> None:
+def test_crowd_from_the_balancers_address_delays_no_answer_to_it(journal: FileJournal) -> None:
     async def go() -> None:
         app, state = served(FakeDeployment(), kept=journal)
         state.connections = HttpConnections(most=64, most_of_peer=32)

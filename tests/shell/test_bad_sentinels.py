@@ -1,4 +1,4 @@
-"""Sentinels that are none, or that refuse: a clear sentence, within the bound, and the good ones go on."""
+"""Peers that are no Sentinels, or that refuse: a clear sentence, within the bound, and the good ones still work."""
 
 from __future__ import annotations
 

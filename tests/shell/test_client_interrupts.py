@@ -1,5 +1,5 @@
 """
-A client that is interrupted anywhere, by an exception that nobody expects: what it does next is answered rightly.
+A client that is interrupted anywhere by an unexpected exception: its next commands get the right answers.
 
 Every point at which the interpreter may raise such an exception is tried, one after the other, against a node in a
 thread of this process.
@@ -48,12 +48,12 @@ def complaints_come_here() -> Iterator[None]:
 
 @dataclass
 class Rig:
-    """A client of an echoing node, which is believed to be the master though no Sentinel is there."""
+    """A client of an echoing node, which is believed to be the master although there is no Sentinel."""
 
     client: Any
     node: EchoingNode
     number: int = 0
-    """Another one for each round, so that no answer fits two commands."""
+    """Different in each round, so that no answer fits two commands."""
 
     def key(self, text: str) -> str:
         return f"{text}-{self.number}"
@@ -63,7 +63,7 @@ class Rig:
 
 
 def believe(client: Any, node: EchoingNode) -> None:
-    """Have a client's master believed, without any Sentinel."""
+    """Set the belief of a client about its master, without any Sentinel."""
     route = client.connection_pool.route
     route.look_again = route.lease.open = lambda: None
     address = node.address
@@ -116,7 +116,7 @@ WORKS = (single, pipeline, transaction, watching, dialling)
 
 
 def check(rig: Rig) -> None:
-    """See that commands of every kind get their own answers, and that nothing is held or left over."""
+    """Check that commands of every kind get their own answers, and that nothing is held or left over."""
     for text in ("first", "second"):
         assert rig.client.get(rig.key(text)) == rig.told(text)
     with rig.client.pipeline() as pipe:
@@ -193,7 +193,7 @@ def test_subscriber_that_was_interrupted_gets_whole_messages(rig: Rig) -> None:
         subscriber = rig.client.pubsub()
 
 
-def test_answers_after_one_that_a_callback_fails_on_go_to_no_other_command(rig: Rig) -> None:
+def test_answers_after_a_failing_callback_go_to_no_other_command(rig: Rig) -> None:
     def choke(answer: Any, **_: Any) -> Any:
         raise ValueError(answer)
 
@@ -270,7 +270,7 @@ def test_interrupted_waiter_does_not_keep_others_from_being_woken() -> None:
 
 
 def _ours_to_end(found: list[Point]) -> list[Point]:
-    # redis-py's own locks (an Event of its PubSub, a Condition) may be left held; that is not ours to mend.
+    # redis-py's own locks (an Event of its PubSub, a Condition) may stay held; we can't fix that.
     return [point for point in found if "threading" not in point[0].co_filename]
 
 
@@ -304,7 +304,7 @@ async def _in_loop(client: Any, number: int) -> None:
     await client.get(f"single-{number}")
 
 
-def test_number_in_a_command_that_a_signal_hits_ends_no_process(rig: Rig) -> None:
+def test_interrupt_while_a_number_is_packed_ends_no_process(rig: Rig) -> None:
     def run() -> None:
         rig.client.execute_command("ECHO", rig.key("number"), 1, 2.5)
 

@@ -1,7 +1,7 @@
 """
-What a question to the Sentinels costs whom: `socket_timeout` at most, and next to nothing where one of them answers.
+The time that a query of the Sentinels takes: at most `socket_timeout`, and next to nothing if one of them answers.
 
-Against Sentinels by script that are silent, slow, behind, or so full that nobody can connect.
+The scripted Sentinels are silent, slow, behind, or so full that no client can connect.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from switchmaster.errors import AccessRefused
 SLACK = 0.25
 """Seconds that a busy machine may add."""
 LONG = 2.0
-"""A socket_timeout that is long beside an answer "at once"."""
+"""A socket_timeout that is long compared with an answer "at once"."""
 KINDS = ["threads", "asyncio"]
 
 
 class Peers:
-    """Servers by script in a thread of their own."""
+    """Scripted servers in a thread of their own."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -59,7 +59,7 @@ class Peers:
         return self._peers[-1]
 
     def call(self, work: Callable[[], None]) -> None:
-        """Have something done in the peers' loop."""
+        """Run something in the peers' loop."""
         self._loop.call_soon_threadsafe(work)
 
     def close(self) -> None:
@@ -78,13 +78,13 @@ def name_master(replies: dict[str, Any], node: tuple[str, int]) -> None:
 
 
 async def closed_proxy(peer: FaultyPeer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer everything with an error in words."""
+    """Answer everything with an error sentence."""
     while await reader.read(65536):
         writer.write(b"-ERR this emigrant proxy is closed\r\n")
 
 
 async def silent(peer: FaultyPeer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Read all, and say nothing."""
+    """Read everything and answer nothing."""
     while await reader.read(65536):
         pass
 
@@ -138,7 +138,7 @@ def peers() -> Iterator[Peers]:
 
 @pytest.fixture
 def full() -> Iterator[tuple[str, int]]:
-    """Where connections are neither made nor refused: the queue of those that wait is full."""
+    """An address where connections are neither made nor refused: its accept queue is full."""
     with contextlib.ExitStack() as opened:
         server = opened.enter_context(socket.socket())
         server.bind(("127.0.0.1", 0))
@@ -151,7 +151,7 @@ def full() -> Iterator[tuple[str, int]]:
 
 
 def timed(kind: str, addresses: list[tuple[str, int]], name: str = "mymaster", **options: Any) -> tuple[Any, float]:
-    """Return what a new Sentinel finds or raises, and the seconds that it took."""
+    """Return the result or the error of a new Sentinel, and the seconds that it took."""
 
     async def in_loop() -> tuple[Any, float]:
         sentinel = switchmaster.redis.asyncio.Sentinel(addresses, **options)
@@ -214,7 +214,7 @@ def test_refusal_is_raised_at_once(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_words_of_a_peer_do_not_pass_for_a_lack_of_rights(peers: Peers, kind: str) -> None:
-    """Where rights are lacking, redis-py's own way of discovery is taken; ``emigrant`` holds ``grant``."""
+    """Missing rights lead to redis-py's own way of discovery; ``emigrant`` contains ``grant``."""
     error, _ = timed(kind, [peers.add(closed_proxy)], socket_timeout=0.3)
     assert isinstance(error, switchmaster.redis.NoSentinelReachable)
     assert not isinstance(error, AccessRefused)
@@ -292,7 +292,7 @@ def test_first_command_goes_to_the_first_answer_and_later_ones_move(peers: Peers
         follower = client.connection_pool.route.follower
         assert follower.early is not None
         # The links have their own timeout: after it the one Sentinel that answers is enough.
-        eventually(lambda: follower.early is None, 2 * LONG, what="the Watcher's own word")
+        eventually(lambda: follower.early is None, 2 * LONG, what="the Watcher's own belief")
         assert sentinel.discover_master("mymaster") == master
         client.close()
 
@@ -306,7 +306,7 @@ def test_memory_is_not_overruled_by_an_answer_without_a_link(peers: Peers) -> No
         peer.behaviour = only_asked
         peers.call(peer.cut)
         eventually(lambda: not sentinel.watcher.hearing, what="the silence to be noticed")
-        # Without different epochs it is unknown which of the two is newer.
+        # With equal epochs it is unknown which of the two is newer.
         with pytest.raises(switchmaster.redis.NoSentinelReachable, match=f"it names {new[0]}:{new[1]}"):
             sentinel.discover_master("mymaster")
 

@@ -41,7 +41,7 @@ def at(address: Address) -> tuple[Phase, Replicas]:
 
 
 def under(lock: Any, work: Callable[[], object]) -> bool:
-    """Whether some work comes to its end in a thread that holds a lock already, as under a garbage collection."""
+    """Whether some work ends in a thread that already holds a lock, as during a garbage collection."""
 
     def run() -> None:
         with lock:
@@ -79,7 +79,7 @@ def test_last_lease_may_end_in_a_garbage_collection_under_any_lock(
 
 
 class Member:
-    """A connection, as far as a pool sees it."""
+    """A connection as a pool sees it."""
 
     target = ELSEWHERE
 
@@ -151,17 +151,17 @@ class InTheMidstOfATurn:
         return ("mymaster",)
 
     def soon(self, call: object) -> bool:
-        """Never come to it."""
+        """Never called."""
         return True
 
     def close(self, wait: bool = True) -> None:
-        """Have nothing to close."""
+        """Close nothing."""
 
 
 def test_question_between_a_sentinels_answer_and_the_followers_is_answered(
     sentinel: switchmaster.redis.Sentinel,
 ) -> None:
-    """A question that comes between a Sentinel's answer and the followers' update finds the master."""
+    """A query between a Sentinel's answer and the followers' update finds the master."""
     shared = sentinel._shared
     follower = shared.follower("mymaster")
     shared._begun = True

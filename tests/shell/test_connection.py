@@ -26,7 +26,7 @@ from switchmaster.wire.facts import Fact, LinkChange, LinkState, MasterSnapshot,
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 
 
-# A peer as it should be.
+# Well-behaved peers.
 
 
 @pytest.mark.parametrize("refuse", [{}, {"HELLO": NO_HELLO}, {"PSUBSCRIBE *": NOPERM}])
@@ -70,7 +70,7 @@ def resolves_to(name: str, host: str) -> bool:
 
 
 def test_facts_come_in_the_turn_of_the_loop_in_which_the_bytes_came() -> None:
-    """No task lies between the socket and the callback; other clients lose time there."""
+    """No task runs between the socket and the callback; other clients lose time there."""
     in_turn: list[bool] = []
 
     async def test() -> None:
@@ -144,7 +144,7 @@ def test_callback_that_raises_is_logged_and_ends_nothing(caplog: pytest.LogCaptu
     assert "the callback for facts of peer:1 failed" in caplog.text
 
 
-# A peer as it should not be.
+# Badly behaved peers.
 
 
 async def stay_silent(peer: FaultyPeer, reader: Reader, writer: Writer) -> None:
@@ -221,7 +221,7 @@ def test_bad_peer_is_left_in_bounded_time_and_dialled_again(behaviour: Callable[
     async def test() -> None:
         async with FaultyPeer(behaviour) as peer:  # type: ignore[arg-type]
             began = time.monotonic()
-            # A huge frame is 16 MB through two sockets and one loop, which takes its time.
+            # A huge frame is 16 MB through two sockets and one loop, which takes a while.
             timeout = 3.0 if behaviour is send_a_huge_frame else 0.3
             async with Talk(DialTarget(peer.address), timeout=timeout) as talk:
                 await until(lambda: talk.reasons, timeout=timeout * 5 + 2)

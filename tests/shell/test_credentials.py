@@ -1,4 +1,4 @@
-"""Credentials that are asked for with each connection: rotated, refused, slow, failing, and never holding the loop."""
+"""Credentials that are requested for each connection: rotated, refused, slow, failing, and never blocking the loop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 
 
 class Locked:
-    """A Sentinel or data node that accepts the current password, and records what it was given."""
+    """A Sentinel or data node that accepts the current password, and records every password that it gets."""
 
     def __init__(self, password: str, node: bool = False) -> None:
         self.password, self.node = password, node
@@ -112,7 +112,7 @@ def test_refused_login_asks_the_provider_again_at_the_next_attempt() -> None:
     run(test)
 
 
-def test_blocking_provider_does_not_hold_the_loop_that_listens() -> None:
+def test_blocking_provider_does_not_block_the_loop() -> None:
     async def test() -> None:
         locked, go_on = Locked("pw"), threading.Event()
 
@@ -125,7 +125,7 @@ def test_blocking_provider_does_not_hold_the_loop_that_listens() -> None:
             watcher = watching(peer, provider)
             await watcher.start(wait=False)
             try:
-                await until(lambda: provider.asked)  # the loop turns meanwhile, or this would never be seen
+                await until(lambda: provider.asked)  # the loop runs meanwhile, or this would never be seen
                 assert not go_on.is_set()
                 assert locked.given == []
                 go_on.set()

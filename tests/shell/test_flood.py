@@ -1,4 +1,4 @@
-"""A Sentinel that floods us has its turns, and the others theirs."""
+"""A Sentinel that floods us is read in turns, and so are the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from switchmaster.net.shell import TURN_BYTES, _Pipe
 
 
 class Turns:
-    """A shell that only records which peer was read, and how much."""
+    """A shell that only records which peer was read, and how many bytes."""
 
     def __init__(self) -> None:
         self.read: list[tuple[int, int]] = []
@@ -19,7 +19,7 @@ class Turns:
 
 
 class Held:
-    """A transport that only notes whether it is read."""
+    """A transport that only records whether it is read."""
 
     def __init__(self) -> None:
         self.reading = True

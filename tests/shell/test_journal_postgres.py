@@ -38,7 +38,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.fixture
 def url(postgres: Postgres) -> str:
-    """Give a database with nothing in it."""
+    """Yield an empty database."""
     made = engine.make_engine(postgres.url, writing=False)
     with made.connect() as connection:
         connection.execute(text("DROP SCHEMA public CASCADE"))

@@ -109,7 +109,7 @@ def test_locked_database_makes_entries_wait_and_loses_none(make: Make, url: str,
     eventually(lambda: one.counters.written == 20)
     assert kept(url) == list(range(20))
     assert one.trouble is None
-    # Each is told once that it waits, though it was tried more than once.
+    # Each is reported as waiting once, although it was tried more than once.
     assert len(waiting) == len({id(each) for each in waiting}) == 20
 
 

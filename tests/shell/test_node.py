@@ -16,7 +16,7 @@ Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 
 
 def test_node_is_asked_again_the_moment_it_hangs_up() -> None:
-    """As a promotion does: the replica's clients are killed in the same MULTI that makes it a master."""
+    """As in a promotion: the replica's clients are killed in the same MULTI that makes it a master."""
     roles = [resp(["slave", "10.0.0.2", 6379, "connected", 1]), resp(["master", 1, []])]
 
     async def node(peer: FaultyPeer, reader: Reader, writer: Writer) -> None:

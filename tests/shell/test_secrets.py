@@ -1,7 +1,7 @@
 """
-No password goes to a stranger that one lying Sentinel names, be it as a Sentinel, a replica or the new master.
+No password goes to a stranger that one lying Sentinel names as a Sentinel, a replica or the new master.
 
-The stranger's socket keeps every byte that it gets, and answers as a server does that wants a password.
+The stranger's socket records every byte, and answers like a server with a password.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ OF_SENTINELS, OF_NODES = "s3cret-of-sentinels", "s3cret-of-nodes"
 
 
 class Locked:
-    """A server that lets in who knows a password, then answers as `inner` says; it keeps every byte that it gets."""
+    """A server with a password that then answers as `inner` says; it records every byte that it gets."""
 
     def __init__(self, password: str, inner: ScriptedSentinel | list[Any]) -> None:
         self.password, self.inner = password, inner
         self.got = b""
         self.delay = 0.0
-        """Seconds before it reads what it is asked."""
+        """Seconds before it reads a request."""
         self.open = False
-        """It wants no password."""
+        """It has no password."""
         self.writers: list[Writer] = []
 
     @property
@@ -94,7 +94,7 @@ class Deployment:
     def say(
         self, sentinel: Locked, master: Locked, replicas: list[Locked], sentinels: list[Locked], epoch: int = 0
     ) -> None:
-        """Have a Sentinel answer so from now on."""
+        """Let a Sentinel answer so from now on."""
         replies = sentinel.inner.replies  # type: ignore[union-attr]
         [known, *_] = replies["SENTINEL MASTERS"]
         fields = dict(zip(known[::2], known[1::2], strict=True))
@@ -139,7 +139,7 @@ def test_discovered_sentinel_gets_the_password_once_a_majority_names_it() -> Non
                 await until(lambda: heard(watcher) == 3)
                 await until(lambda: false.got)
                 await until(lambda: "before a majority" in str(watcher.topology.sentinels))
-                assert other.leaked  # that is: it was logged into
+                assert other.leaked  # that is, it got a login
                 assert not false.leaked
 
     run(test)
@@ -202,7 +202,7 @@ def test_stranger_that_wants_no_password_and_answers_role_master_is_not_followed
     run(test)
 
 
-def test_listed_replica_is_logged_into_before_anybody_announces_it() -> None:
+def test_listed_replica_gets_the_login_before_any_announcement() -> None:
     async def test() -> None:
         async with Deployment().running() as all_of_them:
             leader, *_ = all_of_them.sentinels
@@ -227,7 +227,7 @@ def test_client_sends_no_password_to_a_master_that_the_first_sentinel_alone_name
             _, false = all_of_them.strangers
             all_of_them.say(liar, false, [all_of_them.replica], all_of_them.sentinels, epoch=9)
             for one in all_of_them.sentinels[:2]:
-                one.delay = 0.3  # so that for a while the liar alone has answered
+                one.delay = 0.3  # so that for a while only the liar has answered
             sentinel = switchmaster.redis.asyncio.Sentinel(
                 [all_of_them.address(one) for one in all_of_them.sentinels],
                 sentinel_kwargs={"password": OF_SENTINELS},
@@ -239,7 +239,7 @@ def test_client_sends_no_password_to_a_master_that_the_first_sentinel_alone_name
             client = sentinel.master_for("mymaster")
             try:
                 with contextlib.suppress(switchmaster.redis.asyncio.MasterNotFoundError):
-                    await client.set("k", 1)  # it finds the true master, or none in time that it may log in to
+                    await client.set("k", 1)  # it finds the true master, or in time no node that may get the login
             finally:
                 await client.aclose()
                 await sentinel.aclose()

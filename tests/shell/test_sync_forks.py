@@ -1,5 +1,5 @@
 """
-The Watcher for threads after a fork: the child starts its own with the first use, and never hears the parent's word.
+The Watcher for threads after a fork: the child starts its own with the first use, and never gets the parent's belief.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from switchmaster.errors import NoSentinelReachable, WatcherClosed
 from switchmaster.model import Address
 from switchmaster.sync import Watcher
 
-# From 3.12 on Python warns of a fork in a process that has threads: that is what is tested here.
+# From 3.12 on Python warns of a fork in a process that has threads, which is tested here.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 LIMIT = 20.0
@@ -93,7 +93,7 @@ def test_a_child_starts_its_own_whatever_it_uses_first(use: str, watcher: Watche
 
     assert forked(work) == here
     if use != "close":
-        assert USES[use](watcher) == here  # the parent's goes on
+        assert USES[use](watcher) == here  # the parent's still runs
 
 
 def test_a_child_never_returns_the_parents_belief(peer: SentinelThread) -> None:

@@ -66,7 +66,7 @@ def test_future_is_awaited_as_the_librarys_are() -> None:
 
 
 def test_asyncio_takes_its_sockets_from_the_loop() -> None:
-    """What `Loop` overrides, asyncio calls: otherwise a patched socket would get in there."""
+    """asyncio calls everything that `Loop` overrides: otherwise a patched socket would get in there."""
 
     async def connect() -> tuple[type, type]:
         loop = asyncio.get_running_loop()
@@ -133,7 +133,7 @@ def test_greenlets_wait_without_blocking_others_and_are_woken_from_a_real_thread
 
 
 @pytest.mark.parametrize("framework", GREEN)
-def test_a_socket_is_shut_down_under_a_greenlet_whatever_it_is(framework: str) -> None:
+def test_any_kind_of_socket_is_shut_down_under_a_greenlet(framework: str) -> None:
     said = green(
         framework,
         """
@@ -192,11 +192,11 @@ def test_a_real_thread_logs_while_a_greenlet_holds_the_logs_lock(framework: str)
         thread.stop(lambda: asyncio.sleep(0))
         """,
     )
-    # In between asyncio may say that the loop was slow: in gevent it waits for the lock, as any thread would.
+    # In between asyncio may log that the loop was slow: in gevent it waits for the lock, as any thread would.
     assert (said.split()[0], said.split()[-1]) == ("from-the-loop", "goes-on")
 
 
-def test_one_connection_that_cannot_be_cut_keeps_no_other_from_it() -> None:
+def test_connection_that_fails_to_be_cut_keeps_no_other_from_it() -> None:
     class Member:
         target = Address("10.0.0.1", 6379)
 

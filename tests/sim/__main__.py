@@ -17,7 +17,7 @@ from .story import TROUBLE, Told, tell
 def main() -> int:
     """Run what the arguments say; return 1 where an invariant was broken."""
     parser = argparse.ArgumentParser(prog="python -m sim", description="Truth under faults, on a virtual clock.")
-    parser.add_argument("--seeds", type=int, default=500, help="how many numbers to run")
+    parser.add_argument("--seeds", type=int, default=500, help="how many seeds to run")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--seed", type=int, help="run this one alone, and print its transcript")
     parser.add_argument("--trouble", type=float, default=TROUBLE, help="virtual seconds of faults in each")
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def run_many(seeds: range, trouble: float, jobs: int, stop: bool) -> int:
-    """Run many numbers and print what came of them."""
+    """Run many seeds and print the results."""
     began, counts = time.perf_counter(), Counter[str]()
     failures: list[Told] = []
     behind = virtual = 0.0

@@ -80,7 +80,7 @@ class Client:
 
     pinned = bound = False
     ended = False
-    """`at` is None as soon as the connection is lost: here the loop hears of that at once."""
+    """`at` is None as soon as the connection is lost: here the loop learns of that at once."""
 
     def __init__(
         self,
@@ -216,7 +216,7 @@ class Client:
         await self.view.wait_in_loop(self.view.current, self._world.clock.now + ATTEMPT)
         current = self.view.current
         known = current.address if self._writes else current.master
-        return None if known is not None else NoMasterElected(self._follower.master, ATTEMPT, "no Sentinel tells")
+        return None if known is not None else NoMasterElected(self._follower.master, ATTEMPT, "no Sentinel answers")
 
     async def _dial(self, address: Address, master: bool) -> Exception | None:
         self._hang_up()

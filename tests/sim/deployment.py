@@ -76,7 +76,8 @@ class Deployment:
         return [WATCHER, *(process.host for process in (*self.sentinels, *self.nodes))]
 
     def replaces(self, address: Address) -> bool:
-        """Whether a Sentinel has begun to replace the master at this address, and that is known but recent."""
+        """Whether a Sentinel has begun to replace the master at this address, recently enough not to be known
+        everywhere."""
         for master in [each for sentinel in self.sentinels for each in sentinel.masters.values()]:
             begun = self.world.clock.now - master.changed_at
             if master.address == address and master.state is State.WAIT_PROMOTION and 0.05 < begun < 0.5:

@@ -1,5 +1,5 @@
 """
-The failover of a simulated Sentinel: votes, the state machine, and what becomes of replicas.
+The failover of a simulated Sentinel: votes, the state machine, and the reconfiguration of replicas.
 
 Each function is one of sentinel.c, named in its docstring. All state is in the Sentinel and its instances.
 """
@@ -22,7 +22,7 @@ DESYNC = 1.0
 RECONF_TIMEOUT = 10.0
 INFO_PERIOD = 10.0
 SETTLED = 8.0
-"""Four hello periods: how long a replica must have called itself a master before it is converted."""
+"""Four hello periods: how long a replica must have reported being a master before it is converted."""
 LONG_AGO = -1e9
 
 

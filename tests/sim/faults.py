@@ -105,7 +105,7 @@ class Faults:
         assert isinstance(process, Sentinel)
         memory = process.copy_of_memory() if self.chance.random() < 0.7 else self.story.old_memory(process)
         renewed = self.chance.random() < 0.1
-        # One alone: if all have moved while no one listened, the watcher can't know.
+        # Only one: if all have moved while the watcher was down, it can't find them.
         known = len(self.story.settings.seeds) == len(self.deployment.sentinels)
         # If one of three moves, two vouch for it, and neither of them may have been told REMOVE.
         many = len(self.deployment.sentinels) > 3
@@ -144,7 +144,7 @@ class Faults:
         self.later(undo)
 
 
-# What comes at random -----------------------------------------------------------------------------
+# Random faults -----------------------------------------------------------------------------
 
 
 def _to_a_stream(do: Callable[[Stream], None]) -> Callable[[Faults], None]:
@@ -284,7 +284,7 @@ def _promote_by_hand(me: Faults) -> None:
         node.promote()
 
 
-# What waits for an event --------------------------------------------------------------------------
+# Faults that wait for an event --------------------------------------------------------------------------
 
 
 def _crash_after_promotion(me: Faults, sentinel: Sentinel) -> None:
@@ -393,7 +393,7 @@ AMBUSHES: Final[dict[str, tuple[str, float, Callable[[Faults, Sentinel], None]]]
     "leader crashes when it has selected": ("+selected-slave", 0.05, Faults.crash),
     "leader crashes while it waits": ("+failover-state-wait-promotion", 0.08, Faults.crash),
     "leader crashes when it has seen the promotion": ("+promoted-slave", 0.05, Faults.crash),
-    "leader crashes before it tells of the promotion": ("+selected-slave", 0.05, _crash_after_promotion),
+    "leader crashes before it publishes the promotion": ("+selected-slave", 0.05, _crash_after_promotion),
     "leader hangs while it waits": ("+failover-state-wait-promotion", 0.06, Faults.hang),
     "selected replica hangs": ("+selected-slave", 0.1, _hang_selected),
     "selected replica crashes": ("+failover-state-wait-promotion", 0.05, _crash_selected),

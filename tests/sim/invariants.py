@@ -128,15 +128,16 @@ class Invariants:
         elif switch.grade is Grade.PROMOTED:
             slowest = 4 * sum(self._world.network.slow.values())
             if not node.was_master(max(named, now - ROLE_MAY_BE - slowest), now):
-                self.broken(f"{switch.new} is told to be promoted, and was no master")
+                self.broken(f"{switch.new} is reported as promoted, and was no master")
         if switch.grade is Grade.AGREED or switch.cause is not Cause.FAILOVER:
             held = len(self._world.holders.get((switch.master, switch.new), ()))
             voters = self._deployment.voters(switch.master)
             if 2 * held <= voters and 2 * self._heard() <= voters:
-                # It was cut off from the others since its start, and whom it heard knew nobody: it can't know better.
+                # It was cut off from the others since its start, and the Sentinel that it heard knew no others: it
+                # can't know better.
                 self._world.counts["decided without ever having heard a majority"] += 1
             elif 2 * held <= voters:
-                self.broken(f"a majority is told to agree on {switch.new}, and {held} Sentinels ever held it")
+                self.broken(f"a majority is reported to agree on {switch.new}, and only {held} Sentinels ever had it")
 
     def _heard(self) -> int:
         """Return how many Sentinels have answered since the watcher started."""
@@ -213,7 +214,7 @@ class Invariants:
         if before in self._told.get(name, set()) or before == self._deployment.groups[name][0].address:
             self._told[name] = {majority[0]} & self._told.get(name, set())
         else:
-            self._world.counts["moves that no Switch told"] += 1
+            self._world.counts["moves that no Switch reported"] += 1
 
     def _inspect_bounds(self, process: WatcherProcess) -> None:
         watch = process.watcher._watch
@@ -340,7 +341,7 @@ class Invariants:
             self.broken(f"{agree} say what was decided, and its witnesses are {switch.witnesses}")
         for (node, _), (_, wanted) in process.watcher._probes._asked.items():
             if name in wanted and not belief.wants(node):
-                self.broken(f"{node} is asked though nobody wants to know")
+                self.broken(f"{node} is asked although no decision needs it")
 
     def check_closed(self, loop: asyncio.AbstractEventLoop, ours: asyncio.Task[None]) -> None:
         """Check that nothing is left of a closed watcher, except our own task."""

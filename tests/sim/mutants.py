@@ -1,6 +1,6 @@
 """
-Deliberate faults, put into the product one at a time; the simulation, the replay or the tests of what a `Watch` and a
-`Belief` are told must catch each, in this order. Those that no honest Sentinel brings to light are for the last alone.
+Deliberate faults, put into the product one at a time; the simulation, the replay or the tests that feed a `Watch` and a
+`Belief` must catch each, in this order. Mutants that no honest Sentinel reveals are for the last alone.
 
 ``python tests/sim/mutants.py`` makes a copy of the sources for each, and fails where one survives.
 """
@@ -29,23 +29,23 @@ LIES = ("test_liar.py", "test_members.py", "test_roster.py")
 """Tests of a Sentinel that lies."""
 GUARD = tuple(sorted(path.name for path in (TESTS / "unit").glob("test_guard_*.py")))
 """Tests of the rules of the guard."""
-TOLD = (*LIES, "test_decide.py")
-"""Tests of what is believed, told step by step: rare sequences that few stories of the simulation hold."""
+TOLD = (*LIES, "test_decide.py", "test_watch.py")
+"""Tests of the belief, step by step: rare sequences that few stories of the simulation contain."""
 
 
 class Mutant(NamedTuple):
-    """One fault: what it is, in which file, and how."""
+    """One fault: its name, its file, and the change that makes it."""
 
     name: str
     file: str
     old: str
     new: str
     more: tuple[tuple[str, str], ...] = ()
-    """What else has to be changed in that file."""
+    """Further changes in that file."""
     first: int = 0
-    """The first story that may catch it; for those that few do."""
+    """The first seed that is tried; for mutants that few stories catch."""
     lie: bool = False
-    """Only a Sentinel that lies brings it to light."""
+    """Only a Sentinel that lies reveals it."""
     guard: bool = False
     """It is one of the guard's rules, which have tests of their own."""
 
@@ -140,7 +140,7 @@ MUTANTS = [
     Mutant("dial one stream where RESP2 needs two", "link/link.py", "self._wanted = 2", "self._wanted = 1"),
     Mutant("take one Sentinel for a majority", "belief/voters.py", "return self.count // 2 + 1", "return 1"),
     Mutant(
-        "count nobody who has left",
+        "count no Sentinel that has left",
         "belief/voters.py",
         "if self._left:  # hardly",
         "if False:  # hardly",
@@ -263,24 +263,31 @@ MUTANTS = [
         lie=True,
     ),
     Mutant(
-        "ask nobody whether he contradicts",
+        "ask no contradicting Sentinel again",
         "belief/decide.py",
         "            self._out += [Ask(view.sentinel, (self.master,), why) for view in against]\n",
         "",
         lie=True,
     ),
     Mutant(
-        "be contradicted by who does not answer",
+        "be contradicted by a Sentinel that does not answer",
         "belief/voters.py",
-        "and (view.answered_at >= since or now < since + patience)",
+        "and (patient or view.answered_at >= since)",
         "",
         lie=True,
     ),
     Mutant(
-        "be contradicted for ever by who finds its master down",
+        "let no Sentinel contradict that finds its master down",
         "belief/voters.py",
-        "and (not (view.sdown or view.odown) or now < since + most)",
-        "",
+        "if view.address not in (None, node)\n",
+        "if view.address not in (None, node) and not (view.sdown or view.odown)\n",
+        lie=True,
+    ),
+    Mutant(
+        "follow an announcement while most Sentinels are lost",
+        "belief/voters.py",
+        "return 2 * sum(heard) > len(heard)",
+        "return any(heard)",
         lie=True,
     ),
     Mutant(
@@ -326,7 +333,7 @@ MUTANTS = [
         lie=True,
     ),
     Mutant(
-        "let anybody vote",
+        "let any Sentinel vote",
         "belief/voters.py",
         "if members is None or view.sentinel in members]",
         "]",
@@ -375,7 +382,7 @@ MUTANTS = [
         lie=True,
     ),
     Mutant(
-        "give a vote to who claims a member's id",
+        "give a vote to a Sentinel that claims a member's id",
         "belief/roster.py",
         "if other.name in self.members and sentinel.name not in self.members:",
         "if False:",

@@ -28,7 +28,7 @@ class Peer(Protocol):
         """Receive bytes."""
 
     def ended(self) -> None:
-        """Learn that the other end is gone."""
+        """Handle that the other end is gone."""
 
 
 class Server(Protocol):

@@ -94,7 +94,7 @@ class Process:
 
     def send(self, target: Process, act: Callable[[], None], refused: Callable[[], None]) -> None:
         """
-        Send another process something to do.
+        Send another process a call to make.
 
         Args:
             target: the other process.
@@ -138,7 +138,7 @@ class Process:
         return lambda: other.link_lost(self.address)
 
     def link_lost(self, address: Address) -> None:
-        """Learn that a connection to another process was reset."""
+        """Handle that a connection to another process was reset."""
 
     def _kill_conversations(self, dark: bool = False, unsent: bool = False) -> None:
         for conversation in list(self.conversations):

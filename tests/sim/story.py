@@ -75,7 +75,7 @@ class Story:
         self.world = World(seed)
         chance = self.world.chance
         self.calm = chance.random() < 0.15
-        """Whether there are failovers and no other faults: then the watcher must be early as well as right."""
+        """Whether there are failovers and no other faults: then the watcher must be fast as well as right."""
         plan, self.guarded = draw_plan(self.world), seed % GUARDED_SHARE == 1
         guarding = random.Random(f"guard of {seed}")  # so that the other stories stay as they are
         if self.guarded:
@@ -145,7 +145,7 @@ class Story:
         except Broken as broken:
             told.failure = str(broken)
         except Exception as error:
-            # In the simulation or in the product: either way, look at this seed.
+            # Whether the simulation or the product failed, this seed needs a look.
             told.failure = f"{type(error).__name__}: {error}"
             world.lines += traceback.format_exception(error)
         finally:

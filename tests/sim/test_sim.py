@@ -29,12 +29,12 @@ def test_no_invariant_is_broken(first: int) -> None:
         assert not told.failure, told.transcript()
 
 
-def test_no_invariant_is_broken_in_one_long_story_of_a_new_number() -> None:
+def test_no_invariant_is_broken_in_one_long_story_of_a_new_seed() -> None:
     told = tell(random.SystemRandom().randrange(10**9), trouble=LONG)
     assert not told.failure, told.transcript()
 
 
-def test_one_number_tells_one_story_whatever_the_order_of_hashes() -> None:
+def test_one_seed_gives_one_story_whatever_the_order_of_hashes() -> None:
     code = "import zlib; from sim.story import tell; print(zlib.crc32(repr(tell(7).lines).encode()))"
     paths = os.pathsep.join([str(TESTS), str(TESTS.parent / "src")])
     told = {
@@ -51,12 +51,12 @@ def test_one_number_tells_one_story_whatever_the_order_of_hashes() -> None:
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_every_mutant_still_finds_its_place(mutant: Mutant) -> None:
+def test_every_mutant_still_matches_the_source(mutant: Mutant) -> None:
     assert mutate(mutant) != (mutant.path).read_text(encoding="utf-8")
 
 
-def test_fault_in_the_product_is_caught_and_its_story_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    # What `make mutants` does for all of them, here for the one that every story catches.
+def test_fault_in_the_product_is_caught_and_its_story_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # `make mutants` does this for all mutants, this test for the one that every story catches.
     monkeypatch.setattr("switchmaster.belief.decide.Belief._witness", lambda self, view: None)
     failed = [told for seed in range(20) if (told := tell(seed)).failure]
     assert failed

@@ -27,12 +27,12 @@ NAMED = ("+sdown", "-sdown", "-role-change", "+role-change", "+convert-to-slave"
 """Channels that mean different things for a master, a replica and a Sentinel."""
 
 Said = list[tuple[float, str]]
-"""What one Sentinel published, and how long after the step."""
+"""The events that one Sentinel published, and how long after the step."""
 
 
 @dataclass
 class Scenario:
-    """What is done, to which process, and where it was recorded."""
+    """A step: its action, the process, and the recording."""
 
     recorded: list[tuple[str, str, str]]
     """Recording, first word of the step, first word of the step that ends it; empty for the first and for the end."""
@@ -156,7 +156,7 @@ def moments(said: list[Said]) -> dict[str, list[float]]:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_simulated_sentinels_say_what_the_recorded_said_in_their_order(name: str) -> None:
+def test_simulated_sentinels_publish_the_recorded_events_in_order(name: str) -> None:
     scenario = SCENARIOS[name]
     real = parts(scenario, [each for place in scenario.recorded for each in recorded(*place)])
     for seed in range(RUNS):
@@ -169,7 +169,7 @@ def test_simulated_sentinels_say_what_the_recorded_said_in_their_order(name: str
 
 
 @pytest.mark.parametrize("name", ["crash", "SENTINEL FAILOVER", "TILT"])
-def test_simulated_gaps_are_those_that_were_recorded(name: str) -> None:
+def test_simulated_gaps_are_within_the_recorded_ones(name: str) -> None:
     scenario = SCENARIOS[name]
     real = parts(scenario, [each for place in scenario.recorded for each in recorded(*place)])
     runs = [parts(scenario, simulated(scenario, seed)) for seed in range(RUNS)]

@@ -41,7 +41,7 @@ class World:
         self.sentinels: dict[str, Sentinel] = {}
         self.processes: dict[Address, Process] = {}
         self.loss = 0.0
-        """How often a message does not reach a subscriber, though the connection stands."""
+        """How often a message does not reach a subscriber although it is connected."""
         self.lost_at = -1e9
         """When a published message was lost last."""
         self.resync_after = 0.0

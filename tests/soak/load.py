@@ -1,7 +1,7 @@
 """
-What runs while a soak lasts: a Watcher with its readers, and clients in threads and in a loop.
+The load of a soak: a Watcher with its readers, and clients in threads and in a loop.
 
-Nothing here keeps what it hears or writes, so whatever grows is not the rig's. Errors are counted by type.
+Nothing here keeps what it hears or writes, so growing memory is the product's. Errors are counted by type.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Load:
         self.heard = 0
         self.switches = 0
         self.last_told: deque[str] = deque(maxlen=6)
-        """The last switches in words, to see what an unexpected one was."""
+        """The last switches in words, to explain an unexpected one."""
         self.loop = asyncio.new_event_loop()
         self._sentinels, self._masters = list(sentinels), tuple(masters)
         self._stop = threading.Event()

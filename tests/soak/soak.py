@@ -1,5 +1,5 @@
 """
-Hundreds of failovers of a lab, with a Watcher and clients that go through all of them: is anything left behind?
+Hundreds of failovers of a lab, with a Watcher and clients that go through all of them: nothing must be left behind.
 
 ``make soak FAILOVERS=300``, or ``SECONDS=900`` for as many as fit. After each round, once everything has settled, it
 measures memory, descriptors, threads, tasks and objects; at the end none may have grown (`growth`), or it exits with 1
@@ -34,9 +34,10 @@ from switchmaster.wire import grammar
 
 MASTERS = ("first", "second")
 CRASH_EVERY, SENTINEL_EVERY = 8, 20
-"""Rounds: in one of so many a master is killed; in one of so many a Sentinel."""
+"""A master is killed every so many rounds, and a Sentinel every so many."""
 ROUNDS = 2 * LIMITS.transitions + 2
-"""The fewest: so many switches of each master are remembered, and must be there before half of the rounds are over."""
+"""The fewest rounds: so many switches of each master are remembered, and the memory must be full before half of
+them."""
 LIMIT = 60.0
 """Seconds for a failover: a split vote is followed by a pause of twice the failover timeout."""
 
@@ -63,7 +64,7 @@ class Samples:
         self.classes: dict[str, array[float]] = {}
 
     def take(self) -> None:
-        # It is bounded, and is still filling with epochs when hundreds of failovers are over.
+        # The cache is bounded, but still fills with epochs after hundreds of failovers.
         grammar._parse_cached.cache_clear()
         gc.collect()
         blocks = sys.getallocatedblocks()
@@ -129,7 +130,7 @@ def play_round(lab: Lab, load: Load, number: int) -> int:
 
 
 def at_peace(lab: Lab) -> bool:
-    """Whether all replicas follow, and no Sentinel objects; what they know of replicas may be older."""
+    """Whether all replicas follow, and no Sentinel disagrees; its view of replicas may be older."""
     for name in MASTERS:
         new = lab.master(name)
         if not all(one.follows == new.address and one.linked for one in lab.reports(name) if one.name != new.name):
@@ -175,7 +176,7 @@ def leak(kind: str, load: Load, kept: list[object]) -> None:
     elif kind == "task":
         kept.append(asyncio.run_coroutine_threadsafe(asyncio.sleep(10**6), load.loop))
     elif kind == "record":
-        # What the Watcher would keep if it forgot to forget: the state of each master, with its last failover.
+        # As if the Watcher never forgot: the state of each master, with its last failover.
         assert load._watcher is not None
         kept.append([load._watcher.state(name) for name in MASTERS])
     elif kind == "bytes":
@@ -205,7 +206,7 @@ def run(options: argparse.Namespace) -> int:
             if load.switches - failovers > surplus:
                 surplus = load.switches - failovers
                 last = "\n  ".join(load.last_told)
-                print(f"{load.switches} switches told of {failovers} failovers:\n  {last}", flush=True)
+                print(f"{load.switches} switches reported of {failovers} failovers:\n  {last}", flush=True)
             if options.leak:
                 leak(options.leak, load, kept)
             samples.take()
@@ -218,13 +219,15 @@ def run(options: argparse.Namespace) -> int:
             show_trace(before, tracemalloc.take_snapshot())
         told, errors, written, heard = load.switches, dict(load.errors), load.written, load.heard
     print(f"{binary.describe()}: {failovers} failovers in {rounds} rounds, {time.monotonic() - begun:.0f} s")
-    print(f"the Watcher told {told} switches and {heard} things in all; {written} writes, errors: {errors or 'none'}")
+    print(
+        f"the Watcher reported {told} switches and {heard} items in all; {written} writes, errors: {errors or 'none'}"
+    )
     print(samples.table())
     faults = [] if options.trace else samples.faults()
     if rounds < ROUNDS:
-        faults.append(f"{rounds} rounds say little: until {ROUNDS} what is remembered of switches still grows")
+        faults.append(f"{rounds} rounds prove little: until {ROUNDS} the memory of switches still grows")
     if told < failovers:
-        faults.append(f"the Watcher told {told} switches of {failovers} failovers")
+        faults.append(f"the Watcher reported {told} switches of {failovers} failovers")
     for fault in faults:
         print(f"NOT FLAT: {fault}")
     return bool(faults)

@@ -1,4 +1,4 @@
-"""What opens the nodes of each master: the deployment's own access, or the master's as a whole."""
+"""The access to the nodes of each master: the deployment's own, or the master's as a whole."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def diallers(own: NodeAccess | None = None, **by_master: NodeAccess) -> NodeDial
     return NodeDiallers(own or NodeAccess("common", "s3cret"), by_master, None)
 
 
-def test_master_with_an_access_of_its_own_takes_nothing_of_the_deployments() -> None:
+def test_access_of_a_master_takes_nothing_from_the_deployments() -> None:
     trusted = ssl.create_default_context()
     found = diallers(NodeAccess("common", "s3cret", trusted), m1=NodeAccess(username="one"), m2=NodeAccess())
     assert [(d.credentials.username, d.credentials.password, d.context) for d in map(found.of, ("m1", "m2"))] == [
@@ -66,7 +66,7 @@ def test_no_repr_shows_a_password() -> None:
     assert NodeAccess("user", "other") != access
 
 
-def test_what_is_no_access_is_refused_and_not_shown() -> None:
+def test_invalid_access_is_refused_and_not_shown() -> None:
     for kind in (Watcher, SyncWatcher):
         with pytest.raises(UsageError, match=r"node_access of 'm1' must be a NodeAccess, not a tuple") as caught:
             kind(["127.0.0.1:1"], node_access={"m1": ("user", "s3cret")})

@@ -1,4 +1,4 @@
-"""Who may come in: tokens, Host, Origin, bodies, and what every answer says to a browser."""
+"""Which requests are let in: tokens, Host, Origin, bodies; and the security headers of every answer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ID = "20261125T030000Z-1a2b3c4d"
 
 
 class Door:
-    """The application behind its guard, asked once at a time."""
+    """The application with its admission layer, for single requests."""
 
     made: ClassVar[list[Door]] = []
 
@@ -61,7 +61,7 @@ def kept(tmp_path: Path) -> Iterator[FileJournal]:
     kept.close()
 
 
-# -- what is refused before anything is served -------------------------------------------------------
+# -- settings that are refused before anything is served -------------------------------------------------------
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "kv.example", ""])
@@ -76,7 +76,7 @@ def test_loopback_needs_no_token(host: str) -> None:
     assert HttpSettings(Address(host, 8370)).reading_is_open
 
 
-def test_tokens_that_can_protect_nothing_are_refused_and_none_is_shown() -> None:
+def test_useless_tokens_are_refused_and_never_shown() -> None:
     for wrong in (
         {"token": "s3cret\n"},
         {"token": " s3cret"},
@@ -109,7 +109,7 @@ GUARDED = ("/api/v1/status", "/api/v1/topology", "/metrics", "/masters/mymaster1
     [HttpSettings(PUBLIC, token=TOKEN, read_token=READ), HttpSettings(LOOPBACK, token=TOKEN, read_token=READ)],
     ids=repr,
 )
-def test_looking_needs_either_token(settings: HttpSettings) -> None:
+def test_reading_needs_either_token(settings: HttpSettings) -> None:
     door = Door(settings)
     for path in GUARDED:
         for method in ("GET", "HEAD"):
@@ -124,11 +124,11 @@ def test_looking_needs_either_token(settings: HttpSettings) -> None:
     assert "kvdb" not in door("/readyz").text
 
 
-def test_looking_is_open_on_loopback_without_a_read_token() -> None:
+def test_reading_is_open_on_loopback_without_a_read_token() -> None:
     assert Door(HttpSettings(LOOPBACK, token=TOKEN))("/api/v1/topology").status_code == 200
 
 
-def test_one_token_on_a_public_address_is_needed_to_look_too() -> None:
+def test_single_token_on_a_public_address_is_needed_for_reading_too() -> None:
     door = Door(HttpSettings(PUBLIC, token=TOKEN))
     assert door("/api/v1/topology").status_code == 401
     assert door("/api/v1/topology", headers=ACT).status_code == 200
@@ -177,19 +177,19 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
     assert compared == [(32, 32)] * 8, "every request compares as much with each token"
 
 
-# -- acting ------------------------------------------------------------------------------------------
+# -- writing -----------------------------------------------------------------------------------------
 
 
 def acting(door: Door, **headers: str) -> httpx.Response:
     return door(f"/api/v1/failovers/{ID}/acknowledge", "POST", json=BODY, headers=headers)
 
 
-def test_acting_needs_the_token_on_loopback_too(kept: FileJournal) -> None:
+def test_writing_needs_the_token_on_loopback_too(kept: FileJournal) -> None:
     door = Door(HttpSettings(LOOPBACK, token=TOKEN, read_token=READ), kept)
     assert acting(door).status_code == 401
     assert acting(door, **LOOK).status_code == 403
     assert "reading only" in acting(door, **LOOK).json()["detail"]
-    assert acting(door, **ACT).status_code == 404  # it got as far as the journal
+    assert acting(door, **ACT).status_code == 404  # it was admitted and reached the journal
     nobody = Door(HttpSettings(LOOPBACK), kept)
     for headers in ({}, ACT, LOOK):
         answer = acting(nobody, **headers)
@@ -217,7 +217,7 @@ def test_failover_is_acknowledged_and_commented(kept: FileJournal) -> None:
         ("ann", "known", True),
         ("<b>", "a\u2028b\x00", False),
     ]
-    # U+0085 and U+FEFF are blanks to some readers of the document, and not to others: nobody gets a comment of these.
+    # U+0085 and U+FEFF are whitespace to some readers of the document and not to others: a comment of these is refused.
     blanks = [{"by": "ann", "text": blank} for blank in ("  ", "\u0085", "\ufeff")]
     for wrong in (*blanks, {"text": "x"}, {"by": "", "text": "x"}, {**BODY, "text": "x"}, [], 1):
         assert door(f"{place}/comments", "POST", json=wrong, headers=ACT).status_code == 422
@@ -276,13 +276,13 @@ def test_host_that_is_not_ours_is_refused(host: str, status: int) -> None:
         ({"Sec-Fetch-Site": "same-site"}, 403),
     ],
 )
-def test_page_of_another_origin_may_not_act(kept: FileJournal, headers: dict[str, str], status: int) -> None:
+def test_page_of_another_origin_must_not_write(kept: FileJournal, headers: dict[str, str], status: int) -> None:
     door = Door(HttpSettings(LOOPBACK, token=TOKEN), kept)
     assert acting(door, **ACT, **headers).status_code == status
     assert door.refused["origin"] == (status == 403)
 
 
-def test_page_of_another_origin_may_not_read() -> None:
+def test_page_of_another_origin_must_not_read() -> None:
     answer = Door(HttpSettings(LOOPBACK))("/api/v1/status", headers={"Origin": "https://evil.example"})
     assert not any(name.startswith("access-control") for name in answer.headers)
     assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
@@ -304,7 +304,7 @@ def test_method_that_a_route_does_not_know_is_refused() -> None:
 # -- bodies ------------------------------------------------------------------------------------------
 
 
-def test_body_over_the_limit_is_refused_whether_it_tells_its_size_or_not(kept: FileJournal) -> None:
+def test_body_over_the_limit_is_refused_with_or_without_a_length(kept: FileJournal) -> None:
     door = Door(HttpSettings(LOOPBACK, token=TOKEN), kept)
     path = f"/api/v1/failovers/{ID}/comments"
 
@@ -321,7 +321,7 @@ def test_body_over_the_limit_is_refused_whether_it_tells_its_size_or_not(kept: F
     assert door.refused["body"] == 3
 
 
-def test_body_that_does_not_come_is_given_up(kept: FileJournal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_body_times_out(kept: FileJournal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "BODY_SECONDS", 0.05)
 
     async def stall() -> Any:
@@ -333,7 +333,7 @@ def test_body_that_does_not_come_is_given_up(kept: FileJournal, monkeypatch: pyt
     assert answer.status_code == 408
 
 
-# -- what every answer says --------------------------------------------------------------------------
+# -- headers of every answer --------------------------------------------------------------------------
 
 
 def test_every_answer_tells_browsers_to_trust_nothing(tmp_path: Path) -> None:
@@ -356,7 +356,7 @@ def test_every_answer_tells_browsers_to_trust_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "path", ["/../pyproject.toml", "/%2e%2e/secret", "/..%2fsecret", "/a/../../secret", "//etc/hosts"]
 )
-def test_dashboard_gives_no_file_beside_its_own(tmp_path: Path, path: str) -> None:
+def test_dashboard_serves_no_file_outside_its_folder(tmp_path: Path, path: str) -> None:
     (tmp_path / "secret").write_text("s3cret", encoding="utf-8")
     web = tmp_path / "web"
     web.mkdir()
@@ -365,7 +365,7 @@ def test_dashboard_gives_no_file_beside_its_own(tmp_path: Path, path: str) -> No
     assert "s3cret" not in answer.text
 
 
-def test_mistake_of_ours_tells_nothing_of_it() -> None:
+def test_internal_error_reveals_nothing() -> None:
     app, state = served(FakeDeployment())
 
     def broken() -> Any:

@@ -1,4 +1,4 @@
-"""The dashboard's files as they are served; and that they load nothing from elsewhere and run nothing inline."""
+"""The dashboard's files as they are served; they load nothing from other hosts and run nothing inline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WEB = Path(str(resources.files("switchmaster.server"))) / "web"
 ROOT = Path(__file__).parents[2]
 FILES = sorted(path for path in WEB.rglob("*") if path.is_file())
 PAGES = {"./": WEB / "index.html", "docs": WEB / "docs.html"}
-"""By how pages link to them."""
+"""Patterns of links in pages."""
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
 
 
@@ -50,7 +50,7 @@ def name_of(path: Path) -> str:
         ("/icon.svg", "image/svg+xml"),
     ],
 )
-def test_file_has_its_type_whatever_the_machine_thinks(path: str, type: str) -> None:
+def test_file_has_its_type_whatever_the_machines_table_says(path: str, type: str) -> None:
     answer = ask(path)
     assert (answer.status_code, answer.headers["content-type"]) == (200, type)
     assert answer.headers["cache-control"] == "no-cache"
@@ -82,7 +82,7 @@ def test_file_that_the_browser_has_is_not_sent_again() -> None:
         "/views/..%2f..%2fdaemon.py",
     ],
 )
-def test_what_is_no_file_of_the_dashboard_is_not_there(path: str) -> None:
+def test_other_paths_of_the_dashboard_are_not_found(path: str) -> None:
     answer = ask(path)
     assert answer.status_code == 404
     assert answer.json()["detail"] == "not found"

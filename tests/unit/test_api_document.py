@@ -1,4 +1,4 @@
-"""The OpenAPI document: what it says holds, and it says all."""
+"""The OpenAPI document: it is true and complete."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TESTS = Path(__file__).parent.parent
 
 
 @pytest.mark.slow
-def test_schemathesis_finds_no_answer_that_is_not_as_the_document_says() -> None:
-    # slow: it makes up some 20 requests and more for each of 15 operations.
+def test_every_answer_matches_the_document() -> None:
+    # slow: it generates 20 requests or more for each of 15 operations.
     pytest.importorskip("schemathesis")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "schemathesis.pytest.plugin", "tests/openapi/made_up.py"]
     done = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, timeout=100, check=False)
@@ -32,7 +32,7 @@ def test_schemathesis_finds_no_answer_that_is_not_as_the_document_says() -> None
     assert int(found[1]) == len(operations()) - 1  # all but the stream
 
 
-def test_document_says_of_every_operation_who_may_call_it_and_what_it_is_for() -> None:
+def test_document_states_purpose_and_access_of_every_operation() -> None:
     document = served(FakeDeployment())[0].openapi()
     for (method, path), operation in operations().items():
         assert operation["description"], path

@@ -1,4 +1,4 @@
-"""Questions to the journal: bounded in time and number, whatever the database does."""
+"""Queries of the journal: bounded in time and number, whatever the database does."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ READER: Any = object()
 
 @pytest.fixture
 def hanging() -> Iterator[threading.Event]:
-    """A database that answers when it is set."""
+    """A database that answers once the event is set."""
     answered = threading.Event()
     yield answered
     answered.set()
 
 
-def test_question_that_hangs_is_given_up_and_live_work_goes_on(hanging: threading.Event) -> None:
+def test_hanging_query_is_abandoned_and_live_work_continues(hanging: threading.Event) -> None:
     async def go() -> None:
         asked = JournalQueries(READER, time=0.1)
         questions = [asyncio.create_task(asked.ask(lambda _: hanging.wait(30))) for _ in range(10)]
@@ -47,7 +47,7 @@ def test_question_that_hangs_is_given_up_and_live_work_goes_on(hanging: threadin
     asyncio.run(go())
 
 
-def test_one_question_too_many_is_refused_until_a_thread_is_free(
+def test_query_beyond_the_limit_is_refused_until_a_thread_is_free(
     hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_queries, "QUERIES_MAX", 2)
@@ -56,7 +56,7 @@ def test_one_question_too_many_is_refused_until_a_thread_is_free(
         asked = JournalQueries(READER, time=0.05)
         held = [asyncio.create_task(asked.ask(lambda _: hanging.wait(30))) for _ in range(2)]
         await asyncio.gather(*held, return_exceptions=True)
-        # Nobody waits for them any more, but the database still does not let their threads go.
+        # No request waits for them any longer, but the database still holds their threads.
         with pytest.raises(ProblemError) as refused:
             await asked.ask(lambda _: 1)
         assert refused.value.status == 503
@@ -74,7 +74,7 @@ def test_one_question_too_many_is_refused_until_a_thread_is_free(
     asyncio.run(go())
 
 
-def test_journal_that_is_away_or_not_there_is_a_sentence() -> None:
+def test_unavailable_or_missing_journal_is_reported_in_a_sentence() -> None:
     def away(_: object) -> None:
         raise JournalUnavailable("sqlite:///j.db", "it is locked", "end that one")
 
@@ -96,7 +96,7 @@ def test_journal_that_is_away_or_not_there_is_a_sentence() -> None:
     asyncio.run(go())
 
 
-def test_question_to_a_daemon_that_ends_is_refused_with_a_sentence(
+def test_query_of_a_stopping_daemon_is_refused_with_a_sentence(
     hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_queries, "QUERY_THREADS", 1)

@@ -1,4 +1,4 @@
-"""The exposition: what is measured, under which names and labels, and that no name from the network breaks it."""
+"""The exposition: its families, names and labels; no name from the network breaks it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOSTILE = 'evil"} 1\nswitchmaster_up{x="\udcff\\\x00'
 
 
 class Measured:
-    """Deployments and what is measured of them."""
+    """Deployments and their metrics."""
 
     def __init__(self, *told: FakeDeployment) -> None:
         self.told = {one.watch.deployment: one for one in told}
@@ -168,7 +168,7 @@ def test_failover_that_was_missed_while_away_is_counted_once(measured: Measured)
     assert measured.values("missed") == {("kvdb", "away"): 1}
 
 
-def test_links_and_disagreement_are_told_for_each_sentinel(measured: Measured, told: FakeDeployment) -> None:
+def test_links_and_disagreement_are_exposed_for_each_sentinel(measured: Measured, told: FakeDeployment) -> None:
     told.fail_over()
     told.answer(S2, C, epoch=1)
     told.tell(S1, LinkChange(LinkState.DOWN, "refused"))
@@ -180,14 +180,14 @@ def test_links_and_disagreement_are_told_for_each_sentinel(measured: Measured, t
     assert set(ages) == {("kvdb", name) for name in SENTINELS}
 
 
-def test_address_of_a_master_stands_in_its_info_alone(measured: Measured, told: FakeDeployment) -> None:
+def test_address_of_a_master_is_a_label_of_its_info_only(measured: Measured, told: FakeDeployment) -> None:
     told.fail_over()
     assert measured.values("master_info") == {("kvdb", "mymaster1", str(B)): 1}
     holding = [line for line in measured.text().splitlines() if str(B) in line]
     assert len(holding) == 1
 
 
-def test_name_from_the_network_is_one_label_whatever_is_in_it() -> None:
+def test_any_name_from_the_network_is_one_label() -> None:
     names = [HOSTILE, stored(HOSTILE), "x\udc80", "x\\udc80", "", "\u2028\r"]
     told = FakeDeployment("kvdb", names)
     measured = Measured(told)
@@ -215,7 +215,7 @@ def test_names_beyond_the_limit_are_counted_together(measured: Measured, monkeyp
     assert measured.values("metrics_masters_beyond") == {(): 6}
 
 
-def test_journal_and_what_was_refused_are_told(measured: Measured) -> None:
+def test_journal_and_refused_requests_are_exposed(measured: Measured) -> None:
     assert measured.values("journal_available") == {}
     measured.state.writer = writer()  # type: ignore[assignment]
     measured.state.refused["host"] += 2
@@ -245,7 +245,7 @@ def test_metrics_are_served_as_text(tmp_path: Path) -> None:
     kept.close()
 
 
-def test_promtool_finds_nothing_to_say_of_the_exposition(measured: Measured, told: FakeDeployment) -> None:
+def test_promtool_accepts_the_exposition(measured: Measured, told: FakeDeployment) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian: prometheus)")

@@ -1,4 +1,4 @@
-"""The API's routes: what they answer from the belief and from the journal, in which shapes, in which pages."""
+"""The API's routes: their answers from the belief and from the journal, with shapes and pages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def kept(tmp_path: Path) -> Iterator[FileJournal]:
 
 
 def ask(ask_it: Asked, *told: FakeDeployment, kept: FileJournal | None = None) -> None:
-    """Let a test ask the application of some deployments."""
+    """Yield a client of the application of some deployments."""
 
     async def go() -> None:
         app, state = served(*told, kept=kept)
@@ -81,7 +81,7 @@ def test_answer_has_the_shape_that_the_document_names(kept: FileJournal, path: s
     ask(go, told, kept=kept)
 
 
-def test_master_tells_its_last_switch_and_who_disagrees() -> None:
+def test_master_shows_its_last_switch_and_disagreeing_sentinels() -> None:
     told = failed_over()
     told.answer(S2, C, epoch=1)
 
@@ -123,7 +123,7 @@ def test_masters_come_in_pages_in_order_over_all_deployments() -> None:
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a/../b?c#d&e=f+g%41", "not\udcfftext", "\ufffd", "caf\xe9"])
-def test_query_holds_any_name_and_finds_that_alone(kept: FileJournal, name: str) -> None:
+def test_query_finds_any_name_and_only_that(kept: FileJournal, name: str) -> None:
     told = FakeDeployment("kvdb", [name, "other", "not\ufffdtext"])
     for each in told.names:
         told.fail_over(each)
@@ -161,7 +161,7 @@ def test_master_is_found_in_each_deployment_that_has_it_and_in_pages() -> None:
     ask(go, *deployments)
 
 
-def test_cursor_that_is_none_is_refused_with_a_sentence(kept: FileJournal) -> None:
+def test_invalid_cursor_is_refused_with_a_sentence(kept: FileJournal) -> None:
     async def go(client: httpx.AsyncClient) -> None:
         for path in ("masters", "failovers", "events", "switches"):
             for cursor in ("x", "W10", "bnVsbA", "WzEsMl0", "é", "=" * 50, "W1tbW1tb", "bmFufjE"):
@@ -235,7 +235,7 @@ def test_events_are_chosen_by_when_they_were_heard(kept: FileJournal) -> None:
     ask(go, told, kept=kept)
 
 
-def test_answer_that_the_client_has_is_not_sent_again_until_something_changes() -> None:
+def test_cached_answer_is_not_sent_again_until_something_changes() -> None:
     told = FakeDeployment()
 
     async def go(client: httpx.AsyncClient) -> None:
@@ -269,7 +269,7 @@ def test_head_answers_as_get_without_a_body(kept: FileJournal) -> None:
     ask(go, FakeDeployment(), kept=kept)
 
 
-def test_master_of_two_deployments_must_be_told_apart() -> None:
+def test_master_name_of_two_deployments_needs_the_deployment() -> None:
     first, second = FakeDeployment("a"), FakeDeployment("b")
     second.fail_over()
 
@@ -344,7 +344,7 @@ def test_names_from_the_network_pass_through_json_and_never_into_headers(kept: F
     ask(go, told, kept=kept)
 
 
-def test_live_routes_go_on_where_the_journal_is_away(kept: FileJournal, tmp_path: Path) -> None:
+def test_live_routes_work_while_the_journal_is_unavailable(kept: FileJournal, tmp_path: Path) -> None:
     (tmp_path / "journal.db").unlink()
 
     async def go(client: httpx.AsyncClient) -> None:
@@ -359,7 +359,7 @@ def test_live_routes_go_on_where_the_journal_is_away(kept: FileJournal, tmp_path
     ask(go, FakeDeployment(), kept=kept)
 
 
-def test_what_is_not_there_is_answered_with_a_sentence(kept: FileJournal) -> None:
+def test_missing_objects_are_answered_with_a_sentence(kept: FileJournal) -> None:
     async def go(client: httpx.AsyncClient) -> None:
         for path in (
             "/api/v1/masters/other",
@@ -380,7 +380,7 @@ def test_what_is_not_there_is_answered_with_a_sentence(kept: FileJournal) -> Non
     ask(go, FakeDeployment(), kept=kept)
 
 
-def test_query_parameter_that_is_none_of_ours_is_refused_with_those_that_are() -> None:
+def test_unknown_query_parameter_is_refused_with_the_known_ones() -> None:
     async def go(client: httpx.AsyncClient) -> None:
         for path, wrong, near in (
             ("/api/v1/masters?deploymnt=kvdb", "deploymnt", "deployment"),

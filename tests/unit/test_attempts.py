@@ -60,7 +60,7 @@ def test_attempts_close_one_whose_beginning_and_end_were_missed() -> None:
     assert attempts.deadline is None
     [record] = attempts.records()
     assert record.closed
-    # Replicas are reconfigured once the new master is one: which node that is was missed.
+    # Replicas are reconfigured after the promotion: which node was promoted was missed.
     assert (record.outcome, record.new) == (Outcome.COMPLETED, None)
 
 

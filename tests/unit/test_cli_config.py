@@ -22,7 +22,7 @@ def written(tmp_path: Path, text: str) -> str:
     return str(path)
 
 
-def test_check_says_everything_that_is_wrong_and_is_code_2(tmp_path: Path) -> None:
+def test_check_reports_every_problem_and_is_code_2(tmp_path: Path) -> None:
     code, out, err = run("config", "check", written(tmp_path, '[deployments.a]\nsentinals = ["h"]\n[jurnal]\n'))
     assert (code, out) == (2, "")
     assert err.splitlines() == [
@@ -67,7 +67,7 @@ tls = true
 """
 
 
-def test_check_shows_what_opens_the_nodes_of_a_master_without_the_secret(tmp_path: Path) -> None:
+def test_check_shows_the_access_to_a_masters_nodes_without_the_secret(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s3cret", encoding="utf-8")
     path = written(tmp_path, OF_MASTERS)
     code, out, err = run("config", "check", path, "--format", "json")

@@ -1,4 +1,4 @@
-"""^C is raised where it harms nothing, and never lost."""
+"""^C is raised where it does no harm, and never lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _handled_as_ever() -> Iterator[None]:
 
 
 def interrupted(work: Callable[[Interrupt, list[str]], None]) -> list[str]:
-    """Do something in a block that ^C ends; return how far it came."""
+    """Run steps in a block that ^C ends; return how far it came."""
     passed: list[str] = []
     interrupt = Interrupt()
 
@@ -36,7 +36,7 @@ def interrupted(work: Callable[[Interrupt, list[str]], None]) -> list[str]:
     return passed
 
 
-def test_interrupt_is_noted_and_raised_by_a_check() -> None:
+def test_interrupt_is_recorded_and_raised_by_a_check() -> None:
     def work(interrupt: Interrupt, passed: list[str]) -> None:
         interrupt.check()
         press()
@@ -47,7 +47,7 @@ def test_interrupt_is_noted_and_raised_by_a_check() -> None:
     assert interrupted(work) == ["the press"]
 
 
-def test_interrupt_that_nobody_checks_is_raised_at_the_end() -> None:
+def test_unchecked_interrupt_is_raised_at_the_end() -> None:
     def work(_: Interrupt, passed: list[str]) -> None:
         press()
         passed.append("the press")
@@ -96,7 +96,7 @@ def test_interrupt_of_an_earlier_block_is_forgotten() -> None:
         interrupt.check()
 
 
-def test_who_ignores_it_goes_on_to() -> None:
+def test_ignored_sigint_stays_ignored() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Interrupt():
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

@@ -48,19 +48,19 @@ def test_terminal_shows_local_times_with_their_zone(monkeypatch: pytest.MonkeyPa
     assert err == ""
 
 
-def test_utc_is_shown_and_meant_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_utc_is_shown_and_read_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     out, _ = told("--since", "2026-07-25T04:30", "--utc", terminal=True, monkeypatch=monkeypatch)
     day = "2026-07-25 03:00:00.123Z"
     assert out == f"03:00:00.123Z | {day} | {day} | 07-25 04:30"
 
 
-def test_elsewhere_utc_is_meant_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_utc_is_assumed_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     out, err = told("--since", "2026-07-25T04:30", terminal=False, monkeypatch=monkeypatch)
     assert out.endswith("07-25 04:30")
     assert err == "switchmaster: no zone was given, assuming 2026-07-25 04:30:00.000Z\n"
 
 
-def test_zone_that_is_given_counts_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_zone_counts_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     for terminal in (True, False):
         out, err = told("--since", "2026-07-25T04:30+05:00", terminal=terminal, monkeypatch=monkeypatch)
         assert (out.endswith("07-24 23:30"), err) == (True, "")
@@ -74,7 +74,7 @@ def test_time_of_day_alone_is_the_last_one(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("text", ["soon", "25:00", "2026-13-01", "7y", ""])
-def test_what_is_no_moment_is_refused_with_an_example(text: str) -> None:
+def test_invalid_moment_is_refused_with_an_example(text: str) -> None:
     @click.command()
     @click.option("--since", callback=read_moment)
     def command(since: float | None) -> None:

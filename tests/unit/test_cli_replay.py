@@ -1,4 +1,4 @@
-"""`switchmaster replay` over recordings: what it prints, what it complains about, how it ends."""
+"""`switchmaster replay` over recordings: its output, its complaints, its exit codes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def lines(result: Result) -> list[dict[str, Any]]:
 
 
 def without_sources(text: str) -> list[str]:
-    """Drop the column of the master, who said it, and why: what is left is the account."""
+    """Drop the columns of the master, the source and the reason: the rest is the account."""
     told = [line.split("  (+")[0] for line in text.splitlines() if "because" not in line]
     return [line.removeprefix("mymaster1 ").strip() for line in told if line]
 
@@ -70,7 +70,7 @@ def test_operators_note_has_the_stages_of_the_first_failover_in_order() -> None:
     assert (first["outcome"], first["time"], first["durations"]) == ("completed", None, {})
 
 
-def test_pretty_account_tells_the_note_stage_by_stage() -> None:
+def test_pretty_account_reports_the_note_stage_by_stage() -> None:
     result = replay(NOTE, "--format", "pretty")
     assert without_sources(result.stdout) == NOTE_TOLD.strip().splitlines()
 

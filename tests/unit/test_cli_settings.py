@@ -1,4 +1,4 @@
-"""Where a deployment is: flags before the environment before the file, and secrets only from files."""
+"""The settings of a deployment: flags before the environment before the file, and secrets only from files."""
 
 from __future__ import annotations
 
@@ -138,13 +138,13 @@ def test_no_sentinel_at_all_is_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize("path", ["~nobody-of-this-name/secret", "a\0b"])
-def test_password_file_that_no_path_can_be_is_a_usage_error(path: str) -> None:
+def test_impossible_path_of_a_password_file_is_a_usage_error(path: str) -> None:
     with pytest.raises(UsageError, match="password file"):
         settings("h:1", sentinel_password_file=path)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe"])
-def test_password_file_that_gives_none_is_a_usage_error(tmp_path: Path, content: bytes | None) -> None:
+def test_password_file_without_a_password_is_a_usage_error(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "secret"
     if content is not None:
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""What a watch prints of what a Watcher tells, without a network."""
+"""What a watch prints of a Watcher's reports, without a network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CRASH = Path(__file__).parent.parent / "recorded" / "captures" / "redis-7.0.15-c
 
 
 class TellingWatcher:
-    """Has the callbacks of a Watcher, and tells what it is told to."""
+    """Has the callbacks of a Watcher, and reports what the test gives it."""
 
     def __init__(self) -> None:
         self.topology = Topology("kvdb", {}, {}, 0)
@@ -57,7 +57,7 @@ class TellingWatcher:
         self.topology = replace(self.topology, sentinels=sentinels, version=self.topology.version + 1)
 
     def crash(self) -> None:
-        """Tell a recorded failover as it was heard: every event, and every decision."""
+        """Report a recorded failover as it was heard: every event, and every decision."""
         watch = Watch(policy=Grade.ANNOUNCED, probing=False, asking=False)
         for said in merge([read_transcript(CRASH.read_bytes(), "crash")]):
             event = parse_event(said.channel, said.payload)
@@ -81,11 +81,11 @@ def account(watcher: TellingWatcher, form: str, **more: Any) -> LiveReport:
 
 
 def now() -> float:
-    """Return a deadline that has come: what was told before is printed, and nothing is waited for."""
+    """Return a deadline that has passed: earlier reports are printed, and nothing is waited for."""
     return time.monotonic()
 
 
-def test_pretty_account_grows_stage_by_stage_and_tells_each_once(
+def test_pretty_account_grows_stage_by_stage_and_reports_each_once(
     watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = account(watcher, "pretty")
@@ -111,9 +111,7 @@ def test_json_has_one_line_for_the_switch_and_one_for_the_whole_failover(
     assert lines[1]["outcome"] == "completed"
 
 
-def test_failover_that_has_not_ended_is_told_at_the_end(
-    watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_open_failover_is_reported_at_the_end(watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]) -> None:
     records: list[Failover] = []
     watcher.on_failover(records.append)
     watcher.crash()
@@ -125,7 +123,7 @@ def test_failover_that_has_not_ended_is_told_at_the_end(
     assert json.loads(line)["outcome"] == "in-progress"
 
 
-def test_follow_ends_with_the_first_that_is_wanted(watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]) -> None:
+def test_follow_ends_with_the_first_wanted_item(watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]) -> None:
     told = account(watcher, "json")
     watcher.crash()
     assert told.follow(None, lambda item: isinstance(item, Switch))
@@ -144,7 +142,7 @@ def test_pattern_leaves_nothing_but_matching_events(
     assert channels.count("+switch-master") == 3
 
 
-def test_lost_and_returned_sentinels_and_tilt_are_told(
+def test_lost_and_returned_sentinels_and_tilt_are_reported(
     watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]
 ) -> None:
     watcher.sentinel("s1:1", LinkState.LIVE)
@@ -199,7 +197,7 @@ def test_feed_keeps_room_for_news_behind_the_events() -> None:
     assert feed.missed() == 1
 
 
-def test_notice_is_told_in_words(watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]) -> None:
+def test_notice_is_reported_in_words(watcher: TellingWatcher, capsys: pytest.CaptureFixture[str]) -> None:
     told = account(watcher, "pretty")
     watcher.tell(Notice(NoticeKind.STALE, "kvdb", "m", None, "it still gives [red]old", 1.0, 0.0))
     told.follow(now())
@@ -207,7 +205,7 @@ def test_notice_is_told_in_words(watcher: TellingWatcher, capsys: pytest.Capture
 
 
 class Terminal(io.StringIO):
-    """A standard output that says it is a terminal."""
+    """A standard output that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Lines for a narrow terminal: broken between words, so that no address is torn, and nothing is lost."""
+"""Lines for a narrow terminal: broken between words, so that no address is torn and nothing is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def text(words: Words) -> str:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_address_is_never_torn_and_what_goes_on_stands_below_its_sentence(width: int) -> None:
+def test_address_is_never_torn_and_continuations_are_indented(width: int) -> None:
     lines = [text(line) for line in wrap(SWITCH, width)]
     assert max(map(len, lines)) <= width
     assert len(lines) > 1
@@ -30,7 +30,7 @@ def test_address_is_never_torn_and_what_goes_on_stands_below_its_sentence(width:
     assert all(line[:column].isspace() and not line[column].isspace() for line in lines[1:])
 
 
-def test_line_that_fits_and_a_word_that_never_does_stay_whole() -> None:
+def test_fitting_lines_and_overlong_words_stay_whole() -> None:
     assert list(wrap((("short  ", ""), ("line", "bold")), 80)) == [(("short  ", ""), ("line", "bold"))]
     long = "x" * 200
     assert [text(line).strip() for line in wrap(((f"a word {long} b", ""),), 80)] == ["a word", long, "b"]

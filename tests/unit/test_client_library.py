@@ -1,4 +1,4 @@
-"""Which failures of an attempt to connect may pass, by their classes alone; the same for both libraries."""
+"""Which failures of an attempt to connect are temporary, by their classes alone; the same for both libraries."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ MAY_PASS = [
 
 
 @pytest.mark.parametrize("cause", MENDED_BY_NOTHING, ids=repr)
-def test_wrong_configuration_can_not_pass(library: Library, cause: Exception) -> None:
+def test_wrong_configuration_is_permanent(library: Library, cause: Exception) -> None:
     assert not library.may_pass(made(library, cause))
     assert not library.may_pass(cause)
 
 
 @pytest.mark.parametrize("cause", MAY_PASS, ids=repr)
-def test_server_that_is_away_may_come_back(library: Library, cause: Exception) -> None:
+def test_unavailable_server_may_come_back(library: Library, cause: Exception) -> None:
     assert library.may_pass(made(library, cause))
     assert library.may_pass(cause)
 

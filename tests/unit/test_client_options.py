@@ -1,4 +1,4 @@
-"""What a user may say to the drop-in: our options, and the libraries' own arguments turned into a Watcher's."""
+"""The arguments of the drop-in: our options, and the libraries' own arguments turned into a Watcher's."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_both_names_of_replica_not_found_can_be_imported(ours: ModuleType, their
 
 
 class Client:
-    """Of a Sentinel; can't be closed."""
+    """A client of a Sentinel whose close fails."""
 
     closed = 0
 
@@ -253,7 +253,7 @@ EQUAL = ("retry_on_error", "socket_keepalive_options", "empty", "retry", "creden
 
 
 def built(library: ModuleType, what: str) -> dict[str, Any]:
-    """Build some arguments afresh."""
+    """Build some arguments from scratch."""
     choices: dict[str, dict[str, Any]] = {
         "retry_on_error": {"retry_on_error": [ConnectionError, TimeoutError]},
         "socket_keepalive_options": {"socket_keepalive_options": {4: 1, 5: 60}},
@@ -294,7 +294,7 @@ def test_arguments_that_differ_are_different_clients(library: ModuleType) -> Non
     assert len({id(client) for client in clients}) == len(different)
 
 
-def test_argument_that_can_t_be_hashed_is_the_same_as_itself_alone() -> None:
+def test_unhashable_argument_equals_only_itself() -> None:
     class Odd:
         __hash__ = None  # type: ignore[assignment]
 

@@ -31,7 +31,7 @@ COMMANDS: list[tuple[Any, ...]] = [
 ]
 
 
-# Without addresses of memory: every process that runs tests must call them the same.
+# Without memory addresses: every process that runs tests must give them the same names.
 NAMES = [f"{number} {'-'.join(type(word).__name__ for word in words)}" for number, words in enumerate(COMMANDS)]
 
 
@@ -51,7 +51,7 @@ def test_values_that_the_library_refuses_are_refused() -> None:
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=NAMES)
-def test_no_number_gets_to_c(words: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_number_is_passed_to_c_code(words: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     got: list[Any] = []
     monkeypatch.setattr(hiredis, "pack_command", got.extend)
     packing.careful(HiredisRespSerializer()).pack(*words)

@@ -1,4 +1,4 @@
-"""A URL means here what it means to the client library: for the nodes, for the Sentinels, or for both."""
+"""A URL has the same meaning as in the client library: for the nodes, for the Sentinels, or for both."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_sentinels_alone_are_a_deployment() -> None:
         read_configuration(None, environ={})
 
 
-def test_variables_for_one_deployment_are_refused_where_there_are_two(file: Path) -> None:
+def test_variables_for_one_deployment_are_refused_if_there_are_two(file: Path) -> None:
     with pytest.raises(UsageError, match="has 2 deployments"):
         read_configuration(file, environ={"SWITCHMASTER_SENTINEL_PASSWORD": "x"})
 
@@ -160,7 +160,7 @@ def with_nodes(tmp_path: Path) -> Path:
     return written(tmp_path, NODES)
 
 
-def test_what_opens_the_nodes_of_a_master_takes_nothing_of_what_opens_the_others(with_nodes: Path) -> None:
+def test_access_to_a_masters_nodes_inherits_nothing(with_nodes: Path) -> None:
     [kvdb] = read_configuration(with_nodes, environ={"SWITCHMASTER_NODE_PASSWORD": "s3cret of all"}).deployments
     assert (kvdb.arguments["node_username"], kvdb.arguments["node_password"]) == ("common", "s3cret of all")
     assert kvdb.arguments["node_access"] == {
@@ -172,7 +172,7 @@ def test_what_opens_the_nodes_of_a_master_takes_nothing_of_what_opens_the_others
     assert Watcher(arguments.pop("sentinels"), **arguments)
 
 
-def test_fingerprint_changes_with_all_that_opens_the_nodes_of_a_master(with_nodes: Path) -> None:
+def test_fingerprint_changes_with_any_access_to_a_masters_nodes(with_nodes: Path) -> None:
     def fingerprint() -> str:
         return read_configuration(with_nodes, environ={}).deployments[0].fingerprint
 
@@ -188,7 +188,7 @@ def test_fingerprint_changes_with_all_that_opens_the_nodes_of_a_master(with_node
     assert len(set(seen)) == len(seen)
 
 
-def test_certificate_of_a_masters_nodes_that_is_missing_is_told(with_nodes: Path) -> None:
+def test_missing_certificate_of_a_masters_nodes_is_reported(with_nodes: Path) -> None:
     (with_nodes.parent / "ca.pem").unlink()
     [found] = problems_of(with_nodes, {})
     assert re.search(r"line 1: deployments.kvdb can't be used: the TLS CA file .*ca\.pem cannot be read", found)
@@ -218,7 +218,7 @@ token = "hunter2"
 """
 
 
-def test_check_tells_every_problem_with_its_line(tmp_path: Path) -> None:
+def test_check_reports_every_problem_with_its_line(tmp_path: Path) -> None:
     path = written(tmp_path, WRONG)
     found = [sentence.removeprefix(f"{path}, line ") for sentence in problems_of(path, {})]
     assert found == [
@@ -251,7 +251,7 @@ def test_check_tells_every_problem_with_its_line(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_check_finds_what_only_the_whole_can_tell(tmp_path: Path, text: str, sentence: str) -> None:
+def test_check_finds_problems_between_several_keys(tmp_path: Path, text: str, sentence: str) -> None:
     [found] = problems_of(written(tmp_path, text), {})
     assert re.search(sentence, found), found
     assert "hunter2" not in found
@@ -277,7 +277,7 @@ nodes.whatever = {}
 """
 
 
-def test_table_for_a_master_that_is_not_followed_is_told_with_its_line(tmp_path: Path) -> None:
+def test_table_for_a_master_that_is_not_followed_is_reported_with_its_line(tmp_path: Path) -> None:
     path = written(tmp_path, STRANGERS)
     found = [sentence.removeprefix(f"{path}, line ") for sentence in problems_of(path, {})]
     assert found == [
@@ -292,7 +292,7 @@ NAMES = ("bool", "TlsTable", "tls", "node", "nodes", "password", "username", "de
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("wrong", ["usernam = 'u'", "tls = { usernam = 'u' }", "tls = 1", "password = 'hunter2'"])
-def test_names_of_deployments_and_masters_are_taken_for_nothing_else(tmp_path: Path, name: str, wrong: str) -> None:
+def test_names_of_deployments_and_masters_are_never_taken_for_keys(tmp_path: Path, name: str, wrong: str) -> None:
     quoted = json.dumps(name)
     path = written(
         tmp_path, f"[deployments.{quoted}]\nsentinels = ['h']\n[deployments.{quoted}.nodes.{quoted}]\n{wrong}\n"
@@ -338,7 +338,7 @@ VALUE: st.SearchStrategy[Any] = st.sampled_from(
 
 
 @given(st.lists(st.tuples(KEY, VALUE), max_size=6, unique_by=lambda pair: pair[0]), st.integers(0, 3))
-def test_every_key_of_a_table_has_the_line_at_which_it_stands(pairs: list[tuple[str, str]], blanks: int) -> None:
+def test_every_key_of_a_table_has_its_line(pairs: list[tuple[str, str]], blanks: int) -> None:
     text, expected = "\n" * blanks + "[t.'u v']\n", {}
     for key, value in pairs:
         expected[key] = text.count("\n") + 1

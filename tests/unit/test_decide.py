@@ -235,8 +235,9 @@ def test_belief_gives_up_an_unannounced_promotion_for_a_healthy_majority() -> No
 
 def test_belief_leaves_a_promotion_when_its_leader_joins_the_majority() -> None:
     """A promotion is left at once when its own leader follows another master that a majority gives."""
-    # Two Sentinels led a failover of one dead master, 0.8 s apart (seen in chaos): the one of the higher epoch took the
-    # other's outcome, and the node that it had promoted itself went on as a master until it was demoted, 10 s later.
+    #  Two Sentinels led a failover of one dead master, 0.8 s apart (seen in chaos): the one with the higher epoch took
+    # the other's outcome, and the node that it had promoted itself went on as a master until it was demoted, 10 s
+    # later.
     belief = promoted_and_announced_by_nobody()
     belief.named(S2, C, 3, at(1.2))
     belief.probed(Probe(C, "master"), at(1.3))

@@ -1,4 +1,4 @@
-"""The unit for systemd starts what there is, and systemd itself has nothing to say against it."""
+"""The unit for systemd starts an existing verb, and systemd itself accepts it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def settings() -> dict[str, list[str]]:
     return found
 
 
-def test_unit_starts_a_verb_that_there_is_and_reloads_it() -> None:
+def test_unit_starts_an_existing_verb_and_reloads_it() -> None:
     unit = settings()
     [command] = unit["ExecStart"]
     assert shlex.split(command)[1] in VERBS
@@ -39,7 +39,7 @@ def test_unit_gives_no_privileges() -> None:
     assert unit["ProtectSystem"] == ["strict"]
 
 
-# Not skipped where it is missing: the tests above read the unit everywhere.
+# Not skipped without systemd: the tests above read the unit everywhere.
 @pytest.mark.parametrize("words", [["verify"], ["security", "--offline=true", "--threshold=20"]])
 def test_systemd_accepts_the_unit(words: list[str], tmp_path: Path) -> None:
     program = shutil.which("systemd-analyze")

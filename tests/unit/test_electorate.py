@@ -1,4 +1,4 @@
-"""Which Sentinels count for a master, and whether they could fail it over, by what they say of each other."""
+"""Which Sentinels count for a master, and whether they could fail it over, by their answers about each other."""
 
 from __future__ import annotations
 

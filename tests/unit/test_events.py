@@ -1,4 +1,4 @@
-"""The table of events, what reads it, and the page that is generated from it."""
+"""The table of events, the tables derived from it, and its generated page."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_only_one_channel_is_not_in_all_servers() -> None:
     assert newer == {"-failover-abort-master-timeout": "Valkey 9"}
 
 
-def test_page_is_what_the_table_says() -> None:
+def test_page_matches_the_table() -> None:
     pages, text = tool("pages"), tool("events_page").page()
     assert (pages.REFERENCE / "events.md").read_text(encoding="utf-8") == text
     assert 0 == pages.write_or_check({"events.md": text}, ["--check"])

@@ -36,7 +36,7 @@ def test_target_opens_with_its_invariant(name: str) -> None:
 
 @pytest.mark.usefixtures("fuzz")
 @each_target
-def test_target_holds_for_what_was_recorded(name: str) -> None:
+def test_target_holds_for_recordings(name: str) -> None:
     target = module_of(name).TARGET
     seeds = target.seeds()
     assert len(seeds) > 5
@@ -46,7 +46,7 @@ def test_target_holds_for_what_was_recorded(name: str) -> None:
 
 @pytest.mark.usefixtures("fuzz")
 @each_target
-def test_target_holds_for_hostile_versions_of_what_was_recorded(name: str) -> None:
+def test_target_holds_for_hostile_versions_of_recordings(name: str) -> None:
     target, mutation = module_of(name).TARGET, module_of("mutation")
     seeds = target.seeds()
     steps = st.builds(mutation.Mutation, st.sampled_from(mutation.KINDS), st.integers(0, 2**32 - 1))

@@ -258,7 +258,7 @@ def test_payload_of_1023_bytes_is_not_trusted() -> None:
     full = f"slave 127.0.0.1:27002 127.0.0.1 27002 @ {'m' * 968} 127.0.0.1 27002".encode()
     assert len(full) == CUT_AT + 1
     assert unrecognised("+slave", full[:CUT_AT]).reason == "cut at 1023 bytes"
-    # The rest would be a complete payload with another port.
+    # The remaining text would be a complete payload with another port.
     instance = instance_of(full[:CUT_AT].decode().replace("mm", "m", 1), "+slave")
     assert instance.master_address.port == 2700
 

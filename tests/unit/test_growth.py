@@ -1,4 +1,4 @@
-"""The rule by which a soak tells a leak from noise, on series like those that were measured."""
+"""The rule that distinguishes a leak from noise in a soak, on series like the measured ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def noise(seed: int, size: int, most: int) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_what_is_level_but_for_reconnects_is_flat(seed: int) -> None:
+def test_level_series_with_reconnects_is_flat(seed: int) -> None:
     assert DESCRIPTORS.fault([29 + (one == 0) * 4 for one in noise(seed, 150, 9)]) == ""
 
 
@@ -28,7 +28,7 @@ def test_one_more_at_each_failover_is_no_noise(seed: int) -> None:
     assert "descriptors: rose by" in DESCRIPTORS.fault(leaking)
 
 
-def test_what_fills_in_the_first_third_is_no_leak() -> None:
+def test_growth_in_the_first_third_is_no_leak() -> None:
     assert BLOCKS.fault([190_000 + 100 * min(at, 50) for at in range(150)]) == ""
 
 
@@ -42,5 +42,5 @@ def test_too_few_samples_prove_nothing() -> None:
     assert "too few" in DESCRIPTORS.fault([29] * (FEWEST - 1))
 
 
-def test_thirds_leave_the_middle_out_where_samples_do_not_divide() -> None:
+def test_thirds_leave_out_samples_that_do_not_divide_by_three() -> None:
     assert thirds([0, 0, 7, 1, 1, 2, 2]) == (0, 1, 2)

@@ -1,4 +1,4 @@
-"""The ledger with a Watch that asks: what it learns about a switch after it was decided."""
+"""The ledger with a Watch that asks: news about a switch after it was decided."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def test_epoch_of_a_switch_is_not_given_to_the_one_before() -> None:
 
 
 def outcomes(told: FakeDeployment) -> list[tuple[int | None, str, bool, bool]]:
-    """Return what became of each account in the end."""
+    """Return the final outcome of each record."""
     told.entries += learned(told)
     last = {one.number: one for one in told.entries if isinstance(one, Observation)}
     return [(one.epoch, one.outcome, one.closed, one.missed) for one in last.values()]
 
 
-def test_promotion_that_was_given_up_is_aborted_and_the_way_back_is_no_failover() -> None:
+def test_abandoned_promotion_is_aborted_and_the_way_back_is_no_failover() -> None:
     told = FakeDeployment(probing=True)
     told.promote()
     told.give_up()

@@ -1,7 +1,7 @@
 """
-How SQLite answers the questions of lists: by an index in the list's order, so that a page costs no more than its items.
+How SQLite answers the queries of lists: by an index in the list's order, so that a page costs no more than its items.
 
-The plan depends on the schema alone, not on what is in the journal: ANALYZE never runs there.
+The plan depends on the schema alone, not on the journal's content: ANALYZE never runs there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from switchmaster.journal import FailoverFilter, Page, Reader
 
 OF = {"deployment": "kvdb", "master": "mymaster1"}
 SORTED = "USE TEMP B-TREE FOR ORDER BY"
-"""All that was found is put in order before the first row is given."""
+"""All rows are sorted before the first one is returned."""
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 
 
 def plan(reader: Reader, question: Callable[[], object], columns: str | None = None) -> list[str]:
-    """Return SQLite's plan for a question's only SELECT, or for the same with these columns."""
+    """Return SQLite's plan for the only SELECT of a query, or for the same with these columns."""
     asked: list[tuple[str, Any]] = []
 
     def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
@@ -75,7 +75,7 @@ def test_failovers_that_a_list_leaves_out_are_not_read(
 ) -> None:
     asked = FailoverFilter(deployment, **wanted)
     [found] = plan(reader, lambda: reader.failovers(asked), columns="failovers.id")
-    # The whole rows are found by the same index; what is not in it is looked up for those that fit.
+    # Whole rows are found by the same index; other columns are looked up only for matching rows.
     assert "USING COVERING INDEX failovers_" in found
 
 

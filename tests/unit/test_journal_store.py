@@ -92,7 +92,7 @@ def epochs(kept: RecordedJournal) -> list[int | None]:
     return [line["epoch"] for line in found(kept)]
 
 
-# -- which accounts are one ------------------------------------------------------------------------
+# -- which observations are one ------------------------------------------------------------------------
 
 
 def test_one_attempt_is_one_row_however_it_grows(kept: RecordedJournal) -> None:
@@ -169,6 +169,17 @@ def test_observation_of_the_same_attempt_after_all_joins_the_row(kept: RecordedJ
     assert [comment["text"] for comment in shown["comments"]] == ["hello"]
 
 
+def test_observation_joins_the_row_of_its_address_before_one_that_has_none(kept: RecordedJournal) -> None:
+    store = write(kept, "a", account(2, epoch=6, new=B, at=2))
+    write(kept, "b", account(1, epoch=6, new=C, at=3))
+    write(kept, "a", account(2, epoch=6, new=None, at=2), store=store)
+    write(kept, "c", account(1, epoch=6, new=C, at=4))
+    assert [(line["new"] and line["new"]["port"], line["observers"]) for line in found(kept)] == [
+        (None, ["a"]),
+        (3, ["b", "c"]),
+    ]
+
+
 def test_two_attempts_of_one_observer_are_never_one_row(kept: RecordedJournal) -> None:
     write(kept, "a", account(1, closed=True, outcome="aborted"), account(2, at=1))
     assert len(found(kept)) == 2
@@ -212,7 +223,7 @@ def test_failover_that_no_observer_saw_whole_is_timed_by_wall_clocks() -> None:
     assert (whole.durations["total"], whole.estimated) == (3.5, ())
 
 
-# -- what was missed -------------------------------------------------------------------------------
+# -- missed failovers --------------------------------------------------------------------------------
 
 
 def test_higher_epoch_at_the_start_is_a_missed_failover(kept: RecordedJournal) -> None:
@@ -244,7 +255,7 @@ def test_missed_end_completes_the_row_that_a_killed_daemon_left(kept: RecordedJo
 
 @pytest.mark.parametrize("first", ["missed", "heard"])
 def test_end_of_a_missed_failover_belongs_to_its_record(kept: RecordedJournal, first: str) -> None:
-    # The leader speaks of the old master until its own +switch-master, and does not say which node it promoted.
+    # The leader names the old master until its own +switch-master, and does not say which node it promoted.
     heard = account(at=101, outcome="completed", stages=("reconfiguring",))
     news = [sighting(100, B, 9), heard] if first == "missed" else [heard, sighting(102, B, 9)]
     write(kept, "before", sighting(0, A, 5), Alive(T + 50, ("d",)))
@@ -261,7 +272,7 @@ def test_next_failover_of_a_run_is_not_the_one_that_it_missed(kept: RecordedJour
     assert epochs(kept) == [9, 10]
 
 
-def test_what_another_daemon_recorded_is_not_missed(kept: RecordedJournal) -> None:
+def test_switch_recorded_by_another_daemon_is_not_missed(kept: RecordedJournal) -> None:
     write(kept, "a", sighting(0, A, 5), account(epoch=6, new=B, outcome="completed", closed=True), switch(1, B, 6))
     write(kept, "b", sighting(100, B, 6))
     [line] = found(kept)
@@ -282,6 +293,40 @@ def test_switch_back_to_an_address_is_another_though_it_has_no_epoch(kept: Recor
     assert [one["epoch"] for one in kept.reader.switches().items] == [None, 7, 6]
     write(kept, "b", switch(22, B, 8))
     assert [one["epoch"] for one in kept.reader.switches().items] == [8, 7, 6]
+
+
+def test_later_switch_to_an_address_is_a_row_too_though_neither_has_an_epoch(kept: RecordedJournal) -> None:
+    write(kept, "a", switch(1, B, None), switch(100, A, None), switch(200, B, None), switch(300, A, None))
+    rows = [(one["new"]["port"], one["time"]) for one in kept.reader.switches().items]
+    assert rows == [(1, iso(T + 300)), (2, iso(T + 200)), (1, iso(T + 100)), (2, iso(T + 1))]
+    write(kept, "a", switch(300, A, 9))
+    assert [one["epoch"] for one in kept.reader.switches().items] == [9, None, None, None]
+
+
+def test_switch_keeps_its_row_when_its_epoch_comes_after_the_next_switch(kept: RecordedJournal) -> None:
+    store = write(kept, "a", switch(1, B, None))
+    write(kept, "b", switch(3, C, 7))
+    write(kept, "a", switch(1, B, 6), store=store)
+    assert [one["epoch"] for one in kept.reader.switches().items] == [7, 6]
+
+
+def test_switch_that_another_daemon_has_with_its_epoch_is_folded_into_that_row(kept: RecordedJournal) -> None:
+    store = write(kept, "a", switch(1, C, 5), switch(8, B, None, witnesses=("s1",)))
+    write(kept, "b", switch(1, B, 6, witnesses=("s2",)))
+    assert [one["epoch"] for one in kept.reader.switches().items] == [None, 6, 5]
+    write(kept, "a", switch(8, B, 6, witnesses=("s1", "s3")), store=store)
+    [same, other] = sorted(kept.reader.switches().items, key=lambda one: -one["epoch"])
+    assert (same["epoch"], other["epoch"]) == (6, 5)
+    assert (same["witnesses"], same["observers"]) == (["s2", "s1", "s3"], ["b", "a"])
+
+
+def test_missed_switch_does_not_name_an_epoch_that_is_not_known(kept: RecordedJournal) -> None:
+    write(kept, "a", sighting(0, A, None), sighting(100, B, 6), sighting(200, C, 8))
+    whys = [one["why"] for one in kept.reader.switches().items[::-1]]
+    assert whys == [
+        "its address changed while no daemon was connected, and is at epoch 6",
+        "its epoch rose from 6 to 8 while no daemon was connected",
+    ]
 
 
 def test_sighting_without_an_epoch_hides_nothing(kept: RecordedJournal) -> None:
@@ -338,7 +383,7 @@ def test_deployment_that_is_watched_again_counts_its_incarnations_from_zero(kept
     assert [line["incarnation"] for line in kept.reader.switches().items] == [1, 1, 1]
 
 
-# -- what goes -------------------------------------------------------------------------------------
+# -- retention -------------------------------------------------------------------------------------
 
 
 def test_attempt_without_news_is_closed(kept: RecordedJournal) -> None:

@@ -1,4 +1,4 @@
-"""Who is the master, of what the nodes say."""
+"""Which node is the master, by the nodes' own reports."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_truth_is_the_last_of_a_chain_of_promotions() -> None:
     assert choose_master([second, third, first]) == third
 
 
-def test_truth_is_nobody_when_all_are_replicas() -> None:
+def test_truth_is_none_when_all_are_replicas() -> None:
     replica = NodeReport("a", "slave", ("127.0.0.1", 1), True, "1" * 40, NO_ID, 0)
     assert choose_master([replica]) is None
 

@@ -1,4 +1,4 @@
-"""One of three Sentinels lies: its word alone moves no belief and hides nothing that the others do."""
+"""One of three Sentinels lies: its word alone moves no belief and hides no action of the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from switchmaster.wire.replies import MasterReply, parse_master
 
 HONEST = (S2, S3)
 X = Address("127.0.0.1", 29999)
-"""The address to which the liar, S1, wants to draw the clients."""
+"""The address to which the liar, S1, wants to move the clients."""
 
 IMPOSSIBLE = [
     Address("127.0.0.1", 0),
@@ -76,7 +76,7 @@ def test_unasked_announcement_waits_while_most_sentinels_are_lost(
 
 
 def test_only_sentinel_that_was_ever_heard_is_followed_alone() -> None:
-    """Where the addresses of the others can't be reached from here, one Sentinel is followed."""
+    """If the addresses of the others can't be reached from here, one Sentinel is followed."""
     scene = Scenario(started=False)
     scene.up(S1, A, 0)
     scene.wait(5.0)
@@ -199,6 +199,33 @@ def test_word_of_one_sentinel_is_followed_when_it_is_one_of_two_that_are_heard()
     scene.tell(None, Probe(B, None, "NOPERM"))
     scene.promote()
     assert [switch.new for switch in scene.switches] == [B]
+
+
+def test_others_have_time_to_answer_when_a_node_that_denied_is_lost() -> None:
+    """The others have their time to contradict from when they are asked, however late the node becomes unreachable."""
+    scene = Scenario()
+    scene.fail_over(S1, 999, A, X)
+    scene.tell(None, Probe(X, "slave", following=A))
+    forge(scene)
+    assert asked(scene) == set(), "the node denies it, which is enough"
+    scene.wait(0.7)
+    scene.tell(None, Probe(X, None, "connection refused"))
+    assert asked(scene) == set(HONEST)
+    scene.wait(0.5)
+    assert scene.switches == [], "more than a second after the announcement, and half of one after they were asked"
+    others_answer(scene)
+    scene.wait(60.0)
+    assert scene.switches == []
+
+
+def test_node_that_is_a_sentinel_is_one_when_its_link_is_lost() -> None:
+    scene = Scenario()
+    forge(scene)
+    scene.tell(None, Probe(X, "sentinel", "it is a Sentinel, not a data node"))
+    scene.wait(0.5)
+    scene.tell(None, Probe(X, None, "connection refused"))
+    scene.wait(60.0)
+    assert scene.switches == []
 
 
 @pytest.mark.parametrize("impossible", IMPOSSIBLE, ids=str)

@@ -40,7 +40,7 @@ def live_link(sentinel: ScriptedSentinel, now: float = 0.0, **options: object) -
     return link
 
 
-# The order of things.
+# The order of requests and facts.
 
 
 def test_link_greets_then_subscribes_then_asks_on_one_connection() -> None:
@@ -231,7 +231,7 @@ def test_password_is_sent_before_a_second_hello_if_the_default_user_lacks_the_ri
     assert link.streams_wanted == 1
 
 
-# What ACLs refuse.
+# ACL refusals.
 
 
 def test_subscription_falls_back_to_two_patterns() -> None:
@@ -239,7 +239,7 @@ def test_subscription_falls_back_to_two_patterns() -> None:
     link = live_link(sentinel)
     assert link.subscribed == "+* -*"
     said = [command for _, command in sentinel.commands]
-    # The first ROLE was answered before the subscription stood, so it is void.
+    # The first ROLE was answered before the subscription was confirmed, so it is void.
     assert said.count("ROLE") == 2
     assert said.index("PSUBSCRIBE +* -*") < said.index("SENTINEL MASTER mymaster")
 
@@ -458,7 +458,7 @@ def test_greeting_is_bounded_as_a_whole(refuse: dict[str, bytes]) -> None:
     while link.state is LinkState.GREETING and now < 10:
         now += 0.9
         for stream, data in link.data_to_send():
-            # Every answer but the last comes, and comes late.
+            # Every answer but the last arrives, but late.
             if b"SUBSCRIBE" not in data:
                 link.receive_data(sentinel.answer(data, stream), now, stream)
         link.tick(now)

@@ -1,4 +1,4 @@
-"""What a peer can do to a link: refuse it, be something else, or send any bytes at all."""
+"""Hostile peers of a link: they refuse it, are no Sentinels, or send arbitrary bytes."""
 
 from __future__ import annotations
 

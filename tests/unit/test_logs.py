@@ -1,4 +1,4 @@
-"""The log: each stage once, with the failover's id; what came from the network can't forge a line."""
+"""The log: each stage once, with the failover's id; text from the network can't forge a line."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_json_lines_hold_the_fields() -> None:
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-def test_systemd_is_told_on_its_socket(tmp_path: Path, abstract: bool) -> None:
+def test_systemd_is_notified_on_its_socket(tmp_path: Path, abstract: bool) -> None:
     name = "@switchmaster-test-notify" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
         end.bind(f"\0{name[1:]}" if abstract else name)
@@ -106,7 +106,7 @@ def test_systemd_is_told_on_its_socket(tmp_path: Path, abstract: bool) -> None:
         assert end.recv(1000).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
 
 
-def test_nobody_is_told_where_systemd_did_not_start_us(tmp_path: Path) -> None:
+def test_nothing_is_notified_without_systemd(tmp_path: Path) -> None:
     for environ in ({}, {"NOTIFY_SOCKET": str(tmp_path / "gone")}):
         Systemd(environ).ready("x")
         Systemd(environ).alive()

@@ -32,7 +32,7 @@ def bring_up(
 
 
 def with_puppets(scene: Scenario, puppeteer: SentinelName = S1) -> None:
-    """Let one Sentinel name ten of its own, which all repeat its words."""
+    """Let one Sentinel name ten invented ones, which all repeat its words."""
     found = [(RunId(f"{each.port:040x}"), each) for each in PUPPETS]
     bring_up(scene, puppeteer, X, 999, found)
     for puppet in PUPPETS:

@@ -1,4 +1,4 @@
-"""What is deployed beside the daemon: alerts that fire when they should, and a dashboard, of metrics that exist."""
+"""The files for monitoring the daemon: alerts that fire when they should, and a dashboard, both of existing metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXPOSED = {METRIC_PREFIX + name + ending for name, family in FAMILIES.items() fo
 
 
 def promtool(*arguments: str) -> str:
-    """Run promtool; returns what it says, and fails where it finds something."""
+    """Run promtool and return its output; fail if it finds a problem."""
     path = shutil.which("promtool")
     if path is None:
         pytest.skip("promtool is not installed (Debian: prometheus)")
@@ -56,7 +56,7 @@ def test_every_alert_fires_when_it_should_and_not_before() -> None:
 
 
 @pytest.mark.parametrize("path", [RULES, TESTS, BOARD], ids=lambda path: path.name)
-def test_only_metrics_are_asked_for_that_are_exposed(path: Path) -> None:
+def test_rules_and_dashboard_use_only_exposed_metrics(path: Path) -> None:
     named = set(re.findall(rf"\b{METRIC_PREFIX}[a-z_]+", path.read_text(encoding="utf-8")))
     assert named
     assert named <= EXPOSED
@@ -65,7 +65,7 @@ def test_only_metrics_are_asked_for_that_are_exposed(path: Path) -> None:
 def test_every_family_of_masters_and_sentinels_is_on_the_dashboard_or_in_an_alert() -> None:
     shown = BOARD.read_text(encoding="utf-8") + RULES.read_text(encoding="utf-8")
     families = {name for name in FAMILIES if name.startswith(("master_", "sentinel_", "deployment_", "failover"))}
-    # These are for queries of one's own.
+    # These are for users' own queries.
     wanted = families - {
         "master_grade",
         "master_sentinels",
@@ -84,7 +84,7 @@ def test_every_query_of_the_dashboard_is_promql(tmp_path: Path) -> None:
     assert f"{len(rules)} rules found" in promtool("check", "rules", str(file))
 
 
-def test_panels_of_the_dashboard_lie_beside_each_other() -> None:
+def test_panels_of_the_dashboard_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in json.loads(BOARD.read_text(encoding="utf-8"))["panels"]:
         at = panel["gridPos"]

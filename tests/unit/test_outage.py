@@ -1,4 +1,4 @@
-"""How long there was no master: with down-after if it is known, else from the first suspicion, and labelled."""
+"""The length of an outage: with down-after if it is known, else from the first suspicion, and labelled so."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """
-`switchmaster replay` of what people paste: each file of `tests/recorded/pasted` with its right answer, and the ways to
-copy it.
+`switchmaster replay` of pasted text: each file of `tests/recorded/pasted` with its right answer, and the ways to copy
+it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def heard(text: str) -> list[tuple[str, str]]:
     return [(said.channel, said.payload) for said in transcript.said]
 
 
-def test_kind_of_an_attempt_in_a_loop_whose_begin_was_not_heard_is_null() -> None:
+def test_kind_of_an_attempt_without_its_beginning_is_null() -> None:
     found = told("08-mid-loop-kind.txt", "failover")
     assert [(line["kind"], line["epoch"], line["outcome"]) for line in found] == [
         (None, 43, "aborted"),
@@ -55,14 +55,14 @@ def test_kind_of_an_attempt_in_a_loop_whose_begin_was_not_heard_is_null() -> Non
     ]
 
 
-def test_transcript_whose_lines_were_numbered_through_is_one_failover() -> None:
+def test_continuously_numbered_transcript_is_one_failover() -> None:
     [failover] = told("09-tty-renumbered.txt", "failover")
     assert moves("09-tty-renumbered.txt") == [("10.0.0.113:6379", "10.0.0.48:6379", None)]
     assert [stage["stage"] for stage in failover["stages"]] == ["suspected", "agreed-down", "switched"]
     assert replay("09-tty-renumbered.txt").stderr == ""
 
 
-def test_notes_behind_the_closing_quote_are_no_part_of_the_value() -> None:
+def test_notes_after_the_closing_quote_are_no_part_of_the_value() -> None:
     assert len(told("10-tty-comments.txt", "failover")) == 1
     assert moves("10-tty-comments.txt") == [("10.1.1.110:6379", "10.1.1.110:6381", None)]
     assert replay("10-tty-comments.txt").stderr == ""
@@ -80,7 +80,7 @@ def test_vote_of_a_follower_before_its_suspicion_is_the_epoch_and_no_candidacy()
     assert "asks to lead" not in text
 
 
-def test_dots_between_messages_are_passed_over_and_the_voter_is_no_candidate() -> None:
+def test_dots_between_messages_are_skipped_and_the_voter_is_no_candidate() -> None:
     [failover] = told("13-tty-dots-voter.txt", "failover")
     assert (failover["epoch"], failover["kind"], failover["candidates"]) == (1, "automatic", [])
     assert moves("13-tty-dots-voter.txt") == [("10.1.32.7:6379", "10.1.32.5:6379", 1)]
@@ -97,7 +97,7 @@ def test_hello_of_a_data_node_is_named_and_shows_the_change_of_master() -> None:
     assert "run PSUBSCRIBE on the Sentinels" in stderr
 
 
-def test_failover_heard_from_its_end_on_is_settled_and_told_first() -> None:
+def test_failover_heard_only_at_its_end_is_settled_and_reported_first() -> None:
     found = told("24-order-pretty.jsonl", "failover")
     assert [(line["epoch"], line["stages"][-1]["stage"], line["leader"]) for line in found] == [
         (None, "settled", "s"),
@@ -114,7 +114,7 @@ def test_failover_heard_from_its_end_on_is_settled_and_told_first() -> None:
 
 
 @pytest.mark.parametrize("name", HEARD)
-def test_one_failover_is_the_same_by_whatever_client_it_was_heard(name: str) -> None:
+def test_failover_is_the_same_by_every_kind_of_client(name: str) -> None:
     whole = heard((PASTED / "redis-cli-tty.txt").read_text(encoding="utf-8"))
     assert len(whole) > 15
     assert heard((PASTED / f"{name}.txt").read_text(encoding="utf-8")) == whole
@@ -153,7 +153,7 @@ RAW = "".join(f"{value}\n" for value in PMESSAGE)
         "".join(f"Nov 23 03:00:00 {line}\n" for line in TTY.splitlines()),
     ],
 )
-def test_event_is_heard_however_a_program_printed_it(text: str) -> None:
+def test_event_is_read_however_a_program_printed_it(text: str) -> None:
     assert heard(text) == EVENT
 
 
@@ -187,19 +187,19 @@ def test_time_in_front_counts_only_with_its_zone(line: str, time: float | None, 
         ('7) "pmessage"\n8) "*"\n9) "+sdown"\n', "line 1: an incomplete message"),
     ],
 )
-def test_what_is_not_whole_is_counted_and_said(text: str, word: str) -> None:
+def test_incomplete_messages_are_counted_and_reported(text: str, word: str) -> None:
     result = replay("", text=text + TTY)
     assert "1 of its pieces can't be read" in result.stderr
     assert word in result.stderr
 
 
-def test_log_lines_among_what_was_pasted_are_read_too() -> None:
+def test_log_lines_in_pasted_text_are_read_too() -> None:
     result = replay("", text="1:X 23 Nov 2026 03:00:00.123 # +switch-master m 10.0.0.1 1 10.0.0.2 2\n" + TTY)
     assert "not from a server" not in result.stderr
     assert '"old":{"host":"10.0.0.1","port":1}' in result.stdout
 
 
-def test_message_that_says_nothing_known_is_counted_and_said() -> None:
+def test_unknown_message_is_counted_and_reported() -> None:
     text = TTY + TTY.replace("+sdown", "+brand-new") + TTY.replace("+sdown", "news")
     stderr = replay("", text=text).stderr
     assert "2 of its messages were not understood (line 5: +brand-new: " in stderr

@@ -1,4 +1,4 @@
-"""The plan by which a connection gets to where its commands may go, carried out without sockets or clocks."""
+"""The plan by which a connection gets to where its commands may go, run without sockets or clocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ A, B, C = (Address("127.0.0.1", 27000 + number) for number in (1, 2, 3))
 
 
 class World:
-    """A connection, a gate and a clock; `script` says what happens when."""
+    """A connection, a gate and a clock; `script` says what happens at which moment."""
 
     def __init__(self, current: Phase | Replicas, at: Address | None = None) -> None:
         self.current = current
@@ -44,7 +44,7 @@ class World:
         return not isinstance(failure, PermissionError)
 
     def later(self, moment: float, current: Phase | Replicas) -> None:
-        """Let the gate have another value at a moment."""
+        """Change the gate's value at a moment."""
 
         def happen() -> None:
             self.current = current
@@ -52,7 +52,7 @@ class World:
         self.script.append((moment, happen))
 
     def run(self, limits: WaitLimits | None = None, replicas: bool = False, patient: bool = True) -> object:
-        """Carry out the plan; return its value."""
+        """Run the plan; return its value."""
         self.reach = Reach(self, self, limits or WaitLimits(), lambda: self.now, "mymaster", patient)
         plan = self.reach.to_replica() if replicas else self.reach.to_master()
         answer: Exception | None = None
@@ -111,7 +111,7 @@ def dials(world: World) -> list[Address]:
     return [effect.address for effect in world.done if isinstance(effect, Dial)]
 
 
-def test_connection_that_is_there_is_left_alone() -> None:
+def test_connection_at_the_master_is_left_alone() -> None:
     world = World(OPEN_A, at=A)
     assert world.run() is OPEN_A
     assert world.done == []
@@ -123,7 +123,7 @@ def test_connection_elsewhere_dials_the_master() -> None:
     assert world.done == [Dial(B, master=True)]
 
 
-def test_held_command_goes_on_with_the_new_master() -> None:
+def test_held_command_continues_with_the_new_master() -> None:
     world = World(HELD, at=A)
     world.later(100.08, OPEN_B)
     assert world.run() is OPEN_B
@@ -132,14 +132,14 @@ def test_held_command_goes_on_with_the_new_master() -> None:
     assert not world.reach.ran_out
 
 
-def test_held_command_goes_on_with_the_old_master_after_an_abort() -> None:
+def test_held_command_continues_with_the_old_master_after_an_abort() -> None:
     world = World(HELD, at=A)
     world.later(101.0, OPEN_A)
     assert world.run() is OPEN_A
     assert dials(world) == []
 
 
-def test_held_command_goes_on_with_the_old_master_when_the_hold_is_over() -> None:
+def test_held_command_continues_with_the_old_master_when_the_hold_is_over() -> None:
     world = World(HELD, at=A)
     assert world.run(WaitLimits(hold=2.0)) is HELD
     assert world.now == 102.0
@@ -250,14 +250,14 @@ def test_without_a_wait_the_first_failure_is_the_error() -> None:
 
 
 class Misconfigured(World):
-    """A world whose nodes refuse for ever, each for a reason that no time mends."""
+    """A world whose nodes refuse for ever, each for a permanent reason."""
 
     def do(self, effect: Effect) -> Exception | None:
         failure = super().do(effect)
         return PermissionError(str(failure)) if isinstance(failure, ConnectionRefusedError) else failure
 
 
-def test_failure_that_waiting_can_not_mend_is_the_error_at_once() -> None:
+def test_permanent_failure_is_raised_at_once() -> None:
     world = Misconfigured(OPEN_A)
     world.up = set()
     with pytest.raises(PermissionError):
@@ -335,7 +335,7 @@ def test_unknown_master_is_asked_for() -> None:
     assert world.run() is OPEN_A
 
 
-def test_answer_that_there_is_none_is_the_error() -> None:
+def test_error_of_the_discovery_is_raised() -> None:
     world = World(Phase(GateState.UNKNOWN, None, 0.0))
     world.answers = [NoSentinelReachable({"s1": "refused"}, 1.0)]
     with pytest.raises(NoSentinelReachable):
@@ -374,7 +374,7 @@ def test_reader_leaves_the_master_when_there_are_replicas_again() -> None:
     assert world.at in (B, C)
 
 
-def test_reader_without_anyone_to_read_from_waits_for_news() -> None:
+def test_reader_without_any_node_waits_for_news() -> None:
     nobody = Replicas((), frozenset((A,)), A)
     world = World(nobody)
     world.up = {B}
@@ -396,7 +396,7 @@ def test_reader_that_drops_a_replica_is_provisional() -> None:
     assert not world.reach.provisional
 
 
-def test_news_after_the_wait_are_worth_one_attempt_more_and_no_other() -> None:
+def test_news_after_the_wait_allows_exactly_one_more_attempt() -> None:
     world = World(OPEN_A)
     world.up, world.silence = set(), 1.0
     for moment in range(8):
@@ -424,7 +424,7 @@ def test_reader_that_waits_for_nothing_tries_every_replica() -> None:
     assert dials(world) == [B, C, A]
 
 
-def test_reader_heeds_no_news_for_ever() -> None:
+def test_reader_stops_following_news_after_its_wait() -> None:
     other = Replicas((C, B), frozenset((A, B, C)), A)
     world = World(ALL)
     world.up, world.silence = set(), 1.0

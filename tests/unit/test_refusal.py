@@ -1,4 +1,4 @@
-"""Error replies as values: what real servers say, and that no other wording decides anything."""
+"""Error replies as values: those of real servers; no other wording decides anything."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DECEPTIVE = [
     "ERR the password is NOPERM",
     "ERR it is in protected mode and refuses other hosts",
 ]
-"""Sentences that hold words of ours or of a server's, and mean none of that."""
+"""Sentences that contain words of ours or of a server, without their meaning."""
 
 
 @pytest.mark.parametrize(("text", "kind"), SAID)
@@ -52,7 +52,7 @@ def test_words_within_an_error_decide_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", DECEPTIVE)
-def test_link_to_a_peer_that_says_so_goes_down_for_no_kind_of_refusal(text: str) -> None:
+def test_odd_sentence_of_a_peer_ends_the_link_without_a_refusal(text: str) -> None:
     facts = exchange(link_of(), ScriptedSentinel(refuse={"HELLO": f"-{text}\r\n".encode()}), 0.0)
     last = facts[-1]
     assert isinstance(last, LinkChange)

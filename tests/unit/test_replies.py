@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from peers.scripted import VERSIONS
 from recorded import answers
 from switchmaster.model import LIMITS, Address
 from switchmaster.wire import replies
@@ -136,7 +137,7 @@ def is_refusal(value: object) -> bool:
 
 def test_recordings_hold_every_command_of_every_server() -> None:
     seen = {(server, parse) for server, _, parse, _ in RECORDED}
-    for server in ("redis-6.2.14", "redis-7.0.15", "redis-8.2.3", "valkey-9.1.2"):
+    for server in VERSIONS:
         assert {parse for _, parse in PARSERS} == {parse for name, parse in seen if name == server}
 
 

@@ -107,7 +107,7 @@ def test_second_name_of_a_process_is_parked_and_checked_once_a_minute() -> None:
     live(roster, SEED, ID, "one", now=1.0)
     live(roster, second, ID, "one", now=1.5)
     assert [type(each) for each in roster.decisions()] == [Disconnect]
-    assert not down(roster, second, 1.6), "that we close its link is no news"
+    assert not down(roster, second, 1.6), "closing its link ourselves is no news"
     assert list(roster.values()) == [SEED]
     assert roster.values()[SEED].also == (second,)
     assert roster.deadline == 1.5 + RECHECK
@@ -211,7 +211,7 @@ def test_roster_forgets_a_lost_unlisted_sentinel_but_never_a_seed() -> None:
     name = SentinelName(str(FOUND))
     assert down(roster, SEED, 10.0)
     assert down(roster, name, 10.0)
-    assert not down(roster, name, 11.0), "another attempt that failed is no news"
+    assert not down(roster, name, 11.0), "another failed attempt is no news"
     assert roster.deadline == 10.0 + LEAVE
     assert roster.tick(10.0 + LEAVE, frozenset, dict) == []
     assert roster.tick(10.0 + FORGET - 0.1, frozenset, dict) == []

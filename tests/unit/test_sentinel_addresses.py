@@ -1,4 +1,4 @@
-"""What a user may write for the addresses of Sentinels, by every way in; and copies of what he gets."""
+"""The forms of Sentinels' addresses that a user may write, in every interface; and copies of the resulting objects."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def test_sentinel_of_a_client_library_takes_no_text(make: Callable[[Any], object
 
 @EVERY_WAY
 @pytest.mark.parametrize("several", [list, tuple, iter], ids=["list", "tuple", "generator"])
-def test_any_pairs_will_do(make: Callable[[Any], Any], several: Callable[[Any], Any]) -> None:
+def test_any_kind_of_pair_is_accepted(make: Callable[[Any], Any], several: Callable[[Any], Any]) -> None:
     made = make(several([("::1", 26379), Address("h", 26380), ["g", "26381"]]))
     assert all(text in repr(made) for text in ("::1", "26380", "26381"))
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, pickle.dumps, copy.copy])
 @pytest.mark.parametrize("part", ["sentinel", "client", "pool"])
-def test_copies_are_what_they_are_in_the_library(copied: Callable[[Any], Any], part: str) -> None:
+def test_copies_behave_as_in_the_library(copied: Callable[[Any], Any], part: str) -> None:
     def outcome(sentinel: Any) -> str:
         client = sentinel.master_for("mymaster")
         try:

@@ -1,4 +1,4 @@
-"""The session of a client's connection: every stage and use with everything that can happen to it."""
+"""The session of a client's connection: every stage and use with every input."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_lost_connection_forgets_what_its_server_held_but_not_the_answers_to_com
         assert (session.unanswered, session.doubt) == (2, doubt)
 
 
-def test_attempt_to_connect_owes_nothing_and_is_not_cut() -> None:
+def test_new_attempt_to_connect_awaits_no_answers_and_is_not_cut() -> None:
     session = Session(use=DECIDING, cut=True, unanswered=3)
     session.dial(needs_master=False)
     assert session.use is IDLE

@@ -1,4 +1,4 @@
-"""Whatever the network sends, a terminal only shows it."""
+"""A terminal shows any text from the network and never obeys it."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def test_message_of_three_elements_is_heard_in_both_forms() -> None:
         "> " + LINE,
     ],
 )
-def test_event_is_heard_however_it_was_copied(dressed: str) -> None:
+def test_event_is_read_however_it_was_copied(dressed: str) -> None:
     assert [("+sdown", SDOWN)] == heard(read(dressed))
     assert 0 == read(dressed).skipped
 
@@ -220,19 +220,19 @@ def test_payload_that_says_nothing_takes_no_lines_after_it() -> None:
     ],
     ids=lambda value: value.reason if isinstance(value, Skipped) else "",
 )  # fmt: skip
-def test_what_cannot_be_read_is_counted_with_its_line(text: str, skipped: Skipped) -> None:
+def test_unreadable_pieces_are_counted_with_their_line(text: str, skipped: Skipped) -> None:
     transcript = read(text)
     assert [("+sdown", SDOWN)] == heard(transcript)
     assert (1, (skipped,)) == (transcript.skipped, transcript.skips)
 
 
-def test_what_is_kept_of_skips_is_bounded_and_the_count_is_not() -> None:
+def test_kept_skips_are_bounded_and_the_count_is_not() -> None:
     transcript = read("{\n" * 1000)
     assert 1000 == transcript.skipped
     assert SKIPS_KEPT == len(transcript.skips)
 
 
-def test_other_lines_of_ours_are_passed_over() -> None:
+def test_other_lines_of_ours_are_skipped() -> None:
     ours = (
         '{"type":"switch","time":null,"master":"m"}\n'
         '{"type":"event","time":"2026-11-23T03:00:00.250000Z","sentinel":"h:1","channel":"+sdown",'
@@ -248,7 +248,7 @@ def test_other_lines_of_ours_are_passed_over() -> None:
 @pytest.mark.parametrize(
     "bad", ['"soon"', "true", "1e999", "NaN", "[1]", "1" + "0" * 400, "1e300", "1795480343632", "-1e12"]
 )
-def test_time_that_is_none_is_no_time(bad: str) -> None:
+def test_invalid_time_is_no_time(bad: str) -> None:
     [said] = read(LINE.replace("1.5", bad)).said
     assert said.time is None
 
@@ -264,7 +264,7 @@ def test_times_are_read_as_the_standard_library_writes_them(moment: datetime) ->
     "text",
     ["2026-11-23", "2026-11-23T03:00:00", "2026-13-01T00:00:00Z", "x", "0000-12-31T23:00:00Z", "9999-12-31T23:59:60Z"],
 )
-def test_text_that_is_no_whole_time_is_none(text: str) -> None:
+def test_incomplete_time_is_none(text: str) -> None:
     assert read_time(text) is None
 
 
@@ -304,7 +304,7 @@ def test_any_mixture_of_known_lines_can_be_read(pieces: list[str]) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_event_after_garbage_is_heard(garbage: bytes) -> None:
+def test_event_after_garbage_is_read(garbage: bytes) -> None:
     transcript = read(garbage + b"\n" + PMESSAGE.encode())
     assert ("+sdown", SDOWN) == heard(transcript)[-1]
 
@@ -322,7 +322,7 @@ def test_merge_sorts_by_time_and_keeps_the_order_of_files_at_equal_times() -> No
     assert [b, a, c] == merge([file("x", a), file("y", b, c)])
 
 
-def test_merge_puts_what_has_no_time_last() -> None:
+def test_merge_puts_messages_without_a_time_last() -> None:
     untimed, timed = said("+a"), said("+b", time=0.0)
     assert [timed, untimed] == merge([file("x", untimed), file("y", timed)])
 
@@ -362,7 +362,7 @@ def test_merge_of_recorded_terminals_puts_each_epoch_in_one_place() -> None:
     assert sorted(epochs) == epochs
 
 
-def test_merge_tells_apart_terminals_that_each_speak_with_their_own_machine() -> None:
+def test_merge_distinguishes_terminals_on_their_own_machines() -> None:
     text = "127.0.0.1:26379> psubscribe *\n" + PMESSAGE
     alone, other = read_transcript(text, "host-a"), read_transcript(text, "host-b")
     assert ["127.0.0.1:26379"] == [each.sentinel for each in merge([alone])]

@@ -1,4 +1,4 @@
-"""What type checkers tell users of the drop-in and of the Watchers: the library's own types, and every typing error."""
+"""Type checking of code that uses the drop-in and the Watchers: the library's own types, and every typing error."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_checkers_know_the_clients_and_find_every_error(tmp_path: Path, name: st
 
 
 @pytest.mark.parametrize("name", ["redis", "redis.asyncio", "valkey", "valkey.asyncio"])
-def test_what_checkers_read_of_a_drop_in_is_what_there_is(name: str) -> None:
+def test_type_checkers_see_a_drop_in_as_it_is(name: str) -> None:
     module = importlib.import_module(f"switchmaster.{name}")
     stub = ast.parse(Path(str(module.__file__)).with_suffix(".pyi").read_text())
     listed = [

@@ -70,7 +70,7 @@ def test_scheme_and_parameters_choose_tls(url: str, sentinel: bool, node: bool) 
     assert (settings.sentinel.uses_tls, settings.node.uses_tls) == (sentinel, node)
 
 
-def test_tls_files_hold_for_both_unless_the_sentinels_have_their_own() -> None:
+def test_tls_files_apply_to_both_unless_the_sentinels_have_their_own() -> None:
     settings = parse_url("rediss+sentinel://h1?ca=a&cert=c&key=k&sentinel_ca=b&server_name=n")
     assert settings.node == ServerAccess(tls=True, ca="a", cert="c", key="k", server_name="n")
     assert settings.sentinel == ServerAccess(tls=True, ca="b", cert="c", key="k", server_name="n")
@@ -157,14 +157,14 @@ def test_brackets_that_are_no_pair_around_a_host_are_refused(text: str) -> None:
         Address.parse(text)
 
 
-def test_sentinels_are_addresses_apart_by_commas_or_a_url() -> None:
+def test_sentinels_are_addresses_separated_by_commas_or_a_url() -> None:
     expected = (Address("a", 1), Address("b", 26379))
     assert read_sentinels(["a:1,b", "a:1"]).sentinels == expected
     assert read_sentinels(["redis+sentinel://a:1,b"]).sentinels == expected
     assert read_sentinels([]) == ConnectionSettings()
 
 
-def test_url_beside_addresses_is_refused() -> None:
+def test_url_together_with_addresses_is_refused() -> None:
     with pytest.raises(UsageError, match="not both"):
         read_sentinels(["redis+sentinel://a:1", "b:2"])
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from recorded.answers import snapshot
-from rig.scenario import AT_A, IDS, S1, S2, S3, SENTINELS, A, B, C, Scenario
+from rig.scenario import IDS, S1, S2, S3, SENTINELS, A, B, C, Scenario
+from rig.story import FAILOVER, play
 from switchmaster.belief.decisions import Ask, Connect, Disconnect, NoticeKind, StartProbe, StopProbe
 from switchmaster.belief.failover import Failover, Outcome, Stage
 from switchmaster.belief.topology import Health
@@ -13,24 +14,24 @@ from switchmaster.wire.facts import LinkChange, LinkState, Probe, SnapshotEnd
 
 
 def test_watch_switches_when_the_selected_replica_answers_master() -> None:
-    """The selected replica's answer switches; later news of it are further witnesses."""
-    scene = Scenario()
-    scene.fail_over()
+    """The selected replica's answer switches; later news adds witnesses."""
+    scene = play(
+        FAILOVER
+        + """
+        0.21  B   answers slave of A
+        0.30  B   answers master
+        0.30  =>  switch A -> B, epoch 1, promoted by role
+        1.00  S1  +promoted-slave slave B @ mymaster A
+        1.10  S2  +switch-master mymaster A B
+        1.10  S3  +switch-master mymaster A B
+        """
+    )
     assert scene.of(StartProbe) == [StartProbe(B, "mymaster", f"{S1} selected it")]
-    scene.tell(None, Probe(B, "slave", following=A))
-    assert scene.switches == []
-    scene.tell(None, Probe(B, "master"))
-    [switch] = scene.switches
-    assert (switch.old, switch.new, switch.epoch, switch.grade, switch.via) == (A, B, 1, Grade.PROMOTED, Via.ROLE)
-    assert switch.cause is Cause.FAILOVER
-    scene.promote()
-    scene.switch(S2)
-    scene.switch(S3)
-    assert scene.switches == [switch]
+    assert StopProbe(B, "mymaster") in scene.decisions
+    assert scene.switches[0].cause is Cause.FAILOVER
     final = scene.watch.topology.masters["mymaster"].switch
     assert final is not None
     assert final.witnesses == (S1, S2, S3)
-    assert StopProbe(B, "mymaster") in scene.decisions
 
 
 def test_watch_expects_a_switch_when_the_selected_replica_disconnects() -> None:
@@ -68,28 +69,31 @@ def test_master_is_failing_over_until_its_promotion_is_believed() -> None:
 
 
 def test_lost_connection_is_no_reason_to_believe_a_leader_without_asking_the_node() -> None:
-    scene = Scenario()
-    scene.fail_over()
-    scene.tell(None, Probe(B, "slave", following=A))
-    scene.tell(None, Probe(B, None, "the node closed the connection", ended=True))
-    scene.promote()
-    assert scene.switches == []
-    scene.tell(None, Probe(B, "master"))
-    assert [switch.grade for switch in scene.switches] == [Grade.PROMOTED]
+    play(
+        FAILOVER
+        + """
+        0.21  B   answers slave of A
+        0.25  B   ends the connection
+        0.30  S1  +promoted-slave slave B @ mymaster A
+        0.35  B   answers master
+        0.35  =>  switch A -> B, epoch 1, promoted by +promoted-slave
+        """
+    )
 
 
 def test_watch_switches_to_an_unreachable_node_by_a_second_sentinel() -> None:
     """If the node cannot be reached, a second Sentinel that follows the leader switches."""
-    scene = Scenario()
-    scene.fail_over()
-    scene.tell(None, Probe(B, None, "it refused the connection"))
-    assert scene.switches == []
-    scene.promote()
-    assert scene.switches == [], "two of three give the old address, and may not have heard of the new one yet"
-    scene.switch(S2)
-    [switch] = scene.switches
-    assert (switch.grade, switch.via, switch.at) == (Grade.ANNOUNCED, Via.PROMOTED, scene.now)
-    assert "it refused the connection" in switch.why
+    scene = play(
+        FAILOVER
+        + """
+        0.21  B   gives no answer: it refused the connection
+        # Two of three give the old address, and may not have heard of the new one yet.
+        0.30  S1  +promoted-slave slave B @ mymaster A
+        0.35  S2  +switch-master mymaster A B
+        0.35  =>  switch A -> B, epoch 1, announced by +promoted-slave
+        """
+    )
+    assert "it refused the connection" in scene.switches[0].why
 
 
 def test_watch_gives_a_nodes_answer_only_to_the_masters_that_asked() -> None:
@@ -104,27 +108,27 @@ def test_watch_gives_a_nodes_answer_only_to_the_masters_that_asked() -> None:
 
 
 def test_watch_switches_after_the_timeout_when_the_node_stays_silent() -> None:
-    scene = Scenario()
-    scene.fail_over()
-    scene.promote()
-    announced = scene.now
-    scene.wait(0.9)
-    assert scene.switches == []
-    scene.wait(0.2)
-    [switch] = scene.switches
-    assert (switch.grade, switch.at) == (Grade.ANNOUNCED, announced + 1.0)
+    play(
+        FAILOVER
+        + """
+        0.30  S1  +promoted-slave slave B @ mymaster A
+        1.30  =>  switch A -> B, epoch 1, announced by +promoted-slave
+        5.00  ..
+        """
+    )
 
 
 def test_watch_waits_for_a_majority_under_the_policy_agreed() -> None:
-    scene = Scenario(policy=Grade.AGREED)
-    scene.fail_over()
-    scene.tell(None, Probe(B, "master"))
-    scene.promote()
-    scene.wait(5.0)
-    assert scene.switches == []
-    scene.switch(S2)
-    [switch] = scene.switches
-    assert (switch.grade, switch.epoch) == (Grade.AGREED, 1)
+    play(
+        FAILOVER
+        + """
+        0.30  B   answers master
+        0.30  S1  +promoted-slave slave B @ mymaster A
+        5.30  S2  +switch-master mymaster A B
+        5.30  =>  switch A -> B, epoch 1, agreed by +promoted-slave
+        """,
+        policy=Grade.AGREED,
+    )
 
 
 def test_watch_asks_for_the_epoch_first_when_a_switch_comes_without_one() -> None:
@@ -150,29 +154,38 @@ def test_watch_switches_without_an_epoch_when_the_question_is_not_answered_in_ti
 
 
 def test_watch_does_not_go_back_when_a_stale_sentinel_returns() -> None:
-    scene = Scenario(probing=False)
-    scene.down(S3)
-    scene.fail_over()
-    scene.promote()
-    scene.switch(S2)
-    scene.up(S3, A, 0)
-    scene.wait(60.0)
-    assert [s.new for s in scene.switches] == [B]
+    scene = play(
+        """
+        0.00  S3  is lost
+        """
+        + FAILOVER
+        + """
+        1.00  S1  +promoted-slave slave B @ mymaster A
+        1.00  =>  switch A -> B, epoch 1, announced by +promoted-slave
+        1.10  S2  +switch-master mymaster A B
+        2.00  S3  is heard, answers A at 0
+        2.00  =>  notice stale
+        62.0  S3  +switch-master mymaster A B
+        """,
+        probing=False,
+    )
     assert scene.watch.address("mymaster") == B
-    assert NoticeKind.STALE in scene.notices
-    scene.switch(S3)
-    assert len(scene.switches) == 1
 
 
 def test_watch_reports_a_disagreement_when_one_epoch_has_two_addresses() -> None:
-    scene = Scenario(probing=False)
-    scene.fail_over()
-    scene.promote()
-    scene.switch(S2)
-    scene.tell(S3, snapshot(C, 1))
-    scene.wait(5.0)
+    scene = play(
+        FAILOVER
+        + """
+        1.00  S1  +promoted-slave slave B @ mymaster A
+        1.10  S2  +switch-master mymaster A B
+        1.10  =>  switch A -> B, epoch 1, announced by +promoted-slave
+        1.20  S3  answers C at 1
+        1.20  =>  notice disagreement
+        6.00  ..
+        """,
+        probing=False,
+    )
     assert scene.watch.address("mymaster") == B
-    assert scene.notices == [NoticeKind.DISAGREEMENT]
     [opinion] = [o for o in scene.watch.topology.masters["mymaster"].disagreeing if o.sentinel == S3]
     assert opinion.address == C
 
@@ -193,62 +206,77 @@ def test_watch_does_not_follow_a_promotion_when_its_failover_was_aborted() -> No
 
 
 def test_watch_goes_back_when_an_unannounced_promotion_is_undone() -> None:
-    scene = Scenario()
-    scene.fail_over()
-    scene.tell(None, Probe(B, "master"))
-    assert [s.new for s in scene.switches] == [B]
-    scene.down(S1)
-    scene.wait(29.0)
-    assert len(scene.switches) == 1, "an unannounced master stands while it alone answers ROLE master"
-    scene.tell(S2, snapshot(A, 0))
-    scene.tell(S3, snapshot(A, 0))
-    scene.tell(None, Probe(B, "slave", following=A))
-    scene.tell(None, Probe(A, "master"))
-    scene.wait(1.1)
-    assert [(s.new, s.incarnation, s.cause) for s in scene.switches] == [
-        (B, 0, Cause.FAILOVER),
-        (A, 1, Cause.FAILOVER),
-    ]
+    play(
+        FAILOVER
+        + """
+        0.30  B   answers master
+        0.30  =>  switch A -> B, epoch 1, promoted by role
+        0.40  S1  is lost
+        # An unannounced master stands while it alone answers ROLE master.
+        29.4  S2  answers A at 0
+        29.4  S3  answers A at 0
+        29.4  B   answers slave of A
+        29.40 =>  switch B -> A, epoch 0, announced by snapshot, incarnation 1 (failover)
+        29.4  A   answers master
+        31.0  ..
+        """
+    )
 
 
 def test_watch_undoes_no_promotion_when_a_connection_to_the_node_is_lost() -> None:
-    scene = Scenario()
-    scene.fail_over()
-    scene.tell(None, Probe(B, "master"), Probe(B, None, "the node closed the connection"))
-    for name in (S2, S3):
-        scene.say(name, "-sdown master mymaster 127.0.0.1 27001")
-    scene.wait(9.0)
-    scene.tell(None, Probe(B, "master"))
-    scene.wait(5.0)
-    assert [s.new for s in scene.switches] == [B]
+    play(
+        FAILOVER
+        + """
+        0.30  B   answers master
+        0.30  =>  switch A -> B, epoch 1, promoted by role
+        0.30  B   gives no answer: the node closed the connection
+        0.30  S2  -sdown master mymaster A
+        0.30  S3  -sdown master mymaster A
+        9.30  B   answers master
+        14.3  ..
+        """
+    )
 
 
 def test_watch_goes_back_when_an_unannounced_node_stays_silent() -> None:
-    scene = Scenario()
-    scene.fail_over()
-    scene.say(S1, "-sdown master mymaster 127.0.0.1 27001")
-    scene.tell(None, Probe(B, "master"), Probe(B, None, "the node closed the connection"))
-    scene.wait(10.1)
-    scene.tell(None, Probe(A, "master"))
-    assert [s.new for s in scene.switches] == [B, A]
+    play(
+        FAILOVER
+        + """
+        0.20  S1  -sdown master mymaster A
+        0.30  B   answers master
+        0.30  =>  switch A -> B, epoch 1, promoted by role
+        0.30  B   gives no answer: the node closed the connection
+        10.4  A   answers master
+        10.40 =>  switch B -> A, epoch 0, promoted by snapshot, incarnation 1 (unknown)
+        """
+    )
 
 
 def test_watch_uses_no_earlier_epoch_for_a_try_whose_own_it_missed() -> None:
-    scene = Scenario()
-    scene.say(S1, "+new-epoch 1", "+sdown master mymaster 127.0.0.1 27001")
-    scene.say(
-        S1, "+try-failover master mymaster 127.0.0.1 27001", f"+selected-slave slave {B} 127.0.0.1 27002 @ {AT_A}"
+    play(
+        """
+        0.0   S1  +new-epoch 1
+        0.0   S1  +sdown master mymaster A
+        0.0   S1  +try-failover master mymaster A
+        0.0   S1  +selected-slave slave B @ mymaster A
+        0.1   B   answers master
+        0.10  =>  switch A -> B, epoch unknown, promoted by role
+        """
     )
-    scene.tell(None, Probe(B, "master"))
-    assert [(s.new, s.epoch) for s in scene.switches] == [(B, None)]
 
 
 def test_watch_learns_the_epoch_of_a_try_from_the_vote_that_follows() -> None:
-    scene = Scenario()
-    scene.say(S1, "+new-epoch 2", "+try-failover master mymaster 127.0.0.1 27001", f"+vote-for-leader {IDS[S1]} 3")
-    scene.say(S1, f"+elected-leader master {AT_A}", f"+selected-slave slave {B} 127.0.0.1 27002 @ {AT_A}")
-    scene.tell(None, Probe(B, "master"))
-    assert [(s.new, s.epoch) for s in scene.switches] == [(B, 3)]
+    play(
+        """
+        0.0   S1  +new-epoch 2
+        0.0   S1  +try-failover master mymaster A
+        0.0   S1  +vote-for-leader S1 3
+        0.1   S1  +elected-leader master mymaster A
+        0.1   S1  +selected-slave slave B @ mymaster A
+        0.2   B   answers master
+        0.20  =>  switch A -> B, epoch 3, promoted by role
+        """
+    )
 
 
 def test_watch_gives_no_epoch_of_an_attempt_to_a_switch_to_another_replica() -> None:

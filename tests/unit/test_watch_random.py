@@ -1,4 +1,4 @@
-"""The invariants of a Watch hold whatever Sentinels, nodes and links say, in any order."""
+"""The invariants of a Watch hold for any facts of Sentinels, nodes and links, in any order."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Checked:
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**32), policy=st.sampled_from(Grade))
 @example(seed=1_981_892_023, policy=Grade.ANNOUNCED).via("a failover heard, and then the first answers of a majority")
-def test_watch_keeps_its_invariants_whatever_is_said_in_whatever_order(
+def test_watch_keeps_its_invariants_for_any_facts_in_any_order(
     asking: bool, probing: bool, seed: int, policy: Grade
 ) -> None:
     chance = random.Random(seed)

@@ -17,7 +17,7 @@ _SENTINEL, _ASYNC_SENTINEL = "tests/test_sentinel.py::", "tests/test_asyncio/tes
 
 _CATEGORIES = "server 7.0 leaves out of ACL GETUSER a rule that changes nothing (-@geo after -@all)"
 _NO_MODULES = "server 7.0 refuses MODULE, unless its configuration allows it"
-_READ_ONLY = "a Sentinel's connection makes a ConnectionError of READONLY: its master is none any more"
+_READ_ONLY = "a Sentinel's connection turns READONLY into a ConnectionError: its master is no longer one"
 
 ANY: Final = {
     f"{_COMMANDS}test_acl_getuser_setuser": _CATEGORIES,
@@ -79,13 +79,13 @@ WAITING: Final = {
         "TestPubSubAutoReconnect::test_reconnect_socket_error",
     )
 }
-"""Only through ours, and only where `failover_wait` is above 0."""
+"""Only through ours, and only if `failover_wait` is above 0."""
 
 NOT_RUN: Final = {
     f"tests/{folder}test_pubsub.py::TestPubSubAutoReconnect::test_reconnect_socket_error"
     for folder in ("", "test_asyncio/")
 }
-"""They would wait for the error until the timeout; the one with threads until pytest-timeout ends the process."""
+"""They wait for the error until the timeout; the one with threads until pytest-timeout ends the process."""
 
 
 def exclusions_for(ours: bool, waits: bool) -> dict[str, tuple[str, bool]]:

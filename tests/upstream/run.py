@@ -1,7 +1,7 @@
 """
 Run some of redis-py's test files through a Sentinel, in a separate pytest, on a lab.
 
-From the folder with redis-py's tests, the lab and a selection to the report and pytest's output.
+The folder with redis-py's tests, the lab and a selection go in; the report and pytest's output come out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LIMIT = 300.0
 
 @dataclass(frozen=True)
 class Combination:
-    """What to run, and how."""
+    """A selection of tests, and how to run them."""
 
     files: tuple[str, ...]
     protocol: int
@@ -46,7 +46,7 @@ def run(folder: Path, lab: Lab, package: str, what: Combination, output: Path) -
     Args:
         folder: where redis-py's ``tests`` are.
         lab: with one master and one replica, used by nothing else meanwhile.
-        package: `OURS` or `THEIRS`: whose Sentinel it is.
+        package: `OURS` or `THEIRS`: the package of the Sentinel.
         what: see `Combination`.
         output: a folder for what is written.
 

@@ -1,5 +1,5 @@
 """
-A pytest plugin through which redis-py's own tests, unmodified, reach their server by a Sentinel.
+A pytest plugin that lets redis-py's own tests, unmodified, reach their server through a Sentinel.
 
 Reads `Setup` as JSON from the environment. Each client that redis-py's fixtures build gets the pool of
 `Sentinel(...).master_for(...)`, with the fixture's arguments; the names of redis-py's Sentinel classes are bound to
@@ -36,13 +36,13 @@ EXCLUDED = "excluded: "
 
 @dataclass(frozen=True)
 class Setup:
-    """What the plugin is to do."""
+    """The plugin's task."""
 
     packages: tuple[str, str]
     """Modules of `Sentinel`, for threads and for loops."""
     sentinels: list[tuple[str, int]]
     ports: dict[int, int]
-    """Ports that redis-py's tests name, and where they lead."""
+    """Ports that redis-py's tests name, and their targets."""
     options: dict[str, Any]
     """Further arguments of the Sentinel."""
     hiredis: bool

@@ -1,9 +1,9 @@
 """
-The account of an incident: what happened to each master, put together from whatever there is.
+The account of an incident: what happened to each master, put together from all sources that exist.
 
 **In** come the logs of Sentinels and data nodes, what `redis-cli psubscribe` printed, or what the journal keeps.
-**Out** go one record of each failover, with the remarks of the logs that belong to it, and the only words for it. It is
-the same record, and the same words, whether a daemon listened, a transcript was replayed or logs were read.
+**Out** go one record of each failover, with the remarks of the logs that belong to it, and the only words for it. The
+record and the words are the same whether a daemon listened, a transcript was replayed or logs were read.
 
     logs, transcripts ─> Said ─> replay (the belief itself) ─> Failover ─> records ─> sentences, documents, pictures
                    └─> remarks ─> annotations ──────────────────────────────┘

@@ -189,7 +189,7 @@ def stage_evidence(entry: AnyStage) -> str:
 
 
 def stage_sources(entry: AnyStage) -> list[str]:
-    """Return who reported a stage, the first one first."""
+    """Return the sources of a stage, the first one first."""
     return [entry.sentinel or "the node itself", *entry.also]
 
 

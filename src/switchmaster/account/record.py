@@ -3,8 +3,8 @@ The record of one failover: what one observer knows of it, and what all observer
 
 It is the same record whether a daemon listened, a transcript was replayed or logs were read. An `Observation` is one
 observer's part: the journal keeps one for each run of a daemon. A `FailoverRecord` is several of them merged
-(`switchmaster.journal.merge`): what the journal lists, and all that is ever told of a failover. `record_lines` turns
-both into JSON and back; `narrate` has the words.
+(`switchmaster.journal.merge`): what the journal lists, and all that is ever reported of a failover. `record_lines`
+turns both into JSON and back; `narrate` has the words.
 
 Times are seconds since 1970, to the microsecond, as JSON keeps them. ``elapsed`` counts seconds by one observer's
 monotonic clock, from the first stage that the observer saw.
@@ -100,7 +100,7 @@ class Promotion(NamedTuple):
     """When the promotion was known, from either side."""
 
     node: Wall
-    """When the node itself answered that it is a master; None if nobody asked it."""
+    """When the node itself answered that it is a master; None if it was not asked."""
     sentinel: Wall
     """When a Sentinel reported it; None if none did."""
 
@@ -254,7 +254,7 @@ class FailoverRecord(_Known):
     """The durations that were measured by the wall clocks of two observers, as no single one saw both ends."""
     comments: tuple[CommentRecord, ...] = ()
     acknowledged: Wall = None
-    """When somebody first acknowledged it."""
+    """When it was first acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)

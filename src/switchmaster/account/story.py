@@ -153,7 +153,7 @@ def choose(story: Story, *, master: str | None = None, at: float | None = None) 
 
 def sentences(story: Story) -> Iterator[str]:
     """
-    Tell a story in sentences.
+    Describe incidents in sentences.
 
     Args:
         story: as `choose` returns it.

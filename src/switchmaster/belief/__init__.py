@@ -7,7 +7,7 @@ came up or went down (`switchmaster.wire.facts`). **Out** go decisions (`decisio
 that is believed. Nothing here knows a byte, a socket, a clock or chance: the same facts at the same moments give the
 same decisions, in production, in a replay, in the simulation and under the fuzzer.
 
-    facts ──> Watch ──┬── Roster ── KnownSentinel …                        (who is heard, who votes)
+    facts ──> Watch ──┬── Roster ── KnownSentinel …                        (which are heard, which vote)
                       ├── Elections                                         (events that name no master)
                       └── Masters ──┬── Belief ── BelievedMaster, Views, Voters, Candidates
                                     └── Attempts ── Attempt …               (which failover an event belongs to)

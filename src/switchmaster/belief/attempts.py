@@ -156,7 +156,7 @@ class Attempts:
         """
         Record that a Sentinel's answer shows the new address: its announcement was missed.
 
-        For a leader, call this only once it runs no failover any more: it answers with the new address long before.
+        For a leader, call this only after its failover has ended: it answers with the new address long before.
         """
         attempt = self.ending_at(node)
         if attempt is not None and sentinel not in attempt.switched_by:

@@ -32,8 +32,8 @@ class Candidate:
     """When the first of them did, in monotonic seconds; None exactly while `announced` is empty."""
     asked: bool = False
     """A Sentinel was asked for the epoch and has not answered."""
-    compared: bool = False
-    """The Sentinels that give another address were asked whether they still do."""
+    compared_at: float | None = None
+    """When the Sentinels that give another address were asked whether they still do, in monotonic seconds."""
     role: str | None = None
     """The role that the node last answered; None if it gave none."""
     reason: str = ""
@@ -84,13 +84,14 @@ class Candidate:
         self.withdrawn_at = now
 
     def probe(self, probe: Probe) -> None:
-        """Record what the node says, or why it says nothing."""
-        self.role, self.reason, self.ended = probe.role, probe.reason, False
+        """Record what the node says, or why it says nothing; a Sentinel stays one, whatever becomes of its link."""
+        lost = probe.role is None and self.role == "sentinel"
+        self.role, self.reason, self.ended = self.role if lost else probe.role, probe.reason, False
 
     def retract(self) -> None:
         """Forget the announcements, which have proved wrong."""
         self.announced.clear()
-        self.announced_at, self.compared = None, False
+        self.announced_at, self.compared_at = None, None
 
     @property
     def imminent(self) -> bool:
@@ -197,19 +198,14 @@ def unproved(candidate: Candidate, waited: float | None) -> str:
     Say what came of asking a node that did not prove to be the master.
 
     Args:
-        candidate: the node.
+        candidate: the node; it has not denied it (`Candidate.denied`).
         waited: seconds that it had to answer; None if no time was allowed.
     """
-    within = "yet" if waited is None else f"within {waited:g} s"
     if candidate.reason:
         return f"the node could not be asked: {candidate.reason}"
     if candidate.role is None:
-        return f"the node did not answer {within}"
-    if candidate.role == "master":
-        return "the node answers ROLE master, but most Sentinels do not list it"
-    # The wire says slave, people read replica.
-    role = "replica" if candidate.role == "slave" else candidate.role
-    return f"the node answered only ROLE {role} {'so far' if waited is None else within}"
+        return f"the node did not answer {'yet' if waited is None else f'within {waited:g} s'}"
+    return "the node answers ROLE master, but most Sentinels do not list it"
 
 
 def _heard(candidate: Candidate, via: Via, voters: int) -> str:

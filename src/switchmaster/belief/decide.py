@@ -17,8 +17,8 @@ What follows from rule 2: a node that was decided on by its ROLE alone is still 
 leader that promoted it may leave it (`standing`).
 
 `BelievedMaster` owns what is believed and `Views` what each Sentinel says; `Voters` counts that, and `Candidates` holds
-what may come next. Here is only what they mean for each other. There is no clock: time comes in as a `Moment`, or as
-`now`, in monotonic seconds.
+what may come next. This module only decides what they mean for each other. There is no clock: time comes in as a
+`Moment`, or as `now`, in monotonic seconds.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Belief:
 
     @property
     def grade(self) -> Grade:
-        """What stands behind the belief now."""
+        """The evidence for the belief now."""
         if self.voters.support(self.address) >= self.voters.majority:
             return Grade.AGREED
         return self.switch.grade if self.switch is not None else Grade.ANNOUNCED
@@ -134,6 +134,8 @@ class Belief:
         for candidate in self._candidates:
             if candidate.announced_at is not None:
                 due += [candidate.announced_at + self.timeout, candidate.announced_at + SETTLE]
+            if candidate.compared_at is not None:
+                due.append(candidate.compared_at + self.timeout)
             if candidate.withdrawn_at is not None:
                 due.append(candidate.withdrawn_at + SETTLE)
         due += self._standing.deadlines(group)
@@ -156,7 +158,7 @@ class Belief:
     # -- what Sentinels say -------------------------------------------------------------------------
 
     def view(self, sentinel: SentinelName) -> View:
-        """Return this Sentinel's account, new if need be."""
+        """Return this Sentinel's account; it is created if there is none."""
         return self.views.of(sentinel)
 
     def mentioned(self, sentinel: SentinelName, address: Address, can_ask: bool, now: float) -> None:
@@ -193,7 +195,7 @@ class Belief:
         self._judge(candidate, moment)
 
     def withdrawn(self, node: Address, now: float) -> None:
-        """Fold in an abort: the node is no candidate any more, and is watched a while for a rogue promotion."""
+        """Fold in an abort: the node is no longer a candidate, and is watched a while for a rogue promotion."""
         candidate = self._candidates.get(node)
         if candidate is not None and not candidate.announced:
             candidate.withdraw(now)
@@ -448,7 +450,8 @@ class Belief:
         return Grade.ANNOUNCED if (unasked or late) and not contradicted else None
 
     def _opposing(self, candidate: Candidate, since: float, now: float) -> list[View]:
-        return self.voters.contradicting(candidate.node, since, now, self.timeout)
+        asked = now if candidate.compared_at is None else candidate.compared_at
+        return self.voters.contradicting(candidate.node, since, now < asked + self.timeout)
 
     def _contradicted(self, candidate: Candidate, now: float) -> bool:
         """Return whether a majority of the Sentinels that are heard gives another address; ask those again, once."""
@@ -456,8 +459,8 @@ class Belief:
         if since is None or candidate.begins:
             return False
         against = self._opposing(candidate, since, now)
-        if against and not candidate.compared:
-            candidate.compared = True
+        if against and candidate.compared_at is None:
+            candidate.compared_at = now
             doubt = "can't be asked" if candidate.role is None else "is none that most Sentinels list"
             why = f"{next(iter(candidate.announced))} announces {candidate.node}, and its node {doubt}"
             self._out += [Ask(view.sentinel, (self.master,), why) for view in against]
@@ -577,7 +580,7 @@ class Belief:
         if switch is None or view.address != switch.new or view.address != self.address:
             return
         if view.sentinel not in switch.witnesses or self.voters.support(self.address) >= self.voters.majority:
-            self._stop_confirming()  # the leader's word alone may be all that ever comes of it
+            self._stop_confirming()  # there may never be more than the leader's word
         self.believed.witness(view.sentinel)
 
     def _stop_confirming(self) -> None:

@@ -82,7 +82,7 @@ class NoticeKind(enum.StrEnum):
     TWO_NAMES = "two-names"
     """Sentinels announce one node under two addresses: their ``announce-hostnames`` or ``announce-ip`` differ."""
     REMOVED = "removed"
-    """No Sentinel monitors this master any more."""
+    """No Sentinel monitors this master any longer."""
     MASTER_RESTARTED = "master-restarted"
     """A master came back as another process within ``down-after-milliseconds``; Sentinel says no more than +reboot."""
     MASTER_EMPTY = "master-came-back-empty"

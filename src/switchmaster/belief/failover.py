@@ -82,7 +82,7 @@ ABORT_REASONS: Final[Mapping[str, str]] = {spec.channel: spec.abort for spec in 
 
 
 class Outcome(enum.StrEnum):
-    """How a failover stands."""
+    """The outcome of a failover so far."""
 
     IN_PROGRESS = "in-progress"
     COMPLETED = "completed"

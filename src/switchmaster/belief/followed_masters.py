@@ -79,7 +79,7 @@ class Masters(dict[str, FollowedMaster]):
         """Masters that changed since `changed` returned them, the longest waiting first."""
 
     def follow(self, name: str, moment: Moment) -> FollowedMaster | None:
-        """Return the master of that name, new if need be; None if it is not to be followed, or over the limit."""
+        """Return the master of that name, created if it is unknown; None if it is not followed, or over the limit."""
         master = self.get(name)
         if master is not None:
             return master

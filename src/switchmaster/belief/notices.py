@@ -65,7 +65,7 @@ class Notices:
             self._tell(kind, None, electorate_words(electorate), moment)
 
     def removed(self, sentinel: SentinelName, moment: Moment) -> None:
-        """Report that no Sentinel monitors the master any more."""
+        """Report that no Sentinel monitors the master any longer."""
         self.say(NoticeKind.REMOVED, sentinel, "no Sentinel monitors it any more", moment)
 
     def second(self, sentinel: SentinelName, node: Address, moment: Moment) -> None:

@@ -185,7 +185,7 @@ class Roster:
         return values
 
     def sentinel(self, name: SentinelName) -> KnownSentinel:
-        """Return the Sentinel of that name, new if need be: in a transcript none is introduced."""
+        """Return the Sentinel of that name, created if it is unknown: nothing in a transcript introduces one."""
         sentinel = self._sentinels.get(name)
         if sentinel is None:
             sentinel = self._sentinels[name] = KnownSentinel(name, seed=False, can_ask=self._asking)

@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Health(enum.StrEnum):
-    """How a master stands, in one word."""
+    """The state of a master, in one word."""
 
     OK = "ok"
     SUSPECTED = "suspected"

@@ -23,7 +23,7 @@ from .topology import ReplicaState
 __all__ = ["View", "Views", "merge_replicas"]
 
 _ENDS_LEADING: Final = frozenset(spec.channel for spec in EVENTS if spec.stage in (Stage.SETTLED, Stage.ABORTED))
-"""After these a Sentinel leads no failover any more."""
+"""After these a Sentinel no longer leads a failover."""
 
 
 @dataclass(slots=True)
@@ -209,7 +209,7 @@ class Views(dict[SentinelName, View]):
         """Sentinels that forgot this master, by ``-monitor`` or with all their memory, and have not answered since."""
 
     def of(self, sentinel: SentinelName) -> View:
-        """Return this Sentinel's account, new if need be."""
+        """Return this Sentinel's account; it is created if there is none."""
         view = self.get(sentinel)
         if view is None:
             view = self[sentinel] = View(sentinel, incarnation=self._believed.incarnation)

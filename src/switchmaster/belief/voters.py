@@ -40,8 +40,7 @@ class Voters:
         """
         Count a Sentinel that was told to stop monitoring this master for a while, with the others that it knew of.
 
-        An operator who moves a master tells one Sentinel after the other, and the first that monitors it again is no
-        majority.
+        An operator moves a master on one Sentinel after the other, and the first that monitors it again is no majority.
 
         Args:
             view: its last account.
@@ -103,19 +102,18 @@ class Voters:
         """Return how many Sentinels that are heard give this address."""
         return sum(view.live and view.address == address for view in self._votes)
 
-    def contradicting(self, node: Address, since: float, now: float, patience: float) -> list[View]:
+    def contradicting(self, node: Address, since: float, patient: bool) -> list[View]:
         """
         Return the Sentinels that give another address than an announced one, if they are a majority of those heard.
 
-        A Sentinel that has not answered since the announcement counts for `patience`: by then it has answered, or
-        hangs. One that finds its own master down counts like the others: if it does not hear of the failover, it makes
+        One that finds its own master down counts like the others: if it does not hear of the failover, it makes
         one of its own.
 
         Args:
             node: the address that was announced.
             since: when it was announced, in monotonic seconds.
-            now: monotonic seconds.
-            patience: seconds that a Sentinel has to answer.
+            patient: whether a Sentinel that has not answered since counts with its last word: as long as those that
+                were asked have time to answer.
         """
         # One that has answered since, and was lost then, still counts.
         heard = [view for view in self._votes if view.live or (view.answered_at or -inf) >= since]
@@ -124,7 +122,7 @@ class Voters:
             for view in heard
             if view.address not in (None, node)
             and view.answered_at is not None
-            and (view.answered_at >= since or now < since + patience)
+            and (patient or view.answered_at >= since)
         ]
         return against if 2 * len(against) > len(heard) else []
 

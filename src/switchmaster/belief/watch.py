@@ -2,8 +2,8 @@
 The entrance of the package: facts about one deployment in, decisions and an immutable Topology out.
 
 `Watch.observe` takes what one Sentinel or node said, `tick` lets time pass, `decisions` returns what should happen now,
-and `deadline` says when the next tick is due. `Watch` passes each fact on; its own matter is the first phase, until
-enough Sentinels have answered. The invariants are in the package's docstring.
+and `deadline` says when the next tick is due. `Watch` passes each fact on; by itself it only handles the first phase,
+until enough Sentinels have answered. The invariants are in the package's docstring.
 """
 
 from __future__ import annotations

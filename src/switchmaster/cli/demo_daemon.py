@@ -26,7 +26,6 @@ START_SECONDS: Final = 20.0
 """Seconds within which it must serve."""
 END_SECONDS: Final = 10.0
 """Seconds that it has to write what waits before it is killed."""
-SERVING: Final = "serving on "
 SERVER_PACKAGES: Final = ("uvicorn", "fastapi", "sqlalchemy", "alembic", "pydantic", "prometheus_client")
 
 
@@ -92,22 +91,22 @@ def _start(words: Sequence[str], listen: str, log: Path) -> subprocess.Popen[byt
 def _await_url(process: subprocess.Popen[bytes], log: Path) -> str:
     until = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < until:
-        for message in _messages(log):
-            if message.startswith(SERVING):
-                return message.removeprefix(SERVING)
+        for url in _logged(log, "url"):
+            return url
         time.sleep(0.05)
     return ""
 
 
-def _messages(log: Path) -> Iterator[str]:
+def _logged(log: Path, field: str) -> Iterator[str]:
+    """Yield the values of a field in the lines of the JSON log that have it."""
     for line in log.read_text("utf-8", "replace").splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            yield str(json.loads(line)["message"])
+            yield str(json.loads(line)[field])
 
 
 def _last_word(log: Path) -> str:
     lines = log.read_text("utf-8", "replace").splitlines()
-    return next(reversed([*_messages(log)]), lines[-1] if lines else "it wrote nothing")
+    return next(reversed([*_logged(log, "message")]), lines[-1] if lines else "it wrote nothing")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

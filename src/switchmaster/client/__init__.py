@@ -34,7 +34,10 @@ Invariants:
 - After a fork the child starts its own Watcher and connections, and leaves the parent's alone.
 - Every error of ours is also one of the library's, so that applications catch what they always caught.
 
-`sync` and `aio` are alike on purpose: the library's verbs are functions in one and coroutines in the other, and a body
-that awaits can't be shared without another call for each command. What needs no waiting is in `connection`, `route`,
-`pool` and `sentinel`, once.
+`sync` and `aio` decide nothing twice. What they have to decide is a plan, written once: in `switchmaster.follow.reach`
+and `switchmaster.follow.listen`, in `connection` for an attempt to connect, in `route` for questions. A plan is a
+generator that yields effects; each of the two carries them out in its own way, and sends back what came of them. What
+is left alike in them is the library's verbs, which are functions in one and coroutines in the other: they are the path
+of every command, and sharing a body that awaits would cost each command a generator and its calls. The rest is in
+`connection`, `route`, `pool` and `sentinel`, once.
 """

@@ -1,9 +1,10 @@
 """
 Connection, pool and Sentinel for asyncio, mixed into those of a client library.
 
-Only what needs a loop is here: carrying out a plan without blocking, and aborting a transport in its own loop. The
-Watcher runs in a thread of its own, shared with all loops and threads of the process. It is like `sync`, line by line
-where it can be: see `switchmaster.client` for why, and change both.
+Only what needs a loop is here: the library's verbs, how the effects of a plan are carried out without blocking, and
+aborting a transport in its own loop. The Watcher runs in a thread of its own, shared with all loops and threads of the
+process. `sync` does the same in threads: what is left alike in both is so for the reason that `switchmaster.client`
+gives; change both.
 """
 
 from __future__ import annotations
@@ -11,31 +12,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, Self
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
+from typing import Any, Self, TypeVar
 
-from ..errors import SwitchmasterError
 from ..follow.gate import WaitLimits
-from ..follow.reach import Dial, Effect, FindMaster, HangUp, Wait
-from ..follow.session import COMEBACKS, DIALLING, GREETING, IDLE, LISTENING, LOST, MARKS, READY, Step
+from ..follow.listen import CALL, ComeBack, ListenEffect
+from ..follow.reach import Dial, FindMaster, HangUp, Wait
+from ..follow.session import IDLE, MARKS
 from ..model import Address
 from ..wire.facts import Probe
-from .connection import FollowingConnection
-from .library import Library
+from .connection import ConnectionEffect, ConnectWithin, FollowingConnection
 from .pool import FollowingPool
-from .route import Route
+from .route import AskAsLibrary, AskRole, QuestionEffect, Route
 from .sentinel import ClientT, FollowingSentinel
+from .shared import AwaitTurn
 
 __all__ = ["Connection", "Pool", "Sentinel"]
 
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
+EffectT = TypeVar("EffectT")
+ResultT = TypeVar("ResultT")
 
 
 class Connection(FollowingConnection, _Theirs):
     """A connection for asyncio."""
 
-    _welcomed: Callable[[], None]
     _loop: asyncio.AbstractEventLoop | None = None
     """The loop in which it was dialled last."""
     _attempt: asyncio.Timeout | None = None
@@ -55,6 +58,10 @@ class Connection(FollowingConnection, _Theirs):
     def _is_closed_by_peer(self) -> bool:
         return self._writer.is_closing() or self._reader is None or self._reader.at_eof()
 
+    def is_whole_after(self, error: BaseException) -> bool:
+        # After a cancelled read the next one continues where it was.
+        return isinstance(error, asyncio.CancelledError) or super().is_whole_after(error)
+
     def _drop(self) -> None:
         self._forget_session()
         self._parser.on_disconnect()
@@ -71,8 +78,7 @@ class Connection(FollowingConnection, _Theirs):
             return  # as `_stays`, without a call: the pool connects before every command
         if self._dials():
             await super().connect()
-        elif not (self._stays() or session.listens or self.bound):  # a listener comes back when it reads
-            session.gave_up = None
+        elif self._moves():
             if self._route.limits.failover_wait > 0:
                 await self._reach()
             else:  # only the caller's own Retry waits, as in the library
@@ -90,13 +96,11 @@ class Connection(FollowingConnection, _Theirs):
 
     async def on_connect(self) -> None:
         """Greet, and ask the node what it is (valkey-py)."""
-        async with self._greeting():
-            await super().on_connect()
+        await self._greet(super().on_connect)
 
     async def on_connect_check_health(self, *arguments: Any, **options: Any) -> None:
         """Greet, and ask the node what it is (redis-py)."""
-        async with self._greeting():
-            await super().on_connect_check_health(*arguments, **options)
+        await self._greet(partial(super().on_connect_check_health, *arguments, **options))
 
     async def disconnect(self, *arguments: Any, **options: Any) -> None:
         self._forget_session()
@@ -130,9 +134,9 @@ class Connection(FollowingConnection, _Theirs):
         session = self._session
         if session.deferred_reads:
             return session.read_deferred()
-        if session.use is not IDLE and session.listens and not self._dials():
+        if session.use is not IDLE and self._reads_as_listener():
             timeout = arguments[1] if len(arguments) > 1 else options.get("timeout")
-            return await self._listen(lambda: self.read_plainly(*arguments, **options), timeout)
+            return await self._listen(partial(self.read_plainly, *arguments, **options), timeout)
         try:
             if session.unread:
                 await self._read_owed(*arguments, **options)
@@ -152,8 +156,9 @@ class Connection(FollowingConnection, _Theirs):
 
     async def _send_marked(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
         session = self._session
-        if session.listens and words[0] == "PING" and self._restores() and not self._dials():
-            return await self._ping(words, options)
+        if self._pings_as_listener(words):
+            await self._carry_out(self._pinging(), partial(super().send_command, *words, **options))
+            return None
         if session.defers(words):
             session.defer(self.pack_command(*words))
             return None
@@ -198,75 +203,65 @@ class Connection(FollowingConnection, _Theirs):
             self._writer.transport.abort()
 
     async def _reach(self, limits: WaitLimits | None = None) -> None:
-        with self._reaching(limits) as reach:
-            plan = self._plan(reach)
-            try:
-                effect = next(plan)
-                while True:
-                    effect = plan.send(await self._do(effect))
-            except StopIteration as done:
-                self._session.seen = done.value
-                self._session.attempts = 0
+        await carry_out(self._reaching(limits), self._do)
 
-    async def _do(self, effect: Effect) -> Exception | None:
+    async def _listen(self, read: Callable[[], Awaitable[Any]], timeout: Any) -> Any:
+        """Read as a listener; a read on a connection that is up costs no plan."""
+        plan = None
+        if self.at is not None:
+            try:
+                return await read()
+            except BaseException as error:  # the plan raises it, or goes on
+                plan = self._listening(timeout, error)
+        return await self._carry_out(plan or self._listening(timeout), read)
+
+    async def _carry_out(self, plan: Generator[ListenEffect, Any, Any], call: Callable[[], Awaitable[Any]]) -> Any:
+        """Carry out a listener's plan; `call` is what the library is to do in it."""
+        return await carry_out(plan, lambda effect: call() if effect is CALL else self._do(effect))
+
+    async def _do(self, effect: ConnectionEffect) -> Any:
         match effect:
             case Dial(address, master):
                 return await self._dial(address, master)
+            case ConnectWithin(host, port, seconds):
+                await self._connect_within(host, port, seconds)
             case Wait(seen, until):
                 await self._view.wait_in_loop(seen, until)
                 self._route.look_again()
             case HangUp():
-                await self._hang_up()
+                with self._remaining_a_listener():
+                    await self.disconnect(nowait=True)
             case FindMaster():
                 return await ask(self._route, self._route.patient_until)
+            case ComeBack(limits):
+                await self._reach(limits)
         return None
 
-    async def _dial(self, address: Any, master: bool) -> Exception | None:
-        library: Library = self._route.library
+    async def _dial(self, address: Address, master: bool) -> Exception | None:
+        self._loop, once = asyncio.get_running_loop(), self._route.library.no_retry_in_loop
         async with _Turn(self._turn) as turn:
-            if self.at == address:  # another task was faster: a listener has a reader and a subscriber
-                return None
-            self._check_unanswered()
-            await self._hang_up()
-            session, retry, me, whole = self._session, self._retry, self._me(), False
-            try:
-                self._loop = asyncio.get_running_loop()
-                session.dialler, self._retry, self._welcomed = me, library.no_retry_in_loop, turn.end
-                # The library limits the time to connect; a hung server that never greets is ours to end.
-                async with asyncio.timeout(self._attempt_limit(None)) as self._attempt:
-                    dialled = self._begin_dial(address, master)
-                    if dialled is not None:
-                        await self.connect_to(dialled)
-                        whole = True
-            except TimeoutError:
-                await self._hang_up()
-                return self._lost(library.timeout(f"Timeout connecting to server {address}"))
-            except library.failures as error:
-                await self._hang_up()
-                return error
-            finally:
-                session.dialler, self._retry, self._attempt = None, retry, None
-                session.stage = READY if whole and session.stage is not LOST else LOST
-        return None
+            return await carry_out(self._dialling(address, master, turn.end, once, None), self._do)
 
-    @contextlib.asynccontextmanager
-    async def _greeting(self) -> AsyncIterator[None]:
-        session = self._session
-        if not self._dials() or session.stage is GREETING:
-            yield
-            return
-        session.advance(Step.GREET)
-        proved = False
+    async def _connect_within(self, host: str, port: int, seconds: float | None) -> None:
+        # The library limits the time to connect; a hung server that never greets is ours to end.
         try:
-            yield
-            await self._prove()
-            proved = True
+            async with asyncio.timeout(seconds) as self._attempt:
+                await self.connect_to((host, port))
+        except TimeoutError:
+            late = self._route.library.timeout(f"Timeout connecting to server {self.target}")
+            raise self.explain(late) from None
         finally:
-            if session.stage is GREETING and not proved:
-                session.stage = DIALLING
-        self._welcome()
-        # The library's callbacks follow, which subscribe again; they may need a lock of a task that waits for us.
-        self._welcomed()
+            self._attempt = None
+
+    async def _greet(self, greet: Callable[[], Awaitable[None]]) -> None:
+        if not self._greets():
+            return await greet()
+        with self._greeting():
+            await greet()
+            await self.send_command("ROLE", check_health=False)
+            with self._role_may_be_refused():
+                self._judge(await self.read_response())
+        return None
 
     async def _read_owed(self, *arguments: Any, **options: Any) -> None:
         session = self._session
@@ -274,78 +269,6 @@ class Connection(FollowingConnection, _Theirs):
             session.unread -= 1
             with contextlib.suppress(self._route.library.exceptions.ResponseError):
                 await self.read_plainly(*arguments, **options)
-
-    async def _prove(self) -> None:
-        await self.send_command("ROLE", check_health=False)
-        try:
-            answer = await self.read_response()
-        except self._route.library.exceptions.ResponseError as error:
-            self._unasked(error)
-        else:
-            self._judge(answer)
-
-    # -- listeners ----------------------------------------------------------------------------------
-
-    async def _listen(self, read: Callable[[], Awaitable[Any]], timeout: Any) -> Any:
-        """Read what was published; if the connection is lost, come back and read on."""
-        session = self._session
-        if session.stage is LOST:
-            await self._hang_up()
-        for left in reversed(range(COMEBACKS)):
-            if self.at is None and self._restores() and not await self._come_back(timeout):
-                return None
-            whole = False
-            try:
-                answer = await read()
-                whole = True
-                return answer
-            except asyncio.CancelledError:
-                whole = True  # the next read continues where a cancelled one was
-                raise
-            except self._route.library.intact:
-                whole = True
-                raise
-            except self._route.library.exceptions.ConnectionError as error:
-                if not left or not self._comes_back(error):
-                    raise self._lost(error) from error
-                session.use = LISTENING
-                await self._hang_up()
-            finally:
-                if not whole:
-                    session.stage = LOST
-        return None
-
-    async def _ping(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
-        """Ping a listener's server; if the connection is lost, the next read notices, and comes back."""
-        if self.at is None:
-            return
-        try:
-            await super().send_command(*words, **options)
-        except self._route.library.exceptions.ConnectionError as error:
-            if not self._comes_back(error):
-                raise
-            self._session.use = LISTENING
-
-    async def _come_back(self, timeout: Any) -> bool:
-        """Connect and so subscribe again; return whether it succeeded within the reader's time."""
-        try:
-            await self._reach(self._limits_to_come_back(timeout))
-        except self._route.library.unreachable as error:
-            if not self._may_be_silent() or not self.may_pass(error):
-                raise
-            return False
-        self._session.lost_at = None
-        return True
-
-    async def _hang_up(self) -> None:
-        """Disconnect without waiting for the peer, and remain a listener if it was one."""
-        session = self._session
-        listens, lost_at = session.listens, session.lost_at
-        try:
-            await self.disconnect(nowait=True)
-        finally:
-            if listens:
-                session.use, session.lost_at = LISTENING, lost_at
 
 
 class _Turn:
@@ -408,30 +331,11 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
         return list(self._kept_by_loop.values())
 
     async def discover_master(self, service_name: str) -> tuple[str, int]:
-        """
-        Return where a master is: from memory while a Sentinel is connected, otherwise by asking all of them at once.
-
-        Args:
-            service_name: the master's name.
-
-        Returns:
-            Host and port, as they are dialled.
-
-        Raises:
-            MasterNotFoundError: of the library; `NoSentinelReachable`, `UnknownMaster` and `StaleMaster` say which.
-        """
+        """Return where a master is; see `sync.Sentinel.discover_master`."""
         return await discover(self._route(service_name))
 
     async def discover_slaves(self, service_name: str) -> list[tuple[str, int]]:
-        """
-        Return the replicas that may be read from: up, in step, and not about to be promoted.
-
-        Args:
-            service_name: the master's name.
-
-        Returns:
-            Pairs of host and port, as they are dialled; none if no Sentinel answers.
-        """
+        """Return the replicas that may be read from; see `sync.Sentinel.discover_slaves`."""
         route = self._route(service_name)
         if not route.answers and await ask(route, route.question_until) is not None:
             return []
@@ -441,17 +345,8 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
         """Return the replicas that may be read from: another name of `discover_slaves`."""
         return await self.discover_slaves(service_name)
 
-    async def discover_as_library(self, service_name: str, replicas: bool) -> tuple[Any, Any]:
-        """Return a master and, if asked for, its replicas, by the library's own way: one Sentinel after the other."""
-        found = await super().discover_master(service_name)
-        return found, await super().discover_slaves(service_name) if replicas else None
-
     async def aclose(self) -> None:
-        """
-        Close what belongs to this Sentinel; its clients stay open, and are closed by their users.
-
-        The Watcher ends with the last Sentinel and the last client.
-        """
+        """Close what belongs to this Sentinel; see `sync.Sentinel.close`."""
         self._let_go()
         async with contextlib.AsyncExitStack() as all_of_them:  # even if one fails
             for client in self.sentinels:
@@ -464,43 +359,41 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
         await self.aclose()
 
 
+async def carry_out(plan: Generator[EffectT, Any, ResultT], do: Callable[[EffectT], Awaitable[Any]]) -> ResultT:
+    """Carry out a plan, as `sync.carry_out` does."""
+    try:
+        effect = next(plan)
+        while True:
+            try:
+                outcome = await do(effect)
+            except BaseException as error:  # the plan raises it, or goes on
+                effect = plan.throw(error)
+            else:
+                effect = plan.send(outcome)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    finally:
+        plan.close()
+
+
 async def ask(route: Route, until: float) -> Exception | None:
     """Ask the Sentinels for a master; return None once it is known, or why it is not."""
-    plan = route.ask(until)
-    try:
-        step = next(plan)
-        while True:
-            if step is None:
-                step = plan.send(await _ask_as_library(route))
-            else:
-                await route.shared.turns.wait_in_loop(*step)
-                step = next(plan)
-    except StopIteration as done:
-        failure: SwitchmasterError | None = done.value
-        return failure
-
-
-async def _ask_as_library(route: Route) -> tuple[Any, Any] | None:
-    manager, replicas = route.manager(), not route.to_master
-    try:
-        if isinstance(manager, FollowingSentinel):
-            return await manager.discover_as_library(route.master, replicas)  # type: ignore[no-any-return]
-        found = await manager.discover_master(route.master)
-        return found, await manager.discover_slaves(route.master) if replicas else None
-    except route.library.unreachable:
-        return None
+    return await carry_out(route.ask(until), partial(_do_question, route))
 
 
 async def discover(route: Route) -> tuple[str, int]:
     """Return what to connect to for a master; see `Sentinel.discover_master`."""
-    plan = route.discover()
-    try:
-        step = next(plan)
-        while True:
-            step = plan.send(await ask(route, step) if isinstance(step, float) else await _role(route, *step))
-    except StopIteration as done:
-        host, port = done.value
-        return host, port
+    return await carry_out(route.discover(), partial(_do_question, route))
+
+
+async def _do_question(route: Route, question: QuestionEffect) -> Any:
+    match question:
+        case AwaitTurn(seen, until):
+            return await route.shared.turns.wait_in_loop(seen, until)
+        case AskRole(node, seconds):
+            return await _role(route, node, seconds)
+        case AskAsLibrary(verb, master):
+            return await verb(master)
 
 
 async def _role(route: Route, node: Address, seconds: float) -> Probe:

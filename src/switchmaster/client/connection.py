@@ -3,28 +3,31 @@ A connection that follows a master: the part that threads and asyncio share.
 
 It is mixed in before the library's own ``SentinelManagedConnection``. What may be done with it is decided by its
 `switchmaster.follow.session.Session`; a command may be sent while ``Session.seen`` is the newest value of the gate, so
-following costs one comparison. Otherwise `switchmaster.client.sync` or `switchmaster.client.aio` carries out the plan
-of `switchmaster.follow.reach` first.
+following costs one comparison. Otherwise a plan is carried out first: `switchmaster.follow.reach`, and within it one
+attempt to connect, which is planned here, because it turns on the library's classes. `switchmaster.client.sync` and
+`switchmaster.client.aio` carry out the effects.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Self
+from dataclasses import dataclass
+from typing import Any, Final, Self, TypeAlias
 
 from ..errors import StaleMaster, SwitchmasterError
 from ..follow.gate import UNKNOWN, Phase, WaitLimits
-from ..follow.reach import Reach
-from ..follow.session import LOOK_AGAIN, LOST, NOWHERE, Session
+from ..follow.listen import ListenEffect, listen, ping
+from ..follow.reach import Effect, HangUp, Reach
+from ..follow.session import DIALLING, GREETING, LISTENING, LOOK_AGAIN, LOST, NOWHERE, READY, Session, Step
 from ..model import Address
 from ..wire.resp import plain
 from .observable import Observable
 from .route import Route
 
-__all__ = ["FollowingConnection"]
+__all__ = ["ConnectWithin", "ConnectionEffect", "FollowingConnection"]
 
 _SHOWN: Final = 100
 """Characters of a peer's text that are shown."""
@@ -32,6 +35,20 @@ _SHOWN: Final = 100
 _NOWHERE: Final[Observable[Any]] = Observable(UNKNOWN)
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectWithin:
+    """Have the library connect and greet; its error is raised in the plan."""
+
+    host: str
+    port: int
+    seconds: float | None
+    """How long it may take; None if it may take for ever."""
+
+
+ConnectionEffect: TypeAlias = Effect | ListenEffect | ConnectWithin
+"""What the plans of a connection yield, each carried out by threads and by asyncio in their own way."""
 
 
 class FollowingConnection(_Theirs):
@@ -50,6 +67,8 @@ class FollowingConnection(_Theirs):
     _view: Observable[Any] = _NOWHERE
     _session: Session
     _retry: Any = None
+    _welcomed: Callable[[], None]
+    """What to call once it is greeted, in the attempt to connect that is under way."""
     _handled: BaseException | None = None
     """The exception that the caller was handling when the plan began, which is no cause of what the plan ends with."""
 
@@ -82,7 +101,7 @@ class FollowingConnection(_Theirs):
         If it is lost already, the holder has noticed.
         """
         session = self._session
-        return self._is_up() and session.bound(self._is_watched(), session.listens and self._restores())
+        return self._is_up() and session.bound(self._is_watched(), session.listens and self.restores)
 
     @property
     def ended(self) -> bool:
@@ -250,20 +269,26 @@ class FollowingConnection(_Theirs):
         # A listener sends almost nothing, and must not stop listening while commands are held.
         return not (self._session.listens and self._stays())
 
-    @contextmanager
-    def _reaching(self, limits: WaitLimits | None) -> Iterator[Reach]:
-        """Make a plan, count its waits, and turn its errors into the library's."""
+    def _moves(self) -> bool:
+        """Whether it must be connected, or connected elsewhere; if so, forget that an earlier wait ended in vain."""
+        session = self._session
+        if self._stays() or session.listens or self.bound:  # a listener comes back when it reads
+            return False
+        session.gave_up = None
+        return True
+
+    def _reaching(self, limits: WaitLimits | None) -> Generator[Effect, Exception | None, None]:
+        """Plan how it gets to where its commands may go, count its waits, and turn errors into the library's."""
         route, session = self._route, self._session
-        limits = limits or route.limits
         route.lease.open()
         if self.at is None:
             route.look_again()
         patient = session.gave_up is not self._view.current
         self._handled = sys.exception()
-        reach = Reach(self, self._view, limits, time.monotonic, route.master, patient)
+        reach = Reach(self, self._view, limits or route.limits, time.monotonic, route.master, patient)
         try:
-            yield reach
-            session.gave_up = None
+            session.seen = yield from (reach.to_master() if route.to_master else reach.to_replica())
+            session.attempts, session.gave_up = 0, None
             session.look_again_at = time.monotonic() + LOOK_AGAIN if reach.provisional else None
         except SwitchmasterError as error:
             raise route.library.error(error) from error.__cause__
@@ -274,8 +299,38 @@ class FollowingConnection(_Theirs):
             if reach.waited or reach.ran_out:
                 route.tally.held(route.master, reach.waited, reach.ran_out)
 
-    def _plan(self, reach: Reach) -> Any:
-        return reach.to_master() if self._route.to_master else reach.to_replica()
+    def _dialling(
+        self, address: Address, master: bool, greeted: Callable[[], None], once: Any, users: float | None
+    ) -> Generator[HangUp | ConnectWithin, None, Exception | None]:
+        """
+        Plan one attempt to connect, for the one caller whose turn it is; return the error that it ended with.
+
+        Args:
+            address: the node, as Sentinel announces it.
+            master: whether it must be a master, or else a replica in step.
+            greeted: called once others may use the connection.
+            once: the library's ``Retry`` that tries once.
+            users: the user's own limit for connecting, in seconds.
+        """
+        if self.at == address:  # another one was faster: a listener has a reader and a subscriber
+            return None
+        self._check_unanswered()
+        yield HangUp()
+        session, retry, me, whole = self._session, self._retry, self._me(), False
+        seconds = session.attempt_limit(users, self._route.limits)
+        try:
+            session.dialler, self._retry, self._welcomed = me, once, greeted
+            dialled = self._begin_dial(address, master)
+            if dialled is not None:
+                yield ConnectWithin(*dialled, seconds)
+                whole = True
+        except self._route.library.failures as error:
+            yield HangUp()
+            return error
+        finally:  # without a call, so that nothing interrupts it
+            session.dialler, self._retry = None, retry
+            session.stage = READY if whole and session.stage is not LOST else LOST
+        return None
 
     def _begin_dial(self, address: Address, master: bool) -> tuple[str, int] | None:
         """
@@ -295,6 +350,26 @@ class FollowingConnection(_Theirs):
         self._route.name(address, master)
         host, port = self._route.dialled(address, master)
         return host, port
+
+    def _greets(self) -> bool:
+        """Whether the library is about to greet the node; inside of a greeting it may call the same again."""
+        return self._dials() and self._session.stage is not GREETING
+
+    @contextmanager
+    def _greeting(self) -> Iterator[None]:
+        """Let the library greet the node, and the node prove what it is; then others may use the connection."""
+        session = self._session
+        session.advance(Step.GREET)
+        proved = False
+        try:
+            yield
+            proved = True
+        finally:
+            if session.stage is GREETING and not proved:
+                session.stage = DIALLING
+        self._welcome()
+        # The library's callbacks follow, which subscribe again; they may need a lock of a caller that waits for us.
+        self._welcomed()
 
     def _welcome(self) -> None:
         """Record that the greeting is over: other threads and tasks may use the connection from now on."""
@@ -341,7 +416,7 @@ class FollowingConnection(_Theirs):
             self._session.unanswered -= 1
             return self._demoted() if route.to_master and isinstance(error, errors.ReadOnlyError) else error
         self._doubt(error)
-        return self._lost(error) if isinstance(error, errors.ConnectionError) else error
+        return self.explain(error) if isinstance(error, errors.ConnectionError) else error
 
     def _demoted(self) -> Exception:
         """Return the error for a node that takes no writes, whatever it answered when it was dialled."""
@@ -352,16 +427,21 @@ class FollowingConnection(_Theirs):
             "was not carried out; the Sentinels are asked again, and the next command goes where they say"
         )
 
-    def _unasked(self, reason: Exception) -> None:
-        """Record that the node refuses ROLE: it is used without that proof."""
-        self._route.tally.say_once(
-            f"the nodes of {self._route.master!r} refuse ROLE ({_text(reason)}): whether a node is the master is taken "
-            "from the Sentinels alone; grant the user +role"
-        )
+    @contextmanager
+    def _role_may_be_refused(self) -> Iterator[None]:
+        """Let the node refuse ROLE: it is used without that proof, which is logged once."""
+        try:
+            yield
+        except self._route.library.exceptions.ResponseError as reason:
+            self._route.tally.say_once(
+                f"the nodes of {self._route.master!r} refuse ROLE ({_text(reason)}): whether a node is the master is "
+                "taken from the Sentinels alone; grant the user +role"
+            )
 
     # -- listeners ----------------------------------------------------------------------------------
 
-    def _restores(self) -> bool:
+    @property
+    def restores(self) -> bool:
         """
         Whether a new connection in its place would be subscribed to the same, and read by the same reader.
 
@@ -374,23 +454,15 @@ class FollowingConnection(_Theirs):
         owners = (getattr(callback(), "__self__", None) for callback in self._connect_callbacks)
         return any(isinstance(owner, self._route.library.subscribers) and self._belongs_to(owner) for owner in owners)
 
-    def _belongs_to(self, owner: Any) -> bool:
-        # redis-py's client-side cache wraps the connection that is ours.
-        return getattr(owner.connection, "_conn", owner.connection) is self
+    def is_whole_after(self, error: BaseException) -> bool:
+        """Whether a read that ended with this error left no answer half read."""
+        return isinstance(error, self._route.library.intact)
 
-    def _comes_back(self, error: Exception) -> bool:
-        """Whether a listener that got this error comes back by itself."""
-        return self._route.limits.failover_wait > 0 and self.may_pass(error) and self._restores()
+    def is_lost_by(self, error: BaseException) -> bool:
+        """Whether this error says that the connection is lost."""
+        return isinstance(error, self._route.library.exceptions.ConnectionError)
 
-    def _limits_to_come_back(self, timeout: Any) -> WaitLimits:
-        """Return for how long a listener without a connection may wait for another; see `Session`."""
-        return self._session.limits_to_come_back(timeout, self._route.limits, time.monotonic())
-
-    def _may_be_silent(self) -> bool:
-        """Whether a listener that is not back yet hides that from its reader; see `Session`."""
-        return self._session.may_be_silent(self._route.limits, time.monotonic())
-
-    def _lost(self, error: Exception) -> Exception:
+    def explain(self, error: Exception) -> Exception:
         """Return the error of a lost connection, with the reason if we ended it."""
         if not self._session.cut:
             return error
@@ -399,6 +471,37 @@ class FollowingConnection(_Theirs):
             f"{self._route.follower.phases.current.address} now; what was sent and not answered may have been carried "
             "out there or not"
         )
+
+    def _belongs_to(self, owner: Any) -> bool:
+        # redis-py's client-side cache wraps the connection that is ours.
+        return getattr(owner.connection, "_conn", owner.connection) is self
+
+    def _reads_as_listener(self) -> bool:
+        """Whether what is read now is a listener's message; called for a session that is not idle."""
+        return self._session.listens and not self._dials()
+
+    def _pings_as_listener(self, words: Sequence[Any]) -> bool:
+        """Whether this command is the PING of a listener that comes back by itself."""
+        return self._session.listens and words[0] == "PING" and self.restores and not self._dials()
+
+    def _listening(self, timeout: Any, failed: BaseException | None = None) -> Generator[ListenEffect, Any, Any]:
+        """Plan a listener's read; `timeout` is what its reader said, `failed` what a first read ended with."""
+        return listen(self, self._session, self._route.limits, timeout, time.monotonic, failed)
+
+    def _pinging(self) -> Generator[ListenEffect, Any, None]:
+        """Plan a listener's PING."""
+        return ping(self, self._session, self._route.limits)
+
+    @contextmanager
+    def _remaining_a_listener(self) -> Iterator[None]:
+        """Let it be disconnected, and remain a listener if it was one."""
+        session = self._session
+        listens, lost_at = session.listens, session.lost_at
+        try:
+            yield
+        finally:
+            if listens:
+                session.use, session.lost_at = LISTENING, lost_at
 
 
 def _text(value: Any) -> str:

@@ -12,8 +12,9 @@ import random
 import time
 import weakref
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
 
 from ..belief.decisions import Switch
 from ..errors import StaleMaster, SwitchmasterError
@@ -26,11 +27,32 @@ from .client_options import Options
 from .follower import Follower
 from .library import Library
 from .observable import Observable
-from .shared import Lease, MasterInquiry, Shared
+from .shared import AwaitTurn, Lease, MasterInquiry, Shared
 from .tally import Tally
 from .watcher_settings import TIMEOUT
 
-__all__ = ["Member", "Route"]
+__all__ = ["AskAsLibrary", "AskRole", "Member", "QuestionEffect", "Route"]
+
+
+@dataclass(frozen=True, slots=True)
+class AskAsLibrary:
+    """Ask in the library's own way, one Sentinel after the other; its error is raised in the plan."""
+
+    verb: Callable[[str], Any]
+    """The library's, a function or a coroutine function."""
+    master: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskRole:
+    """Ask a node for its ROLE; the outcome is a `Probe`."""
+
+    node: Address
+    seconds: float
+
+
+QuestionEffect: TypeAlias = AwaitTurn | AskAsLibrary | AskRole
+"""What the plans of a question to the Sentinels yield."""
 
 
 class Member(Protocol):
@@ -215,28 +237,33 @@ class Route:
         self.tally.asked()
         return self.shared.inquire(self.follower, until)
 
-    def ask(self, until: float) -> Generator[tuple[object, float] | None, Any, SwitchmasterError | None]:
+    def ask(self, until: float) -> Generator[QuestionEffect, Any, SwitchmasterError | None]:
         """
         Plan a question to the Sentinels: find the master, by the library's own way if our questions are refused.
 
-        Yields (turn seen, until when to wait for another), or None to ask as the library does, which is answered with
-        a master and its replicas, or None. Returns why the master is not known; None if it is.
+        Args:
+            until: when it is given up, in monotonic seconds.
+
+        Returns:
+            Why the master is not known; None if it is.
         """
         failure = yield from self.inquire(until)
         if failure is None or not self.shared.refuses(failure):
             self.note_refusals()
             return failure
-        found = yield None
-        if found is None:
+        try:
+            found = yield AskAsLibrary(self._library_verb("discover_master"), self.master)
+            replicas = None
+            if not self.to_master:
+                replicas = yield AskAsLibrary(self._library_verb("discover_slaves"), self.master)
+        except self.library.unreachable:
             return failure
-        self.take(*found)
+        self.take(found, replicas)
         return None
 
-    def discover(self) -> Generator[float | tuple[Address, float], Any, tuple[str, int]]:
+    def discover(self) -> Generator[QuestionEffect, Any, tuple[str, int]]:
         """
         Plan what `discover_master` does: return what to connect to for the master, and prove it unless it is known.
-
-        Yields until when to `ask`, which is answered with its outcome; or a node and seconds, to ask for its ROLE.
 
         Raises:
             Exception: the library's MasterNotFoundError.
@@ -245,11 +272,11 @@ class Route:
         stale: SwitchmasterError | None = None
         until = self.question_until
         while not self.answers:
-            failure = yield until
+            failure = yield from self.ask(until)
             if failure is not None:
                 raise self.library.error(stale or failure)
             address, left = self.unproved, until - time.monotonic()
-            stale = self.judge((yield address, left)) if address is not None and left > 0 else None
+            stale = self.judge((yield AskRole(address, left))) if address is not None and left > 0 else None
             if stale is None:
                 break
             if not self.refute() and self.unproved == address:
@@ -282,10 +309,13 @@ class Route:
         if follower.by_hand or (follower.early is not None and self.shared.idle):
             follower.forget()
 
-    def manager(self) -> Any:
-        """Return the Sentinel of the pool, or the Sentinel itself if this is its own route."""
+    def _library_verb(self, name: str) -> Callable[[str], Any]:
+        """Return a method of the library's own Sentinel, also where the pool's Sentinel is one of ours."""
         pool = self._pool()
-        return getattr(pool, "sentinel_manager", pool)
+        sentinel = getattr(pool, "sentinel_manager", pool)  # this may be a Sentinel's own route
+        ours = getattr(sentinel, "library_verb", None)
+        verb: Callable[[str], Any] = getattr(sentinel, name) if ours is None else ours(name)
+        return verb
 
     def found(self) -> tuple[str, int]:
         """

@@ -199,6 +199,10 @@ class FollowingSentinel(Generic[ClientT], _Theirs):
         arguments = {**self.connection_kwargs, **kwargs, "is_master": master}
         return client_class.from_pool(pool_class(name, self, **arguments))
 
+    def library_verb(self, name: str) -> Any:
+        """Return a method of the library's own Sentinel, which asks one Sentinel after the other."""
+        return getattr(super(), name)
+
     # -- addresses ----------------------------------------------------------------------------------
 
     def _route(self, service_name: str) -> Route:

@@ -32,7 +32,7 @@ from .follower import Follower
 from .observable import Observable
 from .watcher_settings import WatcherSettings
 
-__all__ = ["Lease", "MasterInquiry", "Shared", "share"]
+__all__ = ["AwaitTurn", "Lease", "MasterInquiry", "Shared", "share"]
 
 REFRESH_EVERY: Final = 0.1
 """Seconds between two rounds of questions that clients cause, however many they are."""
@@ -44,8 +44,17 @@ more."""
 
 T = TypeVar("T")
 
-MasterInquiry: TypeAlias = Generator[tuple[object, float], None, SwitchmasterError | None]
-"""Yields (turn seen, until when to wait for another), returns why the master is not known; None if it is."""
+
+@dataclass(frozen=True, slots=True)
+class AwaitTurn:
+    """Wait until `Shared.turns` has another value than this one, at most until a moment (monotonic seconds)."""
+
+    seen: object
+    until: float
+
+
+MasterInquiry: TypeAlias = Generator[AwaitTurn, None, SwitchmasterError | None]
+"""Returns why the master is not known; None if it is."""
 
 
 @dataclass(slots=True)
@@ -179,7 +188,7 @@ class Shared:
                 failure = self._failure(follower, time.monotonic() - began, asked)
                 # This may run in the midst of a turn of the Watcher, which updates followers last.
                 return None if self._is_known(follower, asked) else failure
-            yield turn, until
+            yield AwaitTurn(turn, until)
 
     def refute(self, follower: Follower) -> bool:
         """Forget what the first Sentinels said about a master; return whether nothing else was known about it."""

@@ -1,8 +1,9 @@
 """
 Connection, pool and Sentinel for threads, mixed into those of a client library.
 
-Only what needs a thread is here: carrying out a plan with blocking sockets, and shutting a socket down under a thread
-that waits for it. It is like `aio`, line by line where it can be: see `switchmaster.client` for why, and change both.
+Only what needs a thread is here: the library's verbs, how the effects of a plan are carried out with blocking sockets,
+and shutting a socket down under a thread that waits for it. `aio` does the same in a loop: what is left alike in both
+is so for the reason that `switchmaster.client` gives; change both.
 """
 
 from __future__ import annotations
@@ -12,23 +13,22 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from ..errors import SwitchmasterError
 from ..follow.gate import WaitLimits
-from ..follow.reach import Dial, Effect, FindMaster, HangUp, Wait
-from ..follow.session import COMEBACKS, DIALLING, GREETING, IDLE, LISTENING, LOST, MARKS, READY, Step
+from ..follow.listen import CALL, ComeBack, ListenEffect
+from ..follow.reach import Dial, FindMaster, HangUp, Wait
+from ..follow.session import IDLE, MARKS
 from ..model import Address
 from ..net.threads import closed_by_peer, lock, me, shut_down
-from ..wire.facts import Probe
-from .connection import FollowingConnection
-from .library import Library
+from .connection import ConnectionEffect, ConnectWithin, FollowingConnection
 from .packing import careful
 from .pool import FollowingPool
-from .route import Route
+from .route import AskAsLibrary, AskRole, QuestionEffect, Route
 from .sentinel import ClientT, FollowingSentinel
+from .shared import AwaitTurn
 from .sockets import noticing
 
 __all__ = ["Connection", "Pool", "Sentinel"]
@@ -38,13 +38,14 @@ COLLECTING: Final = 0.01
 
 _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
+EffectT = TypeVar("EffectT")
+ResultT = TypeVar("ResultT")
 
 
 class Connection(FollowingConnection, _Theirs):
     """A connection for threads."""
 
     socket_connect_timeout: float | None
-    _welcomed: Callable[[], None]
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -78,8 +79,7 @@ class Connection(FollowingConnection, _Theirs):
             return  # as `_stays`, without a call: the pool connects before every command
         if self._dials():
             super().connect()
-        elif not (self._stays() or session.listens or self.bound):  # a listener comes back when it reads
-            session.gave_up = None
+        elif self._moves():
             if self._route.limits.failover_wait > 0:
                 self._reach()
             else:  # only the caller's own Retry waits, as in the library
@@ -97,13 +97,11 @@ class Connection(FollowingConnection, _Theirs):
 
     def on_connect(self) -> None:
         """Greet, and ask the node what it is (valkey-py)."""
-        with self._greeting():
-            super().on_connect()
+        self._greet(super().on_connect)
 
     def on_connect_check_health(self, *arguments: Any, **options: Any) -> None:
         """Greet, and ask the node what it is (redis-py)."""
-        with self._greeting():
-            super().on_connect_check_health(*arguments, **options)
+        self._greet(partial(super().on_connect_check_health, *arguments, **options))
 
     def disconnect(self, *arguments: Any, **options: Any) -> None:
         self._forget_session()
@@ -114,8 +112,9 @@ class Connection(FollowingConnection, _Theirs):
         session = self._session
         if session.use is IDLE and words[0] not in MARKS:
             return self.send_packed_command(self._command_packer.pack(*words), options.get("check_health", True))
-        if session.listens and words[0] == "PING" and self._restores() and not self._dials():
-            return self._ping(words, options)
+        if self._pings_as_listener(words):
+            self._carry_out(self._pinging(), partial(super().send_command, *words, **options))
+            return None
         if session.defers(words):
             session.defer(self.pack_command(*words))
             return None
@@ -146,9 +145,8 @@ class Connection(FollowingConnection, _Theirs):
         session = self._session
         if session.deferred_reads:
             return session.read_deferred()
-        if session.use is not IDLE and session.listens and not self._dials():
-            timeout = options.get("timeout")
-            return self._listen(partial(self.read_plainly, *arguments, **options), timeout, None)
+        if session.use is not IDLE and self._reads_as_listener():
+            return self._listen(partial(self.read_plainly, *arguments, **options), options.get("timeout"))
         try:
             if session.unread:
                 self._read_owed(*arguments, **options)
@@ -165,9 +163,8 @@ class Connection(FollowingConnection, _Theirs):
             raise failure from error
 
     def can_read(self, timeout: float = 0) -> bool:
-        session = self._session
-        if session.use is not IDLE and session.listens and not self._dials():
-            return bool(self._listen(partial(self._look, timeout), timeout, False))
+        if self._session.use is not IDLE and self._reads_as_listener():
+            return bool(self._listen(partial(self._look, timeout), timeout))
         return self._look(timeout)
 
     def _look(self, timeout: float) -> bool:
@@ -201,93 +198,80 @@ class Connection(FollowingConnection, _Theirs):
                 shut_down(opened)
 
     def _reach(self, limits: WaitLimits | None = None) -> None:
-        with self._reaching(limits) as reach:
-            plan = self._plan(reach)
-            try:
-                effect = next(plan)
-                while True:
-                    effect = plan.send(self._do(effect))
-            except StopIteration as done:
-                self._session.seen = done.value
-                self._session.attempts = 0
+        carry_out(self._reaching(limits), self._do)
 
-    def _do(self, effect: Effect) -> Exception | None:
+    def _listen(self, read: Callable[[], Any], timeout: Any) -> Any:
+        """Read as a listener; a read on a connection that is up costs no plan."""
+        plan = None
+        if self.at is not None:
+            try:
+                return read()
+            except BaseException as error:  # the plan raises it, or goes on
+                plan = self._listening(timeout, error)
+        return self._carry_out(plan or self._listening(timeout), read)
+
+    def _carry_out(self, plan: Generator[ListenEffect, Any, Any], call: Callable[[], Any]) -> Any:
+        """Carry out a listener's plan; `call` is what the library is to do in it."""
+        return carry_out(plan, lambda effect: call() if effect is CALL else self._do(effect))
+
+    def _do(self, effect: ConnectionEffect) -> Any:
         match effect:
             case Dial(address, master):
                 return self._dial(address, master)
+            case ConnectWithin(host, port, seconds):
+                self._connect_within(host, port, seconds)
             case Wait(seen, until):
                 self._view.wait(seen, until)
                 self._route.look_again()
             case HangUp():
-                self._hang_up()
+                with self._remaining_a_listener():
+                    self.disconnect()
             case FindMaster():
                 return ask(self._route, self._route.patient_until)
+            case ComeBack(limits):
+                self._reach(limits)
         return None
 
-    def _dial(self, address: Any, master: bool) -> Exception | None:
-        held = self._turn
+    def _dial(self, address: Address, master: bool) -> Exception | None:
+        held, once = self._turn, self._route.library.no_retry
         turn = _Turn(held)
         try:
             # Acquired and recorded in one step of the interpreter: an interrupt comes before both or after both.
             for turn.held in map(held.acquire, (True,)):
-                return self._dial_in_turn(address, master, turn)
+                plan = self._dialling(address, master, turn.end, once, self.socket_connect_timeout)
+                return carry_out(plan, self._do)
         finally:
             if turn.held:
                 turn.held = False
                 held.release()
         return None
 
-    def _dial_in_turn(self, address: Any, master: bool, turn: _Turn) -> Exception | None:
-        if self.at == address:  # another thread was faster: a listener has a reader and a subscriber
-            return None
-        self._check_unanswered()
-        self._hang_up()
-        library: Library = self._route.library
-        session = self._session
-        retry, limit, me = self._retry, self.socket_connect_timeout, self._me()
-        ours, whole = self._attempt_limit(limit), False
+    def _connect_within(self, host: str, port: int, seconds: float | None) -> None:
+        users = self.socket_connect_timeout
         try:
-            session.dialler, self._retry, self._welcomed = me, library.no_retry, turn.end
-            self.socket_connect_timeout = ours
-            dialled = self._begin_dial(address, master)
-            if dialled is not None:
-                self.connect_to(dialled)
-                whole = True
-        except library.failures as error:
-            self._hang_up()
-            return error
+            self.socket_connect_timeout = seconds
+            self.connect_to((host, port))
         finally:
-            # An assignment is not interrupted; one to a property of the library's may be, so it comes last.
-            session.dialler, self._retry = None, retry
-            session.stage = READY if whole and session.stage is not LOST else LOST
-            self.socket_connect_timeout = limit
-        return None
+            self.socket_connect_timeout = users
 
-    @contextlib.contextmanager
-    def _greeting(self) -> Any:
-        session = self._session
-        if not self._dials() or session.stage is GREETING:
-            yield
-            return
-        if session.cut:
-            raise self._lost(OSError())
+    def _greet(self, greet: Callable[[], None]) -> None:
+        if not self._greets():
+            return greet()
+        if self._session.cut:
+            raise self.explain(OSError())
         # A hung server accepts connections and then sends nothing: no greeting may take longer than an attempt.
         opened, users = self._sock, self.socket_timeout
         opened.settimeout(self._attempt_limit(users))
-        session.advance(Step.GREET)
-        proved = False
-        try:
-            yield
-            self._prove()
-            proved = True
-        finally:
-            if session.stage is GREETING and not proved:
-                session.stage = DIALLING
-            with contextlib.suppress(OSError):
-                opened.settimeout(users)
-        self._welcome()
-        # The library's callbacks follow, which subscribe again; they may need a lock of a thread that waits for us.
-        self._welcomed()
+        with self._greeting():
+            try:
+                greet()
+                self.send_command("ROLE", check_health=False)
+                with self._role_may_be_refused():
+                    self._judge(self.read_response())
+            finally:
+                with contextlib.suppress(OSError):
+                    opened.settimeout(users)
+        return None
 
     def _read_owed(self, *arguments: Any, **options: Any) -> None:
         session = self._session
@@ -295,75 +279,6 @@ class Connection(FollowingConnection, _Theirs):
             session.unread -= 1
             with contextlib.suppress(self._route.library.exceptions.ResponseError):
                 self.read_plainly(*arguments, **options)
-
-    def _prove(self) -> None:
-        self.send_command("ROLE", check_health=False)
-        try:
-            answer = self.read_response()
-        except self._route.library.exceptions.ResponseError as error:
-            self._unasked(error)
-        else:
-            self._judge(answer)
-
-    # -- listeners ----------------------------------------------------------------------------------
-
-    def _listen(self, read: Callable[[], Any], timeout: Any, nothing: Any) -> Any:
-        """Read what was published; if the connection is lost, come back and read on."""
-        session = self._session
-        if session.stage is LOST:
-            self._hang_up()
-        for left in reversed(range(COMEBACKS)):
-            if self.at is None and self._restores() and not self._come_back(timeout):
-                return nothing
-            whole = False
-            try:
-                answer = read()
-                whole = True
-                return answer
-            except self._route.library.intact:
-                whole = True
-                raise
-            except self._route.library.exceptions.ConnectionError as error:
-                if not left or not self._comes_back(error):
-                    raise self._lost(error) from error
-                session.use = LISTENING
-                self._hang_up()
-            finally:
-                if not whole:
-                    session.stage = LOST
-        return nothing
-
-    def _ping(self, words: tuple[Any, ...], options: dict[str, Any]) -> None:
-        """Ping a listener's server; if the connection is lost, the next read notices, and comes back."""
-        if self.at is None:
-            return
-        try:
-            super().send_command(*words, **options)
-        except self._route.library.exceptions.ConnectionError as error:
-            if not self._comes_back(error):
-                raise
-            self._session.use = LISTENING
-
-    def _come_back(self, timeout: Any) -> bool:
-        """Connect and so subscribe again; return whether it succeeded within the reader's time."""
-        try:
-            self._reach(self._limits_to_come_back(timeout))
-        except self._route.library.unreachable as error:
-            if not self._may_be_silent() or not self.may_pass(error):
-                raise
-            return False
-        self._session.lost_at = None
-        return True
-
-    def _hang_up(self) -> None:
-        """Disconnect, and remain a listener if it was one."""
-        session = self._session
-        listens, lost_at = session.listens, session.lost_at
-        try:
-            self.disconnect()
-        finally:
-            if listens:
-                session.use, session.lost_at = LISTENING, lost_at
 
 
 class _Turn:
@@ -492,11 +407,6 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
         """Return the replicas that may be read from: another name of `discover_slaves`."""
         return self.discover_slaves(service_name)
 
-    def discover_as_library(self, service_name: str, replicas: bool) -> tuple[Any, Any]:
-        """Return a master and, if asked for, its replicas, by the library's own way: one Sentinel after the other."""
-        found = super().discover_master(service_name)
-        return found, super().discover_slaves(service_name) if replicas else None
-
     def close(self) -> None:
         """
         Close what belongs to this Sentinel; its clients stay open, and are closed by their users.
@@ -515,44 +425,47 @@ class Sentinel(FollowingSentinel[ClientT], _Theirs):
         self.close()
 
 
+def carry_out(plan: Generator[EffectT, Any, ResultT], do: Callable[[EffectT], Any]) -> ResultT:
+    """
+    Carry out a plan, of `switchmaster.follow` or a `Route`: send it each effect's outcome, and raise errors in it.
+
+    Args:
+        plan: a generator of effects; it has ended when this returns, even if an interrupt comes in between.
+        do: carries out one effect.
+
+    Returns:
+        What the plan returns.
+    """
+    try:
+        effect = next(plan)
+        while True:
+            try:
+                outcome = do(effect)
+            except BaseException as error:  # the plan raises it, or goes on
+                effect = plan.throw(error)
+            else:
+                effect = plan.send(outcome)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    finally:
+        plan.close()
+
+
 def ask(route: Route, until: float) -> Exception | None:
     """Ask the Sentinels for a master; return None once it is known, or why it is not."""
-    plan = route.ask(until)
-    try:
-        step = next(plan)
-        while True:
-            if step is None:
-                step = plan.send(_ask_as_library(route))
-            else:
-                route.shared.turns.wait(*step)
-                step = next(plan)
-    except StopIteration as done:
-        failure: SwitchmasterError | None = done.value
-        return failure
-
-
-def _ask_as_library(route: Route) -> tuple[Any, Any] | None:
-    manager, replicas = route.manager(), not route.to_master
-    try:
-        if isinstance(manager, FollowingSentinel):
-            return manager.discover_as_library(route.master, replicas)  # type: ignore[no-any-return]
-        found = manager.discover_master(route.master)
-        return found, manager.discover_slaves(route.master) if replicas else None
-    except route.library.unreachable:
-        return None
+    return carry_out(route.ask(until), partial(_do_question, route))
 
 
 def discover(route: Route) -> tuple[str, int]:
     """Return what to connect to for a master; see `Sentinel.discover_master`."""
-    plan = route.discover()
-    try:
-        step = next(plan)
-        while True:
-            step = plan.send(ask(route, step) if isinstance(step, float) else _role(route, *step))
-    except StopIteration as done:
-        host, port = done.value
-        return host, port
+    return carry_out(route.discover(), partial(_do_question, route))
 
 
-def _role(route: Route, node: Address, seconds: float) -> Probe:
-    return route.shared.watcher.role(node, seconds=seconds)
+def _do_question(route: Route, question: QuestionEffect) -> Any:
+    match question:
+        case AwaitTurn(seen, until):
+            return route.shared.turns.wait(seen, until)
+        case AskRole(node, seconds):
+            return route.shared.watcher.role(node, seconds=seconds)
+        case AskAsLibrary(verb, master):
+            return verb(master)

@@ -15,6 +15,7 @@ Read in this order:
    this node, wait for news, find the master, hang up) and returns the value under which the connection is ready.
 3. `session`: one connection between two such plans, as a state machine: how far it is connected, what its server holds
    for it, how many answers are to come, and what follows for the next command, error or interrupt.
+4. `listen`: how a listener reads on when its connection is lost: plans like those of `reach`, around one read or PING.
 
 Invariants:
 

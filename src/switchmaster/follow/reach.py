@@ -26,7 +26,7 @@ __all__ = ["Dial", "Effect", "FindMaster", "Gate", "HangUp", "Movable", "Reach",
 FIRST_PAUSE: Final = 0.02
 """Seconds before a master that could not be reached is dialled again."""
 LONGEST_PAUSE: Final = 0.5
-"""The pause doubles up to this; news of the failover ends it at once."""
+"""The pause doubles up to this; any news of the failover ends it at once."""
 
 
 class Gate(Protocol):

@@ -94,7 +94,7 @@ LOST, DIALLING, GREETING, RESTORING, READY = ConnectionStage
 STAGES: Final[Mapping[ConnectionStage, Mapping[Step, ConnectionStage]]] = {
     LOST: {
         Step.DIAL: DIALLING,
-        # Another thread disconnected it in the midst of an attempt: what that attempt does next revives nothing.
+        # Another thread disconnected it during an attempt, which must not revive it.
         Step.GREET: LOST,
         Step.WELCOME: LOST,
         Step.FAIL: LOST,
@@ -230,7 +230,7 @@ class Session:
     """Ended from outside, because commands must not go where it was."""
     dialler: object = None
     """The thread or task that connects it now; a listener's may be another than the one that subscribes. None from the
-    welcome on: the callbacks' commands are like anybody's."""
+    welcome on: the callbacks' commands are like any others."""
     needs_master: bool = True
     """Whether the node that is dialled has to be a master; else a replica in step."""
     attempts: int = 0
@@ -238,21 +238,21 @@ class Session:
     gave_up: object = None
     """The value of the gate in which this command waited in vain already: it does not wait there a second time."""
     look_again_at: float | None = None
-    """When a reader tries again the replicas that it could not use, in monotonic seconds; None if it is content."""
+    """When a reader tries again the replicas that it could not use, in monotonic seconds; None if it need not."""
     lost_at: float | None = None
     """When a listener lost its connection, in monotonic seconds; None while it has one."""
     unanswered: int = 0
     """Answers to commands that may have been sent and are not parsed yet. It grows before the first byte is sent and
     shrinks after an answer is parsed, so that whatever interrupts in between leaves a number other than 0. Nothing
     may be sent on such a connection: its next user would read the answers of the last one. A subscriber's number means
-    nothing. Losing the connection does not touch it, because another thread may do that in the midst of a command."""
+    nothing. Losing the connection does not touch it, because another thread may do that during a command."""
     packed: int = 1
     """Commands in what is sent next."""
     alone: bool = False
     """The command that is being sent is a single one, not a whole transaction."""
     deferred: tuple[bytes, ...] = ()
     """CLIENT SETINFO, which is sent with the next command of the greeting, and its reply read with that one's: the
-    library does nothing with it, and it would cost two round trips in the midst of a failover."""
+    library does nothing with it, and it would cost two round trips during a failover."""
     deferred_reads: int = 0
     """Replies to it that the library is about to read."""
     unread: int = 0
@@ -402,7 +402,7 @@ class Session:
         self.use = USES[self.use][Meaning.TRANSACTS]
 
     def returned(self) -> None:
-        """Record that the connection is given back: no answer is in doubt any more."""
+        """Record that the connection is given back: no answer is in doubt any longer."""
         self.use, self.doubt = USES[self.use][Meaning.RETURNS], None
 
     def lost_in_doubt(self, resends: bool) -> bool:

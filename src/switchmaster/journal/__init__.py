@@ -12,7 +12,7 @@ write one journal; what they saw of one failover becomes one record.
 
     from switchmaster.journal import FailoverFilter, open_reader
 
-    reader = open_reader("sqlite:///journal.db")       # or postgresql+psycopg://...; connects at the first question
+    reader = open_reader("sqlite:///journal.db")       # or postgresql+psycopg://...; connects at the first query
     page = reader.failovers(FailoverFilter(master="mymaster1", since=1_700_000_000.0), cursor=None, limit=50)
     page.items                                         # failover lines, newest first
     page.next                                          # the cursor of the next page, or None
@@ -52,7 +52,7 @@ Invariants:
 - **Applied twice is applied once:** entries have an identity, and what the journal has already changes nothing.
 - **Each switch and each failover is one row**, whichever daemons saw it, and in whichever order they wrote.
 - **What was streamed was committed before.** Nothing that a reader has seen is lost by a kill.
-- **Nobody waits for the database** but the writer's thread and whoever asks a question.
+- **Only the writer's thread and callers of a reader wait for the database.**
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def _missed(connection: Connection, seen: Sighting, head: Row[Any]) -> Missed | 
     same = (head.host, head.port) == seen.address
     if same and head.epoch is None and seen.epoch is not None:
         # The last switch was recorded without its epoch, which is known now.
-        lacks = _recorded(connection, replace(seen, epoch=ANY_EPOCH), head.incarnation)
+        lacks = _recorded(connection, replace(seen, epoch=None), head.incarnation)
         return Missed(head.incarnation, None, None, head.since) if lacks else None
     if (same and head.epoch == seen.epoch) or _recorded(connection, seen, head.incarnation):
         return None
@@ -153,7 +153,7 @@ def _recorded(connection: Connection, seen: Sighting, incarnation: int) -> bool:
                 switches.c.deployment == seen.deployment,
                 switches.c.master == seen.master,
                 switches.c.incarnation == incarnation,
-                switches.c.epoch == (ANY_EPOCH if seen.epoch is None else seen.epoch),
+                switches.c.epoch <= ANY_EPOCH if seen.epoch is None else switches.c.epoch == seen.epoch,
                 switches.c.host == seen.address.host,
                 switches.c.port == seen.address.port,
             )

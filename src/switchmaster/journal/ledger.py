@@ -1,9 +1,9 @@
 """
 Events and decisions of one deployment in, entries for the journal out.
 
-The belief's record of an attempt has its stages. The ledger adds what lies beside them: how many Sentinels agreed, when
-each of them announced the switch, when the promotion was known to us and to Sentinel, when the old master came back,
-and the epoch if only the switch has it. It goes on adding after the record has ended, for `KEPT` seconds.
+The belief's record of an attempt has its stages. The ledger adds what the stages do not say: how many Sentinels agreed,
+when each of them announced the switch, when the promotion was known to us and to Sentinel, when the old master came
+back, and the epoch if only the switch has it. It goes on adding after the record has ended, for `KEPT` seconds.
 
 Pure: no clock, no I/O, no database. ``at`` is monotonic seconds, ``wall`` seconds since 1970. Everything that is kept
 is bounded.
@@ -112,7 +112,7 @@ class _Followed:
 
 class Ledger:
     """
-    Keeps the books of one deployment.
+    Makes the journal's entries of one deployment.
 
     Args:
         deployment: the deployment's name.

@@ -67,8 +67,17 @@ def missed_switch(found: Sighting, missed: Missed) -> SwitchSeen:
         grade="agreed" if found.agreed else "announced",
         cause="failover",
         witnesses=(),
-        why=f"its epoch rose from {missed.epoch_before} to {found.epoch} while no daemon was connected",
+        why=_why(found, missed),
         via="missed",
         incarnation=missed.incarnation,
     )
     return SwitchSeen(found.time if missed.old is not None else missed.after, switch)
+
+
+def _why(found: Sighting, missed: Missed) -> str:
+    if missed.old is None:
+        return f"it was recorded without an epoch, and is at epoch {found.epoch}"
+    if missed.epoch_before is None or found.epoch is None:
+        at = "an unknown epoch" if found.epoch is None else f"epoch {found.epoch}"
+        return f"its address changed while no daemon was connected, and is at {at}"
+    return f"its epoch rose from {missed.epoch_before} to {found.epoch} while no daemon was connected"

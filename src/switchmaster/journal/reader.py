@@ -1,5 +1,5 @@
 """
-Questions to the journal: history with filters and pages, one failover, the stream.
+Queries of the journal: history with filters and pages, one failover, the stream.
 
 A page continues after an item, not after a count: what is added meanwhile shifts nothing. All methods block, and may be
 called from several threads.
@@ -68,7 +68,7 @@ class Page:
 
 def open_reader(url: str) -> Reader:
     """
-    Return a reader; it connects at the first question.
+    Return a reader; it connects at the first query.
 
     Args:
         url: ``sqlite:///FILE`` or ``postgresql+psycopg://…``.
@@ -82,7 +82,7 @@ def open_reader(url: str) -> Reader:
 
 class Reader:
     """
-    Questions to one journal.
+    Queries of one journal.
 
     Args:
         url: of the journal.
@@ -162,7 +162,7 @@ class Reader:
 
     def acknowledge(self, id: str, by: str, comment: str = "") -> bool:
         """
-        Record that somebody has looked into a failover.
+        Record that a person has looked into a failover.
 
         Args:
             id: the failover's id.

@@ -73,7 +73,7 @@ def replay_into_entries(
     annotate: Callable[[Failover], Failover] = lambda record: record,
 ) -> Replayed:
     """
-    Decide on recorded events again, and keep the books.
+    Decide on recorded events again, and make the entries of a journal.
 
     Args:
         said: what the Sentinels published, in order; events without a time have the time of the one before.

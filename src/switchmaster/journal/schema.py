@@ -48,7 +48,8 @@ __all__ = [
 METADATA: Final = MetaData()
 
 ANY_EPOCH: Final = -1
-"""In ``switches.epoch``: the epoch is not known."""
+"""In ``switches.epoch``, this and lower numbers: the epoch is not known. The next switch without one to the same
+address gets the next lower number, so that both have a row."""
 
 
 def stored(name: str) -> str:

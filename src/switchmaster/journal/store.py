@@ -213,7 +213,7 @@ class Store:
             self._last_known.move(connection, said.deployment, said.master, incarnation, *place)
         if switch is None:
             return []
-        # A switch only once: whoever follows the stream need not sort out the same one with more witnesses.
+        # A switch only once, so that a reader of the stream gets no second line when witnesses are added.
         line = switch_to_line(switch)
         told = line if first else {**line, "type": "witness"}
         return [self._tell(connection, entry.time, told, _failover_of(connection, switch))]
@@ -259,12 +259,14 @@ class Store:
         }
 
     def _by_epoch(self, connection: Connection, observation: Observation) -> str | None:
-        """Return the row of that very epoch."""
+        """Return the row of that very epoch; the one with the same new address before one without any."""
         if observation.epoch is None:
             return None
         master = {"of": observation.deployment, "name": observation.master, "count": observation.incarnation}
         rows = connection.execute(_BY_EPOCH, {**master, "at": observation.epoch}).all()
-        return next((row.id for row in rows if same_failover(observation, _failover(row))), None)
+        same = [row for row in rows if same_failover(observation, _failover(row))]
+        same.sort(key=lambda row: (row.new_host, row.new_port) != observation.new)
+        return next((row.id for row in same), None)
 
     def _still_fits(self, connection: Connection, observation: Observation, row: str) -> bool:
         others = _observed(connection, _OTHERS, {"row": row, **self._key(observation)})

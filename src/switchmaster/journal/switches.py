@@ -1,4 +1,9 @@
-"""Switches to rows: each once, by (deployment, master, incarnation, epoch, address), whichever observers decided it."""
+"""
+Switches to rows: each once, by (deployment, master, incarnation, epoch, address), whichever observers decided it.
+
+Switches without an epoch can have the same address and be two: their rows are numbered below `ANY_EPOCH`. Which switch
+one of them is, only its time tells, until the observer that decided it knows its epoch.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import json
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from ..account.record import SwitchRecord
 from ..account.record_lines import switch_from_line, switch_to_line
@@ -34,22 +39,18 @@ def record_switch(connection: Connection, entry: SwitchSeen, observer: str) -> t
         The record as it is now (the first that was decided, with the witnesses of all; None if nothing is new), and
         whether the journal did not have the switch before.
     """
-    known = _known(connection, entry)
+    exact, unnumbered = _exact(connection, entry), _unnumbered(connection, entry)
+    known = exact or unnumbered or _last(connection, entry)
     switch = replace(entry.switch, observers=(observer,))
     if known is None:
-        key = {
-            "deployment": switch.deployment,
-            "master": switch.master,
-            "incarnation": switch.incarnation,
-            "epoch": ANY_EPOCH if switch.epoch is None else switch.epoch,
-            "host": switch.new.host,
-            "port": switch.new.port,
-        }
-        line = to_json(switch_to_line(switch))
-        connection.execute(insert(switches).values(**key, time=entry.time, line=line))
+        _insert(connection, switch, entry.time)
         return switch, True
-    before = switch_from_line(json.loads(known.line))
-    after = _one(before, switch)
+    before = after = switch_from_line(json.loads(known.line))
+    if exact is not None and unnumbered is not None:
+        # Another observer wrote it with the epoch while this one had none: one row, with the witnesses of both.
+        after = _one(after, switch_from_line(json.loads(unnumbered.line)))
+        connection.execute(delete(switches).where(switches.c.id == unnumbered.id))
+    after = _one(after, switch)
     if after == before:
         return None, False
     epoch = known.epoch if after.epoch is None else after.epoch
@@ -58,24 +59,58 @@ def record_switch(connection: Connection, entry: SwitchSeen, observer: str) -> t
     return after, False
 
 
-def _known(connection: Connection, entry: SwitchSeen) -> Row[Any] | None:
-    switch = entry.switch
-    ours = select(switches).where(
+def _insert(connection: Connection, switch: SwitchRecord, time: float) -> None:
+    epoch = switch.epoch
+    if epoch is None:
+        lowest = connection.scalar(_there(switch).with_only_columns(func.min(switches.c.epoch)))
+        epoch = ANY_EPOCH if lowest is None else min(lowest - 1, ANY_EPOCH)
+    key = {
+        "deployment": switch.deployment,
+        "master": switch.master,
+        "incarnation": switch.incarnation,
+        "epoch": epoch,
+        "host": switch.new.host,
+        "port": switch.new.port,
+    }
+    connection.execute(insert(switches).values(**key, time=time, line=to_json(switch_to_line(switch))))
+
+
+def _ours(switch: SwitchRecord) -> Select[Any]:
+    return select(switches).where(
         switches.c.deployment == switch.deployment,
         switches.c.master == switch.master,
         switches.c.incarnation == switch.incarnation,
     )
-    if switch.epoch is not None:
-        here = ours.where(switches.c.host == switch.new.host, switches.c.port == switch.new.port)
-        exact = connection.execute(here.where(switches.c.epoch == switch.epoch)).first()
-        if exact is not None:
-            return exact
-    # If one of the two has no epoch, only its place among the others tells: a master may return to an address.
-    before = ours.where(switches.c.time <= entry.time + OVERLAP)
+
+
+def _there(switch: SwitchRecord) -> Select[Any]:
+    return _ours(switch).where(switches.c.host == switch.new.host, switches.c.port == switch.new.port)
+
+
+def _exact(connection: Connection, entry: SwitchSeen) -> Row[Any] | None:
+    """Return the row of this very epoch and address."""
+    if entry.switch.epoch is None:
+        return None
+    return connection.execute(_there(entry.switch).where(switches.c.epoch == entry.switch.epoch)).first()
+
+
+def _unnumbered(connection: Connection, entry: SwitchSeen) -> Row[Any] | None:
+    """Return the row that was written of this switch, of this very moment, before its epoch was known."""
+    if entry.switch.epoch is None:
+        return None
+    without = _there(entry.switch).where(switches.c.epoch <= ANY_EPOCH, switches.c.time == entry.time)
+    return connection.execute(without).first()
+
+
+def _last(connection: Connection, entry: SwitchSeen) -> Row[Any] | None:
+    """Return the last switch if it is this one: without both epochs, only its place among the others tells."""
+    switch = entry.switch
+    before = _ours(switch).where(switches.c.time <= entry.time + OVERLAP)
     last = connection.execute(before.order_by(switches.c.time.desc(), switches.c.id.desc()).limit(1)).first()
+    # A master may return to an address.
     if last is None or (last.host, last.port) != switch.new or last.time < entry.time - NEAR:
         return None
-    return last if switch.epoch is None or last.epoch == ANY_EPOCH else None
+    return last if switch.epoch is None or last.epoch <= ANY_EPOCH else None
 
 
 def _one(known: SwitchRecord, other: SwitchRecord) -> SwitchRecord:

@@ -1,7 +1,7 @@
 """
 The one thread that writes: it takes entries from a bounded queue and commits them in order.
 
-Whoever puts an entry never waits for the database. While the database is away (refused, locked, full, read-only),
+A caller of `put` never waits for the database. While the database is away (refused, locked, full, read-only),
 entries wait in memory, where a newer observation of a failover replaces the older one, and the thread retries with
 growing pauses of at most `RETRY_SECONDS`. When the queue is full, events are dropped first, then everything; drops are
 counted, and recorded once the database is back. An entry that the database refuses by itself is dropped and counted, so

@@ -235,7 +235,7 @@ class Shell(ABC):
         try:
             callback()
         except Exception:
-            # An error of the user's code, who finds it in the log and in the counter.
+            # An error of the user's code; the log and the counter show it.
             self.callback_errors += 1
             _log.exception("the callback for facts of %s failed", self.name)
 

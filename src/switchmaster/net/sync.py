@@ -224,7 +224,7 @@ def _settle(future: Future[T], task: asyncio.Task[T]) -> None:
 
 
 async def _cancel_all() -> None:
-    """Cancel all tasks, so that those who wait for one are woken."""
+    """Cancel all tasks, so that their waiters are woken."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
@@ -623,7 +623,7 @@ _exiting: list[None] = []
 
 
 def exiting() -> bool:
-    """Whether the interpreter is ending, so that nothing can be received any more."""
+    """Whether the interpreter is ending, so that nothing can be received any longer."""
     return bool(_exiting)
 
 

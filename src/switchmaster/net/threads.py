@@ -362,7 +362,7 @@ def shut_down(opened: Any) -> None:
             down: TLS would destroy its own state under the reader, and eventlet's has no such method.
 
     Raises:
-        OSError: it was not open (any more).
+        OSError: it was not open, or no longer.
     """
     plain = _plain(opened)
     if isinstance(plain, _socket.socket):
@@ -379,7 +379,7 @@ def closed_by_peer(opened: Any) -> bool:
         opened: a socket as for `shut_down`, connected by TCP; None, and one that is closed here, count as closed.
 
     Returns:
-        False on a system whose kernel does not tell (Linux does).
+        False on a system whose kernel does not report it (Linux does).
     """
     if not hasattr(socket, "TCP_INFO"):
         return False

@@ -144,7 +144,7 @@ class Daemon:
 
     async def _serve(self) -> None:
         await self.http.start()
-        _log.info("serving on %s", self.http.url)
+        _log.info("serving HTTP", extra={"fields": {"url": self.http.url}})
         for warning in self.configuration.http.warnings():
             _log.warning("%s", warning)
 

@@ -3,8 +3,8 @@ Which lines of a large log are worth reading: hardly any is, and the others must
 
 A block of bytes goes in; the places of the lines that may say something come out. A pattern matches what a format has
 before a message (the milliseconds and the level, logfmt's ``message="``, syslog's colon) and how the messages of
-`messages` begin. A line that is found in vain is read in vain. A line that is not found must say nothing, which a test
-holds for every recording and every form of the table.
+`messages` begin. A line that is found without need only costs time. A line that is not found must say nothing, which a
+test holds for every recording and every form of the table.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ class LiveReport:
 
         Args:
             deadline: in seconds of `time.monotonic`; None for no end.
-            until: tells for each printed item whether it is the last.
+            until: returns for each printed item whether it is the last.
 
         Returns:
             Whether that item came.

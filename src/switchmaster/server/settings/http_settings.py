@@ -61,7 +61,7 @@ class HttpSettings:
     def __post_init__(self) -> None:
         if not self.on_loopback and self.token is None and self.read_token is None:
             raise UsageError(
-                f"refused to serve on {self.listen} without a token: anybody who reaches it could read everything. "
+                f"refused to serve on {self.listen} without a token: any client that reaches it could read everything. "
                 "Name a file with a token in http.token_file or http.read_token_file, or listen on 127.0.0.1"
             )
         for name, token in (("token", self.token), ("read_token", self.read_token)):
@@ -70,7 +70,7 @@ class HttpSettings:
                     f"http.{name} must be printable ASCII without a blank at either end: it is sent in a header"
                 )
         if self.token is not None and self.token == self.read_token:
-            raise UsageError("http.token and http.read_token are the same: everybody with read access could write")
+            raise UsageError("http.token and http.read_token are the same: every client with read access could write")
         if (self.cert is None) != (self.key is None):
             raise UsageError("http.tls needs both cert and key")
 

@@ -19,12 +19,12 @@ export class ApiError extends Error {
 export class Api {
   #base;
 
-  /** `base` is where the paths begin that are asked. */
+  /** `base` is the prefix of all requested paths. */
   constructor(base = "api/v1/") {
     this.#base = base;
   }
 
-  /** Kept as long as the tab is. */
+  /** Kept as long as the tab is open. */
   get token() {
     return sessionStorage.getItem(STORED);
   }
@@ -39,9 +39,9 @@ export class Api {
   }
 
   /**
-   * Ask for JSON.
+   * Request JSON.
    *
-   * Returns {body, etag}, or null where `etag` says that nothing has changed.
+   * Returns {body, etag}, or null if `etag` shows that nothing has changed.
    */
   async get(path, etag = null) {
     const answer = await this.#send(path, { headers: this.headers(etag ? { "If-None-Match": etag } : {}) });
@@ -66,7 +66,7 @@ export class Api {
   }
 
   async #send(path, options) {
-    // no-store: the ETag is ours to send, and nothing of a deployment stays in the browser's cache.
+    // no-store: we send the ETag ourselves, and the browser's cache keeps nothing of a deployment.
     const limit = AbortSignal.timeout(LIMIT);
     const answer = await answered(() => fetch(this.#base + path, { ...options, signal: limit, cache: "no-store" }));
     if (!answer.ok && answer.status !== 304) throw await problemOf(answer);
@@ -74,7 +74,7 @@ export class Api {
   }
 }
 
-/** Wait for a step of an answer; what the browser throws becomes an ApiError. */
+/** Wait for a step of an answer; the browser's errors become an ApiError. */
 async function answered(step) {
   try {
     return await step();
@@ -87,7 +87,7 @@ async function answered(step) {
   }
 }
 
-/** The error that an answer tells of, in the daemon's words. */
+/** The error in an answer, in the daemon's words. */
 export async function problemOf(answer) {
   const retry = Number(answer.headers.get("Retry-After"));
   let detail = `the daemon answered ${answer.status}`;
@@ -108,7 +108,7 @@ export function path(base, parameters = {}) {
   return query.length ? `${base}?${query.join("&")}` : base;
 }
 
-/** A text as a query has it: a byte that was not UTF-8, which JSON has as a lone surrogate, is that byte again. */
+/** A text for a query: a byte that was not UTF-8, a lone surrogate in JSON, becomes that byte again. */
 function encode(text) {
   const one = (c) =>
     BYTE.test(c) ? `%${(c.charCodeAt(0) - 0xdc00).toString(16)}` : encodeURIComponent(c.toWellFormed());

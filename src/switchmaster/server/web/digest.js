@@ -1,8 +1,8 @@
-// What the overview needs of a whole topology, worked out once for each answer: pure, and quick for 10,000 masters.
+// The overview's view of a whole topology, computed once for each answer: pure, and fast for 10,000 masters.
 
 import { HEALTH, disagrees, healthOf, impossible, inTilt, troubles } from "./words.js";
 
-/** By what masters can be filtered: key and words. */
+/** The filters for masters: key and words. */
 export const FILTERS = { ...HEALTH, disagree: "Disagreement" };
 
 /**
@@ -10,7 +10,7 @@ export const FILTERS = { ...HEALTH, disagree: "Disagreement" };
  *
  * Returns {masters, numbers (by key of FILTERS), urgent ([{master, told}], the gravest first), ailing (deployments with
  * Sentinels that are not heard or in TILT: [{topology, silent, tilted, deaf}], those of which none is heard first),
- * voters (how many Sentinels)}. The masters of a deployment of which none is heard are told by it, not one by one.
+ * voters (how many Sentinels)}. The masters of a deployment of which none is heard are reported together.
  */
 export function digest(topologies) {
   const masters = topologies.flatMap((topology) => topology.masters);
@@ -38,10 +38,10 @@ export function digest(topologies) {
   return { masters, numbers, urgent, ailing, voters };
 }
 
-/** Whether no Sentinel of a deployment is heard: nothing of it is known any more. */
+/** Whether no Sentinel of a deployment is heard: then its state is unknown. */
 export const isDeaf = (topology) => topology.sentinels.every((one) => one.state !== "live");
 
-/** Those masters, in their order, that stand as `wanted` says (a key of FILTERS, or empty) and have all words. */
+/** The masters, in their order, that match `wanted` (a key of FILTERS, or empty) and contain all words. */
 export function chosen(topologies, words, wanted) {
   const fits = (master) => stands(master, wanted) && words.every((word) => textOf(master).includes(word));
   return topologies.map((topology) => ({ topology, masters: topology.masters.filter(fits) }));

@@ -14,12 +14,12 @@ const FIELDS = [["Field"], ["Type"], ["Description"]];
 const CURL =
   "In the curl commands, `$TOKEN` is a shell variable with the token; " +
   "replace other words in capitals with your own values.";
-const COPIED = 3_000; // ms that a button says so
+const COPIED = 3_000; // ms for which a button shows that
 
 const page = document.getElementById("document");
 const said = document.getElementById("said");
 
-/** Text of the document: paragraphs, with what stands in backticks as code. */
+/** Text of the document: paragraphs, with text in backticks as code. */
 function prose(text) {
   return (text ?? "").split(/\n\n+/).map((paragraph) => h("p", {}, marked(paragraph)));
 }
@@ -42,7 +42,7 @@ function operationsOf({ paths }) {
   );
 }
 
-/** Who may call it. */
+/** The access that it needs. */
 function rights({ security }) {
   if (!security) return "Needs no token.";
   if (security.every((one) => Object.keys(one).length)) return ["Needs the token of ", code("http.token_file"), "."];
@@ -51,7 +51,7 @@ function rights({ security }) {
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** A line for a shell; the token is a variable of it, and what stands for a value is in capitals. */
+/** A line for a shell; the token is a variable, and placeholders are in capitals. */
 function curl(operation, shapes) {
   const { path, parameters = [], requestBody, responses, security } = operation;
   const wanted = parameters.filter((one) => one.in === "query" && one.required);
@@ -156,7 +156,7 @@ function drawContents(operations) {
   );
 }
 
-/** Copy a line; where the browser lets nobody (plain HTTP beyond loopback), select it. */
+/** Copy a line; if the browser forbids that (plain HTTP beyond loopback), select it. */
 async function copy(button) {
   const line = button.parentElement.querySelector("code");
   let words = "Copied";

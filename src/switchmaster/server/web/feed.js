@@ -22,7 +22,7 @@ export class Feed {
   #all = true;
   #room = FIRST; // most lines drawn
 
-  /** Of one master; `changed` is called where there is something new to draw. */
+  /** Of one master; `changed` is called when there is something new to draw. */
   constructor(api, deployment, master, changed) {
     this.#api = api;
     this.deployment = deployment;
@@ -39,7 +39,7 @@ export class Feed {
     });
   }
 
-  /** Load a page: the newest where there is no cursor. */
+  /** Load a page: the newest if there is no cursor. */
   async load(cursor = null) {
     const { deployment, master } = this;
     try {
@@ -53,7 +53,7 @@ export class Feed {
     this.render();
   }
 
-  /** Draw more of what is there, and load what is not. */
+  /** Draw more of the loaded lines, and load the next. */
   #older() {
     this.#room += FIRST;
     if (this.#next && this.#lines.size < this.#room) void this.load(this.#next);
@@ -125,7 +125,7 @@ export class Feed {
   }
 }
 
-/** Without what says the same again: a failover is told anew with each witness, an event by each daemon. */
+/** Without repetitions: a failover is reported again with each witness, an event by each daemon. */
 export function newsOf(oldestFirst) {
   const stages = new Map();
   const isFirst = firstOfDaemons();
@@ -139,7 +139,7 @@ export function newsOf(oldestFirst) {
   });
 }
 
-/** Give what says whether no other daemon has told that event already: a Sentinel may say the same several times. */
+/** Return a filter that drops events reported by another daemon already: a Sentinel may publish the same repeatedly. */
 function firstOfDaemons() {
   const said = new Map(); // by event: when, how often, and how often each daemon reported it
   return ({ sentinel, channel, payload, time, run }) => {
@@ -155,7 +155,7 @@ function firstOfDaemons() {
   };
 }
 
-/** When it was: a failover's line is told at each stage, whose own time is what counts. */
+/** The time of a line: a failover's line comes at each stage, whose own time counts. */
 function timeOf(line) {
   return line.type === "failover" ? (line.stages.at(-1)?.time ?? line.time) : line.time;
 }

@@ -82,19 +82,19 @@ export class Live {
     this.#check();
   }
 
-  /** What was answered last: {value, at, error}; value is null before the first answer. */
+  /** The last answer: {value, at, error}; value is null before the first one. */
   get(path) {
     return this.#resources.get(path) ?? new Resource(path);
   }
 
-  /** Put what another request has answered (a POST does). */
+  /** Set the answer of another request, such as a POST. */
   put(path, value) {
     const resource = this.#resources.get(path);
     if (resource) Object.assign(resource, { value, etag: null, at: Date.now(), error: null });
     this.#listener.changed();
   }
 
-  /** Ask for everything now; `anew` also for the stream, from its end. */
+  /** Request everything now; with `anew` also the stream, from its end. */
   refresh(anew = false) {
     if (anew) {
       for (const resource of this.#resources.values()) resource.etag = null;
@@ -110,7 +110,7 @@ export class Live {
     return (Date.now() + this.#skew) / 1000;
   }
 
-  /** ms since the oldest answer of what is believed; null before the first. What is kept the stream keeps fresh. */
+  /** ms since the oldest answer about the belief; null before the first. The stream keeps journal data fresh. */
   age() {
     const believed = [...this.#resources.values()].filter((r) => r.value !== null && !r.kept);
     const times = believed.map((r) => r.at);
@@ -128,9 +128,9 @@ export class Live {
   }
 
   /**
-   * What is wrong with the connection, in sentences; empty where nothing is.
+   * The problems of the connection, in sentences; empty if there are none.
    *
-   * Without numbers that run: a screen reader reads it anew whenever it changes.
+   * Without running numbers: a screen reader reads it again whenever it changes.
    */
   trouble() {
     const { kind } = this.freshness();
@@ -189,7 +189,7 @@ export class Live {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       resource.error = error;
-      // It is gone: that is an answer, and the previous value no longer describes it.
+      // It is gone: that is an answer too, so the previous value is dropped.
       if (error.status === 404) Object.assign(resource, { value: null, etag: null, at: Date.now() });
       if (error.wantsToken) {
         this.wantsToken = error.message;
@@ -202,7 +202,7 @@ export class Live {
     }
   }
 
-  /** Ask once whether the daemon lets us look now. */
+  /** Ask once whether the daemon allows reading now. */
   async isAdmitted() {
     try {
       await this.#api.get("status");

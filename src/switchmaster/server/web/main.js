@@ -93,7 +93,7 @@ function soon() {
     });
 }
 
-/** Run a step that needs the token to act; asks for it where it is missing, and gives null where nobody has it. */
+/** Run a step that needs the token for writing; ask for it if it is missing, return null if it is not given. */
 async function act(step) {
   for (;;) {
     try {
@@ -110,7 +110,7 @@ async function askForToken(why) {
   if (await dialog.ask(why)) live.admitted();
 }
 
-let refused = null; // the reason for which the token dialog was cancelled; only the button asks again
+let refused = null; // why a token was required when its dialog was cancelled; only the button asks again
 
 function drawFreshness() {
   const { kind, text } = live.freshness();

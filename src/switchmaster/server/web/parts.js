@@ -30,13 +30,13 @@ export function state(level, words) {
 
 export const healthState = (health) => state(health, HEALTH[health]);
 
-/** How a failover's record stands. */
+/** The state of a failover's record. */
 export function outcomeState(failover) {
   const level = failover.attempted === false ? "suspected" : (LEVEL[failover.outcome] ?? "unknown");
   return state(level, recordWords(failover));
 }
 
-/** A name from the network: isolated, so that its direction turns nothing around it. */
+/** A name from the network: isolated, so that its text direction does not affect its surroundings. */
 export const name = (text) => h("bdi", { class: "name" }, shown(text));
 
 export const place = (node) => h("bdi", { class: "place" }, address(node));
@@ -58,7 +58,7 @@ export function took(value, estimated = false) {
 }
 
 /**
- * A table; on a narrow screen each row is a card. Roles are said, for display: block takes a table's away.
+ * A table; on a narrow screen each row is a card. Roles are explicit, because display: block removes a table's.
  *
  * `columns` are [heading, class]; `rows` are {key, cells, class}. The first cell of a row is its heading.
  */
@@ -91,7 +91,7 @@ function tableRow(columns, { key, cells, class: kind }) {
 
 export const empty = (...words) => h("p", { class: "empty" }, ...words);
 
-/** Pairs of a term and what it is. */
+/** Pairs of a term and its value. */
 export function facts(pairs) {
   return h(
     "dl",
@@ -112,7 +112,7 @@ export function choices(label, id, options, chosen = "") {
   return field(label, { id, name: id }, "select", listed);
 }
 
-/** What is wrong with a resource, or that it still loads; null where it is there. */
+/** The problem of a resource, or that it still loads; null if it is loaded. */
 export function missing(resource, what) {
   if (resource.value !== null) return null;
   return empty(

@@ -5,7 +5,7 @@
 //     #/failovers                      history                #/failovers?master=...
 //     #/failovers/ID                   one failover
 //
-// A name may hold anything, bytes that were no text included (lone surrogates), which no URL takes: they are written
+// A name may contain any bytes, also bytes that are not UTF-8 (lone surrogates), which no URL takes: they are written
 // as \uXXXX, and a backslash as two.
 
 const LONE = /\\|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
@@ -34,7 +34,7 @@ function withFilters(base, filters) {
   return parts.length ? `${base}?${parts.map(([name, value]) => `${name}=${encode(value)}`).join("&")}` : base;
 }
 
-/** Which page a hash means; `page` is "nowhere" where it means none. */
+/** The page that a hash names; `page` is "nowhere" if it names none. */
 export function parse(hash) {
   const [before, query = ""] = hash.replace(/^#/, "").split("?", 2);
   try {
@@ -50,7 +50,7 @@ export function parse(hash) {
     if (parts[0] === "failovers" && parts.length === 2 && ID.test(parts[1]))
       return { page: "failover", parts: parts.slice(1), filters };
   } catch {
-    // A % that begins no byte: no link of ours.
+    // A % without two hexadecimal digits: not one of our links.
   }
   return { page: "nowhere", parts: [], filters: {} };
 }

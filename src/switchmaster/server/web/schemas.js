@@ -1,4 +1,4 @@
-// How the schemas of the OpenAPI document read: what a value is, and an example of it. Text, and links to shapes.
+// The schemas of the OpenAPI document in words: the type of a value, and an example. Text, and links to shapes.
 
 import { h } from "./dom.js";
 
@@ -7,7 +7,7 @@ const SHAPE = "#/components/schemas/";
 /** The place of a shape on the page. */
 export const shapePlace = (name) => `shapes/${name}`;
 
-/** What a value is, as text and links. */
+/** The type of a value, as text and links. */
 export function kind(schema) {
   if (!schema) return ["anything"];
   if (schema.$ref) {
@@ -22,7 +22,7 @@ export function kind(schema) {
   return [schema.format === "date-time" ? "time" : (schema.type ?? "anything"), bounds(schema)];
 }
 
-/** What a parameter may be: that null stands for one that is left out is of no use to who writes an address. */
+/** The type of a parameter; null, which stands for a missing one, is left out: no URL can contain it. */
 export function kindGiven(schema) {
   const given = schema.anyOf?.filter((one) => one.type !== "null") ?? [schema];
   const left = schema.default ?? null;
@@ -38,7 +38,7 @@ function bounds({ minimum, maximum, minLength, maxLength, pattern }) {
 }
 
 function range(least, greatest, said) {
-  // What a number of JavaScript can't hold is not the figure of the document any more.
+  // A number that JavaScript can't represent is no longer the document's.
   const most = Number.isSafeInteger(greatest) ? greatest : undefined;
   if (least === undefined && most === undefined) return null;
   if (least === undefined) return said(`at most ${most}`);
@@ -51,7 +51,7 @@ function joined(parts, between) {
   return parts.flatMap((part, index) => (index ? [between, part] : [part]));
 }
 
-/** An example of a body: what it must have, with a place for each text. */
+/** An example of a body: its required fields, with a placeholder for each text. */
 export function example(schema, shapes) {
   const shape = schema.$ref ? shapes[schema.$ref.replace(SHAPE, "")] : schema;
   const fields = shape.required ?? [];

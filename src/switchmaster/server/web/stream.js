@@ -10,7 +10,7 @@ const MOST = 30_000; // ms until any later one, at most
 export const SILENCE = 40_000; // ms; the daemon sends a comment every 15 s
 const LONGEST = 4_000_000; // characters of one event
 
-/** Cuts a text that comes in pieces into events. */
+/** Cuts a text that arrives in pieces into events. */
 export class EventParser {
   #rest = "";
   #data = [];
@@ -67,7 +67,7 @@ export class Stream {
     this.changed = changed;
   }
 
-  /** Begin to follow; with `anew` from now on, else behind the last line that was told. */
+  /** Start to follow; with `anew` from now on, else after the last line that was received. */
   start(anew = false) {
     if (anew) this.#last = null;
     if (this.#stop) return;

@@ -1,17 +1,17 @@
-// How values read: times, durations, addresses, numbers, and text from the network. Pure functions.
+// Values as text: times, durations, addresses, numbers, and text from the network. Pure functions.
 
-// Controls, and what has no width or turns the direction.
+// Controls, and characters without width or with a direction.
 const SHAPELESS =
   "\\0-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\ufff9-\\uffff";
 const LONE = "[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]";
 const ESCAPED = new RegExp(`[${SHAPELESS}]|${LONE}`, "g");
 
-/** Text from the network, with what has no shape or would turn the line around made visible. */
+/** Text from the network, with invisible and direction-changing characters made visible. */
 export function shown(text) {
   return String(text).replace(ESCAPED, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** Seconds as ms or s, or in two larger units; at most three digits that matter. */
+/** Seconds as ms or s, or in two larger units; at most three significant digits. */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "–";
   if (seconds < 0) return `−${duration(-seconds)}`;
@@ -43,7 +43,7 @@ export function ago(seconds) {
   return `${Math.floor(seconds / 86400)} d ago`;
 }
 
-/** Seconds since 1970, to the microsecond that the daemon gives; null where there is no time. */
+/** Seconds since 1970, to the daemon's microsecond; null if there is no time. */
 export function seconds(iso) {
   if (!iso) return null;
   const fraction = /\.(\d+)/.exec(iso);
@@ -111,7 +111,7 @@ export function list(words) {
   return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }
 
-/** What fits into so many characters, with its middle left out. */
+/** A text cut to so many characters, with its middle left out. */
 export function middle(text, length) {
   if (text.length <= length) return text;
   const head = Math.ceil((length - 1) / 2);

@@ -38,7 +38,7 @@ export class TokenDialog {
     this.dialog.addEventListener("cancel", () => this.#end(null));
   }
 
-  /** Ask, and say why; true where the token has changed. */
+  /** Ask, and say why; true if the token has changed. */
   ask(why) {
     this.why.textContent = shown(why);
     this.forget.hidden = !this.#api.token;
@@ -50,7 +50,7 @@ export class TokenDialog {
     return new Promise((done) => this.#waiting.push(done));
   }
 
-  /** Close it, where it is open: what it was asked for is no more. */
+  /** Close it if it is open: the action that needed it is gone. */
   cancel() {
     if (this.dialog.open) this.#end(null);
   }

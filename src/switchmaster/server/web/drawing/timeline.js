@@ -11,12 +11,12 @@ const NARROW = 640; // px; below it a lane's name stands above it
 const NAMES = 190; // px for names beside the lanes
 const TOP = 46; // px: bands
 const LANE = 40;
-const ROW = 11; // px between marks that would lie on each other
+const ROW = 11; // px between marks that would overlap
 const SIZE = 11; // px that a mark takes
 const END = 18; // px at the right, so that the last mark is whole
 const AXIS = 26;
 
-/** Groups of what is said, each with a shape of its own. */
+/** Groups of events, each with its own shape. */
 export const GROUPS = {
   suspicion: "suspects",
   agreement: "agrees that it is down",
@@ -61,10 +61,10 @@ const GUARD_LANE = "the guard";
 const OURS = [GUARD_LANE, NODE_LANE];
 
 /**
- * What is said in a failover, each once: {lane, time, group, words}, in order.
+ * The events of a failover, each once: {lane, time, group, words}, in order.
  *
- * `lines` are the Sentinels' own events and the guard's notices; where the journal has no events, stages and
- * announcements say what they can.
+ * `lines` are the Sentinels' own events and the guard's notices; if the journal has no events, stages and
+ * announcements take their place.
  */
 export function marksOf(failover, lines) {
   const events = lines.filter((line) => line.type !== "notice");
@@ -91,7 +91,7 @@ export function marksOf(failover, lines) {
   return [...found.values()].sort((a, b) => a.time - b.time);
 }
 
-/** Whoever said something, in order of name; the guard and the node itself first. */
+/** The sources of lines, in order of name; the guard and the node itself first. */
 function lanesOf(failover, marks, sentinels) {
   const stages = failover.stages.flatMap((stage) => [stage.sentinel, ...(stage.also ?? [])]);
   const names = new Set(
@@ -100,10 +100,10 @@ function lanesOf(failover, marks, sentinels) {
   return [...OURS.filter((name) => marks.some((mark) => mark.lane === name)), ...[...names].sort()];
 }
 
-/** Up to what a timeline may be shown: key and words. */
+/** The ends up to which a timeline may be shown: key and words. */
 export const SPANS = { whole: "Whole", switched: "Until announced", promoted: "Until promoted" };
 
-/** When a span ends: a little after its stage; null where that stage was not seen. */
+/** When a span ends: a little after its stage; null if that stage was not seen. */
 function spanEnd(span, stages, begin) {
   const stage = stages.find((one) => one.stage === span);
   return stage ? stage.at + (stage.at - begin) * 0.06 : null;
@@ -114,7 +114,7 @@ function spanEnd(span, stages, begin) {
  *
  * `events` are the Sentinels' own lines and the guard's, `span` is a key of SPANS, `width` is in px, `now` in seconds
  * since 1970.
- * Returns null where the failover has no time.
+ * Returns null if the failover has no times.
  */
 export function layoutTimeline({ failover, events, sentinels, width, now, span = "whole" }) {
   const narrow = width < NARROW;
@@ -146,7 +146,7 @@ export function layoutTimeline({ failover, events, sentinels, width, now, span =
   };
 }
 
-/** Whether a failover goes on: one of which nothing has been heard for a minute does not move any more. */
+/** Whether a failover is in progress: one without news for a minute no longer moves. */
 export function isRunning(failover, last, now) {
   return !failover.closed && now - last < 60;
 }
@@ -167,7 +167,7 @@ function laidOut(failover, marks, names, { x, left, narrow }) {
   });
 }
 
-/** Give each mark its x and a row where nothing is in its way; four rows at most. */
+/** Give each mark its x and a row without overlap; four rows at most. */
 function stacked(marks, x, left) {
   const free = [];
   const placed = marks.map((mark) => {

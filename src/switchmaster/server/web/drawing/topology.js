@@ -43,7 +43,7 @@ export function layoutTopology({ master, sentinels, width }) {
   return { width, height, narrow, nodes: placed, sentinels: said, links: linksOf(master, placed, said, narrow) };
 }
 
-/** The master first, then its replicas; and what a failover has left or chosen. */
+/** The master first, then its replicas, then the former master and the chosen replica of a failover. */
 function nodesOf(master) {
   const { failover } = master;
   const rows = master.replicas.map((row) => ({
@@ -90,7 +90,7 @@ function sentinelBox(master, sentinel) {
   if (!live) [level, words] = ["unknown", linkWords(sentinel)];
   else if (!opinion) [level, words] = ["unknown", "has no opinion"];
   else if (leads) [level, words] = ["failing-over", "leads the failover"];
-  else if (lags(master, opinion)) [level, words] = ["failing-over", "gives the old address"];
+  else if (lags(master, opinion)) [level, words] = ["failing-over", "has the old address"];
   else if (!opinion.agrees) [level, words] = ["suspected", "disagrees"];
   else if (suspects(master, sentinel.sentinel)) [level, words] = ["suspected", "reports it down"];
   if (inTilt(sentinel)) [level, words] = ["suspected", "in TILT"];
@@ -126,7 +126,7 @@ function linksOf(believed, nodes, sentinels, narrow) {
   return links;
 }
 
-/** From a Sentinel to a box that lies behind the master's: above it or below it, whichever is nearer. */
+/** From a Sentinel to a box behind the master's: above it or below it, whichever is nearer. */
 function around([x1, y1], master, { x, y }) {
   const over = y1 < master.y + BOX.height / 2;
   const [high, end] = over ? [master.y - 18, y] : [master.y + BOX.height + 18, y + BOX.height];

@@ -112,7 +112,7 @@ export function makeFailover({ live, api, parts: [id], act }) {
         " in ",
         name(failover.deployment),
       ),
-      h("h1", {}, place(failover.old), " → ", failover.new ? place(failover.new) : "nobody"),
+      h("h1", {}, place(failover.old), " → ", failover.new ? place(failover.new) : "no new master"),
       outcomeState(failover),
       failover.acknowledged ? state("ok", "Acknowledged") : null,
     );
@@ -259,7 +259,7 @@ export function makeFailover({ live, api, parts: [id], act }) {
       asked = false;
     },
     resized: render,
-    /** Whether it moves by itself, with nothing told. */
+    /** Whether it moves by itself, without news. */
     moving: () => {
       const failover = current();
       return (
@@ -280,7 +280,7 @@ function spanButton(key, words, pressed) {
   return h("button", { type: "button", class: "chip", "data-span": key, "aria-pressed": String(pressed) }, words);
 }
 
-/** Whether the stream's line says more than the answer: a record only grows. */
+/** Whether the stream's line is newer than the answer: a record only grows. */
 function newer(line, answer) {
   return line.closed >= answer.closed && line.stages.length >= answer.stages.length;
 }
@@ -328,7 +328,7 @@ function comments(failover) {
   );
 }
 
-/** The form to acknowledge and comment; made once, so that nobody's typing is lost. */
+/** The form to acknowledge and comment; made once, so that no typed text is lost. */
 function makeForm({ live, api, source, act }) {
   const by = h("input", {
     name: "by",

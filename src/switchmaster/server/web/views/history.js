@@ -38,7 +38,7 @@ const ACKNOWLEDGED = [
 
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-/** A moment that was entered, which is in the viewer's zone, as the API takes it; undefined where there is none. */
+/** An entered moment, in the viewer's zone, in the API's form; undefined if there is none. */
 function momentOf(entered) {
   const at = new Date(entered ?? "");
   return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
@@ -144,7 +144,7 @@ function row(line) {
       [outcomeState(line), line.missed ? h("span", { class: "faint" }, "missed while away") : null],
       line.kind ? shown(line.kind) : "not known",
       place(line.old),
-      line.new ? place(line.new) : "nobody",
+      line.new ? place(line.new) : "no new master",
       [
         took(line.durations.outage, estimated.has("outage")),
         line.durations.outage !== undefined && (line.down_after ?? null) === null

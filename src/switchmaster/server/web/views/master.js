@@ -18,6 +18,7 @@ import {
   lagWords,
   lags,
   linkWords,
+  promoted,
   recordWords,
   suspects,
 } from "../words.js";
@@ -41,7 +42,7 @@ const SENTINELS = [
 ];
 
 export function makeMaster({ live, api, parts: [deployment, called] }) {
-  // In a query, because no path can hold every name: "..", or bytes that are not text.
+  // In a query, because a path can't contain every name: "..", or bytes that are not text.
   const source = path("masters", { deployment, master: called });
   const voters = path("sentinels", { deployment });
   const newest = path("failovers", { deployment, master: called, limit: 1 });
@@ -93,7 +94,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
     update(guard, guardParts(live.get(guards).value?.items[0] ?? null, live.get(notices).value?.items ?? []));
   }
 
-  /** The newest failover that the journal has: of the belief's own it knows the id. */
+  /** The newest failover in the journal, which has the id of the belief's own. */
   function newestFailover() {
     return live.get(newest).value?.items[0] ?? null;
   }
@@ -154,7 +155,8 @@ function tables(master, sentinels, live, failover) {
               {},
               h("a", { href: toFailover(failover.id) }, time(failover.time)),
               ", ",
-              recordWords(failover).toLowerCase(),
+              // The belief still counts it as under way until the leader has finished.
+              (promoted(master) && !failover.closed ? HEALTH["failing-over"] : recordWords(failover)).toLowerCase(),
             )
           : "none in the journal",
       ],

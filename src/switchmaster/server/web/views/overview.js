@@ -34,7 +34,7 @@ export function makeOverview({ live, filters, place: go, soon }) {
   const said = h("div", { "aria-live": "polite" });
   const tables = h("div", {});
   const found = h("p", { class: "unseen", role: "status" });
-  const running = new Map(); // the ids of open failovers, by master: the belief has none
+  const running = new Map(); // the ids of open failovers, by master: the belief has no ids
   let shownRows = ROWS;
   let wanted = Object.hasOwn(FILTERS, filters.state ?? "") ? filters.state : "";
 
@@ -102,7 +102,7 @@ export function makeOverview({ live, filters, place: go, soon }) {
   };
 }
 
-/** What the tab says: the gravest state, with how many masters stand so. */
+/** The title of the tab: the most serious state, with the number of masters in it. */
 function titleOf({ numbers, ailing }) {
   if (ailing.some(({ deaf }) => deaf)) return "Not watched · Masters";
   const worst = ["down", "failing-over", "suspected", "unknown"].find((key) => numbers[key]);
@@ -143,7 +143,7 @@ function drawUrgent({ master, told }, running) {
   );
 }
 
-/** What a master that needs a look is called: its health may be ok, and something else wrong. */
+/** The state of a master that needs attention: its health may be ok, and something else wrong. */
 function wordOf(master, level) {
   if (impossible(master)) return "No failover possible";
   if (level !== "suspected" || healthOf(master) === "suspected") return HEALTH[level];
@@ -205,7 +205,7 @@ function drawMore(left) {
   return h("button", { type: "button", class: "more" }, words);
 }
 
-/** The deployments with their masters, until the rows are used up; those without any only where all are shown. */
+/** The deployments with their masters, up to the number of rows; those without masters only if all are shown. */
 function drawDeployments(parts, narrowed, rows, now) {
   let room = rows;
   return parts.map(({ topology, masters }) => {
