@@ -6,6 +6,7 @@ What the guard's orders are worth, judged by the truth of the world: who lives, 
    replica holds more.
 2. It never orders two failovers for one death, nor one that was not decided.
 3. A guard that does not act orders nothing.
+4. In a calm run no Sentinel begins a failover of its own for a death for which the guard has ordered one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from switchmaster.guard.policy import Arming
 from switchmaster.model import Address
 
 from .deployment import Deployment
-from .instance import Monitored
+from .instance import Monitored, State
 from .sentinel import Sentinel
 from .watcher import WatcherProcess
 from .world import World
@@ -47,6 +48,8 @@ class GuardTruth:
         self._world, self._deployment, self._broken = world, deployment, broken
         self._decided: dict[tuple[str, Address, int], float] = {}
         """When an order was decided, by the master's name, address, and how often it had died."""
+        self.calm = False
+        """Whether no fault touches the Sentinels."""
         self._executed: dict[tuple[str, Address, int], Sentinel] = {}
 
     def told(self, process: WatcherProcess, notice: Notice) -> None:
@@ -98,7 +101,9 @@ class GuardTruth:
             return
         for (name, address, _), asked in self._executed.items():
             master = sentinel.masters.get(name)
-            trying = master is not None and master.address == address and master.started_at >= sentinel.now
-            recent = self._world.clock.now - max(self._decided.values()) < SAME_DEATH
+            trying = master is not None and master.address == address and master.state is State.WAIT_START
+            recent = self._world.clock.now - max(self._decided.values(), default=0.0) < SAME_DEATH
             if trying and recent and sentinel is not asked:
                 self._world.counts["guard: failovers by others after an order"] += 1
+                if self.calm and master is not None and master.odown:
+                    self._broken(f"{sentinel.name} begins another failover for one death of {address}")

@@ -102,6 +102,7 @@ class Story:
         if self.calm:
             self.world.promoted = self.invariants.expect
         self.truth = GuardTruth(self.world, self.deployment, self.invariants.broken)
+        self.truth.calm = self.calm
         self.world.ordered = self.truth.execute
         self.world.heard = self._heard
         self._memories: dict[str, dict[str, Memory]] = {}
