@@ -99,11 +99,12 @@ class GuardTruth:
         """Count a failover that another Sentinel begins of a master that died once."""
         if channel != "+try-failover":
             return
-        for (name, address, _), asked in self._executed.items():
+        for (name, address, deaths), asked in self._executed.items():
             master = sentinel.masters.get(name)
             trying = master is not None and master.address == address and master.state is State.WAIT_START
             recent = self._world.clock.now - max(self._decided.values(), default=0.0) < SAME_DEATH
-            if trying and recent and sentinel is not asked:
+            same = self._world.nodes[address].deaths == deaths
+            if trying and recent and same and sentinel is not asked:
                 self._world.counts["guard: failovers by others after an order"] += 1
                 if self.calm and master is not None and master.odown:
                     self._broken(f"{sentinel.name} begins another failover for one death of {address}")

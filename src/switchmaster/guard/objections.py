@@ -20,8 +20,9 @@ __all__ = ["OBJECTIONS", "Objection", "objections"]
 
 LATE: Final = 0.5
 """Seconds by which the guard's own loop may be late: what it reads in a sample would be as old."""
-SOON_MS: Final = 1000
-"""Milliseconds before Sentinel's own verdict in which the guard leaves the matter to it: two failovers would follow."""
+SOON_MS: Final = 1500
+"""Milliseconds before Sentinel's own verdict in which the guard leaves the matter to it: two failovers would follow.
+The others learn of the new master when the leader has seen the promotion, by an INFO that it sends each second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def _soon(case: Case) -> str:
     left = sorted(word.master.down_after_ms - word.master.last_ok_ping_ms for word in case.words)
     if case.empty or not left or left[(len(left) - 1) // 2] >= SOON_MS:
         return ""
-    return "Sentinel comes to its own verdict within a second"
+    return f"Sentinel comes to its own verdict within {SOON_MS / 1000:g} s"
 
 
 def _orderly(case: Case) -> str:
