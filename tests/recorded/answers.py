@@ -32,6 +32,7 @@ MASTER = MasterReply(
     parallel_syncs=1,
     failover_state=None,
     role_reported="master",
+    last_ok_ping_ms=72,
 )
 REPLICA = ReplicaReply(
     name="127.0.0.1:26103",
