@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
+from itertools import count
 from typing import Any, Final
 
 from ..belief.decisions import Notice, Switch
@@ -49,9 +50,14 @@ INFO_EVERY: Final = 1.0
 """Seconds between two reports of a node: so old may the lag be that a failover is decided with."""
 REHEARSE_EVERY: Final = 5.0
 """Seconds between two rehearsals, and between two looks for other guards."""
+REHEARSE_AGAIN: Final = 0.5
+"""The same while no Sentinel has answered, as just after the start."""
 ORDER_TIMEOUT: Final = 2.0
 """Seconds in which the Sentinel must answer the order."""
 BEAT: Final = 0.1
+"""Seconds between two measures of this loop's lateness."""
+BEATS_PER_LOOK: Final = 10
+"""After how many beats all masters are looked at."""
 MEMORY: Final = 3.0
 """Seconds for which the loop's lateness is remembered: longer than the oldest word in a sample."""
 _NO_SUCH_MASTER: Final = "switchmaster-may-order"
@@ -116,7 +122,7 @@ class Guard:
         self._ends = [self._watcher.on_switch(self._on_switch), self._watcher.on_change(self._look)]
         self._spawn(self._beat(), "guard's pulse")
         self._spawn(self._rehearse(), "guard's rehearsals")
-        self._look()
+        self._look_at_all()
 
     async def close(self) -> None:
         """End all connections; no task, timer or socket is left."""
@@ -138,7 +144,7 @@ class Guard:
         """Take the configured policies again; what an operator has said since the start is forgotten."""
         for guarded in self._guarded.values():
             guarded.arming = None
-        self._look()
+        self._look_at_all()
 
     def arm(self, master: str, arming: Arming) -> None:
         """
@@ -148,7 +154,7 @@ class Guard:
             UnknownMaster: no Sentinel monitors it.
         """
         self._known(master).arming = arming
-        self._look()
+        self._look_at_all()
 
     def suspend(self, master: str, until_wall: float | None) -> None:
         """
@@ -169,25 +175,41 @@ class Guard:
 
     def _known(self, master: str) -> _Guarded:
         if master not in self._guarded:
-            raise UnknownMaster(master, tuple(self._guarded), tuple(self._sentinels))
+            self._watcher.state(master)  # raises if it does not exist
+            self._begin(master, self._policy_of(master))
         return self._guarded[master]
 
     # -- which connections there are ----------------------------------------------------------------
 
-    def _look(self) -> None:
-        """Compare what is guarded with what is believed; called after each turn of the Watcher."""
-        if self._closed:
-            return
+    def _look_at_all(self) -> None:
+        """Guard the masters whose policy says so; called now and then, since its cost grows with all masters."""
         names = self._watcher.masters()
-        for name in [name for name in self._guarded if name not in names]:
+        for name in self._guarded.keys() - {*names}:
             self._forget(name)
         for name in names:
             guarded = self._guarded.get(name)
+            policy = self._policy_of(name) if guarded is None else self._policy(name, guarded)
+            if guarded is None and policy.arming is Arming.DISARMED:
+                continue
             if guarded is None:
-                policy = self._policy_of(name)
-                guarded = self._guarded[name] = _Guarded(MasterGuard(self._watcher.deployment, name, policy))
-            guarded.core.policy = self._policy(name, guarded)
+                guarded = self._begin(name, policy)
+            guarded.core.policy = policy
             self._keep_nodes(guarded)
+        self._keep_sentinels()
+
+    def _begin(self, name: str, policy: Policy) -> _Guarded:
+        guarded = self._guarded[name] = _Guarded(MasterGuard(self._watcher.deployment, name, policy))
+        return guarded
+
+    def _look(self) -> None:
+        """Keep a connection to each node of the guarded masters; called after each turn of the Watcher."""
+        if self._closed:
+            return
+        for name, guarded in list(self._guarded.items()):
+            try:
+                self._keep_nodes(guarded)
+            except UnknownMaster:
+                self._forget(name)
         self._keep_sentinels()
 
     def _policy(self, name: str, guarded: _Guarded) -> Policy:
@@ -396,22 +418,27 @@ class Guard:
     # -- in the background --------------------------------------------------------------------------
 
     async def _beat(self) -> None:
-        """Measure how late this loop is."""
+        """Measure how late this loop is, and look for masters that are new, or gone."""
         loop = asyncio.get_running_loop()
-        while True:
+        for number in count(1):
             wanted = loop.time() + BEAT
             await asyncio.sleep(BEAT)
             self._lateness.append((loop.time(), loop.time() - wanted))
+            if number % BEATS_PER_LOOK == 0:
+                self._look_at_all()
 
     async def _rehearse(self) -> None:
         """Ask the witnesses of each living master now and then, so that `status` can say what would be done."""
         while True:
+            pause = REHEARSE_EVERY
             for guarded in list(self._guarded.values()):
                 case = self._case(guarded)
                 if case is None or case.master is None or guarded.core.policy.arming is Arming.DISARMED:
                     continue
                 guarded.rehearsal = await self._sample(guarded, case.master, guarded.core.policy.evidence_timeout)
-            await asyncio.sleep(REHEARSE_EVERY)
+                if not guarded.rehearsal.sentinels:
+                    pause = REHEARSE_AGAIN
+            await asyncio.sleep(pause)
 
     def _status(self, guarded: _Guarded) -> GuardStatus:
         case, core = self._case(guarded, guarded.rehearsal), guarded.core
