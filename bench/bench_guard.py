@@ -151,7 +151,7 @@ def kill(lab: Lab, writers: Sequence[Writer]) -> tuple[float, list[float]]:
 
 
 def kills(binary: str, policy: Policy | None, times: int) -> list[str]:
-    with Lab(binary=binary, down_after_ms=DOWN_AFTER_MS, failover_timeout_ms=60_000) as lab:
+    with Lab(binary=binary, down_after_ms=DOWN_AFTER_MS, failover_timeout_ms=10_000) as lab:
         assert lab.binary is not None
         sentinels = lab.sentinel_addresses
         ours = switchmaster.redis.Sentinel(sentinels, socket_timeout=1)
@@ -177,7 +177,7 @@ def kills(binary: str, policy: Policy | None, times: int) -> list[str]:
 def left(binary: str, pause: float, policy: Policy | None, lines: tuple[str, ...]) -> str:
     """Return how many keys are left on the node that has the fewest, after a restart."""
     options: dict[str, Any] = {"node_lines": lines} if lines else {}
-    with Lab(binary=binary, down_after_ms=DOWN_AFTER_MS, failover_timeout_ms=60_000, **options) as lab:
+    with Lab(binary=binary, down_after_ms=DOWN_AFTER_MS, failover_timeout_ms=10_000, **options) as lab:
         old = lab.master()
         old.call("DEBUG", "POPULATE", KEYS)
         wait(lambda: all(keys(node) == KEYS for node in lab.nodes()))
