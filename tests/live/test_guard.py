@@ -86,7 +86,10 @@ def test_master_that_dies_is_replaced_at_once_and_once(server: str) -> None:
         back_again(lab, old)
         assert [len(guard.notices(kind)) for kind in ("guard-ordered", "guard-verified")] == [1, 1], guard.notices()
         assert len(guard.of("switch")) == 1
-        assert [keys(node) for node in lab.nodes("mymaster")] == [KEYS + 1] * 3
+        all_there = [KEYS + 1] * 3
+        eventually(
+            lambda: [keys(node) for node in lab.nodes("mymaster")] == all_there, 40, what="all keys on all nodes"
+        )
 
 
 @pytest.mark.parametrize("pause", [0.3, 1.0])
