@@ -12,7 +12,8 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,15 @@ def _free_port() -> int:
         chosen.bind(("127.0.0.1", 0))
         port: int = chosen.getsockname()[1]
         return port
+
+
+@contextmanager
+def running_postgres(folder: Path) -> Iterator[Postgres]:
+    """Run a new cluster in a folder while the block lasts."""
+    cluster = Postgres(folder)
+    cluster.make()
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()

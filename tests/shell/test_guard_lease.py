@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 import switchmaster
 from rig.conditions import eventually
-from rig.postgres import Postgres
+from rig.postgres import Postgres, running_postgres
 from switchmaster.journal import engine
 from switchmaster.journal.guard_lease import CHECK_SECONDS, VALID_SECONDS, GuardLease, open_lease
 
@@ -37,13 +37,8 @@ sys.stdin.read()
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    cluster = Postgres(tmp_path_factory.mktemp("pg"))
-    cluster.make()
-    try:
-        cluster.start()
+    with running_postgres(tmp_path_factory.mktemp("pg")) as cluster:
         yield cluster
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from recorded.journals import RecordedJournal, entries_of
 from recorded.recordings import said_in
 from rig.conditions import eventually
-from rig.postgres import Postgres
+from rig.postgres import Postgres, running_postgres
 from switchmaster.journal import FailoverFilter, engine, open_reader
 from switchmaster.journal.entries import Seen
 from switchmaster.journal.retention import Retention, prune, size
@@ -27,13 +27,8 @@ HOSTILE = "m\0\x1b'; DROP TABLE failovers;--\udcff"
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    cluster = Postgres(tmp_path_factory.mktemp("pg"))
-    cluster.make()
-    try:
-        cluster.start()
+    with running_postgres(tmp_path_factory.mktemp("pg")) as cluster:
         yield cluster
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class Case:
     now: float
     """Monotonic seconds."""
     sample: Sample | None = None
-    """The newest sample; None where none was collected, as in a rehearsal."""
+    """The newest sample; None while none was collected."""
     failed_over_at: float | None = None
     """When the last failover of this master was known, in monotonic seconds; None if none was."""
     own: OwnHealth = field(default_factory=OwnHealth)

@@ -2,7 +2,7 @@
 A sample of evidence: what each witness said when a connection to the master had ended, and what that proves.
 
 A shell collects it, all witnesses at once. Nothing that did not answer in time is evidence: an absent word counts for
-the master's life. `proves_death` is the whole judgement.
+the master's life. `doubts` is the whole judgement.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 Why the guard does not act although the master is dead: a table of objections, each with its reason in words.
 
 An objection is a function of the `Case`; it returns its reason, or an empty text. `objections` returns those that hold,
-in the order of the table. In a rehearsal, without a sample, those that need one do not object.
+in the order of the table. Those that need a sample do not object while there is none.
 """
 
 from __future__ import annotations
