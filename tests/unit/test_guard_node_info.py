@@ -145,3 +145,9 @@ def test_hostile_values_never_raise_and_stay_small(value: str) -> None:
 def test_replicas_of_a_flood_are_bounded() -> None:
     rows = "".join(f"slave{n}:ip=10.0.0.1,port={n + 1},state=online,lag=0\r\n" for n in range(LIMITS.replicas + 500))
     assert len(read(f"# Replication\r\nrole:master\r\n{rows}").lags) == LIMITS.replicas
+
+
+def test_run_id_of_a_node_obeys_no_terminal() -> None:
+    """A run id stands in notices, so in logs and on terminals: what is not printable is replaced."""
+    info = read("# Server\r\nrun_id:\x1b[2J\x07evil\r\n")
+    assert info.run_id == "?[2J?evil"

@@ -14,9 +14,12 @@ from typing import Final
 
 from ..model import LIMITS, Address
 from ..wire.info import InfoReply
+from ..wire.resp import plain
 
 __all__ = ["NodeInfo", "read_node_info"]
 
+RUN_ID_SHOWN: Final = 40
+"""Characters of a run id that are kept: it has 40 hexadecimal digits. Others than printable ones are replaced."""
 _REPLICA_KEY: Final = re.compile(r"slave[0-9]+")
 _KEYS: Final = re.compile(r"keys=([0-9]+)")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
@@ -83,7 +86,7 @@ def read_node_info(node: Address, info: InfoReply, save: str | None) -> NodeInfo
     stopping = "shutdown_in_milliseconds" in server
     return NodeInfo(
         node=node,
-        run_id=server.get("run_id", "")[:40],
+        run_id=plain(server.get("run_id", "")[:RUN_ID_SHOWN]),
         role=role if role in ("master", "slave") else "",
         process_id=_number(server.get("process_id")),
         port=_number(server.get("tcp_port")),
