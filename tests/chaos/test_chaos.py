@@ -1,19 +1,19 @@
 """
-Two minutes of chaos among real servers, with a new seed each time: every report matches what happened.
+A minute of chaos among real servers: every report matches what happened.
 
-``make chaos SECONDS=... SEED=...`` does the same for any length.
+Always the same faults. ``make chaos SECONDS=... SEED=...`` does it for any length, with new ones each time.
 """
 
 from __future__ import annotations
 
-import random
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from chaos.story import tell
-from chaos.table import table
 from rig.lab_fixtures import find_or_skip
-from switchmaster.lab import find_binaries
 
 pytestmark = [
     pytest.mark.live,
@@ -22,19 +22,29 @@ pytestmark = [
     pytest.mark.timeout(400),
 ]
 
-SECONDS = 105.0
-"""With start and peace some 2.2 minutes."""
+SEED = 3
+"""Its first minute has faults of nodes, Sentinels and links, failovers of every kind, and a liar."""
+SECONDS = 60
+TESTS = Path(__file__).parents[1]
 
 
-def test_reports_match_what_happened() -> None:
-    find_or_skip(None)
-    seed = random.SystemRandom().randrange(10**6)
+def test_reports_match_what_happened(tmp_path: Path) -> None:
     # Not on 6.2, where a Sentinel that lost its configuration stays a ghost.
-    able = [
-        binary for binary in find_binaries() if binary.kind == "valkey" or binary.version >= (7,)
-    ] or find_binaries()
-    binary = random.Random(seed).choice(able)
-    print(f"seed {seed}, {binary.describe()}")
-    outcome = tell(binary, seed, SECONDS)
-    print(table(outcome))
-    assert outcome.findings() == [], outcome.transcript()
+    binary = find_or_skip(None)
+    if binary.kind == "redis" and binary.version < (7,):
+        binary = find_or_skip("redis-7.0")
+    transcript = tmp_path / "transcript"
+    # In a process of its own, as `make chaos`: what other tests left in this one's memory is no growth of the product.
+    command = [sys.executable, "-m", "chaos", "--seconds", str(SECONDS), "--seed", str(SEED)]
+    command += ["--server", str(binary.path), "--transcript", str(transcript)]
+    done = subprocess.run(
+        command,
+        env=os.environ | {"PYTHONPATH": str(TESTS)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=380,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + transcript.read_text(encoding="utf-8") * transcript.exists()
+    assert "switches" in done.stdout, done.stdout

@@ -127,6 +127,21 @@ def test_application_may_hear_first_from_a_leader_that_came_back(at: float, epoc
     assert ([each[:8] for each in findings], verdict.undone[0]) == (["invented"] * found, back)
 
 
+@pytest.mark.parametrize(("has", "epoch", "found"), [(4, 4, 0), (3, 4, 1), (2, 2, 1)])
+def test_leader_that_came_back_may_be_followed_until_another_failover(has: int, epoch: int, found: int) -> None:
+    """A promotion that was let go may be told again while its leader has it, at a higher epoch than all others."""
+    roles = [Role(10.0, B, "master"), Role(11.0, A, "slave"), Role(20.0, C, "master"), Role(35.2, B, "slave")]
+    held = [*hold(11.0, B, 2), Held(35.0, "s3", "first", C, has), *hold(36.5, A, 5, "s2")]
+    truth = truth_of([*roles, Role(36.0, A, "master")], held)
+    there, back = Report(20.0, "first", B, C, epoch), Report(28.0, "first", C, B, 2, 1)
+    again = Report(35.2, "first", B, C, epoch, 1)
+    after = Report(36.0, "first", C, A, 5, 1)
+    deeds = [PLANNED, deed_of(Kind.LEADER_DIES, 19.9, 34.0)]
+    verdict, findings = of_switches([TOLD, there, back, again, after], truth, deeds)
+    assert [each[:8] for each in findings] == ["invented"] * found
+    assert found or verdict.undone == [there, back, again]
+
+
 def test_way_back_without_a_reason_is_invented() -> None:
     back = Report(10.4, "first", B, A, 1, 1)
     assert [each[:8] for each in of_switches([TOLD, back])[1]] == ["invented"]

@@ -3,7 +3,8 @@ Compare reports with the truth: switches that were missed, doubled or invented, 
 
 Pure. A switch happened if a majority of the Sentinels kept it (`truth.Kept`); exactly one `Report` must be about it.
 Any other report is allowed only if a replica did become a master and the Sentinels gave it up again (their leader died
-before it announced it), and for the way back from that. Everything else is a finding.
+before it announced it), for the way back from that, and for the way there again when that leader returns. Everything
+else is a finding.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from itertools import zip_longest
 
 from .faults import Deed
 from .schedule import FAILOVERS, TRAITS, Kind
-from .truth import Kept, Promotion, Truth, Where
+from .truth import Held, Kept, Promotion, Truth, Where
 
 __all__ = ["LATE", "LATE_WHEN_HAMPERED", "Report", "Told", "Verdict", "judge"]
 
@@ -202,7 +203,11 @@ def _judge_rest(
         key, promotion = (report.incarnation, report.epoch, report.new), _behind(report, promotions)
         if key in seen or (before is not None and report.new == before.new):
             verdict.doubled += [report] * (report not in verdict.doubled)
-        elif before is not None and (_leads_back(truth, kept, before, report) or _is_first_word(kept, report)):
+        elif before is not None and (
+            _leads_back(truth, kept, before, report)
+            or _is_first_word(kept, report)
+            or _is_of_a_leader_that_returned(truth, kept, report)
+        ):
             verdict.undone.append(report)
         elif promotion is not None and promotion not in spent:
             spent.add(promotion)
@@ -228,6 +233,25 @@ def _is_first_word(kept: Sequence[Kept], report: Report) -> bool:
     return any(
         (now.address, now.epoch) == (report.new, report.epoch) and report.at <= now.at <= report.at + SPREAD
         for now in kept
+    )
+
+
+def _is_of_a_leader_that_returned(truth: Truth, kept: Sequence[Kept], report: Report) -> bool:
+    """
+    Whether a Sentinel had the address of a report at that moment, at that epoch, and the majority only an older one.
+
+    Its leader died after the promotion, the others let it go, and so did the application. The leader came back with it:
+    a higher epoch, which would have become everyone's had no other failover followed.
+    """
+    has: dict[str, Held] = {}
+    for each in truth.held:
+        if each.master == report.master and each.at <= report.at + EARLY:
+            has[each.sentinel] = each
+    newest = max((now.epoch for now in kept if now.at <= report.at), default=-1)
+    return (
+        report.epoch is not None
+        and report.epoch > newest
+        and any((each.address, each.epoch) == (report.new, report.epoch) for each in has.values())
     )
 
 
