@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "switchmaster"
-PURE = ("wire", "link", "belief", "follow", "guard")
+PURE = ("wire", "link", "belief", "follow", "guard", "doctor")
 """The packages from bytes to decisions; what they share is model.py."""
 
 REPLAYING = [SRC / "account" / name for name in ("replay.py", "transcript.py", "transcript_lines.py")]

@@ -12,4 +12,5 @@ edit a recording; make another one.
 - `answers`: what a recorded Sentinel would have answered at each moment, derived from what it published.
 - `journals`: recordings written into a journal, as a daemon would have kept them.
 - `log_wrappers`: what docker, kubectl, journalctl, syslog and others put around a server's log lines.
+- `inspections`: the replies of recorded servers by question, as the doctor's shell would have collected them.
 """

@@ -33,6 +33,7 @@ MASTER = MasterReply(
     failover_state=None,
     role_reported="master",
     last_ok_ping_ms=72,
+    info_age_ms=2141,
 )
 REPLICA = ReplicaReply(
     name="127.0.0.1:26103",
@@ -45,6 +46,8 @@ REPLICA = ReplicaReply(
     priority=100,
     offset=0,
     announced=True,
+    last_ok_ping_ms=2,
+    info_age_ms=2055,
 )
 SENTINEL = SentinelReply(
     run_id=RunId("fa913e85e4b155b767bd3466d6241c97bbf9b282"),

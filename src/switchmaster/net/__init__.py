@@ -17,7 +17,7 @@ Read in this order:
    for links; `feeds` and `readers` what users follow; `watcher` the asyncio Watcher, which drives all of it.
 4. The guard's: `command_connection` questions and answers over one connection; `kept_connection` keeps one open and
    tells how it was lost; `process_witness` a process on this host; `witnesses` all of them asked at once; `guard` the
-   shell around `switchmaster.guard`.
+   shell around `switchmaster.guard`; `inspector` everything that a deployment tells of itself, for the doctor.
 5. The same for threads: `green` what gevent and eventlet patch; `threads` real threads, locks and loops under them;
    `loop_result` what a coroutine in another thread's loop returns; `sync` the Watcher for threads, a facade that
    decides and keeps nothing.

@@ -8,6 +8,7 @@ questions fail with `ConnectionError`, and `ended` tells whoever waits for that 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from typing import Self, cast
 
@@ -96,6 +97,19 @@ class CommandConnection(asyncio.Protocol):
         except TimeoutError:
             self.abort()  # what comes late would be taken for the answer to something else
             raise
+
+    @property
+    def peer_ip(self) -> str | None:
+        """The IP address at the other end; None if there is none, as over a local socket."""
+        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return str(peer[0]) if isinstance(peer, tuple) else None
+
+    @property
+    def certificate_ends(self) -> float | None:
+        """When the server's certificate expires, in seconds since 1970; None without TLS, or if it is not verified."""
+        tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        ends = (tls.getpeercert() or {}).get("notAfter") if tls is not None else None
+        return None if ends is None else float(ssl.cert_time_to_seconds(ends))
 
     def abort(self) -> None:
         """End the connection at once."""

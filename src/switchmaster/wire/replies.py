@@ -46,6 +46,8 @@ __all__ = [
     "SentinelReply",
     "parse_address",
     "parse_ckquorum",
+    "parse_clients",
+    "parse_dryrun",
     "parse_hello",
     "parse_info",
     "parse_master",
@@ -54,6 +56,7 @@ __all__ = [
     "parse_replicas",
     "parse_role",
     "parse_sentinels",
+    "parse_settings",
 ]
 
 # Values -------------------------------------------------------------------------------------------
@@ -88,6 +91,14 @@ class MasterReply:
     """``master`` or ``slave``, by the node's last INFO."""
     last_ok_ping_ms: int = 0
     """Milliseconds since its last valid answer to PING (``last-ok-ping-reply``); SDOWN comes at `down_after_ms`."""
+    s_down_ms: int = 0
+    """Milliseconds for which it has been SDOWN; 0 while it is not."""
+    info_age_ms: int = 0
+    """Milliseconds since its last INFO (``info-refresh``)."""
+    notification_script: str = ""
+    """Empty if none is configured."""
+    reconfig_script: str = ""
+    """``client-reconfig-script``; empty if none is configured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,10 @@ class ReplicaReply:
     offset: int
     announced: bool
     """True if it is missing."""
+    last_ok_ping_ms: int = 0
+    """Milliseconds since its last valid answer to PING; sentinelSelectSlave() demands 5 s at most."""
+    info_age_ms: int = 0
+    """Milliseconds since its last INFO (``info-refresh``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +251,10 @@ def _master_row(reply: object) -> MasterReply:
         failover_state=row.text("failover-state") or None,
         role_reported=row.text("role-reported"),
         last_ok_ping_ms=row.number("last-ok-ping-reply"),
+        s_down_ms=row.number("s-down-time"),
+        info_age_ms=row.number("info-refresh"),
+        notification_script=row.text("notification-script"),
+        reconfig_script=row.text("client-reconfig-script"),
     )
 
 
@@ -254,6 +273,8 @@ def _replica_row(reply: object) -> ReplicaReply:
         priority=row.number("slave-priority", 100),
         offset=row.number("slave-repl-offset"),
         announced=row.number("replica-announced", 1) != 0,
+        last_ok_ping_ms=row.number("last-ok-ping-reply"),
+        info_age_ms=row.number("info-refresh"),
     )
 
 
@@ -428,6 +449,61 @@ def parse_hello(reply: object) -> HelloReply | Unrecognised:
         )
 
     return total("HELLO", reply, read)
+
+
+# Settings, clients and rights ---------------------------------------------------------------------
+
+
+def parse_settings(reply: object) -> dict[str, str] | Unrecognised:
+    """
+    Read the reply of CONFIG GET, SENTINEL CONFIG GET or SENTINEL DEBUG: names and values (cut at ``LIMITS.text``).
+
+    Args:
+        reply: what hiredis returned.
+
+    Returns:
+        The settings by name in lower case; passwords are among them, in clear.
+    """
+
+    def read(value: object) -> dict[str, str]:
+        found = {}
+        for key, item in map_of(value).items():
+            text = str(item) if isinstance(item, int) else text_of(item, "a setting", LIMITS.reply_bytes)
+            found[key.lower()] = text[: LIMITS.text]
+        return found
+
+    return total("CONFIG GET", reply, read)
+
+
+def parse_clients(reply: object) -> tuple[dict[str, str], ...] | Unrecognised:
+    """
+    Read the reply of CLIENT LIST, one client a line, at most ``LIMITS.masters`` of them.
+
+    Args:
+        reply: what hiredis returned.
+
+    Returns:
+        The fields of each client, such as ``addr``, ``name`` and ``user`` (Redis 6.0 and later).
+    """
+
+    def read(value: object) -> tuple[dict[str, str], ...]:
+        lines = text_of(value, "the reply", LIMITS.reply_bytes).splitlines()[: LIMITS.masters]
+        return tuple(dict(word.partition("=")[::2] for word in line.split(" ")) for line in lines if line)
+
+    return total("CLIENT LIST", reply, read)
+
+
+def parse_dryrun(reply: object) -> bool | Unrecognised:
+    """
+    Read the reply of ACL DRYRUN (Redis 7.0 and later): ``OK``, or a text that says what is not permitted.
+
+    Args:
+        reply: what hiredis returned.
+
+    Returns:
+        Whether the user may do it; `Unrecognised` if there is no such user, or no such command on this server.
+    """
+    return total("ACL DRYRUN", reply, lambda value: text_of(value, "the reply") == "OK")
 
 
 # ROLE ---------------------------------------------------------------------------------------------
