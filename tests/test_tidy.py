@@ -40,7 +40,8 @@ SHARED_NAMES = {
     ),
     "asyncio.py": "the same thing for redis-py and for valkey-py",
     **dict.fromkeys(
-        ("guard.py", "importing.py", "replay.py", "topology.py", "watch.py"), "a verb beside the module of its subject"
+        ("guard.py", "importing.py", "relay.py", "replay.py", "topology.py", "watch.py"),
+        "a verb beside the module of its subject",
     ),
 }
 """Names that several modules may share, with reasons."""

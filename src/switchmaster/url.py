@@ -20,6 +20,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from ipaddress import ip_address
 from typing import Final, TypeVar
 from urllib.parse import unquote, unquote_plus
 
@@ -31,10 +32,12 @@ __all__ = [
     "SCHEMES",
     "ConnectionSettings",
     "ServerAccess",
+    "is_loopback",
     "parse_address_map",
     "parse_seconds",
     "parse_switch",
     "parse_url",
+    "read_listen",
     "read_sentinels",
     "settings_from_environment",
 ]
@@ -351,6 +354,25 @@ def parse_address_map(pairs: Iterable[str]) -> Mapping[Address, Address] | None:
             raise UsageError(f"{pair!r} is not an address map: expected FROM=TO, such as 10.0.0.1:6379=127.0.0.1:7001")
         found[Address.parse(announced)] = Address.parse(dialled)
     return found or None
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches that host: ``localhost`` or a loopback address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def read_listen(text: str) -> Address:
+    """
+    Read a listening address ``HOST:PORT``; port 0 means any free port.
+
+    Raises:
+        UsageError: the text is not an address.
+    """
+    host, colon, port = text.rpartition(":")
+    return Address.parse(f"{host}:1")._replace(port=0) if colon and port == "0" else Address.parse(text)
 
 
 def settings_from_environment(environ: Mapping[str, str]) -> ConnectionSettings:

@@ -17,7 +17,7 @@ from switchmaster.errors import UsageError
 from switchmaster.journal import open_reader
 from switchmaster.model import Address
 from switchmaster.server.api import HttpSettings, ServedState, admission, create_app
-from switchmaster.server.settings.http_settings import read_listen
+from switchmaster.url import read_listen
 
 PUBLIC = Address("0.0.0.0", 8370)
 TOKEN, READ = "act-1234", "look-5678"

@@ -40,7 +40,7 @@ from .probes import Probes
 from .readers import Readers, Turn
 from .sentinel_connection import SentinelConnection
 
-__all__ = ["AddressLike", "Heard", "Watcher", "WatcherOptions"]
+__all__ = ["AddressLike", "FactsHeard", "Heard", "Watcher", "WatcherOptions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,16 @@ class Heard:
     event: Event
     time: float
     """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactsHeard:
+    """Everything that one Sentinel said at once: events, answers and the state of its link, in order."""
+
+    sentinel: SentinelName
+    facts: tuple[Fact, ...]
+    now: float
+    """Monotonic seconds, by the loop's clock."""
 
 
 class WatcherOptions(TypedDict, total=False):
@@ -343,6 +353,10 @@ class Watcher:
             raise self._unknown(name)
         return address
 
+    def address(self, name: str) -> Address | None:
+        """Return where a master is, from memory; None if it is not known. For code that asks about every master."""
+        return self._watch.address(name)
+
     def _unknown(self, name: str) -> UnknownMaster | AccessRefused:
         """Return the error for an unknown master; if no Sentinel may be asked, it may exist all the same."""
         live = [state for state in self._watch.sentinels.values() if state.state is LinkState.LIVE]
@@ -479,6 +493,14 @@ class Watcher:
         """Call back with each event, in the loop; return a function that ends that. Must not block."""
         return self._readers.on(Heard, callback)
 
+    def on_facts(self, callback: Callable[[FactsHeard], None]) -> Callable[[], None]:
+        """
+        Call back with everything that a Sentinel says, before it counts for the belief; for code that serves it on.
+
+        Must not block. Returns a function that ends it.
+        """
+        return self._readers.on(FactsHeard, callback)
+
     def on_failover(self, callback: Callable[[Failover], None]) -> Callable[[], None]:
         """Call back with each failover's record as it grows; return a function that ends that. Must not block."""
         return self._readers.on(Failover, callback)
@@ -502,6 +524,8 @@ class Watcher:
         wall = time.time()
         moment = Moment(now, wall)
         tell_events = self._readers.wants(Heard)
+        if self._readers.wants(FactsHeard):
+            self._readers.tell(FactsHeard, FactsHeard(sentinel, tuple(facts), now))
         for fact in facts:
             if tell_events and not isinstance(fact, (LinkChange, Condition, MasterSnapshot, SnapshotEnd, Probe)):
                 self._readers.tell(Heard, Heard(sentinel, fact, wall))

@@ -25,11 +25,11 @@ from ...errors import UsageError
 from ...journal.engine import make_engine, shown
 from ...model import Grade
 from ...net.diallers import read_tls
-from ...url import VARIABLE_PREFIX, ConnectionSettings, read_sentinels, settings_from_environment
+from ...url import VARIABLE_PREFIX, ConnectionSettings, read_listen, read_sentinels, settings_from_environment
 from ..watcher_arguments import checked, fingerprint, read_secret, watcher_arguments
 from .file import ConfigFile, deployment_settings, read_file
 from .guard_settings import GuardSettings, guard_settings
-from .http_settings import HttpSettings, read_listen
+from .http_settings import HttpSettings
 from .tables import DeploymentTable, File, HttpTable, JournalTable, LogTable
 
 __all__ = [

@@ -10,31 +10,12 @@ Where the HTTP server listens, who has read and write access, and which settings
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 from ...errors import UsageError
 from ...model import Address
+from ...url import is_loopback
 
-__all__ = ["HttpSettings", "is_loopback", "read_listen"]
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches that host: ``localhost`` or a loopback address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def read_listen(text: str) -> Address:
-    """
-    Read a listening address ``HOST:PORT``; port 0 means any free port.
-
-    Raises:
-        UsageError: the text is not an address.
-    """
-    host, colon, port = text.rpartition(":")
-    return Address.parse(f"{host}:1")._replace(port=0) if colon and port == "0" else Address.parse(text)
+__all__ = ["HttpSettings"]
 
 
 @dataclass(frozen=True, slots=True)

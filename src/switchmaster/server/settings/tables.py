@@ -18,8 +18,7 @@ from pydantic_core import PydanticCustomError
 from ...errors import UsageError
 from ...guard.policy import Arming, Restart
 from ...model import Address
-from ...url import read_sentinels
-from .http_settings import read_listen
+from ...url import read_listen, read_sentinels
 
 __all__ = [
     "AccessTable",
