@@ -26,6 +26,7 @@ What to use. Without servers:
 - `guard_cases`: a dead master with its witnesses; for tests of the guard.
 - `story`: the same as one text of times, speakers and lines, with the decisions that must follow.
 - `relay_scene`: the same with a relay behind it, and conversations of its clients; for tests of the relay.
+- `viewpoints`: a healthy deployment as three Sentinels see it; for tests of `explain`.
 - `api_rig`: fake deployments and a filled journal behind the API; for tests of the API and the dashboard.
 - `guard_rig`: how the guards of such a deployment stand, and what operators ordered of them.
 - `interrupts`: interrupts some work at every instruction where a signal handler may raise.

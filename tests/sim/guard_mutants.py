@@ -241,16 +241,19 @@ GUARD_FAULTS: list[tuple[str, str, str, str]] = [
         "if False:",
     ),
     # Which replica Sentinel would promote.
-    ("promote a replica that is down", "promotable.py", " and not each.flags & _OUT", ""),
-    ("promote a replica of priority 0", "promotable.py", "if each.priority > 0 and", "if"),
+    ("promote a replica that is down", "promotable.py", "not replica.flags & _DOWN", "True"),
+    ("promote a replica that is disconnected", "promotable.py", '"disconnected" not in replica.flags', "True"),
+    ("promote a replica of priority 0", "promotable.py", "replica.priority > 0", "True"),
+    ("promote a replica that lost its master long ago", "promotable.py", "link_down <= link_limit", "True"),
+    ("promote a replica that is silent", "promotable.py", "replica.last_ok_ping_ms <= PING_LIMIT_MS", "True"),
+    ("promote a replica of which INFO is old", "promotable.py", "replica.info_age_ms <= info_limit", "True"),
     (
-        "promote a replica that lost its master long ago",
+        "promote whatever the priority",
         "promotable.py",
-        " and each.master_link_down_ms <= longest_ms",
-        "",
+        "return replica.priority, -replica.offset",
+        "return 0, -replica.offset",
     ),
-    ("promote whatever the priority", "promotable.py", "(each.priority, -each", "(-each"),
-    ("promote whatever the offset", "promotable.py", "-each.offset, ", ""),
+    ("promote whatever the offset", "promotable.py", "replica.priority, -replica.offset", "replica.priority, 0"),
     # What nodes say.
     ("miss a SHUTDOWN", "node_info.py", '"shutdown_in_milliseconds" in server', "False"),
     (

@@ -15,11 +15,11 @@ moments such as ``7d`` or ``03:12``), `sources` (files of logs and transcripts).
 
 What the verbs share on the way out: `output` (text, JSON or TSV; it escapes what a terminal would obey), `wrap` (line
 breaks between words), `narrator` (a failover reported while it happens), `chart` (one failover of the journal), `tree`
-(a topology).
+(a topology), `explained` (forecasts, and why a failover did not happen).
 
-What verbs run: `command_watcher` (a Watcher for one command), `news_feed` and `interrupt` (news from the Watcher's
-thread, and ^C, without a lost lock), `incidents` (files replayed into failovers), `demo_daemon` and `demo_writer` (what
-the demo shows).
+What verbs run: `command_watcher` (a Watcher for one command), `inspected` (everything asked once), `news_feed` and
+`interrupt` (news from the Watcher's thread, and ^C, without a lost lock), `incidents` (files replayed into failovers),
+`demo_daemon` and `demo_writer` (what the demo shows).
 
 Invariants: no traceback for anything that the outside world can cause; text from the network reaches a terminal only
 through `output` or `switchmaster.terminal_text`; a verb imports neither `rich` nor the server's libraries unless it

@@ -22,7 +22,7 @@ from .output import complain
 __all__ = ["VERBS", "cli"]
 
 VERBS: Final = (
-    *("watch", "masters", "master", "topology", "replay", "why", "import"),
+    *("watch", "masters", "master", "topology", "replay", "why", "import", "explain"),
     *("serve", "relay", "guard", "history", "show", "ack", "comment", "config"),
     *("lab", "demo", "version"),
 )

@@ -43,6 +43,10 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "opinion": "deployment master sentinel address epoch live agrees",
         "guard": "deployment master address arming would_act would_ask would_promote outlook may_order leased "
         "suspended_until phase",
+        "explain": "deployment master address would winners earliest_seconds",
+        "candidate": "deployment master sentinel address fits priority offset failed",
+        "if-dies": "deployment master address if_dies fate winners replicas_lost sentinels_lost",
+        "why-not": "deployment master since until failed_over findings",
         "setting": "key value",
     }.items()
 }

@@ -1,0 +1,82 @@
+"""`switchmaster explain` on real servers: why the master would not fail over, that it would, and that it does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from rig.conditions import eventually
+from rig.lab_fixtures import LabFactory
+from switchmaster.cli.group import cli
+from switchmaster.lab import Lab
+
+pytestmark = pytest.mark.live
+
+MASTER = "mymaster"
+LIMIT = 40.0
+
+
+def explain(lab: Lab, *more: str) -> tuple[int, dict[str, Any]]:
+    words = [f"{host}:{port}" for host, port in lab.sentinel_addresses]
+    done = CliRunner().invoke(
+        cli, ["explain", MASTER, *words, *more, "--format", "json"], env={"SWITCHMASTER_CONFIG": None}
+    )
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, json.loads(done.stdout)
+
+
+def hindrances(line: dict[str, Any]) -> set[str]:
+    return {one for leader in line["leaders"] for one in leader["hindrances"]}
+
+
+def hostport(address: tuple[str, int]) -> str:
+    return f"{address[0]}:{address[1]}"
+
+
+def test_forecast_names_what_is_wrong_and_who_is_promoted(lab_factory: LabFactory) -> None:
+    lab = lab_factory(masters=(MASTER,), down_after_ms=1000, node_lines=("replica-priority 0",))
+    lab.wait_until_settled()
+    master, heir = lab.master(MASTER), lab.replicas(MASTER)[0]
+    first, second, _ = lab.sentinels
+
+    # No replica may be promoted.
+    code, line = explain(lab)
+    assert (code, line["would"], hindrances(line)) == (1, "no", {"no-good-replica"})
+    failed = {check["rule"] for check in line["leaders"][0]["candidates"][0]["checks"] if not check["passed"]}
+    assert failed == {"priority"}
+    code, line = explain(lab, "--if-dies", hostport(master.address))
+    assert (code, line["fate"]) == (1, "lost")
+
+    # One of them may: Sentinel learns of it with its next INFO.
+    heir.call("CONFIG", "SET", "replica-priority", "10")
+    assert eventually(lambda: explain(lab)[1]["would"] == "yes", LIMIT)
+    code, line = explain(lab)
+    assert (code, line["winners"]) == (0, [{"host": heir.address[0], "port": heir.address[1]}])
+    assert [leader["usable"] for leader in line["leaders"]] == [3, 3, 3]
+    promoted = next(step for step in line["steps"]["crash"] if step["stage"] == "promoted")
+    assert promoted["earliest"] > 1.0
+    code, line = explain(lab, "--if-dies", hostport(heir.address))
+    assert (code, line["fate"], line["replicas_lost"][0]["port"]) == (1, "unprotected", heir.address[1])
+    code, line = explain(lab, *(word for one in (first, second) for word in ("--if-dies", hostport(one.address))))
+    assert (code, line["fate"]) == (1, "unprotected")
+    assert line["sentinels_lost"] == sorted(map(hostport, (first.address, second.address)))
+
+    # A dead Sentinel counts, and two are a majority of three: the master's death shows it.
+    lab.crash(first)
+    assert eventually(lambda: {leader["usable"] for leader in explain(lab)[1]["leaders"]} == {0, 2}, LIMIT)
+    code, line = explain(lab)
+    assert (code, line["would"], hindrances(line)) == (0, "yes", {"silent"})
+    lab.crash(master)
+    assert eventually(lambda: [one.address for one in lab.masters(MASTER)] == [heir.address], LIMIT)
+
+    # One of three is none.
+    lab.crash(second)
+    assert eventually(lambda: {"no-quorum", "no-majority"} <= hindrances(explain(lab)[1]), LIMIT)
+    code, line = explain(lab)
+    assert (code, line["would"]) == (1, "no")
+    left = next(leader for leader in line["leaders"] if leader["known"])
+    assert (left["known"], left["usable"], left["needed"]) == (3, 1, 2)
+    assert left["ckquorum"].startswith("NOQUORUM 1 usable")
