@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "switchmaster"
-PURE = ("wire", "link", "belief", "follow", "guard", "doctor")
+PURE = ("wire", "link", "belief", "follow", "guard", "planned", "doctor")
 """The packages from bytes to decisions; what they share is model.py."""
 
 REPLAYING = [SRC / "account" / name for name in ("replay.py", "transcript.py", "transcript_lines.py")]
@@ -40,7 +40,7 @@ SHARED_NAMES = {
     ),
     "asyncio.py": "the same thing for redis-py and for valkey-py",
     **dict.fromkeys(
-        ("guard.py", "importing.py", "relay.py", "replay.py", "topology.py", "watch.py"),
+        ("failover.py", "guard.py", "importing.py", "relay.py", "replay.py", "topology.py", "watch.py"),
         "a verb beside the module of its subject",
     ),
 }

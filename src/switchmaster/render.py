@@ -34,9 +34,14 @@ from .wire.events import (
 
 if TYPE_CHECKING:
     from .guard.status import GuardStatus
+    from .planned.plan import Plan
+    from .planned.planned_status import PlannedStatus
+    from .planned.progress import Conclusion
+    from .planned.survey import Survey
 
 __all__ = [
     "Line",
+    "conclusion_line",
     "event_line",
     "failover_line",
     "guard_line",
@@ -44,8 +49,11 @@ __all__ = [
     "iso",
     "master_line",
     "notice_line",
+    "plan_line",
+    "planned_status_line",
     "seconds_of",
     "sentinel_line",
+    "survey_line",
     "switch_line",
     "to_json",
     "topology_line",
@@ -184,6 +192,107 @@ def guard_line(status: GuardStatus, leased: bool | None = None) -> Line:
         "counts": dict(status.counts),
         "objected": dict(status.objected),
     }
+
+
+def plan_line(deployment: str, plan: Plan) -> Line:
+    """Return the line of a planned failover before it begins."""
+    return {
+        "type": "plan",
+        "deployment": deployment,
+        "master": plan.request.master,
+        "old": _address(plan.old),
+        "candidate": _address(plan.candidate),
+        "sentinel": plan.sentinel,
+        "needed": plan.needed,
+        "possible": not plan.refusals,
+        "checks": [{"id": each.id, "result": str(each.result), "text": each.text} for each in plan.checks],
+        "steps": list(plan.steps()),
+    }
+
+
+def conclusion_line(deployment: str, conclusion: Conclusion, wall: Wall) -> Line:
+    """
+    Return the line of a planned failover that has ended.
+
+    Args:
+        deployment: its name.
+        conclusion: how it ended.
+        wall: when, in seconds since 1970.
+    """
+    record, survey = conclusion.record, conclusion.survey
+    return {
+        "type": "planned",
+        "time": iso(wall),
+        "deployment": deployment,
+        "master": conclusion.plan.request.master,
+        "ending": str(conclusion.ending),
+        "reason": conclusion.reason,
+        "old": _address(conclusion.plan.old),
+        "new": _address(conclusion.new),
+        "epoch": conclusion.epoch,
+        "promoted_after": _rounded(conclusion.promoted_after),
+        "announced_after": _rounded(conclusion.announced_after),
+        "verified_after": _rounded(conclusion.verified_after),
+        "advice": conclusion.advice,
+        "failover": None if record is None else failover_line(record),
+        "state": None if survey is None else survey_line(survey),
+    }
+
+
+def planned_status_line(status: PlannedStatus) -> Line:
+    """Return the line of a planned failover that a daemon runs or has run."""
+    of, ended = status.deployment, status.conclusion
+    return {
+        "type": "planned-failover",
+        "deployment": of,
+        "master": status.master,
+        "by": status.by,
+        "began": iso(status.began),
+        "ended": iso(status.ended),
+        "running": status.running,
+        "said": list(status.said),
+        "plan": None if status.plan is None else plan_line(of, status.plan),
+        "conclusion": None if ended is None else conclusion_line(of, ended, status.ended),
+        "error": status.error or None,
+    }
+
+
+def survey_line(survey: Survey) -> Line:
+    """Return what the Sentinels and nodes of one master said at one moment."""
+    words = {word.sentinel: word for word in survey.case.sample.sentinels} if survey.case.sample is not None else {}
+    sentinels = []
+    for name, state in sorted(survey.case.sentinels.items()):
+        word, quorum = words.get(name), survey.quorums.get(name)
+        sentinels.append(
+            {
+                "sentinel": name,
+                "state": str(state.state),
+                "address": None if word is None else _address(word.master.address),
+                "epoch": None if word is None else word.master.config_epoch,
+                "flags": sorted(word.master.flags) if word is not None else [],
+                "failover_state": None if word is None else word.master.failover_state,
+                "quorum": None if quorum is None else quorum.message,
+            }
+        )
+    nodes = []
+    for node, said in sorted(survey.nodes.items()):
+        role = said.role
+        nodes.append(
+            {
+                "host": node.host,
+                "port": node.port,
+                "role": None if role is None else str(role.role),
+                "offset": said.offset,
+                "following": None if role is None else _address(role.master),
+                "link": None if role is None else role.state,
+                "reason": said.reason,
+            }
+        )
+    return {"sentinels": sentinels, "nodes": nodes}
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
 
 
 def notice_line(notice: Notice) -> Line:

@@ -34,6 +34,7 @@ MASTER = MasterReply(
     role_reported="master",
     last_ok_ping_ms=72,
     info_age_ms=2141,
+    role_reported_ms=2155,
 )
 REPLICA = ReplicaReply(
     name="127.0.0.1:26103",

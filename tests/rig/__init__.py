@@ -24,6 +24,7 @@ What to use. Without servers:
 
 - `scenario`: a Watch of three Sentinels fed by lines of events; for tests of the belief.
 - `guard_cases`: a dead master with its witnesses; for tests of the guard.
+- `planned_cases`: a healthy master as a planned failover surveys it; for tests of plan and outcome.
 - `story`: the same as one text of times, speakers and lines, with the decisions that must follow.
 - `relay_scene`: the same with a relay behind it, and conversations of its clients; for tests of the relay.
 - `viewpoints`: a healthy deployment as three Sentinels see it; for tests of `explain`.

@@ -139,7 +139,7 @@ def test_arming_without_a_confirmation_does_nothing(daemon: Served) -> None:
 def test_name_is_typed_once_more_to_arm(
     daemon: Served, monkeypatch: pytest.MonkeyPatch, typed: str, code: int, orders: int
 ) -> None:
-    monkeypatch.setattr("switchmaster.cli.verbs.guard.is_interactive", lambda: True)
+    monkeypatch.setattr("switchmaster.cli.confirmation.is_interactive", lambda: True)
     found = run(daemon, "arm", "mymaster1", stdin=f"{typed}\n")
     assert (found.exit_code, len(daemon.guard.orders)) == (code, orders), found.output
 

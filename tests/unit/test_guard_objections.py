@@ -45,7 +45,7 @@ HOLDS: list[tuple[str, Callable[[], Case], str]] = [
     (
         "deaf",
         lambda: case(sentinels=with_sentinels(sentinel(S1), down(S2), down(S3))),
-        "this daemon hears 1 of 3 Sentinels, and needs 2",
+        "1 of 3 Sentinels are heard, and 2 must be",
     ),
     (
         "tilt",

@@ -169,7 +169,7 @@ def test_recorded_rows_keep_what_the_server_said(parse: Callable[[object], objec
 def test_master_of_a_real_server_is_read_whole() -> None:
     assert replies.parse_masters(one("redis-7.0.15", "SENTINEL MASTERS")) == (answers.MASTER,)
     assert replies.parse_master(one("redis-7.0.15", "r3 SENTINEL MASTER")) == replace(
-        answers.MASTER, last_ok_ping_ms=85, info_age_ms=2154
+        answers.MASTER, last_ok_ping_ms=85, info_age_ms=2154, role_reported_ms=2168
     )
 
 

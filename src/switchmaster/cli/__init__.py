@@ -17,6 +17,10 @@ What the verbs share on the way out: `output` (text, JSON or TSV; it escapes wha
 breaks between words), `narrator` (a failover reported while it happens), `chart` (one failover of the journal), `tree`
 (a topology), `explained` (forecasts, and why a failover did not happen).
 
+A planned failover: `confirmation` (the master's name, typed once more; the guard's verb asks for it too), `operation`
+(a Watcher in the foreground, and an orderly end by signals), `plan_words` (the plan and how it ended), `canary` (a
+writer through our client meanwhile).
+
 What verbs run: `command_watcher` (a Watcher for one command), `inspected` (everything asked once), `news_feed` and
 `interrupt` (news from the Watcher's thread, and ^C, without a lost lock), `incidents` (files replayed into failovers),
 `demo_daemon` and `demo_writer` (what the demo shows).

@@ -23,7 +23,7 @@ __all__ = ["VERBS", "cli"]
 
 VERBS: Final = (
     *("watch", "masters", "master", "topology", "replay", "why", "import", "explain"),
-    *("serve", "relay", "guard", "history", "show", "ack", "comment", "config"),
+    *("failover", "rolling", "serve", "relay", "guard", "history", "show", "ack", "comment", "config"),
     *("lab", "demo", "version"),
 )
 """The verbs, in the order of ``--help``; each is the click command of that name in the module of that name."""
@@ -107,5 +107,6 @@ def cli() -> None:
     whose user and password are for the DATA NODES), with --config FILE, or in SWITCHMASTER_SENTINELS.
 
     Exit codes: 0 done, 1 a negative answer, 2 wrong usage or configuration, 3 no Sentinel or daemon
-    could be reached, 4 no such master, 5 the Sentinels or the daemon refuse to answer.
+    could be reached, 4 no such master, 5 the Sentinels or the daemon refuse to answer, 6 a failover was
+    begun and did not end as it should.
     """

@@ -16,8 +16,9 @@ from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..journal.reader import Reader
+    from ..planned.progress import Conclusion
 
-__all__ = ["journal_options", "open_journal", "resolve_id", "unknown_failover"]
+__all__ = ["acknowledge_planned", "journal_options", "open_journal", "resolve_id", "unknown_failover"]
 
 LAST: Final = "last"
 MATCHES_READ: Final = 6
@@ -85,3 +86,32 @@ def resolve_id(reader: Reader, given: str) -> str:
 def unknown_failover(id: str) -> UsageError:
     """Return the error for an id that is not in the journal."""
     return UsageError(f"the journal has no failover {id!r}; `switchmaster history` lists them")
+
+
+def acknowledge_planned(
+    config: str | None, journal: str | None, conclusion: Conclusion, deployment: str, by: str
+) -> bool:
+    """
+    Acknowledge a planned failover in the journal, as soon as a daemon has recorded it there.
+
+    Args:
+        config: the daemon's file; None for none.
+        journal: the URL of its journal; None for that of the file.
+        conclusion: of the failover.
+        deployment: its name.
+        by: who ordered it.
+
+    Returns:
+        False if no daemon has recorded it in time; True too if the file names no journal.
+
+    Raises:
+        UsageError: the file or the URL is wrong.
+        JournalUnavailable: the journal can't be used.
+    """
+    from ..journal.recorded import acknowledge_when_recorded
+    from ..server.settings.file import read_file
+
+    if journal is None and (config is None or read_file(Path(os.path.expanduser(config))).tables.journal.url is None):
+        return True
+    with open_journal(config, journal) as reader:
+        return acknowledge_when_recorded(reader, deployment, conclusion.plan.request.master, conclusion.epoch, by)

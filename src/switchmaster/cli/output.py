@@ -47,6 +47,9 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "candidate": "deployment master sentinel address fits priority offset failed",
         "if-dies": "deployment master address if_dies fate winners replicas_lost sentinels_lost",
         "why-not": "deployment master since until failed_over findings",
+        "plan": "deployment master old candidate sentinel needed possible",
+        "planned": "time deployment master ending old new epoch promoted_after announced_after verified_after reason",
+        "canary": "acknowledged failed lost longest_pause",
         "setting": "key value",
     }.items()
 }

@@ -61,7 +61,7 @@ def _late(case: Case) -> str:
 def _deaf(case: Case) -> str:
     live = sum(each.state is LinkState.LIVE for each in case.sentinels.values())
     needed = case.majority
-    return f"this daemon hears {live} of {case.known} Sentinels, and needs {needed}" if live < needed else ""
+    return f"{live} of {case.known} Sentinels are heard, and {needed} must be" if live < needed else ""
 
 
 def _disagreement(case: Case) -> str:

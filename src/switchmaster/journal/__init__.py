@@ -40,6 +40,7 @@ Read in this order:
 - `store`: entries to rows, inside one transaction; `switches` and `last_known` are its parts.
 - `writer`: the thread that commits, retries and drops. `retention`: what is removed, and when.
 - `guard_lease`: which of several daemons may act on a master's death.
+- `recorded`: acknowledges a planned failover once it is recorded.
 - `importing`: logs and transcripts, put into the journal once.
 - `reader`: questions.
 

@@ -18,7 +18,10 @@ Read in this order:
 4. The guard's: `command_connection` questions and answers over one connection; `kept_connection` keeps one open and
    tells how it was lost; `process_witness` a process on this host; `witnesses` all of them asked at once; `guard` the
    shell around `switchmaster.guard`; `inspector` everything that a deployment tells of itself, for the doctor.
-5. The same for threads: `green` what gevent and eventlet patch; `threads` real threads, locks and loops under them;
+5. The planned failover's: `surveying` all Sentinels and nodes of one master asked at once; `priorities` changed on the
+   nodes and put back; `wish_files` what is to be put back, kept on the disk; `planned_failover` the shell around
+   `switchmaster.planned`; `rolling_restart` of all nodes, with a failover in between.
+6. The same for threads: `green` what gevent and eventlet patch; `threads` real threads, locks and loops under them;
    `loop_result` what a coroutine in another thread's loop returns; `sync` the Watcher for threads, a facade that
    decides and keeps nothing.
 

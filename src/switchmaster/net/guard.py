@@ -21,6 +21,7 @@ from itertools import count
 from typing import Any, Final
 
 from ..belief.decisions import Notice, Switch
+from ..doctor.questions import NO_SUCH_MASTER
 from ..errors import UnknownMaster, UsageError, WatcherClosed
 from ..guard.case import Case, OwnHealth, placed
 from ..guard.evidence import ProcessState, Sample
@@ -32,13 +33,12 @@ from ..guard.status import GuardStatus
 from ..model import Address, Moment, SentinelName
 from ..wire.facts import LinkState
 from ..wire.refusal import Refusal, classify, explain
-from ..wire.resp import plain
 from .command_connection import CommandConnection
 from .dial import DialTarget
 from .kept_connection import KeptConnection, Loss
 from .process_witness import ProcessWitness
 from .watcher import Watcher
-from .witnesses import ask_node, ask_save, collect
+from .witnesses import ask_node, ask_save, client_names, collect
 
 __all__ = ["CLIENT_NAME", "Guard"]
 
@@ -60,8 +60,6 @@ BEATS_PER_LOOK: Final = 10
 """After how many beats all masters are looked at."""
 MEMORY: Final = 3.0
 """Seconds for which the loop's lateness is remembered: longer than the oldest word in a sample."""
-_NO_SUCH_MASTER: Final = "switchmaster-may-order"
-"""SENTINEL FAILOVER of a master that does not exist tells the right to it, and does nothing."""
 
 
 class _Guarded:
@@ -292,11 +290,11 @@ class Guard:
     async def _follow_sentinel(self, name: SentinelName, connection: CommandConnection) -> None:
         while True:
             right, clients = await connection.ask(
-                ("SENTINEL", "FAILOVER", _NO_SUCH_MASTER), ("CLIENT", "LIST", "TYPE", "normal"), timeout=ORDER_TIMEOUT
+                ("SENTINEL", "FAILOVER", NO_SUCH_MASTER), ("CLIENT", "LIST", "TYPE", "normal"), timeout=ORDER_TIMEOUT
             )
             self._may_order[name] = classify(right) is not Refusal.PERMISSION
             if isinstance(clients, bytes):
-                self._rivals[name] = frozenset(_guards_in(clients)) - {self._name}
+                self._rivals[name] = frozenset(client_names(clients, CLIENT_NAME)) - {self._name}
             await asyncio.sleep(REHEARSE_EVERY)
 
     # -- the core, fed ------------------------------------------------------------------------------
@@ -468,10 +466,3 @@ class Guard:
         task = asyncio.get_running_loop().create_task(coroutine, name=f"switchmaster: {name}")
         self._tasks[task] = None
         task.add_done_callback(lambda task: self._tasks.pop(task, None))
-
-
-def _guards_in(clients: bytes) -> set[str]:
-    """Return the names of guards in a reply to CLIENT LIST."""
-    words = clients.decode("utf-8", "replace").split()
-    names = (word.removeprefix("name=") for word in words if word.startswith(f"name={CLIENT_NAME}"))
-    return {plain(name, len(CLIENT_NAME) + 64) for name in names}

@@ -19,10 +19,11 @@ from ..wire.events import Unrecognised
 from ..wire.info import parse_info
 from ..wire.refusal import classify
 from ..wire.replies import MasterReply, parse_master, parse_replicas
+from ..wire.resp import plain
 from .command_connection import CommandConnection
 from .dial import DialTarget
 
-__all__ = ["ask_node", "ask_save", "ask_sentinel", "collect", "dial_master"]
+__all__ = ["ask_node", "ask_save", "ask_sentinel", "client_names", "collect", "dial_master"]
 
 _Answer = TypeVar("_Answer")
 
@@ -120,3 +121,16 @@ async def ask_save(connection: CommandConnection, timeout: float) -> str | None:
     if isinstance(told, list) and len(told) == 2 and isinstance(told[1], bytes):
         return told[1].decode("utf-8", "replace")
     return None
+
+
+def client_names(clients: bytes, beginning: str) -> set[str]:
+    """
+    Return the names of clients that begin with certain characters, of bounded length.
+
+    Args:
+        clients: a reply to CLIENT LIST.
+        beginning: of the names.
+    """
+    words = clients.decode("utf-8", "replace").split()
+    names = (word.removeprefix("name=") for word in words if word.startswith(f"name={beginning}"))
+    return {plain(name, len(beginning) + 64) for name in names}

@@ -99,6 +99,9 @@ class MasterReply:
     """Empty if none is configured."""
     reconfig_script: str = ""
     """``client-reconfig-script``; empty if none is configured."""
+    role_reported_ms: int | None = None
+    """Milliseconds since this Sentinel last changed the master's address, reset it, or was started, unless the node's
+    role has changed since (``role-reported-time``; sentinelResetMaster()); None if it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +258,7 @@ def _master_row(reply: object) -> MasterReply:
         info_age_ms=row.number("info-refresh"),
         notification_script=row.text("notification-script"),
         reconfig_script=row.text("client-reconfig-script"),
+        role_reported_ms=row.number("role-reported-time") if "role-reported-time" in row.fields else None,
     )
 
 

@@ -6,6 +6,7 @@ server, the journal or the lab are inside the functions, so that other verbs sta
 
 - From Sentinels: `watch` (live), `masters`, `master` (one address, for scripts), `topology`.
 - From Sentinels and nodes, asked once: `explain` (would it fail over, and why not; the past from the journal).
+- At Sentinels and nodes: `failover` (a planned one), `rolling` (a restart of every node, one by one).
 - From files: `replay` (failovers and switches), `why` (sentences; also from the journal), `importing` (the verb
   ``import``, a word of Python's: into the journal).
 - The daemon and its journal: `serve`, `history`, `show`, `ack`, `comment`, `config` (check a file, print the schema).

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import getpass
 import re
-import sys
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -17,6 +16,7 @@ import click
 
 from ...errors import UsageError
 from ...render import Line, host_port
+from ..confirmation import confirm_by_name
 from ..daemon_client import DaemonClient, daemon_options, path_of
 from ..output import Output, Words, format_option
 
@@ -126,17 +126,13 @@ def resume(name: str, form: str | None, **daemon: str | None) -> None:
     _order(name, {"suspend": 0}, form, daemon)
 
 
-def is_interactive() -> bool:
-    """Return whether somebody can be asked."""
-    return sys.stdin.isatty()
-
-
 def _confirm(name: str) -> None:
-    if not is_interactive():
-        raise UsageError(f"arming a guard wants a confirmation: add --yes, or try `guard arm {name} --dry-run` first")
-    click.echo(f"An armed guard orders a failover of {name} by itself, once its death is proved.", err=True)
-    if click.prompt("Type the master's name to arm it", err=True, default="", show_default=False) != name:
-        raise UsageError("that is not the master's name; nothing was done")
+    confirm_by_name(
+        name,
+        f"An armed guard orders a failover of {name} by itself, once its death is proved.",
+        "Type the master's name to arm it",
+        f"arming a guard wants a confirmation: add --yes, or try `guard arm {name} --dry-run` first",
+    )
 
 
 def _order(name: str, order: Line, form: str | None, daemon: dict[str, str | None]) -> None:
