@@ -38,6 +38,10 @@ The guard's keys are inherited one by one: `[deployments.NAME.guards.MASTER]` wi
 over `[guard]`, that over the default ([the guard](../topics/guard.md)). A reload that changes only the guard keeps all
 connections to Sentinels.
 
+`[relay]` begins [the relay](../topics/relay.md) of a file's only deployment; with several deployments each relay has
+its own `[deployments.NAME.relay]`, whose keys win over those of `[relay]`. A reload that changes only the relay keeps
+all connections to Sentinels; its clients are cut and come again.
+
 ```toml
 [deployments.kvdb]
 sentinels = ["10.209.10.30:46390", "10.209.10.31:46390"]
@@ -55,6 +59,8 @@ armed = "dry-run"
 [deployments.kvdb.guards.mymaster2]
 armed = true
 restart = "wipes"
+[deployments.kvdb.relay]
+listen = "127.0.0.1:26379"
 
 [journal]
 url = "sqlite:////var/lib/switchmaster/journal.db"

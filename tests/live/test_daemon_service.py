@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from rig.conditions import eventually
 from rig.daemons import Daemon
 from rig.lab_fixtures import find_or_skip
 from switchmaster.journal import FailoverFilter, open_reader
 from switchmaster.lab import Lab
+from switchmaster.lab.ports import free_ports
 
 pytestmark = pytest.mark.live
 
@@ -29,6 +31,7 @@ timeout = {timeout}
 [journal]
 url = "sqlite:///{folder}/journal.db"
 keep_events = "{keep}"
+{more}
 """
 
 
@@ -42,10 +45,11 @@ class Service:
         self.configure()
         self.daemon = Daemon(folder / "d", "--config", str(self.file), WATCHDOG_USEC="600000")
 
-    def configure(self, timeout: float = 1.0, keep: str = "30d", first: str = "first") -> None:
+    def configure(self, timeout: float = 1.0, keep: str = "30d", first: str = "first", more: str = "") -> None:
         one, two = (f"{host}:{port}" for host, port in self.lab.sentinel_addresses[:2])
         self.file.write_text(
-            FILE.format(one=one, two=two, folder=self.folder, timeout=timeout, keep=keep, first=first), "utf-8"
+            FILE.format(one=one, two=two, folder=self.folder, timeout=timeout, keep=keep, first=first, more=more),
+            "utf-8",
         )
 
     def reload(self, count: int) -> None:
@@ -104,6 +108,28 @@ def test_reload_keeps_the_connections_of_unchanged_deployments(service: Service)
     service.daemon.signal(signal.SIGHUP)
     service.daemon.wait_for("reloaded; new connections for: renamed")
     eventually(lambda: service.clients(0) and not service.clients(0) & first, LIMIT)
+
+
+def test_reload_moves_the_relay_and_keeps_the_connections_to_sentinels(service: Service) -> None:
+    ports = free_ports(2)
+    before = eventually(lambda: service.clients(1), LIMIT)
+    master = service.lab.master()
+
+    def ask(port: int) -> list[str]:
+        with redis.Redis("127.0.0.1", port, decode_responses=True, socket_timeout=LIMIT) as client:
+            return client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")  # type: ignore[no-any-return]
+
+    for port in ports:
+        service.configure(more=f'[deployments.second.relay]\nlisten = "127.0.0.1:{port}"')
+        service.daemon.signal(signal.SIGHUP)
+        eventually(lambda port=port: ask(port) == [master.host, str(master.port)], LIMIT)
+    with pytest.raises(redis.ConnectionError):
+        ask(ports[0])
+    assert service.clients(1) == before
+    service.configure(more='[deployments.second.relay]\nlisten = "0.0.0.0:1"')
+    service.daemon.signal(signal.SIGHUP)
+    service.daemon.wait_for("without a password")
+    assert ask(ports[1])
 
 
 def test_failovers_before_and_after_a_reload_are_two(service: Service) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,10 +22,15 @@ from switchmaster.guard.policy import Arming
 from switchmaster.journal.schema import stored
 from switchmaster.journal.writer import Written
 from switchmaster.model import Cause, Grade, Via
+from switchmaster.relay.relay_state import RelayCounters
 from switchmaster.server.api import HttpSettings, Metrics, ServedState, create_app, metrics
 from switchmaster.server.api.metric_families import FAMILIES, METRIC_PREFIX
 from switchmaster.wire.facts import LinkChange, LinkState
 
+RELAY_READINGS = {
+    *(field.name for field in fields(RelayCounters)),
+    *("clients", "subscribers", "stale", "switches", "passed", "withheld", "handovers"),
+}
 HOSTILE = 'evil"} 1\nswitchmaster_up{x="\udcff\\\x00'
 
 
@@ -84,6 +89,7 @@ def test_every_family_of_the_table_is_exposed_with_its_labels_and_no_other(
     measured.metrics.noticed(Notice(NoticeKind.MISSED, "kvdb", "mymaster1", S1, "x", 1.0, NOW))
     measured.state.writer = writer()  # type: ignore[assignment]
     measured.state.guards = lambda: {"kvdb": FakeGuard(replace(guard_status(), objected={"tilt": 1}), leased=True)}
+    measured.state.relays = lambda: {"kvdb": SimpleNamespace(readings=dict.fromkeys(RELAY_READINGS, 1.0))}
     measured.state.responses[200] += 1
     found = {
         name: family for name, family in measured.families().items() if not name.startswith(("process_", "python_"))

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from switchmaster.cli.group import cli
 from switchmaster.cli.verbs import relay as verb
 from switchmaster.model import Address, Grade
-from switchmaster.relay import RelaySettings
+from switchmaster.relay.relay_settings import RelaySettings
 
 SENTINEL = "127.0.0.1:1"
 

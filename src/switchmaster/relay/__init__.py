@@ -17,10 +17,6 @@ subscribed to), `sentinel_commands` and `sentinel_rows` (the answers), and `resp
 Invariants: a client is told no address that the belief does not hold, and never a Sentinel's; each move is told once;
 where nothing is believed the answer is that of a Sentinel that does not know the master. Everything but `relay` and
 `server` is pure: no I/O, no clock.
+
+Nothing is imported here, so that reading a configuration does not load what serves it.
 """
-
-from .relay import Relay
-from .relay_settings import RelaySettings
-from .served_masters import Move, RelayPolicy
-
-__all__ = ["Move", "Relay", "RelayPolicy", "RelaySettings"]

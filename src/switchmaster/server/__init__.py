@@ -12,7 +12,8 @@ Threads, each with data of its own:
 
 - The **main loop** listens to Sentinels. Each deployment has one `deployment_watch.DeploymentWatch`: a Watcher, its
   ledger (what the journal should keep), its `link_log` (connections lost and restored, written to the log only), and
-  its `deployment_guard` (which guards masters where operators want it).
+  its `deployment_guard` (which guards masters where operators want it), and its `deployment_relay` (which serves the
+  belief to unmodified clients where one is configured).
 - The **writer thread** of `switchmaster.journal` commits entries in batches. After each commit it calls back with what
   the commit added; `journal_log` turns that into log lines, so the log never reports what a crash could take back.
 - The **HTTP thread** (`api`) runs an event loop of its own. It reads `published_belief.PublishedBelief`: immutable
@@ -32,6 +33,6 @@ The other modules: `watcher_arguments` turns settings into the arguments of a Wa
 uses it too, so it needs no extra); `log_format` formats log lines for people or as JSON; `systemd` speaks
 ``Type=notify``. The folder `web` holds the dashboard's files, which `api.dashboard` serves.
 
-Read in this order: `settings`, `deployment_watch`, `published_belief`, `deployment_guard`, `daemon`, `journal_log`,
-`api`.
+Read in this order: `settings`, `deployment_watch`, `published_belief`, `deployment_guard`, `deployment_relay`,
+`daemon`, `journal_log`, `api`.
 """

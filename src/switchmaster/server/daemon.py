@@ -30,6 +30,7 @@ from ..journal.writer import Writer, WriterCallbacks, Written
 from ..render import iso, to_json, topology_line
 from .api import HttpConnections, HttpServer, HttpThread, Metrics, ServedState, create_app
 from .deployment_guard import DeploymentGuard
+from .deployment_relay import DeploymentRelay
 from .deployment_watch import DeploymentWatch
 from .journal_log import JournalLog
 from .log_format import set_up
@@ -92,11 +93,14 @@ class Daemon:
         """For the HTTP thread: a new mapping with every change."""
         self._guards: Mapping[str, DeploymentGuard] = {}
         """The same."""
+        self._relays: Mapping[str, DeploymentRelay] = {}
+        """The same."""
         self.served = ServedState(
             lambda: self._published,
             self.reader,
             self.writer,
             guards=lambda: self._guards,
+            relays=lambda: self._relays,
             connections=HttpConnections(http.connections, http.connections_per_peer),
         )
         """What the HTTP thread serves."""
@@ -151,6 +155,7 @@ class Daemon:
     def _publish(self) -> None:
         self._published = {name: one.published for name, one in self.watchings.items()}
         self._guards = {name: one.guard for name, one in self.watchings.items()}
+        self._relays = {name: one.relay for name, one in self.watchings.items()}
 
     # -- deployments --------------------------------------------------------------------------------
 
@@ -214,6 +219,7 @@ class Daemon:
             changed.append(name)
             if current is not None:
                 await current.guard.close()  # two guards of one daemon must not act on one death
+                await current.relay.close()  # the new one listens at the same address
             await self._watch(deployment)
             if current is not None:
                 await current.close()

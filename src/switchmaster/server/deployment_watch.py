@@ -22,6 +22,7 @@ from ..journal.ledger import Ledger
 from ..net.watcher import Heard, Watcher
 from ..render import Line
 from .deployment_guard import DeploymentGuard
+from .deployment_relay import DeploymentRelay
 from .link_log import LinkLog
 from .published_belief import PublishedBelief
 from .settings.configuration import DeploymentSettings
@@ -61,6 +62,7 @@ class DeploymentWatch:
         """What other threads read."""
         self._ledger = Ledger(deployment.name, self._state, events, generation)
         self.guard = DeploymentGuard(self.watcher, deployment.guard, identity, self._on_guard, self._on_operator, lease)
+        self.relay = DeploymentRelay(self.watcher, deployment.relay)
         self._put = put
         self._turn: list[Entry] = []
         """The entries of this turn."""
@@ -85,6 +87,7 @@ class DeploymentWatch:
         watcher.on_notice(self._on_notice)
         watcher.on_change(self._end_turn)
         self.published.follow()
+        await self.relay.start()
         await watcher.start(wait=False)
         self.guard.start()
         self._looking = asyncio.create_task(self._look_on(), name=f"switchmaster: look at {self.deployment.name}")
@@ -95,6 +98,7 @@ class DeploymentWatch:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
         await self.guard.close()
+        await self.relay.close()
         await self.watcher.close()
         self.published.close()
         self._flush()
@@ -105,14 +109,23 @@ class DeploymentWatch:
         return self.watcher.topology
 
     async def apply(self, deployment: DeploymentSettings) -> None:
-        """Take settings that need no new Watcher: those of the guard; what an operator said of it is forgotten."""
+        """
+        Take settings that need no new Watcher: those of the relay and the guard.
+
+        What an operator said of the guard is forgotten.
+
+        Raises:
+            UsageError: the relay can't listen where it is to.
+        """
         self.deployment = deployment
         await self.guard.apply(deployment.guard)
+        await self.relay.apply(deployment.relay)
 
     def beat(self) -> None:
         """Hand over to other threads what changes without a callback; called about once a second."""
         self.published.beat()
         self.guard.beat()
+        self.relay.beat()
 
     def keep_events(self, events: bool) -> None:
         """Keep every event of every Sentinel from now on, or none."""

@@ -25,8 +25,8 @@ from ..deployment_options import DeploymentOptions, deployment_options, read_set
 from ..output import Output, complain, format_option
 
 if TYPE_CHECKING:
-    from ...relay import Relay, RelaySettings
-    from ...relay.relay_settings import ClientRange
+    from ...relay.relay import Relay
+    from ...relay.relay_settings import ClientRange, RelaySettings
 
 __all__ = ["relay"]
 
@@ -95,7 +95,8 @@ def relay(
     Point unmodified clients at it instead of at the Sentinels. Ends with ^C or SIGTERM.
     """
     from ...model import Grade
-    from ...relay import RelayPolicy, RelaySettings
+    from ...relay.relay_settings import RelaySettings
+    from ...relay.served_masters import RelayPolicy
     from ...server.watcher_arguments import read_secret
 
     deployment = read_settings(sentinels, given)
@@ -121,7 +122,7 @@ def relay(
 
 async def _run(deployment: DeploymentOptions, settings: RelaySettings, grade: str, output: Output) -> None:
     from ...net.watcher import Watcher
-    from ...relay import Relay
+    from ...relay.relay import Relay
 
     arguments = deployment.watcher_arguments() | {"grade": grade}
     watcher = Watcher(arguments.pop("sentinels"), **arguments)

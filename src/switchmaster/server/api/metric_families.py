@@ -121,6 +121,37 @@ FAMILIES: Final = {
             _MASTER,
             "Those after which it had no data, while replicas still had some.",
         ),
+        # Relays.
+        Family("relay_clients", "gauge", ("deployment",), "Clients of the relay; no series without a relay."),
+        Family("relay_subscribers", "gauge", ("deployment",), "Those that are subscribed."),
+        Family(
+            "relay_stale",
+            "gauge",
+            ("deployment",),
+            "Whether the relay tells clients of no master, because no Sentinel was connected for `stale_for`.",
+        ),
+        Family("relay_connections", "counter", ("deployment",), "Clients that the relay has accepted."),
+        Family("relay_rejected", "counter", ("deployment",), "Clients that it has turned away: over `maxclients`."),
+        Family(
+            "relay_cut",
+            "counter",
+            ("deployment", "reason"),
+            "Clients that it has cut: they did not read (slow), did not authenticate in time (stranger), or did not "
+            "speak the protocol.",
+        ),
+        Family("relay_commands", "counter", ("deployment",), "Commands that it has answered."),
+        Family("relay_errors", "counter", ("deployment",), "Those answered with an error."),
+        Family("relay_auth_failures", "counter", ("deployment",), "Wrong passwords of its clients."),
+        Family("relay_messages", "counter", ("deployment",), "Messages sent to its subscribers."),
+        Family("relay_switches", "counter", ("deployment",), "Switches that its clients were told of."),
+        Family(
+            "relay_events",
+            "counter",
+            ("deployment", "what"),
+            "Events of the Sentinel that it passes on: passed, or withheld because they are about Sentinels, can't be "
+            "read, or name an address that is not believed.",
+        ),
+        Family("relay_handovers", "counter", ("deployment",), "How often another Sentinel took a lost one's place."),
         # Links to Sentinels.
         Family("sentinel_connected", "gauge", _SENTINEL, "Whether this Sentinel is connected."),
         Family("sentinel_tilt", "gauge", _SENTINEL, "Whether it is in TILT and starts no failover."),

@@ -201,7 +201,12 @@ class _Scrape:
         for look in self.looks:
             for name, labels, value in (*_deployment(look), *_masters(look), *_sentinels(look, self.now)):
                 samples.setdefault(name, []).append((labels, value))
-        for name, labels, value in (*_guards(self.state), *_journal(self.state), *_served(self.state)):
+        for name, labels, value in (
+            *_guards(self.state),
+            *_relays(self.state),
+            *_journal(self.state),
+            *_served(self.state),
+        ):
             samples.setdefault(name, []).append((labels, value))
         for name, found in samples.items():
             yield _family(name, found)
@@ -294,6 +299,26 @@ def _guards(state: ServedState) -> Found:
                 yield family, of, status.counts.get(count, 0)
             for objection, times in status.objected.items():
                 yield "guard_objections", (*of, objection), times
+
+
+_RELAY_NUMBERS: Final = (
+    *("clients", "subscribers", "stale", "connections", "rejected", "commands", "errors", "auth_failures"),
+    *("messages", "switches", "handovers"),
+)
+"""The readings of a relay that are families of their own."""
+
+
+def _relays(state: ServedState) -> Found:
+    for deployment, relay in state.relays().items():
+        readings, of = relay.readings, stored(deployment)
+        if not readings:
+            continue
+        for name in _RELAY_NUMBERS:
+            yield f"relay_{name}", (of,), readings[name]
+        for reason, name in (("slow", "cut"), ("stranger", "timed_out"), ("protocol", "broken")):
+            yield "relay_cut", (of, reason), readings[name]
+        for what in ("passed", "withheld"):
+            yield "relay_events", (of, what), readings[what]
 
 
 def _journal(state: ServedState) -> Found:

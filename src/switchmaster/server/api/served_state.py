@@ -87,6 +87,14 @@ class GuardSource(Protocol):
         """Suspend the guard of one master for some seconds; None ends a suspension."""
 
 
+class RelaySource(Protocol):
+    """What the metrics read of a deployment's relay (see `server.deployment_relay`)."""
+
+    @property
+    def readings(self) -> Mapping[str, float]:
+        """Its numbers, by name; empty if the deployment has no relay."""
+
+
 @dataclass(slots=True)
 class ServedState:
     """Everything that is served."""
@@ -102,6 +110,8 @@ class ServedState:
     version: str = __version__
     guards: Callable[[], Mapping[str, GuardSource]] = dict
     """Returns the guards of the watched deployments by name, as `deployments` does."""
+    relays: Callable[[], Mapping[str, RelaySource]] = dict
+    """Returns the relays of the watched deployments by name, as `deployments` does."""
     history: JournalQueries = field(init=False)
     stream: JournalStream = field(init=False)
     """The daemon calls its ``wake`` after each commit."""

@@ -14,7 +14,7 @@ How a file is read:
 3. `file` reads the file, validates it against `tables`, and words each problem as a sentence with its line.
 4. `configuration` puts flags and variables over the file, reads the secrets that it names, and checks what several keys
    mean together. `http_settings` holds the rules of read and write access over HTTP, `guard_settings` makes the
-   policy of each master's guard.
+   policy of each master's guard, `relay_configuration` the settings of each deployment's relay.
 5. `reference` derives the JSON Schema and the rows of docs/reference/configuration.md from `tables`.
 
 Invariants:
@@ -22,7 +22,7 @@ Invariants:
 - A `Configuration` is complete: nothing has to be read or checked again to start the daemon.
 - Secrets are never in the file, in a `repr` or in an error, except a journal's password inside `JournalSettings.url`,
   which `JournalSettings.shown` masks.
-- `DeploymentSettings.fingerprint` changes with everything that needs a new Watcher; the guard does not.
+- `DeploymentSettings.fingerprint` changes with everything that needs a new Watcher; the guard and the relay do not.
 
 To add a key: a field in `tables`, its use in `configuration`, then ``make docs``.
 """

@@ -15,7 +15,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy.engine import make_url
@@ -31,6 +31,9 @@ from .file import ConfigFile, deployment_settings, read_file
 from .guard_settings import GuardSettings, guard_settings
 from .http_settings import HttpSettings
 from .tables import DeploymentTable, File, HttpTable, JournalTable, LogTable
+
+if TYPE_CHECKING:
+    from ...relay.relay_settings import RelaySettings
 
 __all__ = [
     "Configuration",
@@ -57,6 +60,8 @@ class DeploymentSettings:
     """Changes with everything that needs a new Watcher."""
     guard: GuardSettings = field(default_factory=GuardSettings)
     """The policies of its masters' guards."""
+    relay: RelaySettings | None = None
+    """Its relay; None if it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +268,16 @@ def _deployments(
             "or from "
             f"{VARIABLE_PREFIX}... variables apply to a single one: write them in the file"
         )
-    return tuple(_deployment(file, name, table, folder, outside) for name, table in tables.items())
+    if file.tables.relay is not None and len(tables) > 1 and all(table.relay is None for table in tables.values()):
+        what = "is for one deployment: give each deployment that is to have a relay a table [deployments.NAME.relay]"
+        raise UsageError(file.wrong(("relay",), what))
+    found = tuple(_deployment(file, name, table, folder, outside) for name, table in tables.items())
+    relays = {one.name: one.relay for one in found if one.relay is not None}
+    if len(relays) > 1:
+        from .relay_configuration import check_apart
+
+        check_apart(relays)
+    return found
 
 
 def _deployment(
@@ -284,6 +298,15 @@ def _deployment(
         for tls in dict.fromkeys((arguments["tls"], arguments["node_tls"], *of_masters)):
             read_tls(tls)
         guard = guard_settings(file.tables.guard, table.guard, table.guards)
-        return DeploymentSettings(name, arguments, fingerprint(arguments), guard)
+        return DeploymentSettings(name, arguments, fingerprint(arguments), guard, _relay(file.tables, table, folder))
     except UsageError as error:
         raise UsageError(file.wrong(place, f"can't be used: {error}") if file.lines else str(error)) from None
+
+
+def _relay(tables: File, table: DeploymentTable, folder: Path) -> RelaySettings | None:
+    if table.relay is None and tables.relay is None:
+        return None
+    # Imported only now: most readers of a configuration need no relay.
+    from .relay_configuration import relay_settings
+
+    return relay_settings(tables.relay, table.relay, len(tables.deployments) <= 1, folder)

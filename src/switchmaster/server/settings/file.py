@@ -11,6 +11,8 @@ The file of ``--config``: read, checked against `tables`, with a sentence for ev
     password_file = "/run/secrets/mymaster1"
     [deployments.kvdb.guard]                                     # over [guard], under [deployments.kvdb.guards.MASTER]
     armed = "dry-run"
+    [deployments.kvdb.relay]                                     # over [relay]
+    listen = "127.0.0.1:26379"
     [journal]
     url = "sqlite:////var/lib/switchmaster/journal.db"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
@@ -28,6 +29,7 @@ __all__ = [
     "HttpTable",
     "JournalTable",
     "LogTable",
+    "RelayTable",
     "TlsTable",
 ]
 
@@ -103,6 +105,17 @@ def _address_map(value: Any) -> Any:
     return {str(announced): str(dialled) for announced, dialled in value.items()}
 
 
+def _ranged_maps(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        raise _wrong("must be a table")
+    for one in value:
+        try:
+            ip_network(str(one))
+        except ValueError:
+            raise _wrong(f"is wrong: {str(one)!r} is no range of addresses such as 10.1.0.0/16") from None
+    return {str(one): _address_map(pairs) for one, pairs in value.items()}
+
+
 def _age(value: Any) -> Any:
     found = re.fullmatch(r"(\d{1,9})([smhdw])", value) if isinstance(value, str) else None
     if found is None:
@@ -148,6 +161,13 @@ AddressPairs = Annotated[
     dict[str, str],
     BeforeValidator(_address_map),
     WithJsonSchema({"type": "object", "additionalProperties": _TEXT}),
+]
+RangedPairs = Annotated[
+    dict[str, dict[str, str]],
+    BeforeValidator(_ranged_maps),
+    WithJsonSchema(
+        {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": {**_TEXT}}},
+    ),
 ]
 Age = Annotated[float, BeforeValidator(_age), WithJsonSchema({"type": "string", "pattern": r"^\d{1,9}[smhdw]$"})]
 Size = Annotated[
@@ -227,6 +247,66 @@ class GuardTable(Table):
     )
 
 
+class RelayTlsTable(Table):
+    """Certificate and key of the relay."""
+
+    cert: Text = Field(description="The relay's certificate.")
+    key: Text = Field(description="Its key.")
+    client_ca: Text | None = Field(
+        default=None, description="Authorities of which clients must show a certificate; none is asked for by default."
+    )
+
+
+class RelayTable(Table):
+    """A front for unmodified clients, in Sentinel's own protocol; a key that is missing has the value of `[relay]`."""
+
+    listen: Listen | None = Field(
+        default=None,
+        description="Address to listen on, `127.0.0.1:26379` by default, where a Sentinel would be; beyond loopback "
+        "only with a password.",
+    )
+    password_file: Text | None = Field(default=None, description="File with the password of the default user.")
+    users: dict[str, str] | None = Field(
+        default=None, description="Password files of named users, by name. All users may only read."
+    )
+    tls: RelayTlsTable | None = Field(default=None, description="Certificate and key, to serve TLS.")
+    grade: Literal["announced", "promoted", "agreed"] | None = Field(
+        default=None,
+        description="Lowest grade at which clients are told of a switch; the deployment's by default, below which it "
+        "can't go.",
+    )
+    planned: Literal["early", "announced"] | None = Field(
+        default=None,
+        description="In a planned failover, tell clients at the promotion (`early`, the default: what they write to "
+        "the old master afterwards is lost), or when the first Sentinel uses the new master (`announced`).",
+    )
+    stale_for: Seconds | None = Field(
+        default=None,
+        description="Seconds that the last belief is served while no Sentinel is connected; 60 by default: longer than "
+        "a restart of the Sentinels.",
+    )
+    peers: Texts | None = Field(
+        default=None, description="`HOST:PORT` of the other relays: what SENTINEL SENTINELS names instead of Sentinels."
+    )
+    address_map: AddressPairs | None = Field(
+        default=None, description="Announced address = address that clients are told instead."
+    )
+    address_maps: RangedPairs | None = Field(
+        default=None,
+        description="The same for clients of a range of addresses, such as `10.1.0.0/16`, instead of `address_map`; "
+        "the narrowest range counts.",
+    )
+    maxclients: int | None = Field(
+        default=None, ge=1, le=100_000, description="Most clients; 10,000 by default, as a Sentinel."
+    )
+    output_bytes: int | None = Field(
+        default=None,
+        ge=64 * 1024,
+        le=2**31,
+        description="Bytes that may wait for a subscriber that does not read, before it is cut; 8 MiB by default.",
+    )
+
+
 class DeploymentTable(Table):
     """One set of Sentinels and the masters that they monitor."""
 
@@ -258,6 +338,7 @@ class DeploymentTable(Table):
     guards: dict[str, GuardTable] = Field(
         default_factory=dict, description="The guard of one master, by its name; its keys win over those of `guard`."
     )
+    relay: RelayTable | None = Field(default=None, description="The relay of this deployment.")
 
 
 class JournalTable(Table):
@@ -339,6 +420,10 @@ class File(Table):
         default_factory=dict, description="Deployments to watch, each under a name of your choice."
     )
     guard: GuardTable = Field(default=GuardTable(), description="The guard of all deployments.")
+    relay: RelayTable | None = Field(
+        default=None,
+        description="The relay; with several deployments, what their own `relay` tables leave out.",
+    )
     journal: JournalTable = Field(default=JournalTable(), description="The journal.")
     http: HttpTable = Field(default=HttpTable(), description="The HTTP server.")
     log: LogTable = Field(default=LogTable(), description="The log.")
