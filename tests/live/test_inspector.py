@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from rig.lab_fixtures import LabFactory
 from switchmaster.doctor.inspection import Inspection
 from switchmaster.lab import Lab
@@ -22,8 +24,9 @@ def inspect(lab: Lab, first: int = 1, **more: object) -> Inspection:
     return asyncio.run(inspector.inspect())
 
 
-def test_whole_deployment_is_found_from_one_sentinel(server: str, lab_factory: LabFactory) -> None:
-    lab = lab_factory(binary=server, password=PASSWORD, sentinel_password=OF_SENTINELS, masters=("one", "two"))
+@pytest.mark.parametrize("which", ["redis-6.2", "valkey-9.1"])
+def test_whole_deployment_is_found_from_one_sentinel(which: str, lab_factory: LabFactory) -> None:
+    lab = lab_factory(binary=which, password=PASSWORD, sentinel_password=OF_SENTINELS, masters=("one", "two"))
     lab.wait_until_settled()
     found = inspect(lab)
     assert {str(one.address) for one in found.sentinels} == {f"{h}:{p}" for h, p in lab.sentinel_addresses}

@@ -23,6 +23,7 @@ A test's name is the sentence it proves, in at most 80 characters; the docstring
 What to use. Without servers:
 
 - `scenario`: a Watch of three Sentinels fed by lines of events; for tests of the belief.
+- `inspected`: a deployment in perfect order as an `Inspection`, to spoil value by value; for tests of the doctor.
 - `guard_cases`: a dead master with its witnesses; for tests of the guard.
 - `planned_cases`: a healthy master as a planned failover surveys it; for tests of plan and outcome.
 - `story`: the same as one text of times, speakers and lines, with the decisions that must follow.

@@ -15,7 +15,7 @@ moments such as ``7d`` or ``03:12``), `sources` (files of logs and transcripts).
 
 What the verbs share on the way out: `output` (text, JSON or TSV; it escapes what a terminal would obey), `wrap` (line
 breaks between words), `narrator` (a failover reported while it happens), `chart` (one failover of the journal), `tree`
-(a topology), `explained` (forecasts, and why a failover did not happen).
+(a topology), `explained` (forecasts, and why a failover did not happen), `diagnosis_words` (what the doctor found).
 
 A planned failover: `confirmation` (the master's name, typed once more; the guard's verb asks for it too), `operation`
 (a Watcher in the foreground, and an orderly end by signals), `plan_words` (the plan and how it ended), `canary` (a

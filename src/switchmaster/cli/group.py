@@ -22,7 +22,7 @@ from .output import complain
 __all__ = ["VERBS", "cli"]
 
 VERBS: Final = (
-    *("watch", "masters", "master", "topology", "replay", "why", "import", "explain"),
+    *("watch", "masters", "master", "topology", "replay", "why", "import", "explain", "doctor"),
     *("failover", "rolling", "serve", "relay", "guard", "history", "show", "ack", "comment", "config"),
     *("lab", "demo", "version"),
 )

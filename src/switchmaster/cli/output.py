@@ -50,6 +50,10 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "plan": "deployment master old candidate sentinel needed possible",
         "planned": "time deployment master ending old new epoch promoted_after announced_after verified_after reason",
         "canary": "acknowledged failed lost longest_pause",
+        "risk": "deployment master subject severity seconds sentence",
+        "finding": "deployment master rule severity sentence evidence mend also",
+        "suppressed": "deployment master rule severity sentence reason until",
+        "diagnosis": "deployment masters sentinels nodes errors warnings remarks suppressed seconds",
         "setting": "key value",
     }.items()
 }
@@ -115,6 +119,10 @@ class Output:
         """Write several lines for people."""
         for words in lines:
             self.words(words)
+
+    def text(self, text: str) -> None:
+        """Write text that has been made safe for a terminal: Markdown, for example."""
+        self._write(text.removesuffix("\n"))
 
     def _write(self, text: str) -> None:
         sys.stdout.write(text + "\n")

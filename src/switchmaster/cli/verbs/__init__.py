@@ -5,7 +5,8 @@ A verb parses its options, calls into the packages below, and prints through `sw
 server, the journal or the lab are inside the functions, so that other verbs start fast.
 
 - From Sentinels: `watch` (live), `masters`, `master` (one address, for scripts), `topology`.
-- From Sentinels and nodes, asked once: `explain` (would it fail over, and why not; the past from the journal).
+- From Sentinels and nodes, asked once: `explain` (would it fail over, and why not; the past from the journal), `doctor`
+  (what will hurt in the next failover).
 - At Sentinels and nodes: `failover` (a planned one), `rolling` (a restart of every node, one by one).
 - From files: `replay` (failovers and switches), `why` (sentences; also from the journal), `importing` (the verb
   ``import``, a word of Python's: into the journal).

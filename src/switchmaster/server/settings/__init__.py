@@ -14,7 +14,8 @@ How a file is read:
 3. `file` reads the file, validates it against `tables`, and words each problem as a sentence with its line.
 4. `configuration` puts flags and variables over the file, reads the secrets that it names, and checks what several keys
    mean together. `http_settings` holds the rules of read and write access over HTTP, `guard_settings` makes the
-   policy of each master's guard, `relay_configuration` the settings of each deployment's relay.
+   policy of each master's guard, `relay_configuration` the settings of each deployment's relay, `doctor_settings` the
+   doctor's suppressions.
 5. `reference` derives the JSON Schema and the rows of docs/reference/configuration.md from `tables`.
 
 Invariants:

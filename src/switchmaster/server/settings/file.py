@@ -103,7 +103,7 @@ def read_file(path: Path) -> ConfigFile:
     file = ConfigFile(path, File(), (), lines_of(text))
     try:
         tables = File.model_validate(values)
-        found = list(_strangers(file, tables))
+        found = [*_strangers(file, tables), *_unknown_rules(file, tables)]
     except ValidationError as error:
         tables = File()
         found = [_problem(file, detail) for detail in error.errors(include_url=False, include_input=False)]
@@ -217,6 +217,17 @@ def _strangers(file: ConfigFile, tables: File) -> Iterator[_Problem]:
             for master in own.keys() - masters:
                 advice = _nearest(master, masters) or "add it to masters, or remove this table"
                 yield _at(file, ("deployments", name, key, master), f"is not one of its masters; {advice}")
+
+
+def _unknown_rules(file: ConfigFile, tables: File) -> Iterator[_Problem]:
+    """Yield a problem for each suppressed rule that the doctor does not have."""
+    if not tables.doctor.suppress:
+        return
+    from ...doctor.examine import RULE_IDS
+
+    for rule in tables.doctor.suppress.keys() - RULE_IDS:
+        advice = _nearest(rule, RULE_IDS) or "docs/reference/doctor.md lists them"
+        yield _at(file, ("doctor", "suppress", rule), f"is no rule of the doctor; {advice}")
 
 
 def _at(file: ConfigFile, path: KeyPath, what: str) -> _Problem:

@@ -11,7 +11,7 @@ from .tables import File
 
 __all__ = ["Key", "json_schema", "keys"]
 
-PLACEHOLDERS: Final = {"deployments": "NAME", "nodes": "MASTER", "guards": "MASTER"}
+PLACEHOLDERS: Final = {"deployments": "NAME", "nodes": "MASTER", "guards": "MASTER", "suppress": "RULE"}
 """The placeholder for a table name of the user's own, by the table around it."""
 
 
@@ -83,6 +83,8 @@ def _kind(one: dict[str, Any]) -> str:
     match one:
         case {"$ref": _}:
             return "table"
+        case {"type": "string", "format": "date"}:
+            return "date, such as `2027-01-31`"
         case {"type": "string", "pattern": pattern}:
             return "time, such as `90d`" if "smhdw" in pattern else "size, such as `2GB`"
         case {"type": "array"}:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from ipaddress import ip_network
 from typing import Annotated, Any, Final, Literal
 
@@ -24,12 +25,14 @@ from ...url import read_listen, read_sentinels
 __all__ = [
     "AccessTable",
     "DeploymentTable",
+    "DoctorTable",
     "File",
     "GuardTable",
     "HttpTable",
     "JournalTable",
     "LogTable",
     "RelayTable",
+    "SuppressTable",
     "TlsTable",
 ]
 
@@ -123,6 +126,16 @@ def _age(value: Any) -> Any:
     return float(int(found[1]) * _SECONDS[found[2]])
 
 
+def _day(value: Any) -> Any:
+    try:
+        day = date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        day = None
+    if not isinstance(day, date) or isinstance(day, datetime):
+        raise _wrong("must be a date such as 2027-01-31")
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+
 def _size(value: Any) -> Any:
     found = re.fullmatch(r"(\d{1,12}) ?([kMGT]B|[KMG]iB|)", value) if isinstance(value, str) else None
     if found is None:
@@ -175,6 +188,7 @@ Size = Annotated[
     BeforeValidator(_size),
     WithJsonSchema({"type": "string", "pattern": r"^\d{1,12} ?([kMGT]B|[KMG]iB)?$"}),
 ]
+Day = Annotated[float, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 Listen = Annotated[str, BeforeValidator(_listen), WithJsonSchema(_TEXT)]
 
 
@@ -341,6 +355,24 @@ class DeploymentTable(Table):
     relay: RelayTable | None = Field(default=None, description="The relay of this deployment.")
 
 
+class SuppressTable(Table):
+    """A finding of the doctor's that is known."""
+
+    reason: Text = Field(description="Why it is no reason to act; shown beside the finding.")
+    until: Day | None = Field(
+        default=None, description="The day, in UTC, from which it is reported again; never by default."
+    )
+    masters: Texts | None = Field(default=None, description="The masters for which it holds; all by default.")
+
+
+class DoctorTable(Table):
+    """The doctor."""
+
+    suppress: dict[str, SuppressTable] = Field(
+        default_factory=dict, description="Findings that are not reported, each by the id of its rule."
+    )
+
+
 class JournalTable(Table):
     """Where the journal is, and how long it keeps what."""
 
@@ -424,6 +456,7 @@ class File(Table):
         default=None,
         description="The relay; with several deployments, what their own `relay` tables leave out.",
     )
+    doctor: DoctorTable = Field(default=DoctorTable(), description="The doctor.")
     journal: JournalTable = Field(default=JournalTable(), description="The journal.")
     http: HttpTable = Field(default=HttpTable(), description="The HTTP server.")
     log: LogTable = Field(default=LogTable(), description="The log.")

@@ -1,0 +1,53 @@
+"""
+On which host a server is, as far as it can be seen from outside: by the IP address that the connection went to.
+
+All names and addresses of one host in one loopback network count as one host. What runs on one hypervisor, or in one
+zone, can't be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+from ..inspection import MasterInspection, SentinelInspection, ServerInspection
+
+__all__ = ["commands_for", "is_loopback", "on_hosts", "one_host", "place_of", "voting"]
+
+
+def place_of(server: ServerInspection) -> str:
+    """Return the host of a server: where the connection went, else where it is announced."""
+    host = server.dialled_ip or server.address.host
+    return "127.0.0.1" if is_loopback(host) else host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this very one, by its address or as ``localhost``."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() in ("localhost", "localhost.localdomain")
+
+
+def on_hosts(servers: Iterable[ServerInspection]) -> dict[str, list[ServerInspection]]:
+    """Return servers by their host."""
+    found: dict[str, list[ServerInspection]] = {}
+    for one in servers:
+        found.setdefault(place_of(one), []).append(one)
+    return found
+
+
+def one_host(found: MasterInspection) -> bool:
+    """Whether the whole group of a master, its Sentinels included, is on one host: as a lab is."""
+    return len(on_hosts([*voting(found), *found.nodes.values()])) == 1
+
+
+def voting(found: MasterInspection) -> list[SentinelInspection]:
+    """Return the Sentinels that count for a master: those that monitor it, and those that others list for it."""
+    listed = {each.address for told in found.answers.values() for each in told.sentinels or () if each.address.possible}
+    return [one for name, one in found.sentinels.items() if name in found.answers or one.address in listed]
+
+
+def commands_for(servers: Iterable[ServerInspection], *words: str) -> tuple[str, ...]:
+    """Return one redis-cli command for each server, in order."""
+    return tuple(f"redis-cli -h {one.address.host} -p {one.address.port} {' '.join(words)}" for one in servers)
