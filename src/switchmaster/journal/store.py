@@ -49,9 +49,9 @@ _OWN: Final = and_(
 )
 _OWN_ROW: Final = select(observations.c.failover).where(_OWN)
 _CHANGE_OWN: Final = update(observations).where(_OWN)
-_ROW: Final = select(failovers).where(failovers.c.id == bindparam("row"))
+_ROW: Final = select(failovers.c.line, failovers.c.updated).where(failovers.c.id == bindparam("row"))
 _CHANGE_ROW: Final = update(failovers).where(failovers.c.id == bindparam("row"))
-_BY_EPOCH: Final = select(failovers).where(
+_BY_EPOCH: Final = select(failovers.c.id, failovers.c.new_host, failovers.c.new_port).where(
     failovers.c.deployment == bindparam("of"),
     failovers.c.master == bindparam("name"),
     failovers.c.incarnation == bindparam("count"),
@@ -259,14 +259,20 @@ class Store:
         }
 
     def _by_epoch(self, connection: Connection, observation: Observation) -> str | None:
-        """Return the row of that very epoch; the one with the same new address before one without any."""
+        """
+        Return the row of that very epoch; the one with the same new address before one without any.
+
+        `same_failover` needs no more than this where both epochs are known, so no record is read.
+        """
         if observation.epoch is None:
             return None
         master = {"of": observation.deployment, "name": observation.master, "count": observation.incarnation}
         rows = connection.execute(_BY_EPOCH, {**master, "at": observation.epoch}).all()
-        same = [row for row in rows if same_failover(observation, _failover(row))]
-        same.sort(key=lambda row: (row.new_host, row.new_port) != observation.new)
-        return next((row.id for row in same), None)
+        known = {row.id: (row.new_host, row.new_port) for row in rows}
+        if observation.new is not None:
+            same = next((row for row, new in known.items() if new == observation.new), None)
+            return same or next((row for row, (host, _) in known.items() if host is None), None)
+        return next(iter(known), None)
 
     def _still_fits(self, connection: Connection, observation: Observation, row: str) -> bool:
         others = _observed(connection, _OTHERS, {"row": row, **self._key(observation)})
