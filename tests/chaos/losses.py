@@ -103,9 +103,9 @@ def _followed_still(told: Iterable[Told], deeds: Sequence[Deed], truth: Truth) -
     """
     Return when a replaced master still took writes: the kind of its loss, the begin and the end.
 
-    That is a master that is cut off; one that Sentinels replaced while none of them was heard; and one in a planned
+    That is a master that is cut off; one that Sentinels replaced while none of them was heard; one in a planned
     failover of which the application heard late, because it got no processor, or from a leader that lies: it could not
-    hold its commands.
+    hold its commands; and one that hung and went on before the application, which got no processor, heard of its end.
     """
     deaf = [one for one in deeds if one.fault.kind is Kind.DEAF]
     for one in told:
@@ -115,6 +115,8 @@ def _followed_still(told: Iterable[Told], deeds: Sequence[Deed], truth: Truth) -
                 yield one.kind, begin, end
             elif one.kind in FREE and (end - begin > BUSY or truth.was_late(begin - TICK, end + TICK)):
                 yield TOO_LATE, begin - TICK, end
+            elif one.kind == Kind.HANG and truth.was_late(begin - TICK, end + TICK):
+                yield TOO_LATE, begin, end
             elif one.kind in FREE and _leader_lies(one):
                 yield LIED_TO, begin - TICK, end
 

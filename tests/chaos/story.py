@@ -271,6 +271,8 @@ def _judge(outcome: Outcome, lab: Lab, seen: Path) -> None:
     for held in true.held:
         leads = ", leads a failover" if held.leading else ""
         _say(outcome, held.at, f"{held.sentinel} holds {held.address} of {held.master}, epoch {held.epoch}{leads}")
+    for since, until in true.stalls:
+        _say(outcome, since, f"the machine is late: no answer for {until - since:.3f} s")
     outcome.verdict = judge(true, outcome.reports, outcome.deeds)
     outcome.account = account(outcome.written, outcome.verdict, outcome.deeds, true)
     if not outcome.verdict.told:

@@ -178,6 +178,22 @@ def test_clear_switch_reported_late_is_found() -> None:
     ]
 
 
+@pytest.mark.parametrize(("stall", "found"), [((10.5, 10.6), 0), ((8.0, 8.1), 1), ((12.0, 12.1), 1)])
+def test_switch_reported_late_on_a_late_machine_is_no_finding(stall: tuple[float, float], found: int) -> None:
+    truth = truth_of(SWITCHED.roles[3:], SWITCHED.held[len(SENTINELS) :])
+    truth.stalls.append(stall)
+    assert len(of_switches([replace(TOLD, at=10.0 + LATE + 0.5)], truth)[1]) == found
+
+
+@pytest.mark.parametrize(("late", "found"), [(False, 1), (True, 0)])
+def test_late_machine_may_cost_what_a_master_took_that_hung_and_went_on(late: bool, found: int) -> None:
+    truth = truth_of([Role(10.0, B, "master"), Role(15.0, A, "slave")], hold(11.0, B, 2))
+    truth.stalls += [(10.0, 10.2)] if late else [(7.0, 7.08)]
+    reports = [replace(TOLD, at=10.25)]
+    came = of_writes([entry(10.15, 1)], [], [deed_of(Kind.HANG, 5.0, 12.0, None)], truth, reports)
+    assert (len(came.findings()), came.lost) == (found, {"late" if late else "hang": 1})
+
+
 @pytest.mark.parametrize("kind", [Kind.LINK_SILENT, Kind.LINK_CUT, Kind.SENTINEL_KILLED, Kind.DEAF, Kind.NODE_SILENT])
 def test_hampered_switch_may_be_reported_later_but_must_be_reported(kind: Kind) -> None:
     deeds = [CRASH, deed_of(kind, 9.5, 14.0)]

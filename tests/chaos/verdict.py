@@ -170,7 +170,7 @@ def _judge_master(
         believed = report.new if report else believed
         if promotion is None and not chosen_again:
             verdict.unseen.append(now)
-        if told.knew is not None and told.knew > _allowed(told, deeds):
+        if told.knew is not None and told.knew > _allowed(told, deeds) and not _machine_was_late(told, truth):
             verdict.late.append(told)
     _judge_rest(verdict, truth, kept, promotions, reports, used)
 
@@ -326,6 +326,11 @@ def _allowed(told: Told, deeds: Iterable[Deed]) -> float:
         if deed.fault.kind in HINDRANCES and deed.touches(begin - BEFORE, begin) and deed.over is not None:
             longest = max(longest, deed.over - begin)
     return LATE_WHEN_HAMPERED + longest
+
+
+def _machine_was_late(told: Told, truth: Truth) -> bool:
+    """Whether not even the observer was answered in time between a promotion and its report."""
+    return told.promotion is not None and told.report is not None and truth.was_late(told.promotion.at, told.report.at)
 
 
 def _was_deaf(deeds: Iterable[Deed], begin: float, end: float) -> bool:
