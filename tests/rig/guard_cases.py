@@ -38,26 +38,31 @@ def word(name: SentinelName, **changed: Any) -> SentinelWord:
     return replace(SentinelWord(name, host, master, replicas, leads=False), **changed)
 
 
-def node(address: Address, **changed: Any) -> NodeInfo:
-    """Return the report of the master while it lived, or of a replica that has lost it."""
-    master = address == A
+def node_info(address: Address, following: Address | None, **changed: Any) -> NodeInfo:
+    """Return the report of a replica, or of a master if it follows none; all is well with it."""
     info = NodeInfo(
         node=address,
         run_id=f"{address.host:a>40}",
-        role="master" if master else "slave",
+        role="slave" if following else "master",
         process_id=42,
         port=address.port,
         keys=20_000,
         offset=1_000,
-        following=None if master else A,
-        link_up=None if master else False,
-        lags={B: 0.0, C: 1.0} if master else {},
+        following=following,
+        link_up=True if following else None,
+        lags={},
         appends=True,
         snapshots=True,
         loading=False,
         stopping=False,
     )
     return replace(info, **changed)
+
+
+def node(address: Address, **changed: Any) -> NodeInfo:
+    """Return the report of the master while it lived, or of a replica that has lost it."""
+    own = {"lags": {B: 0.0, C: 1.0}} if address == A else {"link_up": False}
+    return replace(node_info(address, None if address == A else A), **{**own, **changed})
 
 
 def sample(**changed: Any) -> Sample:

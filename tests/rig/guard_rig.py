@@ -8,38 +8,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rig.api_rig import S1, A, B, C
+from rig.guard_cases import node_info
 from switchmaster.errors import UnknownMaster, UsageError
 from switchmaster.guard.master_guard import GuardPhase
-from switchmaster.guard.node_info import NodeInfo
 from switchmaster.guard.policy import Arming, Policy
 from switchmaster.guard.status import GuardStatus
-from switchmaster.model import Address
 
 COUNTS = dict.fromkeys(("walks", "samples", "orders", "verified", "in_vain", "restarts", "empty"), 0)
 
 
-def node_info(node: Address, master: bool, keys: int) -> NodeInfo:
-    """Return the INFO of a node without persistence."""
-    return NodeInfo(
-        node=node,
-        run_id="0" * 40,
-        role="master" if master else "slave",
-        process_id=1,
-        port=node.port,
-        keys=keys,
-        offset=4711,
-        following=None if master else A,
-        link_up=None if master else True,
-        lags={B: 0.0, C: 1.0} if master else {},
-        appends=False,
-        snapshots=False,
-        loading=False,
-        stopping=False,
-    )
-
-
 def guard_status(deployment: str = "kvdb", master: str = "mymaster1", arming: Arming = Arming.ARMED) -> GuardStatus:
-    """Return the state of a guard that would act."""
+    """Return the state of a guard that would act; its nodes have no persistence."""
+    bare = {"offset": 4711, "appends": False, "snapshots": False}
     return GuardStatus(
         deployment=deployment,
         master=master,
@@ -50,7 +30,7 @@ def guard_status(deployment: str = "kvdb", master: str = "mymaster1", arming: Ar
         would_ask=S1,
         would_promote=B,
         may_order=True,
-        reports={A: node_info(A, True, 20_000), B: node_info(B, False, 20_000)},
+        reports={A: node_info(A, None, lags={B: 0.0, C: 1.0}, **bare), B: node_info(B, A, **bare)},
         counts=COUNTS,
         objected={},
         suspended_until=None,

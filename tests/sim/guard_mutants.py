@@ -160,6 +160,42 @@ GUARD_FAULTS: list[tuple[str, str, str, str]] = [
         "if self.policy.grace > 0:",
     ),
     (
+        "be certain of any death that was proved",
+        "master_guard.py",
+        "walk.certain = sample.process is ProcessState.GONE",
+        "walk.certain = True",
+    ),
+    (
+        "be certain though the master has answered since",
+        "master_guard.py",
+        "if walk.certain and walk.proved_at is not None and",
+        "if walk.certain and",
+    ),
+    (
+        "be certain though another process listens",
+        "master_guard.py",
+        "walk.proved_at is not None and sample.dialled is Dialled.REFUSED:",
+        "walk.proved_at is not None:",
+    ),
+    (
+        "take a process that is gone for a proof alone",
+        "master_guard.py",
+        "if walk.certain and walk.proved_at is not None and sample",
+        "if sample.process is ProcessState.GONE and sample",
+    ),
+    (
+        "end a sample before a majority of the Sentinels has spoken",
+        "master_guard.py",
+        "return len(case.words) >= case.majority and (",
+        "return (",
+    ),
+    (
+        "end a sample before it proves anything",
+        "master_guard.py",
+        "(walk.empty or not _against(walk, case, sample))",
+        "True",
+    ),
+    (
         "keep a proof that the next sample contradicts",
         "master_guard.py",
         "            walk.proved_at = None\n            self._wait",

@@ -155,6 +155,82 @@ def test_process_that_runs_is_waited_for_and_told() -> None:
     assert it.texts == ["10.0.1.1:6379 refuses connections, and no failover is ordered: its process runs"]
 
 
+GONE = sample(process=ProcessState.GONE)
+
+
+def test_process_that_is_gone_is_no_reason_to_skip_the_grace() -> None:
+    it = Guarded()
+    it.lose()
+    it.sample(GONE)
+    assert (it.guard.phase, it.guard.deadline, it.orders) == (GuardPhase.WAITING, pytest.approx(it.now + 0.25), [])
+    it.wait(0.25)
+    it.sample(replace(ALIVE, process=ProcessState.GONE))  # its supervisor was quick
+    assert (it.guard.phase, it.orders, it.notices) == (GuardPhase.WATCHING, [], [])
+
+
+def test_process_that_is_gone_stays_dead_whatever_a_sentinel_says_for_a_moment() -> None:
+    it = Guarded()
+    it.lose()
+    it.sample(GONE)
+    it.wait(0.25)
+    it.sample(replace(EARLY, process=ProcessState.GONE))
+    assert len(it.orders) == 1
+    assert "replicas have lost it, its process on this host is gone, " in it.orders[0].why
+
+
+def test_process_that_is_gone_is_no_proof_alone() -> None:
+    it = Guarded()
+    for _ in range(2):
+        it.lose()
+        while it.guard.phase is not GuardPhase.WATCHING:
+            it.sample(replace(EARLY, process=ProcessState.GONE))
+            it.wait(0.5)
+    assert it.orders == []
+
+
+def test_answer_of_the_master_ends_the_certainty_too() -> None:
+    it = Guarded()
+    it.lose()
+    it.sample(GONE)
+    it.report(node(A))
+    it.wait(0.25)
+    it.sample(EARLY)
+    assert it.orders == []
+
+
+# When a sample needs no further witness -----------------------------------------------------------
+
+
+def test_sample_needs_no_further_witness_once_it_proves_the_death() -> None:
+    it = Guarded()
+    it.lose()
+    for words, enough in ((1, False), (2, True), (3, True)):
+        assert it.guard.suffices(it.case(sample=sample(sentinels=sample().sentinels[:words]))) is enough
+    for lacking in (EARLY, ALIVE, sample(replicas=()), sample(process=ProcessState.RUNNING)):
+        assert not it.guard.suffices(it.case(sample=lacking))
+
+
+def test_sample_of_an_empty_master_needs_a_majority_of_the_sentinels() -> None:
+    it = Guarded()
+    it.report(restarted(keys=0))
+    assert not it.guard.suffices(it.case(sample=replace(EMPTY, sentinels=EMPTY.sentinels[:1])))
+    assert it.guard.suffices(it.case(sample=replace(EMPTY, sentinels=EMPTY.sentinels[:2])))
+
+
+def test_sample_after_a_certain_death_still_needs_a_majority_of_the_sentinels() -> None:
+    it = Guarded()
+    it.lose()
+    it.sample(GONE)
+    it.wait(0.25)
+    silent = replace(GONE, sentinels=(), replicas=())
+    assert not it.guard.suffices(it.case(sample=silent))
+    assert it.guard.suffices(it.case(sample=replace(silent, sentinels=EARLY.sentinels[:2])))
+
+
+def test_sample_that_no_walk_waits_for_suffices() -> None:
+    assert Guarded().guard.suffices(Guarded().case(sample=EARLY))
+
+
 def test_sample_of_an_earlier_walk_is_ignored() -> None:
     it = Guarded(replace(ARMED, grace=0.0))
     it.lose()

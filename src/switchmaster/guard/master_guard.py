@@ -25,7 +25,7 @@ from typing import Final
 from ..belief.decisions import Notice, NoticeKind, Switch
 from ..model import LIMITS, Address, Moment, SentinelName
 from .case import Case, comes_back_empty, placed
-from .evidence import Dialled, Sample, doubts
+from .evidence import Dialled, ProcessState, Sample, doubts
 from .node_info import NodeInfo
 from .objections import objections
 from .orders import Collect, GuardDecision, Order
@@ -77,6 +77,8 @@ class _Walk:
     """Before the next sample, in seconds, if the evidence is incomplete."""
     sentinel: SentinelName | None = None
     """The Sentinel that was asked."""
+    certain: bool = False
+    """Whether the first proof saw the process gone on our own host: dead for good, whatever the witnesses say."""
     empty: bool = False
     """Whether it began with a master that came back empty: no sample proves more."""
 
@@ -233,9 +235,17 @@ class MasterGuard:
                 return self._wait(walk, moment.now + self.policy.grace)
         self._order(walk, case, sample, moment)
 
+    def suffices(self, case: Case) -> bool:
+        """Whether the sample of a case, which is still being collected, needs no further witness."""
+        walk, sample = self._walk, case.sample
+        if walk is None or sample is None:
+            return True
+        return len(case.words) >= case.majority and (walk.empty or not _against(walk, case, sample))
+
     def _proves(self, walk: _Walk, case: Case, sample: Sample, moment: Moment) -> bool:
-        against = doubts(sample, case.known, case.replicas)
+        against = _against(walk, case, sample)
         if not against:
+            walk.certain = sample.process is ProcessState.GONE
             return True
         alive = sample.dialled is not Dialled.REFUSED
         if not alive and moment.now < walk.begun + PATIENCE:
@@ -360,13 +370,26 @@ def _blind(case: Case) -> Iterator[str]:
         yield f"{heard} of {len(case.replicas)} replicas answer and follow it at {sample.master}, which is no majority"
 
 
+def _against(walk: _Walk, case: Case, sample: Sample) -> tuple[str, ...]:
+    """
+    Return what speaks against the death that a walk is about.
+
+    A process that was seen to be gone does not come back: after the grace it only matters whether another one listens.
+    A Sentinel that says for a moment that it is connected, because it tries to be, is no doubt then.
+    """
+    if walk.certain and walk.proved_at is not None and sample.dialled is Dialled.REFUSED:
+        return ()
+    return doubts(sample, case.known, case.replicas)
+
+
 def _proof(walk: _Walk, case: Case, sample: Sample, moment: Moment) -> str:
     if walk.empty:
         return f"{walk.node} came back empty"
     orphaned, ago = sample.orphaned(case.replicas), moment.now - walk.begun
+    gone = ", its process on this host is gone" if sample.process is ProcessState.GONE else ""
     return (
         f"{walk.node} is dead: it refuses connections, {sample.cut_off()} of {case.known} Sentinels and "
-        f"{orphaned} of {len(case.replicas)} replicas have lost it, {ago:.2f} s ago"
+        f"{orphaned} of {len(case.replicas)} replicas have lost it{gone}, {ago:.2f} s ago"
     )
 
 

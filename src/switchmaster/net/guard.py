@@ -3,7 +3,7 @@ The guards of one deployment under asyncio: connections to all witnesses, sample
 
 It gives `switchmaster.guard.master_guard` its sockets, time and chance, and decides nothing. It lives in the loop of
 its Watcher. A guard has a connection to every Sentinel that votes, and to each node of a master that is not disarmed;
-the name of those connections tells other guards of it.
+the name of those connections tells other guards of it, and whether it acts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..belief.decisions import Notice, Switch
 from ..doctor.questions import NO_SUCH_MASTER
 from ..errors import UnknownMaster, UsageError, WatcherClosed
 from ..guard.case import Case, OwnHealth, placed
-from ..guard.evidence import ProcessState, Sample
+from ..guard.evidence import Dialled, ProcessState, Sample
 from ..guard.master_guard import MasterGuard, rehearse
 from ..guard.orders import Collect, Order
 from ..guard.policy import Arming, Policy
@@ -45,7 +45,9 @@ __all__ = ["CLIENT_NAME", "Guard"]
 _log = logging.getLogger("switchmaster")
 
 CLIENT_NAME: Final = "switchmaster-guard-"
-"""What the names of a guard's connections begin with in CLIENT LIST; the guard's identity follows."""
+"""What the names of an armed guard's connections begin with in CLIENT LIST; the guard's identity follows."""
+DRY_NAME: Final = "switchmaster-dry-guard-"
+"""The same of a guard that orders nothing, for any master: it is no rival."""
 INFO_EVERY: Final = 1.0
 """Seconds between two reports of a node: so old may the lag be that a failover is decided with."""
 REHEARSE_EVERY: Final = 5.0
@@ -100,7 +102,9 @@ class Guard:
         leased: Callable[[], bool] = lambda: True,
     ) -> None:
         self._watcher, self._policy_of, self._leased = watcher, policy_of, leased
-        self._name = CLIENT_NAME + identity
+        self._identity = identity
+        self._name = DRY_NAME + identity
+        """What CLIENT LIST shows now."""
         self._on_notice = on_notice
         self._guarded: dict[str, _Guarded] = {}
         self._sentinels: dict[SentinelName, KeptConnection] = {}
@@ -231,7 +235,20 @@ class Guard:
                 max(guarded.core.policy.evidence_timeout, 1.0),
             )
 
+    def _take_name(self) -> None:
+        """Take the name of a guard that acts, or of one that does not, on the connections to Sentinels."""
+        acts = any(each.core.policy.arming is Arming.ARMED for each in self._guarded.values())
+        name = (CLIENT_NAME if acts else DRY_NAME) + self._identity
+        if name == self._name:
+            return
+        self._name = name
+        for sentinel, kept in self._sentinels.items():
+            kept.client_name = name
+            if kept.connection is not None:
+                self._spawn(self._look_around(sentinel, kept.connection), "guard's new name")
+
     def _keep_sentinels(self) -> None:
+        self._take_name()
         armed = any(each.core.policy.arming is not Arming.DISARMED for each in self._guarded.values())
         states = self._watcher.sentinels if armed else {}
         wanted = {name for name, each in states.items() if each.state is LinkState.LIVE and self._watcher.votes(name)}
@@ -289,13 +306,21 @@ class Guard:
 
     async def _follow_sentinel(self, name: SentinelName, connection: CommandConnection) -> None:
         while True:
-            right, clients = await connection.ask(
-                ("SENTINEL", "FAILOVER", NO_SUCH_MASTER), ("CLIENT", "LIST", "TYPE", "normal"), timeout=ORDER_TIMEOUT
-            )
+            await self._look_around(name, connection)
+            await asyncio.sleep(REHEARSE_EVERY)
+
+    async def _look_around(self, name: SentinelName, connection: CommandConnection) -> None:
+        """Say our name to a Sentinel, and ask for our right there and for the other guards."""
+        asked = (
+            ("CLIENT", "SETNAME", self._name),
+            ("SENTINEL", "FAILOVER", NO_SUCH_MASTER),
+            ("CLIENT", "LIST", "TYPE", "normal"),
+        )
+        with contextlib.suppress(OSError, TimeoutError):  # the connection has ended, then
+            _, right, clients = await connection.ask(*asked, timeout=ORDER_TIMEOUT)
             self._may_order[name] = classify(right) is not Refusal.PERMISSION
             if isinstance(clients, bytes):
-                self._rivals[name] = frozenset(client_names(clients, CLIENT_NAME)) - {self._name}
-            await asyncio.sleep(REHEARSE_EVERY)
+                self._rivals[name] = frozenset(client_names(clients, CLIENT_NAME)) - {CLIENT_NAME + self._identity}
 
     # -- the core, fed ------------------------------------------------------------------------------
 
@@ -367,15 +392,30 @@ class Guard:
         self._carry_out(guarded)
 
     async def _collect(self, guarded: _Guarded, wanted: Collect) -> None:
-        sample = await self._sample(guarded, wanted.node, wanted.timeout)
+        def suffices(sample: Sample) -> bool:
+            case = self._case(guarded, sample)
+            return case is None or guarded.core.suffices(case)
+
+        sample = await self._sample(guarded, wanted.node, wanted.timeout, suffices)
+        if sample.dialled is Dialled.ACCEPTED and wanted.node in guarded.nodes:
+            guarded.nodes[wanted.node].hurry()  # what a restart brought back is in its INFO
         self._with_case(guarded, guarded.core.sampled, sample)
 
-    async def _sample(self, guarded: _Guarded, master: Address, timeout: float) -> Sample:
+    async def _sample(
+        self,
+        guarded: _Guarded,
+        master: Address,
+        timeout: float,
+        suffices: Callable[[Sample], bool] | None = None,
+    ) -> Sample:
         nodes = {node: kept.connection for node, kept in guarded.nodes.items() if node != master}
         sentinels = {name: kept.connection for name, kept in self._sentinels.items()}
-        process = ProcessState.UNKNOWN if guarded.process is None else guarded.process.state
+
+        def process() -> ProcessState:
+            return ProcessState.UNKNOWN if guarded.process is None else guarded.process.state
+
         target = self._own_target(guarded, master)
-        return await collect(master, guarded.core.master, target, sentinels, nodes, process, timeout)
+        return await collect(master, guarded.core.master, target, sentinels, nodes, process, timeout, suffices)
 
     def _own_target(self, guarded: _Guarded, node: Address) -> DialTarget | None:
         """

@@ -62,7 +62,12 @@ class KeptConnection:
         self.connection: CommandConnection | None = None
         """The open connection; None while there is none."""
         self._dial, self._work, self._on_loss = dial, work, on_loss
-        self._client_name, self._timeout = client_name, timeout
+        self.client_name = client_name
+        """What CLIENT LIST shows from the next attempt on."""
+        self._timeout = timeout
+        self._hurry: asyncio.Event = asyncio.Event()
+        self._refused = False
+        """Whether the last attempt was refused."""
         self._task = asyncio.get_running_loop().create_task(self._keep(), name=f"switchmaster: keep {client_name}")
 
     async def close(self) -> None:
@@ -70,12 +75,17 @@ class KeptConnection:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
+    def hurry(self) -> None:
+        """Dial now, where the peer refused the last attempt and is known to accept connections again."""
+        if self._refused:
+            self._hurry.set()
+
     async def _keep(self) -> None:
         loop, pause = asyncio.get_running_loop(), PAUSE
         while True:
             loss, login, begun = Loss.FAILED, True, loop.time()
             try:
-                self.connection = await CommandConnection.open(self._dial(), self._client_name, self._timeout)
+                self.connection = await CommandConnection.open(self._dial(), self.client_name, self._timeout)
                 pause, loss = PAUSE, Loss.ENDED
                 await self._use(self.connection)
             except ConnectionRefusedError:
@@ -84,15 +94,22 @@ class KeptConnection:
                 login = False
             except Exception:
                 # Whatever it is, also an error of the caller's `dial`: this attempt failed.
-                _log.debug("the connection %s failed", self._client_name, exc_info=True)
+                _log.debug("the connection %s failed", self.client_name, exc_info=True)
             finally:
                 if self.connection is not None:
                     self.connection.abort()
                     self.connection = None
+            self._refused = loss is Loss.REFUSED
+            self._hurry.clear()
             self._on_loss(loss)
             if loss is not Loss.ENDED or loop.time() < begun + LONGEST:
-                await asyncio.sleep((pause if login else AFTER_REFUSED_LOGIN) * random.uniform(0.5, 1.0))
+                await self._pause((pause if login else AFTER_REFUSED_LOGIN) * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, LONGEST)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
 
     async def _use(self, connection: CommandConnection) -> None:
         """Work until the connection ends, or the work fails."""
