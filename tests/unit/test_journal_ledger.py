@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rig.api_rig import S1, A, B, C, FakeDeployment
 from switchmaster.account.record import Observation, SwitchRecord
+from switchmaster.belief.decisions import Notice, NoticeKind
 from switchmaster.journal.entries import Entry, SwitchSeen
 from switchmaster.model import Address
 from switchmaster.wire.facts import Probe
@@ -63,3 +66,75 @@ def test_failover_whose_leader_comes_back_after_the_way_back_is_completed_after_
     told.tell(None, Probe(B, "master"))
     assert [one.switch.new for one in told.entries if isinstance(one, SwitchSeen)] == [B, A, B]
     assert outcomes(told) == [(7, "completed", True, False)]
+
+
+# What the guard says ------------------------------------------------------------------------------
+
+
+def guard_says(told: FakeDeployment, kind: NoticeKind, text: str = "why", ago: float = 0.0) -> None:
+    at = told.now - ago
+    told.entries += told.ledger.notice(Notice(kind, "kvdb", "mymaster1", None, text, at, at))
+
+
+def guarded(told: FakeDeployment) -> dict[int, list[str]]:
+    """Return what the guard said in each record, by the record's number."""
+    last = {one.number: one for one in told.entries if isinstance(one, Observation)}
+    return {number: [remark.kind for remark in one.remarks or ()] for number, one in last.items()}
+
+
+def test_failovers_record_has_what_the_guard_said_before_it_and_after_it() -> None:
+    told = FakeDeployment()
+    guard_says(told, NoticeKind.GUARD_ORDERED, "it is dead")
+    told.fail_over()
+    guard_says(told, NoticeKind.GUARD_VERIFIED)
+    told.now += 5
+    guard_says(told, NoticeKind.MASTER_RESTARTED)
+    assert guarded(told) == {1: ["guard-ordered", "guard-verified", "master-restarted"]}
+    [remark, *_] = [one for one in told.entries if isinstance(one, Observation)][-1].remarks or ()
+    assert (remark.origin, remark.sentinel, remark.text) == ("guard", False, "it is dead")
+
+
+def test_failover_by_sentinel_says_why_the_guard_did_not_act_when_the_master_died() -> None:
+    told = FakeDeployment()
+    told.answer(S1)  # its snapshot says down-after
+    guard_says(told, NoticeKind.GUARD_REFUSED)
+    down_after = 30.0
+    told.now += down_after
+    told.fail_over()
+    record = [one for one in told.entries if isinstance(one, Observation)][-1]
+    expected = ["guard-refused"] if record.down_after == down_after else []
+    assert guarded(told) == {1: expected}
+
+
+def test_order_for_the_next_death_is_none_of_the_failover_before() -> None:
+    told = FakeDeployment()
+    told.fail_over()
+    told.now += 1
+    guard_says(told, NoticeKind.GUARD_ORDERED)
+    assert guarded(told) == {1: []}
+    told.fail_over(old=B, new=C, epoch=2)
+    assert guarded(told) == {1: [], 2: ["guard-ordered"]}
+
+
+@pytest.mark.parametrize("kind", [NoticeKind.MASTER_RESTARTED, NoticeKind.GUARD_IN_VAIN])
+def test_account_of_a_restart_long_after_a_failover_is_none_of_it(kind: NoticeKind) -> None:
+    told = FakeDeployment()
+    told.fail_over()
+    told.now += 31
+    guard_says(told, kind)
+    assert guarded(told) == {1: []}
+
+
+def test_record_keeps_a_bounded_number_of_what_the_guard_says() -> None:
+    told = FakeDeployment()
+    for number in range(200):
+        guard_says(told, NoticeKind.GUARD_REFUSED, str(number))
+    told.fail_over()
+    assert len(guarded(told)[1]) <= 64
+
+
+def test_notices_that_are_not_the_guards_stay_out_of_the_record() -> None:
+    told = FakeDeployment()
+    guard_says(told, NoticeKind.SECOND_MASTER)
+    told.fail_over()
+    assert guarded(told) == {1: []}

@@ -13,17 +13,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
+from ..belief.decisions import NoticeKind
 from ..belief.failover import Failover, FailoverKind, Outcome, StageEntry
 from ..belief.words import record_words, stage_words
 from ..model import Address, Stage, Wall
 from ..wire.events import Progress, progress_of
-from .record import Away, FailoverRecord, ReplicaRecord, StageRecord
+from .record import Away, FailoverRecord, RemarkRecord, ReplicaRecord, StageRecord
 from .times import moment
 
 __all__ = [
     "address",
     "arrow",
     "facts",
+    "guard_words",
+    "guards_order",
     "heading",
     "lasted",
     "offset",
@@ -98,7 +101,8 @@ def span(record: FailoverRecord, name: str) -> str:
 def facts(record: FailoverRecord) -> Iterator[tuple[str, str]]:
     """Yield what is known of a failover, as pairs of a title and words; says so if something is not known."""
     yield "outcome", outcome_words(record) + (f": {record.reason}" if record.reason else "")
-    yield "kind", record.kind or "not known"
+    ordered = ", ordered by the guard" if guards_order(record) else ""
+    yield "kind", (record.kind or "not known") + ordered
     yield "master", arrow(record.old, record.new)
     yield "epoch", "not known" if record.epoch is None else str(record.epoch)
     if record.incarnation:
@@ -272,6 +276,31 @@ _SENTENCES: Final[Mapping[Stage, Callable[[AnyRecord, AnyStage], str]]] = {
 
 def _replica(record: AnyRecord, entry: AnyStage) -> str:
     return address(entry.replica or record.new, "the replica")
+
+
+# What the guard did -------------------------------------------------------------------------------
+
+
+def guards_order(record: FailoverRecord) -> RemarkRecord | None:
+    """Return the guard's order of a failover; None if it ordered none."""
+    return next((remark for remark in record.guarded if remark.kind == NoticeKind.GUARD_ORDERED), None)
+
+
+def guard_words(remark: RemarkRecord) -> str:
+    """Return what the guard did, in a few words; the remark's text says why."""
+    return _GUARD.get(remark.kind, remark.kind)
+
+
+_GUARD: Final[Mapping[str, str]] = {
+    NoticeKind.GUARD_ORDERED: "ordered a failover",
+    NoticeKind.GUARD_WOULD_ORDER: "would have ordered a failover",
+    NoticeKind.GUARD_REFUSED: "did not order a failover",
+    NoticeKind.GUARD_VERIFIED: "saw its failover come",
+    NoticeKind.GUARD_IN_VAIN: "ordered in vain",
+    NoticeKind.MASTER_EMPTY: "saw the master come back empty",
+    NoticeKind.MASTER_RESTARTED: "saw the master restart",
+}
+"""The dashboard's ``guard.js`` has the same words."""
 
 
 # Its replicas -------------------------------------------------------------------------------------

@@ -11,7 +11,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ..terminal_text import neutralise
-from .narrate import address, facts, offset, outcome_words, seconds, span, stage_evidence, stage_name, stage_sources
+from .narrate import (
+    address,
+    facts,
+    guard_words,
+    offset,
+    outcome_words,
+    seconds,
+    span,
+    stage_evidence,
+    stage_name,
+    stage_sources,
+)
 from .record import FailoverRecord, ReplicaRecord, StageRecord, SwitchRecord, by_time
 from .times import moment
 
@@ -50,6 +61,10 @@ def postmortem(record: FailoverRecord, switches: Sequence[SwitchRecord]) -> Iter
         yield from _section("Timeline")
         rows = (_stage(record, entry) for entry in by_time(record.stages))
         yield from _table(("after", "time", "stage", "event", "source"), rows)
+    if record.guarded:
+        yield from _section("The guard")
+        done = ((seconds(offset(record, one.time) or 0.0), guard_words(one), one.text) for one in record.guarded)
+        yield from _table(("after", "the guard", "why"), done)
     if record.announcements:
         yield from _section("When each Sentinel announced it")
         said = ((seconds(offset(record, one.time) or 0.0), one.sentinel) for one in record.announcements)

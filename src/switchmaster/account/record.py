@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..belief.decisions import Switch
 from ..belief.failover import StageEntry
 from ..model import Address, Stage, Wall
 
 __all__ = [
+    "GUARD",
     "Agreement",
     "Announcement",
     "Away",
@@ -42,6 +43,10 @@ __all__ = [
     "switch_record",
     "to_microseconds",
 ]
+
+
+GUARD: Final = "guard"
+"""The origin of remarks on what a daemon's guard found and did."""
 
 
 def to_microseconds(time: Wall) -> Wall:
@@ -125,15 +130,15 @@ class Vote(NamedTuple):
 
 
 class RemarkRecord(NamedTuple):
-    """Something that only a log says."""
+    """Something that no event says, but a log or the guard."""
 
     time: Wall
     origin: str
-    """The Sentinel or node whose log says it."""
+    """The Sentinel or node whose log says it, or `GUARD`."""
     sentinel: bool
-    """Whether `origin` is a Sentinel; False for a data node, and for the kernel of its host."""
+    """Whether `origin` is a Sentinel; False for a data node, for the kernel of its host, and for the guard."""
     kind: str
-    """As `logs.RemarkKind`."""
+    """As `logs.RemarkKind`; of the guard, as `belief.decisions.NoticeKind`."""
     text: str
     node: Address | None = None
     """The node that it names."""
@@ -235,7 +240,7 @@ class Observation(_Known):
     Positive for an attempt that the belief has a record of, negative for any other.
     """
     remarks: tuple[RemarkRecord, ...] | None = None
-    """None if no logs were read."""
+    """None if no logs were read and no guard said anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +260,11 @@ class FailoverRecord(_Known):
     comments: tuple[CommentRecord, ...] = ()
     acknowledged: Wall = None
     """When it was first acknowledged."""
+
+    @property
+    def guarded(self) -> tuple[RemarkRecord, ...]:
+        """What the guards found and did, by time."""
+        return tuple(remark for remark in self.remarks if remark.origin == GUARD)
 
 
 @dataclass(frozen=True, slots=True)

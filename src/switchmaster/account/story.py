@@ -16,7 +16,7 @@ from typing import Final
 
 from ..model import Stage, Wall
 from .logs import Noted, RemarkKind
-from .narrate import address
+from .narrate import address, guards_order
 from .record import FailoverRecord, RemarkRecord
 from .timeline import Incident
 from .transcript import Said
@@ -183,6 +183,8 @@ def _tell(case: _Case) -> Iterator[str]:
     kind = {"automatic": "Automatically", "manual": "On an operator's SENTINEL FAILOVER", None: "In a failover"}.get(
         record.kind, "On an operator's coordinated SENTINEL FAILOVER"
     )
+    if guards_order(record):
+        kind = "On the guard's SENTINEL FAILOVER"
     yield (
         f"{case.story.moment(case.begun)}  {kind}, {record.master} {what} from {address(record.old)} to "
         f"{address(record.new) if record.new else 'another node'}."
@@ -198,8 +200,10 @@ def _cause(case: _Case) -> Iterator[str]:
     of_old = [r for r in ends if r.origin == old] or ends
     lost = _first_remark(case, RemarkKind.MASTER_LOST)
     if case.record.kind in ("manual", "coordinated"):
-        asked = _first_remark(case, RemarkKind.REQUESTED)
-        if asked:
+        asked, ordered = _first_remark(case, RemarkKind.REQUESTED), guards_order(case.record)
+        if ordered:
+            yield f"Cause: the guard ordered a failover at {case.clock(ordered.time)}: {ordered.text}."
+        elif asked:
             yield f"Cause: an operator sent SENTINEL FAILOVER to {asked.origin} at {case.clock(asked.time)}."
     elif of_old:
         first = of_old[0]

@@ -1,5 +1,5 @@
 """
-A failover as a picture: one lane for each Sentinel, one for the data nodes, along one scale of time.
+A failover as a picture: one lane for each Sentinel, one for the guard, one for the data nodes, along one scale of time.
 
 A failover's record and the events of its time go in; SVG comes out, or a self-contained page of HTML around it. Every
 mark has a number, and a row below says what it is, so the picture can be printed, attached and read aloud. Text from
@@ -15,8 +15,8 @@ from typing import Final
 
 from ..render import iso
 from ..wire.events import EVENTS
-from .narrate import address
-from .record import FailoverRecord, SwitchRecord, by_time
+from .narrate import address, guard_words
+from .record import GUARD, FailoverRecord, RemarkRecord, SwitchRecord, by_time
 from .transcript import Said
 
 __all__ = ["Incident", "to_html", "to_svg"]
@@ -32,6 +32,7 @@ MARKS: Final = 160
 SHOWN: Final = 150
 """Characters of a row; the rest is cut off."""
 NODES: Final = "data nodes"
+GUARD_LANE: Final = "the guard"
 
 _QUIET: Final = frozenset(spec.channel for spec in EVENTS if spec.quiet)
 _COLOURS: Final = {
@@ -200,17 +201,21 @@ def _marks(incident: Incident) -> list[_Mark]:
         for said in incident.events
         if said.time is not None and said.channel not in _QUIET
     ]
-    marks += [
-        _Mark(remark.time or 0.0, remark.origin, remark.text, node=not remark.sentinel)
-        for remark in incident.record.remarks
-    ]
+    marks += [_remark(remark) for remark in incident.record.remarks if remark.origin != GUARD]
     if not marks:
-        marks = [
+        marks += [
             _Mark(entry.time, entry.sentinel or "the node itself", f"{entry.stage} ({entry.by})", node=False)
             for entry in incident.record.stages
             if entry.time is not None
         ]
+    marks += [_remark(remark) for remark in incident.record.guarded]
     return sorted(marks, key=lambda mark: mark.time)
+
+
+def _remark(remark: RemarkRecord) -> _Mark:
+    if remark.origin == GUARD:
+        return _Mark(remark.time or 0.0, GUARD_LANE, f"{guard_words(remark)}: {remark.text}", node=False)
+    return _Mark(remark.time or 0.0, remark.origin, remark.text, node=not remark.sentinel)
 
 
 def _text(text: str, most: int = 400) -> str:

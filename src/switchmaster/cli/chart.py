@@ -12,6 +12,7 @@ from typing import Final
 from ..account.narrate import (
     address,
     facts,
+    guard_words,
     offset,
     replica_sentence,
     seconds,
@@ -47,6 +48,7 @@ def chart(record: FailoverRecord, switches: Sequence[SwitchRecord]) -> Iterator[
     if record.stages:
         yield ()
         yield from _bars(record)
+    yield from _guard(record)
     yield from _announcements(record)
     yield from _replicas(record)
     yield from _durations(record)
@@ -75,6 +77,16 @@ def _said(entry: StageRecord) -> str:
     more = f" and {len(others)} more" if others else ""
     reason = f": {entry.reason}" if entry.reason else ""
     return f"{stage_evidence(entry)} from {source}{more}{reason}"
+
+
+def _guard(record: FailoverRecord) -> Iterator[Words]:
+    if record.guarded:
+        yield ()
+        yield (("  guard", "bold"),)
+    for remark in record.guarded:
+        after = offset(record, remark.time)
+        begin = "" if after is None else f"{after:+.3f} s"
+        yield ((f"    {begin:>12}  ", ""), (f"{guard_words(remark)}: {remark.text}", "dim"))
 
 
 def _announcements(record: FailoverRecord) -> Iterator[Words]:

@@ -17,11 +17,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ..account.record import (
+    GUARD,
     Agreement,
     Announcement,
     Away,
     Observation,
     Promotion,
+    RemarkRecord,
     Return,
     StageRecord,
     Vote,
@@ -29,7 +31,7 @@ from ..account.record import (
     switch_record,
     to_microseconds,
 )
-from ..belief.decisions import Notice, Switch
+from ..belief.decisions import Notice, NoticeKind, Switch
 from ..belief.failover import ABORT_REASONS, Failover
 from ..belief.topology import MasterState
 from ..model import Address, Cause, Grade, SentinelName, Stage, Via
@@ -60,6 +62,16 @@ NEWS: Final = 64
 SOON: Final = 5.0
 """Seconds between a switch and the record of its failover, at most."""
 
+AFTER: Final = 30.0
+"""Seconds after the last news of a record in which the guard's account of a restart still belongs to it."""
+
+_LEADS: Final = frozenset(
+    {NoticeKind.GUARD_ORDERED, NoticeKind.GUARD_WOULD_ORDER, NoticeKind.GUARD_REFUSED, NoticeKind.MASTER_EMPTY}
+)
+"""What the guard says before a failover, or while one is under way: never of one that is over."""
+_FOLLOWS: Final = frozenset({NoticeKind.GUARD_VERIFIED, NoticeKind.GUARD_IN_VAIN, NoticeKind.MASTER_RESTARTED})
+"""What it says of a failover afterwards too."""
+
 _RETURNS: Final = frozenset(
     spec.channel for spec in EVENTS if spec.withdraws is Withdrawal.SUSPICION or spec.judged is Judgement.CONVERTED
 )
@@ -69,14 +81,17 @@ _RETURNS: Final = frozenset(
 @dataclass(frozen=True, slots=True)
 class _News:
     what: str
-    """``agreed``, ``announced``, ``promoted`` or ``returned``."""
+    """``agreed``, ``announced``, ``promoted``, ``returned``, or ``guard``."""
     sentinel: SentinelName
-    node: Address
-    """The old master or the new one."""
+    """Empty of the guard."""
+    node: Address | None
+    """The old master or the new one; None of the guard."""
     at: float
     wall: float
     by: str
+    """The channel, or the kind of the guard's notice."""
     numbers: tuple[int, ...] = ()
+    text: str = ""
 
 
 @dataclass(slots=True)
@@ -103,6 +118,11 @@ class _Followed:
 
     def takes(self, news: _News) -> bool:
         """Whether a piece of news belongs to it."""
+        if news.what == "guard":
+            # What the guard finds at once, Sentinel suspects after down-after.
+            begins = self.begun - SOON - (self.record.down_after or 0.0)
+            over = self.record.closed and news.by in _LEADS and news.at > self.heard
+            return begins <= news.at <= self.heard + AFTER and not over and len(self.news) < NEWS
         if not self.begun - SOON <= news.at <= self.heard + KEPT or len(self.news) >= NEWS:
             return False
         if news.what in ("agreed", "returned"):
@@ -160,8 +180,13 @@ class Ledger:
             yield from self._unheard_abort(sentinel, event, at, wall)
 
     def notice(self, notice: Notice) -> Iterator[Entry]:
-        """Return the entry of a notice."""
+        """Return the entries of a notice; what the guard says stands in the failover's record too."""
         yield Seen(notice.time or 0.0, notice_line(notice))
+        if notice.kind in _LEADS | _FOLLOWS and notice.master is not None:
+            news = _News(
+                "guard", SentinelName(""), None, notice.at, notice.time or 0.0, str(notice.kind), text=notice.text
+            )
+            yield from self._add(notice.master, news)
 
     def switch(self, switch: Switch) -> Iterator[Entry]:
         """Return the entries of a switch."""
@@ -274,7 +299,8 @@ class Ledger:
         for followed in self._recent(master):
             if followed.takes(news):
                 followed.news.append(news)
-                followed.heard = max(followed.heard, news.at)
+                if news.what != "guard":
+                    followed.heard = max(followed.heard, news.at)
                 yield self._observation(followed)
                 return
         self._waiting.setdefault(master, deque(maxlen=NEWS)).append(news)
@@ -312,6 +338,7 @@ class Ledger:
             votes=tuple(Vote(*vote) for vote in record.votes),
             down_after=record.down_after,
             durations=record.durations | _durations(followed),
+            remarks=_remarks(followed) or None,
         )
 
     def _epoch(self, followed: _Followed) -> int | None:
@@ -445,6 +472,11 @@ def _returned(followed: _Followed) -> Return | None:
         return None
     first = returned[0]
     return Return(to_microseconds(first.wall), first.sentinel, first.by, _elapsed(followed, first))
+
+
+def _remarks(followed: _Followed) -> tuple[RemarkRecord, ...]:
+    said = sorted(_of(followed, "guard"), key=lambda news: news.at)
+    return tuple(RemarkRecord(to_microseconds(each.wall), GUARD, False, each.by, each.text) for each in said)
 
 
 def _durations(followed: _Followed) -> dict[str, float]:

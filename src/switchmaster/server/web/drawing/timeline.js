@@ -63,8 +63,8 @@ const OURS = [GUARD_LANE, NODE_LANE];
 /**
  * The events of a failover, each once: {lane, time, group, words}, in order.
  *
- * `lines` are the Sentinels' own events and the guard's notices; if the journal has no events, stages and
- * announcements take their place.
+ * `lines` are the Sentinels' own events and the guard's notices; if the journal has no events any more, stages,
+ * announcements and the record's remarks take their place.
  */
 export function marksOf(failover, lines) {
   const events = lines.filter((line) => line.type !== "notice");
@@ -79,8 +79,10 @@ export function marksOf(failover, lines) {
   for (const event of events)
     if (event.kind !== "sentinel" && !(event.channel.endsWith("sdown") && event.kind !== "master"))
       add(event.sentinel, event.time, event.channel, lineWords(event));
-  for (const line of lines.filter(isGuards))
-    add(GUARD_LANE, line.time, line.kind, `${GUARD_KINDS[line.kind]}: ${shown(line.text)}`);
+  const guards = (at, kind, text) => add(GUARD_LANE, at, kind, `${GUARD_KINDS[kind]}: ${shown(text)}`);
+  for (const line of lines.filter(isGuards)) guards(line.time, line.kind, line.text);
+  for (const one of failover.remarks ?? [])
+    if (one.from === "guard" && Object.hasOwn(GUARD_KINDS, one.remark)) guards(one.time, one.remark, one.text);
   for (const stage of failover.stages) {
     const words = stage.by === "ROLE" ? "answers ROLE master" : stageWords(failover, stage.stage);
     if (stage.by === "ROLE" || !events.length)
