@@ -33,6 +33,7 @@ from .wire.events import (
 )
 
 if TYPE_CHECKING:
+    from .guard.policy import Policy
     from .guard.status import GuardStatus
     from .planned.plan import Plan
     from .planned.planned_status import PlannedStatus
@@ -51,6 +52,7 @@ __all__ = [
     "notice_line",
     "plan_line",
     "planned_status_line",
+    "policy_line",
     "seconds_of",
     "sentinel_line",
     "survey_line",
@@ -166,14 +168,7 @@ def guard_line(status: GuardStatus, leased: bool | None = None) -> Line:
         "may_order": status.may_order,
         "leased": leased,
         "suspended_until": iso(status.suspended_until),
-        "policy": {
-            "grace": policy.grace,
-            "evidence_timeout": policy.evidence_timeout,
-            "max_lag": policy.max_lag,
-            "restart": str(policy.restart),
-            "cool_down": policy.cool_down,
-            "orderly": policy.orderly,
-        },
+        "policy": policy_line(policy),
         "reports": [
             {
                 "host": node.host,
@@ -293,6 +288,18 @@ def survey_line(survey: Survey) -> Line:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 6)
+
+
+def policy_line(policy: Policy) -> Line:
+    """Return what an operator has decided about a guard, as it stands in the guard's line; arming stands outside."""
+    return {
+        "grace": policy.grace,
+        "evidence_timeout": policy.evidence_timeout,
+        "max_lag": policy.max_lag,
+        "restart": str(policy.restart),
+        "cool_down": policy.cool_down,
+        "orderly": policy.orderly,
+    }
 
 
 def notice_line(notice: Notice) -> Line:

@@ -84,7 +84,7 @@ def test_check_shows_the_access_to_a_masters_nodes_without_the_secret(tmp_path: 
     assert (code, err) == (0, "")
     assert "setting\tnodes\tkvdb, of m1: reader, a password, TLS\n" in rows
     assert "setting\tnodes\tkvdb, of \\x1b[2J: the default user" in rows
-    assert [row.split("\t")[0] for row in rows.splitlines()] == ["setting"] * 6
+    assert [row.split("\t")[0] for row in rows.splitlines()] == ["setting"] * 7
     assert "s3cret" not in out + pretty + rows
 
 
@@ -99,3 +99,39 @@ def test_schema_is_json_and_knows_the_tables() -> None:
     assert code == 0
     schema = json.loads(out)
     assert set(schema["properties"]) == {"deployments", "doctor", "guard", "journal", "http", "log"}
+
+
+GUARDED = """
+[guard]
+grace = 0.5
+[deployments.kvdb]
+sentinels = ["h:1"]
+[deployments.kvdb.guard]
+armed = "dry-run"
+[deployments.kvdb.guards."\\u001b[2J"]
+armed = true
+restart = "wipes"
+orderly = true
+[deployments.other]
+sentinels = ["h:2"]
+"""
+
+
+def test_check_shows_the_effective_keys_of_each_guard(tmp_path: Path) -> None:
+    path = written(tmp_path, GUARDED)
+    code, out, err = run("config", "check", path, "--format", "json")
+    assert (code, err) == (0, "")
+    kvdb, other = json.loads(out)["deployments"]
+    effective = {"grace": 0.5, "evidence_timeout": 0.15, "max_lag": 10.0, "cool_down": 60.0}
+    assert kvdb["guard"] == {"armed": "dry-run", **effective, "restart": "unknown", "orderly": False}
+    assert kvdb["guards"] == [{"master": "\x1b[2J", "armed": "armed", **effective, "restart": "wipes", "orderly": True}]
+    assert (other["guard"]["armed"], other["guards"]) == ("disarmed", [])
+    code, pretty, err = run("config", "check", path, "--format", "pretty")
+    assert "\x1b" not in pretty
+    for part in (
+        "kvdb: dry-run, grace 0.5 s, evidence_timeout 0.15 s, max_lag 10 s, restart unknown, cool_down 60 s, "
+        "orderly false",
+        "[2J: armed, grace 0.5 s, evidence_timeout 0.15 s, max_lag 10 s, restart wipes, cool_down 60 s, orderly true",
+        "other: disarmed",
+    ):
+        assert part in " ".join(pretty.split())

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ...errors import UsageError
-from ...render import Line
+from ...render import Line, policy_line
 from ..output import Output, complain, format_option
 
 if TYPE_CHECKING:
+    from ...guard.policy import Policy
     from ...server.settings.configuration import Configuration
 
 __all__ = ["config"]
@@ -90,6 +91,8 @@ def _line(found: Configuration) -> Line:
                     }
                     for master, access in one.arguments["node_access"].items()
                 ],
+                "guard": _guard_line(one.guard.every),
+                "guards": [{"master": master, **_guard_line(policy)} for master, policy in one.guard.own.items()],
             }
             for one in found.deployments
         ],
@@ -106,7 +109,27 @@ def _rows(found: Configuration) -> list[tuple[str, str]]:
         masters, sentinels = ", ".join(one["masters"] or ["all masters"]), ", ".join(one["sentinels"])
         rows.append(("deployment", f"{one['deployment']}: {masters} by {sentinels}"))
         rows += [("nodes", f"{one['deployment']}, of {own['master']}: {_access(own)}") for own in one["nodes"]]
+        rows.append(("guard", f"{one['deployment']}: {_guard(one['guard'])}"))
+        rows += [("guard", f"{one['deployment']}, of {own['master']}: {_guard(own)}") for own in one["guards"]]
     return [*rows, *((key, str(line[key])) for key in ("journal", "http", "log"))]
+
+
+def _guard_line(policy: Policy) -> Line:
+    return {"armed": str(policy.arming), **policy_line(policy)}
+
+
+def _guard(own: Line) -> str:
+    """Describe a guard by its effective keys; those of one that is disarmed do not matter."""
+    if own["armed"] == "disarmed":
+        return "disarmed"
+    seconds = {"grace", "evidence_timeout", "max_lag", "cool_down"}
+    shown = {True: "true", False: "false"}
+    keys = (
+        f"{key} {value:g} s" if key in seconds else f"{key} {shown.get(value, value)}"
+        for key, value in own.items()
+        if key not in ("armed", "master")
+    )
+    return ", ".join((own["armed"], *keys))
 
 
 def _access(own: Line) -> str:
