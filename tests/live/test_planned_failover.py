@@ -16,10 +16,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import switchmaster
 from rig.conditions import eventually
+from rig.daemons import Daemon
 from rig.lab_fixtures import find_or_skip
 from switchmaster import Watcher
 from switchmaster.lab import Lab, LabServer
@@ -31,7 +33,8 @@ pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 SRC = str(Path(switchmaster.__file__).parent.parent)
 NAME = "mymaster"
-LIMIT = 120.0
+LIMIT = 100.0
+TOKEN = "act-1234"
 EARLY_MS = "500"
 """How often the Sentinels of these labs send INFO: a changed priority is seen soon."""
 
@@ -237,3 +240,27 @@ def test_rolling_restart_stops_at_a_command_that_fails(labs: dict[str, Lab], tmp
     assert (process.returncode, done["ending"]) == (6, "stopped"), err
     assert "ended with 1" in done["reason"]
     assert lab.master() is master
+
+
+def test_daemon_carries_out_an_order_and_acknowledges_it(labs: dict[str, Lab], tmp_path: Path) -> None:
+    lab = labs["valkey-9.1"]
+    journal = f"sqlite:///{tmp_path}/journal.db"
+    state = {"SWITCHMASTER_STATE": str(tmp_path / "state"), "SWITCHMASTER_HTTP_TOKEN": TOKEN}
+    with Daemon(tmp_path / "daemon", *words(lab), "--journal", journal, **state) as daemon:
+        path = f"{daemon.url}api/v1/masters/{NAME}/planned-failover"
+        eventually(lambda: httpx.get(f"{daemon.url}api/v1/masters/{NAME}").is_success, LIMIT, what="the master")
+
+        def ask(method: str, json: Any = None) -> dict[str, Any]:
+            found = httpx.request(method, path, json=json, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=LIMIT)
+            assert found.is_success, found.text
+            line: dict[str, Any] = found.json()
+            return line
+
+        eventually(lambda: ask("POST", {"dry_run": True})["plan"]["possible"], LIMIT, what="nothing to refuse")
+        assert ask("POST", {"confirm": NAME, "by": "ada"})["running"]
+        eventually(lambda: not ask("GET")["running"], LIMIT, what="the failover to end")
+        ended = ask("GET")["conclusion"]
+        assert ended["ending"] == "done", ended
+        kept = f"{daemon.url}api/v1/failovers"
+        eventually(lambda: httpx.get(kept).json()["items"][0]["acknowledged"], LIMIT, what="its acknowledgement")
+    as_it_should_be(lab, next(node for node in lab.nodes(NAME) if node.port == ended["new"]["port"]))

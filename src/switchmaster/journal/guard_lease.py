@@ -1,5 +1,6 @@
 """
 The lease of a deployment's guards: of all daemons on one journal in PostgreSQL, one holds it, and only its guards act.
+Planned failovers have another: one daemon at a time runs one.
 
 It is an advisory lock of a session, on a connection of its own in a thread of its own, so that neither a busy journal
 nor a busy daemon holds it back. PostgreSQL ends the lock with the session: at once if the holder's process dies, after
@@ -27,10 +28,13 @@ from sqlalchemy.pool import NullPool
 
 from .engine import parse_url, unavailable
 
-__all__ = ["GuardLease", "open_lease"]
+__all__ = ["FAILOVERS", "GUARDS", "GuardLease", "open_lease"]
 
 _log = logging.getLogger("switchmaster.guard")
 
+GUARDS: Final = "guard"
+FAILOVERS: Final = "failover"
+"""The purposes: acting on a death, and planned failovers."""
 CHECK_SECONDS: Final = 0.3
 """Seconds between two checks of the holder, and between two attempts of the others."""
 VALID_SECONDS: Final = 1.0
@@ -61,15 +65,16 @@ class GuardLease:
     Args:
         url: the journal's, of PostgreSQL.
         deployment: its name.
+        purpose: what it is for: each purpose has a lease of its own.
     """
 
-    def __init__(self, url: str, deployment: str) -> None:
-        self._url, self._deployment = url, deployment
+    def __init__(self, url: str, deployment: str, purpose: str = GUARDS) -> None:
+        self._url, self._deployment, self._purpose = url, deployment, purpose
         parsed = parse_url(url)
         place = f"{parsed.host or 'localhost'}:{parsed.port or 5432}/{parsed.database or ''}"
-        self.name: Final = f"lease-{_digest(f'{place} {deployment}').hex()[:16]}"
+        self.name: Final = f"lease-{_digest(f'{place} {deployment}', purpose).hex()[:16]}"
         """Names the lease to other guards: daemons that name the database in the same way share it."""
-        self._key = int.from_bytes(_digest(deployment)[:8], "big", signed=True)
+        self._key = int.from_bytes(_digest(deployment, purpose)[:8], "big", signed=True)
         self._engine = create_engine(
             parsed,
             poolclass=NullPool,
@@ -148,24 +153,25 @@ class GuardLease:
     def _say(self, held: bool, reason: str) -> None:
         if held != self._told:
             self._told = held
-            words = "holds the guards' lease" if held else f"does not hold the guards' lease: {reason}"
+            words = f"holds the {self._purpose} lease" if held else f"does not hold the {self._purpose} lease: {reason}"
             level = logging.INFO if held else logging.WARNING
             _log.log(level, "%s: this daemon %s", self._deployment, words)
 
 
-def open_lease(url: str, deployment: str) -> GuardLease | None:
+def open_lease(url: str, deployment: str, purpose: str = GUARDS) -> GuardLease | None:
     """
-    Return the lease of a deployment's guards, not started; None where the journal is in SQLite.
+    Return a lease of a deployment, not started; None where the journal is in SQLite.
 
     Args:
         url: the journal's.
         deployment: its name.
+        purpose: what it is for.
 
     Raises:
         UsageError: the URL is none of a journal.
     """
-    return GuardLease(url, deployment) if parse_url(url).get_backend_name() == "postgresql" else None
+    return GuardLease(url, deployment, purpose) if parse_url(url).get_backend_name() == "postgresql" else None
 
 
-def _digest(name: str) -> bytes:
-    return hashlib.sha256(b"switchmaster guard " + name.encode("utf-8", "surrogateescape")).digest()
+def _digest(name: str, purpose: str) -> bytes:
+    return hashlib.sha256(f"switchmaster {purpose} {name}".encode("utf-8", "surrogateescape")).digest()

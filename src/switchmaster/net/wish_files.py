@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 from ..model import Address, SentinelName
 from ..planned.preference import KeptWish, PriorityChange
 
-__all__ = ["WishFile", "state_folder"]
+__all__ = ["WishFile", "any_left_over", "state_folder"]
 
 ENDING: Final = ".wish"
 ORDERED: Final = "ordered"
@@ -40,6 +40,11 @@ def state_folder(environ: Mapping[str, str]) -> Path:
         return Path(environ["STATE_DIRECTORY"].partition(":")[0])
     home = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".local" / "state")
     return Path(home) / "switchmaster"
+
+
+def any_left_over(folder: Path) -> bool:
+    """Return whether a folder holds any file of a wish, of whichever master, also one that a living run holds."""
+    return any(folder.glob(f"*{ENDING}"))
 
 
 class WishFile:

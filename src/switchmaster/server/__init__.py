@@ -3,7 +3,8 @@ The daemon: it watches deployments, keeps the journal, and serves both over HTTP
 
 What comes in: a configuration (`settings`), what Sentinels and data nodes say (through `switchmaster.net`), requests
 over HTTP, and signals. What goes out: rows in the journal, lines in the log, answers over HTTP, and notifications to
-systemd. Of what changes Sentinels or nodes the daemon sends only the one ``SENTINEL FAILOVER`` of an armed guard.
+systemd. Of what changes Sentinels or nodes the daemon sends only the one ``SENTINEL FAILOVER`` of an armed guard, and
+what a planned failover needs that somebody has ordered.
 
 One object composes everything: `daemon.Daemon`. No other module constructs two parts of the program and connects them,
 and the CLI only calls `Daemon.run`.
@@ -11,9 +12,9 @@ and the CLI only calls `Daemon.run`.
 Threads, each with data of its own:
 
 - The **main loop** listens to Sentinels. Each deployment has one `deployment_watch.DeploymentWatch`: a Watcher, its
-  ledger (what the journal should keep), its `link_log` (connections lost and restored, written to the log only), and
-  its `deployment_guard` (which guards masters where operators want it), and its `deployment_relay` (which serves the
-  belief to unmodified clients where one is configured).
+  ledger (what the journal should keep), its `link_log` (connections lost and restored, written to the log only),
+  its `deployment_guard` (which guards masters where operators want it), its `deployment_relay` (which serves the
+  belief to unmodified clients where one is configured), and its `deployment_failover` (planned ones).
 - The **writer thread** of `switchmaster.journal` commits entries in batches. After each commit it calls back with what
   the commit added; `journal_log` turns that into log lines, so the log never reports what a crash could take back.
 - The **HTTP thread** (`api`) runs an event loop of its own. It reads `published_belief.PublishedBelief`: immutable
@@ -34,5 +35,5 @@ uses it too, so it needs no extra); `log_format` formats log lines for people or
 ``Type=notify``. The folder `web` holds the dashboard's files, which `api.dashboard` serves.
 
 Read in this order: `settings`, `deployment_watch`, `published_belief`, `deployment_guard`, `deployment_relay`,
-`daemon`, `journal_log`, `api`.
+`deployment_failover`, `daemon`, `journal_log`, `api`.
 """

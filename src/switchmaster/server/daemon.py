@@ -19,16 +19,20 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from ..errors import SwitchmasterError
 from ..journal.entries import Alive, Seen
-from ..journal.guard_lease import open_lease
+from ..journal.guard_lease import FAILOVERS, open_lease
 from ..journal.reader import Reader, open_reader
+from ..journal.recorded import acknowledge_when_recorded
 from ..journal.retention import Retention
 from ..journal.writer import Writer, WriterCallbacks, Written
+from ..planned.progress import Conclusion
 from ..render import iso, to_json, topology_line
 from .api import HttpConnections, HttpServer, HttpThread, Metrics, ServedState, create_app
+from .deployment_failover import DeploymentFailover
 from .deployment_guard import DeploymentGuard
 from .deployment_relay import DeploymentRelay
 from .deployment_watch import DeploymentWatch
@@ -95,12 +99,15 @@ class Daemon:
         """The same."""
         self._relays: Mapping[str, DeploymentRelay] = {}
         """The same."""
+        self._planned: Mapping[str, DeploymentFailover] = {}
+        """The same."""
         self.served = ServedState(
             lambda: self._published,
             self.reader,
             self.writer,
             guards=lambda: self._guards,
             relays=lambda: self._relays,
+            failovers=lambda: self._planned,
             connections=HttpConnections(http.connections, http.connections_per_peer),
         )
         """What the HTTP thread serves."""
@@ -156,19 +163,39 @@ class Daemon:
         self._published = {name: one.published for name, one in self.watchings.items()}
         self._guards = {name: one.guard for name, one in self.watchings.items()}
         self._relays = {name: one.relay for name, one in self.watchings.items()}
+        self._planned = {name: one.planned for name, one in self.watchings.items()}
 
     # -- deployments --------------------------------------------------------------------------------
 
     async def _watch(self, deployment: DeploymentSettings) -> None:
         self._watched += 1
         events = self.configuration.journal.events
-        lease = open_lease(self._journal_url, deployment.name)
-        watching = DeploymentWatch(deployment, self.writer.put, events, self._watched, self.run_id, lease)
+        watching = DeploymentWatch(
+            deployment,
+            self.writer.put,
+            events,
+            self._watched,
+            self.run_id,
+            open_lease(self._journal_url, deployment.name),
+            open_lease(self._journal_url, deployment.name, FAILOVERS),
+            partial(self._acknowledge, deployment.name),
+        )
         self.watchings[deployment.name] = watching
         self._publish()
         self.metrics.follow(watching.watcher)
         watching.on_guard_notice(self.metrics.noticed)
         await watching.start()
+
+    def _acknowledge(self, deployment: str, conclusion: Conclusion, by: str) -> None:
+        """Acknowledge a planned failover, in a thread of its own: nobody has to look into it."""
+        master = conclusion.plan.request.master
+        try:
+            if acknowledge_when_recorded(self.reader, deployment, master, conclusion.epoch, by or "switchmaster"):
+                return
+            why = "it was not recorded"
+        except SwitchmasterError as error:
+            why = str(error)
+        _log.warning("the planned failover of %s was not acknowledged: %s", master, why)
 
     async def reload(self) -> None:
         """

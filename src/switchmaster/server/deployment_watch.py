@@ -8,6 +8,7 @@ come up.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -20,7 +21,10 @@ from ..journal.entries import Entry, Seen, WatchStarted
 from ..journal.guard_lease import GuardLease
 from ..journal.ledger import Ledger
 from ..net.watcher import Heard, Watcher
+from ..net.wish_files import state_folder
+from ..planned.progress import Conclusion
 from ..render import Line
+from .deployment_failover import DeploymentFailover
 from .deployment_guard import DeploymentGuard
 from .deployment_relay import DeploymentRelay
 from .link_log import LinkLog
@@ -44,6 +48,8 @@ class DeploymentWatch:
         generation: the number of this watch in this run, counted over all deployments.
         identity: tells this daemon's guards from others.
         lease: what its guards share with those of other daemons; None if nothing.
+        failover_lease: the same for planned failovers.
+        acknowledge: called in a thread of its own with each planned failover that is done, and who ordered it.
     """
 
     def __init__(
@@ -54,6 +60,8 @@ class DeploymentWatch:
         generation: int = 0,
         identity: str = "",
         lease: GuardLease | None = None,
+        failover_lease: GuardLease | None = None,
+        acknowledge: Callable[[Conclusion, str], None] = lambda conclusion, by: None,
     ) -> None:
         self.deployment = deployment
         arguments = dict(deployment.arguments)
@@ -63,6 +71,14 @@ class DeploymentWatch:
         self._ledger = Ledger(deployment.name, self._state, events, generation)
         self.guard = DeploymentGuard(self.watcher, deployment.guard, identity, self._on_guard, self._on_operator, lease)
         self.relay = DeploymentRelay(self.watcher, deployment.relay)
+        self.planned = DeploymentFailover(
+            self.watcher,
+            state_folder(os.environ),
+            deployment.arguments["timeout"],
+            self._on_operator,
+            acknowledge,
+            failover_lease,
+        )
         self._put = put
         self._turn: list[Entry] = []
         """The entries of this turn."""
@@ -90,6 +106,7 @@ class DeploymentWatch:
         await self.relay.start()
         await watcher.start(wait=False)
         self.guard.start()
+        self.planned.start()
         self._looking = asyncio.create_task(self._look_on(), name=f"switchmaster: look at {self.deployment.name}")
 
     async def close(self) -> None:
@@ -97,6 +114,7 @@ class DeploymentWatch:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
+        await self.planned.close()
         await self.guard.close()
         await self.relay.close()
         await self.watcher.close()

@@ -14,6 +14,8 @@ Live routes answer from memory and work while the journal is away; journal route
     GET  /api/v1/guard                        [guard]        ?deployment= &master=
     GET  /api/v1/masters/{name}/guard         what the guard of one master would do, and why not
     POST /api/v1/masters/{name}/guard         {"arming": ..., "confirm": NAME} or {"suspend": ..., "confirm": NAME}
+    GET  /api/v1/masters/{name}/planned-failover  the one that runs, or the last
+    POST /api/v1/masters/{name}/planned-failover  {"confirm": NAME, "to": ...} or {"dry_run": true}
     GET  /api/v1/sentinels                    [sentinel]     ?deployment=
     GET  /api/v1/failovers                    [failover]     newest first, with filters        (from the journal)
     GET  /api/v1/failovers/{id}               one, with its comments                           (from the journal)
@@ -40,11 +42,11 @@ at any daemon on the same journal: nothing in the journal is left out. ``?type=`
 Invariants: every request passes `admission` first (Host, Origin, token, size); no route waits for the journal except
 through `journal_queries`, which is bounded in number and time; the limits on connections hold before any TLS handshake.
 
-Read in this order: `admission` (which requests are let in), `served_state` (what is served), `belief_lines` (the
-belief as JSON), `answers` (JSON, ETag, errors), `journal_queries` (bounded reads of the journal), `journal_stream`
+Read in this order: `admission` (which requests are let in), `served_state` (what is served), `belief_lines` (the belief
+as JSON), `answers` (JSON, ETag, errors), `journal_queries` (bounded reads of the journal), `journal_stream`
 (server-sent events), `metric_families` and `metrics`, then the routes (`parameters`, `shapes`, `guard_routes`,
-`live_routes`, `journal_routes`, `health_routes`, `dashboard`), `app`, `http_connections` (which connections are kept),
-`http_server`, `http_thread`.
+`failover_routes`, `live_routes`, `journal_routes`, `health_routes`, `dashboard`), `app`, `http_connections` (which
+connections are kept), `http_server`, `http_thread`.
 """
 
 from ..settings.http_settings import HttpSettings

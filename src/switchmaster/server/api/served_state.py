@@ -19,12 +19,14 @@ from ...journal import Reader
 from ...journal.writer import Writer
 from ...link.counters import LinkCounters
 from ...model import Address, SentinelName
+from ...planned.planned_status import PlannedStatus
+from ...planned.request import FailoverRequest
 from .answers import ProblemError
 from .http_connections import HttpConnections
 from .journal_queries import JournalQueries
 from .journal_stream import JournalStream
 
-__all__ = ["BeliefSource", "GuardSource", "LinkReadings", "ServedState"]
+__all__ = ["BeliefSource", "FailoverSource", "GuardSource", "LinkReadings", "ServedState"]
 
 STUCK_SECONDS: Final = 10.0
 """Seconds without a turn of the main loop after which the daemon no longer counts as alive."""
@@ -95,6 +97,20 @@ class RelaySource(Protocol):
         """Its numbers, by name; empty if the deployment has no relay."""
 
 
+class FailoverSource(Protocol):
+    """What the API reads of a deployment's planned failovers, and orders (see `server.deployment_failover`)."""
+
+    @property
+    def statuses(self) -> Mapping[str, PlannedStatus]:
+        """The last planned failover of each master since the start, by name."""
+
+    async def plan(self, request: FailoverRequest, by: str = "") -> PlannedStatus:
+        """Return the plan of a failover; nothing is changed."""
+
+    async def order(self, request: FailoverRequest, by: str = "") -> PlannedStatus:
+        """Begin a planned failover, and do not wait for its end."""
+
+
 @dataclass(slots=True)
 class ServedState:
     """Everything that is served."""
@@ -112,6 +128,8 @@ class ServedState:
     """Returns the guards of the watched deployments by name, as `deployments` does."""
     relays: Callable[[], Mapping[str, RelaySource]] = dict
     """Returns the relays of the watched deployments by name, as `deployments` does."""
+    failovers: Callable[[], Mapping[str, FailoverSource]] = dict
+    """Returns what orders planned failovers, in the same way."""
     history: JournalQueries = field(init=False)
     stream: JournalStream = field(init=False)
     """The daemon calls its ``wake`` after each commit."""

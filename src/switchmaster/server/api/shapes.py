@@ -27,6 +27,8 @@ __all__ = [
     "MasterLine",
     "MasterPage",
     "ObserverPage",
+    "PlannedFailoverLine",
+    "PlannedFailoverOrder",
     "Ready",
     "SentinelPage",
     "Status",
@@ -231,6 +233,76 @@ class GuardLine(Row):
     objected: dict[str, int] = Field(description="How often each objection kept it from acting, by the objection's id.")
 
 
+class PlanCheckRow(BaseModel):
+    """One check of a plan."""
+
+    id: str
+    result: Literal["passed", "warning", "refused"]
+    text: str
+
+
+class PlanRow(Row):
+    """What a planned failover would do, or why it is refused."""
+
+    type: Literal["plan"]
+    deployment: str
+    master: str
+    old: Node | None = Field(description="The present master.")
+    candidate: Node | None = Field(description="The replica that would become the master.")
+    sentinel: str | None = Field(description="The Sentinel that would be asked.")
+    needed: bool = Field(description="Whether anything is to be done: with `if_master`, if that node is the master.")
+    possible: bool = Field(description="Whether no check refuses.")
+    checks: list[PlanCheckRow]
+    steps: list[str] = Field(description="What would happen, in sentences.")
+
+
+class ConclusionRow(Row):
+    """How a planned failover ended, with what every Sentinel and node said last as `state`."""
+
+    type: Literal["planned"]
+    time: str | None = Field(description=TIME_EXAMPLE)
+    deployment: str
+    master: str
+    ending: Literal[
+        "done",
+        "not-needed",
+        "refused",
+        "aborted",
+        "rogue",
+        "elsewhere",
+        "unverified",
+        "timed-out",
+        "stopped",
+        "interrupted",
+    ]
+    reason: str
+    old: Node | None
+    new: Node | None = Field(description="The master afterwards, if it changed.")
+    epoch: int | None
+    promoted_after: float | None = Field(description="Seconds from the order until the new master was known.")
+    announced_after: float | None = Field(description="Until the first Sentinel announced it.")
+    verified_after: float | None = Field(description="Until every node was as it should be.")
+    advice: str = Field(description="What to do next; empty if nothing is.")
+    failover: dict[str, Any] | None = Field(description="The record of it, as a line `failover`.")
+    state: dict[str, Any] | None
+
+
+class PlannedFailoverLine(Row):
+    """One planned failover of one master, as far as it has come."""
+
+    type: Literal["planned-failover"]
+    deployment: str
+    master: str
+    by: str = Field(description="Who asked for it.")
+    began: str | None = Field(description=TIME_EXAMPLE)
+    ended: str | None = Field(description="Null while it runs, and for a plan that was not carried out.")
+    running: bool
+    said: list[str] = Field(description="What was done, in sentences, the oldest first.")
+    plan: PlanRow | None
+    conclusion: ConclusionRow | None = Field(description="Null until it has ended.")
+    error: str | None = Field(description="Why it ended without a conclusion.")
+
+
 class SentinelRow(Row):
     """One Sentinel and our link to it."""
 
@@ -400,20 +472,31 @@ class Acknowledgement(_Body):
     comment: str = Field("", max_length=10_000)
 
 
-class _GuardOrder(BaseModel):
+class _Order(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     confirm: str = Field(max_length=2_000, description="The master's name, typed once more.")
     by: str = Field("", max_length=200, description="Who asks for it.")
 
 
-class GuardArming(_GuardOrder):
+class PlannedFailoverOrder(_Order):
+    """An order to move a master to a replica."""
+
+    confirm: str = Field("", max_length=2_000, description="The master's name, typed once more; not for a dry run.")
+    dry_run: bool = Field(False, description="Only check, and return the plan.")
+    to: str | None = Field(None, max_length=300, description="`HOST:PORT` of the replica that must become the master.")
+    if_master: str | None = Field(None, max_length=300, description="Only if this node is the master.")
+    coordinated: bool = Field(False, description="The old master hands over (Valkey 9).")
+    wait_replicas: bool = Field(False, description="It is done only when all replicas are in sync again.")
+
+
+class GuardArming(_Order):
     """Whether the guard is to act, until the daemon's next start or reload."""
 
     arming: Literal["disarmed", "dry-run", "armed"]
 
 
-class GuardSuspension(_GuardOrder):
+class GuardSuspension(_Order):
     """A suspension of the guard, for maintenance."""
 
     suspend: float = Field(ge=0, le=604_800, description="For how many seconds; 0 ends a suspension.")
