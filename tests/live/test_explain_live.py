@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from rig.conditions import eventually
+from rig.daemons import Daemon
 from rig.lab_fixtures import LabFactory
 from switchmaster.cli.group import cli
 from switchmaster.lab import Lab
@@ -17,6 +19,7 @@ pytestmark = pytest.mark.live
 
 MASTER = "mymaster"
 LIMIT = 40.0
+PULSE = "name=switchmaster-pulse"
 
 
 def explain(lab: Lab, *more: str) -> tuple[int, dict[str, Any]]:
@@ -36,9 +39,37 @@ def hostport(address: tuple[str, int]) -> str:
     return f"{address[0]}:{address[1]}"
 
 
-def test_forecast_names_what_is_wrong_and_who_is_promoted(lab_factory: LabFactory) -> None:
+def keep_pauses(lab: Lab, folder: Path) -> str:
+    """Let a daemon measure the nodes for a moment, and return its configuration."""
+    config = folder / "switchmaster.toml"
+    sentinels = ", ".join(f'"{hostport(address)}"' for address in lab.sentinel_addresses)
+    config.write_text(
+        f'[deployments.lab]\nsentinels = [{sentinels}]\nmeasure_pauses = true\n[journal]\nurl = "sqlite:///{folder}/j.db"\n',
+        encoding="utf-8",
+    )
+    with Daemon(folder / "daemon", "--config", str(config)) as daemon:
+
+        def measured() -> bool:
+            clients = [str(node.call("CLIENT", "LIST")) for node in lab.nodes(MASTER)]
+            lines = [next((line for line in text.splitlines() if PULSE in line), "") for text in clients]
+            return all("cmd=ping" in line and " age=0 " not in line for line in lines)
+
+        eventually(measured, LIMIT)
+        daemon.stop()
+    return str(config)
+
+
+def test_forecast_names_what_is_wrong_and_who_is_promoted(lab_factory: LabFactory, tmp_path: Path) -> None:
     lab = lab_factory(masters=(MASTER,), down_after_ms=1000, node_lines=("replica-priority 0",))
     lab.wait_until_settled()
+
+    # A moment's pauses show nothing yet, and that is told.
+    code, line = explain(lab, "--down-after", "--measure", "2", "--config", keep_pauses(lab, tmp_path))
+    assert (code, line["present"], line["advised"]) == (1, 1.0, None)
+    assert line["nodes"] == sorted(hostport(node.address) for node in lab.nodes(MASTER))
+    assert line["pauses"]["measured"] + line["pauses"]["left_out"] > 0
+    assert line["journal"]["false_suspicions"] == 0
+
     master, heir = lab.master(MASTER), lab.replicas(MASTER)[0]
     first, second, _ = lab.sentinels
 

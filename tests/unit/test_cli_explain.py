@@ -17,8 +17,12 @@ from switchmaster.cli import inspected
 from switchmaster.cli.group import cli
 from switchmaster.doctor.inspection import Inspection, SentinelInspection
 from switchmaster.doctor.questions import Contact, read_sentinel
+from switchmaster.explain.down_after import YEAR
+from switchmaster.explain.pauses import Pauses
+from switchmaster.journal.entries import Seen
 from switchmaster.journal.store import Store
 from switchmaster.model import Address, SentinelName
+from switchmaster.server.deployment_pulse import pulse_line
 from switchmaster.wire.refusal import Refusal
 
 HERE = "127.0.0.1:26111"
@@ -110,7 +114,9 @@ def test_wrong_usage_is_told_with_what_is_right(tmp_path: Path) -> None:
         ([HERE, "--if-dies", "zone:x"], "zones with hosts: none"),
         ([HERE, "--if-dies", "zone:x", "--zones", str(zones)], "zones:1: expected a host and its zone"),
         ([HERE, "--if-dies", "zone:x", "--zones", str(tmp_path / "none")], "No such file"),
-        (["mymaster", "--at", "03:12", "--since", "2h"], "one of --at and --since"),
+        (["--since", "2h"], "name the master whose past it is"),
+        (["mymaster", HERE, "--down-after", "--if-dies", "127.0.0.1"], "give only one of --if-dies"),
+        (["mymaster", "--at", "03:12", "--since", "2h"], "give only one of --if-dies, --at, --since and --down-after"),
     ]:
         code, out, err = run(*arguments)
         assert (code in (2, 4), out) == (True, "")
@@ -124,6 +130,52 @@ def test_no_answer_and_refusal_have_their_exit_codes(answered: list[SentinelInsp
     assert f"{HERE}: connection refused" in err
     answered[0] = sentinel(contact=Contact("wrong password", Refusal.PASSWORD))
     assert run("mymaster", HERE)[0] == 5
+
+
+# What down-after costs ----------------------------------------------------------------------------
+
+
+def keep_pulse(journal: RecordedJournal, seconds: float, *pauses: float) -> None:
+    made = Pauses()
+    for pause in pauses:
+        made.add(pause, 1_790_000_000.0, 1.0)
+    made.add(0.0004, 1_790_000_001.0, seconds - made.measured)
+    line = pulse_line("kvdb", "mymaster", Address("127.0.0.1", 26101), made)
+    journal.write(Store("run", "one"), [Seen(1_790_000_001.0, line)])
+
+
+@pytest.mark.usefixtures("answered")
+def test_down_after_is_weighed_by_what_the_journal_keeps(tmp_path: Path) -> None:
+    journal = RecordedJournal(tmp_path)
+    keep_pulse(journal, 4 * YEAR, 0.8, 0.3)
+    code, out, _ = run("mymaster", HERE, "--down-after", "--journal", journal.url, "--format", "pretty")
+    assert code == 0
+    assert "Each crash costs 1.3 to 1.5 s without a master" in out
+    assert "4.0 years on 1 node: 3 answers to PING" in out
+    assert "2 s keeps below 1 false alarm a year, shown by the measurements" in out
+    assert "SENTINEL SET mymaster down-after-milliseconds 2000" in out
+    code, out, _ = run("mymaster", HERE, "--down-after", "--journal", journal.url, "--format", "json")
+    line = json.loads(out)
+    assert (line["type"], line["present"], line["advised"], line["longest"]) == ("down-after", 1.0, 2.0, 0.8)
+    assert line["nodes"] == ["127.0.0.1:26101"]
+    journal.close()
+
+
+@pytest.mark.usefixtures("answered")
+def test_too_little_data_is_told_as_such(tmp_path: Path) -> None:
+    code, out, _ = run("mymaster", HERE, "--down-after", "--format", "pretty")
+    assert code == 1
+    assert "Nothing was measured." in out
+    journal = RecordedJournal(tmp_path)
+    keep_pulse(journal, 3600.0, 0.3)
+    code, out, _ = run(
+        *("mymaster", HERE, "--down-after", "--false-alarms-per-year", "0.5", "--journal", journal.url),
+        *("--format", "pretty"),
+    )
+    assert code == 1
+    assert "too little data to keep below 0.5 false alarms a year" in out
+    assert "nothing longer than 0.30 s was seen so far" in out
+    journal.close()
 
 
 # The past -----------------------------------------------------------------------------------------

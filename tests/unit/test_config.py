@@ -407,3 +407,12 @@ def test_guard_of_a_master_that_is_not_followed_is_told(tmp_path: Path) -> None:
     text = "[deployments.a]\nsentinels = ['h']\nmasters = ['orders']\n[deployments.a.guards.oders]\n"
     [found] = problems_of(written(tmp_path, text), {})
     assert found.endswith("line 4: deployments.a.guards.oders is not one of its masters; did you mean 'orders'?")
+
+
+def test_pauses_are_measured_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    text = '[deployments.one]\nsentinels = ["h:1"]\nmeasure_pauses = {}\n[deployments.two]\nsentinels = ["h:2"]\n'
+    found = read_configuration(written(tmp_path, text.format("true")), environ={}).deployments
+    assert [one.measure_pauses for one in found] == [True, False]
+    off = read_configuration(written(tmp_path, text.format("false")), environ={}).deployments
+    assert [one.fingerprint for one in off] == [one.fingerprint for one in found]
+    assert any("measure_pauses" in problem for problem in problems_of(written(tmp_path, text.format('"often"'))))

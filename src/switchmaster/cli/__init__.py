@@ -15,15 +15,15 @@ moments such as ``7d`` or ``03:12``), `sources` (files of logs and transcripts).
 
 What the verbs share on the way out: `output` (text, JSON or TSV; it escapes what a terminal would obey), `wrap` (line
 breaks between words), `narrator` (a failover reported while it happens), `chart` (one failover of the journal), `tree`
-(a topology), `explained` (forecasts, and why a failover did not happen), `diagnosis_words` (what the doctor found).
+(a topology), `explained` and `down_after_words` (what `explain` says), `diagnosis_words` (what the doctor found).
 
 A planned failover: `confirmation` (the master's name, typed once more; the guard's verb asks for it too), `operation`
 (a Watcher in the foreground, and an orderly end by signals), `plan_words` (the plan and how it ended), `canary` (a
 writer through our client meanwhile).
 
-What verbs run: `command_watcher` (a Watcher for one command), `inspected` (everything asked once), `news_feed` and
-`interrupt` (news from the Watcher's thread, and ^C, without a lost lock), `incidents` (files replayed into failovers),
-`demo_daemon` and `demo_writer` (what the demo shows).
+What verbs run: `command_watcher` (a Watcher for one command), `inspected` (everything asked once), `measured` (pauses,
+measured or kept), `news_feed` and `interrupt` (news from the Watcher's thread, and ^C, without a lost lock),
+`incidents` (files replayed into failovers), `demo_daemon` and `demo_writer` (what the demo shows).
 
 Invariants: no traceback for anything that the outside world can cause; text from the network reaches a terminal only
 through `output` or `switchmaster.terminal_text`; a verb imports neither `rich` nor the server's libraries unless it

@@ -46,6 +46,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "explain": "deployment master address would winners earliest_seconds",
         "candidate": "deployment master sentinel address fits priority offset failed",
         "if-dies": "deployment master address if_dies fate winners replicas_lost sentinels_lost",
+        "down-after": "deployment master present advised shown extrapolated shown_per_year longest nodes",
         "why-not": "deployment master since until failed_over findings",
         "plan": "deployment master old candidate sentinel needed possible",
         "planned": "time deployment master ending old new epoch promoted_after announced_after verified_after reason",

@@ -12,7 +12,8 @@ in `switchmaster.cli`.
 
 Read in this order: `viewpoint` (what one Sentinel answered), `forecast` (whether it could lead, and which replica it
 would promote), `cooldown` (how long it must wait after an attempt), `milestones` (when each step comes), `losses` (the
-forecast again, without the dead), `past` (why a failover did not happen), `lines` (all of it as JSON).
+forecast again, without the dead), `past` (why a failover did not happen), `pauses` (how long nodes took to answer),
+`down_after` (which value of down-after-milliseconds that allows), `lines` (all of it as JSON).
 
 Invariants: each Sentinel is judged by its own view, because the leader decides by its own. What is not known is None,
 and never stands for a good answer. Nothing is sent and nothing changes.

@@ -10,12 +10,14 @@ from typing import Any
 from ..guard.promotable import PromotionCandidate
 from ..model import Address
 from ..render import Line, iso
+from .down_after import DownAfterAdvice, Suspicions
 from .forecast import Forecast, LeaderForecast, Likelihood
 from .losses import Aftermath
 from .milestones import Milestone
 from .past import PastFinding, PastReason
+from .pauses import Pauses
 
-__all__ = ["aftermath_line", "candidate_rows", "forecast_line", "past_line"]
+__all__ = ["aftermath_line", "candidate_rows", "down_after_line", "forecast_line", "past_line"]
 
 
 def forecast_line(
@@ -92,6 +94,51 @@ def past_line(deployment: str | None, name: str, period: tuple[float, float], fo
         "until": iso(period[1]),
         "failed_over": happened,
         "findings": [_finding(one) for one in found],
+    }
+
+
+def down_after_line(
+    deployment: str,
+    name: str,
+    advice: DownAfterAdvice,
+    pauses: Pauses,
+    nodes: Sequence[str],
+    suspicions: Suspicions | None,
+) -> Line:
+    """
+    Return the line of what down-after-milliseconds costs and which value would do; times in seconds.
+
+    Args:
+        deployment: its name.
+        name: the master's.
+        advice: what follows from the measurements.
+        pauses: the measurements, of all nodes together.
+        nodes: those that were measured.
+        suspicions: what the journal knows; None if there is no journal.
+    """
+    return {
+        "type": "down-after",
+        "deployment": deployment,
+        "master": name,
+        "present": advice.present,
+        "outage": [round(each, 3) for each in advice.outage],
+        "advised": advice.advised,
+        "shown": advice.shown,
+        "extrapolated": advice.extrapolated,
+        "wanted_per_year": advice.wanted_per_year,
+        "shown_per_year": None if advice.shown_per_year is None else round(advice.shown_per_year, 3),
+        "needed_seconds": round(advice.needed),
+        "longest": advice.longest,
+        "hangs": advice.hangs,
+        "nodes": list(nodes),
+        "pauses": pauses.to_line(),
+        "journal": None
+        if suspicions is None
+        else {
+            "watched": round(suspicions.watched),
+            "false_suspicions": suspicions.false,
+            "automatic_failovers": suspicions.failovers,
+        },
     }
 
 

@@ -17,7 +17,8 @@ Read in this order:
    for links; `feeds` and `readers` what users follow; `watcher` the asyncio Watcher, which drives all of it.
 4. The guard's: `command_connection` questions and answers over one connection; `kept_connection` keeps one open and
    tells how it was lost; `process_witness` a process on this host; `witnesses` all of them asked at once; `guard` the
-   shell around `switchmaster.guard`; `inspector` everything that a deployment tells of itself, for the doctor.
+   shell around `switchmaster.guard`; `inspector` everything that a deployment tells of itself, for the doctor;
+   `pulse` how long nodes take to answer.
 5. The planned failover's: `surveying` all Sentinels and nodes of one master asked at once; `priorities` changed on the
    nodes and put back; `wish_files` what is to be put back, kept on the disk; `planned_failover` the shell around
    `switchmaster.planned`; `rolling_restart` of all nodes, with a failover in between.

@@ -1,5 +1,5 @@
 """
-One deployment, watched for the journal: a Watcher, its ledger, its guard, and where their output goes.
+One deployment, watched for the journal: a Watcher, its ledger, guard and pulses, and where their output goes.
 
 The Watcher keeps trying if no Sentinel can be reached: a daemon that starts before its Sentinels finds them when they
 come up.
@@ -26,6 +26,7 @@ from ..planned.progress import Conclusion
 from ..render import Line
 from .deployment_failover import DeploymentFailover
 from .deployment_guard import DeploymentGuard
+from .deployment_pulse import DeploymentPulse
 from .deployment_relay import DeploymentRelay
 from .link_log import LinkLog
 from .published_belief import PublishedBelief
@@ -69,13 +70,14 @@ class DeploymentWatch:
         self.published = PublishedBelief(deployment.name, self.watcher)
         """What other threads read."""
         self._ledger = Ledger(deployment.name, self._state, events, generation)
-        self.guard = DeploymentGuard(self.watcher, deployment.guard, identity, self._on_guard, self._on_operator, lease)
+        self.guard = DeploymentGuard(self.watcher, deployment.guard, identity, self._on_guard, self._on_line, lease)
+        self.pulse = DeploymentPulse(self.watcher, self._on_line, deployment.measure_pauses)
         self.relay = DeploymentRelay(self.watcher, deployment.relay)
         self.planned = DeploymentFailover(
             self.watcher,
             state_folder(os.environ),
             deployment.arguments["timeout"],
-            self._on_operator,
+            self._on_line,
             acknowledge,
             failover_lease,
         )
@@ -117,6 +119,7 @@ class DeploymentWatch:
         await self.planned.close()
         await self.guard.close()
         await self.relay.close()
+        await self.pulse.close()
         await self.watcher.close()
         self.published.close()
         self._flush()
@@ -128,7 +131,7 @@ class DeploymentWatch:
 
     async def apply(self, deployment: DeploymentSettings) -> None:
         """
-        Take settings that need no new Watcher: those of the relay and the guard.
+        Take settings that need no new Watcher: whether pauses are measured, and those of the relay and the guard.
 
         What an operator said of the guard is forgotten.
 
@@ -136,12 +139,14 @@ class DeploymentWatch:
             UsageError: the relay can't listen where it is to.
         """
         self.deployment = deployment
+        self.pulse.wanted = deployment.measure_pauses
         await self.guard.apply(deployment.guard)
         await self.relay.apply(deployment.relay)
 
     def beat(self) -> None:
         """Hand over to other threads what changes without a callback; called about once a second."""
         self.published.beat()
+        self.pulse.beat()
         self.guard.beat()
         self.relay.beat()
 
@@ -197,7 +202,7 @@ class DeploymentWatch:
         # Within a turn of the Watcher, the turn's end comes first and keeps the order.
         asyncio.get_running_loop().call_soon(self._flush)
 
-    def _on_operator(self, line: Line) -> None:
+    def _on_line(self, line: Line) -> None:
         self._put(Seen(time.time(), line))
 
     async def _look_on(self) -> None:

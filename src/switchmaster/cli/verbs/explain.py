@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,6 +61,17 @@ EARLIER: Final = 1800.0
     callback=read_moment,
     help="The same, from then until now: 2h (ago), 03:12, 2026-11-25T03:00Z.",
 )
+@click.option("--down-after", is_flag=True, help="What down-after-milliseconds costs, and which value would do.")
+@click.option(
+    "--false-alarms-per-year",
+    "alarms",
+    metavar="N",
+    type=click.FloatRange(min=0.001),
+    default=1.0,
+    show_default=True,
+    help="For --down-after: false alarms that are acceptable.",
+)
+@click.option("--measure", metavar="S", type=click.FloatRange(min=1.0), help="For --down-after: measure for S seconds.")
 @click.option("--journal", metavar="URL", help="URL of the journal, instead of the one in --config.")
 @utc_option
 @format_option
@@ -70,6 +82,9 @@ def explain(
     zones: str | None,
     at: float | None,
     since: float | None,
+    down_after: bool,
+    alarms: float,
+    measure: float | None,
     journal: str | None,
     form: str | None,
     **given: Any,
@@ -79,21 +94,26 @@ def explain(
 
     Each Sentinel may lead, and decides by its own view: the answer says for each of them whether it could be elected
     and which replica it would promote, with every rule that Sentinel applies. With --if-dies, NAME may be left out for
-    all masters. With --at or --since it explains why no failover happened then.
+    all masters. With --at or --since it explains why no failover happened then. With --down-after it weighs the outage
+    at each crash against false alarms, by what the daemon (measure_pauses) or --measure has measured.
 
-    Exit codes: 0 it would (or did) fail over, 1 it would not, or it depends on which Sentinel leads; 2 wrong usage,
-    3 no Sentinel could be reached, 4 no such master, 5 they refuse to answer.
+    Exit codes: 0 it would (or did) fail over, 1 it would not, or it depends on which Sentinel leads, or too little was
+    measured for --down-after; 2 wrong usage, 3 no Sentinel could be reached, 4 no such master, 5 they refuse to answer.
     """
     name, sentinels = _split(words)
     output = Output(form)
+    if down_after + bool(dies) + (at is not None) + (since is not None) > 1:
+        raise UsageError("give only one of --if-dies, --at, --since and --down-after")
     if at is not None or since is not None:
-        if name is None or dies or (at is not None and since is not None):
-            raise UsageError("give a NAME and one of --at and --since; --if-dies is about now")
+        if name is None:
+            raise UsageError("name the master whose past it is: switchmaster explain NAME --since 2h --config FILE")
         happened = _past(output, name, at, since, journal, given)
     elif dies:
         happened = _if_dies(output, name, dies, zones, read_settings(sentinels, given))
     elif name is None:
         raise UsageError("name the master: switchmaster explain NAME HOST:PORT...; `switchmaster masters` lists them")
+    elif down_after:
+        happened = _down_after(output, name, alarms, measure, journal, given, read_settings(sentinels, given))
     else:
         happened = _now(output, name, journal, given, read_settings(sentinels, given))
     if not happened:
@@ -137,21 +157,75 @@ def _cooling(
     name: str, views: Sequence[Viewpoint], journal: str | None, given: Mapping[str, Any]
 ) -> dict[SentinelName, float]:
     """Return how long each Sentinel must wait after its last attempt, if there is a journal that knows."""
-    config = given.get("config") or os.environ.get("SWITCHMASTER_CONFIG")
-    if not config and not journal:
-        return {}
     from ...explain.cooldown import cooling_seconds
 
     now = time.time()
-    try:
-        with open_journal(config, journal) as reader:
-            records = _records(reader, name, given.get("deployment"), now - EARLIER, now)
-    except JournalUnavailable as error:
-        if journal:
-            raise
-        complain(f"earlier attempts are not known: {error}")
-        return {}
-    return cooling_seconds(records, views, now)
+    with _journal(journal, given) as reader:
+        if reader is None:
+            return {}
+        return cooling_seconds(_records(reader, name, given.get("deployment"), now - EARLIER, now), views, now)
+
+
+@contextmanager
+def _journal(journal: str | None, given: Mapping[str, Any]) -> Iterator[Reader | None]:
+    """Open the journal, if one is given and can be read; one that is named by --journal must be."""
+    config = given.get("config") or os.environ.get("SWITCHMASTER_CONFIG")
+    if not config and not journal:
+        yield None
+        return
+    with open_journal(config, journal) as reader:
+        try:
+            reader.last_entry()
+        except JournalUnavailable as error:
+            if journal:
+                raise
+            complain(f"what the journal knows is left out: {error}")
+            yield None
+            return
+        yield reader
+
+
+# What down-after costs ----------------------------------------------------------------------------
+
+
+def _down_after(
+    output: Output,
+    name: str,
+    alarms: float,
+    measure: float | None,
+    journal: str | None,
+    given: Mapping[str, Any],
+    deployment: DeploymentOptions,
+) -> bool:
+    from ...doctor.questions import listed_nodes
+    from ...explain.down_after import advise
+    from ...explain.lines import down_after_line
+    from ...explain.pauses import added_up
+    from ..down_after_words import down_after_words
+    from ..inspected import inspect_once
+    from ..measured import kept_pauses, kept_suspicions, measure_nodes
+
+    found = inspect_once(deployment, [name])
+    told = [one.masters[name].master for one in found.sentinels if name in one.masters]
+    nodes = {node: trusted for node, (masters, trusted) in listed_nodes(found.sentinels).items() if name in masters}
+    pauses, measured, suspicions = [], set[str](), None
+    with _journal(journal, given) as reader:
+        if reader is not None:
+            kept, measured = kept_pauses(reader, name, given.get("deployment"))
+            suspicions = kept_suspicions(reader, name, given.get("deployment"))
+            pauses.append(kept)
+    if measure is not None:
+        pauses.append(measure_nodes(deployment, name, nodes, measure))
+        measured |= set(map(str, nodes))
+    total = added_up(pauses)
+    # The longest of the Sentinels' values is what a crash costs if the quorum needs that Sentinel.
+    advice = advise(total, max(one.down_after_ms for one in told) / 1000, alarms)
+    if output.form == "pretty":
+        heading = f"{found.deployment}/{name}"
+        output.all_words(down_after_words(heading, name, advice, total, len(measured), suspicions))
+    else:
+        output.line(down_after_line(found.deployment, name, advice, total, sorted(measured), suspicions))
+    return advice.advised is not None
 
 
 # If hosts die -------------------------------------------------------------------------------------

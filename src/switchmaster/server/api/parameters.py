@@ -111,6 +111,6 @@ SinceQuery: TypeAlias = Annotated[
 UntilQuery: TypeAlias = Annotated[Moment | None, Query(description="Only what began before this time.")]
 FailoverPath: TypeAlias = Annotated[str, Path(pattern=ID, description="The failover's id.")]
 FailoverQuery: TypeAlias = Annotated[str | None, Query(pattern=ID, description="Only lines about this failover.")]
-Type: TypeAlias = Literal["event", "switch", "failover", "notice", "action", "daemon"]
+Type: TypeAlias = Literal["event", "switch", "failover", "notice", "action", "daemon", "pulse"]
 TypesQuery: TypeAlias = Annotated[list[Type] | None, Query(description="Only lines of these types; all by default.")]
 AfterQuery: TypeAlias = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="As `Last-Event-ID`.")]

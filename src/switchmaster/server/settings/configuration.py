@@ -62,6 +62,8 @@ class DeploymentSettings:
     """The policies of its masters' guards."""
     relay: RelaySettings | None = None
     """Its relay; None if it has none."""
+    measure_pauses: bool = False
+    """Whether its nodes' pauses are measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +300,8 @@ def _deployment(
         for tls in dict.fromkeys((arguments["tls"], arguments["node_tls"], *of_masters)):
             read_tls(tls)
         guard = guard_settings(file.tables.guard, table.guard, table.guards)
-        return DeploymentSettings(name, arguments, fingerprint(arguments), guard, _relay(file.tables, table, folder))
+        relay = _relay(file.tables, table, folder)
+        return DeploymentSettings(name, arguments, fingerprint(arguments), guard, relay, table.measure_pauses)
     except UsageError as error:
         raise UsageError(file.wrong(place, f"can't be used: {error}") if file.lines else str(error)) from None
 

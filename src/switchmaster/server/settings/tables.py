@@ -335,6 +335,11 @@ class DeploymentTable(Table):
     )
     discover: bool = Field(default=True, description="Whether to connect to Sentinels that other Sentinels know.")
     probe: bool = Field(default=True, description="Whether to ask data nodes for their ROLE.")
+    measure_pauses: bool = Field(
+        default=False,
+        description="Whether to PING each data node once a second, over a connection of its own, and keep how long "
+        "that took: the evidence for `switchmaster explain NAME --down-after`. At most 512 nodes.",
+    )
     reconcile: Seconds = Field(
         default=10.0, description="Seconds between two rounds of queries in addition to the events."
     )
