@@ -191,7 +191,7 @@ def test_late_machine_may_cost_what_a_master_took_that_hung_and_went_on(late: bo
     truth.stalls += [(10.0, 10.2)] if late else [(7.0, 7.08)]
     reports = [replace(TOLD, at=10.25)]
     came = of_writes([entry(10.15, 1)], [], [deed_of(Kind.HANG, 5.0, 12.0, None)], truth, reports)
-    assert (len(came.findings()), came.lost) == (found, {"late" if late else "hang": 1})
+    assert (len(came.findings()), came.lost) == (found, {"late" if late else "no fault": 1})
 
 
 @pytest.mark.parametrize("kind", [Kind.LINK_SILENT, Kind.LINK_CUT, Kind.SENTINEL_KILLED, Kind.DEAF, Kind.NODE_SILENT])
