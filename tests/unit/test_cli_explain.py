@@ -89,6 +89,18 @@ def test_master_without_a_good_replica_would_not(answered: list[SentinelInspecti
     assert rows[1][4:] == ["127.0.0.1:26103", "no", "0", "0", "priority"]
 
 
+def test_master_that_is_down_already_is_told_as_such(answered: list[SentinelInspection]) -> None:
+    told = answered[0].masters["mymaster"]
+    down = replace(told.master, flags=told.master.flags | {"s_down"}, s_down_ms=2_000)
+    answered[0] = replace(answered[0], masters={"mymaster": replace(told, master=down)})
+    code, out, _ = run("mymaster", HERE, "--format", "pretty")
+    assert code == 0
+    assert f"1 of 1 Sentinels suspect it now (SDOWN): {HERE}" in out
+    assert "It is down, and can fail over: 127.0.0.1:26103 would be promoted." in out
+    without_good_replica(answered)
+    assert "It is down, and will NOT fail over as things are." in run("mymaster", HERE, "--format", "pretty")[1]
+
+
 @pytest.mark.usefixtures("answered")
 def test_death_of_a_host_and_of_a_server_is_simulated(tmp_path: Path) -> None:
     code, out, _ = run("mymaster", HERE, "--if-dies", "127.0.0.1:26101", "--format", "pretty")
@@ -100,6 +112,12 @@ def test_death_of_a_host_and_of_a_server_is_simulated(tmp_path: Path) -> None:
     zones = tmp_path / "zones"
     zones.write_text("127.0.0.1 west  # all of it\n", encoding="utf-8")
     code, out, _ = run(HERE, "--if-dies", "zone:west", "--zones", str(zones), "--format", "tsv")
+    assert (code, out.split("\t")[4:6]) == (1, ["zone:west", "lost"])
+    config = tmp_path / "switchmaster.toml"
+    config.write_text(
+        f'[deployments.kvdb]\nsentinels = ["{HERE}"]\n[doctor.zones]\n"127.0.0.1" = "west"\n', encoding="utf-8"
+    )
+    code, out, _ = run("--if-dies", "zone:west", "--config", str(config), "--format", "tsv")
     assert (code, out.split("\t")[4:6]) == (1, ["zone:west", "lost"])
 
 

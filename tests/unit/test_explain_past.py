@@ -89,8 +89,24 @@ def test_suspicion_without_agreement_and_agreement_without_attempt_differ(kept: 
     assert found.reason is PastReason.NOT_TRIED
     assert found.attempt_before == attempt_of(aborted)
     assert set(found.waited_for) == took_part(aborted)
+    same_suspicion = replace(agreed, started=aborted.started, closed=False)
+    both = findings([same_suspicion, aborted], [], [], ALWAYS, EVER)
+    assert [one.reason for one in both][1] is PastReason.NOT_TRIED
+    assert (both[1].attempt_before, both[1].ongoing) == (attempt_of(aborted), True)
     (late,) = findings([agreed], [aborted], [], ALWAYS, EVER, failover_timeout=5.0)
     assert late.attempt_before is None
+
+
+def test_master_that_is_still_down_since_before_the_period_is_told(kept: RecordedJournal) -> None:
+    told = records(kept, "redis-7.0.15-extras")
+    aborted = replace(next(one for one in told if one.attempted and one.outcome == "aborted"), returned=None)
+    later = (aborted.heard + 60, aborted.heard + 120)
+    (found,) = findings([], [aborted], [], ALWAYS, later)
+    assert (found.time, found.id) == (aborted.started, aborted.id)
+    completed = replace(aborted, outcome="completed")
+    for over in (completed, replace(aborted, attempted=False, closed=True), replace(aborted, missed=True)):
+        (nothing,) = findings([], [over], [], ALWAYS, later)
+        assert nothing.reason is PastReason.NOT_SUSPECTED
 
 
 def test_where_nothing_was_recorded_it_matters_whether_anybody_watched() -> None:

@@ -90,6 +90,10 @@ def _state(made: Forecast) -> Iterator[Words]:
 
 
 def _verdict(made: Forecast) -> Words:
+    """Say what would happen; if most Sentinels suspect the master already, what will."""
+    suspecting = [leader for leader in made.leaders if "s_down" in leader.flags]
+    if 2 * len(suspecting) > sum(leader.known > 0 for leader in made.leaders):
+        return _verdict_now(made)
     winners = " or ".join(map(str, made.winners)) or "a replica that is not listed"
     if made.likelihood is Likelihood.YES:
         return ((f"If it died now, it would fail over: {winners} would be promoted.", "green"),)
@@ -103,6 +107,15 @@ def _verdict(made: Forecast) -> Words:
             ),
         )
     return (("If it died now, it would NOT fail over.", "bold red"),)
+
+
+def _verdict_now(made: Forecast) -> Words:
+    winners = " or ".join(map(str, made.winners)) or "a replica that is not listed"
+    if made.likelihood is Likelihood.YES:
+        return ((f"It is down, and can fail over: {winners} would be promoted.", "green"),)
+    if made.likelihood is Likelihood.DEPENDS:
+        return ((f"It is down, and whether {winners} is promoted depends on which Sentinel leads.", "bold yellow"),)
+    return (("It is down, and will NOT fail over as things are.", "bold red"),)
 
 
 def _reasons(made: Forecast) -> Iterator[Words]:
@@ -317,7 +330,9 @@ _PAST: Final[Mapping[PastReason, Callable[[PastFinding], str]]] = {
     PastReason.MISSED: lambda one: "it did fail over, while no daemon was connected to a Sentinel",
     PastReason.IN_PROGRESS: lambda one: "an attempt has not ended yet",
     PastReason.NOT_AGREED: lambda one: "suspected, and never agreed: too few Sentinels suspected it at the same time",
-    PastReason.NOT_TRIED: lambda one: "agreed to be down, and no Sentinel began a failover",
+    PastReason.NOT_TRIED: lambda one: (
+        f"agreed to be down, and no Sentinel {'has begun a failover yet' if one.ongoing else 'began a failover'}"
+    ),
     PastReason.NOT_ELECTED: lambda one: "no Sentinel was elected (-failover-abort-not-elected)",
     PastReason.NO_GOOD_REPLICA: lambda one: "the leader found no good replica (-failover-abort-no-good-slave)",
     PastReason.REPLICA_TIMEOUT: lambda one: (

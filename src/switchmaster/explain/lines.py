@@ -228,4 +228,5 @@ def _finding(one: PastFinding) -> dict[str, Any]:
         "attempt_before": iso(one.attempt_before),
         "waited_for": list(one.waited_for),
         "new": address_line(one.new),
+        "ongoing": one.ongoing,
     }

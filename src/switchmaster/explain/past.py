@@ -104,6 +104,8 @@ class PastFinding:
     """The Sentinels that took part in that attempt, as far as they are known."""
     new: Address | None = None
     """Of a completed one: the new master."""
+    ongoing: bool = False
+    """Whether more is expected of it: the master was still down, or the attempt under way, at the last news."""
 
 
 def findings(
@@ -119,7 +121,7 @@ def findings(
 
     Args:
         records: those that began in the period, of one master.
-        before: those that began earlier.
+        before: those that began earlier. The last of them counts too, if the master did not answer again since.
         tilts: see `tilt_spans`.
         watched: when a daemon listened.
         period: from and until, in seconds since 1970.
@@ -128,16 +130,25 @@ def findings(
     Returns:
         Findings by time; one without a time if there is no record.
     """
-    ordered = sorted(records, key=lambda one: one.started)
+    ordered = sorted([*_going_on(before, period[0]), *records], key=lambda one: (one.started, not one.attempted))
     wait = DEFAULT_WAIT if failover_timeout is None else 2 * failover_timeout
-    found = []
-    for index, record in enumerate(ordered):
-        found.append(_finding(record, [*before, *ordered[:index]], tilts, wait))
-    if found:
-        return found
+    if ordered:
+        every = [*before, *records]
+        return [_finding(one, [other for other in every if other is not one], tilts, wait) for one in ordered]
     overlapping = tuple(span for span in tilts if _overlaps(span, *period))
     seen = any(one.begun <= period[1] and one.ended >= period[0] for one in watched)
     return [PastFinding(PastReason.NOT_SUSPECTED if seen else PastReason.NOT_WATCHED, tilt=overlapping)]
+
+
+def _going_on(before: Sequence[FailoverRecord], since: float) -> list[FailoverRecord]:
+    """Return the last record from before the period, if the master was still down when the period began."""
+    last = max((one for one in before if one.started < since), key=lambda one: one.started, default=None)
+    if last is None or last.missed or last.outcome == "completed":
+        return []
+    if not last.attempted:
+        return [] if last.closed and last.heard < since else [last]
+    returned = None if last.returned is None else last.returned.time
+    return [] if returned is not None and returned < since else [last]
 
 
 def tilt_spans(events: Iterable[tuple[float, str, str]]) -> list[TiltSpan]:
@@ -159,13 +170,13 @@ def tilt_spans(events: Iterable[tuple[float, str, str]]) -> list[TiltSpan]:
 
 
 def _finding(
-    record: FailoverRecord, before: Sequence[FailoverRecord], tilts: Sequence[TiltSpan], wait: float
+    record: FailoverRecord, others: Sequence[FailoverRecord], tilts: Sequence[TiltSpan], wait: float
 ) -> PastFinding:
     reason = _reason(record)
     last = max([record.started, *(entry.time for entry in record.stages if entry.time is not None)])
     suspected = [entry for entry in record.stages if entry.stage is Stage.SUSPECTED]
     by = {name for entry in suspected for name in (entry.sentinel, *entry.also) if name}
-    earlier = _attempt_before(record, before, wait) if reason is PastReason.NOT_TRIED else None
+    earlier = _attempt_before(record, others, wait) if reason is PastReason.NOT_TRIED else None
     returned = record.returned.time if record.returned is not None else None
     return PastFinding(
         reason,
@@ -181,6 +192,7 @@ def _finding(
         attempt_before=None if earlier is None else attempt_of(earlier),
         waited_for=() if earlier is None else tuple(sorted(took_part(earlier))),
         new=record.new if record.outcome == "completed" else None,
+        ongoing=not record.closed,
     )
 
 
@@ -198,9 +210,10 @@ def _reason(record: FailoverRecord) -> PastReason:
     return next((_ABORTS[channel] for channel in channels if channel in _ABORTS), PastReason.GIVEN_UP)
 
 
-def _attempt_before(record: FailoverRecord, before: Sequence[FailoverRecord], wait: float) -> FailoverRecord | None:
+def _attempt_before(record: FailoverRecord, others: Sequence[FailoverRecord], wait: float) -> FailoverRecord | None:
     """Return the last attempt that made a Sentinel wait; a completed one makes none wait."""
-    tried = [one for one in before if one.attempted and not one.missed and attempt_of(one) <= record.started]
+    # After an attempt that was given up the suspicion goes on, in a record that began with the same +sdown.
+    tried = [one for one in others if one.attempted and not one.missed and attempt_of(one) <= record.heard]
     last = max(tried, key=attempt_of, default=None)
     if last is None or last.outcome != "aborted" or record.started > attempt_of(last) + wait:
         return None

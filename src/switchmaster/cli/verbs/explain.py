@@ -38,8 +38,10 @@ RECORDS_READ: Final = 200
 """Records that are read from the journal for one question, at most."""
 PAGES_READ: Final = 20
 """Pages of 1,000 events that are read from the journal for one question, at most."""
-EARLIER: Final = 1800.0
-"""Seconds before the period in which an attempt may have begun that made the Sentinels wait."""
+EARLIER: Final = 86_400.0
+"""Seconds before the period in which what goes on in it may have begun."""
+TILT_BEFORE: Final = 1800.0
+"""Seconds before the period in which a TILT may have begun that goes on in it."""
 
 
 @click.command()
@@ -51,7 +53,9 @@ EARLIER: Final = 1800.0
     metavar="HOST",
     help="Simulate that HOST, HOST:PORT or zone:NAME dies; repeatable.",
 )
-@click.option("--zones", metavar="FILE", help="File with lines HOST ZONE, for --if-dies zone:NAME.")
+@click.option(
+    "--zones", metavar="FILE", help="File with lines HOST ZONE, for --if-dies zone:NAME; over [doctor.zones]."
+)
 @click.option(
     "--at", metavar="TIME", callback=read_moment, help="Why it did not fail over around this time, from the journal."
 )
@@ -109,7 +113,7 @@ def explain(
             raise UsageError("name the master whose past it is: switchmaster explain NAME --since 2h --config FILE")
         happened = _past(output, name, at, since, journal, given)
     elif dies:
-        happened = _if_dies(output, name, dies, zones, read_settings(sentinels, given))
+        happened = _if_dies(output, name, dies, zones, given, read_settings(sentinels, given))
     elif name is None:
         raise UsageError("name the master: switchmaster explain NAME HOST:PORT...; `switchmaster masters` lists them")
     elif down_after:
@@ -232,7 +236,12 @@ def _down_after(
 
 
 def _if_dies(
-    output: Output, name: str | None, dies: tuple[str, ...], zones: str | None, deployment: DeploymentOptions
+    output: Output,
+    name: str | None,
+    dies: tuple[str, ...],
+    zones: str | None,
+    given: Mapping[str, Any],
+    deployment: DeploymentOptions,
 ) -> bool:
     from ...explain.lines import aftermath_line
     from ...explain.losses import Fate, aftermath, hosts_of, read_dead
@@ -243,7 +252,8 @@ def _if_dies(
 
     found = inspect_once(deployment, [] if name is None else [name])
     views = {one.name: viewpoints(one) for one in found.each_master()}
-    dead = read_dead(dies, hosts_of(view for several in views.values() for view in several), _zones(zones))
+    known = {**_configured_zones(given), **_zones(zones)}
+    dead = read_dead(dies, hosts_of(view for several in views.values() for view in several), known)
     good = True
     for each, several in views.items():
         made = aftermath(each, several, dead)
@@ -254,6 +264,15 @@ def _if_dies(
             output.line(aftermath_line(found.deployment, each, dies, made, crash))
         good = good and made.fate in (Fate.UNTOUCHED, Fate.FAILS_OVER)
     return good
+
+
+def _configured_zones(given: Mapping[str, Any]) -> Mapping[str, str]:
+    config = given.get("config") or os.environ.get("SWITCHMASTER_CONFIG")
+    if not config:
+        return {}
+    from ...server.settings.file import read_file
+
+    return read_file(Path(os.path.expanduser(config))).tables.doctor.zones
 
 
 def _zones(file: str | None) -> dict[str, str]:
@@ -290,7 +309,7 @@ def _past(
     with open_journal(given.get("config") or os.environ.get("SWITCHMASTER_CONFIG"), journal) as reader:
         records = _records(reader, name, deployment, begun, ended)
         before = _records(reader, name, deployment, begun - EARLIER, begun)
-        events = _events(reader, deployment, begun - EARLIER, ended)
+        events = _events(reader, deployment, begun - TILT_BEFORE, ended)
         runs = reader.observers()
     tilts = tilt_spans((seconds_of(one["time"]), one["sentinel"], one["channel"]) for one in events)
     watched = [Watched(seconds_of(run["started"]), seconds_of(run["ended"] or run["seen"])) for run in runs]
