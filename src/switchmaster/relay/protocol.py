@@ -32,8 +32,8 @@ NAME_BYTES_MAX: Final = 1024
 """Bytes of a channel or a pattern."""
 ANSWERS_BYTES: Final = 256 * 1024
 """Bytes of answers after which the next command waits: 64 kB of requests could ask for gigabytes."""
-REMEMBERED_BYTES_MAX: Final = 512
-"""Bytes of a request whose answer is remembered."""
+REMEMBERED_BYTES_MAX: Final = 2048
+"""Bytes of requests for addresses whose answers are remembered, as they came together."""
 
 _CHANNELS: Final = tuple(spec.channel.encode() for spec in EVENTS)
 _WRONG_PASSWORD: Final = ErrorReply("WRONGPASS invalid username-password pair or user is disabled.")
@@ -143,28 +143,29 @@ class Conversation:
         reader = self._reader
         whole = not reader.partial and len(data) <= REMEMBERED_BYTES_MAX
         if whole:
-            # What clients ask for all the time: one look-up by the bytes of the request.
-            answer = self.view.remembered(self.protocol).get(data)
-            if answer is not None and self.user is not None and (self.protocol == 3 or not self.subscriptions):
-                counters.commands += 1
-                return answer
+            # What clients ask for all the time: one look-up by the bytes of the requests.
+            found = self.view.remembered(self.protocol).get(data)
+            if found is not None and self.user is not None and (self.protocol == 3 or not self.subscriptions):
+                counters.commands += found[1]
+                return found[0]
         if self.ended:
             return b""
         reader.feed(data)
         commands = 0
-        self._asked_for_address = False
         while self._room() and (command := reader.next_command()) is not None:
             if command:
-                self._answer(command, moment)
                 commands += 1
-        counters.commands += commands
+                counters.commands += 1
+                self._asked_for_address = False
+                self._answer(command, moment)
+                whole &= self._asked_for_address
         if reader.broken and not self.ended:
             self._write(ErrorReply(reader.broken))
             counters.broken += 1
             self.ended = True
         out, self._out, self._size = b"".join(self._out), [], 0
-        if whole and commands == 1 and self._asked_for_address and not reader.partial:
-            self.view.remember(self.protocol, data, out)
+        if whole and commands and not reader.partial and not self.ended:
+            self.view.remember(self.protocol, data, (out, commands))
         return out
 
     @property

@@ -18,7 +18,7 @@ from .served_masters import ServedMasters
 
 __all__ = ["ClientView", "RelayCounters", "RelayState", "identity_of"]
 
-REMEMBERED_REQUESTS: Final = 4096
+REMEMBERED_REQUESTS: Final = 2048
 """Different requests whose answers are remembered; beyond it they are forgotten together."""
 
 
@@ -91,7 +91,7 @@ class ClientView:
     def __init__(self, state: RelayState, address_map: Mapping[Address, Address] | None = None) -> None:
         self.state = state
         self._map = dict(address_map or {})
-        self._answers: dict[int, dict[bytes, bytes]] = {2: {}, 3: {}}
+        self._answers: dict[int, dict[bytes, tuple[bytes, int]]] = {2: {}, 3: {}}
         self._version = -1
 
     @property
@@ -103,17 +103,17 @@ class ClientView:
         """Return what these clients can dial for an announced address."""
         return self._map.get(address, address)
 
-    def remembered(self, protocol: int) -> dict[bytes, bytes]:
-        """Return the answers that are still right, by the bytes of their request; `remember` adds to them."""
+    def remembered(self, protocol: int) -> dict[bytes, tuple[bytes, int]]:
+        """Return the answers that are still right, with their number, by the bytes of the requests."""
         if self._version != self.state.masters.changes:
             self._version = self.state.masters.changes
             self._answers[2].clear()
             self._answers[3].clear()
         return self._answers[protocol]
 
-    def remember(self, protocol: int, request: bytes, answer: bytes) -> None:
-        """Remember the answer to a request, until an address changes."""
-        answers = self.remembered(protocol)
-        if len(answers) >= REMEMBERED_REQUESTS:
-            answers.clear()
-        answers[request] = answer
+    def remember(self, protocol: int, requests: bytes, answers: tuple[bytes, int]) -> None:
+        """Remember the answers to requests for addresses, and their number, until an address changes."""
+        known = self.remembered(protocol)
+        if len(known) >= REMEMBERED_REQUESTS:
+            known.clear()
+        known[requests] = answers
