@@ -21,6 +21,7 @@ from rig.lab_fixtures import SERVERS, find_or_skip
 from switchmaster.cli.group import cli
 from switchmaster.doctor.examine import Diagnosis, examine
 from switchmaster.doctor.inspection import Inspection
+from switchmaster.doctor.least_rights import LEAST_RIGHTS, lacking_rights
 from switchmaster.doctor.risk import risk_of
 from switchmaster.doctor.symptom import Finding, Severity
 from switchmaster.lab import Lab, LabServer
@@ -301,6 +302,24 @@ def test_verb_exits_by_what_it_finds_and_suppresses_what_is_known(lab: Lab, tmp_
     assert code == 0, lines
     assert {line["rule"] for line in lines if line["type"] == "suppressed"} == LAB_ON_ONE_HOST.keys()
     assert run(lab, "--master", "nosuch")[0] == 4
+
+
+def test_least_rights_are_valid_and_enough(lab: Lab) -> None:
+    for one in LEAST_RIGHTS:
+        name = f"user-{LEAST_RIGHTS.index(one)}"
+        for server in lab.sentinels:
+            server.call("ACL", "SETUSER", name, "reset", "on", ">secret", *one.sentinels.split())
+        for server in lab.nodes(NAME):
+            server.call("ACL", "SETUSER", name, "reset", "on", ">secret", *one.nodes.split())
+    given = [Address(*address) for address in lab.sentinel_addresses]
+    for place, may_failover in ((1, False), (2, True)):
+        user = {"username": f"user-{place}", "password": "secret"}
+        of_nodes = {"node_username": f"user-{place}", "node_password": "secret"}
+        found = asyncio.run(Inspector(given, **user, **of_nodes).inspect())
+        assert [one.reason for one in (*found.sentinels, *found.nodes)] == [""] * 6
+        assert [lacking_rights(one) for one in (*found.sentinels, *found.nodes)] == [()] * 6
+        assert {one.may_failover for one in found.sentinels} == {may_failover}
+        assert {one.user for one in (*found.sentinels, *found.nodes)} == {f"user-{place}"}
 
 
 def test_documentation_has_the_table_of_these_scenarios() -> None:
