@@ -16,8 +16,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rig.api_rig import LOOPBACK, NOW, S1, S2, SENTINELS, A, B, C, FakeDeployment, FileJournal, asking, served
 from rig.guard_rig import FakeGuard, guard_status
+from rig.inspected import HEALTHY, of_sentinel
 from switchmaster.belief.decisions import Notice, NoticeKind, Switch
 from switchmaster.belief.failover import Failover
+from switchmaster.doctor.diagnosis_lines import report_of
+from switchmaster.doctor.examine import examine
 from switchmaster.guard.policy import Arming
 from switchmaster.journal.schema import stored
 from switchmaster.journal.writer import Written
@@ -90,6 +93,9 @@ def test_every_family_of_the_table_is_exposed_with_its_labels_and_no_other(
     measured.state.writer = writer()  # type: ignore[assignment]
     measured.state.guards = lambda: {"kvdb": FakeGuard(replace(guard_status(), objected={"tilt": 1}), leased=True)}
     measured.state.relays = lambda: {"kvdb": SimpleNamespace(readings=dict.fromkeys(RELAY_READINGS, 1.0))}
+    spoiled = of_sentinel(HEALTHY, 2, dialled_ip="10.0.0.1")
+    doctor = SimpleNamespace(report=report_of(spoiled, examine(spoiled)))
+    measured.state.doctors = lambda: {"kvdb": doctor}
     measured.state.responses[200] += 1
     found = {
         name: family for name, family in measured.families().items() if not name.startswith(("process_", "python_"))

@@ -97,6 +97,10 @@ class NoticeKind(enum.StrEnum):
     """The failover that it ordered came."""
     GUARD_IN_VAIN = "guard-in-vain"
     """Nothing came of its order: the matter is Sentinel's."""
+    DOCTOR_FOUND = "doctor-found"
+    """A rule of the doctor fires that did not at the inspection before."""
+    DOCTOR_MENDED = "doctor-mended"
+    """It fires no longer."""
     LIMIT = "limit"
     """A limit of the core was reached; the text says what follows."""
 

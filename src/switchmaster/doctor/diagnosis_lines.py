@@ -7,6 +7,7 @@ Kinds of lines: ``risk`` (what is at risk of one master), ``finding``, ``suppres
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from .examine import Diagnosis
@@ -14,9 +15,23 @@ from .inspection import Inspection
 from .risk import Risk, risk_of
 from .symptom import RULES, Finding, Severity
 
-__all__ = ["DoctorLine", "diagnosis_lines", "diagnosis_rows", "markdown"]
+__all__ = ["DoctorLine", "DoctorReport", "diagnosis_lines", "diagnosis_rows", "markdown", "report_of"]
 
 DoctorLine: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorReport:
+    """One inspection, what was found in it, and the lines of that."""
+
+    found: Inspection
+    diagnosis: Diagnosis
+    lines: tuple[DoctorLine, ...]
+
+
+def report_of(found: Inspection, diagnosis: Diagnosis) -> DoctorReport:
+    """Return an inspection and its diagnosis with their lines."""
+    return DoctorReport(found, diagnosis, tuple(diagnosis_lines(found, diagnosis)))
 
 
 def diagnosis_lines(found: Inspection, diagnosis: Diagnosis) -> Iterator[DoctorLine]:

@@ -32,6 +32,7 @@ from ..journal.writer import Writer, WriterCallbacks, Written
 from ..planned.progress import Conclusion
 from ..render import iso, to_json, topology_line
 from .api import HttpConnections, HttpServer, HttpThread, Metrics, ServedState, create_app
+from .deployment_doctor import DeploymentDoctor
 from .deployment_failover import DeploymentFailover
 from .deployment_guard import DeploymentGuard
 from .deployment_relay import DeploymentRelay
@@ -101,6 +102,8 @@ class Daemon:
         """The same."""
         self._planned: Mapping[str, DeploymentFailover] = {}
         """The same."""
+        self._doctors: Mapping[str, DeploymentDoctor] = {}
+        """The same."""
         self.served = ServedState(
             lambda: self._published,
             self.reader,
@@ -108,6 +111,7 @@ class Daemon:
             guards=lambda: self._guards,
             relays=lambda: self._relays,
             failovers=lambda: self._planned,
+            doctors=lambda: self._doctors,
             connections=HttpConnections(http.connections, http.connections_per_peer),
         )
         """What the HTTP thread serves."""
@@ -164,6 +168,7 @@ class Daemon:
         self._guards = {name: one.guard for name, one in self.watchings.items()}
         self._relays = {name: one.relay for name, one in self.watchings.items()}
         self._planned = {name: one.planned for name, one in self.watchings.items()}
+        self._doctors = {name: one.doctor for name, one in self.watchings.items()}
 
     # -- deployments --------------------------------------------------------------------------------
 

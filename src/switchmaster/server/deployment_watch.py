@@ -1,5 +1,5 @@
 """
-One deployment, watched for the journal: a Watcher, its ledger, guard and pulses, and where their output goes.
+One deployment, watched for the journal: a Watcher, its ledger, guard, doctor and pulses, and where their output goes.
 
 The Watcher keeps trying if no Sentinel can be reached: a daemon that starts before its Sentinels finds them when they
 come up.
@@ -24,6 +24,7 @@ from ..net.watcher import Heard, Watcher
 from ..net.wish_files import state_folder
 from ..planned.progress import Conclusion
 from ..render import Line
+from .deployment_doctor import DeploymentDoctor
 from .deployment_failover import DeploymentFailover
 from .deployment_guard import DeploymentGuard
 from .deployment_pulse import DeploymentPulse
@@ -81,6 +82,7 @@ class DeploymentWatch:
             acknowledge,
             failover_lease,
         )
+        self.doctor = DeploymentDoctor(deployment.name, deployment.arguments, deployment.doctor, self._on_guard)
         self._put = put
         self._turn: list[Entry] = []
         """The entries of this turn."""
@@ -92,7 +94,7 @@ class DeploymentWatch:
         self._listeners: list[Callable[[Notice], None]] = []
 
     def on_guard_notice(self, callback: Callable[[Notice], None]) -> None:
-        """Call back with each notice of the guard; those of the Watcher have callbacks of their own."""
+        """Call back with each notice of the guard and the doctor; those of the Watcher have callbacks of their own."""
         self._listeners.append(callback)
 
     async def start(self) -> None:
@@ -109,6 +111,7 @@ class DeploymentWatch:
         await watcher.start(wait=False)
         self.guard.start()
         self.planned.start()
+        self.doctor.start()
         self._looking = asyncio.create_task(self._look_on(), name=f"switchmaster: look at {self.deployment.name}")
 
     async def close(self) -> None:
@@ -117,6 +120,7 @@ class DeploymentWatch:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
         await self.planned.close()
+        await self.doctor.close()
         await self.guard.close()
         await self.relay.close()
         await self.pulse.close()
@@ -131,7 +135,7 @@ class DeploymentWatch:
 
     async def apply(self, deployment: DeploymentSettings) -> None:
         """
-        Take settings that need no new Watcher: whether pauses are measured, and those of the relay and the guard.
+        Take settings that need no new Watcher: of pauses, the relay, the guard and the doctor.
 
         What an operator said of the guard is forgotten.
 
@@ -142,6 +146,7 @@ class DeploymentWatch:
         self.pulse.wanted = deployment.measure_pauses
         await self.guard.apply(deployment.guard)
         await self.relay.apply(deployment.relay)
+        await self.doctor.apply(deployment.doctor)
 
     def beat(self) -> None:
         """Hand over to other threads what changes without a callback; called about once a second."""

@@ -16,6 +16,7 @@ Live routes answer from memory and work while the journal is away; journal route
     POST /api/v1/masters/{name}/guard         {"arming": ..., "confirm": NAME} or {"suspend": ..., "confirm": NAME}
     GET  /api/v1/masters/{name}/planned-failover  the one that runs, or the last
     POST /api/v1/masters/{name}/planned-failover  {"confirm": NAME, "to": ...} or {"dry_run": true}
+    GET  /api/v1/doctor                       [risk, finding, ...]    ?deployment= &master=
     GET  /api/v1/sentinels                    [sentinel]     ?deployment=
     GET  /api/v1/failovers                    [failover]     newest first, with filters        (from the journal)
     GET  /api/v1/failovers/{id}               one, with its comments                           (from the journal)
@@ -45,8 +46,8 @@ through `journal_queries`, which is bounded in number and time; the limits on co
 Read in this order: `admission` (which requests are let in), `served_state` (what is served), `belief_lines` (the belief
 as JSON), `answers` (JSON, ETag, errors), `journal_queries` (bounded reads of the journal), `journal_stream`
 (server-sent events), `metric_families` and `metrics`, then the routes (`parameters`, `shapes`, `guard_routes`,
-`failover_routes`, `live_routes`, `journal_routes`, `health_routes`, `dashboard`), `app`, `http_connections` (which
-connections are kept), `http_server`, `http_thread`.
+`doctor_routes`, `failover_routes`, `live_routes`, `journal_routes`, `health_routes`, `dashboard`), `app`,
+`http_connections` (which connections are kept), `http_server`, `http_thread`.
 """
 
 from ..settings.http_settings import HttpSettings

@@ -17,6 +17,7 @@ from ..settings.http_settings import HttpSettings
 from .admission import GUARDED_PATHS, Admission
 from .answers import ProblemError, problem
 from .dashboard import WEB, Dashboard
+from .doctor_routes import make_doctor_routes
 from .failover_routes import make_failover_routes
 from .guard_routes import make_guard_routes
 from .health_routes import make_health_routes
@@ -58,6 +59,7 @@ def create_app(state: ServedState, settings: HttpSettings, metrics: Metrics | No
     )
     app.state.switchmaster = state
     app.include_router(make_guard_routes())
+    app.include_router(make_doctor_routes())
     app.include_router(make_failover_routes())
     app.include_router(make_live_routes(settings))
     app.include_router(make_journal_routes())

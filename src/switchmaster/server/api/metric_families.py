@@ -121,6 +121,21 @@ FAMILIES: Final = {
             _MASTER,
             "Those after which it had no data, while replicas still had some.",
         ),
+        # Doctors.
+        Family(
+            "doctor_findings",
+            "gauge",
+            ("deployment", "rule", "severity"),
+            "Masters (or the deployment itself) of which a rule of the doctor fires, suppressed findings left out; no "
+            "series of a rule that is silent.",
+        ),
+        Family(
+            "doctor_last_inspection_timestamp_seconds",
+            "gauge",
+            ("deployment",),
+            "When the last inspection began; no series without `[doctor] every`.",
+        ),
+        Family("doctor_inspection_seconds", "gauge", ("deployment",), "How long it took."),
         # Relays.
         Family("relay_clients", "gauge", ("deployment",), "Clients of the relay; no series without a relay."),
         Family("relay_subscribers", "gauge", ("deployment",), "Those that are subscribed."),

@@ -203,6 +203,7 @@ class _Scrape:
                 samples.setdefault(name, []).append((labels, value))
         for name, labels, value in (
             *_guards(self.state),
+            *_doctors(self.state),
             *_relays(self.state),
             *_journal(self.state),
             *_served(self.state),
@@ -299,6 +300,22 @@ def _guards(state: ServedState) -> Found:
                 yield family, of, status.counts.get(count, 0)
             for objection, times in status.objected.items():
                 yield "guard_objections", (*of, objection), times
+
+
+def _doctors(state: ServedState) -> Found:
+    for deployment, doctor in state.doctors().items():
+        report, of = doctor.report, stored(deployment)
+        if report is None:
+            continue
+        yield "doctor_last_inspection_timestamp_seconds", (of,), report.found.wall
+        yield "doctor_inspection_seconds", (of,), report.found.seconds
+        firing: dict[tuple[str, str], int] = {}
+        for one in report.diagnosis.findings:
+            for each in (one, *one.also):
+                key = (each.rule, str(each.severity))
+                firing[key] = firing.get(key, 0) + 1 + len(each.same_in)
+        for (rule, severity), count in firing.items():
+            yield "doctor_findings", (of, rule, severity), count
 
 
 _RELAY_NUMBERS: Final = (

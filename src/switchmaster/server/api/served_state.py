@@ -12,6 +12,7 @@ from typing import Final, Protocol, TypeAlias
 
 from ... import __version__
 from ...belief.topology import MasterState, Topology
+from ...doctor.diagnosis_lines import DoctorReport
 from ...errors import SwitchmasterError, UnknownMaster, WatcherClosed
 from ...guard.policy import Arming, Policy
 from ...guard.status import GuardStatus
@@ -111,6 +112,14 @@ class FailoverSource(Protocol):
         """Begin a planned failover, and do not wait for its end."""
 
 
+class DoctorSource(Protocol):
+    """What the API reads of a deployment's doctor (see `server.deployment_doctor`)."""
+
+    @property
+    def report(self) -> DoctorReport | None:
+        """The last inspection and what was found in it; None if there is none."""
+
+
 @dataclass(slots=True)
 class ServedState:
     """Everything that is served."""
@@ -130,6 +139,8 @@ class ServedState:
     """Returns the relays of the watched deployments by name, as `deployments` does."""
     failovers: Callable[[], Mapping[str, FailoverSource]] = dict
     """Returns what orders planned failovers, in the same way."""
+    doctors: Callable[[], Mapping[str, DoctorSource]] = dict
+    """Returns the doctors of the watched deployments by name, as `deployments` does."""
     history: JournalQueries = field(init=False)
     stream: JournalStream = field(init=False)
     """The daemon calls its ``wake`` after each commit."""

@@ -381,6 +381,12 @@ class SentinelPage(_Page):
     items: list[SentinelLine]
 
 
+class DoctorPage(_Page):
+    """Lines of the doctor by deployment: `risk`, `finding`, `suppressed`, and `diagnosis` (the sum) as the last."""
+
+    items: list[dict[str, Any]]
+
+
 class GuardPage(_Page):
     """Guards, in order of deployment and master."""
 

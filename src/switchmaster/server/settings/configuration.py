@@ -27,6 +27,7 @@ from ...model import Grade
 from ...net.diallers import read_tls
 from ...url import VARIABLE_PREFIX, ConnectionSettings, read_listen, read_sentinels, settings_from_environment
 from ..watcher_arguments import checked, fingerprint, read_secret, watcher_arguments
+from .doctor_settings import DoctorSettings, doctor_settings
 from .file import ConfigFile, deployment_settings, read_file
 from .guard_settings import GuardSettings, guard_settings
 from .http_settings import HttpSettings
@@ -64,6 +65,8 @@ class DeploymentSettings:
     """Its relay; None if it has none."""
     measure_pauses: bool = False
     """Whether its nodes' pauses are measured."""
+    doctor: DoctorSettings = field(default_factory=DoctorSettings)
+    """How often it is inspected, and what is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,8 +303,9 @@ def _deployment(
         for tls in dict.fromkeys((arguments["tls"], arguments["node_tls"], *of_masters)):
             read_tls(tls)
         guard = guard_settings(file.tables.guard, table.guard, table.guards)
-        relay = _relay(file.tables, table, folder)
-        return DeploymentSettings(name, arguments, fingerprint(arguments), guard, relay, table.measure_pauses)
+        relay, doctor = _relay(file.tables, table, folder), doctor_settings(file.tables.doctor)
+        pauses = table.measure_pauses
+        return DeploymentSettings(name, arguments, fingerprint(arguments), guard, relay, pauses, doctor)
     except UsageError as error:
         raise UsageError(file.wrong(place, f"can't be used: {error}") if file.lines else str(error)) from None
 

@@ -1,14 +1,36 @@
-"""What operators decided about the doctor: findings that are known, from ``[doctor.suppress.RULE]``."""
+"""What operators decided about the doctor: how often the daemon inspects, and which findings are known."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...doctor.examine import Suppression
 from .file import read_file
 from .tables import DoctorTable
 
-__all__ = ["doctor_suppressions", "read_suppressions"]
+__all__ = ["DoctorSettings", "doctor_settings", "read_suppressions"]
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorSettings:
+    """The doctor of every deployment."""
+
+    every: float | None = None
+    """Seconds between two inspections of the daemon; None for none."""
+    suppressions: tuple[Suppression, ...] = ()
+
+
+def doctor_settings(table: DoctorTable) -> DoctorSettings:
+    """Return the settings of ``[doctor]``, with one suppression for each rule and master."""
+    return DoctorSettings(
+        table.every,
+        tuple(
+            Suppression(rule, one.reason, one.until, master)
+            for rule, one in table.suppress.items()
+            for master in (one.masters or (None,))
+        ),
+    )
 
 
 def read_suppressions(path: Path) -> tuple[Suppression, ...]:
@@ -23,13 +45,4 @@ def read_suppressions(path: Path) -> tuple[Suppression, ...]:
     """
     file = read_file(path)
     file.check()
-    return doctor_suppressions(file.tables.doctor)
-
-
-def doctor_suppressions(table: DoctorTable) -> tuple[Suppression, ...]:
-    """Return the suppressions of ``[doctor]``: one for each rule and master."""
-    return tuple(
-        Suppression(rule, one.reason, one.until, master)
-        for rule, one in table.suppress.items()
-        for master in (one.masters or (None,))
-    )
+    return doctor_settings(file.tables.doctor).suppressions

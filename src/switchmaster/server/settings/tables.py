@@ -373,6 +373,11 @@ class SuppressTable(Table):
 class DoctorTable(Table):
     """The doctor."""
 
+    every: Seconds | None = Field(
+        default=None,
+        description="Seconds between two inspections by the daemon; none by default, because they need more rights "
+        "than watching (`switchmaster doctor --acl`).",
+    )
     zones: dict[str, Text] = Field(
         default_factory=dict,
         description='The zone of each host, as Sentinel announces it: `"10.0.0.1" = "west"`; for `explain --if-dies '

@@ -1,0 +1,149 @@
+"""
+The doctor of one deployment in the daemon: it inspects now and then, and reports which rules start and stop to fire.
+
+Each inspection runs in a thread with a loop of its own, so that reading thousands of replies never holds up the
+Watcher's loop. What other threads read is the last `DoctorReport`, an immutable value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ..belief.decisions import Notice, NoticeKind
+from ..doctor.diagnosis_lines import DoctorReport, report_of
+from ..doctor.examine import examine
+from ..doctor.inspection import Inspection
+from ..doctor.symptom import Finding, Severity
+from ..net.inspector import Inspector
+from .settings.doctor_settings import DoctorSettings
+
+__all__ = ["DeploymentDoctor"]
+
+_log = logging.getLogger("switchmaster.doctor")
+
+FIRST_AFTER: Final = 5.0
+"""Seconds until the first inspection: what has just started with us is then up."""
+_OF_INSPECTOR: Final = (
+    *("deployment", "masters", "username", "password", "credentials", "tls"),
+    *("node_username", "node_password", "node_credentials", "node_tls", "node_access", "address_map", "timeout"),
+)
+"""Those arguments of a Watcher that an Inspector takes too."""
+
+
+class DeploymentDoctor:
+    """
+    Inspects one deployment every so often.
+
+    Args:
+        deployment: its name.
+        arguments: those of its Watcher, ``sentinels`` included.
+        settings: how often, and what is known.
+        on_notice: takes what people should know.
+    """
+
+    def __init__(
+        self,
+        deployment: str,
+        arguments: Mapping[str, Any],
+        settings: DoctorSettings,
+        on_notice: Callable[[Notice], None],
+    ) -> None:
+        self._deployment, self._settings, self._on_notice = deployment, settings, on_notice
+        self._arguments = arguments
+        self.report: DoctorReport | None = None
+        """The last one; None before the first, and where the doctor is off. Any thread may read it."""
+        self._task: asyncio.Task[None] | None = None
+        self._inside: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
+        """The loop and the task of the inspection under way, in its thread."""
+        self._firing: dict[tuple[str, str | None], Finding] = {}
+
+    def start(self) -> None:
+        """Begin to inspect, if that is configured."""
+        if self._settings.every is not None:
+            self._task = asyncio.create_task(self._run(), name=f"switchmaster: doctor of {self._deployment}")
+
+    async def apply(self, settings: DoctorSettings) -> None:
+        """Take other settings: the next inspection comes soon, unless nothing changed."""
+        if settings != self._settings:
+            await self.close()
+            self._settings = settings
+            self.start()
+
+    async def close(self) -> None:
+        """Stop; an inspection under way ends at once."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        self.report = None
+
+    async def _run(self) -> None:
+        every = self._settings.every or 0.0
+        await asyncio.sleep(min(FIRST_AFTER, every))
+        while True:
+            try:
+                report = await self._look()
+            except Exception:
+                # One inspection that fails must not be the last; what it meets next time may be readable.
+                _log.exception("the doctor of %s failed", self._deployment)
+            else:
+                self.report = report
+                self._tell(report)
+            await asyncio.sleep(every)
+
+    async def _look(self) -> DoctorReport:
+        try:
+            return await asyncio.to_thread(self._work)
+        except asyncio.CancelledError:
+            inside = self._inside
+            if inside is not None:
+                with contextlib.suppress(RuntimeError):  # its loop has ended meanwhile
+                    inside[0].call_soon_threadsafe(inside[1].cancel)
+            raise
+
+    def _work(self) -> DoctorReport:
+        async def collect() -> Inspection:
+            task = asyncio.current_task()
+            assert task is not None
+            self._inside = asyncio.get_running_loop(), task
+            try:
+                given = {name: self._arguments[name] for name in _OF_INSPECTOR if name in self._arguments}
+                return await Inspector(self._arguments["sentinels"], **given).inspect()
+            finally:
+                self._inside = None
+
+        found = asyncio.run(collect())
+        return report_of(found, examine(found, self._settings.suppressions))
+
+    def _tell(self, report: DoctorReport) -> None:
+        """Report which rules fire now and did not before, and the reverse; remarks are not reported."""
+        firing = {
+            (each.rule, master): each
+            for each in _each(report.diagnosis.findings)
+            if each.severity >= Severity.WARNING
+            for master in dict.fromkeys((each.master, *each.same_in))
+        }
+        for key in firing.keys() - self._firing.keys():
+            self._say(NoticeKind.DOCTOR_FOUND, key[1], f"{key[0]} {firing[key].severity}: {_sentence(firing[key])}")
+        for key in self._firing.keys() - firing.keys():
+            self._say(NoticeKind.DOCTOR_MENDED, key[1], f"{key[0]} no longer: {_sentence(self._firing[key])}")
+        self._firing = firing
+
+    def _say(self, kind: NoticeKind, master: str | None, text: str) -> None:
+        loop = asyncio.get_running_loop()
+        self._on_notice(Notice(kind, self._deployment, master, None, text, loop.time(), time.time()))
+
+
+def _each(findings: Sequence[Finding]) -> Iterator[Finding]:
+    for one in findings:
+        yield one
+        yield from one.also
+
+
+def _sentence(finding: Finding) -> str:
+    return finding.symptom.sentence

@@ -1,0 +1,195 @@
+"""The doctor of the daemon: what it reports when rules start and stop to fire, its API, its metrics, its settings."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rig.api_rig import FakeDeployment, asking, served
+from rig.inspected import HEALTHY, in_settings, of_sentinel
+from switchmaster.belief.decisions import Notice
+from switchmaster.doctor.diagnosis_lines import DoctorReport, report_of
+from switchmaster.doctor.examine import Suppression, examine
+from switchmaster.doctor.inspection import Inspection
+from switchmaster.net.inspector import Inspector
+from switchmaster.server.api import Metrics
+from switchmaster.server.deployment_doctor import DeploymentDoctor
+from switchmaster.server.settings.configuration import read_configuration
+from switchmaster.server.settings.doctor_settings import DoctorSettings
+
+SMALL = in_settings(HEALTHY, 1, maxmemory="1000")
+OFTEN = 0.01
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def inspections(monkeypatch: pytest.MonkeyPatch) -> list[Inspection]:
+    """Return the inspections to come, one for each; the last stays."""
+    coming: list[Inspection] = [HEALTHY]
+
+    async def inspect(self: Inspector) -> Inspection:
+        return coming.pop(0) if len(coming) > 1 else coming[0]
+
+    monkeypatch.setattr(Inspector, "inspect", inspect)
+    return coming
+
+
+def test_rule_that_starts_and_stops_to_fire_is_a_notice_each(inspections: list[Inspection]) -> None:
+    async def go() -> list[Notice]:
+        inspections[:] = [HEALTHY, SMALL, SMALL, HEALTHY]
+        said: list[Notice] = []
+        doctor = DeploymentDoctor("kvdb", {"sentinels": ["10.0.0.1:1"]}, DoctorSettings(OFTEN), said.append)
+        doctor.start()
+        await until(lambda: len(said) == 2)
+        assert doctor.report is not None
+        await doctor.close()
+        assert doctor.report is None
+        return said
+
+    found, mended = asyncio.run(go())
+    assert (str(found.kind), found.deployment, found.master) == ("doctor-found", "kvdb", "m")
+    assert found.text.startswith("R07 warning: 10.0.0.2:6379 has maxmemory 1000")
+    assert (str(mended.kind), mended.master) == ("doctor-mended", "m")
+    assert mended.text.startswith("R07 no longer: ")
+
+
+def test_doctor_that_is_off_asks_nothing_and_a_reload_begins_it(inspections: list[Inspection]) -> None:
+    async def go() -> None:
+        doctor = DeploymentDoctor("kvdb", {"sentinels": ["10.0.0.1:1"]}, DoctorSettings(), lambda notice: None)
+        doctor.start()
+        await asyncio.sleep(3 * OFTEN)
+        assert doctor.report is None
+        inspections[:] = [SMALL]
+        await doctor.apply(DoctorSettings(OFTEN, (Suppression("R07", "a test"),)))
+        await until(lambda: doctor.report is not None)
+        assert doctor.report is not None
+        assert doctor.report.diagnosis.findings == ()
+        assert len(doctor.report.diagnosis.suppressed) == 1
+        await doctor.close()
+
+    asyncio.run(go())
+
+
+def test_inspection_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [ValueError("a bug"), OSError("another")]
+
+    async def inspect(self: Inspector) -> Inspection:
+        if failures:
+            raise failures.pop()
+        return HEALTHY
+
+    monkeypatch.setattr(Inspector, "inspect", inspect)
+
+    async def go() -> None:
+        doctor = DeploymentDoctor("kvdb", {"sentinels": ["10.0.0.1:1"]}, DoctorSettings(OFTEN), lambda notice: None)
+        doctor.start()
+        await until(lambda: doctor.report is not None)
+        await doctor.close()
+
+    asyncio.run(go())
+
+
+def test_inspection_under_way_ends_with_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ended = [], []
+
+    async def inspect(self: Inspector) -> Inspection:
+        begun.append(self)
+        try:
+            await asyncio.sleep(600)
+        finally:
+            ended.append(self)
+        return HEALTHY
+
+    monkeypatch.setattr(Inspector, "inspect", inspect)
+
+    async def go() -> None:
+        doctor = DeploymentDoctor("kvdb", {"sentinels": ["10.0.0.1:1"]}, DoctorSettings(OFTEN), lambda notice: None)
+        doctor.start()
+        await until(lambda: begun)
+        await doctor.close()
+        await until(lambda: ended)
+
+    asyncio.run(go())
+
+
+class FakeDoctor:
+    """A doctor that has found something."""
+
+    def __init__(self, found: Inspection | None) -> None:
+        self.report: DoctorReport | None = None if found is None else report_of(found, examine(found))
+
+
+def test_api_and_metrics_show_what_was_found() -> None:
+    async def go() -> tuple[Any, Any, str]:
+        app, state = served(FakeDeployment())
+        state.doctors = lambda: {"kvdb": FakeDoctor(of_sentinel(SMALL, 2, dialled_ip="10.0.0.1"))}
+        try:
+            async with asking(app) as client:
+                everything = (await client.get("/api/v1/doctor")).json()
+                of_one = (await client.get("/api/v1/doctor?master=nosuch")).json()
+            return everything, of_one, (await Metrics(state).exposition()).decode("utf-8")
+        finally:
+            state.close()
+
+    everything, of_one, exposition = asyncio.run(go())
+    assert [line["type"] for line in everything["items"]] == ["risk", "finding", "finding", "diagnosis"]
+    assert [line.get("rule") for line in everything["items"][1:3]] == ["Q06", "R07"]
+    assert everything["items"][0]["time"] == "2027-01-15T08:00:00.000000Z"
+    assert of_one["items"] == []
+    assert 'switchmaster_doctor_findings{deployment="kvdb",rule="Q06",severity="error"} 1.0' in exposition
+    assert 'switchmaster_doctor_findings{deployment="kvdb",rule="Q07",severity="warning"} 1.0' in exposition
+    assert 'switchmaster_doctor_last_inspection_timestamp_seconds{deployment="kvdb"} 1.8e+09' in exposition
+
+
+def test_nothing_is_served_of_a_doctor_that_is_off() -> None:
+    async def go() -> Any:
+        app, state = served(FakeDeployment())
+        state.doctors = lambda: {"kvdb": FakeDoctor(None)}
+        try:
+            async with asking(app) as client:
+                return (await client.get("/api/v1/doctor")).json()
+        finally:
+            state.close()
+
+    assert asyncio.run(go()) == {"items": [], "next": None}
+
+
+def test_settings_are_read_from_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "switchmaster.toml"
+    file.write_text(
+        '[deployments.kvdb]\nsentinels = ["10.0.0.1:1"]\n[doctor]\nevery = 60\n'
+        '[doctor.suppress.Q07]\nreason = "known"\nuntil = 2027-01-31\nmasters = ["a", "b"]\n',
+        encoding="utf-8",
+    )
+    (deployment,) = read_configuration(file, environ={}).deployments
+    until_wall = 1801353600.0
+    assert deployment.doctor == DoctorSettings(
+        60.0, tuple(Suppression("Q07", "known", until_wall, master) for master in ("a", "b"))
+    )
+
+
+def test_wrong_suppressions_are_named_with_their_line(tmp_path: Path) -> None:
+    from switchmaster.server.settings.configuration import problems_of
+
+    file = tmp_path / "switchmaster.toml"
+    file.write_text(
+        '[deployments.kvdb]\nsentinels = ["10.0.0.1:1"]\n[doctor.suppress.Q77]\nreason = "known"\n'
+        "[doctor.suppress.Q07]\nuntil = 2027-01-31\n",
+        encoding="utf-8",
+    )
+    assert problems_of(file, {}) == (f"{file}, line 5: doctor.suppress.Q07.reason is missing",)
+    text = file.read_text(encoding="utf-8").replace("until = 2027-01-31", 'reason = "known"\nuntil = "soon"')
+    file.write_text(text, encoding="utf-8")
+    assert problems_of(file, {}) == (f"{file}, line 7: doctor.suppress.Q07.until must be a date such as 2027-01-31",)
+    file.write_text(text.replace('until = "soon"\n', ""), encoding="utf-8")
+    assert problems_of(file, {}) == (
+        f"{file}, line 3: doctor.suppress.Q77 is no rule of the doctor; did you mean 'Q07'?",
+    )
