@@ -229,3 +229,17 @@ def test_period_that_no_daemon_watched_is_told_as_such(url: str) -> None:
     code, out, _ = run("mymaster", "--journal", url, "--since", "1h", "--format", "pretty")
     assert code == 1
     assert "no daemon watched in this period" in out or "no Sentinel suspected it" in out
+
+
+@pytest.mark.usefixtures("answered")
+def test_journal_that_can_not_be_read_is_left_out_unless_it_was_named(tmp_path: Path) -> None:
+    config = tmp_path / "switchmaster.toml"
+    missing = f"sqlite:///{tmp_path}/none.db"
+    config.write_text(f'[deployments.kvdb]\nsentinels = ["{HERE}"]\n[journal]\nurl = "{missing}"\n', encoding="utf-8")
+    code, out, err = run("mymaster", "--config", str(config), "--format", "pretty")
+    assert code == 0
+    assert "it would fail over" in out
+    assert "what the journal knows is left out" in err
+    code, out, err = run("mymaster", HERE, "--journal", missing)
+    assert (code, out) == (1, "")
+    assert "there is no such file" in err

@@ -9,11 +9,11 @@ import pytest
 
 from recorded.inspections import disguise, sentinel_replies
 from rig.viewpoints import NAMES, SENTINELS, A, B, C, other, replica, silent, view
-from switchmaster.doctor.inspection import Inspection
+from switchmaster.doctor.inspection import Inspection, SentinelInspection
 from switchmaster.doctor.questions import Contact, read_sentinel
 from switchmaster.errors import UsageError
 from switchmaster.explain.forecast import Hindrance, Likelihood, forecast
-from switchmaster.explain.losses import Dead, Fate, aftermath, hosts_of, read_dead
+from switchmaster.explain.losses import Dead, Fate, aftermath, hosts_of, read_dead, same_hosts
 from switchmaster.explain.milestones import milestones
 from switchmaster.explain.viewpoint import Viewpoint, viewpoints
 from switchmaster.guard.promotable import PromotionRule
@@ -185,6 +185,24 @@ def test_dead_things_are_named_by_host_server_or_zone() -> None:
         read_dead(["zone:north"], hosts, zones)
     with pytest.raises(UsageError, match=r"its hosts: 10\.0\.1\.1, 10\.0\.1\.2, 10\.0\.1\.3"):
         read_dead(["10.9.9.9"], hosts, {})
+
+
+def test_name_and_address_of_a_host_mean_the_same_host() -> None:
+    def server(host: str, ip: str | None) -> SentinelInspection:
+        address = Address(host, 26379)
+        return read_sentinel(SentinelName(str(address)), address, True, Contact(dialled_ip=ip), {}, disguise)
+
+    found = Inspection(
+        "default", (server("node-1", A.host), server(B.host, "10.9.9.9"), server("lost", None)), (), 0, 0
+    )
+    same = same_hosts(found)
+    assert same == (frozenset({"node-1", A.host}),)
+    hosts = hosts_of(HEALTHY)
+    for name in ("node-1", A.host):
+        assert read_dead([name], hosts, {}, same) == Dead(hosts=frozenset({"node-1", A.host}))
+    assert read_dead(["zone:x"], hosts, {"node-1": "x"}, same) == Dead(hosts=frozenset({"node-1", A.host}))
+    with pytest.raises(UsageError, match="no server of this deployment is on 'node-2'"):
+        read_dead(["node-2"], hosts, {}, same)
 
 
 # From what was collected --------------------------------------------------------------------------

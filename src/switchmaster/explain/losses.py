@@ -10,15 +10,17 @@ from __future__ import annotations
 import enum
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import Final
 
+from ..doctor.inspection import Inspection
 from ..errors import UsageError
 from ..model import Address, RunId, SentinelName
 from ..wire.replies import ReplicaReply
 from .forecast import Forecast, Likelihood, forecast
 from .viewpoint import Viewpoint
 
-__all__ = ["ZONE", "Aftermath", "Dead", "Fate", "aftermath", "hosts_of", "read_dead"]
+__all__ = ["ZONE", "Aftermath", "Dead", "Fate", "aftermath", "hosts_of", "read_dead", "same_hosts"]
 
 ZONE: Final = "zone:"
 """Begins the name of a zone where a host is expected."""
@@ -86,7 +88,37 @@ def hosts_of(views: Iterable[Viewpoint]) -> dict[str, tuple[str, ...]]:
     return {host: tuple(sorted(there)) for host, there in sorted(found.items())}
 
 
-def read_dead(words: Iterable[str], hosts: Mapping[str, Iterable[str]], zones: Mapping[str, str]) -> Dead:
+def same_hosts(found: Inspection) -> tuple[frozenset[str], ...]:
+    """
+    Return the names and addresses that mean one host: a host name, and the IP address that it led to.
+
+    Only names are resolved so: what different IP addresses lead to may be a proxy in front of several hosts.
+
+    Args:
+        found: what was collected about a deployment.
+    """
+    groups: dict[str, set[str]] = {}
+    for server in (*found.sentinels, *found.nodes):
+        host, ip = server.address.host, server.dialled_ip
+        if ip is not None and not _is_ip(host):
+            groups.setdefault(ip, {ip}).add(host)
+    return tuple(frozenset(group) for group in groups.values())
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def read_dead(
+    words: Iterable[str],
+    hosts: Mapping[str, Iterable[str]],
+    zones: Mapping[str, str],
+    same: Iterable[frozenset[str]] = (),
+) -> Dead:
     """
     Read what dies.
 
@@ -94,27 +126,30 @@ def read_dead(words: Iterable[str], hosts: Mapping[str, Iterable[str]], zones: M
         words: each ``HOST``, ``HOST:PORT`` for a single server, or ``zone:NAME`` for all hosts of a zone.
         hosts: the hosts that exist, as `hosts_of` returns them, of all masters.
         zones: the zone of each host, as far as it is known.
+        same: names that mean one host, as `same_hosts` returns them.
 
     Raises:
         UsageError: there is no such host, server or zone; the sentence names those that there are.
     """
     dead, servers = set[str](), set[Address]()
+    names = {name: group for group in same if group & hosts.keys() for name in group}
     there = {line.rpartition(" ")[2] for lines in hosts.values() for line in lines}
     for word in words:
         if word.startswith(ZONE):
             zone = word.removeprefix(ZONE)
-            found = {host for host in hosts if zones.get(host) == zone}
+            found = {host for host in [*hosts, *names] if zones.get(host) == zone}
             if not found:
                 known = ", ".join(sorted({zones[host] for host in hosts if host in zones})) or "none"
                 raise UsageError(f"no host of this deployment is in the zone {zone!r}; zones with hosts: {known}")
             dead |= found
-        elif word in hosts:
+        elif word in hosts or word in names:
             dead.add(word)
         elif word in there:
             servers.add(Address.parse(word))
         else:
             raise UsageError(f"no server of this deployment is on {word!r}; its hosts: {', '.join(hosts)}")
-    return Dead(frozenset(dead), frozenset(servers))
+    every = dead.union(*(names[host] for host in dead if host in names))
+    return Dead(frozenset(every), frozenset(servers))
 
 
 def aftermath(

@@ -244,7 +244,7 @@ def _if_dies(
     deployment: DeploymentOptions,
 ) -> bool:
     from ...explain.lines import aftermath_line
-    from ...explain.losses import Fate, aftermath, hosts_of, read_dead
+    from ...explain.losses import Fate, aftermath, hosts_of, read_dead, same_hosts
     from ...explain.milestones import milestones
     from ...explain.viewpoint import viewpoints
     from ..explained import aftermath_words
@@ -253,7 +253,8 @@ def _if_dies(
     found = inspect_once(deployment, [] if name is None else [name])
     views = {one.name: viewpoints(one) for one in found.each_master()}
     known = {**_configured_zones(given), **_zones(zones)}
-    dead = read_dead(dies, hosts_of(view for several in views.values() for view in several), known)
+    hosts = hosts_of(view for several in views.values() for view in several)
+    dead = read_dead(dies, hosts, known, same_hosts(found))
     good = True
     for each, several in views.items():
         made = aftermath(each, several, dead)
