@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
+import pytest
+
+from switchmaster.lab.certificates import make_certificates
 from switchmaster.model import Address
 from switchmaster.net.watcher import Watcher
 from switchmaster.relay.relay_settings import RelaySettings
+from switchmaster.server import deployment_relay
 from switchmaster.server.api import Metrics, ServedState
 from switchmaster.server.deployment_relay import DeploymentRelay
 
 NOWHERE = [("127.0.0.1", 1)]
 LIMIT = 30.0
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    async def limited() -> None:
+        async with asyncio.timeout(LIMIT):
+            await test()
+
+    asyncio.run(limited())
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def test_a_relay_follows_its_settings_and_is_measured() -> None:
@@ -43,8 +63,54 @@ def test_a_relay_follows_its_settings_and_is_measured() -> None:
         assert relay.readings == {}
         await watcher.close()
 
-    async def limited() -> None:
-        async with asyncio.timeout(LIMIT):
-            await test()
+    run(test)
 
-    asyncio.run(limited())
+
+def test_a_relay_that_cannot_listen_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(deployment_relay, "LISTEN_AGAIN_SECONDS", 0.05)
+
+    async def test() -> None:
+        watcher = Watcher(NOWHERE)
+        taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        address = Address("127.0.0.1", taken.sockets[0].getsockname()[1])
+        relay = DeploymentRelay(watcher, RelaySettings(address))
+        await relay.start()
+        assert relay._relay is None
+        assert "can't listen on" in caplog.text
+        taken.close()
+        while relay._relay is None:
+            await asyncio.sleep(0.01)
+        await relay.close()
+        await watcher.close()
+
+    run(test)
+
+
+def test_a_renewed_certificate_is_served_after_a_reload(tmp_path: Path) -> None:
+    old, new = make_certificates(made(tmp_path / "old")), make_certificates(made(tmp_path / "new"))
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+
+    async def test() -> None:
+        watcher = Watcher(NOWHERE)
+        settings = RelaySettings(Address("127.0.0.1", 0), cert=str(cert), key=str(key))
+        relay = DeploymentRelay(watcher, settings)
+        for files in (old, new):
+            cert.write_bytes(files.server.read_bytes())
+            key.write_bytes(files.server_key.read_bytes())
+            await (relay.start() if relay._relay is None else relay.apply(settings))
+            assert relay._relay is not None
+            context = ssl.create_default_context(cafile=str(files.ca))
+            reader, writer = await asyncio.open_connection(
+                *relay._relay.server.address, ssl=context, server_hostname="localhost"
+            )
+            writer.write(b"PING\r\n")
+            assert await reader.readline() == b"+PONG\r\n"
+            writer.close()
+        key.write_text("no key", encoding="utf-8")
+        await relay.apply(settings)
+        await relay.close()
+        await watcher.close()
+
+    run(test)

@@ -55,6 +55,7 @@ class RelayServer:
         """Clients that have yet to authenticate, and until when they may."""
         self._subscribed: dict[ClientView, dict[_Client, None]] = {view: {} for view in self._views.values()}
         self._server: asyncio.Server | None = None
+        self._tls: ssl.SSLContext | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._number = 0
 
@@ -69,10 +70,13 @@ class RelayServer:
         """
         loop = asyncio.get_running_loop()
         host, port = self.settings.listen
-        context = self._context()
+        if self.settings.cert is not None:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
+            self.renew_certificate()
         try:
             self._server = await loop.create_server(
-                lambda: _Client(self), host, port, ssl=context, backlog=BACKLOG, reuse_address=True
+                lambda: _Client(self), host, port, ssl=self._tls, backlog=BACKLOG, reuse_address=True
             )
         except OSError as error:
             raise UsageError(f"can't listen on {self.settings.listen}: {error.strerror or error}") from None
@@ -94,12 +98,16 @@ class RelayServer:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._server.wait_closed(), 1.0)
 
-    def _context(self) -> ssl.SSLContext | None:
-        settings = self.settings
-        if settings.cert is None:
-            return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    def renew_certificate(self) -> None:
+        """
+        Read the files of TLS again, for new connections; without TLS do nothing.
+
+        Raises:
+            UsageError: a file can't be used.
+        """
+        settings, context = self.settings, self._tls
+        if context is None or settings.cert is None:
+            return
         try:
             context.load_cert_chain(settings.cert, settings.key)
             if settings.client_ca is not None:
@@ -107,10 +115,7 @@ class RelayServer:
                 context.verify_mode = ssl.CERT_REQUIRED
         except (ssl.SSLError, OSError) as error:
             reason = getattr(error, "reason", None) or error.strerror or error
-            raise UsageError(
-                f"the relay's TLS certificate {settings.cert} and its key can't be used: {reason}"
-            ) from None
-        return context
+            raise UsageError(f"the relay's certificate {settings.cert} and its key can't be used: {reason}") from None
 
     # -- what is published --------------------------------------------------------------------------
 

@@ -1,19 +1,29 @@
 """
 The relay of one deployment in the daemon: begun if one is configured, replaced when its settings change.
 
-It lives in the Watcher's loop. What other threads read are the numbers that this loop hands over with each `beat`.
+It lives in the Watcher's loop. What other threads read are the numbers that this loop hands over with each `beat`. A
+relay that can't listen keeps nothing else from working: it is logged, and tried again.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Final
 
+from ..errors import SwitchmasterError
 from ..net.watcher import Watcher
 from ..relay.relay import Relay
 from ..relay.relay_settings import RelaySettings
 
 __all__ = ["DeploymentRelay"]
+
+_log = logging.getLogger("switchmaster.relay")
+
+LISTEN_AGAIN_SECONDS: Final = 5.0
+"""Seconds between two attempts to listen."""
 
 
 class DeploymentRelay:
@@ -28,30 +38,58 @@ class DeploymentRelay:
     def __init__(self, watcher: Watcher, settings: RelaySettings | None) -> None:
         self._watcher, self._settings = watcher, settings
         self._relay: Relay | None = None
+        self._trying: asyncio.Task[None] | None = None
         self.readings: Mapping[str, float] = {}
         """Numbers for the metrics, by name, as of the last `beat`; empty without a relay. Any thread may read it."""
 
     async def start(self) -> None:
-        """
-        Begin to listen, if a relay is configured.
+        """Begin to listen, if a relay is configured; if it can't, go on trying."""
+        if self._settings is not None and not await self._listen(self._settings):
+            self._trying = asyncio.create_task(
+                self._listen_later(self._settings), name="switchmaster: listen for relay"
+            )
 
-        Raises:
-            UsageError: the address can't be listened on, or a TLS file can't be used.
-        """
-        if self._settings is not None:
-            relay = Relay(self._watcher, self._settings)
+    async def _listen(self, settings: RelaySettings) -> bool:
+        relay = Relay(self._watcher, settings)
+        try:
             await relay.start()
-            self._relay = relay
+        except SwitchmasterError as error:
+            deployment = self._watcher.deployment
+            _log.error("the relay of %s: %s; it is tried again every %g s", deployment, error, LISTEN_AGAIN_SECONDS)
+            return False
+        self._relay = relay
+        _log.info("the relay of %s listens on %s", self._watcher.deployment, relay.server.address)
+        return True
+
+    async def _listen_later(self, settings: RelaySettings) -> None:
+        while True:
+            await asyncio.sleep(LISTEN_AGAIN_SECONDS)
+            if await self._listen(settings):
+                return
 
     async def apply(self, settings: RelaySettings | None) -> None:
-        """Take other settings: clients are cut and come again, unless nothing changed."""
+        """
+        Take the settings of a reload.
+
+        If they changed, clients are cut and come again; otherwise the files of TLS alone are read again, for new
+        connections.
+        """
         if settings != self._settings:
             await self.close()
             self._settings = settings
             await self.start()
+        elif self._relay is not None:
+            try:
+                self._relay.server.renew_certificate()
+            except SwitchmasterError as error:
+                _log.error("%s; the old one stays", error)
 
     async def close(self) -> None:
         """Stop listening, and end all connections of clients."""
+        if self._trying is not None:
+            self._trying.cancel()
+            await asyncio.gather(self._trying, return_exceptions=True)
+            self._trying = None
         relay, self._relay = self._relay, None
         if relay is not None:
             await relay.close()

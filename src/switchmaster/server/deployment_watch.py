@@ -138,9 +138,6 @@ class DeploymentWatch:
         Take settings that need no new Watcher: of pauses, the relay, the guard and the doctor.
 
         What an operator said of the guard is forgotten.
-
-        Raises:
-            UsageError: the relay can't listen where it is to.
         """
         self.deployment = deployment
         self.pulse.wanted = deployment.measure_pauses
