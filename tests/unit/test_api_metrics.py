@@ -137,6 +137,12 @@ def test_failover_is_counted_once_with_its_phases(measured: Measured, told: Fake
     assert measured.values("suspicions") == {}
 
 
+def test_answers_of_nodes_are_counted_by_how_long_they_took(measured: Measured) -> None:
+    for seconds in (0.0004, 0.3):
+        measured.metrics.answered("kvdb", "mymaster1", seconds)
+    assert measured.values("node_ping_seconds") == {("kvdb", "mymaster1"): 2}
+
+
 def test_record_that_comes_again_after_its_end_is_counted_once(measured: Measured, told: FakeDeployment) -> None:
     told.fail_over()
     record = next(one for one in reversed(told.decisions) if isinstance(one, Failover))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -41,7 +42,8 @@ class FakeWatcher:
 class FakePulse:
     """Has always measured the same; nothing is dialled."""
 
-    def __init__(self, dial: object, lateness: object) -> None:
+    def __init__(self, dial: object, lateness: object, on_answer: Callable[[float], None]) -> None:
+        on_answer(0.2)
         self.pauses = Pauses()
         self.closed = False
         self.pauses.add(0.2, 1_790_000_000.0, 1.0)
@@ -69,8 +71,11 @@ def test_listed_nodes_are_measured_and_kept_when_they_leave_and_at_the_end() -> 
         whole = replace(state(), listed=frozenset({A, B}))  # no majority lists C
         watcher = FakeWatcher(mymaster=whole)
         pulse = DeploymentPulse(watcher, lines.append, wanted=True)  # type: ignore[arg-type]
+        answers: list[tuple[str, float]] = []
+        pulse.on_answer = lambda master, seconds: answers.append((master, seconds))
         pulse.beat()
         assert measured(pulse) == {("mymaster", A), ("mymaster", B)}
+        assert answers == [("mymaster", 0.2)] * 2
         assert lines == []
         watcher.states["mymaster"] = replace(whole, listed=frozenset({A, C}))
         pulse.beat()
@@ -119,6 +124,7 @@ def test_number_of_measured_nodes_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_each_hour_becomes_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployment_pulse, "FIRST_SECONDS", 0.0)
     monkeypatch.setattr(deployment_pulse, "KEPT_SECONDS", 0.0)
 
     async def run() -> None:

@@ -62,13 +62,16 @@ class Pulse:
     Args:
         dial: returns what to dial, at each attempt.
         lateness: of this process.
-        wall: the wall clock.
+        on_answer: takes the seconds of each answer that counts.
     """
 
     def __init__(
-        self, dial: Callable[[], DialTarget], lateness: LoopLateness, wall: Callable[[], float] = time.time
+        self,
+        dial: Callable[[], DialTarget],
+        lateness: LoopLateness,
+        on_answer: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        self._dial, self._lateness, self._wall = dial, lateness, wall
+        self._dial, self._lateness, self._on_answer = dial, lateness, on_answer
         self._loop = asyncio.get_running_loop()
         self._taken = Pauses()
         self._since: float | None = None
@@ -139,5 +142,6 @@ class Pulse:
         elif late > 0:
             self._taken.left_out += 1
         else:
-            self._taken.add(took, self._wall(), max(PERIOD, took))
+            self._taken.add(took, time.time(), max(PERIOD, took))
+            self._on_answer(took)
         self._since, self.gone, self.refused = None, False, False

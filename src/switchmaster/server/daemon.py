@@ -189,6 +189,7 @@ class Daemon:
         self._publish()
         self.metrics.follow(watching.watcher)
         watching.on_guard_notice(self.metrics.noticed)
+        watching.pulse.on_answer = partial(self.metrics.answered, deployment.name)
         await watching.start()
 
     def _acknowledge(self, deployment: str, conclusion: Conclusion, by: str) -> None:

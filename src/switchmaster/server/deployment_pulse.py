@@ -2,9 +2,9 @@
 The pauses of one deployment's nodes, measured and kept: what `explain --down-after` takes as evidence.
 
 With ``measure_pauses`` the daemon PINGs each node that most of the Sentinels list, once a second, over a connection of
-its own. Every `KEPT_SECONDS`, when a node is no longer listed, and at the end, what was measured becomes a line of the
-journal (``pulse``); lines add up, so that neither a restart nor a second daemon loses any. It lives in the Watcher's
-loop.
+its own. After `FIRST_SECONDS`, every `KEPT_SECONDS`, when a node is no longer listed, and at the end, what was measured
+becomes a line of the journal (``pulse``); lines add up, so that neither a restart nor a second daemon loses any. It
+lives in the Watcher's loop.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ __all__ = ["DeploymentPulse"]
 
 KEPT_SECONDS: Final = 3600.0
 """Seconds between two lines about a node."""
+FIRST_SECONDS: Final = 600.0
+"""Seconds until the first lines, so that something is known soon after the start."""
 NODES: Final = 512
 """Nodes that are measured in one deployment, at most; those of the first masters by name."""
 
@@ -44,6 +46,8 @@ class DeploymentPulse:
         self._watcher, self._tell = watcher, tell
         self.wanted = wanted
         """May change at any time; `beat` follows it."""
+        self.on_answer: Callable[[str, float], None] = lambda master, seconds: None
+        """Takes each answer that counts: the master's name, and seconds."""
         self._pulses: dict[tuple[str, Address], Pulse] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._lateness: LoopLateness | None = None
@@ -54,13 +58,13 @@ class DeploymentPulse:
         nodes = self._nodes() if self.wanted else set()
         if nodes and self._lateness is None:
             self._lateness = LoopLateness()
-            self._due = time.monotonic() + KEPT_SECONDS
+            self._due = time.monotonic() + FIRST_SECONDS
         for key in self._pulses.keys() - nodes:
             self._end(key)
         for master, node in nodes - self._pulses.keys():
             assert self._lateness is not None
             dial = partial(self._watcher.node_target, node, master)
-            self._pulses[master, node] = Pulse(dial, self._lateness)
+            self._pulses[master, node] = Pulse(dial, self._lateness, partial(self.on_answer, master))
         if self._pulses and time.monotonic() >= self._due:
             self._due = time.monotonic() + KEPT_SECONDS
             for master, node in self._pulses:

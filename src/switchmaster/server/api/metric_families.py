@@ -213,6 +213,13 @@ FAMILIES: Final = {
             "(selected to promoted), `announcement` (promoted to the first +switch-master), `outage` (how long "
             "there was no master: down-after-milliseconds, and suspected to promoted), `total`.",
         ),
+        Family(
+            "node_ping_seconds",
+            "histogram",
+            _MASTER,
+            "How long the nodes of a master took to answer PING, where `measure_pauses` is on; a pause counts once it "
+            "has ended.",
+        ),
         Family("suspicions", "counter", _MASTER, "Suspicions (SDOWN) that ended without a failover."),
         Family(
             "missed",

@@ -49,6 +49,7 @@ OTHER_MASTERS: Final = "(others)"
 FAILOVERS_REMEMBERED: Final = 10_000
 """Failovers that are remembered, so that none is counted twice; the oldest are forgotten first."""
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0)
+PING_BUCKETS: Final = (0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 Sample = tuple[tuple[str, ...], float]
 """The values of the labels, and the value."""
@@ -99,10 +100,8 @@ class Metrics:
         self._missed = self._counter("missed")
         self._notices = self._counter("notices")
         self._beyond = self._counter("metrics_masters_beyond")
-        phases = FAMILIES["failover_phase_seconds"]
-        self._phases = Histogram(
-            METRIC_PREFIX + phases.name, phases.text, phases.labels, registry=self._registry, buckets=BUCKETS
-        )
+        self._phases = self._histogram("failover_phase_seconds", BUCKETS)
+        self._pings = self._histogram("node_ping_seconds", PING_BUCKETS)
         self._masters: set[tuple[str, str]] = set()
         self._writing = asyncio.Lock()
         self._away: OrderedDict[str, None] = OrderedDict()
@@ -111,6 +110,10 @@ class Metrics:
     def _counter(self, name: str) -> Counter:
         family = FAMILIES[name]
         return Counter(METRIC_PREFIX + name, family.text, family.labels, registry=self._registry)
+
+    def _histogram(self, name: str, buckets: Sequence[float]) -> Histogram:
+        family = FAMILIES[name]
+        return Histogram(METRIC_PREFIX + name, family.text, family.labels, registry=self._registry, buckets=buckets)
 
     # -- what happens -------------------------------------------------------------------------------
 
@@ -161,6 +164,10 @@ class Metrics:
         self._notices.labels(stored(notice.deployment), str(notice.kind)).inc()
         if notice.kind is NoticeKind.MISSED:
             self._missed.labels(stored(notice.deployment), "epoch").inc()
+
+    def answered(self, deployment: str, master: str, seconds: float) -> None:
+        """Count a node's answer to PING."""
+        self._pings.labels(*self._of(deployment, master)).observe(seconds)
 
     def _of(self, deployment: str, master: str) -> tuple[str, str]:
         of = (stored(deployment), stored(master))
