@@ -62,6 +62,12 @@ restart = "wipes"
 [deployments.kvdb.relay]
 listen = "127.0.0.1:26379"
 
+[[actions]]                        # what follows a switch: docs/topics/reactions.md
+name = "tell-ops"
+type = "webhook"
+url = "https://hooks.example.net/failover"
+secret_file = "/run/secrets/webhook"
+
 [journal]
 url = "sqlite:////var/lib/switchmaster/journal.db"
 ```
@@ -78,7 +84,8 @@ def page() -> str:
     parts = [HEAD]
     for table, found in groupby(keys(), key=lambda key: key.table):
         rows = "".join(map(row, found))
-        parts.append(f"\n## `[{table}]`\n\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}")
+        name, of, kind = table.partition(" of type ")
+        parts.append(f"\n## `[{name}]`{of}{kind}\n\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}")
     return "".join(parts)
 
 

@@ -30,6 +30,7 @@ What to use. Without servers:
 - `relay_scene`: the same with a relay behind it, and conversations of its clients; for tests of the relay.
 - `viewpoints`: a healthy deployment as three Sentinels see it; for tests of `explain`.
 - `api_rig`: fake deployments and a filled journal behind the API; for tests of the API and the dashboard.
+- `reactions`: a journal of switches, and actions whose targets are lists; for tests of what follows a switch.
 - `guard_rig`: how the guards of such a deployment stand, and what operators ordered of them.
 - `interrupts`: interrupts some work at every instruction where a signal handler may raise.
 - `conditions`: `eventually` waits for a condition, with a limit.

@@ -416,3 +416,72 @@ def test_pauses_are_measured_only_where_that_is_asked_for(tmp_path: Path) -> Non
     off = read_configuration(written(tmp_path, text.format("false")), environ={}).deployments
     assert [one.fingerprint for one in off] == [one.fingerprint for one in found]
     assert any("measure_pauses" in problem for problem in problems_of(written(tmp_path, text.format('"often"'))))
+
+
+ACTIONS = """
+[deployments.a]
+sentinels = ["h"]
+[[actions]]
+name = "first"
+type = "script"
+argv = ["true", "--flag"]
+masters = "cache-*"
+[[actions]]
+name = "second"
+type = "webhook"
+url = "https://hooks.example.net/x?key=1"
+secret_file = "secret"
+local = true
+grade = "agreed"
+give_up = "2h"
+"""
+
+
+def actions_file(tmp_path: Path, text: str = ACTIONS) -> Path:
+    (tmp_path / "secret").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n")
+    return written(tmp_path, text + "[journal]\nobserver = 'here'\n")
+
+
+def test_actions_are_complete(tmp_path: Path) -> None:
+    first, second = read_configuration(actions_file(tmp_path), environ={}).actions
+    assert (first.name, first.group, first.place, first.every) == ("first", "point", "", False)
+    assert (first.masters, first.max_age, first.action.summary) == (("cache-*",), None, "true --flag")
+    assert (second.group, second.place, second.every, second.max_age) == ("notify", "here", True, 86_400.0)
+    assert (str(second.grade), second.give_up) == ("agreed", 7_200.0)
+    assert second.action.summary == "https://hooks.example.net/x"
+    assert first == read_configuration(actions_file(tmp_path), environ={}).actions[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('type = "webhook"', "", 'line 9: actions[1] has no type: add one, such as type = "script"'),
+        ('type = "webhook"', 'type = "hook"', "line 9: actions[1] has an unknown type; known: 'script', 'webhook'"),
+        ("https://hooks", "ftp://hooks", "line 12: actions[1].url must be an http:// or https:// URL"),
+        ("https://", "https://u:hunter2@", "line 12: actions[1].url must hold no user and no password"),
+        ("local = true", "lokal = true", "line 14: actions[1].lokal is unknown; did you mean 'local'?"),
+        ('name = "second"', 'name = "a b"', "line 10: actions[1].name must be a name of letters"),
+        ('name = "second"', 'name = "first"', "two actions are named 'first'"),
+        (
+            'argv = ["true", "--flag"]',
+            'argv = ["/nowhere/x"]',
+            "the action 'first' can't be used: /nowhere/x is not there",
+        ),
+        ('secret_file = "secret"', 'secret_file = "none"', "the action 'second' can't be used: can't read"),
+        (
+            'masters = "cache-*"',
+            'environment = { SWITCHMASTER_X = "1" }',
+            "actions[0].environment must not set SWITCHMASTER_X",
+        ),
+    ],
+)
+def test_wrong_action_is_told_with_its_number(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+    assert old in ACTIONS
+    [found] = problems_of(actions_file(tmp_path, ACTIONS.replace(old, new)), environ={})
+    assert sentence in found
+    assert "hunter2" not in found
+
+
+def test_array_of_actions_must_be_one(tmp_path: Path) -> None:
+    [found] = problems_of(written(tmp_path, "[deployments.a]\nsentinels = ['h']\n[actions]\nname = 'x'\n"), environ={})
+    assert found.endswith("line 3: actions must be an array of tables")

@@ -55,6 +55,11 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         "finding": "deployment master rule severity sentence evidence mend also",
         "suppressed": "deployment master rule severity sentence reason until",
         "diagnosis": "deployment masters sentinels nodes errors warnings remarks suppressed seconds",
+        "configured-action": "action kind summary group grade local every dry_run states runs",
+        "reaction": "action deployment master state new epoch cause wished attempts problem delivery",
+        "receipt": "started action deployment master outcome cause attempts observer ended delivery id output",
+        "pause": "action deployment master since until by reason",
+        "action-test": "action passed text",
         "setting": "key value",
     }.items()
 }

@@ -39,6 +39,8 @@ Read in this order:
 - `schema`: the tables, and how names are stored; `migrations` and `migrate` make them. `engine`: connections, the lock.
 - `store`: entries to rows, inside one transaction; `switches` and `last_known` are its parts.
 - `writer`: the thread that commits, retries and drops. `retention`: what is removed, and when.
+- `wishes`, `reaction_rows`: what an action is to do, and how far it has come; `reaction_store` reads and writes them,
+  `reaction_lines` turns rows into lines.
 - `guard_lease`: which of several daemons may act on a master's death.
 - `recorded`: acknowledges a planned failover once it is recorded.
 - `importing`: logs and transcripts, put into the journal once.
@@ -48,8 +50,8 @@ Read in this order:
 
 Invariants:
 
-- **One lock.** Every writing transaction takes it at its beginning, so ids rise in the order of commits, and a reader
-  that goes on from an id misses nothing.
+- **One lock.** Every transaction that writes the stream takes it at its beginning, so ids rise in the order of commits,
+  and a reader that goes on from an id misses nothing.
 - **Applied twice is applied once:** entries have an identity, and what the journal has already changes nothing.
 - **Each switch and each failover is one row**, whichever daemons saw it, and in whichever order they wrote.
 - **What was streamed was committed before.** Nothing that a reader has seen is lost by a kill.

@@ -22,7 +22,8 @@ from sqlalchemy import ColumnElement, Engine, Table, and_, func, insert, or_, se
 from ..errors import JournalUnavailable, UsageError
 from ..render import Line, iso
 from .engine import connect, make_engine, shown, sqlite_file
-from .schema import Name, comments, entries, failovers, masters, observers, switches
+from .reaction_lines import reaction_line, receipt_line
+from .schema import Name, comments, entries, failovers, masters, observers, reactions, receipts, switches
 
 __all__ = ["FailoverFilter", "Page", "Reader", "open_reader"]
 
@@ -194,7 +195,7 @@ class Reader:
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page:
-        """Return switches, newest first; arguments and errors as for `failovers`."""
+        """Return switches, newest first, each with its ``id``; arguments and errors as for `failovers`."""
         where = []
         if deployment is not None:
             where.append(switches.c.deployment == deployment)
@@ -203,7 +204,7 @@ class Reader:
         if since is not None:
             where.append(switches.c.time >= since)
         rows = self._page(switches, switches.c.time, switches.c.id, where, cursor, limit)
-        return Page([json.loads(row.line) for row in rows[:limit]], _next(rows, limit, "time"))
+        return Page([json.loads(row.line) | {"id": row.id} for row in rows[:limit]], _next(rows, limit, "time"))
 
     def entries(
         self, after: int = 0, limit: int = 100, types: Sequence[str] = (), failover: str | None = None
@@ -267,6 +268,46 @@ class Reader:
         rows = self._page(entries, entries.c.id, entries.c.id, where, cursor, limit)
         items = [json.loads(row.line) | {"entry": row.id, "run": row.observer} for row in rows[:limit]]
         return Page(items, _next(rows, limit, "id"))
+
+    def receipts(
+        self,
+        action: str | None = None,
+        deployment: str | None = None,
+        master: str | None = None,
+        outcome: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page:
+        """Return what actions did, newest first; arguments and errors as for `failovers`."""
+        given = {"action": action, "deployment": deployment, "master": master, "outcome": outcome}
+        where = [receipts.c[name] == value for name, value in given.items() if value is not None]
+        rows = self._page(receipts, receipts.c.started, receipts.c.id, where, cursor, limit)
+        return Page([receipt_line(row) for row in rows[:limit]], _next(rows, limit, "started"))
+
+    def reactions(
+        self,
+        action: str | None = None,
+        deployment: str | None = None,
+        master: str | None = None,
+        state: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page:
+        """Return what actions are to do, the newest row first; arguments and errors as for `failovers`."""
+        given = {"action": action, "deployment": deployment, "master": master, "state": state}
+        where = [reactions.c[name] == value for name, value in given.items() if value is not None]
+        rows = self._page(reactions, reactions.c.id, reactions.c.id, where, cursor, limit)
+        return Page([reaction_line(row) for row in rows[:limit]], _next(rows, limit, "id"))
+
+    def reaction_counts(self) -> dict[tuple[str, str], dict[str, int]]:
+        """Return how many masters of each action (name, place) are in which state."""
+        self._check_there()
+        columns = (reactions.c.action, reactions.c.place, reactions.c.state)
+        found: dict[tuple[str, str], dict[str, int]] = {}
+        with connect(self._engine, self._url) as connection:
+            for action, place, state, count in connection.execute(select(*columns, func.count()).group_by(*columns)):
+                found.setdefault((action, place), {})[state] = count
+        return found
 
     def last_entry(self) -> int:
         """Return the newest id of the stream; 0 if it is empty."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, delete, select, text
 
-from .schema import entries, failovers, observers, switches
+from .schema import entries, failovers, observers, receipts, switches
 
 __all__ = ["Retention", "prune", "reclaim", "size"]
 
@@ -27,7 +27,7 @@ class Retention:
     """How much is kept, and how long."""
 
     seconds: float = 730 * 86_400.0
-    """For failovers and switches."""
+    """For failovers, switches and receipts."""
     events_seconds: float = 30 * 86_400.0
     """For everything else."""
     bytes: int = 2_000_000_000
@@ -48,6 +48,7 @@ def prune(connection: Connection, kept: Retention, now: float) -> int:
     """
     removed = _older(connection, failovers, failovers.c.started, now - kept.seconds)
     removed += _older(connection, switches, switches.c.time, now - kept.seconds)
+    removed += _older(connection, receipts, receipts.c.started, now - kept.seconds)
     removed += _older(connection, entries, entries.c.time, now - kept.seconds)
     young = now - kept.events_seconds
     removed += _oldest(connection, entries.c.time < young, entries.c.type.not_in(LASTING))

@@ -33,6 +33,7 @@ __all__ = [
     "ANY_EPOCH",
     "METADATA",
     "Name",
+    "action_starts",
     "comments",
     "deployments",
     "entries",
@@ -40,7 +41,10 @@ __all__ = [
     "masters",
     "observations",
     "observers",
+    "pauses",
     "plain",
+    "reactions",
+    "receipts",
     "stored",
     "switches",
 ]
@@ -226,3 +230,84 @@ comments = Table(
     Column("text", Name, nullable=False),
     Index("comments_failover", "failover"),
 )
+
+action_starts = Table(
+    "action_starts",
+    METADATA,
+    Column("action", Name, primary_key=True),
+    Column("place", Name, primary_key=True),
+    Column("switch", BigInteger, nullable=False),
+    Column("time", Double, nullable=False),
+)
+"""From which switch on an action has been configured: it carries out no older one. ``place`` as in `reactions`."""
+
+reactions = Table(
+    "reactions",
+    METADATA,
+    Column("id", _id, primary_key=True, autoincrement=True),
+    Column("action", Name, nullable=False),
+    Column("place", Name, nullable=False),
+    Column("deployment", Name, nullable=False),
+    Column("master", Name, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("wish", Text),
+    Column("delivery", String(36)),
+    Column("state", String(16), nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("wished", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("checked", Double, nullable=False),
+    Column("problem", Name, nullable=False),
+    Column("holder", String(64)),
+    Column("held_until", Double, nullable=False),
+    UniqueConstraint("action", "place", "deployment", "master", name="reactions_once"),
+    Index("reactions_state", "state"),
+    Index("reactions_master", "deployment", "master"),
+    sqlite_autoincrement=True,
+)
+"""
+The queue of one of each action and master: what is wished for, and how far it has come.
+
+``place`` is empty for an action that one daemon carries out for all, else the name of the daemon that does it for
+itself. ``seen`` is the newest switch that was considered. Whoever holds the row (``holder``, until ``held_until`` by
+the database's clock) carries the action out.
+"""
+
+receipts = Table(
+    "receipts",
+    METADATA,
+    Column("id", _id, primary_key=True, autoincrement=True),
+    Column("action", Name, nullable=False),
+    Column("place", Name, nullable=False),
+    Column("deployment", Name, nullable=False),
+    Column("master", Name, nullable=False),
+    Column("delivery", String(36), nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("started", Double, nullable=False),
+    Column("ended", Double),
+    Column("attempts", Integer, nullable=False),
+    Column("output", Name, nullable=False),
+    Column("observer", Name, nullable=False),
+    Column("holder", String(64), nullable=False),
+    Column("wish", Text, nullable=False),
+    Index("receipts_started", "started", "id"),
+    Index("receipts_action", "action", "started", "id"),
+    Index("receipts_master", "deployment", "master", "started", "id"),
+    Index("receipts_outcome", "outcome"),
+    sqlite_autoincrement=True,
+)
+"""What an action did for one wish: one row for each run, changed with each of its attempts."""
+
+pauses = Table(
+    "pauses",
+    METADATA,
+    Column("action", Name, primary_key=True),
+    Column("deployment", Name, primary_key=True),
+    Column("master", Name, primary_key=True),
+    Column("since", Double, nullable=False),
+    Column("until", Double),
+    Column("by", Name, nullable=False),
+    Column("reason", Name, nullable=False),
+)
+"""What is recorded and not carried out, on all daemons; an empty name stands for all, no ``until`` for no end."""

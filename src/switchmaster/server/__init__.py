@@ -2,9 +2,9 @@
 The daemon: it watches deployments, keeps the journal, and serves both over HTTP.
 
 What comes in: a configuration (`settings`), what Sentinels and data nodes say (through `switchmaster.net`), requests
-over HTTP, and signals. What goes out: rows in the journal, lines in the log, answers over HTTP, and notifications to
-systemd. Of what changes Sentinels or nodes the daemon sends only the one ``SENTINEL FAILOVER`` of an armed guard, and
-what a planned failover needs that somebody has ordered.
+over HTTP, and signals. What goes out: rows in the journal, lines in the log, answers over HTTP, notifications to
+systemd, and what the configured actions do. Of what changes Sentinels or nodes the daemon itself sends only the one
+``SENTINEL FAILOVER`` of an armed guard, and what a planned failover needs that somebody has ordered.
 
 One object composes everything: `daemon.Daemon`. No other module constructs two parts of the program and connects them,
 and the CLI only calls `Daemon.run`.
@@ -21,6 +21,8 @@ Threads, each with data of its own:
   the commit added; `journal_log` turns that into log lines, so the log never reports what a crash could take back.
 - The **HTTP thread** (`api`) runs an event loop of its own. It reads `published_belief.PublishedBelief`: immutable
   values that the main loop hands over, a switch at once and everything else within 10 ms.
+- The **reactions thread** of `switchmaster.react`, where actions are configured; `daemon_actions` gives it the belief
+  and takes what came of each run.
 - A **lease thread** for each deployment with a guard, where the journal is in PostgreSQL (`journal.guard_lease`).
 
 Invariants:
@@ -37,5 +39,5 @@ uses it too, so it needs no extra); `log_format` formats log lines for people or
 ``Type=notify``. The folder `web` holds the dashboard's files, which `api.dashboard` serves.
 
 Read in this order: `settings`, `deployment_watch`, `published_belief`, `deployment_guard`, `deployment_pulse`,
-`deployment_relay`, `deployment_failover`, `deployment_doctor`, `daemon`, `journal_log`, `api`.
+`deployment_relay`, `deployment_failover`, `deployment_doctor`, `daemon_actions`, `daemon`, `journal_log`, `api`.
 """

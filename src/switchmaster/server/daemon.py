@@ -32,6 +32,7 @@ from ..journal.writer import Writer, WriterCallbacks, Written
 from ..planned.progress import Conclusion
 from ..render import iso, to_json, topology_line
 from .api import HttpConnections, HttpServer, HttpThread, Metrics, ServedState, create_app
+from .daemon_actions import DaemonActions
 from .deployment_doctor import DeploymentDoctor
 from .deployment_failover import DeploymentFailover
 from .deployment_guard import DeploymentGuard
@@ -81,7 +82,7 @@ class Daemon:
         """How many times watching a deployment was started."""
         self._narrator = JournalLog()
         self._listeners: list[Callable[[Sequence[Written]], None]] = [self._narrator.written]
-        journal = self.configuration.journal
+        journal, http = self.configuration.journal, self.configuration.http
         self._journal_url = journal.url
         """As of the start: another one takes effect when the daemon restarts."""
         self.writer = Writer(
@@ -93,9 +94,10 @@ class Daemon:
             callbacks=WriterCallbacks(self._written, self._narrator.waiting, self._doubted),
         )
         self.reader: Reader = open_reader(journal.url)
-        http = self.configuration.http
+        self.actions = DaemonActions(journal.url, self.run_id, journal.observer, self._beliefs, self.writer.put)
+        """What follows a switch."""
         self._published: Mapping[str, PublishedBelief] = {}
-        """For the HTTP thread: a new mapping with every change."""
+        """For other threads: a new mapping with every change."""
         self._guards: Mapping[str, DeploymentGuard] = {}
         """The same."""
         self._relays: Mapping[str, DeploymentRelay] = {}
@@ -105,26 +107,29 @@ class Daemon:
         self._doctors: Mapping[str, DeploymentDoctor] = {}
         """The same."""
         self.served = ServedState(
-            lambda: self._published,
+            self._beliefs,
             self.reader,
             self.writer,
             guards=lambda: self._guards,
             relays=lambda: self._relays,
             failovers=lambda: self._planned,
             doctors=lambda: self._doctors,
+            actions=self.actions,
             connections=HttpConnections(http.connections, http.connections_per_peer),
         )
         """What the HTTP thread serves."""
         self.metrics = Metrics(self.served)
-        app = create_app(self.served, http, self.metrics)
-        self.http = HttpThread(HttpServer(app, http, self.served.connections), self.served)
-        self.on_written(lambda _: self.served.stream.wake())
-        self.on_written(self.metrics.committed)
+        server = HttpServer(create_app(self.served, http, self.metrics), http, self.served.connections)
+        self.http = HttpThread(server, self.served)
+        self._listeners += [lambda _: self.served.stream.wake(), self.metrics.committed, self.actions.written]
         self._systemd = Systemd(os.environ)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Future[int] | None = None
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def _beliefs(self) -> Mapping[str, PublishedBelief]:
+        return self._published
 
     def on_written(self, callback: Callable[[Sequence[Written]], None]) -> Callable[[], None]:
         """Call back in the writer's thread with what each commit adds to the stream; return what stops it."""
@@ -150,6 +155,7 @@ class Daemon:
             self._tell(f"started, watching {', '.join(one.name for one in self.configuration.deployments)}")
             for deployment in self.configuration.deployments:
                 await self._watch(deployment)
+            await self.actions.apply(self.configuration.actions)
             self._catch_signals()
             self._spawn(self._live(), "live")
             self._systemd.ready(self._status())
@@ -256,6 +262,7 @@ class Daemon:
             await self._watch(deployment)
             if current is not None:
                 await current.close()
+        await self.actions.apply(new.actions)
         self.reloads += 1
         self._tell(f"reloaded; new connections for: {', '.join(changed) or 'no deployment'}")
 
@@ -342,6 +349,7 @@ class Daemon:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.http.close()
+        await self.actions.close()
         for watching in self.watchings.values():
             await watching.close()
         self._tell("stopped")

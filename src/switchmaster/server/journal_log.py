@@ -45,6 +45,9 @@ _ALARMING: Final = (
     "guard-refused",
     "guard-in-vain",
 )
+_UNDONE: Final = ("gave-up", "expired", "drifted")
+"""Outcomes of actions after which their targets don't show the master, or were not told of it."""
+_ACTION_FIELDS: Final = ("action", "outcome", "cause", "attempts", "seconds", "delivery", "epoch")
 
 
 class JournalLog:
@@ -85,6 +88,9 @@ class JournalLog:
             case "notice":
                 level = logging.WARNING if line["kind"] in _ALARMING else logging.INFO
                 _say(level, f"{line['master'] or line['deployment']}: {line['text']}", fields, kind=line["kind"])
+            case "action":
+                level = logging.WARNING if line["outcome"] in _UNDONE else logging.INFO
+                _say(level, str(line["text"]), fields, **{name: line[name] for name in _ACTION_FIELDS})
             case "witness":
                 _say(logging.DEBUG, f"{line['master']}: {len(line['witnesses'])} witnesses of the switch", fields)
             case "event":

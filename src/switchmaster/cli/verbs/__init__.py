@@ -12,7 +12,7 @@ server, the journal or the lab are inside the functions, so that other verbs sta
   ``import``, a word of Python's: into the journal).
 - The daemon and its journal: `serve`, `history`, `show`, `ack`, `comment`, `config` (check a file, print the schema).
 - A front for unmodified clients: `relay`.
-- The running daemon, over its API: `guard`.
+- The running daemon, over its API: `guard`, `actions`.
 - For trying it out: `lab` (real servers on loopback), `demo`.
 - `version`, which `switchmaster.cli.main` answers by itself; it is here for ``--help``.
 

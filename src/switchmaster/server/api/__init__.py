@@ -17,6 +17,13 @@ Live routes answer from memory and work while the journal is away; journal route
     GET  /api/v1/masters/{name}/planned-failover  the one that runs, or the last
     POST /api/v1/masters/{name}/planned-failover  {"confirm": NAME, "to": ...} or {"dry_run": true}
     GET  /api/v1/doctor                       [risk, finding, ...]    ?deployment= &master=
+    GET  /api/v1/actions                      [configured action], in the order of the file
+    POST /api/v1/actions/{name}/run           {"master": ..., "confirm": NAME} -> its reaction    (into the journal)
+    POST /api/v1/actions/{name}/test          {} -> whether its target can be reached
+    GET  /api/v1/reactions                    [reaction: what an action is to do for a master] (from the journal)
+    GET  /api/v1/receipts                     [receipt: what an action did], newest first      (from the journal)
+    GET  /api/v1/pauses                       [pause]                                          (from the journal)
+    POST /api/v1/actions/pause  /resume       {"action": ..., "master": ..., "seconds": ...}   (into the journal)
     GET  /api/v1/sentinels                    [sentinel]     ?deployment=
     GET  /api/v1/failovers                    [failover]     newest first, with filters        (from the journal)
     GET  /api/v1/failovers/{id}               one, with its comments                           (from the journal)
@@ -45,9 +52,9 @@ through `journal_queries`, which is bounded in number and time; the limits on co
 
 Read in this order: `admission` (which requests are let in), `served_state` (what is served), `belief_lines` (the belief
 as JSON), `answers` (JSON, ETag, errors), `journal_queries` (bounded reads of the journal), `journal_stream`
-(server-sent events), `metric_families` and `metrics`, then the routes (`parameters`, `shapes`, `guard_routes`,
-`doctor_routes`, `failover_routes`, `live_routes`, `journal_routes`, `health_routes`, `dashboard`), `app`,
-`http_connections` (which connections are kept), `http_server`, `http_thread`.
+(server-sent events), `metric_families` and `metrics`, then the routes (`parameters`, `shapes`, `action_shapes`,
+`guard_routes`, `doctor_routes`, `failover_routes`, `action_routes`, `live_routes`, `journal_routes`, `health_routes`,
+`dashboard`), `app`, `http_connections` (which connections are kept), `http_server`, `http_thread`.
 """
 
 from ..settings.http_settings import HttpSettings

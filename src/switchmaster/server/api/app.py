@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from ...errors import UsageError
 from ..settings.http_settings import HttpSettings
+from .action_routes import make_action_routes
 from .admission import GUARDED_PATHS, Admission
 from .answers import ProblemError, problem
 from .dashboard import WEB, Dashboard
@@ -61,6 +62,7 @@ def create_app(state: ServedState, settings: HttpSettings, metrics: Metrics | No
     app.include_router(make_guard_routes())
     app.include_router(make_doctor_routes())
     app.include_router(make_failover_routes())
+    app.include_router(make_action_routes())
     app.include_router(make_live_routes(settings))
     app.include_router(make_journal_routes())
     app.include_router(make_health_routes(settings, metrics or Metrics(state)))

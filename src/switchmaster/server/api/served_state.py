@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from ... import __version__
 from ...belief.topology import MasterState, Topology
@@ -27,7 +27,10 @@ from .http_connections import HttpConnections
 from .journal_queries import JournalQueries
 from .journal_stream import JournalStream
 
-__all__ = ["BeliefSource", "FailoverSource", "GuardSource", "LinkReadings", "ServedState"]
+if TYPE_CHECKING:
+    from ...react.reactor import Reactor
+
+__all__ = ["ActionSource", "BeliefSource", "FailoverSource", "GuardSource", "LinkReadings", "ServedState"]
 
 STUCK_SECONDS: Final = 10.0
 """Seconds without a turn of the main loop after which the daemon no longer counts as alive."""
@@ -120,6 +123,18 @@ class DoctorSource(Protocol):
         """The last inspection and what was found in it; None if there is none."""
 
 
+class ActionSource(Protocol):
+    """What the API reads of the actions, and tells them (see `server.daemon_actions`)."""
+
+    @property
+    def reactor(self) -> Reactor:
+        """The engine."""
+
+    @property
+    def runs(self) -> Counter[tuple[str, str]]:
+        """How many runs ended, by action and outcome."""
+
+
 @dataclass(slots=True)
 class ServedState:
     """Everything that is served."""
@@ -141,6 +156,8 @@ class ServedState:
     """Returns what orders planned failovers, in the same way."""
     doctors: Callable[[], Mapping[str, DoctorSource]] = dict
     """Returns the doctors of the watched deployments by name, as `deployments` does."""
+    actions: ActionSource | None = None
+    """What follows a switch; None if nothing can."""
     history: JournalQueries = field(init=False)
     stream: JournalStream = field(init=False)
     """The daemon calls its ``wake`` after each commit."""

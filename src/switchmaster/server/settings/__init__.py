@@ -10,12 +10,13 @@ How a file is read:
 
 1. `toml_lines` finds the line of each key, because `tomllib` forgets it.
 2. `tables` declares what the file may contain: one class for each table, one field for each key, with its default and
-   its description. This is the only place to add a key.
+   its description. This is the only place to add a key. `action_tables` holds the tables of ``[[actions]]``;
+   `value_types` says what a value may be.
 3. `file` reads the file, validates it against `tables`, and words each problem as a sentence with its line.
 4. `configuration` puts flags and variables over the file, reads the secrets that it names, and checks what several keys
    mean together. `http_settings` holds the rules of read and write access over HTTP, `guard_settings` makes the
    policy of each master's guard, `relay_configuration` the settings of each deployment's relay, `doctor_settings` the
-   doctor's suppressions.
+   doctor's suppressions, `action_settings` the actions that follow a switch.
 5. `reference` derives the JSON Schema and the rows of docs/reference/configuration.md from `tables`.
 
 Invariants:

@@ -27,6 +27,7 @@ from ...model import Grade
 from ...net.diallers import read_tls
 from ...url import VARIABLE_PREFIX, ConnectionSettings, read_listen, read_sentinels, settings_from_environment
 from ..watcher_arguments import checked, fingerprint, read_secret, watcher_arguments
+from .action_settings import action_settings
 from .doctor_settings import DoctorSettings, doctor_settings
 from .file import ConfigFile, deployment_settings, read_file
 from .guard_settings import GuardSettings, guard_settings
@@ -34,6 +35,7 @@ from .http_settings import HttpSettings
 from .tables import DeploymentTable, File, HttpTable, JournalTable, LogTable
 
 if TYPE_CHECKING:
+    from ...react.action_kinds import ConfiguredAction
     from ...relay.relay_settings import RelaySettings
 
 __all__ = [
@@ -102,6 +104,8 @@ class Configuration:
     log: LogTable
     path: Path | None
     """The file; None if there is none."""
+    actions: tuple[ConfiguredAction, ...] = ()
+    """What follows a switch."""
 
 
 def read_configuration(
@@ -127,12 +131,14 @@ def read_configuration(
     file.check()
     folder = Path() if path is None else path.parent
     sections = {name: _section(name, getattr(file.tables, name), environ) for name in SECTIONS}
+    kept = _journal(sections["journal"], folder, journal, environ, file)
     return Configuration(
         deployments=_deployments(file, folder, read_sentinels(sentinels), environ),
-        journal=_journal(sections["journal"], folder, journal, environ, file),
+        journal=kept,
         http=_http(sections["http"], folder, environ),
         log=sections["log"],
         path=path,
+        actions=_actions(file, folder, kept.observer),
     )
 
 
@@ -252,6 +258,13 @@ def _http(table: HttpTable, folder: Path, environ: Mapping[str, str]) -> HttpSet
         **tokens,
         **files,
     )
+
+
+def _actions(file: ConfigFile, folder: Path, observer: str) -> tuple[ConfiguredAction, ...]:
+    try:
+        return action_settings(file.tables.actions, folder, observer)
+    except UsageError as error:
+        raise UsageError(f"{file.path}: {error}") from None
 
 
 # -- deployments -----------------------------------------------------------------------------------

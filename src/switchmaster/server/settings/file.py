@@ -46,6 +46,7 @@ CONFIG_BYTES_MAX: Final = 4 * 1024 * 1024
 _SENTENCES: Final[Mapping[str, str]] = {
     "model_type": "must be a table",
     "dict_type": "must be a table",
+    "list_type": "must be an array of tables",
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
     "missing": "is missing",
@@ -240,6 +241,10 @@ def _what(key: str, table: type[BaseModel], detail: ErrorDetails) -> str:
         return _unknown(key, table)
     if kind == "literal_error":
         return f"must be {detail['ctx']['expected']}"
+    if kind == "union_tag_not_found":
+        return 'has no type: add one, such as type = "script"'
+    if kind == "union_tag_invalid":
+        return f"has an unknown type; known: {detail['ctx']['expected_tags']}"
     if kind in ("greater_than_equal", "less_than_equal"):
         return f"must be {'at least' if kind.startswith('g') else 'at most'} {next(iter(detail['ctx'].values()))}"
     return _SENTENCES.get(kind, detail["msg"])
@@ -272,12 +277,25 @@ def _place(parts: Iterable[int | str]) -> tuple[KeyPath, type[BaseModel]]:
         within = None if field is None else _model_in(field.annotation)
         if field is None or within is None:
             break
+        if get_origin(field.annotation) is list:
+            path[-1] += "".join(f"[{number}]" for number in islice(rest, 1))
+            table = _tagged(field.annotation, next(rest, None)) or within
+            continue
         if get_origin(field.annotation) is dict:
             path.extend(islice(rest, 1))  # the name that the user gave
         elif within is TlsTable:
             next(rest, None)  # which alternative it was read as
         table = within
     return tuple(path), table
+
+
+def _tagged(annotation: Any, tag: str | None) -> type[BaseModel] | None:
+    """Return the table class of an array whose ``type`` is a tag."""
+    kinds: tuple[type[BaseModel], ...] = get_args(get_args(get_args(annotation)[0])[0])
+    for one in kinds:
+        if tag in get_args(one.model_fields["type"].annotation):
+            return one
+    return None
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

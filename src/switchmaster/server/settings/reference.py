@@ -20,7 +20,8 @@ class Key:
     """One key of the file."""
 
     table: str
-    """Such as ``deployments.NAME.sentinel``; empty for the top level."""
+    """Such as ``deployments.NAME.sentinel``; ``[actions]`` for an array of tables, followed by its type for what only
+    that type has."""
     name: str
     kind: str
     """The type of its value, in words."""
@@ -45,7 +46,11 @@ def keys() -> Iterator[Key]:
 
 def _keys(schema: dict[str, Any], table: dict[str, Any], place: str) -> Iterator[Key]:
     below = []
+    arrays = []
     for name, one in table["properties"].items():
+        if variants := _variants(schema, one):
+            arrays.append((name, variants))
+            continue
         inner = _table_in(schema, one)
         alone = inner is not None and "anyOf" not in one  # always a table
         if inner is not None:
@@ -55,6 +60,25 @@ def _keys(schema: dict[str, Any], table: dict[str, Any], place: str) -> Iterator
             yield Key(place, name, _kind(one), _default(one), one["description"])
     for inner, nested in below:
         yield from _keys(schema, inner, nested)
+    for name, variants in arrays:
+        yield from _keys_of_array(schema, name, variants)
+
+
+def _variants(schema: dict[str, Any], one: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the schemas of the tables that an array may hold, by their type; none if it is no such array."""
+    found = one.get("items", {}).get("discriminator", {}).get("mapping", {})
+    return {kind: schema["$defs"][place.rpartition("/")[2]] for kind, place in found.items()}
+
+
+def _keys_of_array(schema: dict[str, Any], name: str, variants: dict[str, dict[str, Any]]) -> Iterator[Key]:
+    """Yield the keys that all tables of an array have, then those of each type."""
+    properties = [one["properties"] for one in variants.values()]
+    shared = set.intersection(*(set(one) for one in properties)) - {"type"}
+    common = {key: value for key, value in properties[0].items() if key in shared}
+    yield from _keys(schema, {"properties": common}, f"[{name}]")
+    for kind, one in variants.items():
+        own = {key: value for key, value in one["properties"].items() if key not in shared}
+        yield from _keys(schema, {"properties": own}, f"[{name}] of type `{kind}`")
 
 
 def _table_in(schema: dict[str, Any], one: dict[str, Any]) -> dict[str, Any] | None:
@@ -85,8 +109,12 @@ def _kind(one: dict[str, Any]) -> str:
             return "table"
         case {"type": "string", "format": "date"}:
             return "date, such as `2027-01-31`"
-        case {"type": "string", "pattern": pattern}:
-            return "time, such as `90d`" if "smhdw" in pattern else "size, such as `2GB`"
+        case {"type": "string", "pattern": pattern} if "smhdw" in pattern:
+            return "time, such as `90d`"
+        case {"type": "string", "pattern": pattern} if "kMGT" in pattern:
+            return "size, such as `2GB`"
+        case {"const": value}:
+            return f"`{value}`"
         case {"type": "array"}:
             return "array of strings"
         case {"type": "object"}:

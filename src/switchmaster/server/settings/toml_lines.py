@@ -14,7 +14,8 @@ from typing import Any, Final
 __all__ = ["KeyPath", "line_of", "lines_of"]
 
 KeyPath = tuple[str, ...]
-"""For example ``("deployments", "kvdb", "sentinels")``; array indexes are left out."""
+"""For example ``("deployments", "kvdb", "sentinels")``, and ``("actions[1]", "argv")`` for the second ``[[actions]]``;
+other array indexes are left out."""
 
 STATEMENT_LINES: Final = 2_000
 """Most lines of one value; keys after a longer one get no line."""
@@ -29,9 +30,14 @@ def lines_of(text: str) -> dict[KeyPath, int]:
     """
     found: dict[KeyPath, int] = {}
     table: KeyPath = ()
+    counts: dict[KeyPath, int] = {}
     for number, statement, values in _statements(text.splitlines()):
         if statement.lstrip().startswith("["):
             table = _header(values)
+            if statement.lstrip().startswith("[["):
+                counts[table] = counts.get(table, -1) + 1
+                found.setdefault(table, number)
+            table = _numbered(table, counts)
             for depth in range(1, len(table) + 1):
                 found.setdefault(table[:depth], number)
         else:
@@ -77,6 +83,12 @@ def _header(values: Any) -> KeyPath:
         [(key, values)] = values.items()
         path.append(key)
     return tuple(path)
+
+
+def _numbered(table: KeyPath, counts: Mapping[KeyPath, int]) -> KeyPath:
+    """Return a table's path with the number of each table of an array in it."""
+    parts = (table[: depth + 1] for depth in range(len(table)))
+    return tuple(part[-1] if part not in counts else f"{part[-1]}[{counts[part]}]" for part in parts)
 
 
 def _paths(values: Any) -> Iterator[KeyPath]:

@@ -1,0 +1,30 @@
+"""
+What follows a switch: scripts, webhooks and whatever else must know where the master is.
+
+What comes in: switches that the journal has committed, and the configured actions. What goes out: requests, processes
+and writes to the targets, and receipts of them in the journal.
+
+    switches ─> wishes ─> runs ─> receipts
+    (journal)   (pure)    (one thread)
+
+Reactions are **level-triggered**: each action has one wish for each master, the newest, and tries until its target is
+right, however many switches came meanwhile. Actions that tell others what happened carry out each switch instead, in
+order (``every``).
+
+- `choosing`: which wish a row takes next, when it may be carried out, and what it must wait for. Pure.
+- `action_kinds`: what an action is: apply, compare, test, plan; and how it ends.
+- `reactor`: the engine: a thread with its own event loop, which takes rows, tries, renews its hold, compares, retries.
+- `carrying`: one run: its attempts, their backoff, its hold on the row.
+- `script_action`: a program without a shell; `script_guardian` ends it with its daemon.
+- `webhook_action`: CloudEvents over HTTP, signed; `destinations` says where a request may go.
+- `switch_facts`: a wish as variables and arguments for programs.
+
+Invariants:
+
+- A wish is in the journal before it is tried: a daemon that is killed anywhere carries on, or another one does.
+- One daemon at a time carries out an action for a master; it stops before its hold ends.
+- An older wish never follows a newer one: a run is ended before the next begins, and what it says of an older wish
+  changes no row.
+- Text from the network reaches a target as data only: an argument, a variable, a JSON string. No shell reads it.
+- Nothing here waits in the loop that listens to Sentinels.
+"""

@@ -1,0 +1,119 @@
+"""
+Actions that are ready to be carried out, from the tables of ``[[actions]]``.
+
+Each type is imported where an action of it is configured: most daemons have none, and other verbs read the same file.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ...errors import UsageError
+from ...model import Grade
+from .action_tables import CommonActionTable, ScriptTable, WebhookTable
+
+if TYPE_CHECKING:
+    from ...react.action_kinds import Action, ConfiguredAction
+
+__all__ = ["action_settings"]
+
+DAY_SECONDS: Final = 86_400.0
+CHECK_SECONDS: Final = 60.0
+
+
+def action_settings(tables: Sequence[CommonActionTable], folder: Path, observer: str) -> tuple[ConfiguredAction, ...]:
+    """
+    Return the actions of a file.
+
+    Args:
+        tables: the tables of ``[[actions]]``.
+        folder: the folder that paths are relative to.
+        observer: the name of this daemon.
+
+    Raises:
+        UsageError: something that an action needs is missing or wrong; the sentence begins with the action's name.
+    """
+    if not tables:
+        return ()
+    names = [one.name for one in tables]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"two actions are named {twice!r}: receipts could not tell them apart")
+    return tuple(_configured(one, folder, observer) for one in tables)
+
+
+def _configured(table: Any, folder: Path, observer: str) -> ConfiguredAction:
+    from ...react.action_kinds import ConfiguredAction
+
+    make, group, every = _KINDS[type(table)]
+    try:
+        action = make(table, folder)
+    except UsageError as error:
+        raise UsageError(f"the action {table.name!r} can't be used: {error}") from None
+    each = every if table.every is None else table.every
+    return ConfiguredAction(
+        name=table.name,
+        action=action,
+        group=table.group or group,
+        grade=Grade[table.grade.upper()],
+        place=observer if table.local else "",
+        masters=table.masters,
+        deployments=table.deployments,
+        every=each,
+        correct=getattr(table, "drift", "correct") == "correct",
+        check_every=getattr(table, "check_every", CHECK_SECONDS),
+        timeout=table.timeout,
+        give_up=table.give_up,
+        max_age=table.max_age or (DAY_SECONDS if each else None),
+        dry_run=table.dry_run,
+    )
+
+
+def _script(table: ScriptTable, folder: Path) -> Action:
+    from ...react.script_action import ScriptAction
+
+    program = os.path.expanduser(table.argv[0])
+    if os.sep in program:
+        program = str(folder.absolute() / program)
+    if shutil.which(program) is None:
+        raise UsageError(f"{program} is not there, or not executable")
+    directory = _within(folder, table.directory)
+    if directory is not None and not os.path.isdir(directory):
+        raise UsageError(f"its directory {directory} is not there")
+    return ScriptAction((program, *table.argv[1:]), table.environment, table.arguments, directory)
+
+
+def _webhook(table: WebhookTable, folder: Path) -> Action:
+    from ...react.webhook_action import WebhookAction, read_secrets
+
+    files = {name: _within(folder, getattr(table, name)) for name in ("secret_file", "token_file", "ca")}
+    for name, file in files.items():
+        if file is not None:
+            text = _readable(file)
+            if name == "secret_file":
+                read_secrets(text)
+    return WebhookAction(url=table.url, public=table.addresses == "public", **files)
+
+
+def _within(folder: Path, name: str | None) -> str | None:
+    return None if name is None else str(folder.absolute() / os.path.expanduser(name))
+
+
+def _readable(file: str) -> str:
+    try:
+        return Path(file).read_text("ascii")
+    except OSError as error:
+        raise UsageError(f"can't read {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file} is not ASCII") from None
+
+
+_KINDS: Final[Mapping[type[CommonActionTable], tuple[Callable[[Any, Path], Action], str, bool]]] = {
+    ScriptTable: (_script, "point", False),
+    WebhookTable: (_webhook, "notify", True),
+}
+"""For each type: what makes it, its group, and whether it carries out each switch."""

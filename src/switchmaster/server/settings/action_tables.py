@@ -1,0 +1,130 @@
+"""
+``[[actions]]``: what follows a switch, one table for each action, its keys by its ``type``.
+
+`ActionTable` is the union of all types. Values are checked one by one here; `action_settings` makes actions of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from .value_types import Age, Seconds, Table, Text, Texts, wrong
+
+__all__ = ["ActionTable", "CommonActionTable", "ScriptTable", "WebhookTable"]
+
+_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+_VARIABLE: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+
+def _name(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(_NAME[1:-1], value):
+        raise wrong("must be a name of letters, digits, '.', '_' and '-'")
+    return value
+
+
+def _url(value: Any) -> Any:
+    try:
+        parts = urlsplit(value) if isinstance(value, str) else None
+        valid = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or not isinstance(value, str) or not value.isascii() or any(char <= " " for char in value):
+        raise wrong("must be an http:// or https:// URL")
+    if "@" in urlsplit(value).netloc:
+        raise wrong("must hold no user and no password; put a token in a file and name that file in token_file")
+    return value
+
+
+def _variables(value: Any) -> Any:
+    named = isinstance(value, Mapping) and all(re.fullmatch(_VARIABLE[1:-1], str(key)) for key in value)
+    if not named or not all(isinstance(one, str) and "\0" not in one for one in value.values()):
+        raise wrong('must be a table of variables, such as { ZONE = "a" }')
+    ours = [key for key in value if key.upper().startswith("SWITCHMASTER_")]
+    if ours:
+        raise wrong(f"must not set {ours[0]}: those names are taken")
+    return dict(value)
+
+
+ActionName = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", "pattern": _NAME})]
+Url = Annotated[str, BeforeValidator(_url), WithJsonSchema({"type": "string", "pattern": r"^https?://"})]
+Variables = Annotated[
+    dict[str, str],
+    BeforeValidator(_variables),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
+]
+
+
+class CommonActionTable(Table):
+    """What every action has."""
+
+    name: ActionName = Field(description="The action's name, in receipts and for `switchmaster actions`.")
+    masters: Texts = Field(
+        default=(), description="Names or patterns (`*`, `?`) of the masters that it follows; all by default."
+    )
+    deployments: Texts = Field(default=(), description="Names of their deployments; all by default.")
+    group: Literal["cut", "point", "notify"] | None = Field(
+        default=None,
+        description="When it comes: first all of `cut`, then `point`, then `notify`. By default by its type.",
+    )
+    grade: Literal["announced", "promoted", "agreed"] = Field(
+        default="announced",
+        description="Lowest grade of a switch that it carries out; `agreed` waits for a majority of the Sentinels. "
+        "By default whatever the deployment's `grade` reports.",
+    )
+    local: bool = Field(
+        default=False,
+        description="`true` if each daemon does it for itself, as for a HAProxy beside it; else one of all "
+        "daemons on the journal does.",
+    )
+    every: bool | None = Field(
+        default=None,
+        description="`true` to carry out each switch in order, `false` for only the newest. By default by its type.",
+    )
+    timeout: Seconds = Field(default=10.0, description="Seconds of one attempt.")
+    give_up: Age = Field(default="1d", description="How long it is tried before it is given up.", validate_default=True)
+    max_age: Age | None = Field(
+        default=None,
+        description='Age from which a switch is not carried out any more; `"1d"` by default where each switch is '
+        "carried out, no limit else.",
+    )
+    dry_run: bool = Field(default=False, description="`true` to record what it would do, and do nothing.")
+
+
+class ScriptTable(CommonActionTable):
+    """A program, run without a shell."""
+
+    type: Literal["script"] = Field(description="`script`: run a program.")
+    argv: Texts = Field(description="The program and its arguments; the facts of the switch come after them.")
+    arguments: bool = Field(
+        default=True,
+        description="Whether Sentinel's arguments follow (master, role, state, from-ip, from-port, to-ip, to-port).",
+    )
+    environment: Variables = Field(default_factory=dict, description="More variables for it.")
+    directory: Text | None = Field(default=None, description="The directory in which it runs; `/` by default.")
+
+
+class WebhookTable(CommonActionTable):
+    """A URL to which switches are posted."""
+
+    type: Literal["webhook"] = Field(description="`webhook`: post a CloudEvent.")
+    url: Url = Field(description="Where to post to.")
+    secret_file: Text | None = Field(
+        default=None,
+        description="File with the secrets that sign (Standard Webhooks), one a line: `whsec_` and base64. Read again "
+        "with each attempt.",
+    )
+    token_file: Text | None = Field(default=None, description="File with a token for `Authorization: Bearer`.")
+    ca: Text | None = Field(default=None, description="Certificate authorities to trust, instead of the system's.")
+    addresses: Literal["any", "public"] = Field(
+        default="any",
+        description="`public` refuses receivers at addresses that are not of the public Internet. Link-local ones are "
+        "always refused.",
+    )
+
+
+ActionTable = Annotated[ScriptTable | WebhookTable, Field(discriminator="type")]
