@@ -23,7 +23,7 @@ def make_doctor_routes() -> APIRouter:
     async def doctor(
         request: Request, state: StateOf, deployment: DeploymentQuery = None, master: MasterQuery = None
     ) -> Response:
-        """What the doctor found: risks, findings, suppressed findings and their sum; nothing where it is off."""
+        """What the doctor found: risks, findings, suppressed ones, and the sum; nothing where it is off."""
         known = state.doctors()
         chosen = [known[name] for name in state.chosen(deployment) if name in known]
         return answer(
@@ -38,8 +38,11 @@ def _lines(source: DoctorSource, master: str | None) -> list[Line]:
     if report is None:
         return []
     time = iso(report.found.wall)
-    return [
-        {**line, "time": time}
-        for line in report.lines
-        if master is None or line.get("master") == master or master in line.get("same_in", ())
-    ]
+    return [{**line, "time": time} for line in report.lines if master is None or _concerns(line, master)]
+
+
+def _concerns(line: Line, master: str) -> bool:
+    """Whether a line is about one master; findings of the whole deployment are about each."""
+    if line["type"] == "diagnosis":
+        return False
+    return line["master"] in (master, None) or master in line.get("same_in", ())

@@ -1,6 +1,7 @@
 // One master: what is happening to it in words, its deployment as a drawing and in tables, and its events.
 
 import { path } from "../api.js";
+import { doctorParts } from "../doctor.js";
 import { h, update } from "../dom.js";
 import { drawTopology, layoutTopology } from "../drawing/topology.js";
 import { Feed } from "../feed.js";
@@ -47,12 +48,14 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
   const voters = path("sentinels", { deployment });
   const newest = path("failovers", { deployment, master: called, limit: 1 });
   const guards = path("guard", { deployment, master: called });
+  const doctors = path("doctor", { deployment, master: called });
   const notices = path("events", { type: "notice", deployment, master: called, limit: NOTICES });
   const head = h("div", { class: "head" });
   const words = h("div", { class: "situation", "aria-live": "polite" });
   const drawing = h("figure", { class: "drawing" });
   const known = h("div", {});
   const guard = h("div", { class: "guard" });
+  const doctor = h("div", { class: "doctor" });
   const feed = new Feed(api, deployment, called, () => {});
 
   const current = () => live.get(source).value?.items[0] ?? null;
@@ -75,6 +78,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
       update(drawing);
       update(known);
       update(guard);
+      update(doctor);
       return;
     }
     const told = happening(master, sentinels);
@@ -92,6 +96,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
     );
     update(known, tables(master, sentinels, live, newestFailover()));
     update(guard, guardParts(live.get(guards).value?.items[0] ?? null, live.get(notices).value?.items ?? []));
+    update(doctor, doctorParts(live.get(doctors).value?.items ?? [], live.now()));
   }
 
   /** The newest failover in the journal, which has the id of the belief's own. */
@@ -118,6 +123,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
       words,
       h("section", { "aria-labelledby": "who" }, h("h2", { id: "who" }, "Deployment"), drawing, known),
       h("section", { "aria-labelledby": "guard" }, h("h2", { id: "guard" }, "Guard"), guard),
+      h("section", { "aria-labelledby": "doctor" }, h("h2", { id: "doctor" }, "Doctor"), doctor),
       h(
         "section",
         { "aria-labelledby": "feed" },
@@ -126,7 +132,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
         feed.element,
       ),
     ],
-    needs: [source, voters, newest, guards, notices],
+    needs: [source, voters, newest, guards, doctors, notices],
     render,
     told: (line, entry) => feed.told(line, entry),
     opened: () => feed.load(),
