@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -73,3 +75,22 @@ def test_options_become_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert (settings.policy.early, settings.policy.stale_for, settings.policy.grade) == (False, 5.0, Grade.ANNOUNCED)
     assert settings.maxclients == 7
     assert "s3cret" not in repr(settings)
+
+
+def test_it_says_once_that_no_sentinel_answers_and_later_what_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    found: list[str] = []
+
+    async def start() -> None:
+        front = SimpleNamespace(core=SimpleNamespace(masters=SimpleNamespace(names=lambda: found)))
+        saying = asyncio.create_task(verb._report_start(front, asyncio.Event(), 0.01))  # type: ignore[arg-type]
+        said = ""
+        while "no Sentinel answers yet" not in said:
+            await asyncio.sleep(0.01)
+            said += capsys.readouterr().err
+        found.append("mymaster")
+        await saying
+        said = capsys.readouterr().err
+        assert "no Sentinel answers yet" not in said
+        assert "clients are told of: mymaster" in said
+
+    asyncio.run(asyncio.wait_for(start(), 30.0))

@@ -8,6 +8,7 @@ listens, and what is wrong. Like the daemon it starts without any Sentinel, and 
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["relay"]
 
+START_POLL_SECONDS: Final = 0.05
 DESCRIPTORS_BESIDE: Final = 256
 """File descriptors that we need for other things than clients."""
 
@@ -145,16 +147,17 @@ async def _run(deployment: DeploymentOptions, settings: RelaySettings, grade: st
 
 
 async def _report_start(front: Relay, stop: asyncio.Event, timeout: float) -> None:
-    """Say which masters are known, or that no Sentinel has answered yet."""
-    deadline = asyncio.get_running_loop().time() + 2 * timeout
-    while not front.core.masters.known() and not stop.is_set() and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.02)
-    names = front.core.masters.names()
-    if names:
+    """Say which masters are known once they are, and meanwhile that no Sentinel has answered yet."""
+    loop = asyncio.get_running_loop()
+    patience = loop.time() + 2 * timeout
+    while not stop.is_set() and not (names := front.core.masters.names()):
+        if loop.time() > patience:
+            complain("no Sentinel answers yet; clients are told that no master is known until one does")
+            patience = math.inf
+        await asyncio.sleep(START_POLL_SECONDS)
+    if not stop.is_set():
         shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
         complain(f"clients are told of: {shown}")
-    elif not stop.is_set():
-        complain("no Sentinel answers yet; clients are told that no master is known until one does")
 
 
 def _report(output: Output, switch: Switch | None) -> None:
