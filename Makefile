@@ -12,7 +12,7 @@ SERVER ?=
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check sim mutants chaos bench fuzz soak docs clean
+.PHONY: help setup demo test check sim mutants chaos bench fuzz soak planned docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,10 @@ fuzz: $(VENV)/made-dev  ## run every fuzz target for SECONDS (60), with atheris 
 
 soak: $(VENV)/made-dev  ## go through FAILOVERS (300) of a real deployment, and check that nothing is left behind
 	@$(PY) tests/soak/soak.py --failovers $(FAILOVERS)
+
+planned: FAILOVERS := $(if $(filter command line,$(origin FAILOVERS)),$(FAILOVERS),50)
+planned: $(VENV)/made-dev  ## order FAILOVERS (50) planned failovers in a row and a rolling restart under writers, on SERVER: nothing may be lost
+	@$(PY) tests/soak/planned_failovers.py --failovers $(FAILOVERS) $(if $(SERVER),--server $(SERVER)) $(if $(COORDINATED),--coordinated)
 
 docs: $(VENV)/made-dev  ## write the generated pages of docs/ again
 	@for page in tools/*_page.py; do [ ! -e "$$page" ] || $(PY) "$$page" || exit 1; done

@@ -32,6 +32,7 @@ What to use. Without servers:
 - `api_rig`: fake deployments and a filled journal behind the API; for tests of the API and the dashboard.
 - `reactions`: a journal of switches, and actions whose targets are lists; for tests of what follows a switch.
 - `guard_rig`: how the guards of such a deployment stand, and what operators ordered of them.
+- `failover_rig`: how the planned failovers of such a deployment stand, and what operators ordered.
 - `interrupts`: interrupts some work at every instruction where a signal handler may raise.
 - `conditions`: `eventually` waits for a condition, with a limit.
 - `growth`: whether a series of measurements has stopped growing.

@@ -145,12 +145,16 @@ class FakeDeployment:
             self.tell(name, event)
             self.now += 0.01
 
-    def fail_over(self, master: str = "mymaster1", old: Address = A, new: Address = B, epoch: int = 1) -> None:
-        """Feed a whole failover, led by the first Sentinel."""
+    def fail_over(
+        self, master: str = "mymaster1", old: Address = A, new: Address = B, epoch: int = 1, asked_for: bool = False
+    ) -> None:
+        """Feed a whole failover, led by the first Sentinel, because the master is down or somebody has asked for it."""
         of, at = f"{master} {old.host} {old.port}", f"@ {master} {old.host} {old.port}"
         replica = f"slave {new} {new.host} {new.port} {at}"
-        self.say(S2, f"+sdown master {of}")
-        self.say(S1, f"+sdown master {of}", f"+odown master {of} #quorum 2/2", f"+new-epoch {epoch}")
+        if not asked_for:
+            self.say(S2, f"+sdown master {of}")
+            self.say(S1, f"+sdown master {of}", f"+odown master {of} #quorum 2/2")
+        self.say(S1, f"+new-epoch {epoch}")
         self.say(S1, f"+try-failover master {of}", f"+elected-leader master {of}", f"+selected-slave {replica}")
         self.say(S1, f"+failover-state-wait-promotion {replica}", f"+promoted-slave {replica}")
         switched = f"+switch-master {of} {new.host} {new.port}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,13 +10,10 @@ import httpx
 import pytest
 
 from rig.api_rig import LOOPBACK, FakeDeployment, asking, served
+from rig.failover_rig import FakeFailovers, ended
 from rig.guard_cases import B, C
-from rig.planned_cases import moved, plan, record, survey, switched
-from switchmaster.belief.failover import Outcome, Stage
 from switchmaster.errors import UnknownMaster, UsageError
 from switchmaster.model import Address
-from switchmaster.planned.planned_status import PlannedStatus
-from switchmaster.planned.progress import FailoverProgress
 from switchmaster.planned.request import FailoverRequest
 from switchmaster.server.api import HttpSettings, shapes
 
@@ -26,42 +22,8 @@ PATH = "/api/v1/masters/mymaster/planned-failover"
 ORDER = {"confirm": "mymaster", "by": "ada"}
 
 
-def ended() -> PlannedStatus:
-    """Return the status of a failover that is done."""
-    progress = FailoverProgress(plan(), 100.0, survey())
-    progress.observe(switched())
-    progress.observe(record((Stage.ELECTED, 100.1), (Stage.SWITCHED, 101.2), outcome=Outcome.COMPLETED))
-    conclusion = progress.conclude(moved(), 103.0)
-    return PlannedStatus("kvdb", "mymaster", "ada", 1.0, False, 4.0, ("asked",), plan(), conclusion)
-
-
-class FakeFailovers:
-    """The planned failovers of a deployment; to the API they are a `DeploymentFailover`."""
-
-    def __init__(self, *statuses: PlannedStatus) -> None:
-        self.by_name = {one.master: one for one in statuses}
-        self.asked: list[tuple[str, FailoverRequest, str]] = []
-        self.error: Exception | None = None
-
-    @property
-    def statuses(self) -> Mapping[str, PlannedStatus]:
-        return self.by_name
-
-    async def plan(self, request: FailoverRequest, by: str = "") -> PlannedStatus:
-        return self._take("plan", request, by)
-
-    async def order(self, request: FailoverRequest, by: str = "") -> PlannedStatus:
-        return self._take("order", request, by)
-
-    def _take(self, what: str, request: FailoverRequest, by: str) -> PlannedStatus:
-        if self.error is not None:
-            raise self.error
-        self.asked.append((what, request, by))
-        return PlannedStatus("kvdb", request.master, by, 1.0, running=what == "order", plan=plan(request))
-
-
 def request(
-    method: str, failovers: FakeFailovers | None, json: object = None, token: str | None = TOKEN
+    method: str, failovers: FakeFailovers | None, json: object = None, token: str | None = TOKEN, path: str = PATH
 ) -> httpx.Response:
     """Send one request to an API with one deployment."""
 
@@ -73,7 +35,7 @@ def request(
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
             async with asking(app, **headers) as client:
-                return await client.request(method, PATH, json=json)
+                return await client.request(method, path, json=json)
         finally:
             state.close()
 
@@ -149,3 +111,13 @@ def test_order_that_nothing_can_take_is_answered_with_a_sentence(error: Exceptio
 def test_failover_that_ended_without_a_conclusion_says_why() -> None:
     found = request("GET", FakeFailovers(replace(ended(), conclusion=None, error="the daemon stopped")))
     assert shapes.PlannedFailoverLine.model_validate_json(found.content).error == "the daemon stopped"
+
+
+def test_planned_failovers_are_a_list_by_name() -> None:
+    path = "/api/v1/planned-failovers"
+    failovers = FakeFailovers(replace(ended(), master="other"), ended())
+    found = shapes.PlannedFailoverPage.model_validate_json(request("GET", failovers, path=path).content, strict=True)
+    assert [line.master for line in found.items] == ["mymaster", "other"]
+    [one] = request("GET", failovers, path=f"{path}?master=other").json()["items"]
+    assert one["master"] == "other"
+    assert request("GET", None, path=path).json() == {"items": [], "next": None}

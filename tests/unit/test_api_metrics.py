@@ -143,6 +143,18 @@ def test_answers_of_nodes_are_counted_by_how_long_they_took(measured: Measured) 
     assert measured.values("node_ping_seconds") == {("kvdb", "mymaster1"): 2}
 
 
+def test_switch_that_somebody_asked_for_has_a_time_of_its_own(measured: Measured, told: FakeDeployment) -> None:
+    planned, last = "master_last_planned_switch_timestamp_seconds", "master_last_switch_timestamp_seconds"
+    told.fail_over()
+    assert measured.values(planned) == {}
+    told.fail_over(old=B, new=A, epoch=2, asked_for=True)
+    assert measured.values("failovers")["kvdb", "mymaster1", "completed", "manual"] == 1
+    moved = measured.values(planned)
+    assert moved == measured.values(last) != {}
+    told.fail_over(epoch=3)
+    assert measured.values(planned) == moved != measured.values(last)
+
+
 def test_record_that_comes_again_after_its_end_is_counted_once(measured: Measured, told: FakeDeployment) -> None:
     told.fail_over()
     record = next(one for one in reversed(told.decisions) if isinstance(one, Failover))

@@ -15,8 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from ..belief.failover import Failover
 from ..errors import UsageError
-from ..model import Address, Grade
+from ..model import Grade
 from ..planned.plan import Plan, make_plan
 from ..planned.preference import KeptWish, shows_preference
 from ..planned.progress import Conclusion, Ending, FailoverProgress
@@ -37,6 +38,10 @@ PASSING_SECONDS: Final = 1.0
 """Seconds between two plans while something that refuses is to pass by itself."""
 SEEN_SECONDS: Final = 25.0
 """Seconds in which every Sentinel must see a changed priority: each asks every node every 10 s."""
+HOLD_AFTER: Final = 0.03
+"""Seconds from the selection of the replica until writes are held back; its promotion follows after 0.05 to 0.1 s."""
+PAUSE_SECONDS: Final = 5.0
+"""For how long the old master holds writes back, unless it is told again: so long it does if we die."""
 DEMOTE_AFTER: Final = 3.0
 """Seconds from the promotion after which the old master is demoted even if the leader has not finished."""
 PUT_BACK_SECONDS: Final = 5.0
@@ -65,7 +70,11 @@ class PlannedFailover:
         """What `plan` was made from; None before."""
         self._progress: FailoverProgress | None = None
         self._ends: list[Callable[[], None]] = []
-        self._demoted = False
+        self._pausing: asyncio.Task[None] | None = None
+        self._paused: float | None = None
+        """When the old master was last told to hold writes back, in monotonic seconds; None if it was not."""
+        self._demoted: float | None = None
+        """When the old master was told to follow the new one."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -209,6 +218,8 @@ class PlannedFailover:
         words = ("SENTINEL", "FAILOVER", self.request.master, *(("COORDINATED",) if self.request.coordinated else ()))
         self._say(f"{' '.join(words)} to {plan.sentinel}")
         self._progress = progress
+        if not self.request.coordinated:  # there the server does it
+            self._ends.append(self._watcher.on_failover(self._on_failover))
         try:
             reply = await self._surveyor.ask_sentinel(plan.sentinel, *words)
         except (OSError, TimeoutError, UsageError) as error:
@@ -223,13 +234,56 @@ class PlannedFailover:
         return await self._follow(progress)
 
     async def _follow(self, progress: FailoverProgress) -> Conclusion:
-        while True:
-            survey = await self._surveyor.take()
-            conclusion = progress.conclude(survey, asyncio.get_running_loop().time())
-            if conclusion is not None:
-                return conclusion
-            await self._demote(progress, survey)
-            await asyncio.sleep(LOOK_SECONDS)
+        try:
+            while True:
+                survey = await self._surveyor.take()
+                conclusion = progress.conclude(survey, asyncio.get_running_loop().time())
+                if conclusion is not None:
+                    return conclusion
+                await self._demote(progress, survey)
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            if self._pausing is not None:
+                self._pausing.cancel()
+            if self._paused is not None:
+                # Not awaited for long: without an answer the pause ends by itself.
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.shield(self._tell_old(("CLIENT", "UNPAUSE")))
+
+    # -- the old master -----------------------------------------------------------------------------
+
+    def _on_failover(self, record: Failover) -> None:
+        progress = self._progress
+        if self._pausing is None and progress is not None and progress.record is record and record.new is not None:
+            self._pausing = asyncio.ensure_future(self._hold_writes())
+
+    async def _hold_writes(self) -> None:
+        """
+        Hold writes back on the old master, just before the promotion: one that it acknowledges after that is lost.
+
+        Not sooner, because clients that follow the failover hold theirs back as soon as the replica is selected: what
+        they have sent is answered before.
+        """
+        await asyncio.sleep(HOLD_AFTER)
+        await self._pause()
+
+    async def _pause(self) -> None:
+        why = await self._tell_old(("CLIENT", "PAUSE", str(int(PAUSE_SECONDS * 1000)), "WRITE"))
+        if not why:
+            self._paused = asyncio.get_running_loop().time()
+        elif self._paused is None:
+            self._say(f"the old master does not hold writes back ({why}): a client that does not follow may lose some")
+
+    async def _tell_old(self, *commands: tuple[str, ...]) -> str:
+        """Send commands to the old master; return why the last one failed, or an empty text."""
+        assert self._progress is not None
+        old = self._progress.plan.old
+        assert old is not None
+        try:
+            *_, reply = await self._surveyor.ask_node(old, *commands)
+        except (OSError, TimeoutError, UsageError) as error:
+            return str(error) or "no answer in time"
+        return explain(reply) if classify(reply) is not None else ""
 
     def interrupted(self) -> Conclusion | None:
         """Return the conclusion after a cancelled `carry_out`; None if nothing had been ordered."""
@@ -237,41 +291,34 @@ class PlannedFailover:
 
     async def _demote(self, progress: FailoverProgress, survey: Survey) -> None:
         """
-        Make the old master follow the new one, once, when the Sentinels agree: Sentinel itself does so after 11 s, and
-        until then clients that stay on it write into the void. The transaction is Sentinel's own (sentinelSendSlaveOf).
+        Make the old master follow the new one when the Sentinels agree: Sentinel itself does so after 11 s, and until
+        then clients that stay on it write into the void. As sentinelSendSlaveOf() does, but clients are ended a moment
+        later: those whose writes were held back get READONLY, which says that nothing was done.
         """
         old, switch, state = progress.plan.old, progress.switch, survey.case.state
+        now = asyncio.get_running_loop().time()
         word = survey.nodes.get(old) if old is not None else None
-        if self._demoted or old is None or switch is None or word is None or not word.is_master:
+        if self._demoted is not None or old is None or switch is None or word is None or not word.is_master:
             return
+        if self._paused is not None and now >= self._paused + PAUSE_SECONDS / 2:
+            await self._pause()
         agreed = state.address == switch.new and state.grade is Grade.AGREED and not state.disagreeing
         finished = progress.record is not None and progress.record.closed
-        late = asyncio.get_running_loop().time() >= switch.at + DEMOTE_AFTER
-        if not agreed or switch.new == old or not (finished or late):
+        if not agreed or switch.new == old or not (finished or now >= switch.at + DEMOTE_AFTER):
             return
-        self._demoted = True
-        why = await self._send_replicaof(old, switch.new)
+        self._demoted = now
+        unpause = (("CLIENT", "UNPAUSE"),) if self._paused is not None else ()
+        follow = ("REPLICAOF", switch.new.host, str(switch.new.port))
+        why = await self._tell_old(("MULTI",), follow, ("CONFIG", "REWRITE"), *unpause, ("EXEC",))
         if why:
             self._say(
                 f"{old} was not told to follow {switch.new} ({why}); Sentinel does so about 11 s after the promotion"
             )
-        else:
-            self._say(f"{old} was told to follow {switch.new}")
-
-    async def _send_replicaof(self, node: Address, master: Address) -> str:
-        commands: tuple[tuple[str, ...], ...] = (
-            ("MULTI",),
-            ("REPLICAOF", master.host, str(master.port)),
-            ("CONFIG", "REWRITE"),
-            ("CLIENT", "KILL", "TYPE", "normal"),
-            ("CLIENT", "KILL", "TYPE", "pubsub"),
-            ("EXEC",),
-        )
-        try:
-            *_, reply = await self._surveyor.ask_node(node, *commands)
-        except (OSError, TimeoutError, UsageError) as error:
-            return str(error) or "no answer in time"
-        return explain(reply) if classify(reply) is not None else ""
+            return
+        self._paused = None
+        self._say(f"{old} was told to follow {switch.new}")
+        await asyncio.sleep(LOOK_SECONDS)
+        await self._tell_old(("CLIENT", "KILL", "TYPE", "normal"), ("CLIENT", "KILL", "TYPE", "pubsub"))
 
     # -- what was changed ---------------------------------------------------------------------------
 

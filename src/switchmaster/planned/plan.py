@@ -75,6 +75,7 @@ class Plan:
         found.append(f"check everything again, then send {words} to {self.sentinel}")
         found.append(f"{self.old} -> {self.candidate}")
         if not request.coordinated:
+            found.append(f"hold writes back on {self.old} just before the promotion (CLIENT PAUSE)")
             found.append(f"tell {self.old} to follow {self.candidate}, once the Sentinels agree")
         found.append("verify by ROLE on every node" + (", and wait for all replicas" if request.wait_replicas else ""))
         return tuple(found)

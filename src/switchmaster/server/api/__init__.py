@@ -14,6 +14,7 @@ Live routes answer from memory and work while the journal is away; journal route
     GET  /api/v1/guard                        [guard]        ?deployment= &master=
     GET  /api/v1/masters/{name}/guard         what the guard of one master would do, and why not
     POST /api/v1/masters/{name}/guard         {"arming": ..., "confirm": NAME} or {"suspend": ..., "confirm": NAME}
+    GET  /api/v1/planned-failovers            [planned failover]  ?deployment= &master=
     GET  /api/v1/masters/{name}/planned-failover  the one that runs, or the last
     POST /api/v1/masters/{name}/planned-failover  {"confirm": NAME, "to": ...} or {"dry_run": true}
     GET  /api/v1/doctor                       [risk, finding, ...]    ?deployment= &master=

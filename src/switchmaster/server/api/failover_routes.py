@@ -14,8 +14,8 @@ from ...model import Address
 from ...planned.request import FailoverRequest
 from ...render import planned_status_line
 from . import shapes
-from .answers import ProblemError, answer
-from .parameters import ERRORS, DeploymentQuery, StateOf, known_parameters
+from .answers import ProblemError, answer, page
+from .parameters import ERRORS, DeploymentQuery, MasterQuery, StateOf, known_parameters
 
 __all__ = ["make_failover_routes"]
 
@@ -23,6 +23,16 @@ __all__ = ["make_failover_routes"]
 def make_failover_routes() -> APIRouter:
     """Return the routes; they come before those of masters, whose names may hold a slash."""
     router = APIRouter(responses=ERRORS, dependencies=[Depends(known_parameters)])
+
+    @router.get("/api/v1/planned-failovers", response_model=shapes.PlannedFailoverPage)
+    async def all_planned(
+        request: Request, state: StateOf, deployment: DeploymentQuery = None, master: MasterQuery = None
+    ) -> Response:
+        """The planned failover of each master that was moved since the daemon's start, or is being moved."""
+        known = state.failovers()
+        chosen = [known[name] for name in state.chosen(deployment) if name in known]
+        found = [one for source in chosen for _, one in sorted(source.statuses.items()) if master in (None, one.master)]
+        return answer(request, page([planned_status_line(one) for one in found]))
 
     @router.get("/api/v1/masters/{name:path}/planned-failover", response_model=shapes.PlannedFailoverLine)
     async def planned(request: Request, state: StateOf, name: str, deployment: DeploymentQuery = None) -> Response:

@@ -72,6 +72,12 @@ FAMILIES: Final = {
             _MASTER,
             "When the address last changed; no series before this daemon has seen a change.",
         ),
+        Family(
+            "master_last_planned_switch_timestamp_seconds",
+            "gauge",
+            _MASTER,
+            "The same for changes that somebody has asked for (SENTINEL FAILOVER), so that alerts can leave them out.",
+        ),
         # Guards.
         Family(
             "guard_armed",

@@ -30,13 +30,13 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from ...belief.decisions import Notice, NoticeKind, Switch
-from ...belief.failover import Failover
+from ...belief.failover import Failover, FailoverKind
 from ...belief.topology import Topology
 from ...guard.policy import Arming
 from ...journal.schema import stored
 from ...journal.writer import Written
 from ...link.counters import LinkCounters
-from ...model import SentinelName, Via
+from ...model import Address, SentinelName, Via
 from ...wire.facts import LinkState
 from .metric_families import FAMILIES, METRIC_PREFIX
 from .served_state import LinkReadings, ServedState
@@ -103,6 +103,10 @@ class Metrics:
         self._phases = self._histogram("failover_phase_seconds", BUCKETS)
         self._pings = self._histogram("node_ping_seconds", PING_BUCKETS)
         self._masters: set[tuple[str, str]] = set()
+        self._asked: dict[tuple[str, str], Address] = {}
+        """Where a master is being moved because somebody has asked for it."""
+        self._planned: dict[tuple[str, str], float] = {}
+        """When a master last moved because of that, in seconds since 1970."""
         self._writing = asyncio.Lock()
         self._away: OrderedDict[str, None] = OrderedDict()
         """Failovers that no daemon heard, by id."""
@@ -122,6 +126,7 @@ class Metrics:
         counted: OrderedDict[tuple[str, int], None] = OrderedDict()
 
         def on_failover(record: Failover) -> None:
+            self._follow_request(record)
             key = (record.master, record.number)
             if record.closed and key not in counted:
                 counted[key] = None
@@ -144,8 +149,17 @@ class Metrics:
                     self._away.popitem(last=False)
                 self._missed.labels(stored(one.line["deployment"]), "away").inc()
 
+    def _follow_request(self, record: Failover) -> None:
+        moved = (record.deployment, record.master)
+        if record.kind in _ASKED_FOR and record.new is not None and not record.closed:
+            self._asked[moved] = record.new
+        elif record.closed:
+            self._asked.pop(moved, None)
+
     def _switched(self, switch: Switch) -> None:
         of = self._of(switch.deployment, switch.master)
+        if self._asked.get((switch.deployment, switch.master)) == switch.new and switch.time is not None:
+            self._planned[of] = switch.time
         self._switches.labels(*of, str(switch.grade), str(switch.cause)).inc()
         if switch.via is Via.SNAPSHOT:
             self._missed.labels(of[0], "switch").inc()
@@ -187,7 +201,7 @@ class Metrics:
             _Look(one.topology, one.links(), one.hearing, one.established, one.counters)
             for one in self._state.chosen(None).values()
         ]
-        scrape = _Scrape(self._registry, looks, self._state, now)
+        scrape = _Scrape(self._registry, looks, self._state, now, dict(self._planned))
         async with self._writing:
             return await asyncio.to_thread(lambda: generate_latest(scrape))
 
@@ -200,6 +214,7 @@ class _Scrape:
     looks: list[_Look]
     state: ServedState
     now: float
+    planned: dict[tuple[str, str], float]
 
     def collect(self) -> Iterator[Metric]:
         """Yield all families."""
@@ -216,6 +231,7 @@ class _Scrape:
             *_served(self.state),
         ):
             samples.setdefault(name, []).append((labels, value))
+        samples["master_last_planned_switch_timestamp_seconds"] = list(self.planned.items())
         for name, found in samples.items():
             yield _family(name, found)
 
@@ -228,6 +244,8 @@ def _family(name: str, samples: Iterable[Sample]) -> Metric:
         metric.add_metric(labels, value)  # type: ignore[attr-defined]
     return metric
 
+
+_ASKED_FOR: Final = (FailoverKind.MANUAL, FailoverKind.COORDINATED)
 
 Found = Iterator[tuple[str, tuple[str, ...], float]]
 """Family, values of the labels, value."""

@@ -29,6 +29,7 @@ __all__ = [
     "ObserverPage",
     "PlannedFailoverLine",
     "PlannedFailoverOrder",
+    "PlannedFailoverPage",
     "Ready",
     "SentinelPage",
     "Status",
@@ -391,6 +392,12 @@ class GuardPage(_Page):
     """Guards, in order of deployment and master."""
 
     items: list[GuardLine]
+
+
+class PlannedFailoverPage(_Page):
+    """Planned failovers, in order of deployment and master."""
+
+    items: list[PlannedFailoverLine]
 
 
 class FailoverPage(_Page):

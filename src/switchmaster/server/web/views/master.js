@@ -6,6 +6,7 @@ import { h, update } from "../dom.js";
 import { drawTopology, layoutTopology } from "../drawing/topology.js";
 import { Feed } from "../feed.js";
 import { guardParts } from "../guard.js";
+import { makePlanned } from "../planned.js";
 import { empty, facts, healthState, icon, missing, name, place, state, table, time, timeAgo } from "../parts.js";
 import { toFailover, toHistory } from "../routes.js";
 import { address, count, shown } from "../text.js";
@@ -42,13 +43,14 @@ const SENTINELS = [
   ["Version"],
 ];
 
-export function makeMaster({ live, api, parts: [deployment, called] }) {
+export function makeMaster({ live, api, act, parts: [deployment, called] }) {
   // In a query, because a path can't contain every name: "..", or bytes that are not text.
   const source = path("masters", { deployment, master: called });
   const voters = path("sentinels", { deployment });
   const newest = path("failovers", { deployment, master: called, limit: 1 });
   const guards = path("guard", { deployment, master: called });
   const doctors = path("doctor", { deployment, master: called });
+  const planneds = path("planned-failovers", { deployment, master: called });
   const notices = path("events", { type: "notice", deployment, master: called, limit: NOTICES });
   const head = h("div", { class: "head" });
   const words = h("div", { class: "situation", "aria-live": "polite" });
@@ -56,6 +58,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
   const known = h("div", {});
   const guard = h("div", { class: "guard" });
   const doctor = h("div", { class: "doctor" });
+  const planned = makePlanned({ live, api, act, source: planneds, deployment, called });
   const feed = new Feed(api, deployment, called, () => {});
 
   const current = () => live.get(source).value?.items[0] ?? null;
@@ -79,6 +82,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
       update(known);
       update(guard);
       update(doctor);
+      planned.render(null);
       return;
     }
     const told = happening(master, sentinels);
@@ -95,6 +99,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
       width && sentinels.length ? drawTopology(layoutTopology({ master, sentinels, width }), summary) : null,
     );
     update(known, tables(master, sentinels, live, newestFailover()));
+    planned.render(master);
     update(guard, guardParts(live.get(guards).value?.items[0] ?? null, live.get(notices).value?.items ?? []));
     update(doctor, doctorParts(live.get(doctors).value?.items ?? [], live.now()));
   }
@@ -122,6 +127,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
       head,
       words,
       h("section", { "aria-labelledby": "who" }, h("h2", { id: "who" }, "Deployment"), drawing, known),
+      h("section", { "aria-labelledby": "planned" }, h("h2", { id: "planned" }, "Planned failover"), planned.element),
       h("section", { "aria-labelledby": "guard" }, h("h2", { id: "guard" }, "Guard"), guard),
       h("section", { "aria-labelledby": "doctor" }, h("h2", { id: "doctor" }, "Doctor"), doctor),
       h(
@@ -132,7 +138,7 @@ export function makeMaster({ live, api, parts: [deployment, called] }) {
         feed.element,
       ),
     ],
-    needs: [source, voters, newest, guards, doctors, notices],
+    needs: [source, voters, newest, guards, planneds, doctors, notices],
     render,
     told: (line, entry) => feed.told(line, entry),
     opened: () => feed.load(),
