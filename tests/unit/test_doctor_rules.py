@@ -368,6 +368,24 @@ def test_documentation_of_a_rule_is_whole(rule: str) -> None:
     assert all(parts.values())
 
 
+def test_names_and_addresses_of_one_node_are_the_same_node() -> None:
+    named = {node: Address(f"node-{place}", node.port) for place, node in enumerate(NODES)}
+    rows = {f"slave{place}": f"ip=node-{place + 1},port=6379,state=online,offset=1000,lag=0" for place in range(2)}
+    found = in_info(HEALTHY, "replication", 0, **rows)
+    for place, one in enumerate(found.nodes):
+        found = of_node(found, place, address=named[one.address])
+
+    def renamed(told: MasterAnswers) -> MasterAnswers:
+        replicas = tuple(replace(each, address=named[each.address]) for each in told.replicas or ())
+        master = replace(told.master, address=named[NODES[0]])
+        return replace(told, master=master, address=named[NODES[0]], replicas=replicas)
+
+    assert examine(of_answers(found, renamed)).findings == ()
+    # One Sentinel that gives the IP address of the same node does not disagree.
+    mixed = of_answers(of_answers(found, renamed), lambda told: replace(told, address=NODES[0]), 2)
+    assert "A01" not in {one.rule for one in examine(mixed).findings}
+
+
 def test_nothing_that_could_not_be_asked_is_a_finding() -> None:
     blind = of_node(HEALTHY, info=None, settings=None, role=None, sentinel_users={}, clock_ahead=None)
     blind = of_sentinel(blind, info=None, settings=None, timers=None, user=None, clock_ahead=None, may_failover=None)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...model import Address
 from ..inspection import Inspection, MasterInspection, NodeInspection
 from ..symptom import Proof, Severity, Symptom, rule
-from .places import commands_for, is_loopback
+from .places import commands_for, is_loopback, node_place
 
 __all__ = ["failing_over"]
 
@@ -32,9 +32,10 @@ def sentinels_name_different_masters(found: MasterInspection) -> Iterator[Sympto
     Versions: all. A Sentinel that was away needs up to 2 s (a hello) to catch up.
     """
     named = {name: told.address or told.master.address for name, told in sorted(found.answers.items())}
-    if len(set(named.values())) > 1 and not failing_over(found):
+    places = {node_place(found, address) for address in named.values()}
+    if len(places) > 1 and not failing_over(found):
         yield Symptom(
-            f"{len(set(named.values()))} addresses are named",
+            f"{len(places)} addresses are named",
             tuple(
                 Proof(name, f"{address} at epoch {found.answers[name].master.config_epoch}")
                 for name, address in named.items()
@@ -62,7 +63,7 @@ def epochs_differ(found: MasterInspection) -> Iterator[Symptom]:
     if failing_over(found):
         return
     epochs = {each.master.config_epoch for _, each in told}
-    pairs = {(each.master.config_epoch, each.address or each.master.address) for _, each in told}
+    pairs = {(each.master.config_epoch, node_place(found, each.address or each.master.address)) for _, each in told}
     if len(pairs) > len(epochs):
         severity: Severity | None = Severity.ERROR
     elif len(epochs) > 1:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_address
 
+from ...model import Address
 from ..inspection import MasterInspection, SentinelInspection, ServerInspection
 
-__all__ = ["commands_for", "is_loopback", "on_hosts", "one_host", "place_of", "voting"]
+__all__ = ["commands_for", "is_loopback", "node_place", "on_hosts", "place_of", "voting"]
 
 
 def place_of(server: ServerInspection) -> str:
@@ -37,9 +38,17 @@ def on_hosts(servers: Iterable[ServerInspection]) -> dict[str, list[ServerInspec
     return found
 
 
-def one_host(found: MasterInspection) -> bool:
-    """Whether the whole group of a master, its Sentinels included, is on one host: as a lab is."""
-    return len(on_hosts([*voting(found), *found.nodes.values()])) == 1
+def node_place(found: MasterInspection, address: Address) -> tuple[str, int]:
+    """
+    Return where a node's address leads, as an IP address and the announced port: the same for a name and an IP address.
+
+    An address of no known node stays as it is.
+    """
+    ips = {(one.dialled_ip, one.address.port) for one in found.nodes.values()}
+    node = found.nodes.get(address)
+    if node is None and tuple(address) in ips:
+        return address.host, address.port
+    return (address.host if node is None or node.dialled_ip is None else node.dialled_ip), address.port
 
 
 def voting(found: MasterInspection) -> list[SentinelInspection]:

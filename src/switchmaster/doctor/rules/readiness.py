@@ -11,7 +11,7 @@ from ...wire.replies import ReplicaReply
 from ..inspection import MasterInspection, NodeInspection, ServerInspection
 from ..symptom import Proof, Severity, Symptom, rule
 from .agreement import failing_over
-from .places import commands_for
+from .places import commands_for, node_place
 
 __all__: list[str] = []
 
@@ -143,13 +143,14 @@ def lists_of_replicas_differ(found: MasterInspection) -> Iterator[Symptom]:
     master, newest = found.master, found.newest
     if master is None or newest is None or newest.replicas is None or not master.is_master() or failing_over(found):
         return
-    connected = _connected(master)
-    if connected is None:
+    told = _connected(master)
+    if told is None:
         return
+    connected = {node_place(found, each) for each in told}
     hidden = newest.master.num_replicas > len(newest.replicas)
-    listed = {_place(found, each.address) for each in newest.replicas}
+    listed = {node_place(found, each.address) for each in newest.replicas}
     for each in newest.replicas:
-        if _place(found, each.address) not in connected:
+        if node_place(found, each.address) not in connected:
             node = found.nodes.get(each.address)
             gone = node is None or not node.answered
             servers = [found.sentinels[name] for name in sorted(found.answers)]
@@ -161,8 +162,8 @@ def lists_of_replicas_differ(found: MasterInspection) -> Iterator[Symptom]:
             )
     for place in sorted(connected - listed) if not hidden else ():
         yield Symptom(
-            f"{place[0]}:{place[1]} is connected to the master as a replica, and no Sentinel lists it",
-            (Proof(str(master.address), f"INFO replication: {place[0]}:{place[1]}"),),
+            f"{Address(*place)} is connected to the master as a replica, and no Sentinel lists it",
+            (Proof(str(master.address), f"INFO replication: {Address(*place)}"),),
         )
 
 
@@ -409,14 +410,8 @@ def _nodes(found: MasterInspection, replicas: list[ReplicaReply]) -> list[NodeIn
     return [found.nodes[each.address] for each in replicas if each.address in found.nodes]
 
 
-def _place(found: MasterInspection, address: Address) -> tuple[str, int]:
-    """Return a node's IP address and announced port, by which the master's INFO names it too."""
-    node = found.nodes.get(address)
-    return (node.dialled_ip or address.host if node is not None else address.host, address.port)
-
-
-def _connected(master: NodeInspection) -> set[tuple[str, int]] | None:
-    """Return the replicas in the master's INFO, as IP address and port; None if it was not told."""
+def _connected(master: NodeInspection) -> set[Address] | None:
+    """Return the replicas in the master's INFO, by the addresses that they gave it; None if it was not told."""
     fields = {} if master.info is None else master.info.sections.get("replication", {})
     if "connected_slaves" not in fields:
         return None
@@ -425,7 +420,7 @@ def _connected(master: NodeInspection) -> set[tuple[str, int]] | None:
         if key.startswith("slave") and key[5:].isdecimal():
             parts = dict(part.partition("=")[::2] for part in line.split(","))
             port = parts.get("port", "")
-            found.add((parts.get("ip", ""), int(port) if port.isdecimal() else 0))
+            found.add(Address(parts.get("ip", ""), int(port) if port.isdecimal() else 0))
     return found
 
 
