@@ -108,6 +108,10 @@ def row(which: str, place: int, at: tuple[int, ...] = (), **changes: object) -> 
     return answers(change, *at)
 
 
+def zones(*names: str) -> Spoil:
+    return lambda found: replace(found, zones={node.host: name for node, name in zip(NODES, names, strict=True)})
+
+
 def config_file(path: str) -> Spoil:
     def spoil(found: Inspection) -> Inspection:
         told = found.sentinels[0].info
@@ -141,9 +145,13 @@ CASES: Final[dict[str, list[tuple[Severity, Spoil]]]] = {
     "Q03": [(E, master(1, quorum=4))],
     "Q04": [(W, master(quorum=1)), (W, master(quorum=3))],
     "Q05": [(E, answers(lambda told: replace(told, quorum=NO_QUORUM), 1))],
-    "Q06": [(E, sentinel(0, 1, dialled_ip="10.0.0.1"))],
+    "Q06": [(E, sentinel(0, 1, dialled_ip="10.0.0.1")), (E, zones("west", "west", "east"))],
     "Q07": [(W, both(master(num_other_sentinels=4), sentinel(0, 1, dialled_ip="10.0.0.1")))],
-    "Q08": [(W, node(0, 1, dialled_ip="10.0.0.1")), (E, node(dialled_ip="10.0.0.1"))],
+    "Q08": [
+        (W, node(0, 1, dialled_ip="10.0.0.1")),
+        (E, node(dialled_ip="10.0.0.1")),
+        (W, zones("west", "west", "west")),
+    ],
     "Q09": [(E, master(2, num_other_sentinels=1))],
     "Q10": [
         (
@@ -318,6 +326,10 @@ def test_rule_fires_with_its_evidence(rule: str, severity: Severity, spoil: Spoi
         assert one.symptom.sentence
         assert one.symptom.seen
         assert all(seen.where and seen.value for seen in one.symptom.seen)
+
+
+def test_zones_of_three_are_no_finding() -> None:
+    assert examine(zones("west", "east", "north")(HEALTHY)).findings == ()
 
 
 def test_findings_with_one_cause_are_one_and_suppressed_ones_are_apart() -> None:

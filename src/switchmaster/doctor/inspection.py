@@ -163,6 +163,8 @@ class Inspection:
     """When it began, in seconds since 1970."""
     seconds: float
     """How long it took."""
+    zones: Mapping[str, str] = field(default_factory=dict)
+    """The zone of each host, as far as the user named it; by the host as Sentinel announces it, or its IP address."""
 
     @property
     def masters(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from ..belief.decisions import Notice, NoticeKind
@@ -117,7 +118,7 @@ class DeploymentDoctor:
             finally:
                 self._inside = None
 
-        found = asyncio.run(collect())
+        found = replace(asyncio.run(collect()), zones=self._settings.zones)
         return report_of(found, examine(found, self._settings.suppressions))
 
     def _tell(self, report: DoctorReport) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from ..deployment_options import DeploymentOptions, deployment_options, read_settings, sentinels_argument
 from ..output import Output
+
+if TYPE_CHECKING:
+    from ...server.settings.doctor_settings import DoctorSettings
 
 __all__ = ["doctor"]
 
@@ -81,8 +85,11 @@ def _diagnose(
     from ..diagnosis_words import diagnosis_words
     from ..inspected import inspect_once
 
+    settings = _settings(config)
     found = inspect_once(deployment, names)
-    diagnosis = examine(found, _suppressions(config))
+    if settings is not None:
+        found = replace(found, zones=settings.zones)
+    diagnosis = examine(found, () if settings is None else settings.suppressions)
     if as_markdown:
         output.text(markdown(found, diagnosis))
     elif output.form == "pretty":
@@ -95,13 +102,13 @@ def _diagnose(
         raise click.exceptions.Exit(1)
 
 
-def _suppressions(config: str | None) -> tuple[Any, ...]:
+def _settings(config: str | None) -> DoctorSettings | None:
     file = config or os.environ.get("SWITCHMASTER_CONFIG")
     if not file:
-        return ()
-    from ...server.settings.doctor_settings import read_suppressions
+        return None
+    from ...server.settings.doctor_settings import read_doctor_settings
 
-    return read_suppressions(Path(os.path.expanduser(file)))
+    return read_doctor_settings(Path(os.path.expanduser(file)))
 
 
 def _print_rights() -> None:

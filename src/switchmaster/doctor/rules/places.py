@@ -1,8 +1,9 @@
 """
-On which host a server is, as far as it can be seen from outside: by the IP address that the connection went to.
+On which host a server is, as far as it can be seen from outside: by the IP address that the connection went to; and in
+which zone, as far as the user has named the zones of hosts (``[doctor.zones]``).
 
-All names and addresses of one host in one loopback network count as one host. What runs on one hypervisor, or in one
-zone, can't be seen.
+All names and addresses of one loopback network count as one host. What runs on one hypervisor cannot be seen: name it
+as a zone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from ipaddress import ip_address
 from ...model import Address
 from ..inspection import MasterInspection, SentinelInspection, ServerInspection
 
-__all__ = ["commands_for", "is_loopback", "node_place", "on_hosts", "place_of", "voting"]
+__all__ = ["commands_for", "in_zones", "is_loopback", "node_place", "on_hosts", "place_of", "voting"]
 
 
 def place_of(server: ServerInspection) -> str:
@@ -36,6 +37,17 @@ def on_hosts(servers: Iterable[ServerInspection]) -> dict[str, list[ServerInspec
     for one in servers:
         found.setdefault(place_of(one), []).append(one)
     return found
+
+
+def in_zones(found: MasterInspection, servers: Iterable[ServerInspection]) -> dict[str, list[ServerInspection]]:
+    """Return servers by the zone of their host; those whose host is in no known zone are left out."""
+    zones = found.whole.zones
+    several: dict[str, list[ServerInspection]] = {}
+    for one in servers:
+        zone = zones.get(one.address.host) or zones.get(one.dialled_ip or "")
+        if zone is not None:
+            several.setdefault(zone, []).append(one)
+    return several
 
 
 def node_place(found: MasterInspection, address: Address) -> tuple[str, int]:

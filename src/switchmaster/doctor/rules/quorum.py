@@ -8,7 +8,7 @@ from typing import Final
 from ...model import SentinelName
 from ..inspection import Inspection, MasterAnswers, MasterInspection
 from ..symptom import Proof, Severity, Symptom, rule
-from .places import commands_for, on_hosts, place_of, voting
+from .places import commands_for, in_zones, on_hosts, place_of, voting
 
 __all__: list[str] = []
 
@@ -138,7 +138,7 @@ def quorum_not_reachable(found: MasterInspection) -> Iterator[Symptom]:
 @rule("Q06", Severity.ERROR)
 def one_host_takes_the_majority(found: MasterInspection) -> Iterator[Symptom]:
     """
-    After the loss of one host no majority of the Sentinels is left.
+    After the loss of one host, or of one zone, no majority of the Sentinels is left.
 
     Why: the majority counts all Sentinels that are known, also those that are gone. If the host with the most Sentinels
     dies, and the master with it, none of the others may fail over.
@@ -147,10 +147,19 @@ def one_host_takes_the_majority(found: MasterInspection) -> Iterator[Symptom]:
 
     Source: Valkey documentation, topics/sentinel.md, Example 1 and 2.
 
-    Versions: all. Hosts are told apart by the IP address that the connection goes to.
+    Versions: all. Hosts are told apart by the IP address that the connection goes to; zones are those of
+    `[doctor.zones]` in the configuration.
     """
-    for host, several in on_hosts(voting(found)).items():
-        known = found.known_sentinels
+    known, hosts = found.known_sentinels, on_hosts(voting(found))
+    for zone, several in in_zones(found, voting(found)).items():
+        left = known - len(several)
+        if known >= 2 and left < found.majority and several not in hosts.values():
+            yield Symptom(
+                f"if zone {zone} is lost, {left} of {known} Sentinels are left; {found.majority} are needed",
+                tuple(Proof(str(one.address), f"zone {zone}") for one in several),
+                cause=f"one zone: {zone}",
+            )
+    for host, several in hosts.items():
         left = known - len(several)
         if known >= 2 and left < found.majority:
             yield Symptom(
@@ -186,9 +195,9 @@ def sentinels_share_a_host(found: MasterInspection) -> Iterator[Symptom]:
 @rule("Q08", Severity.WARNING)
 def master_shares_its_host(found: MasterInspection) -> Iterator[Symptom]:
     """
-    The master and a replica are on one host.
+    The master and a replica are on one host, or all replicas are in the master's zone.
 
-    Why: the replica dies with the master. An error if all replicas are there: nothing is left to promote.
+    Why: the replica dies with the master. An error if all replicas are on its host: nothing is left to promote.
 
     Mend: move the replica to another host.
 
@@ -199,6 +208,14 @@ def master_shares_its_host(found: MasterInspection) -> Iterator[Symptom]:
     master = found.master
     if master is None:
         return
+    zones = in_zones(found, [master, *found.replicas])
+    if found.replicas and len(zones) == 1 and sum(map(len, zones.values())) == 1 + len(found.replicas):
+        (zone,) = zones
+        yield Symptom(
+            f"the master and all its replicas are in zone {zone}",
+            tuple(Proof(str(one.address), f"zone {zone}") for one in zones[zone]),
+            cause=f"one zone: {zone}",
+        )
     with_it = [one for one in found.replicas if place_of(one) == place_of(master)]
     if with_it:
         every = len(with_it) == len(found.replicas)

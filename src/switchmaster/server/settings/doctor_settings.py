@@ -1,15 +1,16 @@
-"""What operators decided about the doctor: how often the daemon inspects, and which findings are known."""
+"""What operators decided about the doctor: how often the daemon inspects, which findings are known, where hosts are."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...doctor.examine import Suppression
 from .file import read_file
 from .tables import DoctorTable
 
-__all__ = ["DoctorSettings", "doctor_settings", "read_suppressions"]
+__all__ = ["DoctorSettings", "doctor_settings", "read_doctor_settings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class DoctorSettings:
     every: float | None = None
     """Seconds between two inspections of the daemon; None for none."""
     suppressions: tuple[Suppression, ...] = ()
+    zones: Mapping[str, str] = field(default_factory=dict)
+    """The zone of each host."""
 
 
 def doctor_settings(table: DoctorTable) -> DoctorSettings:
@@ -30,12 +33,13 @@ def doctor_settings(table: DoctorTable) -> DoctorSettings:
             for rule, one in table.suppress.items()
             for master in (one.masters or (None,))
         ),
+        table.zones,
     )
 
 
-def read_suppressions(path: Path) -> tuple[Suppression, ...]:
+def read_doctor_settings(path: Path) -> DoctorSettings:
     """
-    Read the suppressions of a file.
+    Read ``[doctor]`` of a file.
 
     Args:
         path: the TOML file.
@@ -45,4 +49,4 @@ def read_suppressions(path: Path) -> tuple[Suppression, ...]:
     """
     file = read_file(path)
     file.check()
-    return doctor_settings(file.tables.doctor).suppressions
+    return doctor_settings(file.tables.doctor)

@@ -232,8 +232,8 @@ class DoctorTable(Table):
     )
     zones: dict[str, Text] = Field(
         default_factory=dict,
-        description='The zone of each host, as Sentinel announces it: `"10.0.0.1" = "west"`; for `explain --if-dies '
-        "zone:west`.",
+        description='The zone of each host, as Sentinel announces it: `"10.0.0.1" = "west"`; for the doctor and '
+        "`explain --if-dies zone:west`.",
     )
     suppress: dict[str, SuppressTable] = Field(
         default_factory=dict, description="Findings that are not reported, each by the id of its rule."
