@@ -138,7 +138,7 @@ def _fail_over(lab: Lab, reader: Reader, number: int, killed: Daemon, after: flo
     threading.Event().wait(after)
     killed.kill()
     eventually(lambda: len(epochs_of(reader)) >= number, LIMIT, what="the switch in the journal")
-    killed.start()
+    killed.start(wait=False)
     make_ready(lab, old)
 
 

@@ -456,7 +456,11 @@ def test_actions_are_complete(tmp_path: Path) -> None:
     ("old", "new", "sentence"),
     [
         ('type = "webhook"', "", 'line 9: actions[1] has no type: add one, such as type = "script"'),
-        ('type = "webhook"', 'type = "hook"', "line 9: actions[1] has an unknown type; known: 'script', 'webhook'"),
+        (
+            'type = "webhook"',
+            'type = "hook"',
+            "line 9: actions[1] has an unknown type; known: 'script', 'webhook', 'file'",
+        ),
         ("https://hooks", "ftp://hooks", "line 12: actions[1].url must be an http:// or https:// URL"),
         ("https://", "https://u:hunter2@", "line 12: actions[1].url must hold no user and no password"),
         ("local = true", "lokal = true", "line 14: actions[1].lokal is unknown; did you mean 'local'?"),
@@ -485,3 +489,29 @@ def test_wrong_action_is_told_with_its_number(tmp_path: Path, old: str, new: str
 def test_array_of_actions_must_be_one(tmp_path: Path) -> None:
     [found] = problems_of(written(tmp_path, "[deployments.a]\nsentinels = ['h']\n[actions]\nname = 'x'\n"), environ={})
     assert found.endswith("line 3: actions must be an array of tables")
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ("template = 'env'", ""),
+        (
+            "template = 'env'\nvalidate_with = ['true', '{file}']\nreload = ['true']\nmode = '0600'\ndrift = 'report'",
+            "",
+        ),
+        ("", "it needs one template"),
+        ("template = 'env'\ntemplate_file = 'x'", "it needs one template"),
+        ("template_file = 'none'", "its template"),
+        ("template = 'env'\nreload = ['/nowhere/x']", "/nowhere/x is not there"),
+        ("template = 'env'\nmode = '999'", "actions[0].mode"),
+    ],
+)
+def test_file_that_an_action_writes_is_checked_at_the_start(tmp_path: Path, keys: str, sentence: str) -> None:
+    head = "[deployments.a]\nsentinels = ['h']\n[[actions]]\nname = 'f'\ntype = 'file'\npath = 'out'\n"
+    path = written(tmp_path, head + keys)
+    found = problems_of(path, environ={})
+    assert [sentence in one for one in found] == ([True] if sentence else [])
+    if not found:
+        [action] = read_configuration(path, environ={}).actions
+        assert (action.action.summary, bool(action.place), action.every) == (str(tmp_path / "out"), True, False)
+        assert action.correct is ("report" not in keys)

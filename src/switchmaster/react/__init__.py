@@ -17,6 +17,7 @@ order (``every``).
 - `carrying`: one run: its attempts, their backoff, its hold on the row.
 - `script_action`: a program without a shell; `script_guardian` ends it with its daemon.
 - `webhook_action`: CloudEvents over HTTP, signed; `destinations` says where a request may go.
+- `file_action`: a file from a template, checked, replaced in one step.
 - `switch_facts`: a wish as variables and arguments for programs.
 
 Invariants:

@@ -14,13 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Final, Protocol, TypeVar
 
 import stamina.instrumentation
 
 from ..errors import JournalUnavailable, UsageError
-from ..journal.reaction_rows import ReactionRow, Target
+from ..journal.reaction_rows import ReactionRow, ReactionState, Target
 from ..journal.reaction_store import ReactionStore
 from ..journal.wishes import Wish
 from ..model import Address, Grade
@@ -329,6 +330,18 @@ class Reactor:
 
     def _elsewhere(self, action: ConfiguredAction) -> list[Wish]:
         """Return the newest wishes of all masters of an action; blocks."""
-        rows = self.store.rows([(action.name, action.place)])
-        found = [row.wish for row in rows if row.wish is not None]
-        return [wish for wish in found if self._covers(action, wish.deployment, wish.master)]
+        pauses, now = self.store.pauses()
+        found = []
+        for row in self.store.rows([(action.name, action.place)]):
+            if row.wish is None or not self._covers(action, row.deployment, row.master):
+                continue
+            place = self._beliefs.place(row.deployment, row.master) or (None, None)
+            waits = row.state is ReactionState.PENDING and (
+                not is_ripe(row.wish, action.grade, *place)
+                or any(one.covers(row.action, row.deployment, row.master, now) for one in pauses)
+            )
+            if not waits:
+                found.append(row.wish)
+            elif row.wish.old is not None:  # what must wait stays where it was
+                found.append(replace(row.wish, new=row.wish.old))
+        return found

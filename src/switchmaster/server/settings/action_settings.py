@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import UsageError
 from ...model import Grade
-from .action_tables import CommonActionTable, ScriptTable, WebhookTable
+from .action_tables import CommonActionTable, FileTable, ScriptTable, WebhookTable
 
 if TYPE_CHECKING:
     from ...react.action_kinds import Action, ConfiguredAction
@@ -99,6 +99,24 @@ def _webhook(table: WebhookTable, folder: Path) -> Action:
     return WebhookAction(url=table.url, public=table.addresses == "public", **files)
 
 
+def _file(table: FileTable, folder: Path) -> Action:
+    from ...react.file_action import FileAction
+
+    if (table.template is None) == (table.template_file is None):
+        raise UsageError('it needs one template: template = "env" or the like, or template_file = "FILE"')
+    template_file = _within(folder, table.template_file)
+    if template_file is not None and not os.path.isfile(template_file):
+        raise UsageError(f"its template {template_file} is not there")
+    path = str(folder.absolute() / os.path.expanduser(table.path))
+    if not os.path.isdir(os.path.dirname(path)):
+        raise UsageError(f"the directory of {path} is not there")
+    for argv in (table.validate_with, table.reload):
+        if argv and shutil.which(argv[0]) is None:
+            raise UsageError(f"{argv[0]} is not there, or not executable")
+    mode = int(table.mode, 8)
+    return FileAction(path, table.template, template_file, table.validate_with, table.reload, mode)
+
+
 def _within(folder: Path, name: str | None) -> str | None:
     return None if name is None else str(folder.absolute() / os.path.expanduser(name))
 
@@ -114,6 +132,7 @@ def _readable(file: str) -> str:
 
 _KINDS: Final[Mapping[type[CommonActionTable], tuple[Callable[[Any, Path], Action], str, bool]]] = {
     ScriptTable: (_script, "point", False),
+    FileTable: (_file, "point", False),
     WebhookTable: (_webhook, "notify", True),
 }
 """For each type: what makes it, its group, and whether it carries out each switch."""

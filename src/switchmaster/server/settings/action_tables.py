@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from .value_types import Age, Seconds, Table, Text, Texts, wrong
 
-__all__ = ["ActionTable", "CommonActionTable", "ScriptTable", "WebhookTable"]
+__all__ = ["ActionTable", "CommonActionTable", "FileTable", "ScriptTable", "WebhookTable"]
 
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _VARIABLE: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -127,4 +127,25 @@ class WebhookTable(CommonActionTable):
     )
 
 
-ActionTable = Annotated[ScriptTable | WebhookTable, Field(discriminator="type")]
+class FileTable(CommonActionTable):
+    """A file that is rendered from the masters' places."""
+
+    type: Literal["file"] = Field(description="`file`: write a file from a template.")
+    path: Text = Field(description="The file.")
+    template: Literal["env", "hosts", "json"] | None = Field(
+        default=None, description="A template that comes with switchmaster; or give `template_file`."
+    )
+    template_file: Text | None = Field(default=None, description="File with a Jinja2 template.")
+    validate_with: Texts = Field(
+        default=(), description="Program that must accept the new file before it is used; `{file}` is its path."
+    )
+    reload: Texts = Field(default=(), description="Program to run once the file has changed.")
+    mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = Field(default="0644", description="Its permissions.")
+    local: bool = Field(default=True, description="`true`, because the file is on this daemon's host.")
+    drift: Literal["correct", "report"] = Field(
+        default="correct", description="Whether a file that was changed by another hand is written again or reported."
+    )
+    check_every: Seconds = Field(default=60.0, description="Seconds between two comparisons of the file.")
+
+
+ActionTable = Annotated[ScriptTable | WebhookTable | FileTable, Field(discriminator="type")]
