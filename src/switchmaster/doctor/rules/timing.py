@@ -186,7 +186,8 @@ def announced_address_not_reachable(found: MasterInspection) -> Iterator[Symptom
     for address, one in sorted(found.nodes.items()):
         if one.round_trip is None and one.refusal is None:
             where = "the master" if address == found.address else "a replica"
-            yield Symptom(f"{address}, {where}, can't be reached", (Proof(str(address), one.reason),))
+            cause = f"replica {address}" if address != found.address else "master is down for Sentinels"
+            yield Symptom(f"{address}, {where}, can't be reached", (Proof(str(address), one.reason),), cause=cause)
     for name, told in sorted(found.answers.items()):
         listed = [each.address for each in told.replicas or ()] + [each.address for each in told.sentinels or ()]
         for address in listed:
