@@ -47,9 +47,9 @@ LEAST_RIGHTS: Final[Sequence[LeastRights]] = (
     ),
     LeastRights(
         "planned failover, and the guard",
-        f"{_WATCHING} +acl|whoami +sentinel|config +sentinel|debug +sentinel|failover",
-        "resetchannels -@all +ping +hello +role +info +config|get +config|set +client|setname +client|list "
-        "+acl|whoami +acl|dryrun",
+        f"{_WATCHING} +acl|whoami +sentinel|config +sentinel|debug +sentinel|failover +client|list",
+        "resetchannels -@all +ping +hello +role +info +config|get +config|set +config|rewrite +client|setname "
+        "+client|list +client|pause +client|unpause +client|kill +multi +exec +replicaof +acl|whoami +acl|dryrun",
     ),
 )
 """For each use, in order of power."""

@@ -15,7 +15,7 @@ from ..output import Output
 if TYPE_CHECKING:
     from ...server.settings.doctor_settings import DoctorSettings
 
-__all__ = ["doctor"]
+__all__ = ["configured", "doctor"]
 
 FAILING: Final = {"error": 3, "warning": 2, "never": 4}
 """The severity from which the exit code is 1, by the word of ``--fail-on``."""
@@ -85,7 +85,7 @@ def _diagnose(
     from ..diagnosis_words import diagnosis_words
     from ..inspected import inspect_once
 
-    settings = _settings(config)
+    settings = configured(config)
     found = inspect_once(deployment, names)
     if settings is not None:
         found = replace(found, zones=settings.zones)
@@ -102,7 +102,8 @@ def _diagnose(
         raise click.exceptions.Exit(1)
 
 
-def _settings(config: str | None) -> DoctorSettings | None:
+def configured(config: str | None) -> DoctorSettings | None:
+    """Return the zones and suppressions of the file of ``--config``, or of the environment; None without a file."""
     file = config or os.environ.get("SWITCHMASTER_CONFIG")
     if not file:
         return None

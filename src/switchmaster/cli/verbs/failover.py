@@ -10,12 +10,14 @@ from __future__ import annotations
 import getpass
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from ...errors import SwitchmasterError, UsageError
 from ...model import Address
+from ...planned.checks import CheckResult, PlanCheck
 from ...planned.progress import Conclusion, Ending
 from ...planned.request import FailoverRequest
 from ...render import conclusion_line, plan_line
@@ -26,6 +28,7 @@ from ..journal_options import acknowledge_planned
 from ..operation import Operation, run_until_signalled
 from ..output import Output, complain, format_option
 from ..plan_words import conclusion_words, plan_words, survey_words
+from .doctor import configured
 
 if TYPE_CHECKING:
     from ...planned.plan import Plan
@@ -172,7 +175,26 @@ class _Run:
                 )
             async with operation.failover(watcher, self._request) as planned:
                 plan = await planned.plan(wait)
+                if plan.needed and not plan.refusals:
+                    plan = replace(plan, checks=(*plan.checks, *await self._ask_doctor()))
                 return plan, self._show(plan, planned.last_survey)
+
+    async def _ask_doctor(self) -> list[PlanCheck]:
+        """Return the errors that the doctor finds as warnings: they are about the next failover too."""
+        from ...doctor.examine import examine
+        from ...doctor.symptom import Severity
+        from ...net.inspector import Inspector
+
+        arguments = self._operation.deployment.watcher_arguments([self._request.master])
+        del arguments["poll"]
+        found = await Inspector(arguments.pop("sentinels"), **arguments).inspect()
+        settings = configured(self._given["config"])
+        errors = [
+            each
+            for each in examine(found, () if settings is None else settings.suppressions).findings
+            if each.severity is Severity.ERROR and each.master in (None, self._request.master)
+        ]
+        return [PlanCheck("doctor", CheckResult.WARNING, f"{each.rule}: {each.symptom.sentence}") for each in errors]
 
     def _show(self, plan: Plan, survey: Survey | None) -> int:
         if self._output.form == "pretty":
