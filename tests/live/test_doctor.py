@@ -29,6 +29,8 @@ from switchmaster.model import Address
 from switchmaster.net.inspector import Inspector
 
 LIMIT: Final = 45.0
+PATIENT: Final = 20.0
+"""Seconds that a server has to answer where one look must do, however busy the machine is."""
 NAME: Final = "mymaster"
 LAB_ON_ONE_HOST: Final = {
     "Q06": "all Sentinels are on one host",
@@ -48,9 +50,9 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         yield lab
 
 
-def inspect(lab: Lab) -> Inspection:
+def inspect(lab: Lab, timeout: float = 1.0) -> Inspection:
     given = [Address(*address) for address in lab.sentinel_addresses]
-    return asyncio.run(Inspector(given).inspect())
+    return asyncio.run(Inspector(given, timeout=timeout).inspect())
 
 
 def diagnose(lab: Lab) -> Diagnosis:
@@ -260,20 +262,20 @@ def test_lab_in_order_has_only_what_is_true_of_a_lab(lab: Lab) -> None:
 
 
 def test_rules_on_settings_fire_where_a_real_server_has_them(lab: Lab) -> None:
-    old = any(one.info is not None and one.version < (7,) for one in inspect(lab).sentinels)
+    old = any(one.info is not None and one.version < (7,) for one in inspect(lab, PATIENT).sentinels)
     assert_fires(lab, {name: one for name, one in AT_ONCE.items() if not old or "7.0" not in name})
 
 
 @pytest.mark.parametrize("name", ONE_BY_ONE)
 def test_rule_fires_where_a_real_server_fails(lab: Lab, name: str) -> None:
     if (
-        inspect(lab).sentinels[0].is_valkey
+        inspect(lab, PATIENT).sentinels[0].is_valkey
     ):  # on one server: it is the Sentinels' answers that count, and they are alike
         assert_fires(lab, {name: ONE_BY_ONE[name]})
 
 
 def test_risk_says_that_a_lab_can_be_wiped_and_that_it_fails_over(lab: Lab) -> None:
-    found = inspect(lab)
+    found = inspect(lab, PATIENT)
     losses = {one.kind: one for one in risk_of(found.of_master(NAME)).losses}
     assert losses["wipe"].severity is Severity.WARNING
     assert losses["failover"].severity is None
@@ -283,7 +285,15 @@ def test_risk_says_that_a_lab_can_be_wiped_and_that_it_fails_over(lab: Lab) -> N
 
 
 def run(lab: Lab, *more: str) -> tuple[int, list[dict[str, Any]]]:
-    words = ["doctor", *(f"{host}:{port}" for host, port in lab.sentinel_addresses), "--format", "json", *more]
+    words = [
+        "doctor",
+        *(f"{host}:{port}" for host, port in lab.sentinel_addresses),
+        "--format",
+        "json",
+        "--timeout",
+        f"{PATIENT:g}",
+    ]
+    words += more
     result = CliRunner().invoke(cli, words)
     return result.exit_code, [json.loads(line) for line in result.stdout.splitlines()]
 
@@ -315,7 +325,7 @@ def test_least_rights_are_valid_and_enough(lab: Lab) -> None:
     for place, may_failover in ((1, False), (2, True)):
         user = {"username": f"user-{place}", "password": "secret"}
         of_nodes = {"node_username": f"user-{place}", "node_password": "secret"}
-        found = asyncio.run(Inspector(given, **user, **of_nodes).inspect())
+        found = asyncio.run(Inspector(given, **user, **of_nodes, timeout=PATIENT).inspect())
         assert [one.reason for one in (*found.sentinels, *found.nodes)] == [""] * 6
         assert [lacking_rights(one) for one in (*found.sentinels, *found.nodes)] == [()] * 6
         assert {one.may_failover for one in found.sentinels} == {may_failover}

@@ -19,7 +19,7 @@ OF_SENTINELS = "a-sentinel-password"
 
 def inspect(lab: Lab, first: int = 1, **more: object) -> Inspection:
     given = [Address(*address) for address in lab.sentinel_addresses[:first]]
-    access = {"password": OF_SENTINELS, "node_password": PASSWORD, **more}
+    access = {"password": OF_SENTINELS, "node_password": PASSWORD, "timeout": 20.0, **more}
     inspector = Inspector(given, **access)  # type: ignore[arg-type]
     return asyncio.run(inspector.inspect())
 
@@ -65,7 +65,7 @@ def test_mute_sentinel_and_lacking_rights_are_told_and_cost_nothing_else(lab_fac
     mute, *_ = lab.sentinels
     lab.hang(mute)
     try:
-        found = inspect(lab, 3, timeout=2.0)
+        found = inspect(lab, 3, timeout=5.0)
     finally:
         lab.resume(mute)
     silent = next(one for one in found.sentinels if one.address == Address(*mute.address))
