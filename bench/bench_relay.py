@@ -289,7 +289,7 @@ def main() -> None:
     names = [client.name for client in STOCK]
     parser.add_argument("--clients", type=partial(listed, known=names), help=", ".join(names))
     parser.add_argument("--binary", default=preferred(), help="the server, as the lab takes it (%(default)s)")
-    parser.add_argument("--beat", type=float, default=5.0, help="milliseconds between two writes (%(default)s)")
+    parser.add_argument("--beat", type=float, default=2.0, help="milliseconds between two writes (%(default)s)")
     parser.add_argument("--json", action="store_true", help="for bench/results.py")
     report(partial(measure, parser.parse_args()))
 
