@@ -42,8 +42,12 @@ def test_a_leaders_stream_passes_whole_with_the_move_at_the_promotion() -> None:
     scene.say(S1, f"+slave slave {C} {C.host} {C.port} @ mymaster {B.host} {B.port}")
     assert scene.channels() == [
         *("+sdown", "+odown", "+new-epoch", "+try-failover", "+elected-leader", "+selected-slave"),
-        *("+failover-state-wait-promotion", "+switch-master", "+promoted-slave", "+failover-end", "+slave"),
+        *("+failover-state-wait-promotion", "+switch-master", "+slave", "+slave", "+promoted-slave", "+failover-end"),
     ]
+    replicas = [payload for channel, payload in scene.published if channel == "+slave"]
+    assert replicas == [f"slave {one} {one.host} {one.port} @ mymaster {B.host} {B.port}" for one in (C, A)]
+    scene.say(S1, f"+slave slave {C} {C.host} {C.port} @ mymaster {B.host} {B.port}")
+    assert scene.channels()[-1] == "+slave", "again, so it is news"
 
 
 def test_a_move_takes_the_place_of_the_chosen_sentinels_announcement() -> None:

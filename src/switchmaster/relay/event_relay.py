@@ -5,7 +5,8 @@ Which events clients get: the stream of one Sentinel, in its order, each once.
 Sentinel is chosen, and kept until it is lost. The invariants:
 
 1. ``+switch-master`` is published for a move of `served_masters` alone, once. That of the stream is dropped; if the
-   move is due in the same turn, it takes that event's place in the order.
+   move is due in the same turn, it takes that event's place in the order. As after a Sentinel's, a ``+slave`` for each
+   replica follows; the chosen Sentinel's own are not repeated later.
 2. When the chosen Sentinel is lost, another takes its place: what it has published since the last sign of life of the
    lost one, and the lost one had not, is made up for; what the lost one had published already is not repeated.
 3. No event names an address that the belief does not hold for that master, nor a Sentinel: clients must not learn to go
@@ -23,11 +24,11 @@ from dataclasses import dataclass, field
 from typing import Final, TypeGuard
 
 from ..model import Address, SentinelName
-from ..wire.events import Event, InstanceEvent, Kind, SwitchedMaster, Tilt, Unrecognised
+from ..wire.events import Event, Instance, InstanceEvent, Kind, SwitchedMaster, Tilt, Unrecognised
 from ..wire.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
 from .served_masters import Move
 
-__all__ = ["EventRelay", "KnownAddresses", "payload_of", "switch_event"]
+__all__ = ["EventRelay", "KnownAddresses", "payload_of", "replica_events", "switch_event"]
 
 OVERLAP_SECONDS: Final = 10.0
 """How far apart two Sentinels publish what they both see: beyond it, a repeated event is a new one."""
@@ -35,6 +36,9 @@ DYING_SECONDS: Final = 1.0
 """A Sentinel may have missed what happened so long before its last sign of life."""
 PATIENCE_SECONDS: Final = 30.0
 """How long the ``+slave`` of an unlisted replica waits: a Sentinel learns of replicas by INFO, every 10 s."""
+ANNOUNCED_SECONDS: Final = 180.0
+"""How long after a move the chosen Sentinel may repeat its replicas: a leader announces a switch up to its
+failover-timeout later."""
 KEPT_EVENTS: Final = 2000
 """Events that are kept of each Sentinel, and of what was published: a flood must not fill the memory."""
 
@@ -46,6 +50,15 @@ def switch_event(move: Move) -> SwitchedMaster:
     """Return the ``+switch-master`` that tells clients of a move, as a Sentinel publishes it."""
     payload = f"{move.master} {move.old.host} {move.old.port} {move.new.host} {move.new.port}"
     return SwitchedMaster("+switch-master", payload, move.master, move.old, move.new)
+
+
+def replica_events(move: Move) -> list[InstanceEvent]:
+    """Return the ``+slave`` of each replica of a new master, as a Sentinel publishes them after ``+switch-master``."""
+    found = []
+    for one in move.replicas:
+        text = f"slave {one} {one.host} {one.port} @ {move.master} {move.new.host} {move.new.port}"
+        found.append(InstanceEvent("+slave", text, Instance(Kind.REPLICA, str(one), one, move.master, move.new)))
+    return found
 
 
 def payload_of(event: Event, translate: Callable[[Address], Address] | None = None) -> str | None:
@@ -121,6 +134,8 @@ class EventRelay:
         self._repeats: Counter[_Key] = Counter()
         """What the predecessor had published and the chosen Sentinel has yet to say: it is not repeated."""
         self._repeats_until = 0.0
+        self._announced: dict[_Key, float] = {}
+        """``+slave`` that was published after a move, and until when the chosen Sentinel's own is a repetition."""
         self._waiting: deque[tuple[float, InstanceEvent]] = deque(maxlen=KEPT_EVENTS)
         """``+slave`` of replicas that no majority lists yet, and until when they wait."""
         self.chosen: SentinelName | None = None
@@ -180,7 +195,12 @@ class EventRelay:
             self._pass(event, due, out, now)
         if self.chosen is None or not self._usable(self.chosen):
             self._choose(due, out, now)
-        out += [switch_event(move) for move in due.values()]
+        if due:
+            self._announced = {key: until for key, until in self._announced.items() if now < until}
+        for move in due.values():
+            replicas = replica_events(move)
+            out += [switch_event(move), *replicas]
+            self._announced |= dict.fromkeys(map(_key, replicas), now + ANNOUNCED_SECONDS)
         self._release(out, now)
         return out
 
@@ -242,6 +262,8 @@ class EventRelay:
             move = due.get(event.name)
             if move is not None and move.new == event.new:
                 out.append(switch_event(due.pop(event.name)))
+        elif self._announced and now < self._announced.pop(_key(event), 0.0):
+            return
         elif self._may_pass(event):
             out.append(event)
             self.passed += 1

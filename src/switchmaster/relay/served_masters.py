@@ -47,6 +47,8 @@ class Move:
     master: str
     old: Address
     new: Address
+    replicas: tuple[Address, ...] = ()
+    """The replicas of the new master, the old master last: a Sentinel names them after ``+switch-master``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +345,7 @@ class ServedMasters:
         if before is None:
             return None
         self.moves += 1
-        return Move(master.name, before, address)
+        return Move(master.name, before, address, (*(one.address for one in master.replicas), before))
 
     def _describe(self, master: ServedMaster, state: MasterState, now: float) -> None:
         """Fill in what is told of a master beside its address."""
