@@ -99,10 +99,11 @@ def test_belief_never_shows_an_epoch_below_one_that_it_had() -> None:
     belief = belief_at(A, 5)
     belief.announced(S1, B, A, None, Via.SWITCH, True, at(1.0))
     belief.tick(at(2.0))
+    belief.tick(at(2.0 + SETTLE))
     assert switches(belief) == [(B, None)]
-    belief.answered(S1, B, 4, at(2.1))
+    belief.answered(S1, B, 4, at(2.1 + SETTLE))
     assert belief.epoch is None
-    belief.answered(S2, B, 6, at(2.2))
+    belief.answered(S2, B, 6, at(2.2 + SETTLE))
     assert belief.epoch == 6
 
 
@@ -110,10 +111,11 @@ def test_belief_learns_no_epoch_from_an_answer_of_an_earlier_one() -> None:
     belief = belief_at(A, 2)
     belief.announced(S1, B, A, None, Via.SWITCH, True, at(3.0))
     belief.tick(at(4.0))
+    belief.tick(at(4.0 + SETTLE))
     assert switches(belief) == [(B, None)]
-    belief.answered(S2, B, 1, at(5.0))
+    belief.answered(S2, B, 1, at(5.0 + SETTLE))
     assert belief.epoch is None
-    belief.answered(S1, B, 3, at(6.0))
+    belief.answered(S1, B, 3, at(6.0 + SETTLE))
     assert belief.epoch == 3
 
 

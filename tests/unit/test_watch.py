@@ -7,6 +7,7 @@ from rig.scenario import IDS, S1, S2, S3, SENTINELS, A, B, C, Scenario
 from rig.story import FAILOVER, play
 from switchmaster.belief.decisions import Ask, Connect, Disconnect, NoticeKind, StartProbe, StopProbe
 from switchmaster.belief.failover import Failover, Outcome, Stage
+from switchmaster.belief.standing import SETTLE
 from switchmaster.belief.topology import Health
 from switchmaster.follow.gate import GateState, phase_of
 from switchmaster.model import Address, Cause, Grade, Moment, RunId, SentinelName, Via
@@ -112,8 +113,8 @@ def test_watch_switches_after_the_timeout_when_the_node_stays_silent() -> None:
         FAILOVER
         + """
         0.30  S1  +promoted-slave slave B @ mymaster A
-        1.30  =>  switch A -> B, epoch 1, announced by +promoted-slave
-        5.00  ..
+        10.30 =>  switch A -> B, epoch 1, announced by +promoted-slave
+        15.00 ..
         """
     )
 
@@ -145,7 +146,7 @@ def test_watch_asks_for_the_epoch_first_when_a_switch_comes_without_one() -> Non
 def test_watch_switches_without_an_epoch_when_the_question_is_not_answered_in_time() -> None:
     scene = Scenario(probing=False)
     scene.switch(S2)
-    scene.wait(1.1)
+    scene.wait(1.1 + SETTLE)
     [switch] = scene.switches
     assert (switch.new, switch.epoch) == (B, None)
     scene.tell(S3, snapshot(B, 7))
@@ -322,7 +323,7 @@ def test_watch_follows_the_first_failover_after_monitoring_began_again() -> None
     scene.wait(1.0)
     scene.fail_over()
     scene.promote()
-    scene.wait(5.0)
+    scene.wait(5.0 + SETTLE)
     assert [(s.new, s.incarnation) for s in scene.switches] == [(B, 0)]
     scene.switch(S2)
     scene.switch(S3)

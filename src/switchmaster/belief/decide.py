@@ -135,7 +135,7 @@ class Belief:
             if candidate.announced_at is not None:
                 due += [candidate.announced_at + self.timeout, candidate.announced_at + SETTLE]
             if candidate.compared_at is not None:
-                due.append(candidate.compared_at + self.timeout)
+                due.append(candidate.compared_at + SETTLE)
             if candidate.withdrawn_at is not None:
                 due.append(candidate.withdrawn_at + SETTLE)
         due += self._standing.deadlines(group)
@@ -451,7 +451,7 @@ class Belief:
 
     def _opposing(self, candidate: Candidate, since: float, now: float) -> list[View]:
         asked = now if candidate.compared_at is None else candidate.compared_at
-        return self.voters.contradicting(candidate.node, since, now < asked + self.timeout)
+        return self.voters.contradicting(candidate.node, since, now < asked + SETTLE)
 
     def _contradicted(self, candidate: Candidate, now: float) -> bool:
         """Return whether a majority of the Sentinels that are heard gives another address; ask those again, once."""

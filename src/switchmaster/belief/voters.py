@@ -113,7 +113,7 @@ class Voters:
             node: the address that was announced.
             since: when it was announced, in monotonic seconds.
             patient: whether a Sentinel that has not answered since counts with its last word: as long as those that
-                were asked have time to answer.
+                were asked have time to answer. That is long, since it may be this machine that is late.
         """
         # One that has answered since, and was lost then, still counts.
         heard = [view for view in self._votes if view.live or (view.answered_at or -inf) >= since]
