@@ -15,6 +15,7 @@ Kinds of tests, cheapest first. Write a test in the first kind that can show the
 - ``tests/openapi``: requests generated from the API's document; run by tests/unit/test_api_document.py.
 - ``tests/chaos``: real servers under random faults, judged by an independent observer. ``make chaos``.
 - ``tests/soak``: hundreds of failovers of one lab; fails if memory, descriptors or objects grow. ``make soak``.
+  Planned failovers in a row and a rolling restart under writers: ``make planned``.
 
 A test's name is the sentence it proves, in at most 80 characters; the docstring holds the rest. Waiting is
 `conditions.eventually`, never a sleep. A missing server, browser or right skips a test with its reason; with
