@@ -459,7 +459,7 @@ def test_actions_are_complete(tmp_path: Path) -> None:
         (
             'type = "webhook"',
             'type = "hook"',
-            "line 9: actions[1] has an unknown type; known: 'script', 'webhook', 'file'",
+            "line 9: actions[1] has an unknown type; known: 'script', 'webhook', 'file', 'cut', 'stream'",
         ),
         ("https://hooks", "ftp://hooks", "line 12: actions[1].url must be an http:// or https:// URL"),
         ("https://", "https://u:hunter2@", "line 12: actions[1].url must hold no user and no password"),
@@ -515,3 +515,26 @@ def test_file_that_an_action_writes_is_checked_at_the_start(tmp_path: Path, keys
         [action] = read_configuration(path, environ={}).actions
         assert (action.action.summary, bool(action.place), action.every) == (str(tmp_path / "out"), True, False)
         assert action.correct is ("report" not in keys)
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ("type = 'cut'\nusername = 'cutter'\npassword_file = 'secret'", ""),
+        ("type = 'cut'\npassword_file = 'none'", "the action 'f' can't be used"),
+        ("type = 'cut'\nca = 'none.pem'", "it has a ca, and tls = false"),
+        ("type = 'cut'\ntls = true\nca = 'none.pem'", "the TLS CA file"),
+        ("type = 'stream'\naddress = 'h:6379'\nkey = 'switches'", ""),
+        ("type = 'stream'\naddress = 'h:6379'", "it needs a key, a channel, or both"),
+        ("type = 'stream'\naddress = 'h:0'\nchannel = 'c'", "the action 'f' can't be used"),
+    ],
+)
+def test_login_of_an_action_is_checked_at_the_start(tmp_path: Path, keys: str, sentence: str) -> None:
+    (tmp_path / "secret").write_text("hunter2\n")
+    head = "[deployments.a]\nsentinels = ['h']\n[[actions]]\nname = 'f'\n"
+    path = written(tmp_path, head + keys)
+    assert [sentence in one for one in problems_of(path, environ={})] == ([True] if sentence else [])
+    if not sentence:
+        [action] = read_configuration(path, environ={}).actions
+        assert action.every
+        assert "hunter2" not in repr(action)

@@ -18,6 +18,7 @@ order (``every``).
 - `script_action`: a program without a shell; `script_guardian` ends it with its daemon.
 - `webhook_action`: CloudEvents over HTTP, signed; `destinations` says where a request may go.
 - `file_action`: a file from a template, checked, replaced in one step.
+- `cut_action`, `stream_action`: commands to Redis or Valkey, over `server_access`.
 - `switch_facts`: a wish as variables and arguments for programs.
 
 Invariants:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ...errors import UsageError
-from ...model import Grade
-from .action_tables import CommonActionTable, FileTable, ScriptTable, WebhookTable
+from ...model import Address, Grade
+from ..watcher_arguments import read_secret
+from .action_tables import CommonActionTable, CutTable, FileTable, ScriptTable, StreamTable, WebhookTable
 
 if TYPE_CHECKING:
     from ...react.action_kinds import Action, ConfiguredAction
@@ -117,6 +118,35 @@ def _file(table: FileTable, folder: Path) -> Action:
     return FileAction(path, table.template, template_file, table.validate_with, table.reload, mode)
 
 
+def _cut(table: CutTable, folder: Path) -> Action:
+    from ...react.cut_action import CutAction
+
+    return CutAction(_login(table, folder))
+
+
+def _stream(table: StreamTable, folder: Path) -> Action:
+    from ...react.stream_action import StreamAction
+
+    if not (table.key or table.channel):
+        raise UsageError("it needs a key, a channel, or both")
+    address = Address.parse(table.address)
+    return StreamAction(address, _login(table, folder), table.key, table.channel, table.max_length)
+
+
+def _login(table: CutTable | StreamTable, folder: Path) -> Any:
+    from ...net.dial import Tls
+    from ...react.server_access import ActionLogin
+
+    password_file, ca = _within(folder, table.password_file), _within(folder, table.ca)
+    if password_file is not None:
+        read_secret(Path(password_file), "action")
+    if ca is not None and not table.tls:
+        raise UsageError("it has a ca, and tls = false")
+    if table.tls:
+        Tls(ca_file=ca).context()
+    return ActionLogin(table.username, password_file, table.tls, ca)
+
+
 def _within(folder: Path, name: str | None) -> str | None:
     return None if name is None else str(folder.absolute() / os.path.expanduser(name))
 
@@ -133,6 +163,8 @@ def _readable(file: str) -> str:
 _KINDS: Final[Mapping[type[CommonActionTable], tuple[Callable[[Any, Path], Action], str, bool]]] = {
     ScriptTable: (_script, "point", False),
     FileTable: (_file, "point", False),
+    CutTable: (_cut, "cut", True),
+    StreamTable: (_stream, "notify", True),
     WebhookTable: (_webhook, "notify", True),
 }
 """For each type: what makes it, its group, and whether it carries out each switch."""

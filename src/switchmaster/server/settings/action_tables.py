@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from .value_types import Age, Seconds, Table, Text, Texts, wrong
 
-__all__ = ["ActionTable", "CommonActionTable", "FileTable", "ScriptTable", "WebhookTable"]
+__all__ = ["ActionTable", "CommonActionTable", "CutTable", "FileTable", "ScriptTable", "StreamTable", "WebhookTable"]
 
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _VARIABLE: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -148,4 +148,34 @@ class FileTable(CommonActionTable):
     check_every: Seconds = Field(default=60.0, description="Seconds between two comparisons of the file.")
 
 
-ActionTable = Annotated[ScriptTable | WebhookTable | FileTable, Field(discriminator="type")]
+class _LoginTable(CommonActionTable):
+    username: Text | None = Field(default=None, description="The ACL user.")
+    password_file: Text | None = Field(
+        default=None, description="File with the password; it is read again with each attempt."
+    )
+    tls: bool = Field(default=False, description="Whether to use TLS.")
+    ca: Text | None = Field(default=None, description="Certificate authorities to trust, instead of the system's.")
+
+
+class CutTable(_LoginTable):
+    """The clients of a demoted master are disconnected."""
+
+    type: Literal["cut"] = Field(description="`cut`: disconnect the clients of the old master.")
+    give_up: Age = Field(
+        default="10m",
+        description="How long it is tried: by then Sentinel has made the node a replica.",
+        validate_default=True,
+    )
+
+
+class StreamTable(_LoginTable):
+    """A stream or channel to which switches are added."""
+
+    type: Literal["stream"] = Field(description="`stream`: XADD and PUBLISH.")
+    address: Text = Field(description="`HOST:PORT` of the server.")
+    key: str = Field(default="", max_length=1_000, description="The stream; none by default.")
+    channel: str = Field(default="", max_length=1_000, description="The channel; none by default.")
+    max_length: int = Field(default=10_000, ge=1, le=10**9, description="About how many entries the stream keeps.")
+
+
+ActionTable = Annotated[ScriptTable | WebhookTable | FileTable | CutTable | StreamTable, Field(discriminator="type")]
