@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -73,6 +74,8 @@ class Loop:
             while not over.is_set():
                 if all(not status.outlook and len(status.reports) > 2 for status in guard.status()):
                     self.ready.set()
+                else:
+                    self.ready.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(over.wait(), 0.05)
             await guard.close()
@@ -176,6 +179,7 @@ def kills(binary: str, policy: Policy | None, times: int, watched: float) -> lis
                 writer.start()
             found = []
             for _ in range(times):
+                time.sleep(SETTLED / 2)  # the guard has the nodes' word once a second
                 wait(lambda: loop is None or loop.ready.is_set())
                 found.append(kill(lab, writers))
             if loop is not None:
@@ -187,7 +191,13 @@ def kills(binary: str, policy: Policy | None, times: int, watched: float) -> lis
         ours.close()
         columns = [[outage for outage, _ in found], *([gaps[at] for _, gaps in found] for at in (0, 1))]
         shown = [f"{median(each):.2f} / {max(each):.2f}" for each in columns]
-        return [lab.binary.describe(), "guard" if policy else "Sentinel alone", str(times), *shown, *counted]
+        return [lab.binary.describe(), _who(policy), str(times), *shown, *counted]
+
+
+def _who(policy: Policy | None) -> str:
+    if policy is None:
+        return "Sentinel alone"
+    return "guard, grace 0.25 s" if policy.restart is Restart.KEEPS else "guard, urgent"
 
 
 def left(binary: str, pause: float, policy: Policy | None, lines: tuple[str, ...]) -> str:
@@ -218,8 +228,10 @@ def lefts(binary: str, pause: float, policy: Policy | None, lines: tuple[str, ..
 
 def measure(options: argparse.Namespace) -> list[Table]:
     armed = Policy(arming=Arming.ARMED, cool_down=0.5)
+    waits = replace(armed, restart=Restart.KEEPS)
     binaries = [str(each.path) for each in find_binaries()]
     rows = [kills(binary, armed, options.kills, options.watched) for binary in binaries]
+    rows += [kills(binary, waits, options.kills, options.watched) for binary in binaries]
     rows += [kills(binary, None, options.alone, 0.0) for binary in binaries[:1]]
     urgent, patient = Policy(arming=Arming.ARMED), Policy(arming=Arming.ARMED, restart=Restart.KEEPS)
     ways: dict[str, tuple[Policy | None, tuple[str, ...]]] = {
