@@ -271,7 +271,7 @@ def _judge(outcome: Outcome, lab: Lab, seen: Path) -> None:
     for held in true.held:
         leads = ", leads a failover" if held.leading else ""
         _say(outcome, held.at, f"{held.sentinel} holds {held.address} of {held.master}, epoch {held.epoch}{leads}")
-    for since, until in true.stalls:
+    for since, until in true.late():
         _say(outcome, since, f"the machine is late: no answer for {until - since:.3f} s")
     outcome.verdict = judge(true, outcome.reports, outcome.deeds)
     outcome.account = account(outcome.written, outcome.verdict, outcome.deeds, true)

@@ -185,6 +185,12 @@ def test_switch_reported_late_on_a_late_machine_is_no_finding(stall: tuple[float
     assert len(of_switches([replace(TOLD, at=10.0 + LATE + 0.5)], truth)[1]) == found
 
 
+def test_stalls_of_several_servers_at_once_are_one() -> None:
+    truth = truth_of([], [])
+    truth.stalls += [(5.0, 5.2), (1.0, 1.3), (1.2, 1.5), (1.4, 1.45)]
+    assert truth.late() == [(1.0, 1.5), (5.0, 5.2)]
+
+
 @pytest.mark.parametrize(("late", "found"), [(False, 1), (True, 0)])
 def test_late_machine_may_cost_what_a_master_took_that_hung_and_went_on(late: bool, found: int) -> None:
     truth = truth_of([Role(10.0, B, "master"), Role(15.0, A, "slave")], hold(11.0, B, 2))

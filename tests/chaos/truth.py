@@ -100,6 +100,16 @@ class Truth:
         """Whether the machine was late at some moment of a span: the observer had no answer for too long."""
         return any(since <= end and until >= begin for since, until in self.stalls)
 
+    def late(self) -> list[tuple[float, float]]:
+        """Return from when to when the machine was late: stalls of several servers at once are one."""
+        found: list[tuple[float, float]] = []
+        for since, until in sorted(self.stalls):
+            if found and since <= found[-1][1]:
+                found[-1] = found[-1][0], max(until, found[-1][1])
+            else:
+                found.append((since, until))
+        return found
+
     def kept(self, master: str) -> list[Kept]:
         """Return, in order, the masters that a majority had, beginning with the first."""
         found: list[Kept] = []
