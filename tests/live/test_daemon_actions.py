@@ -31,11 +31,11 @@ pytestmark = pytest.mark.live
 FAILOVERS = int(os.environ.get("SWITCHMASTER_TEST_ACTION_FAILOVERS", "2"))
 LIMIT = 60.0
 APPEND = """#!/bin/sh
-# A second one at the same time would find the folder.
-mkdir "$1/alone" || { echo "$SWITCHMASTER_DELIVERY" >>"$1/together"; exit 2; }
+# A second one at the same time finds the lock taken; one that is killed lets it go.
+exec 9>"$1/lock"
+flock -n 9 || { echo "$SWITCHMASTER_DELIVERY" >>"$1/together"; exit 2; }
 sleep 0.05
 echo "$SWITCHMASTER_DELIVERY $SWITCHMASTER_EPOCH $SWITCHMASTER_NEW_PORT" >>"$1/script"
-rmdir "$1/alone"
 """
 
 
@@ -132,7 +132,9 @@ def test_killed_daemon_loses_no_delivery(lab_factory: LabFactory, tmp_path: Path
 def _fail_over(lab: Lab, reader: Reader, number: int, killed: Daemon, after: float, chance: random.Random) -> None:
     """Fail the master over, and kill a daemon about when it carries the switch out; start it again."""
     old = lab.master()
-    lab.sentinel_command(chance.randrange(3), "SENTINEL", "FAILOVER", "mymaster")
+    index = chance.randrange(3)
+    # It refuses while its own last failover is not over.
+    eventually(lambda: lab.sentinel_command(index, "SENTINEL", "FAILOVER", "mymaster"), LIMIT, what="the order")
     if chance.random() < 0.7:
         eventually(lambda: len(epochs_of(reader)) >= number, LIMIT, 0.005, what="the switch in the journal")
     threading.Event().wait(after)
