@@ -30,7 +30,7 @@ from switchmaster.server.api import HttpServer, HttpSettings, ServedState
 
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 375, "height": 780}
 TOKEN = "act-1234"
-PATIENCE = 10_000
+PATIENCE = 30_000
 """Milliseconds that a page may take to show something."""
 
 _NOTE = """
