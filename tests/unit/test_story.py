@@ -18,8 +18,8 @@ def test_story_feeds_what_is_said_and_shows_what_is_decided() -> None:
 
 def test_story_shows_a_decision_of_a_time_at_which_nothing_is_said() -> None:
     announced = "0.30 S1 +promoted-slave slave B @ mymaster A"
-    switch = "1.30 => switch A -> B, epoch 1, announced by +promoted-slave"
-    play(f"{FAILOVER}\n{announced}\n{switch}\n2.0 ..")
+    switch = "10.30 => switch A -> B, epoch 1, announced by +promoted-slave"
+    play(f"{FAILOVER}\n{announced}\n{switch}\n11.0 ..")
 
 
 @pytest.mark.parametrize(

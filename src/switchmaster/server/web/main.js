@@ -1,7 +1,8 @@
 // The dashboard: one page, drawn from the daemon's API and updated by its stream.
 //
 // In order: `routes` (addresses), `api` and `stream` (requests and events), `live` (what is known, and how old it is),
-// `text` and `words` (wording), `dom` and `parts` (elements), `drawing/` (pictures), `feed`, `guard`, `planned`, `views/`.
+// `text` and `words` (wording), `dom` and `parts` (elements), `drawing/` (pictures), `feed`, `guard`, `planned`,
+// `views/`.
 
 import { Api } from "./api.js";
 import { h, update } from "./dom.js";

@@ -1,4 +1,4 @@
-// Moving one master on purpose: the checks first, then the order with the master's name typed once more, then how it goes.
+// Moving one master on purpose: the checks first, then the order with its name typed once more, then how it goes.
 
 import { path } from "./api.js";
 import { h, update } from "./dom.js";
@@ -121,7 +121,12 @@ function planParts(plan) {
       "ul",
       { class: "lines", "aria-label": "What was checked" },
       plan.checks.map((one) =>
-        h("li", { key: one.id, class: "line" }, state(RESULTS[one.result], one.result), h("span", { class: "what" }, shown(one.text))),
+        h(
+          "li",
+          { key: one.id, class: "line" },
+          state(RESULTS[one.result], one.result),
+          h("span", { class: "what" }, shown(one.text)),
+        ),
       ),
     ),
     plan.possible
