@@ -25,7 +25,7 @@ demo: $(VENV)/made-demo  ## crash a real master and watch the failover live, in 
 # Those that take nothing but time of a processor share all of them. The others mostly wait for servers: two at a time.
 test: $(VENV)/made-dev  ## run every test that this machine can run; TESTS='tests/unit -k name' for some
 ifeq ($(TESTS),)
-	@$(PY) -m pytest -n auto $(PURE)
+	@$(PY) -m pytest -n auto --dist worksteal $(PURE)
 	@$(PY) -m pytest -n 2 --dist loadfile tests $(PURE:%=--ignore=%)
 else
 	@$(PY) -m pytest $(TESTS)

@@ -103,7 +103,7 @@ def test_locked_database_makes_entries_wait_and_loses_none(make: Make, url: str,
     eventually(lambda: one.trouble)
     assert "locked" in str(one.trouble)
     assert "another program holds its lock" in str(one.trouble)
-    assert one.waiting == 20
+    eventually(lambda: one.waiting == 20, what="what was being written to wait again")
     other.execute("COMMIT")
     other.close()
     eventually(lambda: one.counters.written == 20)
