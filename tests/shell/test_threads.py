@@ -186,8 +186,11 @@ def test_a_real_thread_logs_while_a_greenlet_holds_the_logs_lock(framework: str)
                 time.sleep(0.3)
         spawn(hold)
         time.sleep(0.05)
-        thread.soon(lambda: logging.getLogger("switchmaster").warning("from-the-loop"))
-        time.sleep(0.5)
+        logged = []
+        thread.soon(lambda: logged.append(logging.getLogger("switchmaster").warning("from-the-loop")))
+        for _ in range(1000):  # ten seconds at most
+            if not logged:
+                time.sleep(0.01)
         print(thread.read(lambda: "goes-on"))
         thread.stop(lambda: asyncio.sleep(0))
         """,

@@ -113,7 +113,7 @@ def test_target_is_tested_over_the_api(rig: Rig) -> None:
 
 
 def test_daemon_without_actions_says_so(rig: Rig) -> None:
-    rig.actions = None  # type: ignore[assignment]
+    actions, rig.actions = rig.actions, None  # type: ignore[assignment]
     found = rig.ask("GET", "/api/v1/actions")
     assert (found.status_code, found.json()["detail"]) == (503, "this daemon carries out no actions")
-    rig.actions = UnstartedActions(rig.kept.url)
+    rig.actions = actions  # the fixture closes it
