@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 
 if importlib.util.find_spec("rig") is not None:
-    pytest_plugins = ["rig.lab_fixtures"]
+    pytest_plugins = ["rig.lab_fixtures", "rig.lateness"]
 
 TESTS = Path(__file__).parent
 PORTS_EACH = 5000

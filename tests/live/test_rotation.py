@@ -80,7 +80,7 @@ def test_clients_and_their_watcher_take_rotated_passwords_from_the_provider(lab:
         eventually(lambda: sentinel.counters["switches"] == 1, FAILOVER_LIMIT, what="the switch to be noticed")
         moved = max(log.acknowledged[-1][1] for log in writers.all)
         eventually(lambda: writers.going_on(moved), FAILOVER_LIMIT, what="every writer to go on")
-    assert writers.errors() == []
+    assert writers.failed() == []
     master = lab.master()
     assert master is not old
     assert writers.lost(lambda key: master.call("LRANGE", key, 0, -1)) == []

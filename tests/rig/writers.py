@@ -77,9 +77,6 @@ class Writers:
         """Whether every writer had an acknowledgement after `since`."""
         return all(log.acknowledged and log.acknowledged[-1][1] > since for log in self.all)
 
-    def errors(self) -> list[Exception]:
-        return [error for log in self.all for error in log.errors]
-
     def failed(self) -> list[str]:
         """Return what failed, in words."""
         return [line for log in self.all for line in log.failed]

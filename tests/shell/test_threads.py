@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import _socket
 import asyncio
+import gc
+import socket
 import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 from typing import Any
 
 import pytest
 
 from rig.conditions import eventually
 from switchmaster.client.route import Route
+from switchmaster.client.sockets import noticing
 from switchmaster.client.tally import Tally
 from switchmaster.model import Address
 from switchmaster.net import threads
@@ -150,6 +154,18 @@ def test_any_kind_of_socket_is_shut_down_under_a_greenlet(framework: str) -> Non
         """,
     )
     assert said.split() == ["b''"]
+
+
+def test_a_socket_that_is_collected_before_its_connection_closes_in_silence() -> None:
+    # The parts of a dropped client, which is a cycle, are finalized in any order.
+    near, far = socket.socketpair()
+    near = noticing(near)
+    with warnings.catch_warnings(record=True) as complaints, far:
+        warnings.simplefilter("always")
+        del near
+        gc.collect()
+        assert far.recv(1) == b""
+    assert complaints == []
 
 
 @pytest.mark.parametrize("framework", GREEN)

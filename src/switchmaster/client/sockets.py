@@ -4,10 +4,16 @@ Sockets that remember whether their descriptor was taken.
 A program that polls a connection's socket itself, as kombu and event loops do, waits for that one descriptor: it would
 not notice that the connection moved to another one. No library says that it polls; but all of them, and ``select`` and
 the like, must ask the socket for its `fileno`.
+
+They also close in silence when they are collected. A client that is dropped without being closed is part of a cycle, of
+which Python finalizes the parts in any order: redis-py's connection closes its socket, but the socket may come first,
+and would warn of itself.
 """
 
 from __future__ import annotations
 
+import _socket
+import contextlib
 import functools
 from typing import Any
 
@@ -32,7 +38,15 @@ def _kind(plain: Any) -> Any:
         descriptor: int = ask(self)
         return descriptor
 
-    return type(plain.__name__, (_Noticing, plain), {"fileno": fileno})
+    members: dict[str, Any] = {"fileno": fileno}
+    if issubclass(plain, _socket.socket):  # those of greenlets have a finalizer of their own, or a hub to tell
+        members["__del__"] = _close
+    return type(plain.__name__, (_Noticing, plain), members)
+
+
+def _close(opened: Any) -> None:
+    with contextlib.suppress(OSError):  # the peer was faster
+        opened.close()
 
 
 def _ask_inside(opened: Any) -> int:
