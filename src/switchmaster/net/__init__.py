@@ -22,7 +22,8 @@ Read in this order:
 5. The planned failover's: `surveying` all Sentinels and nodes of one master asked at once; `priorities` changed on the
    nodes and put back; `wish_files` what is to be put back, kept on the disk; `planned_failover` the shell around
    `switchmaster.planned`; `rolling_restart` of all nodes, with a failover in between.
-6. The same for threads: `green` what gevent and eventlet patch; `threads` real threads, locks and loops under them;
+6. The proxies': `haproxy_runtime` commands to a running HAProxy, and its state read back.
+7. The same for threads: `green` what gevent and eventlet patch; `threads` real threads, locks and loops under them;
    `loop_result` what a coroutine in another thread's loop returns; `sync` the Watcher for threads, a facade that
    decides and keeps nothing.
 
