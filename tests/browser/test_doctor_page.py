@@ -1,4 +1,4 @@
-"""The doctor on the dashboard: what it found of a master, on that master's page."""
+"""The doctor on the dashboard: what it found of a master, on that master's page; all of it on a page of its own."""
 
 from __future__ import annotations
 
@@ -39,5 +39,42 @@ def test_page_of_a_master_shows_what_the_doctor_found(browser: Any, tmp_path: Pa
         page.wait("1 error", ".doctor")
         page.wait("if host 10.0.0.1 dies, 1 of 3 Sentinels are left", ".doctor")
         page.wait("Suppressed: C07 (it is <b>moved</b>)", ".doctor")
+        assert inaccessible(page) == []
+        page.page.click("text=All of the deployment")
+        page.wait("if host 10.0.0.1 dies, 1 of 3 Sentinels are left", ".findings")
+        page.wait("it is <b>moved</b>", ".doctor")
+    kept.close()
+
+
+def test_page_of_the_doctor_shows_everything_and_since_when(browser: Any, tmp_path: Path) -> None:
+    kept = FileJournal(tmp_path)
+    doctor = SimpleNamespace(report=None)
+
+    def make(http: HttpSettings) -> tuple[Any, ServedState]:
+        app, state = served(FakeDeployment("kvdb", ["m"]), kept=kept, settings=http)
+        state.doctors = lambda: {"kvdb": doctor}
+        return app, state
+
+    with Serving(make) as daemon, watched(browser, daemon.url) as page:
+        page.go("#/doctor")
+        page.wait("Nothing is inspected yet", ".doctor")
+        spoiled = of_sentinel(of_node(HEALTHY, 1, reason="<i>gone</i>", round_trip=None), 0, 1, dialled_ip="10.0.0.1")
+        doctor.report = report_of(
+            spoiled, examine(spoiled, [Suppression("C07", "it is <b>moved</b>", 1_900_000_000.0)])
+        )
+        for line in doctor.report.lines:
+            line["since"] = "2026-11-25T03:00:00.000000Z"
+        page.wait("if host 10.0.0.1 dies, 1 of 3 Sentinels are left", ".findings")
+        page.wait("found since", ".findings")
+        page.wait("2030-03-17", ".doctor")
+        page.page.click("text=Why it hurts, and how to mend it")
+        page.wait("Applies to: ", ".findings")
+        assert inaccessible(page) == []
+        page.page.select_option("#severity", "warning")
+        page.page.wait_for_function("() => !document.querySelector('.findings').textContent.includes('Error')")
+        page.go("#/")
+        page.wait("Doctor: ", ".deployment")
+        page.page.click(".deployment p.about a")
+        page.wait("Only of kvdb", ".page-doctor")
         assert inaccessible(page) == []
     kept.close()

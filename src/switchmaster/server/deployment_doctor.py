@@ -21,6 +21,7 @@ from ..doctor.examine import examine
 from ..doctor.inspection import Inspection
 from ..doctor.symptom import Finding, Severity
 from ..net.inspector import Inspector
+from ..render import iso
 from .settings.doctor_settings import DoctorSettings
 
 __all__ = ["DeploymentDoctor"]
@@ -62,6 +63,8 @@ class DeploymentDoctor:
         self._inside: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
         """The loop and the task of the inspection under way, in its thread."""
         self._firing: dict[tuple[str, str | None], Finding] = {}
+        self._since: dict[tuple[str, str | None], float] = {}
+        """By rule and master: the wall time of the first inspection in a row that found it, suppressed or not."""
 
     def start(self) -> None:
         """Begin to inspect, if that is configured."""
@@ -93,7 +96,7 @@ class DeploymentDoctor:
                 # One inspection that fails must not be the last; what it meets next time may be readable.
                 _log.exception("the doctor of %s failed", self._deployment)
             else:
-                self.report = report
+                self.report = self._dated(report)
                 self._tell(report)
             await asyncio.sleep(every)
 
@@ -120,6 +123,20 @@ class DeploymentDoctor:
 
         found = replace(asyncio.run(collect()), zones=self._settings.zones)
         return report_of(found, examine(found, self._settings.suppressions))
+
+    def _dated(self, report: DoctorReport) -> DoctorReport:
+        """Return a report whose findings say since when each is found."""
+        wall = report.found.wall
+        since: dict[tuple[str, str | None], float] = {}
+        for line in report.lines:
+            if line["type"] not in ("finding", "suppressed"):
+                continue
+            for each in (line, *line["also"]):
+                keys = [(each["rule"], master) for master in (line["master"], *line["same_in"])]
+                since.update({key: self._since.get(key, wall) for key in keys})
+                each["since"] = iso(min(since[key] for key in keys))
+        self._since = since
+        return report
 
     def _tell(self, report: DoctorReport) -> None:
         """Report which rules fire now and did not before, and the reverse; remarks are not reported."""

@@ -1,11 +1,13 @@
-"""The route of the doctor: what it found in its last inspection of each deployment, in the lines of the CLI."""
+"""The routes of the doctor: what it found in its last inspection of each deployment, and what its rules say."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated, Literal, TypeAlias
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
+from ...doctor.symptom import RULES, sections
 from ...render import Line, iso
 from . import shapes
 from .answers import answer, page
@@ -14,23 +16,52 @@ from .served_state import DoctorSource
 
 __all__ = ["make_doctor_routes"]
 
+DoctorLineType: TypeAlias = Literal["risk", "finding", "suppressed", "diagnosis"]
+LineTypes: TypeAlias = Annotated[
+    list[DoctorLineType] | None, Query(alias="type", description="Only lines of these types; all by default.")
+]
+
 
 def make_doctor_routes() -> APIRouter:
-    """Return the route."""
+    """Return the routes."""
     router = APIRouter(responses=ERRORS, dependencies=[Depends(known_parameters)])
 
     @router.get("/api/v1/doctor", response_model=shapes.DoctorPage)
     async def doctor(
-        request: Request, state: StateOf, deployment: DeploymentQuery = None, master: MasterQuery = None
+        request: Request,
+        state: StateOf,
+        deployment: DeploymentQuery = None,
+        master: MasterQuery = None,
+        types: LineTypes = None,
     ) -> Response:
         """What the doctor found: risks, findings, suppressed ones, and the sum; nothing where it is off."""
         known = state.doctors()
         chosen = [known[name] for name in state.chosen(deployment) if name in known]
-        return answer(
-            request, page(await asyncio.to_thread(lambda: [line for one in chosen for line in _lines(one, master)]))
-        )
+        wanted = frozenset(types) if types else None
+
+        def lines() -> list[Line]:
+            found = (line for one in chosen for line in _lines(one, master))
+            return [line for line in found if wanted is None or line["type"] in wanted]
+
+        return answer(request, page(await asyncio.to_thread(lines)))
+
+    @router.get("/api/v1/doctor/rules", response_model=shapes.DoctorRulePage)
+    async def doctor_rules(request: Request) -> Response:
+        """What each rule of the doctor looks for, why it hurts, and how to mend it."""
+        return answer(request, page([_rule(rule_id) for rule_id in RULES]))
 
     return router
+
+
+def _rule(rule_id: str) -> Line:
+    rule = RULES[rule_id]
+    text = sections(rule.text)
+    return {
+        "rule": rule_id,
+        "severity": str(rule.severity),
+        "title": rule.title,
+        **{part.lower(): text.get(part, "") for part in ("Why", "Mend", "Source", "Versions")},
+    }
 
 
 def _lines(source: DoctorSource, master: str | None) -> list[Line]:

@@ -383,9 +383,32 @@ class SentinelPage(_Page):
 
 
 class DoctorPage(_Page):
-    """Lines of the doctor by deployment: `risk`, `finding`, `suppressed`, and `diagnosis` (the sum) as the last."""
+    """
+    Lines of the doctor by deployment: `risk`, `finding`, `suppressed`, and `diagnosis` (the sum) as the last.
+
+    `time` is that of the inspection; `since` of a finding that of the first of all inspections in a row that found it,
+    since the daemon's start.
+    """
 
     items: list[dict[str, Any]]
+
+
+class DoctorRule(Row):
+    """A rule of the doctor; the texts may hold Markdown's `code`."""
+
+    rule: str = Field(description="Its id, which never changes.")
+    severity: str = Field(description="`error`, `warning` or `info`, unless a finding has its own.")
+    title: str = Field(description="What it finds.")
+    why: str = Field(description="Why it hurts.")
+    mend: str = Field(description="How to mend it.")
+    source: str = Field(description="Where that is known from.")
+    versions: str = Field(description="To which servers it applies.")
+
+
+class DoctorRulePage(_Page):
+    """All rules of the doctor, in the order of the documentation."""
+
+    items: list[DoctorRule]
 
 
 class GuardPage(_Page):

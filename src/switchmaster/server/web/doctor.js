@@ -2,10 +2,11 @@
 
 import { h } from "./dom.js";
 import { facts, name, state, timeAgo } from "./parts.js";
-import { duration, shown } from "./text.js";
+import { toDoctor } from "./routes.js";
+import { count, duration, shown } from "./text.js";
 
-const LEVEL = { error: "down", warning: "suspected", info: "unknown" };
-const WORDS = { error: "Error", warning: "Warning", info: "Remark" };
+export const LEVEL = { error: "down", warning: "suspected", info: "unknown" };
+export const WORDS = { error: "Error", warning: "Warning", info: "Remark" };
 const LOSSES = { wipe: "Wipe", "lost writes": "Lost writes", failover: "Failover" };
 const CRASHES = {
   "process dies": "If its process dies",
@@ -20,7 +21,15 @@ export function doctorParts(lines, now) {
   const found = lines.filter((line) => line.type === "finding");
   const known = lines.filter((line) => line.type === "suppressed");
   return [
-    h("p", {}, worst(found), ", inspected ", timeAgo(risk.time, now)),
+    h(
+      "p",
+      {},
+      worst(summed(found)),
+      ", inspected ",
+      timeAgo(risk.time, now),
+      ". ",
+      h("a", { href: toDoctor({ deployment: risk.deployment }) }, "All of the deployment"),
+    ),
     facts([
       ...risk.losses.map((one) => [
         LOSSES[one.kind] ?? shown(one.kind),
@@ -45,11 +54,31 @@ export function doctorParts(lines, now) {
   ];
 }
 
-function worst(found) {
-  const severity = Object.keys(LEVEL).find((one) => found.some((line) => line.severity === one));
-  if (!severity || severity === "info") return state("ok", "Nothing that needs action");
-  const number = found.filter((line) => line.severity === severity).length;
-  return state(LEVEL[severity], `${number} ${WORDS[severity].toLowerCase()}${number > 1 ? "s" : ""}`);
+function summed(found) {
+  const number = (severity) => found.filter((line) => line.severity === severity).length;
+  return { errors: number("error"), warnings: number("warning") };
+}
+
+/** The gravest severity of a sum, with the number of findings. */
+export function worst({ errors, warnings }) {
+  if (!errors && !warnings) return state("ok", "Nothing that needs action");
+  const [severity, number] = errors ? ["error", errors] : ["warning", warnings];
+  return state(LEVEL[severity], count(number, WORDS[severity].toLowerCase()));
+}
+
+/** What was seen and where, and the commands that mend it. */
+export function evidence(one) {
+  return h(
+    "details",
+    {},
+    h("summary", {}, "Evidence and commands"),
+    h(
+      "ul",
+      {},
+      one.evidence.map((seen) => h("li", {}, name(seen.where), ` ${shown(seen.seen)}`)),
+    ),
+    one.mend.length ? h("pre", { tabindex: 0 }, one.mend.map(shown).join("\n")) : null,
+  );
 }
 
 function finding(one) {
@@ -62,16 +91,6 @@ function finding(one) {
     h("strong", {}, one.rule),
     ` ${shown(one.sentence)}`,
     also.length ? h("p", {}, `also ${also.join("; ")}`) : null,
-    h(
-      "details",
-      {},
-      h("summary", {}, "Evidence and commands"),
-      h(
-        "ul",
-        {},
-        one.evidence.map((seen) => h("li", {}, name(seen.where), ` ${shown(seen.seen)}`)),
-      ),
-      one.mend.length ? h("pre", { tabindex: 0 }, one.mend.map(shown).join("\n")) : null,
-    ),
+    evidence(one),
   );
 }

@@ -2,7 +2,7 @@
 //
 // In order: `routes` (addresses), `api` and `stream` (requests and events), `live` (what is known, and how old it is),
 // `text` and `words` (wording), `dom` and `parts` (elements), `drawing/` (pictures), `feed`, `guard`, `planned`,
-// `views/`.
+// `doctor`, `views/`.
 
 import { Api } from "./api.js";
 import { h, update } from "./dom.js";
@@ -11,13 +11,20 @@ import { empty } from "./parts.js";
 import { parse } from "./routes.js";
 import { shown } from "./text.js";
 import { TokenDialog } from "./token.js";
+import { makeDoctor } from "./views/doctor.js";
 import { makeFailover } from "./views/failover.js";
 import { makeHistory } from "./views/history.js";
 import { makeMaster } from "./views/master.js";
 import { makeOverview } from "./views/overview.js";
 
 const LOOK = 10_000; // ms between two checks whether a token is still required
-const VIEWS = { overview: makeOverview, master: makeMaster, history: makeHistory, failover: makeFailover };
+const VIEWS = {
+  overview: makeOverview,
+  master: makeMaster,
+  history: makeHistory,
+  failover: makeFailover,
+  doctor: makeDoctor,
+};
 const TICK = 1_000; // ms between two drawings if nothing has changed: ages advance
 const FRAME = 100; // ms between two drawings of what moves by itself
 

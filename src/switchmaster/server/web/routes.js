@@ -4,6 +4,7 @@
 //     #/masters/DEPLOYMENT/MASTER      one master
 //     #/failovers                      history                #/failovers?master=...
 //     #/failovers/ID                   one failover
+//     #/doctor                         what the doctor found  #/doctor?deployment=kvdb
 //
 // A name may contain any bytes, also bytes that are not UTF-8 (lone surrogates), which no URL takes: they are written
 // as \uXXXX, and a backslash as two.
@@ -27,6 +28,7 @@ export function decode(text) {
 export const toOverview = (filters = {}) => withFilters("#/", filters);
 export const toMaster = (deployment, master) => `#/masters/${encode(deployment)}/${encode(master)}`;
 export const toHistory = (filters = {}) => withFilters("#/failovers", filters);
+export const toDoctor = (filters = {}) => withFilters("#/doctor", filters);
 export const toFailover = (id) => `#/failovers/${encode(id)}`;
 
 function withFilters(base, filters) {
@@ -47,6 +49,7 @@ export function parse(hash) {
     if (before === "" || before === "/") return { page: "overview", parts: [], filters };
     if (parts[0] === "masters" && parts.length === 3) return { page: "master", parts: parts.slice(1), filters };
     if (parts[0] === "failovers" && parts.length === 1) return { page: "history", parts: [], filters };
+    if (parts[0] === "doctor" && parts.length === 1) return { page: "doctor", parts: [], filters };
     if (parts[0] === "failovers" && parts.length === 2 && ID.test(parts[1]))
       return { page: "failover", parts: parts.slice(1), filters };
   } catch {

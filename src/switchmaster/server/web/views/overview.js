@@ -1,15 +1,18 @@
 // All masters of all deployments: what needs attention, in words; then every master, with search and filter.
 
+import { path } from "../api.js";
 import { FILTERS, chosen, digest, isDeaf, remembered } from "../digest.js";
+import { worst } from "../doctor.js";
 import { h, update } from "../dom.js";
 import { empty, healthState, icon, missing, name, place, state, table, timeAgo } from "../parts.js";
-import { toFailover, toMaster, toOverview } from "../routes.js";
+import { toDoctor, toFailover, toMaster, toOverview } from "../routes.js";
 import { count, seconds, shown } from "../text.js";
 import { HEALTH, disagrees, healthOf, impossible } from "../words.js";
 
 const ROWS = 100; // masters drawn at first; the others on demand
 const URGENT = 12; // most masters described in words
 const NONE = [];
+const DOCTORS = path("doctor", { type: "diagnosis" });
 const COLUMNS = [
   ["Master"],
   ["State"],
@@ -75,7 +78,7 @@ export function makeOverview({ live, filters, place: go, soon }) {
     update(
       tables,
       missing(answer, "The masters"),
-      drawDeployments(parts, narrowed, shownRows, live.now()),
+      drawDeployments(parts, narrowed, shownRows, live.now(), live.get(DOCTORS).value?.items ?? NONE),
       answer.value && !rows ? drawNone(told) : null,
       rows > shownRows ? drawMore(rows - shownRows) : null,
     );
@@ -90,7 +93,7 @@ export function makeOverview({ live, filters, place: go, soon }) {
       found,
       tables,
     ],
-    needs: ["topology"],
+    needs: ["topology", DOCTORS],
     render,
     told(line) {
       if (line.type !== "failover" || !line.id) return;
@@ -206,19 +209,19 @@ function drawMore(left) {
 }
 
 /** The deployments with their masters, up to the number of rows; those without masters only if all are shown. */
-function drawDeployments(parts, narrowed, rows, now) {
+function drawDeployments(parts, narrowed, rows, now, sums) {
   let room = rows;
   return parts.map(({ topology, masters }) => {
     if ((narrowed && !masters.length) || room <= 0) return null;
     const drawn = masters.slice(0, room);
     room -= masters.length;
-    return drawDeployment(topology, drawn, now);
+    return drawDeployment(topology, drawn, now, sums.find((sum) => sum.deployment === topology.deployment));
   });
 }
 
 const keyOf = (line) => `${line.deployment}\n${line.master}`;
 
-function drawDeployment(topology, masters, now) {
+function drawDeployment(topology, masters, now, sum) {
   const heard = topology.sentinels.filter((one) => one.state === "live").length;
   const deaf = isDeaf(topology);
   const silent = heard < topology.sentinels.length;
@@ -233,6 +236,7 @@ function drawDeployment(topology, masters, now) {
       { class: "about" },
       deaf ? [state("down", "Not watched"), " "] : silent ? icon("suspected") : null,
       about,
+      sum ? [". Doctor: ", h("a", { href: toDoctor({ deployment: topology.deployment }) }, worst(sum))] : null,
     ),
     table(
       `Masters of ${shown(topology.deployment)}`,
