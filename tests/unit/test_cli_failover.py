@@ -33,6 +33,7 @@ def text(lines: list[Words]) -> list[str]:
         (["rolling", "mymaster", NOWHERE, "--yes", "--each", "'"], "can't be read"),
         (["rolling", "mymaster", NOWHERE, "--yes", "--each", ""], "is empty"),
         (["rolling", "mymaster", NOWHERE, "--yes"], "--each"),
+        (["rolling", "mymaster", NOWHERE, "--yes", "--each", "restart {port}", "--to", "nowhere"], "HOST:PORT"),
     ],
 )
 def test_order_that_is_not_whole_is_wrong_usage(words: list[str], sentence: str) -> None:

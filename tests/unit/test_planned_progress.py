@@ -86,11 +86,20 @@ def test_abort_is_believed_when_no_promotion_followed() -> None:
     assert found.advice.startswith("10.0.1.1:6379 is still the master")
 
 
+def test_abort_while_the_chosen_replica_is_silent_is_believed_later_and_says_so() -> None:
+    it = progress()
+    it.observe(record((Stage.ELECTED, 100.1), (Stage.ABORTED, 101.0), outcome=Outcome.ABORTED))
+    assert it.conclude(survey(silent(B)), 104.9) is None
+    found = ended(it, survey(silent(B)), 105.0)
+    assert found.ending is Ending.ABORTED
+    assert "10.0.1.2:6379 does not answer, and may still carry out the promotion" in found.reason
+
+
 def test_promotion_after_an_abort_is_a_rogue() -> None:
     it = progress()
     it.observe(record((Stage.ELECTED, 100.1), (Stage.ABORTED, 101.0), outcome=Outcome.ABORTED))
     found = ended(it, survey(is_master(B)), 103.0)
-    assert (found.ending, found.ending.exit_code) == (Ending.ROGUE, 6)
+    assert (found.ending, found.ending.exit_code) == (Ending.ROGUE, 7)
     assert "REPLICAOF 10.0.1.1 6379 on 10.0.1.2:6379" in found.advice
 
 
@@ -111,7 +120,7 @@ def test_nothing_until_the_time_is_up_says_how_far_it_came() -> None:
     it = progress()
     it.observe(record((Stage.ELECTED, 100.1), (Stage.SELECTED, 100.2)))
     found = ended(it, survey(), LATE)
-    assert (found.ending, found.ending.exit_code) == (Ending.TIMED_OUT, 6)
+    assert (found.ending, found.ending.exit_code) == (Ending.TIMED_OUT, 8)
     assert found.reason == "no new master within 60 s; the failover reached: selected"
 
 
@@ -136,6 +145,8 @@ def test_who_stops_watching_is_told_that_it_goes_on() -> None:
     assert "Sentinel may still carry it out" in found.advice
 
 
-@pytest.mark.parametrize(("ending", "code"), [("done", 0), ("not-needed", 0), ("refused", 1), ("elsewhere", 6)])
+@pytest.mark.parametrize(
+    ("ending", "code"), [("done", 0), ("not-needed", 0), ("refused", 1), ("elsewhere", 6), ("rogue", 7)]
+)
 def test_exit_codes_are_those_of_the_contract(ending: str, code: int) -> None:
     assert Ending(ending).exit_code == code

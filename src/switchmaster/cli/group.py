@@ -108,5 +108,5 @@ def cli() -> None:
 
     Exit codes: 0 done, 1 a negative answer, 2 wrong usage or configuration, 3 no Sentinel or daemon
     could be reached, 4 no such master, 5 the Sentinels or the daemon refuse to answer, 6 a failover was
-    begun and did not end as it should.
+    begun and did not end as it should, 7 and left two nodes that take writes, 8 or no known new master.
     """

@@ -1,21 +1,55 @@
 """
-An inspection for one command: all Sentinels and nodes asked once; unreachable Sentinels are reported on standard error.
+Inspections for the verbs that judge a deployment (`doctor`, `explain`, and the plan of `failover`), and what the
+configuration says about them.
 
-If no Sentinel answers, or a requested master is not monitored, an error is raised.
+`inspect_once` is for a command that does nothing else: unreachable Sentinels are reported on standard error, and if no
+Sentinel answers, or a requested master is not monitored, an error is raised.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..doctor.inspection import Inspection
 from ..errors import AccessRefused, NoSentinelReachable, UnknownMaster
 from .deployment_options import DeploymentOptions
 from .output import complain
 
-__all__ = ["inspect_once"]
+if TYPE_CHECKING:
+    from ..server.settings.doctor_settings import DoctorSettings
+
+__all__ = ["configured_doctor", "inspect_deployment", "inspect_once"]
+
+
+def configured_doctor(config: str | None) -> DoctorSettings | None:
+    """Return the zones and suppressions of the file of ``--config``, or of the environment; None without a file."""
+    file = config or os.environ.get("SWITCHMASTER_CONFIG")
+    if not file:
+        return None
+    from ..server.settings.doctor_settings import read_doctor_settings
+
+    return read_doctor_settings(Path(os.path.expanduser(file)))
+
+
+async def inspect_deployment(deployment: DeploymentOptions, names: Iterable[str] | None) -> Inspection:
+    """
+    Ask a deployment everything once; it never raises for what a server does.
+
+    Args:
+        deployment: the Sentinels and their credentials.
+        names: the masters of interest; None for all.
+    """
+    from ..net.inspector import Inspector
+
+    masters = None if names is None else tuple(names)
+    arguments: dict[str, Any] = deployment.watcher_arguments(masters or ())
+    arguments["masters"] = masters
+    del arguments["poll"]
+    return await Inspector(arguments.pop("sentinels"), **arguments).inspect()
 
 
 def inspect_once(deployment: DeploymentOptions, masters: Iterable[str] = ()) -> Inspection:
@@ -32,25 +66,16 @@ def inspect_once(deployment: DeploymentOptions, masters: Iterable[str] = ()) -> 
         UnknownMaster: no Sentinel monitors one of `masters`.
     """
     names = tuple(masters) or deployment.settings.masters
-    found = _inspect(deployment, names)
+    found = asyncio.run(inspect_deployment(deployment, names))
     _check(found)
     lacking = [name for name in names or () if name not in found.masters]
     if lacking:
         answered = [one.name for one in found.sentinels if one.answered]
-        raise UnknownMaster(lacking[0], _inspect(deployment, None).masters, answered)
+        raise UnknownMaster(lacking[0], asyncio.run(inspect_deployment(deployment, None)).masters, answered)
     for one in found.sentinels:
         if not one.answered:
             complain(f"the Sentinel {one.name} gives no answer: {one.reason or 'it refuses our questions'}")
     return found
-
-
-def _inspect(deployment: DeploymentOptions, names: tuple[str, ...] | None) -> Inspection:
-    from ..net.inspector import Inspector
-
-    arguments: dict[str, Any] = deployment.watcher_arguments(names or ())
-    arguments["masters"] = names
-    del arguments["poll"]
-    return asyncio.run(Inspector(arguments.pop("sentinels"), **arguments).inspect())
 
 
 def _check(found: Inspection) -> None:

@@ -61,8 +61,8 @@ class Ending(enum.StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """0 done, 1 refused, 6 begun and not ended as it should."""
-        return {"done": 0, "not-needed": 0, "refused": 1}.get(self.value, 6)
+        """0 done, 1 refused, 7 two masters, 8 not known yet, 6 begun and ended in another way than it should."""
+        return {"done": 0, "not-needed": 0, "refused": 1, "rogue": 7, "timed-out": 8}.get(self.value, 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,12 @@ class FailoverProgress:
                 return self._end(
                     Ending.ROGUE, f"Sentinel gave it up, and {candidate} was promoted all the same", survey
                 )
-            return self._end(Ending.ABORTED, f"Sentinel gave it up: {self._abort_reason()}", survey)
+            if late or (word is not None and word.role is not None):
+                return self._end(Ending.ABORTED, f"Sentinel gave it up: {self._abort_reason()}", survey)
+            # A promotion ends our connection too; and a node that hangs has the order in its socket.
+            if now >= self._aborted + 2 * ABORTED_FOR:
+                reason = f"Sentinel gave it up: {self._abort_reason()}; {candidate} does not answer, and may still"
+                return self._end(Ending.ABORTED, f"{reason} carry out the promotion when it does", survey)
         if late and promoted:
             return self._end(Ending.ROGUE, f"{candidate} is a master, and the Sentinels do not say so", survey)
         if late:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
 from ..deployment_options import DeploymentOptions, deployment_options, read_settings, sentinels_argument
 from ..output import Output
 
-if TYPE_CHECKING:
-    from ...server.settings.doctor_settings import DoctorSettings
-
-__all__ = ["configured", "doctor"]
+__all__ = ["doctor"]
 
 FAILING: Final = {"error": 3, "warning": 2, "never": 4}
 """The severity from which the exit code is 1, by the word of ``--fail-on``."""
@@ -83,9 +78,9 @@ def _diagnose(
     from ...doctor.diagnosis_lines import diagnosis_lines, diagnosis_rows, markdown
     from ...doctor.examine import examine
     from ..diagnosis_words import diagnosis_words
-    from ..inspected import inspect_once
+    from ..inspected import configured_doctor, inspect_once
 
-    settings = configured(config)
+    settings = configured_doctor(config)
     found = inspect_once(deployment, names)
     if settings is not None:
         found = replace(found, zones=settings.zones)
@@ -100,16 +95,6 @@ def _diagnose(
             output.line(line)
     if diagnosis.worst is not None and diagnosis.worst >= FAILING[fail_on]:
         raise click.exceptions.Exit(1)
-
-
-def configured(config: str | None) -> DoctorSettings | None:
-    """Return the zones and suppressions of the file of ``--config``, or of the environment; None without a file."""
-    file = config or os.environ.get("SWITCHMASTER_CONFIG")
-    if not file:
-        return None
-    from ...server.settings.doctor_settings import read_doctor_settings
-
-    return read_doctor_settings(Path(os.path.expanduser(file)))
 
 
 def _print_rights() -> None:

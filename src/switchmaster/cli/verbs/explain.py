@@ -248,11 +248,12 @@ def _if_dies(
     from ...explain.milestones import milestones
     from ...explain.viewpoint import viewpoints
     from ..explained import aftermath_words
-    from ..inspected import inspect_once
+    from ..inspected import configured_doctor, inspect_once
 
     found = inspect_once(deployment, [] if name is None else [name])
     views = {one.name: viewpoints(one) for one in found.each_master()}
-    known = {**_configured_zones(given), **_zones(zones)}
+    settings = configured_doctor(given.get("config"))
+    known = {**({} if settings is None else settings.zones), **_zones(zones)}
     hosts = hosts_of(view for several in views.values() for view in several)
     dead = read_dead(dies, hosts, known, same_hosts(found))
     good = True
@@ -265,15 +266,6 @@ def _if_dies(
             output.line(aftermath_line(found.deployment, each, dies, made, crash))
         good = good and made.fate in (Fate.UNTOUCHED, Fate.FAILS_OVER)
     return good
-
-
-def _configured_zones(given: Mapping[str, Any]) -> Mapping[str, str]:
-    config = given.get("config") or os.environ.get("SWITCHMASTER_CONFIG")
-    if not config:
-        return {}
-    from ...server.settings.file import read_file
-
-    return read_file(Path(os.path.expanduser(config))).tables.doctor.zones
 
 
 def _zones(file: str | None) -> dict[str, str]:

@@ -28,7 +28,6 @@ from ..journal_options import acknowledge_planned
 from ..operation import Operation, run_until_signalled
 from ..output import Output, complain, format_option
 from ..plan_words import conclusion_words, plan_words, survey_words
-from .doctor import configured
 
 if TYPE_CHECKING:
     from ...planned.plan import Plan
@@ -96,7 +95,7 @@ def failover(name: str, sentinels: tuple[str, ...], form: str | None, put_back: 
     is done when every node itself says so. Without a terminal it needs --yes.
 
     Exit codes: 0 done, or not needed; 1 refused, and nothing was begun; 3, 4, 5 as always; 6 begun, and
-    it did not end as it should.
+    it did not end as it should; 7 two nodes take writes; 8 no new master in time, and none is known yet.
     """
     if not (given["yes"] or given["dry_run"] or put_back or is_interactive()):
         raise UsageError(f"{UNATTENDED} `switchmaster failover {name} --dry-run` first")
@@ -183,12 +182,10 @@ class _Run:
         """Return the errors that the doctor finds as warnings: they are about the next failover too."""
         from ...doctor.examine import examine
         from ...doctor.symptom import Severity
-        from ...net.inspector import Inspector
+        from ..inspected import configured_doctor, inspect_deployment
 
-        arguments = self._operation.deployment.watcher_arguments([self._request.master])
-        del arguments["poll"]
-        found = await Inspector(arguments.pop("sentinels"), **arguments).inspect()
-        settings = configured(self._given["config"])
+        found = await inspect_deployment(self._operation.deployment, [self._request.master])
+        settings = configured_doctor(self._given["config"])
         errors = [
             each
             for each in examine(found, () if settings is None else settings.suppressions).findings

@@ -50,6 +50,7 @@ UNATTENDED: Final = "a rolling restart wants a confirmation, and standard input 
 )
 @click.option("--yes", is_flag=True, help="Do not ask for the master's name.")
 @click.option("--dry-run", is_flag=True, help="Only check, and say what would be done.")
+@click.option("--to", metavar="HOST:PORT", help="Move the master to this replica, by its replica-priority.")
 @click.option("--coordinated", is_flag=True, help="The old master hands over (Valkey 9).")
 @click.option(
     "--timeout",
@@ -72,7 +73,8 @@ def rolling(name: str, sentinels: tuple[str, ...], form: str | None, template: s
     Before and after each node all must be well: every node answers and is in sync, and the Sentinels
     agree. Otherwise it stops there. {host} and {port} in COMMAND are those of the node.
 
-    Exit codes: 0 done; 1 refused, and nothing was begun; 3, 4, 5 as always; 6 it stopped on the way.
+    Exit codes: 0 done; 1 refused, and nothing was begun; 3, 4, 5 as always; 6 it stopped on the way;
+    7 and 8 as of `failover`.
     """
     command_for(template, Address("127.0.0.1", 6379))
     if not (given["yes"] or given["dry_run"] or is_interactive()):
@@ -80,12 +82,17 @@ def rolling(name: str, sentinels: tuple[str, ...], form: str | None, template: s
     output = Output(form)
     operation = Operation(read_settings(sentinels, given), name, output)
     request = FailoverRequest(
-        name, coordinated=given["coordinated"], timeout=given["timeout"] or DEFAULTS.timeout, cool_down=0.0
+        name,
+        to=None if given["to"] is None else Address.parse(given["to"]),
+        coordinated=given["coordinated"],
+        timeout=given["timeout"] or DEFAULTS.timeout,
+        cool_down=0.0,
     )
     run = _Run(operation, output, request, template, given["settled"])
     plan = run_until_signalled(run.look())
-    if plan.refusals or given["dry_run"]:
-        click.get_current_context().exit(REFUSED if plan.refusals else 0)
+    refused = bool(plan.refusals) or not plan.needed
+    if refused or given["dry_run"]:
+        click.get_current_context().exit(REFUSED if refused else 0)
     if not given["yes"]:
         confirm_by_name(name, "", "Type the master's name to restart all its nodes", UNATTENDED)
     click.get_current_context().exit(run_until_signalled(run.act(plan)))
@@ -145,18 +152,26 @@ class _Run:
             self._output.line(plan_line(self._deployment, plan))
         else:
             self._output.all_words(plan_words(plan))
-            if plan.old is not None:
+            if plan.needed and plan.old is not None:
                 *replicas, old = (str(each) for each in restart_order(plan.old, nodes))
                 order = f"restart {', '.join(replicas)}, each when all is well; move the master; restart {old}"
                 self._output.words((("The order: ", "bold"), (order, "")))
-        if plan.refusals:
+        if not plan.needed:
+            complain(f"refused: {self._request.to} is the master already, and the master has to move; name a replica")
+        elif plan.refusals:
             complain(f"refused: {'; '.join(each.text for each in plan.refusals)}")
         return plan
 
     async def act(self, plan: Plan) -> int:
         """Carry it out, and return the exit code."""
+        from ...net.planned_failover import put_back_left_over
+
         async with self._operation.watcher() as watcher:
             self._operation.narrate(watcher)
+            operation = self._operation
+            await put_back_left_over(
+                watcher, operation.name, operation.folder, operation.say, operation.deployment.timeout
+            )
             roll = self._roll(watcher)
             try:
                 conclusion = await roll.carry_out(plan)
