@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+from rig.conditions import eventually
 from rig.writers import PAUSE, Log, Writers
 from switchmaster import Watcher
 from switchmaster.errors import LabError
@@ -55,11 +56,11 @@ def main() -> int:
             return AsyncSentinel(lab.sentinel_addresses, socket_timeout=5.0, **hold).master_for(NAME)
 
         with Writers(client, THREADS, make_client, TASKS) as writers:
-            time.sleep(1.0)
+            wait_for_each(writers)
             request = FailoverRequest(NAME, coordinated=given.coordinated, cool_down=0.0, wait_replicas=True)
             wrong = asyncio.run(_moves(lab, request, given.failovers, Path(folder), writers))
             wrong += asyncio.run(_roll(lab, request, Path(folder), writers))
-            time.sleep(1.0)
+            wait_for_each(writers)
         lost = writers.lost(lambda key: client.lrange(key, 0, -1))
         wrong += len(lost) + len(writers.failed())
         total = sum(len(log.acknowledged) for log in writers.all)
@@ -68,6 +69,12 @@ def main() -> int:
             print(f"  {line}")
         client.close()
     return 1 if wrong else 0
+
+
+def wait_for_each(writers: Writers) -> None:
+    """Wait until every writer has had a write acknowledged from now on."""
+    now = time.monotonic()
+    eventually(lambda: writers.going_on(now), LIMIT, what="every writer to write")
 
 
 class Stayer(threading.Thread):

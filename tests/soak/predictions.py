@@ -30,6 +30,8 @@ PASSWORD = "a-node-password"
 MASTER = "mymaster"
 DOWN_AFTER = 0.5
 FAILOVER_TIMEOUT = 2.0
+SEEN = 60.0
+"""Seconds in which every Sentinel must show what was done."""
 WAITED = DOWN_AFTER + 4 * 2 * FAILOVER_TIMEOUT
 """Seconds after the crash within which a failover comes, if one comes: four attempts."""
 
@@ -56,23 +58,38 @@ def cut_off(replica: LabServer) -> None:
     replica.call("CLIENT", "KILL", "TYPE", "master")
 
 
-def spoil(lab: Lab, chance: random.Random) -> list[str]:
-    """Make some faults, and return their names."""
-    done = []
+@dataclass(slots=True)
+class Faults:
+    """What was done to a deployment."""
+
+    names: list[str] = field(default_factory=list)
+    priorities: dict[int, int] = field(default_factory=dict)
+    """By the port of the replica."""
+    cut_off: list[int] = field(default_factory=list)
+    """Ports of replicas."""
+    silent: list[int] = field(default_factory=list)
+    """Ports of replicas and Sentinels that do not answer."""
+
+
+def spoil(lab: Lab, chance: random.Random) -> Faults:
+    """Make some faults."""
+    made = Faults()
+    done = made.names
     quorum = chance.choice([1, 2, 2, 2, 3, 4])
     if quorum != 2:
         lab.sentinel_set(MASTER, "quorum", quorum)
         done.append(f"quorum {quorum}")
     for place, replica in enumerate(lab.replicas(MASTER)):
         fault = chance.choice(["", "", "", "priority 0", "hung", "cut off"])
-        if fault == "priority 0":
-            replica.call("CONFIG", "SET", "replica-priority", 0)
+        if fault in ("priority 0", ""):
+            made.priorities[replica.port] = 0 if fault else 10 * (place + 1)
+            replica.call("CONFIG", "SET", "replica-priority", made.priorities[replica.port])
         elif fault == "cut off":
             cut_off(replica)
-        elif not fault:
-            replica.call("CONFIG", "SET", "replica-priority", 10 * (place + 1))
+            made.cut_off.append(replica.port)
         elif fault == "hung":
             lab.hang(replica)
+            made.silent.append(replica.port)
         done += [f"replica {place} {fault}"] if fault else []
     for place, sentinel in enumerate(lab.sentinels):
         fault = chance.choice(["", "", "", "", "dead", "hung"])
@@ -80,8 +97,30 @@ def spoil(lab: Lab, chance: random.Random) -> list[str]:
             lab.crash(sentinel)
         elif fault == "hung":
             lab.hang(sentinel)
+        made.silent += [sentinel.port] if fault else []
         done += [f"Sentinel {place} {fault}"] if fault else []
-    return done
+    return made
+
+
+def unseen(lab: Lab, faults: Faults) -> list[str]:
+    """Return which fault which answering Sentinel does not show yet; links must be down for 10 x down-after."""
+    missing = []
+    for index, sentinel in enumerate(lab.sentinels):
+        if sentinel.port in faults.silent:
+            continue
+        rows = {}
+        for part in ("REPLICAS", "SENTINELS"):
+            reply = lab.sentinel_command(index, "SENTINEL", part, MASTER)
+            assert isinstance(reply, list)
+            for row in reply:
+                assert isinstance(row, list)
+                fields = {str(key): str(value) for key, value in zip(row[::2], row[1::2], strict=True)}
+                rows[int(fields["port"])] = fields
+        down = [port for port in faults.silent if port in rows and "s_down" not in rows[port]["flags"]]
+        other = [port for port, value in faults.priorities.items() if int(rows[port]["slave-priority"]) != value]
+        linked = [port for port in faults.cut_off if int(rows[port]["master-link-down-time"]) <= 10_000 * DOWN_AFTER]
+        missing += [f"Sentinel {index}: {port}" for port in (*down, *other, *linked)]
+    return missing
 
 
 def trial(number: int, binary: str, seed: int, tally: Tally) -> None:
@@ -94,8 +133,7 @@ def trial(number: int, binary: str, seed: int, tally: Tally) -> None:
             lab.sentinel_command(index, "SENTINEL", "DEBUG", "INFO-PERIOD", 1000)
         old = lab.master(MASTER)
         faults = spoil(lab, chance)
-        # Until all of it is seen: SDOWN, INFO, and links that are down for longer than 10 x down-after.
-        time.sleep(10 * DOWN_AFTER + 6.0)
+        eventually(lambda: not unseen(lab, faults), SEEN, what=f"{faults.names} to be seen")
         made = predict(lab)
         lab.crash(old)
         crashed = time.monotonic()
@@ -114,7 +152,7 @@ def trial(number: int, binary: str, seed: int, tally: Tally) -> None:
     }[made.likelihood]
     name = str(made.likelihood)
     tally.predicted[name] = tally.predicted.get(name, 0) + 1
-    told = f"trial {number} (seed {seed}, {binary}; {', '.join(faults) or 'healthy'}): predicted {name}"
+    told = f"trial {number} (seed {seed}, {binary}; {', '.join(faults.names) or 'healthy'}): predicted {name}"
     told += f" {' or '.join(map(str, made.winners))}, came {', '.join(map(str, new)) or 'nothing'}"
     print(told + ("" if right else "  WRONG"), flush=True)
     if right:

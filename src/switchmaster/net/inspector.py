@@ -171,12 +171,12 @@ class Inspector:
                 if contact.refusal is None:
                     await self._ask_all(connection, first, replies)
                     await self._ask_all(connection, further(replies), replies)
-        except PermissionError as error:
-            contact = replace(contact, reason=plain(error), refusal=Refusal.PASSWORD)
         except Exception as error:
             # Whatever it is, also an error of the user's address map: this server gave no more answers.
             dialled = target.address if target is not None else None
-            contact = replace(contact, reason=plain(describe_error(error, dialled, self._timeout)))
+            reason = plain(describe_error(error, dialled, self._timeout))
+            refusal = Refusal.PASSWORD if isinstance(error, PermissionError) else contact.refusal
+            contact = replace(contact, reason=reason, refusal=refusal)
         finally:
             if connection is not None:
                 connection.abort()

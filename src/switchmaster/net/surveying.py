@@ -1,6 +1,10 @@
 """
 Taking a `Survey`: all Sentinels and nodes of one master are asked at once, each over a connection of its own.
 
+It asks again and again while a failover goes on, and only what decides it, of servers that a Watcher knows.
+`switchmaster.net.inspector` asks a whole deployment once, everything, and finds the servers itself. Both send commands
+over a `CommandConnection`, and word what fails by `describe_error`.
+
 A connection is kept between two surveys and opened again when it has ended, as those to nodes do in a failover. The
 name of the connections to Sentinels tells other operators of this run, where the user may see it (CLIENT LIST).
 """
@@ -185,14 +189,8 @@ class Surveyor:
             commands.append(("CONFIG", "SET", NO_SUCH_SETTING, "1"))
         try:
             role, told, *rest = await self.ask_node(node, *commands)
-        except TimeoutError:
-            return NodeWord(node, None, reason=f"no answer within {self._timeout:g} s")
-        except PermissionError as error:
-            return NodeWord(node, None, reason=str(error))
-        except OSError as error:
+        except (OSError, TimeoutError, UsageError) as error:
             return NodeWord(node, None, reason=describe_error(error, node, self._timeout))
-        except UsageError as error:
-            return NodeWord(node, None, reason=str(error))
         parsed = parse_role(role)
         info = parse_info(told) if classify(told) is None else None
         word = NodeWord(
