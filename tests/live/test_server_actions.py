@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rig.lab_fixtures import find_or_skip
-from rig.reactions import HOSTILE, run, wish
+from rig.reactions import HOSTILE, NODES, follow_two_switches, run, wish
 from switchmaster.lab import Lab
 from switchmaster.lab.lab_client import ServerSilent
 from switchmaster.model import Address
@@ -104,3 +104,26 @@ def test_server_that_is_away_is_tried_again(lab: Lab, password_file: str) -> Non
             asyncio.run(work)
     assert "nothing was added" in asyncio.run(stream(lab, password_file).test())
     assert "can be read" in asyncio.run(CutAction(ActionLogin(None, password_file)).test())
+
+
+def test_newest_switch_comes_last_although_the_first_was_slow(lab: Lab, password_file: str, tmp_path: Path) -> None:
+    action = stream(lab, password_file, key="ordered")
+    assert follow_two_switches(tmp_path, action, every=True) == [(1, "done"), (2, "done")]
+    found = lab.master().call("XRANGE", "ordered", "-", "+")
+    kept = [dict(zip(fields[::2], fields[1::2], strict=True)) for _, fields in found]
+    assert [json.loads(one.get("switch", one.get(b"switch")))["epoch"] for one in kept] == [1, 2]
+
+
+def test_clients_are_cut_off_for_each_switch_in_order(lab: Lab, password_file: str, tmp_path: Path) -> None:
+    asked: list[Address] = []
+
+    class AskedLogin(ActionLogin):
+        """The lab's server stands for every old master."""
+
+        async def ask(self, address: Address, *commands: tuple[str, ...]) -> list[Any]:
+            asked.append(address)
+            return await super().ask(place(lab), *commands)
+
+    action = CutAction(AskedLogin(None, password_file))
+    assert follow_two_switches(tmp_path, action, every=True) == [(1, "done"), (2, "done")]
+    assert asked == [NODES[0], NODES[1]]

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rig.conditions import eventually
 from switchmaster.account.record import SwitchRecord
 from switchmaster.journal.engine import connect, make_engine
 from switchmaster.journal.entries import Sighting, SwitchSeen
 from switchmaster.journal.migrate import upgrade
-from switchmaster.journal.reaction_rows import RunCause
+from switchmaster.journal.reaction_rows import ReactionRow, ReactionState, RunCause
 from switchmaster.journal.reaction_store import ReactionStore
+from switchmaster.journal.reader import Reader
 from switchmaster.journal.store import Store
 from switchmaster.journal.wishes import Wish, wish_from_line
 from switchmaster.model import Address, Grade
 from switchmaster.react.action_kinds import Action, ConfiguredAction, Run
 from switchmaster.react.reactor import Reactor
 
+LIMIT = 60.0
 HOSTILE = "x; touch /tmp/owned `id` $(id) \n'\"{{7*7}}\r\n%0d\u202e\udcff"
 """A name that a shell, a template, a header or a terminal would act on."""
 NODES = tuple(Address(f"10.0.1.{number}", 6379) for number in range(1, 10))
@@ -55,6 +60,29 @@ def wish(number: int = 1, master: str = "m1", id: int = 0, **more: Any) -> Wish:
 def run(attempt: int = 1) -> Run:
     """What an attempt of the action ``act`` knows."""
     return Run("act", attempt, RunCause.SWITCH, list)
+
+
+def reaction_row(master: str = "m1") -> ReactionRow:
+    """The row of ``act`` for a master, whose wish waits."""
+    waits = wish(1, master)
+    row = ReactionRow(
+        1,
+        "act",
+        "",
+        "kvdb",
+        master,
+        1,
+        waits,
+        ReactionState.PENDING,
+        RunCause.SWITCH,
+        waits.time,
+        0,
+        0.0,
+        "",
+        None,
+        0.0,
+    )
+    return row
 
 
 class JournalOfSwitches:
@@ -128,6 +156,82 @@ class Shown(Listed):
     async def compare(self, wish: Wish, run: Run) -> str:
         found = self.shown.get(wish.master)
         return "" if found == wish.new else f"it shows {found}"
+
+
+class Held(Action):
+    """
+    Another action, whose attempts for the first switch wait until it is opened.
+
+    Args:
+        action: what is carried out.
+    """
+
+    def __init__(self, action: Action) -> None:
+        self.action = action
+        self.kind = action.kind  # type: ignore[misc]
+        self.compares = action.compares  # type: ignore[misc]
+        self.began, self.opened = threading.Event(), threading.Event()
+
+    @property
+    def summary(self) -> str:
+        return self.action.summary
+
+    async def apply(self, wish: Wish, run: Run) -> str:
+        if wish.epoch == 1:
+            self.began.set()
+            while not self.opened.is_set():
+                await asyncio.sleep(0.01)
+        return await self.action.apply(wish, run)
+
+    async def compare(self, wish: Wish, run: Run) -> str:
+        return await self.action.compare(wish, run)
+
+    async def test(self) -> str:
+        return await self.action.test()
+
+    def plan(self, wish: Wish) -> str:
+        return self.action.plan(wish)
+
+
+def follow_two_switches(folder: Path, action: Action, **more: Any) -> list[tuple[int | None, str]]:
+    """
+    Let an engine carry out two switches in quick succession, of which the first one's attempt is slow.
+
+    Args:
+        folder: an empty one, for the journal.
+        action: what is carried out.
+        more: settings of the action.
+
+    Returns:
+        Epoch and outcome of the receipts, oldest first.
+    """
+    held = Held(action)
+    with ExitStack() as stack:
+        journal = JournalOfSwitches(folder)
+        stack.callback(journal.close)
+        reader = Reader(journal.url)
+        stack.callback(reader.close)
+        store = ReactionStore(journal.url, "1" * 32, "here")
+        reactor = Reactor(store, Believed(), [configured(held, **{"check_every": 60.0, **more})], lambda _: None)
+        reactor.start()
+        stack.callback(reactor.close)
+        eventually(lambda: reactor._last_switch is not None, LIMIT, what="the action to be registered")
+        journal.write(switch(1))
+        reactor.wake()
+        eventually(held.began.is_set, LIMIT, what="the first attempt")
+        journal.write(switch(2))
+        reactor.wake()
+        if more.get("every"):
+            held.opened.set()
+
+        def outcomes() -> list[tuple[int | None, str]]:
+            lines = reader.receipts(action="act").items[::-1]
+            return [(line["switch"]["epoch"], line["outcome"]) for line in lines]
+
+        eventually(lambda: (2, "done") in outcomes(), LIMIT, what="the second switch to be carried out")
+        held.opened.set()
+        eventually(lambda: not reactor.counters.ages and "running" not in dict(outcomes()).values(), LIMIT)
+        return outcomes()
 
 
 def configured(action: Action, name: str = "act", **more: Any) -> ConfiguredAction:

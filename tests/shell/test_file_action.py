@@ -72,7 +72,13 @@ def test_file_has_all_masters_and_is_told_once(tmp_path: Path) -> None:
         ("hosts", "10.0.1.2 m1\n"),
         (
             "json",
-            [{"deployment": "kvdb", "name": "m1", "host": "10.0.1.2", "port": 6379, "epoch": 1, "variable": "M1"}],
+            [
+                {
+                    **{"deployment": "kvdb", "name": "m1", "host": "10.0.1.2", "port": 6379, "epoch": 1},
+                    **{"variable": "M1", "address": "10.0.1.2:6379", "section": "m1"},
+                    **{"numeric": True, "listen": None},
+                }
+            ],
         ),
     ],
 )

@@ -123,12 +123,15 @@ def test_attempts_go_on_until_one_succeeds_and_each_has_the_same_delivery(rig: R
             raise AttemptFailed(f"attempt {run.attempt}", after=0.01)
 
     action = Listed(before=fail)
-    rig.engine(configured(action))
+    reactor = rig.engine(configured(action))
     rig.write(switch(1))
     rig.wait_for([(1, "done")])
     assert len({wish.delivery for wish in action.applied}) == 1
     [line] = rig.reader.receipts().items
     assert (line["attempts"], line["output"], len(action.applied)) == (3, "listed", 3)
+    of = ("act", "kvdb", "m1")
+    eventually(lambda: reactor.counters.outcomes == {(of, "done"): 1} and not reactor.counters.ages, LIMIT)
+    assert reactor.counters.attempts == {of: 3}
 
 
 def test_action_that_can_not_succeed_is_given_up_and_the_next_switch_tried(rig: Rig) -> None:
@@ -189,12 +192,13 @@ def test_local_action_is_carried_out_by_each_daemon(rig: Rig) -> None:
 
 def test_target_that_shows_something_else_is_put_right(rig: Rig) -> None:
     action = Shown()
-    rig.engine(configured(action))
+    reactor = rig.engine(configured(action))
     rig.journal.sight("m1", NODES[0])
     eventually(lambda: action.shown == {"m1": NODES[0]}, LIMIT, what="the master's place")
     action.shown["m1"] = NODES[5]
     eventually(lambda: action.shown == {"m1": NODES[0]}, LIMIT, what="the difference to be put right")
     eventually(lambda: [line["cause"] for line in rig.reader.receipts().items] == ["drift", "standing"], LIMIT)
+    assert reactor.counters.drifts == {("act", "kvdb", "m1"): 1}
 
 
 def test_target_that_shows_something_else_is_only_reported_if_so_configured(rig: Rig) -> None:
@@ -249,6 +253,7 @@ def test_paused_action_is_recorded_and_carried_out_when_it_is_resumed(rig: Rig) 
     rig.write(switch(2))
     rig.wait_for([(1, "done"), (2, "done")], "other")
     assert action.applied == []
+    eventually(lambda: list(reactor.counters.ages) == [("act", "kvdb", "m1")], LIMIT, what="the age of the wish")
     assert reactor.store.resume("act", "", "")
     reactor.wake()
     rig.wait_for([(1, "superseded"), (2, "done")])

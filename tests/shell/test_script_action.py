@@ -15,7 +15,7 @@ import pytest
 
 import switchmaster
 from rig.conditions import eventually
-from rig.reactions import HOSTILE, run, wish
+from rig.reactions import HOSTILE, NODES, follow_two_switches, run, wish
 from switchmaster.journal.wishes import Wish
 from switchmaster.model import Address
 from switchmaster.react.action_kinds import AttemptFailed, GiveUp
@@ -170,3 +170,10 @@ def test_script_ends_with_its_daemon_that_was_killed(tmp_path: Path) -> None:
     daemon.send_signal(signal.SIGKILL)
     daemon.wait()
     eventually(lambda: not any(map(running, found)), LIMIT, what="the script to end with its daemon")
+
+
+def test_newest_switch_comes_last_although_the_first_was_slow(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    action = script("sh", "-c", f'echo "$SWITCHMASTER_NEW_HOST" >>{out}', arguments=False)
+    assert follow_two_switches(tmp_path, action) == [(1, "superseded"), (2, "done")]
+    assert out.read_text() == f"{NODES[2].host}\n"

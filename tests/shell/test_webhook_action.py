@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rig.reactions import HOSTILE, run, wish
+from rig.reactions import HOSTILE, follow_two_switches, run, wish
 from switchmaster.errors import UsageError
 from switchmaster.lab.certificates import make_certificates
 from switchmaster.model import Address
@@ -243,3 +243,9 @@ def test_target_is_tested_without_a_post(receiver: Receiver) -> None:
     assert receiver.requests == []
     with pytest.raises(AttemptFailed, match="ConnectError"):
         asyncio.run(webhook("http://127.0.0.1:1/").test())
+
+
+def test_newest_switch_comes_last_although_the_first_was_slow(receiver: Receiver, tmp_path: Path) -> None:
+    action = webhook(receiver.url)
+    assert follow_two_switches(tmp_path, action, every=True) == [(1, "done"), (2, "done")]
+    assert [json.loads(body)["data"]["epoch"] for _, _, body in receiver.requests] == [1, 2]

@@ -17,14 +17,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from rig.api_rig import LOOPBACK, NOW, S1, S2, SENTINELS, A, B, C, FakeDeployment, FileJournal, asking, served
 from rig.guard_rig import FakeGuard, guard_status
 from rig.inspected import HEALTHY, of_sentinel
+from rig.reactions import reaction_row
 from switchmaster.belief.decisions import Notice, NoticeKind, Switch
 from switchmaster.belief.failover import Failover
 from switchmaster.doctor.diagnosis_lines import report_of
 from switchmaster.doctor.examine import examine
 from switchmaster.guard.policy import Arming
+from switchmaster.journal.reaction_rows import RunOutcome
 from switchmaster.journal.schema import stored
 from switchmaster.journal.writer import Written
 from switchmaster.model import Cause, Grade, Via
+from switchmaster.react import run_counters
+from switchmaster.react.run_counters import RunCounters
 from switchmaster.relay.relay_state import RelayCounters
 from switchmaster.server.api import HttpSettings, Metrics, ServedState, create_app, metrics
 from switchmaster.server.api.metric_families import FAMILIES, METRIC_PREFIX
@@ -84,6 +88,19 @@ def writer() -> SimpleNamespace:
     return SimpleNamespace(trouble=None, waiting=5, size=4096, counters=counters)
 
 
+def counted(*masters: str) -> SimpleNamespace:
+    """Return actions whose engine has tried ``act`` twice for each master, and waits for 5 s."""
+    counters = RunCounters()
+    rows = [reaction_row(master) for master in masters]
+    for row in rows:
+        counters.attempted(row)
+        counters.attempted(row)
+        counters.drifted(row)
+        counters.ended(row, RunOutcome.DONE)
+    counters.wait(rows, rows[0].wished + 5.0)
+    return SimpleNamespace(reactor=SimpleNamespace(counters=counters))
+
+
 def test_every_family_of_the_table_is_exposed_with_its_labels_and_no_other(
     measured: Measured, told: FakeDeployment
 ) -> None:
@@ -96,6 +113,7 @@ def test_every_family_of_the_table_is_exposed_with_its_labels_and_no_other(
     spoiled = of_sentinel(HEALTHY, 2, dialled_ip="10.0.0.1")
     doctor = SimpleNamespace(report=report_of(spoiled, examine(spoiled)))
     measured.state.doctors = lambda: {"kvdb": doctor}
+    measured.state.actions = counted("m1")  # type: ignore[assignment]
     measured.state.responses[200] += 1
     found = {
         name: family for name, family in measured.families().items() if not name.startswith(("process_", "python_"))
@@ -243,6 +261,19 @@ def test_names_beyond_the_limit_are_counted_together(measured: Measured, monkeyp
         metrics.OTHER_MASTERS: 6,
     }
     assert measured.values("metrics_masters_beyond") == {(): 6}
+
+
+def test_actions_are_counted_for_each_master_up_to_a_limit(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_counters, "COUNTED_MAX", 2)
+    measured.state.actions = counted("m1", HOSTILE, "m3", "m4")  # type: ignore[assignment]
+    names = ("m1", stored(HOSTILE), run_counters.OTHER)
+    of = [("act", "kvdb", name) for name in names]
+    assert measured.values("action_attempts") == dict(zip(of, (2, 2, 4), strict=True))
+    assert measured.values("action_runs") == {(*one, "done"): count for one, count in zip(of, (1, 1, 2), strict=True)}
+    assert measured.values("action_drifts") == dict(zip(of, (1, 1, 2), strict=True))
+    ages = measured.values("action_wish_age_seconds")
+    assert list(ages) == of
+    assert min(ages.values()) >= 5.0
 
 
 def test_journal_and_refused_requests_are_exposed(measured: Measured) -> None:

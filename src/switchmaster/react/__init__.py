@@ -14,10 +14,12 @@ order (``every``).
 - `choosing`: which wish a row takes next, when it may be carried out, and what it must wait for. Pure.
 - `action_kinds`: what an action is: apply, compare, test, plan; and how it ends.
 - `reactor`: the engine: a thread with its own event loop, which takes rows, tries, renews its hold, compares, retries.
-- `carrying`: one run: its attempts, their backoff, its hold on the row.
+- `carrying`: one run: its attempts, their backoff, its hold on the row; `run_counters` counts them for the metrics.
 - `script_action`: a program without a shell; `script_guardian` ends it with its daemon.
 - `webhook_action`: CloudEvents over HTTP, signed; `destinations` says where a request may go.
-- `file_action`: a file from a template, checked, replaced in one step.
+- `file_action`: a file from a template (`templates` come along), checked, replaced in one step.
+- `dns_action`: a record of a zone, by signed updates.
+- `etcd_action`: a key, whose value `stored_place` makes and compares, over the JSON API of a `http_target`.
 - `cut_action`, `stream_action`: commands to Redis or Valkey, over `server_access`.
 - `switch_facts`: a wish as variables and arguments for programs.
 

@@ -24,6 +24,7 @@ from ..journal.reaction_store import ReactionStore
 from ..journal.wishes import Wish
 from .action_kinds import AttemptFailed, ConfiguredAction, GiveUp, Run
 from .choosing import is_expired
+from .run_counters import RunCounters
 
 __all__ = ["HOLD_SECONDS", "Carrier", "Finished"]
 
@@ -63,6 +64,7 @@ class Carrier:
         elsewhere: returns the newest wishes of an action's masters.
         progressed: called when other rows may have to look again.
         finished: called with how each run ended.
+        counters: counts what is done.
     """
 
     def __init__(
@@ -71,11 +73,13 @@ class Carrier:
         elsewhere: Callable[[ConfiguredAction], list[Wish]],
         progressed: Callable[[], None],
         finished: Callable[[Finished], None],
+        counters: RunCounters,
     ) -> None:
         self._store = store
         self._elsewhere = elsewhere
         self._progressed = progressed
         self._finished = finished
+        self._counters = counters
 
     async def carry_out(self, action: ConfiguredAction, row: ReactionRow) -> None:
         """Make attempts until one succeeds, none can, or the wish is no longer ours."""
@@ -86,6 +90,7 @@ class Carrier:
         trying = _Attempts(action, row, self._run_of(action, row), self._record(row, receipt))
         outcome, output = await self._held(row, trying.run()) or (RunOutcome.INTERRUPTED, trying.output)
         took = await self._finish(row, receipt, outcome, trying.number, output)
+        self._counters.ended(row, outcome if took else RunOutcome.INTERRUPTED)
         if took:
             self._finished(Finished(action, row, outcome, trying.number, output, time.monotonic() - begun))
         self._progressed()
@@ -108,6 +113,8 @@ class Carrier:
             _log.exception("%s can't be compared", action.name)
             difference = f"internal error: {type(error).__name__}"
         new = await asyncio.to_thread(self._store.compared, row, difference, correct=action.correct)
+        if new:
+            self._counters.drifted(row)
         if new and not action.correct:
             seconds = time.monotonic() - begun
             self._finished(Finished(action, row, RunOutcome.DRIFTED, 0, difference, seconds))
@@ -115,7 +122,12 @@ class Carrier:
             self._progressed()
 
     def _run_of(self, action: ConfiguredAction, row: ReactionRow) -> Callable[[int], Run]:
-        return lambda number: Run(action.name, number, row.cause, lambda: self._elsewhere(action))
+        def run(number: int) -> Run:
+            if number:
+                self._counters.attempted(row)
+            return Run(action.name, number, row.cause, lambda: self._elsewhere(action))
+
+        return run
 
     def _record(self, row: ReactionRow, receipt: int) -> Callable[[int, str], asyncio.Future[bool]]:
         def record(number: int, output: str) -> asyncio.Future[bool]:

@@ -17,10 +17,11 @@ import os
 import re
 import signal
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -28,6 +29,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ..journal.reaction_rows import RunCause
 from ..journal.wishes import Wish
 from .action_kinds import Action, AttemptFailed, GiveUp, Run
+from .destinations import is_numeric
 
 __all__ = ["BUILT_IN", "FileAction", "is_harmless"]
 
@@ -39,13 +41,22 @@ _HARMLESS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,252}")
 _LOCKS: dict[str, asyncio.Lock] = {}
 """One for each file; all of the engine's only loop."""
 
-BUILT_IN: Final = {
-    "env": "{% for master in masters %}{{ master.variable }}_HOST={{ master.host }}\n"
-    "{{ master.variable }}_PORT={{ master.port }}\n{% endfor %}",
-    "hosts": "{% for master in masters %}{{ master.host }} {{ master.name }}\n{% endfor %}",
-    "json": "{{ masters | tojson(indent=2) }}\n",
-}
-"""Templates by name."""
+BUILT_IN: Final = ("env", "envoy-eds", "haproxy", "hosts", "json", "nginx-stream", "twemproxy")
+"""Names of the templates that come along, files of the folder `TEMPLATES`."""
+TEMPLATES: Final = Path(__file__).with_name("templates")
+EXAMPLE_HOST: Final = "192.0.2.1"
+"""Of no machine: for documentation (RFC 5737)."""
+
+
+class ShownMaster(NamedTuple):
+    """A master as a template may see it: names and addresses of harmless characters."""
+
+    deployment: str
+    """Empty where it has other characters."""
+    name: str
+    host: str
+    port: int
+    epoch: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,10 @@ class FileAction(Action):
     reload: tuple[str, ...]
     """A program to run once the file has changed."""
     mode: int
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """Where a proxy listens for each master, by the master's name."""
+    bind: str = "127.0.0.1"
+    """The address of those ports."""
 
     @property
     def summary(self) -> str:
@@ -97,23 +112,35 @@ class FileAction(Action):
         folder = os.path.dirname(self.path)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise AttemptFailed(f"{folder} is not there, or can't be written")
-        content = await asyncio.to_thread(self._render, [])
+        examples = [ShownMaster("", name, EXAMPLE_HOST, 6379, None) for name in self.ports or ("example",)]
+        content = await asyncio.to_thread(self._render, examples)
+        # A program may want the masters that there are: what is there is checked, the example only before the first.
+        found = await asyncio.to_thread(_read, self.path)
+        content = content if found is None else found
         async with _temporary(self.path, content, self.mode) as file:
             if self.validate:
                 await _call([word.replace(PLACEHOLDER, file) for word in self.validate], "validate")
-        return f"{folder} can be written, and the template without masters is valid; nothing was changed"
+        return f"{folder} can be written, and the template renders an example; nothing was changed"
 
     def plan(self, wish: Wish) -> str:
         return f"would write {self.path} with {wish.master!r} at {str(wish.new)!r}"
 
     def _rendered(self, run: Run) -> bytes:
-        return self._render(run.elsewhere())
+        kept = [one for one in run.elsewhere() if is_harmless(one.master) and is_harmless(one.new.host)]
+        return self._render(
+            [
+                ShownMaster(one.deployment if is_harmless(one.deployment) else "", one.master, *one.new, one.epoch)
+                for one in sorted(kept, key=lambda one: (one.deployment, one.master))
+            ]
+        )
 
-    def _render(self, wishes: Sequence[Wish]) -> bytes:
-        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+    def _render(self, shown: Sequence[ShownMaster]) -> bytes:
+        ours = self.template is not None
+        environment = ImmutableSandboxedEnvironment(
+            undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=ours, lstrip_blocks=ours
+        )
         try:
-            source = BUILT_IN[self.template] if self.template is not None else self._source()
-            text = environment.from_string(source).render(masters=_masters(wishes))
+            text = environment.from_string(self._source()).render(masters=self._masters(shown))
         except TemplateError as error:
             raise AttemptFailed(f"its template: {type(error).__name__}: {error}") from None
         except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
@@ -123,7 +150,32 @@ class FileAction(Action):
             raise AttemptFailed(f"its template renders more than {FILE_BYTES} bytes")
         return content
 
+    def _masters(self, shown: Sequence[ShownMaster]) -> list[dict[str, Any]]:
+        """Return what a template sees."""
+        of = Counter(one.name for one in shown)
+        found = []
+        for one in shown:
+            section = one.name if of[one.name] == 1 else f"{one.deployment}.{one.name}"
+            listen = self.ports.get(one.name)
+            found.append(
+                {
+                    "deployment": one.deployment,
+                    "name": one.name,
+                    "host": one.host,
+                    "port": one.port,
+                    "epoch": one.epoch,
+                    "address": f"[{one.host}]:{one.port}" if ":" in one.host else f"{one.host}:{one.port}",
+                    "numeric": is_numeric(one.host),
+                    "section": section,
+                    "variable": re.sub(r"[^A-Z0-9]", "_", section.upper()),
+                    "listen": None if listen is None else f"{self.bind}:{listen}",
+                }
+            )
+        return found
+
     def _source(self) -> str:
+        if self.template is not None:
+            return (TEMPLATES / f"{self.template}.j2").read_text("utf-8")
         found = _read(self.template_file or "")
         if found is None:
             raise AttemptFailed(f"its template {self.template_file} is not there")
@@ -142,22 +194,6 @@ class FileAction(Action):
 def is_harmless(text: str) -> bool:
     """Return whether a name or address has only characters that mean nothing in a configuration."""
     return _HARMLESS.fullmatch(text) is not None
-
-
-def _masters(wishes: Sequence[Wish]) -> list[dict[str, Any]]:
-    """Return what a template sees, by deployment and name."""
-    kept = [one for one in wishes if is_harmless(one.master) and is_harmless(one.new.host)]
-    return [
-        {
-            "deployment": one.deployment if is_harmless(one.deployment) else "",
-            "name": one.master,
-            "host": one.new.host,
-            "port": one.new.port,
-            "epoch": one.epoch,
-            "variable": re.sub(r"[^A-Z0-9]", "_", one.master.upper()),
-        }
-        for one in sorted(kept, key=lambda one: (one.deployment, one.master))
-    ]
 
 
 def _read(path: str) -> bytes | None:

@@ -28,6 +28,7 @@ from ..model import Address, Grade
 from .action_kinds import AttemptFailed, ConfiguredAction, GiveUp
 from .carrying import Carrier, Finished
 from .choosing import awaits, is_ripe, next_step
+from .run_counters import RunCounters
 
 __all__ = ["Beliefs", "Reactor"]
 
@@ -79,7 +80,8 @@ class Reactor:
         self.store = store
         self._beliefs = beliefs
         self._actions = {(one.name, one.place): one for one in actions}
-        self._carrier = Carrier(store, self._elsewhere, self.wake, finished)
+        self.counters = RunCounters()
+        self._carrier = Carrier(store, self._elsewhere, self.wake, finished, self.counters)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
         self._thread: threading.Thread | None = None
@@ -234,10 +236,14 @@ class Reactor:
         await self._take_wishes(names)
         self._prune()
         pauses, now = await asyncio.to_thread(self.store.pauses)
-        for row in await asyncio.to_thread(self.store.pending, names):
-            action = self._actions.get((row.action, row.place))
-            if action is None or not self._covers(action, row.deployment, row.master):
-                continue
+        waiting = [
+            (action, row)
+            for row in await asyncio.to_thread(self.store.pending, names)
+            if (action := self._actions.get((row.action, row.place))) is not None
+            and self._covers(action, row.deployment, row.master)
+        ]
+        self.counters.wait((row for _, row in waiting), now)
+        for action, row in waiting:
             if any(one.covers(row.action, row.deployment, row.master, now) for one in pauses):
                 continue
             await self._consider(action, row, now)

@@ -15,6 +15,7 @@ METRIC_PREFIX: Final = "switchmaster_"
 
 _MASTER: Final = ("deployment", "master_name")
 _SENTINEL: Final = ("deployment", "sentinel")
+_ACTION: Final = ("action", "deployment", "master_name")
 
 
 class Family(NamedTuple):
@@ -241,6 +242,22 @@ FAMILIES: Final = {
             "counter",
             ("deployment", "what"),
             "The Watcher's own counters since its start, limits that were hit included.",
+        ),
+        # What follows a switch.
+        Family("action_attempts", "counter", _ACTION, "Attempts of actions, those without success included."),
+        Family(
+            "action_runs",
+            "counter",
+            (*_ACTION, "outcome"),
+            "Runs of actions that ended here: done, gave-up, interrupted (a newer switch came, or the run goes on "
+            "elsewhere), expired, dry-run.",
+        ),
+        Family("action_drifts", "counter", _ACTION, "How often a target was found to show something else."),
+        Family(
+            "action_wish_age_seconds",
+            "gauge",
+            _ACTION,
+            "How long ago the switch that waits to be carried out came; no series where nothing waits. A pause counts.",
         ),
         # The journal.
         Family("journal_available", "gauge", (), "Whether the last commit succeeded."),

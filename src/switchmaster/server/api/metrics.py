@@ -227,6 +227,7 @@ class _Scrape:
             *_guards(self.state),
             *_doctors(self.state),
             *_relays(self.state),
+            *_actions(self.state),
             *_journal(self.state),
             *_served(self.state),
         ):
@@ -361,6 +362,21 @@ def _relays(state: ServedState) -> Found:
             yield "relay_cut", (of, reason), readings[name]
         for what in ("passed", "withheld"):
             yield "relay_events", (of, what), readings[what]
+
+
+def _actions(state: ServedState) -> Found:
+    if state.actions is None:
+        return
+    counters = state.actions.reactor.counters
+    # Copies: the engine's thread goes on counting.
+    for (action, *master), count in counters.attempts.copy().items():
+        yield "action_attempts", (action, *map(stored, master)), count
+    for ((action, *master), outcome), count in counters.outcomes.copy().items():
+        yield "action_runs", (action, *map(stored, master), outcome), count
+    for (action, *master), count in counters.drifts.copy().items():
+        yield "action_drifts", (action, *map(stored, master)), count
+    for (action, *master), seconds in counters.ages.items():
+        yield "action_wish_age_seconds", (action, *map(stored, master)), seconds
 
 
 def _journal(state: ServedState) -> Found:

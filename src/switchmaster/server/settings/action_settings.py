@@ -15,10 +15,20 @@ from typing import TYPE_CHECKING, Any, Final
 from ...errors import UsageError
 from ...model import Address, Grade
 from ..watcher_arguments import read_secret
-from .action_tables import CommonActionTable, CutTable, FileTable, ScriptTable, StreamTable, WebhookTable
+from .action_tables import (
+    CommonActionTable,
+    CutTable,
+    DnsTable,
+    EtcdTable,
+    FileTable,
+    ScriptTable,
+    StreamTable,
+    WebhookTable,
+)
 
 if TYPE_CHECKING:
     from ...react.action_kinds import Action, ConfiguredAction
+    from ...react.http_target import HttpTarget
 
 __all__ = ["action_settings"]
 
@@ -114,8 +124,18 @@ def _file(table: FileTable, folder: Path) -> Action:
     for argv in (table.validate_with, table.reload):
         if argv and shutil.which(argv[0]) is None:
             raise UsageError(f"{argv[0]} is not there, or not executable")
-    mode = int(table.mode, 8)
-    return FileAction(path, table.template, template_file, table.validate_with, table.reload, mode)
+    if table.template == "twemproxy" and not table.ports:
+        raise UsageError("twemproxy needs a port for each master, such as ports = { mymaster1 = 22121 }")
+    return FileAction(
+        path,
+        table.template,
+        template_file,
+        table.validate_with,
+        table.reload,
+        int(table.mode, 8),
+        table.ports,
+        table.bind,
+    )
 
 
 def _cut(table: CutTable, folder: Path) -> Action:
@@ -131,6 +151,53 @@ def _stream(table: StreamTable, folder: Path) -> Action:
         raise UsageError("it needs a key, a channel, or both")
     address = Address.parse(table.address)
     return StreamAction(address, _login(table, folder), table.key, table.channel, table.max_length)
+
+
+def _dns(table: DnsTable, folder: Path) -> Action:
+    import dns.exception
+    import dns.name
+
+    from ...react.dns_action import DnsAction, read_key
+
+    if "{master}" not in table.record and not _is_one(table.masters):
+        raise UsageError("its record has no {master}, which all masters would share; name the only one in masters")
+    try:
+        zone = dns.name.from_text(table.zone)
+        for name in (table.record, table.srv or table.record):
+            if not dns.name.from_text(name.replace("{master}", "example")).is_subdomain(zone):
+                raise UsageError(f"{name} is not in the zone {table.zone}")
+    except dns.exception.DNSException as error:
+        raise UsageError(f"a name is none of the DNS: {error}") from None
+    key_file = _within(folder, table.key_file)
+    if key_file is not None:
+        read_key(_readable(key_file))
+    server = Address.parse(table.server, 53)
+    return DnsAction(server, table.zone, table.record, table.srv, table.ttl, key_file)
+
+
+def _etcd(table: EtcdTable, folder: Path) -> Action:
+    from ...react.etcd_action import EtcdAction
+
+    password_file = _within(folder, table.password_file)
+    if (table.username is None) != (password_file is None):
+        raise UsageError("it needs both username and password_file, or neither")
+    if password_file is not None:
+        _readable(password_file)
+    return EtcdAction(_api(table, folder, table.endpoints), table.key, table.username, password_file)
+
+
+def _api(table: EtcdTable, folder: Path, urls: tuple[str, ...]) -> HttpTarget:
+    from ...net.dial import Tls
+    from ...react.http_target import HttpTarget
+
+    ca, cert, key = (_within(folder, one) for one in (table.ca, table.cert, table.cert_key))
+    Tls(ca, cert, key).context()
+    return HttpTarget(urls, ca, cert, key)
+
+
+def _is_one(masters: tuple[str, ...]) -> bool:
+    """Return whether patterns name one master alone."""
+    return len(masters) == 1 and not any(char in masters[0] for char in "*?[")
 
 
 def _login(table: CutTable | StreamTable, folder: Path) -> Any:
@@ -164,6 +231,8 @@ _KINDS: Final[Mapping[type[CommonActionTable], tuple[Callable[[Any, Path], Actio
     ScriptTable: (_script, "point", False),
     FileTable: (_file, "point", False),
     CutTable: (_cut, "cut", True),
+    DnsTable: (_dns, "point", False),
+    EtcdTable: (_etcd, "point", False),
     StreamTable: (_stream, "notify", True),
     WebhookTable: (_webhook, "notify", True),
 }

@@ -15,7 +15,17 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from .value_types import Age, Seconds, Table, Text, Texts, wrong
 
-__all__ = ["ActionTable", "CommonActionTable", "CutTable", "FileTable", "ScriptTable", "StreamTable", "WebhookTable"]
+__all__ = [
+    "ActionTable",
+    "CommonActionTable",
+    "CutTable",
+    "DnsTable",
+    "EtcdTable",
+    "FileTable",
+    "ScriptTable",
+    "StreamTable",
+    "WebhookTable",
+]
 
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _VARIABLE: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -40,6 +50,23 @@ def _url(value: Any) -> Any:
     return value
 
 
+def _urls(value: Any) -> Any:
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, (list, tuple)) or not values:
+        raise wrong("must be an array of http:// or https:// URLs")
+    for one in values:
+        parts = urlsplit(_url(one))
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise wrong("must be URLs without a path")
+    return tuple(one.rstrip("/") for one in values)
+
+
+def _key_template(value: Any) -> Any:
+    if not isinstance(value, str) or "{master}" not in value or not value.isascii() or not value.isprintable():
+        raise wrong("must be a key with {master} in it")
+    return value
+
+
 def _variables(value: Any) -> Any:
     named = isinstance(value, Mapping) and all(re.fullmatch(_VARIABLE[1:-1], str(key)) for key in value)
     if not named or not all(isinstance(one, str) and "\0" not in one for one in value.values()):
@@ -50,12 +77,36 @@ def _variables(value: Any) -> Any:
     return dict(value)
 
 
+def _ports(value: Any) -> Any:
+    numbers = list(value.values()) if isinstance(value, Mapping) else [None]
+    if not all(isinstance(one, int) and not isinstance(one, bool) and 0 < one < 65536 for one in numbers):
+        raise wrong("must be a table of ports, such as { mymaster1 = 22121 }")
+    if len(set(numbers)) < len(numbers):
+        raise wrong("must give each master a port of its own")
+    return dict(value)
+
+
 ActionName = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", "pattern": _NAME})]
 Url = Annotated[str, BeforeValidator(_url), WithJsonSchema({"type": "string", "pattern": r"^https?://"})]
+Urls = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_urls),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": r"^https?://"}, "minItems": 1}),
+]
+KeyTemplate = Annotated[
+    str, BeforeValidator(_key_template), WithJsonSchema({"type": "string", "pattern": r"\{master\}"})
+]
 Variables = Annotated[
     dict[str, str],
     BeforeValidator(_variables),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
+]
+
+
+Ports = Annotated[
+    dict[str, int],
+    BeforeValidator(_ports),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "integer", "minimum": 1, "maximum": 65535}}),
 ]
 
 
@@ -132,9 +183,14 @@ class FileTable(CommonActionTable):
 
     type: Literal["file"] = Field(description="`file`: write a file from a template.")
     path: Text = Field(description="The file.")
-    template: Literal["env", "hosts", "json"] | None = Field(
+    template: Literal["env", "envoy-eds", "haproxy", "hosts", "json", "nginx-stream", "twemproxy"] | None = Field(
         default=None, description="A template that comes with switchmaster; or give `template_file`."
     )
+    ports: Ports = Field(
+        default_factory=dict,
+        description="Ports on which a proxy listens, by the master's name, for the templates that make listeners.",
+    )
+    bind: Text = Field(default="127.0.0.1", description="The address of those ports.")
     template_file: Text | None = Field(default=None, description="File with a Jinja2 template.")
     validate_with: Texts = Field(
         default=(), description="Program that must accept the new file before it is used; `{file}` is its path."
@@ -178,4 +234,53 @@ class StreamTable(_LoginTable):
     max_length: int = Field(default=10_000, ge=1, le=10**9, description="About how many entries the stream keeps.")
 
 
-ActionTable = Annotated[ScriptTable | WebhookTable | FileTable | CutTable | StreamTable, Field(discriminator="type")]
+class _StandingTable(CommonActionTable):
+    drift: Literal["correct", "report"] = Field(
+        default="correct", description="Whether what another hand has changed is put right or reported."
+    )
+    check_every: Seconds = Field(default=60.0, description="Seconds between two comparisons of the target.")
+
+
+class DnsTable(_StandingTable):
+    """A record of a zone is kept by dynamic updates."""
+
+    type: Literal["dns"] = Field(description="`dns`: keep a record by dynamic updates (RFC 2136).")
+    server: Text = Field(description="`HOST:PORT` of the primary, such as `10.0.0.53:53`; TCP is used.")
+    zone: Text = Field(description="The zone, such as `kv.example.net`.")
+    record: Text = Field(
+        description="The name of the record, such as `{master}.kv.example.net`: `A`, `AAAA`, or `CNAME` where Sentinel "
+        "announces host names."
+    )
+    srv: Text | None = Field(
+        default=None,
+        description="The name of a SRV record, which has the port, such as `_redis._tcp.{master}.kv.example.net`.",
+    )
+    ttl: int = Field(default=5, ge=0, le=86_400, description="Seconds for which resolvers may keep the records.")
+    key_file: Text | None = Field(
+        default=None, description="File with the key of TSIG, as `tsig-keygen` writes it; read again with each attempt."
+    )
+
+
+class _ApiTable(_StandingTable):
+    ca: Text | None = Field(default=None, description="Certificate authorities to trust, instead of the system's.")
+    cert: Text | None = Field(default=None, description="File of a certificate to show, PEM.")
+    cert_key: Text | None = Field(default=None, description="File of its key.")
+
+
+class EtcdTable(_ApiTable):
+    """A key of etcd."""
+
+    type: Literal["etcd"] = Field(description="`etcd`: keep a key of etcd.")
+    endpoints: Urls = Field(description="URLs of the members, such as `https://10.0.0.1:2379`; 3.4 and later.")
+    key: KeyTemplate = Field(
+        default="/switchmaster/{deployment}/{master}", description="The key; its value is JSON with `host` and `port`."
+    )
+    username: Text | None = Field(default=None, description="The user.")
+    password_file: Text | None = Field(
+        default=None, description="File with the password; it is read again with each attempt."
+    )
+
+
+ActionTable = Annotated[
+    ScriptTable | WebhookTable | FileTable | CutTable | StreamTable | DnsTable | EtcdTable, Field(discriminator="type")
+]

@@ -1,0 +1,93 @@
+"""`[[actions]]`: what is wrong with one is known at the start, and its secrets are shown nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from switchmaster.server.settings.configuration import problems_of, read_configuration
+
+HEAD = "[deployments.a]\nsentinels = ['h']\n[[actions]]\nname = 'f'\n"
+KEY = 'key "switchmaster" { algorithm hmac-sha256; secret "aHVudGVyMmh1bnRlcjI="; };\n'
+DNS = "type = 'dns'\nserver = '10.0.0.53'\nzone = 'kv.example'\nrecord = '{master}.kv.example'\n"
+ETCD = "type = 'etcd'\nendpoints = 'http://10.0.0.1:2379'\n"
+
+
+def written(tmp_path: Path, keys: str) -> Path:
+    for name, text in (("secret", "hunter2\n"), ("key", KEY), ("no.key", "key x { secret; };\n")):
+        (tmp_path / name).write_text(text)
+    path = tmp_path / "c.toml"
+    path.write_text(HEAD + keys)
+    return path
+
+
+def checked(tmp_path: Path, keys: str, sentence: str, group: str = "point") -> Any:
+    """Return the action if nothing is wrong with it, and nothing should be."""
+    path = written(tmp_path, keys)
+    found = problems_of(path, environ={})
+    assert [sentence in one for one in found] == ([True] if sentence else []), found
+    assert not any("hunter2" in one for one in found)
+    if sentence:
+        return None
+    [action] = read_configuration(path, environ={}).actions
+    assert (action.group, action.every) == (group, group == "notify")
+    assert "hunter2" not in repr(action)
+    assert "aHVudGVy" not in repr(action)
+    return action.action
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ("template = 'haproxy'", ""),
+        ("template = 'twemproxy'\nports = { m1 = 22121 }", ""),
+        ("template = 'twemproxy'", "twemproxy needs a port for each master"),
+        ("template = 'haproxy'\nports = { m1 = 0 }", "must be a table of ports"),
+        ("template = 'haproxy'\nports = { m1 = 1, m2 = 1 }", "must give each master a port of its own"),
+        ("template = 'nginx'", "actions[0].template"),
+    ],
+)
+def test_template_of_a_file_is_checked(tmp_path: Path, keys: str, sentence: str) -> None:
+    checked(tmp_path, f"type = 'file'\npath = 'out'\n{keys}", sentence)
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        (DNS, ""),
+        (DNS + "key_file = 'key'\nsrv = '_redis._tcp.{master}.kv.example'\nttl = 0", ""),
+        (DNS.replace("{master}", "m1") + "masters = 'm1'", ""),
+        (DNS.replace("{master}", "m1"), "its record has no {master}"),
+        (DNS.replace("{master}.kv", "{master}.other"), "is not in the zone kv.example"),
+        (DNS + "srv = '_redis._tcp.{master}.example'", "is not in the zone kv.example"),
+        (DNS.replace("{master}.", "{master}.."), "a name is none of the DNS"),
+        (DNS + "key_file = 'none'", "can't read"),
+        (DNS + "key_file = 'no.key'", "it holds no key"),
+        (DNS + "ttl = -1", "actions[0].ttl"),
+        (DNS.replace("10.0.0.53", "h:0"), "the action 'f' can't be used"),
+    ],
+)
+def test_record_of_the_dns_is_checked(tmp_path: Path, keys: str, sentence: str) -> None:
+    checked(tmp_path, keys, sentence)
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        (ETCD + "username = 'u'\npassword_file = 'secret'\nkey = '/x/{master}'", ""),
+        (ETCD.replace("'http", "['https://h:1', 'http").replace("2379'", "2379/']"), ""),
+        (ETCD + "username = 'u'", "it needs both username and password_file"),
+        (ETCD + "username = 'u'\npassword_file = 'none'", "can't read"),
+        (ETCD + "key = '/x'", "must be a key with {master} in it"),
+        (ETCD + "ca = 'none.pem'", "the action 'f' can't be used"),
+        (ETCD + "cert_key = 'secret'", "a TLS key was given without its certificate"),
+        (ETCD.replace("http:", "ftp:"), "must be an http:// or https:// URL"),
+        (ETCD.replace("2379", "2379/v3"), "must be URLs without a path"),
+        (ETCD.replace("10.0.0.1", "u:hunter2@h"), "must hold no user and no password"),
+        (ETCD.replace("'http://10.0.0.1:2379'", "[]"), "must be an array of http:// or https:// URLs"),
+    ],
+)
+def test_key_of_etcd_is_checked(tmp_path: Path, keys: str, sentence: str) -> None:
+    checked(tmp_path, keys, sentence)
