@@ -45,17 +45,24 @@ def measure(options: argparse.Namespace) -> list[Figure | Table]:
     spoiled: list[str] = []
     made = Lab(binary=options.binary, down_after_ms=DOWN_AFTER, failover_timeout_ms=FAILOVER_TIMEOUT)
     with tempfile.TemporaryDirectory(prefix="switchmaster-bench-") as folder, made as lab:
-        played = play(lab, Path(folder), present, options, spoiled)
+        writers = [Writer(client, lab.sentinel_addresses, options.beat / 1e3, Path(folder)) for client in present]
+        played = play(lab, Path(folder), writers, kinds_of(options), spoiled)
         assert lab.binary is not None
         server = lab.binary.describe()
     return [*figures(played, present), table(played, wanted, lacking, setting(server, present, spoiled, options))]
 
 
-def play(
-    lab: Lab, folder: Path, present: Sequence[Client], options: argparse.Namespace, spoiled: list[str]
-) -> list[Round]:
-    """Run the failovers, kinds in turn, and report progress on standard error."""
-    writers = [Writer(client, lab.sentinel_addresses, options.beat / 1e3, folder) for client in present]
+def play(lab: Lab, folder: Path, writers: Sequence[Writer], kinds: Sequence[str], spoiled: list[str]) -> list[Round]:
+    """
+    Run failovers, and report progress on standard error.
+
+    Args:
+        lab: of one master.
+        folder: for the observer's record.
+        writers: not started yet; they are stopped at the end.
+        kinds: of the failovers, in order.
+        spoiled: gets what was discarded, and why.
+    """
     observer = Observer(lab.nodes(), folder)
     played: list[Round] = []
     try:
@@ -63,7 +70,7 @@ def play(
             writer.start()
         rounds = Rounds(lab, writers, observer)
         rounds.begin()
-        wanted = [kind for _ in range(options.rounds) for kind in options.kinds]
+        wanted = list(kinds)
         while wanted:
             try:
                 played.append(rounds.play(wanted[0]))
@@ -80,6 +87,11 @@ def play(
             writer.stop()
         observer.stop()
     return played
+
+
+def kinds_of(options: argparse.Namespace) -> list[str]:
+    """Return the kinds of all rounds, kinds in turn."""
+    return [kind for _ in range(options.rounds) for kind in options.kinds]
 
 
 def tell(one: Round, number: int, of: int) -> None:

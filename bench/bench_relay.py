@@ -28,10 +28,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from bench_failover import DOWN_AFTER, FAILOVER_TIMEOUT, SPOILED, listed, outcomes, preferred, shown, tell
+from bench_failover import DOWN_AFTER, FAILOVER_TIMEOUT, kinds_of, listed, outcomes, play, preferred, shown
 from clients import CLIENTS, HERE, Client, Writer
 from figures import Figure, Table, median, report
-from rounds import KINDS, Discarded, Observer, Round, Rounds
+from rounds import KINDS, Round
 from switchmaster.errors import LabError
 from switchmaster.lab import Lab
 
@@ -214,37 +214,8 @@ def failovers(lab: Lab, relay: RelayProcess, folder: Path, options: argparse.Nam
         )
     ]
     spoiled: list[str] = []
-    played = play(lab, folder, writers, options, spoiled)
+    played = play(lab, folder, writers, kinds_of(options), spoiled)
     return table(played, present, lacking, setting(lab, present, spoiled, options))
-
-
-def play(
-    lab: Lab, folder: Path, writers: Sequence[Writer], options: argparse.Namespace, spoiled: list[str]
-) -> list[Round]:
-    observer = Observer(lab.nodes(), folder)
-    played: list[Round] = []
-    try:
-        for writer in writers:
-            writer.start()
-        rounds = Rounds(lab, writers, observer)
-        rounds.begin()
-        wanted = [kind for _ in range(options.rounds) for kind in options.kinds]
-        while wanted:
-            try:
-                played.append(rounds.play(wanted[0]))
-            except Discarded as reason:
-                spoiled.append(f"{wanted[0]}: {reason}")
-                print(f"discarded, {spoiled[-1]}", file=sys.stderr, flush=True)
-                if len(spoiled) > SPOILED:
-                    raise LabError(f"{len(spoiled)} failovers went wrong: {'; '.join(spoiled)}") from reason
-                continue
-            wanted.pop(0)
-            tell(played[-1], len(played), len(played) + len(wanted))
-    finally:
-        for writer in writers:
-            writer.stop()
-        observer.stop()
-    return played
 
 
 def table(played: Sequence[Round], present: Sequence[Client], lacking: dict[str, str], setting: str) -> Table:

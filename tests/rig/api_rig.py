@@ -4,6 +4,7 @@ The API without a daemon: deployments to which a test plays Sentinels, and a jou
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -34,6 +35,8 @@ LOOPBACK = Address("127.0.0.1", 8370)
 ANY_PORT = Address("127.0.0.1", 0)
 SENTINELS = S1, S2, S3 = tuple(SentinelName(f"10.0.0.{number}:26379") for number in (1, 2, 3))
 A, B, C = (Address(f"10.0.1.{number}", 6379) for number in (1, 2, 3))
+TOKEN = "act-1234"
+"""For orders, in `request_once`."""
 NOW = 1_790_000_000.0
 """When a failover begins; a test that needs another time adds to it."""
 
@@ -227,3 +230,33 @@ async def asking(app: Any, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8370", headers=headers) as client:
         yield client
+
+
+def request_once(
+    method: str, path: str, *told: FakeDeployment, token: str | None = TOKEN, json: object = None, **sources: Any
+) -> httpx.Response:
+    """
+    Send one request to an API that orders need `TOKEN` for.
+
+    Args:
+        method: of HTTP.
+        path: what to ask for.
+        told: the deployments.
+        token: the client's; None for none.
+        json: the body.
+        sources: attributes of the state that the API serves, such as ``guards``; None leaves it as it is.
+    """
+
+    async def go() -> httpx.Response:
+        app, state = served(*told, settings=HttpSettings(LOOPBACK, token=TOKEN))
+        for name, source in sources.items():
+            if source is not None:
+                setattr(state, name, source)
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        try:
+            async with asking(app, **headers) as client:
+                return await client.request(method, path, json=json)
+        finally:
+            state.close()
+
+    return asyncio.run(go())

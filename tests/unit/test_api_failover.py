@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from rig.api_rig import LOOPBACK, FakeDeployment, asking, served
+from rig.api_rig import TOKEN, FakeDeployment, request_once
 from rig.failover_rig import FakeFailovers, ended
 from rig.guard_cases import B, C
 from switchmaster.errors import UnknownMaster, UsageError
 from switchmaster.model import Address
 from switchmaster.planned.request import FailoverRequest
-from switchmaster.server.api import HttpSettings, shapes
+from switchmaster.server.api import shapes
 
-TOKEN = "act-1234"
 PATH = "/api/v1/masters/mymaster/planned-failover"
 ORDER = {"confirm": "mymaster", "by": "ada"}
 
@@ -26,20 +24,9 @@ def request(
     method: str, failovers: FakeFailovers | None, json: object = None, token: str | None = TOKEN, path: str = PATH
 ) -> httpx.Response:
     """Send one request to an API with one deployment."""
-
-    async def go() -> httpx.Response:
-        told = FakeDeployment(masters=("mymaster", "other"))
-        app, state = served(told, settings=HttpSettings(LOOPBACK, token=TOKEN))
-        if failovers is not None:
-            state.failovers = lambda: {"kvdb": failovers}
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        try:
-            async with asking(app, **headers) as client:
-                return await client.request(method, path, json=json)
-        finally:
-            state.close()
-
-    return asyncio.run(go())
+    told = FakeDeployment(masters=("mymaster", "other"))
+    source = None if failovers is None else lambda: {"kvdb": failovers}
+    return request_once(method, path, told, token=token, json=json, failovers=source)
 
 
 def test_failover_that_has_ended_has_the_shape_of_the_document() -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from rig.api_rig import LOOPBACK, S1, A, B, FakeDeployment, asking, served
+from rig.api_rig import S1, TOKEN, A, B, FakeDeployment, request_once
 from rig.guard_rig import FakeGuard, guard_status
 from switchmaster.guard.policy import Arming
-from switchmaster.server.api import HttpSettings, shapes
+from switchmaster.server.api import shapes
 
-TOKEN = "act-1234"
 PATH = "/api/v1/masters/mymaster1/guard"
 
 
@@ -22,20 +20,9 @@ def request(
     method: str, path: str, guard: FakeGuard | None, token: str | None = TOKEN, json: object = None
 ) -> httpx.Response:
     """Send one request to an API with one deployment, guarded or not."""
-
-    async def go() -> httpx.Response:
-        told = FakeDeployment(masters=("mymaster1", "other"))
-        app, state = served(told, settings=HttpSettings(LOOPBACK, token=TOKEN))
-        if guard is not None:
-            state.guards = lambda: {"kvdb": guard}
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        try:
-            async with asking(app, **headers) as client:
-                return await client.request(method, path, json=json)
-        finally:
-            state.close()
-
-    return asyncio.run(go())
+    told = FakeDeployment(masters=("mymaster1", "other"))
+    source = None if guard is None else lambda: {"kvdb": guard}
+    return request_once(method, path, told, token=token, json=json, guards=source)
 
 
 def test_guard_tells_what_it_would_do_in_the_shape_of_the_document() -> None:

@@ -11,13 +11,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from ...errors import UsageError
-from ...journal import Page
 from ...journal.reaction_lines import pause_line
 from ...react.action_kinds import AttemptFailed, ConfiguredAction
 from ...react.reactor import Reactor
 from ...render import Line
 from . import action_shapes as shapes
-from .answers import ProblemError, answer, page
+from .answers import ProblemError, answer, answer_page, page
 from .parameters import (
     ERRORS,
     CursorQuery,
@@ -66,7 +65,7 @@ def _add_lists(router: APIRouter) -> None:
         """What each action is to do for each master, and how far it has come."""
         wanted = (action, deployment, master, is_in)
         found = await state.history.ask(lambda reader: reader.reactions(*wanted, cursor, limit))
-        return _listed(request, found)
+        return answer_page(request, found)
 
     @router.get("/api/v1/receipts", response_model=shapes.ReceiptPage)
     async def receipts(
@@ -85,7 +84,7 @@ def _add_lists(router: APIRouter) -> None:
         """What actions did, newest first."""
         wanted = (action, deployment, master, outcome)
         found = await state.history.ask(lambda reader: reader.receipts(*wanted, cursor, limit))
-        return _listed(request, found)
+        return answer_page(request, found)
 
 
 def _add_orders(router: APIRouter) -> None:
@@ -177,7 +176,3 @@ def _line(state: ServedState, action: ConfiguredAction, states: dict[str, int]) 
         "states": states,
         "runs": {outcome: count for (name, outcome), count in sorted(runs.items()) if name == action.name},
     }
-
-
-def _listed(request: Request, found: Page) -> Response:
-    return answer(request, page(found.items, found.next))

@@ -16,7 +16,9 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
-__all__ = ["Problem", "ProblemError", "answer", "etag_of", "page", "problem", "rendered"]
+from ...journal import Page
+
+__all__ = ["Problem", "ProblemError", "answer", "answer_page", "etag_of", "page", "problem", "rendered"]
 
 
 class Problem(BaseModel):
@@ -93,3 +95,8 @@ def answer(
     if known.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type=type)
+
+
+def answer_page(request: Request, found: Page) -> Response:
+    """Return 200 with a page of the journal."""
+    return answer(request, page(found.items, found.next))

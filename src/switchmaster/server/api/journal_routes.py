@@ -15,10 +15,10 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from ...account.postmortem import document
 from ...account.record_lines import failover_from_line, switch_from_line
-from ...journal import FailoverFilter, Page
+from ...journal import FailoverFilter
 from ...render import Line
 from . import shapes
-from .answers import ProblemError, answer, page
+from .answers import ProblemError, answer, answer_page, page
 from .journal_stream import StreamFilter
 from .parameters import (
     ERRORS,
@@ -78,7 +78,7 @@ def _add_failovers(router: APIRouter) -> None:
         wanted = FailoverFilter(
             deployment, master, outcome, kind, _seconds(since), _seconds(until), suspicions, missed, acknowledged, q
         )
-        return _listed(request, await state.history.ask(lambda reader: reader.failovers(wanted, cursor, limit)))
+        return answer_page(request, await state.history.ask(lambda reader: reader.failovers(wanted, cursor, limit)))
 
     @router.get("/api/v1/failovers/{id}", response_model=shapes.FailoverLine)
     async def failover(request: Request, state: StateOf, id: FailoverPath) -> Response:
@@ -124,7 +124,7 @@ def _add_lists(router: APIRouter) -> None:
     ) -> Response:
         """Switches, newest first."""
         began = _seconds(since)
-        return _listed(
+        return answer_page(
             request,
             await state.history.ask(lambda reader: reader.switches(deployment, master, began, cursor, limit)),
         )
@@ -144,7 +144,7 @@ def _add_lists(router: APIRouter) -> None:
     ) -> Response:
         """All lines, newest first: the stream, backwards."""
         begin, end = _seconds(since), _seconds(until)
-        return _listed(
+        return answer_page(
             request,
             await state.history.ask(
                 lambda reader: reader.newest_entries(
@@ -184,10 +184,6 @@ def _add_stream(router: APIRouter) -> None:
 
 def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
-
-
-def _listed(request: Request, found: Page) -> Response:
-    return answer(request, page(found.items, found.next))
 
 
 async def _failover(state: ServedState, id: str) -> Line:
