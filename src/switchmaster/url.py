@@ -15,7 +15,6 @@ contains any part of a URL that could be a password.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -294,6 +293,8 @@ def _read_query(query: str, known: Collection[str]) -> dict[str, str]:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
+    import difflib  # for an error alone: it takes longer to import than this module
+
     known = list(known)
     # Distant names do not help: "ssl_ca_certs" is not a typo of "ssl_check_hostname".
     near = difflib.get_close_matches(name, known, 1, cutoff=0.8)
@@ -362,6 +363,14 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def is_wildcard(host: str) -> bool:
+    """Return whether that host stands for all addresses of this machine: ``0.0.0.0`` or ``::``."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def read_listen(text: str) -> Address:

@@ -13,6 +13,7 @@ from switchmaster.lab.certificates import make_certificates
 from switchmaster.model import Address
 from switchmaster.net.watcher import Watcher
 from switchmaster.relay.relay_settings import RelaySettings
+from switchmaster.relay.relay_state import identity_of
 from switchmaster.server import deployment_relay
 from switchmaster.server.api import Metrics, ServedState
 from switchmaster.server.deployment_relay import DeploymentRelay
@@ -61,6 +62,32 @@ def test_a_relay_follows_its_settings_and_is_measured() -> None:
         assert await reader.read() is not None
         writer.close()
         assert relay.readings == {}
+        await watcher.close()
+
+    run(test)
+
+
+def test_it_names_the_relays_of_the_other_daemons_once_and_never_itself() -> None:
+    own, other, third = (Address("192.0.2.1", port) for port in (1, 2, 3))
+
+    async def test() -> None:
+        watcher = Watcher(NOWHERE)
+        relay = DeploymentRelay(watcher, None)
+        assert relay.announced is None
+        relay.found((own, other))
+        await relay.apply(RelaySettings(Address("127.0.0.1", 0), announce=own, peers=(third, other)))
+        assert relay._relay is not None
+        assert relay.announced == own
+        assert relay._relay.state.peers == (third, other)
+        assert relay._relay.state.identity == identity_of(own)
+        relay.found(())
+        assert relay._relay.state.peers == (third, other)
+        await relay.apply(RelaySettings(Address("127.0.0.1", 0)))
+        assert relay.announced is None
+        assert relay._relay.state.peers == ()
+        relay.found((third,))
+        assert relay._relay.state.peers == (third,)
+        await relay.close()
         await watcher.close()
 
     run(test)

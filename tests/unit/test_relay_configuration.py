@@ -10,6 +10,7 @@ from switchmaster.errors import UsageError
 from switchmaster.model import Address, Grade
 from switchmaster.relay.relay_settings import RelaySettings
 from switchmaster.server.settings.configuration import problems_of, read_configuration
+from switchmaster.url import read_listen
 
 ONE = '[deployments.a]\nsentinels = ["h:1"]\n'
 TWO = ONE + '[deployments.b]\nsentinels = ["h:2"]\n'
@@ -39,6 +40,7 @@ def test_an_empty_table_listens_where_a_sentinel_would(tmp_path: Path) -> None:
 def test_every_key_has_its_effect(tmp_path: Path) -> None:
     table = """[relay]
 listen = "0.0.0.0:26379"
+announce = "10.0.0.7:26379"
 password_file = "secret"
 users = { app = "other" }
 tls = { cert = "c.pem", key = "k.pem", client_ca = "ca.pem" }
@@ -60,6 +62,7 @@ output_bytes = 100000
     )
     assert (found.cert, found.key, found.client_ca) == tuple(str(tmp_path / f"{name}.pem") for name in ("c", "k", "ca"))
     assert (found.policy.grade, found.policy.early, found.policy.stale_for) == (Grade.AGREED, False, 5.0)
+    assert found.announced == Address("10.0.0.7", 26379)
     assert found.peers == (Address("10.0.0.8", 26379), Address("10.0.0.9", 1))
     assert found.address_map == {Address("a", 1): Address("b", 2)}
     assert list(found.address_maps.values()) == [{Address("a", 1): Address("c", 3)}]
@@ -83,12 +86,30 @@ def test_a_relay_is_no_part_of_the_fingerprint(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("listen", "announced"),
+    [
+        ("127.0.0.1:26379", None),
+        ("[::1]:26379", None),
+        ("localhost:26379", None),
+        ("0.0.0.0:26379", None),
+        ("[::]:26379", None),
+        ("10.0.0.1:0", None),
+        ("10.0.0.1:26379", Address("10.0.0.1", 26379)),
+        ("relay.example:26379", Address("relay.example", 26379)),
+    ],
+)
+def test_only_an_address_that_others_can_dial_is_announced(listen: str, announced: Address | None) -> None:
+    assert RelaySettings(read_listen(listen), password="x").announced == announced
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         (TWO + "[relay]\n", "relay is for one deployment: give each deployment"),
         (TWO + "[deployments.a.relay]\n[deployments.b.relay]\n", "both listen on 127.0.0.1:26379"),
         (ONE + '[relay]\nlisten = "0.0.0.0:1"\n', "without a password"),
         (ONE + '[relay]\nlisten = "1"\n', "relay.listen is wrong"),
+        (ONE + '[relay]\nannounce = "h:0"\n', "clients need its port"),
         (ONE + '[relay]\npassword = "x"\n', "put it in a file and name that file in password_file"),
         (ONE + '[relay]\npassword_file = "none"\n', "can't read the password file of the relay's clients"),
         (ONE + '[relay]\ngrade = "best"\n', "relay.grade must be"),

@@ -165,6 +165,33 @@ def test_a_lying_sentinel_makes_the_relay_tell_nothing() -> None:
     assert scene.core.stream.withheld > 5
 
 
+def test_what_a_client_says_reaches_no_other_client() -> None:
+    scene = RelayScene()
+    stranger, subscriber = scene.client(), scene.client()
+    scene.ask(subscriber, "PSUBSCRIBE", "*")
+    evil = f"mymaster {A.host} {A.port} {EVIL.host} {EVIL.port}"
+    hello = f"{EVIL.host},26379,{'a' * 40},9,mymaster,{EVIL.host},{EVIL.port},9"
+    for words in (
+        ("PUBLISH", "+switch-master", evil),
+        ("PUBLISH", "__sentinel__:hello", hello),
+        ("SPUBLISH", "+switch-master", evil),
+        ("SENTINEL", "MONITOR", "mymaster", EVIL.host, str(EVIL.port), "2"),
+        ("SENTINEL", "SET", "mymaster", "notification-script", evil),
+        ("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", EVIL.host, str(EVIL.port), "9", "a" * 40),
+        ("CLIENT", "SETNAME", EVIL.host),
+        ("SUBSCRIBE", evil),
+        ("PSUBSCRIBE", evil),
+    ):
+        scene.ask(stranger, *words)
+        scene.turn()
+    scene.wait(10.0)
+    assert scene.published == []
+    asking = scene.client()
+    for words in (["SENTINEL", "MASTERS"], ["SENTINEL", "REPLICAS", "mymaster"], ["SENTINEL", "SENTINELS", "mymaster"]):
+        assert EVIL.host not in repr(scene.ask(asking, *words))
+    assert scene.core.masters.address("mymaster") == A
+
+
 def test_flags_follow_the_majority() -> None:
     scene = RelayScene()
     client = scene.client()

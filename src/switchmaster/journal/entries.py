@@ -13,7 +13,7 @@ from ..account.record import Observation, SwitchRecord
 from ..model import Address
 from ..render import Line
 
-__all__ = ["Alive", "Entry", "Seen", "Sighting", "SwitchSeen", "WatchStarted"]
+__all__ = ["Alive", "Entry", "RelayPlace", "Seen", "Sighting", "SwitchSeen", "WatchStarted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,22 @@ class SwitchSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class RelayPlace:
+    """Where clients reach a relay."""
+
+    deployment: str
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
 class Alive:
     """The daemon is alive, and connected to a Sentinel of each of these deployments."""
 
     time: float
     """Seconds since 1970."""
     deployments: tuple[str, ...]
+    relays: tuple[RelayPlace, ...] = ()
+    """Its relays that other daemons' relays may name to their clients."""
 
 
 @dataclass(frozen=True, slots=True)

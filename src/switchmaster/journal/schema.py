@@ -45,6 +45,7 @@ __all__ = [
     "plain",
     "reactions",
     "receipts",
+    "relays",
     "stored",
     "switches",
 ]
@@ -110,6 +111,16 @@ observers = Table(
     Column("ended", Double),
 )
 """One row for each run of a daemon; ``seen`` moves while it is alive, ``ended`` is set when it shuts down in order."""
+
+relays = Table(
+    "relays",
+    METADATA,
+    Column("observer", String(64), ForeignKey("observers.id", ondelete="CASCADE"), primary_key=True),
+    Column("deployment", Name, primary_key=True),
+    Column("host", Name, nullable=False),
+    Column("port", Integer, nullable=False),
+)
+"""Where clients reach the relays of each run of a daemon; they count while the run is alive."""
 
 deployments = Table(
     "deployments",

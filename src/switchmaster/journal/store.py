@@ -26,11 +26,13 @@ from ..account.record_lines import (
     observation_to_line,
     switch_to_line,
 )
+from ..model import Address
 from ..render import Line, to_json
 from .entries import Alive, Entry, Seen, Sighting, SwitchSeen, WatchStarted
 from .last_known import LastKnown
 from .merge import OPEN, merged, same_failover
 from .missed import MISSED_NUMBERS, missed_failover, missed_switch
+from .relay_rows import exchange_relays
 from .schema import comments, deployments, entries, failovers, observations, observers
 from .switches import record_switch
 
@@ -90,6 +92,7 @@ class Store:
         self.name = name
         self._past = past
         self._last_known = LastKnown()
+        self._relays: dict[str, tuple[Address, ...]] | None = None
 
     # -- transactions -------------------------------------------------------------------------------
 
@@ -156,6 +159,11 @@ class Store:
         """Return, and forget, the masters (deployment, name) whose sighting could not be judged yet."""
         return self._last_known.doubted()
 
+    def relays(self) -> dict[str, tuple[Address, ...]] | None:
+        """Return, and forget, the other runs' relays by deployment; None if they were not read since the last call."""
+        relays, self._relays = self._relays, None
+        return relays
+
     def close_unseen(self, connection: Connection, now: float) -> list[Written]:
         """Close the failovers without news for so long that none will come."""
         limit = now - OPEN - 60
@@ -194,6 +202,7 @@ class Store:
 
     def _alive(self, connection: Connection, entry: Alive) -> None:
         connection.execute(update(observers).where(observers.c.id == self.observer).values(seen=entry.time))
+        self._relays = exchange_relays(connection, self.observer, entry.relays, entry.time)
         for name in entry.deployments:
             changed = connection.execute(
                 update(deployments).where(deployments.c.deployment == name).values(heard=entry.time)

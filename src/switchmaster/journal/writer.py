@@ -19,7 +19,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,6 +28,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from ..account.record import Observation
 from ..errors import JournalUnavailable, SwitchmasterError
+from ..model import Address
 from ..render import iso
 from .engine import make_engine, shown, sqlite_file, unavailable
 from .entries import Entry, Seen, SwitchSeen
@@ -91,6 +92,8 @@ class WriterCallbacks:
     """Called with entries that could not be written at once, once for each."""
     doubted: Callable[[set[tuple[str, str]]], None] = field(default=_ignore)
     """Called with masters (deployment, name) whose sighting could not be judged yet: put it again."""
+    relays: Callable[[Mapping[str, tuple[Address, ...]]], None] = field(default=_ignore)
+    """Called with the relays of the other daemons on the journal, by deployment, after each `Alive`."""
 
 
 class Writer:
@@ -338,12 +341,14 @@ class Writer:
         return [Seen(now, {"type": "daemon", "time": iso(now), "text": text})]
 
     def _report(self, written: Sequence[Written]) -> None:
-        doubted = self._store.doubted()
+        doubted, relays = self._store.doubted(), self._store.relays()
         try:
             if written:
                 self._callbacks.written(written)
             if doubted:
                 self._callbacks.doubted(doubted)
+            if relays is not None:
+                self._callbacks.relays(relays)
         except Exception:
             # An error in a callback must not end the only writing thread. Logged.
             _log.exception("a callback of the journal failed")

@@ -55,7 +55,7 @@ class Relay:
         self.state = RelayState(
             self.core.masters,
             Accounts(settings.password, settings.users),
-            identity_of(settings.listen),
+            identity_of(settings.announce or settings.listen),
             settings.peers,
             settings.listen.port,
             time.monotonic(),

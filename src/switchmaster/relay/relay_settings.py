@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from ..errors import UsageError
 from ..model import Address
-from ..url import DEFAULT_PORT, is_loopback
+from ..url import DEFAULT_PORT, is_loopback, is_wildcard
 from .served_masters import RelayPolicy
 
 __all__ = ["ClientRange", "RelaySettings"]
@@ -33,6 +33,8 @@ class RelaySettings:
 
     listen: Address = LOOPBACK_LISTEN
     """Port 0 means any free port."""
+    announce: Address | None = None
+    """Where clients on other machines reach it, if that is not `listen`."""
     password: str | None = field(default=None, repr=False)
     """Of the default user."""
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -56,12 +58,22 @@ class RelaySettings:
     auth_timeout: float = 10.0
     """Seconds in which a client must authenticate, if it has to."""
 
+    @property
+    def announced(self) -> Address | None:
+        """Where clients on other machines reach it; None if they can't, or if that is not known."""
+        if self.announce is not None:
+            return self.announce
+        host, port = self.listen
+        return self.listen if port and not is_loopback(host) and not is_wildcard(host) else None
+
     def __post_init__(self) -> None:
         if not is_loopback(self.listen.host) and self.password is None and not self.users:
             raise UsageError(
                 f"refused to relay on {self.listen} without a password: any client that reaches it could read all "
                 "addresses. Name a file with a password, or listen on 127.0.0.1"
             )
+        if self.announce is not None and not self.announce.port:
+            raise UsageError(f"the relay can't be announced at {self.announce}: clients need its port")
         for name, password in (("default", self.password), *self.users.items()):
             if password is not None and not password:
                 raise UsageError(f"the password of the relay's user {name!r} is empty")

@@ -23,12 +23,13 @@ from functools import partial
 from typing import Final
 
 from ..errors import SwitchmasterError
-from ..journal.entries import Alive, Seen
+from ..journal.entries import Alive, RelayPlace, Seen
 from ..journal.guard_lease import FAILOVERS, open_lease
 from ..journal.reader import Reader, open_reader
 from ..journal.recorded import acknowledge_when_recorded
 from ..journal.retention import Retention
 from ..journal.writer import Writer, WriterCallbacks, Written
+from ..model import Address
 from ..planned.progress import Conclusion
 from ..render import iso, to_json, topology_line
 from .api import HttpConnections, HttpServer, HttpThread, Metrics, ServedState, create_app
@@ -91,7 +92,7 @@ class Daemon:
             journal.observer,
             queue=journal.queue,
             kept=_kept(journal),
-            callbacks=WriterCallbacks(self._written, self._narrator.waiting, self._doubted),
+            callbacks=WriterCallbacks(self._written, self._narrator.waiting, self._doubted, self._relays_read),
         )
         self.reader: Reader = open_reader(journal.url)
         self.actions = DaemonActions(journal.url, self.run_id, journal.observer, self._beliefs, self.writer.put)
@@ -281,6 +282,14 @@ class Daemon:
             if deployment in self.watchings:
                 self.watchings[deployment].look_again([master])
 
+    def _relays_read(self, relays: Mapping[str, tuple[Address, ...]]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._name_relays, relays)
+
+    def _name_relays(self, relays: Mapping[str, tuple[Address, ...]]) -> None:
+        for deployment, watching in self.watchings.items():
+            watching.relay.found(relays.get(deployment, ()))
+
     # -- life ---------------------------------------------------------------------------------------
 
     def _tell(self, text: str) -> None:
@@ -291,7 +300,7 @@ class Daemon:
         """Report that the daemon is alive, to the journal and, from this very loop, to systemd."""
         every = min(CHECK_SECONDS, (self._systemd.watchdog or 2 * CHECK_SECONDS) / 2)
         due, status = 0.0, ""
-        told: tuple[str, ...] = ()
+        told: tuple[tuple[str, ...], tuple[RelayPlace, ...]] = ((), ())
         wanted = time.monotonic()
         while True:
             self._systemd.alive()
@@ -300,9 +309,14 @@ class Daemon:
             for watching in self.watchings.values():
                 watching.beat()
             heard = tuple(name for name, one in self.watchings.items() if one.watcher.hearing)
-            if now >= due or heard != told:
-                due, told = now + HEARTBEAT_SECONDS, heard
-                self.writer.put(Alive(time.time(), heard))
+            relays = tuple(
+                RelayPlace(name, one.relay.announced)
+                for name, one in self.watchings.items()
+                if one.relay.announced is not None
+            )
+            if now >= due or (heard, relays) != told:
+                due, told = now + HEARTBEAT_SECONDS, (heard, relays)
+                self.writer.put(Alive(time.time(), heard, relays))
             if (words := self._status()) != status:
                 status = words
                 self._systemd.status(status)

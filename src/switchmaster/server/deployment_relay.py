@@ -1,6 +1,9 @@
 """
 The relay of one deployment in the daemon: begun if one is configured, replaced when its settings change.
 
+Where several daemons share a journal, the relay names the others' to its clients, as a Sentinel names the other
+Sentinels.
+
 It lives in the Watcher's loop. What other threads read are the numbers that this loop hands over with each `beat`. A
 relay that can't listen keeps nothing else from working: it is logged, and tried again.
 """
@@ -14,6 +17,7 @@ from dataclasses import asdict
 from typing import Final
 
 from ..errors import SwitchmasterError
+from ..model import Address
 from ..net.watcher import Watcher
 from ..relay.relay import Relay
 from ..relay.relay_settings import RelaySettings
@@ -39,6 +43,8 @@ class DeploymentRelay:
         self._watcher, self._settings = watcher, settings
         self._relay: Relay | None = None
         self._trying: asyncio.Task[None] | None = None
+        self._found: tuple[Address, ...] = ()
+        """The other daemons' relays, as the journal gives them."""
         self.readings: Mapping[str, float] = {}
         """Numbers for the metrics, by name, as of the last `beat`; empty without a relay. Any thread may read it."""
 
@@ -58,6 +64,7 @@ class DeploymentRelay:
             _log.error("the relay of %s: %s; it is tried again every %g s", deployment, error, LISTEN_AGAIN_SECONDS)
             return False
         self._relay = relay
+        self._name_peers()
         _log.info("the relay of %s listens on %s", self._watcher.deployment, relay.server.address)
         return True
 
@@ -94,6 +101,29 @@ class DeploymentRelay:
         if relay is not None:
             await relay.close()
         self.readings = {}
+
+    @property
+    def announced(self) -> Address | None:
+        """Where clients on other machines reach this relay; None while they can't, or if that is not known."""
+        return self._relay.settings.announced if self._relay is not None else None
+
+    def found(self, relays: tuple[Address, ...]) -> None:
+        """
+        Name the other daemons' relays to clients, beside those of the settings.
+
+        Args:
+            relays: as the shared journal gives them.
+        """
+        self._found = relays
+        self._name_peers()
+
+    def _name_peers(self) -> None:
+        relay = self._relay
+        if relay is not None:
+            settings = relay.settings
+            own = (settings.listen, settings.announced)
+            peers = dict.fromkeys((*settings.peers, *self._found))
+            relay.state.peers = tuple(peer for peer in peers if peer not in own)
 
     def beat(self) -> None:
         """Hand over the numbers; called about once a second."""

@@ -47,6 +47,8 @@ def relay_settings(
     given: dict[str, Any] = {key: table[key] for key in ("maxclients", "output_bytes") if key in table}
     if "listen" in table:
         given["listen"] = read_listen(table["listen"])
+    if "announce" in table:
+        given["announce"] = read_listen(table["announce"])
     if "tls" in table:
         given |= {key: str(_place(folder, value)) for key, value in table["tls"] if value is not None}
     if "password_file" in table:

@@ -131,6 +131,11 @@ class RelayTable(Table):
         description="Address to listen on, `127.0.0.1:26379` by default, where a Sentinel would be; beyond loopback "
         "only with a password.",
     )
+    announce: Listen | None = Field(
+        default=None,
+        description="`HOST:PORT` where clients on other machines reach this relay: what the relays of other daemons on "
+        "the same journal name to their clients. `listen` by default, if that is neither loopback nor a wildcard.",
+    )
     password_file: Text | None = Field(default=None, description="File with the password of the default user.")
     users: dict[str, str] | None = Field(
         default=None, description="Password files of named users, by name. All users may only read."
@@ -152,7 +157,9 @@ class RelayTable(Table):
         "a restart of the Sentinels.",
     )
     peers: Texts | None = Field(
-        default=None, description="`HOST:PORT` of the other relays: what SENTINEL SENTINELS names instead of Sentinels."
+        default=None,
+        description="`HOST:PORT` of the other relays: what SENTINEL SENTINELS names instead of Sentinels. "
+        "Relays of daemons on the same journal find each other.",
     )
     address_map: AddressPairs | None = Field(
         default=None, description="Announced address = address that clients are told instead."
