@@ -1,4 +1,4 @@
-"""The units for systemd start existing verbs, and systemd itself accepts them."""
+"""Units and manifests start existing verbs with arguments that they take; systemd itself accepts its units."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from switchmaster.cli.group import VERBS
+from switchmaster.cli.verbs.relay import relay
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 DAEMON, RELAY = DEPLOY / "switchmaster.service", DEPLOY / "switchmaster-relay.service"
@@ -44,6 +47,33 @@ def test_unit_gives_no_privileges(unit: Path) -> None:
         assert found[name] == ["yes"], name
     assert found["CapabilityBoundingSet"] == found["AmbientCapabilities"] == [""]
     assert found["ProtectSystem"] == ["strict"]
+
+
+def manifests() -> list[Path]:
+    return sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+
+
+def containers(manifest: Path) -> list[dict[str, Any]]:
+    """Return all containers of the Pods in a manifest."""
+    found = []
+    for document in yaml.safe_load_all(manifest.read_text(encoding="utf-8")):
+        assert {"apiVersion", "kind", "metadata"} <= document.keys()
+        pod = document.get("spec", {}).get("template", {}).get("spec", {})
+        found += [*pod.get("initContainers", ()), *pod.get("containers", ())]
+    return found
+
+
+@pytest.mark.parametrize("manifest", manifests(), ids=lambda path: path.stem)
+def test_manifest_gives_the_relay_arguments_that_it_takes(manifest: Path) -> None:
+    [container] = [one for one in containers(manifest) if one["image"] == "RELAY-IMAGE"]
+    verb, *words = container["args"]
+    assert verb == relay.name
+    with relay.make_context(verb, words) as context:
+        assert len(context.params["sentinels"]) == 3
+        assert context.params["listen"].endswith(":26379")
+        loopback = context.params["listen"].startswith("127.")
+        assert loopback or context.params["password_file"], "beyond loopback it needs a password"
+    assert container["securityContext"]["runAsNonRoot"] is True
 
 
 # Not skipped without systemd: the tests above read the unit everywhere.
