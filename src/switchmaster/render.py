@@ -3,20 +3,18 @@ The lines that switchmaster prints, serves and stores: one JSON object for each 
 
 A switch looks the same in ``watch``, ``replay``, the API, webhooks and the journal; so do events and failovers. Values
 go in, dictionaries of plain JSON types come out; nothing is printed here. Text from the network may contain anything:
-`to_json` escapes everything that is not ASCII.
+`to_json` escapes everything that is not ASCII. What all lines have in common is in `switchmaster.line`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .belief.decisions import Notice, Switch
 from .belief.failover import Failover, StageEntry
 from .belief.topology import Electorate, MasterState, SentinelState, Topology
 from .belief.words import agreement_words, electorate_words
+from .line import Line, host_port, iso, seconds_of, to_json
 from .model import Address, Wall
 from .wire.events import (
     Configured,
@@ -60,33 +58,6 @@ __all__ = [
     "to_json",
     "topology_line",
 ]
-
-Line = dict[str, Any]
-"""One JSON object; its ``type`` says which kind."""
-
-
-def iso(wall: Wall) -> str | None:
-    """Return a time as ``2026-11-23T03:00:00.123456Z``, or None if there is none."""
-    if wall is None:
-        return None
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def seconds_of(time: str | None) -> float:
-    """Return the seconds since 1970 of a time in a line; 0 if there is none."""
-    return 0.0 if time is None else datetime.fromisoformat(time).timestamp()
-
-
-def host_port(line: Mapping[str, Any] | None) -> str:
-    """Return an address in a line as ``HOST:PORT``, or ``not known``."""
-    if line is None:
-        return "not known"
-    return f"[{line['host']}]:{line['port']}" if ":" in line["host"] else f"{line['host']}:{line['port']}"
-
-
-def to_json(line: Mapping[str, Any]) -> str:
-    """Return the line as JSON on one line, ASCII only."""
-    return json.dumps(line, ensure_ascii=True, separators=(",", ":"))
 
 
 def switch_line(switch: Switch) -> Line:

@@ -16,8 +16,9 @@ from switchmaster import NodeAccess, Tls, Watcher
 from switchmaster.errors import UsageError
 from switchmaster.guard.policy import Arming, Policy, Restart
 from switchmaster.model import Address, Grade
-from switchmaster.server.settings.configuration import default_journal, journal_url, problems_of, read_configuration
+from switchmaster.server.settings.configuration import problems_of, read_configuration
 from switchmaster.server.settings.file import read_file
+from switchmaster.server.settings.journal_place import default_journal, journal_url
 from switchmaster.server.settings.tables import File
 from switchmaster.server.settings.toml_lines import line_of, lines_of
 from switchmaster.server.watcher_arguments import PasswordFile

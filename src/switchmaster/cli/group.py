@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from difflib import get_close_matches
 from typing import Any, Final, TextIO
 
 import click
@@ -53,9 +52,8 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         # click suggests only from loaded commands; ours are loaded when they are called.
-        near = get_close_matches(args[0], VERBS, 1) if args[0] not in VERBS else []
-        if near and not args[0].startswith("-"):
-            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        if args[0] not in VERBS and not args[0].startswith("-") and (near := _near(args[0])):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near!r}?")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -81,6 +79,13 @@ class Verbs(click.Group):
             complain(f"the system refused{subject}: {error.strerror or error}")
             ctx.exit(1)
         return result
+
+
+def _near(word: str) -> str:
+    """Return the verb that a word resembles; empty if none."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, VERBS, 1)), "")
 
 
 def _never_fail_to_encode(stream: TextIO) -> None:

@@ -45,7 +45,7 @@ def open_journal(config: str | None, journal: str | None) -> Iterator[Reader]:
         UsageError: the file or the URL is wrong.
     """
     from ..journal.reader import open_reader
-    from ..server.settings.configuration import journal_url
+    from ..server.settings.journal_place import journal_url
 
     reader = open_reader(journal_url(None if config is None else Path(os.path.expanduser(config)), journal, os.environ))
     try:

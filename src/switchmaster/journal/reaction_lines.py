@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..render import Line, iso
-from .reaction_rows import ActionPause
+from ..line import Line, iso
+
+if TYPE_CHECKING:
+    from .reaction_rows import ActionPause
 
 __all__ = ["pause_line", "reaction_line", "receipt_line"]
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Engine, Table, and_, func, insert, or_, select, type_coerce, update
 
 from ..errors import JournalUnavailable, UsageError
-from ..render import Line, iso
+from ..line import Line, iso
 from .engine import connect, make_engine, shown, sqlite_file
 from .reaction_lines import reaction_line, receipt_line
 from .schema import Name, comments, entries, failovers, masters, observers, reactions, receipts, switches

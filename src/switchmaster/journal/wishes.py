@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ..line import Line, seconds_of
 from ..model import Address
-from ..render import Line, seconds_of
 
 __all__ = ["Wish", "is_newer", "newest", "wish_from_line"]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ...render import Line
 from ..journal_options import journal_options, open_journal
 from ..local_time import read_moment, utc_option
 from ..output import Output, Words, complain, format_option
 
 if TYPE_CHECKING:
     from ...account.record import FailoverRecord
+    from ...line import Line
 
 __all__ = ["history"]
 

@@ -46,7 +46,7 @@ def import_(
     imported or heard by a daemon, is completed and never duplicated.
     """
     from ...journal.importing import import_entries, observer_of
-    from ...server.settings.configuration import journal_url
+    from ...server.settings.journal_place import journal_url
 
     material = read_sources(files, called, tz, left_out)
     if any(said.time is None for said in material.said):

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import click
 
-from ...render import master_line
 from ..command_watcher import command_watcher, links_settled, report_disagreements
 from ..deployment_options import deployment_options, read_settings, sentinels_argument
 from ..output import Output
@@ -44,6 +43,8 @@ def master(name: str, sentinels: tuple[str, ...], form: str, **given: Any) -> No
         report_disagreements(links_settled(watcher, OTHERS_SECONDS))
     output = Output(form)
     if output.form == "json":
+        from ...render import master_line
+
         output.line(master_line(watcher.topology.deployment, state))
     else:
         output.words(((str(address), ""),))

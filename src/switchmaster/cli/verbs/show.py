@@ -8,9 +8,6 @@ import json
 
 import click
 
-from ...account.postmortem import document
-from ...account.record_lines import failover_from_line, switch_from_line
-from ..chart import chart
 from ..journal_options import journal_options, open_journal, resolve_id, unknown_failover
 from ..local_time import utc_option
 from ..output import Output
@@ -42,10 +39,17 @@ def show(id: str, config: str | None, journal: str | None, form: str | None) -> 
         switches = [one for _, one in reader.entries(types=("switch",), failover=found)]
     output = Output("pretty" if form == "md" else form)
     if output.form == "pretty":
+        # Here, because JSON needs no records, and starts faster without.
+        from ...account.record_lines import failover_from_line, switch_from_line
+
         record, led_to = failover_from_line(line), [switch_from_line(one) for one in switches]
         if form == "md":
+            from ...account.postmortem import document
+
             click.echo(document(record, led_to), nl=False)
         else:
+            from ..chart import chart
+
             output.all_words(chart(record, led_to))
     else:
         click.echo(json.dumps(line | {"switches": switches}, ensure_ascii=True, separators=(",", ":")))

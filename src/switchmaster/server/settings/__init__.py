@@ -16,7 +16,8 @@ How a file is read:
 4. `configuration` puts flags and variables over the file, reads the secrets that it names, and checks what several keys
    mean together. `http_settings` holds the rules of read and write access over HTTP, `guard_settings` makes the
    policy of each master's guard, `relay_configuration` the settings of each deployment's relay, `doctor_settings` the
-   doctor's suppressions, `action_settings` the actions that follow a switch.
+   doctor's suppressions, `action_settings` the actions that follow a switch. `journal_place` says where the journal is;
+   verbs that only read it need no more of a file.
 5. `reference` derives the JSON Schema and the rows of docs/reference/configuration.md from `tables`.
 
 Invariants:

@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from ...errors import UsageError
-from ...journal.engine import make_engine, shown
+from ...journal.engine import shown
 from ...model import Grade
 from ...net.diallers import read_tls
 from ...url import VARIABLE_PREFIX, ConnectionSettings, read_listen, read_sentinels, settings_from_environment
@@ -32,6 +30,7 @@ from .doctor_settings import DoctorSettings, doctor_settings
 from .file import ConfigFile, deployment_settings, read_file
 from .guard_settings import GuardSettings, guard_settings
 from .http_settings import HttpSettings
+from .journal_place import has_password, named_journal
 from .tables import DeploymentTable, File, HttpTable, JournalTable, LogTable
 
 if TYPE_CHECKING:
@@ -43,8 +42,7 @@ __all__ = [
     "DeploymentSettings",
     "HttpSettings",
     "JournalSettings",
-    "default_journal",
-    "journal_url",
+    "journal_url_of_file",
     "problems_of",
     "read_configuration",
 ]
@@ -159,33 +157,21 @@ def problems_of(path: Path, environ: Mapping[str, str] | None = None) -> tuple[s
     return ()
 
 
-def journal_url(path: Path | None, given: str | None, environ: Mapping[str, str] | None = None) -> str:
+def journal_url_of_file(path: Path, given: str | None, environ: Mapping[str, str]) -> str:
     """
-    Return the URL of the journal, with its password, for commands that only read it.
+    Return the URL of the journal, with its password; the whole file is checked (see `journal_place`).
 
     Args:
-        path: the TOML file; None for none.
+        path: the TOML file.
         given: the URL of a flag; it wins.
+        environ: the environment.
 
     Raises:
         UsageError: something is wrong.
     """
-    environ = os.environ if environ is None else environ
-    file = read_file(path) if path is not None else ConfigFile(Path(), File(), (), {})
+    file = read_file(path)
     file.check()
-    folder = Path() if path is None else path.parent
-    return _journal(_section("journal", file.tables.journal, environ), folder, given, environ, file).url
-
-
-def default_journal(environ: Mapping[str, str]) -> str:
-    """Return the URL of ``journal.db`` in the state directory: systemd's, the system's for root, or the user's own."""
-    folder = environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if not folder and os.geteuid() == 0:
-        folder = "/var/lib/switchmaster"
-    if not folder:
-        home = environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-        folder = f"{home}/switchmaster"
-    return f"sqlite:///{Path(folder) / 'journal.db'}"
+    return _journal(_section("journal", file.tables.journal, environ), path.parent, given, environ, file).url
 
 
 # -- sections --------------------------------------------------------------------------------------
@@ -210,19 +196,13 @@ def _journal(
     table: JournalTable, folder: Path, flag: str | None, environ: Mapping[str, str], file: ConfigFile
 ) -> JournalSettings:
     in_file = file.tables.journal.url
-    if in_file is not None and _password_in(in_file):
+    if in_file is not None and has_password(in_file):
         raise UsageError(
             file.wrong(
                 ("journal", "url"), "contains a password; put it in a file and name that file in journal.password_file"
             )
         )
-    url = flag or table.url or default_journal(environ)
-    password = environ.get(f"{VARIABLE_PREFIX}JOURNAL_PASSWORD")
-    if not password and table.password_file is not None:
-        password = read_secret(folder / os.path.expanduser(table.password_file), "journal")
-    make_engine(url, writing=False).dispose()  # raises if it is not the URL of a journal
-    if password:
-        url = make_url(url).set(password=password).render_as_string(hide_password=False)
+    url = named_journal(flag or table.url, table.password_file, folder, environ)
     return JournalSettings(
         url=url,
         observer=table.observer or socket.gethostname(),
@@ -232,13 +212,6 @@ def _journal(
         max_size=table.max_size,
         queue=table.queue,
     )
-
-
-def _password_in(url: str) -> bool:
-    try:
-        return bool(make_url(url).password)
-    except (ArgumentError, ValueError):
-        return False  # `make_engine` says what is wrong with it
 
 
 def _http(table: HttpTable, folder: Path, environ: Mapping[str, str]) -> HttpSettings:

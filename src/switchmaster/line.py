@@ -1,0 +1,44 @@
+"""
+What all lines have in common: their type, and how times, addresses and text are written in them.
+
+`switchmaster.render` makes the lines of the core's values. What only reads lines, such as the journal's reader, needs
+none of those values, and imports this alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from .model import Wall
+
+__all__ = ["Line", "host_port", "iso", "seconds_of", "to_json"]
+
+Line = dict[str, Any]
+"""One JSON object; its ``type`` says which kind."""
+
+
+def iso(wall: Wall) -> str | None:
+    """Return a time as ``2026-11-23T03:00:00.123456Z``, or None if there is none."""
+    if wall is None:
+        return None
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def seconds_of(time: str | None) -> float:
+    """Return the seconds since 1970 of a time in a line; 0 if there is none."""
+    return 0.0 if time is None else datetime.fromisoformat(time).timestamp()
+
+
+def host_port(line: Mapping[str, Any] | None) -> str:
+    """Return an address in a line as ``HOST:PORT``, or ``not known``."""
+    if line is None:
+        return "not known"
+    return f"[{line['host']}]:{line['port']}" if ":" in line["host"] else f"{line['host']}:{line['port']}"
+
+
+def to_json(line: Mapping[str, Any]) -> str:
+    """Return the line as JSON on one line, ASCII only."""
+    return json.dumps(line, ensure_ascii=True, separators=(",", ":"))

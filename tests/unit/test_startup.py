@@ -1,0 +1,64 @@
+"""What each verb and the drop-in must not import: they start as fast as what they need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DAEMON = {"alembic", "fastapi", "prometheus_client", "psycopg", "pydantic", "pydantic_core", "uvicorn"}
+TERMINAL = {"difflib", "rich"}
+ASKING = {"hiredis", "switchmaster.belief", "switchmaster.link", "switchmaster.net", "switchmaster.wire"}
+RECORDS = {"switchmaster.account.record", "switchmaster.journal.store", "switchmaster.journal.writer"}
+
+WORDS = {
+    "history": ["--journal", "sqlite:///{folder}/journal.db", "--format", "json"],
+    "show": ["--journal", "sqlite:///{folder}/journal.db", "last", "--format", "json"],
+    "ack": ["--journal", "sqlite:///{folder}/journal.db", "last"],
+    "master": ["mymaster", "127.0.0.1:1"],
+    "masters": ["127.0.0.1:1"],
+}
+NEVER = {
+    "history": DAEMON | TERMINAL | ASKING | RECORDS | {"switchmaster.render"},
+    "show": DAEMON | TERMINAL | ASKING,
+    "ack": DAEMON | TERMINAL | ASKING | RECORDS,
+    "master": DAEMON | TERMINAL | RECORDS | {"hashlib", "sqlalchemy", "switchmaster.account", "switchmaster.render"},
+    "masters": DAEMON | TERMINAL | RECORDS | {"hashlib", "sqlalchemy", "switchmaster.account"},
+}
+"""By verb: modules and packages that it must not import."""
+
+
+def imported(code: str, *words: str) -> set[str]:
+    """Run a program, and return the modules that it has imported in the end."""
+    tell = "\nfinally:\n    import sys; sys.stderr.write('\\nMODULES ' + ' '.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"try:\n    {code}{tell}", *words], capture_output=True, text=True, timeout=60
+    )
+    assert "Traceback" not in done.stderr or "SystemExit" in done.stderr, done.stderr
+    return set(done.stderr.rpartition("MODULES ")[2].split())
+
+
+@pytest.mark.parametrize("verb", NEVER)
+def test_a_verb_imports_only_what_it_needs(verb: str, tmp_path: Path) -> None:
+    words = [word.format(folder=tmp_path) for word in WORDS[verb]]
+    found = imported("from switchmaster.cli import main; main()", verb, *words)
+    assert f"switchmaster.cli.verbs.{verb}" in found
+    assert found & NEVER[verb] == set()
+
+
+def test_the_journals_place_in_a_file_needs_no_library_that_checks_files(tmp_path: Path) -> None:
+    config = tmp_path / "switchmaster.toml"
+    config.write_text(f'[journal]\nurl = "sqlite:///{tmp_path}/journal.db"\n[deployments.a]\nsentinels = ["h:1"]\n')
+    found = imported("from switchmaster.cli import main; main()", "history", "--config", str(config))
+    assert "sqlalchemy" in found
+    assert found & DAEMON == set()
+
+
+@pytest.mark.parametrize("package", ["redis", "valkey"])
+def test_the_drop_in_imports_nothing_of_the_daemon_or_the_command_line(package: str) -> None:
+    found = imported(f"import switchmaster.{package}")
+    never = {"account", "cli", "doctor", "explain", "guard", "journal", "lab", "planned", "relay", "render", "server"}
+    assert found & (DAEMON | TERMINAL | {"click", "sqlalchemy", "hypothesis"}) == set()
+    assert found & {f"switchmaster.{name}" for name in never} == set()
