@@ -45,7 +45,11 @@ def sentinel(version: str = "redis-7.0.15", name: str = HERE, contact: Contact |
 def answered(monkeypatch: pytest.MonkeyPatch) -> list[SentinelInspection]:
     """Return the Sentinels that the next command finds; change the list to change them."""
     found = [sentinel(), sentinel(name=SILENT, contact=Contact("connection refused"))]
-    monkeypatch.setattr(inspected, "_inspect", lambda deployment, names: Inspection("kvdb", tuple(found), (), 0.0, 0.2))
+
+    async def inspect_deployment(deployment: object, names: object) -> Inspection:
+        return Inspection("kvdb", tuple(found), (), 0.0, 0.2)
+
+    monkeypatch.setattr(inspected, "inspect_deployment", inspect_deployment)
     return found
 
 

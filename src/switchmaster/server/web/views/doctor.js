@@ -1,5 +1,5 @@
-// Everything that the doctor found in its last inspections: each finding with its evidence, since when, why it hurts and
-// how to mend it; what is suppressed; and when each deployment was inspected.
+// Everything that the doctor found in its last inspections: each finding with its evidence, since when, why it hurts
+// and how to mend it; what is suppressed; and when each deployment was inspected.
 
 import { path } from "../api.js";
 import { LEVEL, WORDS, evidence, worst } from "../doctor.js";
