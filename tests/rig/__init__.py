@@ -32,6 +32,7 @@ What to use. Without servers:
 - `viewpoints`: a healthy deployment as three Sentinels see it; for tests of `explain`.
 - `api_rig`: fake deployments and a filled journal behind the API; for tests of the API and the dashboard.
 - `reactions`: a journal of switches, and actions whose targets are lists; for tests of what follows a switch.
+- `simulated_apis`: what actions use of the HTTP APIs of Consul and Kubernetes.
 - `guard_rig`: how the guards of such a deployment stand, and what operators ordered of them.
 - `failover_rig`: how the planned failovers of such a deployment stand, and what operators ordered.
 - `interrupts`: interrupts some work at every instruction where a signal handler may raise.

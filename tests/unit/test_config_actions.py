@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from switchmaster.server.settings import action_settings
 from switchmaster.server.settings.configuration import problems_of, read_configuration
 
 HEAD = "[deployments.a]\nsentinels = ['h']\n[[actions]]\nname = 'f'\n"
@@ -91,3 +92,47 @@ def test_record_of_the_dns_is_checked(tmp_path: Path, keys: str, sentence: str) 
 )
 def test_key_of_etcd_is_checked(tmp_path: Path, keys: str, sentence: str) -> None:
     checked(tmp_path, keys, sentence)
+
+
+CONSUL = "type = 'consul'\nendpoints = 'http://10.0.0.1:8500'\n"
+KUBERNETES = "type = 'kubernetes'\napi = 'https://10.0.0.1:6443'\ntoken_file = 'secret'\nnamespace = 'kv'\n"
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        (CONSUL + "token_file = 'secret'\nservice = 'redis-{master}'\ntags = 'master'", ""),
+        (CONSUL + "token_file = 'none'", "can't read"),
+        (CONSUL + "service = 'redis'", "with {master} in it"),
+        (CONSUL + "service = 'redis.{master}'", "must be a name of small letters"),
+        (KUBERNETES + "service = '{master}'\nport_name = 'redis'", ""),
+        (KUBERNETES + "pods = 'app=redis,shard={master}'", ""),
+        (KUBERNETES + "pods = 'app=redis'\nmasters = 'm1'", ""),
+        (KUBERNETES + "pods = 'app=redis'", "its pods have no {master}"),
+        (KUBERNETES, "it needs one of service"),
+        (KUBERNETES + "pods = '{master}'\nservice = '{master}'", "it needs one of service"),
+        (KUBERNETES.replace("'secret'", "'none'") + "service = '{master}'", "can't read"),
+        ("type = 'kubernetes'\nservice = '{master}'", "this is no pod of Kubernetes"),
+    ],
+)
+def test_consul_and_kubernetes_are_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: str, sentence: str
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    checked(tmp_path, keys, sentence)
+
+
+def test_pod_of_kubernetes_uses_its_own_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    for name, text in (("token", "hunter2"), ("namespace", "kv\n")):
+        (own / name).write_text(text)
+    monkeypatch.setattr(action_settings, "POD_CREDENTIALS", own)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    action = checked(tmp_path, "type = 'kubernetes'\nservice = 'redis-{master}'", "")
+    assert (action.target.urls, action.namespace, action.token_file) == (
+        ("https://[fd00::1]:443",),
+        "kv",
+        str(own / "token"),
+    )

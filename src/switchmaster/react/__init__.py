@@ -19,6 +19,7 @@ order (``every``).
 - `webhook_action`: CloudEvents over HTTP, signed; `destinations` says where a request may go.
 - `file_action`: a file from a template (`templates` come along), checked, replaced in one step.
 - `dns_action`: a record of a zone, by signed updates.
+- `consul_action`: a key and a service; `kubernetes_action`: an EndpointSlice, or a label of pods.
 - `etcd_action`: a key, whose value `stored_place` makes and compares, over the JSON API of a `http_target`.
 - `cut_action`, `stream_action`: commands to Redis or Valkey, over `server_access`.
 - `switch_facts`: a wish as variables and arguments for programs.

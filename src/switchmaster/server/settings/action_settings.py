@@ -17,10 +17,12 @@ from ...model import Address, Grade
 from ..watcher_arguments import read_secret
 from .action_tables import (
     CommonActionTable,
+    ConsulTable,
     CutTable,
     DnsTable,
     EtcdTable,
     FileTable,
+    KubernetesTable,
     ScriptTable,
     StreamTable,
     WebhookTable,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["action_settings"]
 
+POD_CREDENTIALS: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where Kubernetes puts a pod's token, authority and namespace."""
 DAY_SECONDS: Final = 86_400.0
 CHECK_SECONDS: Final = 60.0
 
@@ -186,7 +190,48 @@ def _etcd(table: EtcdTable, folder: Path) -> Action:
     return EtcdAction(_api(table, folder, table.endpoints), table.key, table.username, password_file)
 
 
-def _api(table: EtcdTable, folder: Path, urls: tuple[str, ...]) -> HttpTarget:
+def _consul(table: ConsulTable, folder: Path) -> Action:
+    from ...react.consul_action import ConsulAction
+
+    token_file = _within(folder, table.token_file)
+    if token_file is not None:
+        _readable(token_file)
+    return ConsulAction(_api(table, folder, table.endpoints), table.key, table.service, table.tags, token_file)
+
+
+def _kubernetes(table: KubernetesTable, folder: Path) -> Action:
+    from ...react.http_target import HttpTarget
+    from ...react.kubernetes_action import KubernetesAction
+
+    if (table.service is None) == (table.pods is None):
+        raise UsageError('it needs one of service = "redis-{master}" and pods = "app=redis"')
+    if table.pods is not None and "{master}" not in table.pods and not _is_one(table.masters):
+        raise UsageError("its pods have no {master}, so all masters would share them; name the only one in masters")
+    target, api = _api(table, folder, ()), table.api
+    if api is None:
+        host, port = (os.environ.get(f"KUBERNETES_SERVICE_{name}", "") for name in ("HOST", "PORT"))
+        if not host or not port:
+            raise UsageError(
+                "this is no pod of Kubernetes (KUBERNETES_SERVICE_HOST is not set); give api, token_file, ca"
+            )
+        api = f"https://{f'[{host}]' if ':' in host else host}:{port}"
+    token_file = _within(folder, table.token_file) or str(POD_CREDENTIALS / "token")
+    _readable(token_file)
+    own_ca = POD_CREDENTIALS / "ca.crt"
+    ca = target.ca or (str(own_ca) if table.api is None and own_ca.is_file() else None)
+    namespace = table.namespace or _readable(str(POD_CREDENTIALS / "namespace")).strip()
+    return KubernetesAction(
+        target=HttpTarget((api.rstrip("/"),), ca, target.cert, target.key),
+        namespace=namespace,
+        token_file=token_file,
+        service=table.service,
+        port_name=table.port_name,
+        selector=table.pods,
+        label=table.label,
+    )
+
+
+def _api(table: EtcdTable | ConsulTable | KubernetesTable, folder: Path, urls: tuple[str, ...]) -> HttpTarget:
     from ...net.dial import Tls
     from ...react.http_target import HttpTarget
 
@@ -230,9 +275,11 @@ def _readable(file: str) -> str:
 _KINDS: Final[Mapping[type[CommonActionTable], tuple[Callable[[Any, Path], Action], str, bool]]] = {
     ScriptTable: (_script, "point", False),
     FileTable: (_file, "point", False),
+    ConsulTable: (_consul, "point", False),
     CutTable: (_cut, "cut", True),
     DnsTable: (_dns, "point", False),
     EtcdTable: (_etcd, "point", False),
+    KubernetesTable: (_kubernetes, "point", False),
     StreamTable: (_stream, "notify", True),
     WebhookTable: (_webhook, "notify", True),
 }

@@ -18,10 +18,12 @@ from .value_types import Age, Seconds, Table, Text, Texts, wrong
 __all__ = [
     "ActionTable",
     "CommonActionTable",
+    "ConsulTable",
     "CutTable",
     "DnsTable",
     "EtcdTable",
     "FileTable",
+    "KubernetesTable",
     "ScriptTable",
     "StreamTable",
     "WebhookTable",
@@ -67,6 +69,12 @@ def _key_template(value: Any) -> Any:
     return value
 
 
+def _service_template(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9-]*\{master\}[a-z0-9-]*", value):
+        raise wrong("must be a name of small letters, digits and '-' with {master} in it")
+    return value
+
+
 def _variables(value: Any) -> Any:
     named = isinstance(value, Mapping) and all(re.fullmatch(_VARIABLE[1:-1], str(key)) for key in value)
     if not named or not all(isinstance(one, str) and "\0" not in one for one in value.values()):
@@ -92,6 +100,9 @@ Urls = Annotated[
     tuple[str, ...],
     BeforeValidator(_urls),
     WithJsonSchema({"type": "array", "items": {"type": "string", "pattern": r"^https?://"}, "minItems": 1}),
+]
+ServiceTemplate = Annotated[
+    str, BeforeValidator(_service_template), WithJsonSchema({"type": "string", "pattern": r"\{master\}"})
 ]
 KeyTemplate = Annotated[
     str, BeforeValidator(_key_template), WithJsonSchema({"type": "string", "pattern": r"\{master\}"})
@@ -281,6 +292,57 @@ class EtcdTable(_ApiTable):
     )
 
 
+class ConsulTable(_ApiTable):
+    """A key of Consul, and a service of its catalog."""
+
+    type: Literal["consul"] = Field(description="`consul`: keep a key of Consul, and a service.")
+    endpoints: Urls = Field(description="URLs of the API, such as `http://127.0.0.1:8500`.")
+    key: KeyTemplate = Field(
+        default="switchmaster/{deployment}/{master}", description="The key; its value is JSON with `host` and `port`."
+    )
+    service: ServiceTemplate | None = Field(
+        default=None, description="A service to register too, such as `redis-{master}`; none by default."
+    )
+    tags: Texts = Field(default=(), description="Tags of the service.")
+    token_file: Text | None = Field(
+        default=None, description="File with the token; it is read again with each attempt."
+    )
+
+
+class KubernetesTable(_ApiTable):
+    """The endpoints of a Service, or a label of pods."""
+
+    type: Literal["kubernetes"] = Field(
+        description="`kubernetes`: keep the endpoints of a Service, or a label of pods."
+    )
+    service: ServiceTemplate | None = Field(
+        default=None,
+        description="The Service without a selector whose EndpointSlice shows the master, such as `redis-{master}`; or "
+        "give `pods`.",
+    )
+    port_name: str = Field(default="", max_length=63, description="The name of the Service's port, if it has one.")
+    pods: Text | None = Field(
+        default=None, description="The selector of the pods to label, such as `app=redis` or `shard={master}`."
+    )
+    label: Text = Field(
+        default="switchmaster/role", description="The label of those pods: `master` on one, `replica` on the others."
+    )
+    namespace: Text | None = Field(default=None, description="The namespace; the pod's own by default.")
+    api: Url | None = Field(default=None, description="URL of the API server; inside a cluster, its own by default.")
+    token_file: Text | None = Field(
+        default=None, description="File with the token, read again with each attempt; the pod's own by default."
+    )
+
+
 ActionTable = Annotated[
-    ScriptTable | WebhookTable | FileTable | CutTable | StreamTable | DnsTable | EtcdTable, Field(discriminator="type")
+    ScriptTable
+    | WebhookTable
+    | FileTable
+    | CutTable
+    | StreamTable
+    | DnsTable
+    | EtcdTable
+    | ConsulTable
+    | KubernetesTable,
+    Field(discriminator="type"),
 ]
