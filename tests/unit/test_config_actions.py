@@ -136,3 +136,17 @@ def test_pod_of_kubernetes_uses_its_own_credentials(tmp_path: Path, monkeypatch:
         "kv",
         str(own / "token"),
     )
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ("socket = 'admin.sock'", ""),
+        ("socket = '10.0.0.1:9999'\nbackend = 'kv'\nserver = '{master}'", ""),
+        ("socket = 'admin.sock'\nbackend = 'kv'\nmasters = 'm1'", ""),
+        ("socket = 'admin.sock'\nbackend = 'kv'", "neither its backend nor its server has {master}"),
+        ("socket = 'admin.sock'\nbackend = 'kv; {master}'", "is no name of a HAProxy backend or server"),
+    ],
+)
+def test_server_of_haproxy_is_checked(tmp_path: Path, keys: str, sentence: str) -> None:
+    checked(tmp_path, f"type = 'haproxy'\n{keys}", sentence)

@@ -18,6 +18,7 @@ order (``every``).
 - `script_action`: a program without a shell; `script_guardian` ends it with its daemon.
 - `webhook_action`: CloudEvents over HTTP, signed; `destinations` says where a request may go.
 - `file_action`: a file from a template (`templates` come along), checked, replaced in one step.
+- `haproxy_action`: a server of an existing HAProxy, by its runtime API.
 - `dns_action`: a record of a zone, by signed updates.
 - `consul_action`: a key and a service; `kubernetes_action`: an EndpointSlice, or a label of pods.
 - `etcd_action`: a key, whose value `stored_place` makes and compares, over the JSON API of a `http_target`.

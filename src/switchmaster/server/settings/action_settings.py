@@ -22,6 +22,7 @@ from .action_tables import (
     DnsTable,
     EtcdTable,
     FileTable,
+    HaproxyTable,
     KubernetesTable,
     ScriptTable,
     StreamTable,
@@ -179,6 +180,19 @@ def _dns(table: DnsTable, folder: Path) -> Action:
     return DnsAction(server, table.zone, table.record, table.srv, table.ttl, key_file)
 
 
+def _haproxy(table: HaproxyTable, folder: Path) -> Action:
+    from ...net.haproxy_runtime import shut_sessions
+    from ...react.haproxy_action import HaproxyAction
+
+    if "{master}" not in table.backend + table.server and not _is_one(table.masters):
+        raise UsageError("neither its backend nor its server has {master}; name the only one in masters")
+    shut_sessions(*(name.replace("{master}", "example") for name in (table.backend, table.server)))
+    path = _within(folder, table.socket)
+    assert path is not None
+    at = Path(path) if "/" in table.socket or ":" not in table.socket else Address.parse(table.socket)
+    return HaproxyAction(at, table.backend, table.server)
+
+
 def _etcd(table: EtcdTable, folder: Path) -> Action:
     from ...react.etcd_action import EtcdAction
 
@@ -280,6 +294,7 @@ _KINDS: Final[Mapping[type[CommonActionTable], tuple[Callable[[Any, Path], Actio
     DnsTable: (_dns, "point", False),
     EtcdTable: (_etcd, "point", False),
     KubernetesTable: (_kubernetes, "point", False),
+    HaproxyTable: (_haproxy, "point", False),
     StreamTable: (_stream, "notify", True),
     WebhookTable: (_webhook, "notify", True),
 }

@@ -23,6 +23,7 @@ __all__ = [
     "DnsTable",
     "EtcdTable",
     "FileTable",
+    "HaproxyTable",
     "KubernetesTable",
     "ScriptTable",
     "StreamTable",
@@ -272,6 +273,16 @@ class DnsTable(_StandingTable):
     )
 
 
+class HaproxyTable(_StandingTable):
+    """A server of an existing HAProxy."""
+
+    type: Literal["haproxy"] = Field(description="`haproxy`: point a server of an existing HAProxy at the master.")
+    socket: Text = Field(description="The stats socket, of the level `admin`: a path, or `HOST:PORT`.")
+    backend: Text = Field(default="{master}", description="The name of the backend.")
+    server: Text = Field(default="master", description="The name of the server in it.")
+    local: bool = Field(default=True, description="`true`, because the HAProxy is beside this daemon.")
+
+
 class _ApiTable(_StandingTable):
     ca: Text | None = Field(default=None, description="Certificate authorities to trust, instead of the system's.")
     cert: Text | None = Field(default=None, description="File of a certificate to show, PEM.")
@@ -342,6 +353,7 @@ ActionTable = Annotated[
     | StreamTable
     | DnsTable
     | EtcdTable
+    | HaproxyTable
     | ConsulTable
     | KubernetesTable,
     Field(discriminator="type"),
