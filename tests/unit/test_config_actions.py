@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from switchmaster import react
 from switchmaster.server.settings import action_settings
 from switchmaster.server.settings.configuration import problems_of, read_configuration
 
@@ -150,3 +152,27 @@ def test_pod_of_kubernetes_uses_its_own_credentials(tmp_path: Path, monkeypatch:
 )
 def test_server_of_haproxy_is_checked(tmp_path: Path, keys: str, sentence: str) -> None:
     checked(tmp_path, f"type = 'haproxy'\n{keys}", sentence)
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ("urls_file = 'urls'", ""),
+        ("urls_file = 'urls'\ntitle = '{{ switches | length }}'\nbody = '{{ switches[0].new }}'\nfold = 0.5", ""),
+        ("urls_file = 'none'", "can't read"),
+        ("urls_file = 'secret'", "line 1 is no URL of a service"),
+        ("urls_file = 'urls'\nbody = '{{ master }}'", "its template: UndefinedError"),
+        ("urls_file = 'urls'\nfold = 60", "its timeout must be longer than fold"),
+    ],
+)
+def test_services_for_people_are_checked(tmp_path: Path, keys: str, sentence: str) -> None:
+    (tmp_path / "urls").write_text("json://ann:hunter2@localhost/\n")
+    checked(tmp_path, f"type = 'notify'\n{keys}", sentence, "notify")
+
+
+def test_service_library_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    monkeypatch.delitem(sys.modules, "switchmaster.react.notify_action", raising=False)
+    monkeypatch.delattr(react, "notify_action", raising=False)
+    sentence = "apprise is not installed; install it with: pip install 'switchmaster[notify]'"
+    checked(tmp_path, "type = 'notify'\nurls_file = 'urls'", sentence)

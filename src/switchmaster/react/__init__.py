@@ -20,6 +20,7 @@ order (``every``).
 - `file_action`: a file from a template (`templates` come along), checked, replaced in one step.
 - `haproxy_action`: a server of an existing HAProxy, by its runtime API.
 - `dns_action`: a record of a zone, by signed updates.
+- `notify_action`: messages to people, by Apprise.
 - `consul_action`: a key and a service; `kubernetes_action`: an EndpointSlice, or a label of pods.
 - `etcd_action`: a key, whose value `stored_place` makes and compares, over the JSON API of a `http_target`.
 - `cut_action`, `stream_action`: commands to Redis or Valkey, over `server_access`.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ...errors import UsageError
+from ...errors import MissingDependency, UsageError
 from ...model import Address, Grade
 from ..watcher_arguments import read_secret
 from .action_tables import (
@@ -24,6 +24,7 @@ from .action_tables import (
     FileTable,
     HaproxyTable,
     KubernetesTable,
+    NotifyTable,
     ScriptTable,
     StreamTable,
     WebhookTable,
@@ -245,6 +246,28 @@ def _kubernetes(table: KubernetesTable, folder: Path) -> Action:
     )
 
 
+def _notify(table: NotifyTable, folder: Path) -> Action:
+    try:
+        from ...react import notify_action
+    except ModuleNotFoundError as error:
+        if error.name != "apprise":
+            raise
+        raise UsageError(str(MissingDependency("apprise", "notify"))) from None
+    from ...react.action_kinds import GiveUp
+
+    urls_file = _within(folder, table.urls_file)
+    assert urls_file is not None
+    notify_action.read_services(_readable(urls_file))
+    title, body = table.title or notify_action.DEFAULT_TITLE, table.body or notify_action.DEFAULT_BODY
+    try:
+        notify_action.rendered_message(title, body, [])
+    except GiveUp as error:
+        raise UsageError(error.output) from None
+    if table.timeout <= table.fold:
+        raise UsageError("its timeout must be longer than fold")
+    return notify_action.NotifyAction(urls_file, title, body, table.fold)
+
+
 def _api(table: EtcdTable | ConsulTable | KubernetesTable, folder: Path, urls: tuple[str, ...]) -> HttpTarget:
     from ...net.dial import Tls
     from ...react.http_target import HttpTarget
@@ -295,6 +318,7 @@ _KINDS: Final[Mapping[type[CommonActionTable], tuple[Callable[[Any, Path], Actio
     EtcdTable: (_etcd, "point", False),
     KubernetesTable: (_kubernetes, "point", False),
     HaproxyTable: (_haproxy, "point", False),
+    NotifyTable: (_notify, "notify", True),
     StreamTable: (_stream, "notify", True),
     WebhookTable: (_webhook, "notify", True),
 }

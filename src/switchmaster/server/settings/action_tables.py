@@ -25,6 +25,7 @@ __all__ = [
     "FileTable",
     "HaproxyTable",
     "KubernetesTable",
+    "NotifyTable",
     "ScriptTable",
     "StreamTable",
     "WebhookTable",
@@ -345,6 +346,21 @@ class KubernetesTable(_ApiTable):
     )
 
 
+class NotifyTable(CommonActionTable):
+    """People are notified."""
+
+    type: Literal["notify"] = Field(description="`notify`: send a message by a service that Apprise knows.")
+    urls_file: Text = Field(
+        description="File with the services' URLs, one a line, as Apprise writes them; read again with each message."
+    )
+    title: Text | None = Field(default=None, description="Jinja2 template of the title; it sees `switches`.")
+    body: Text | None = Field(default=None, description="Jinja2 template of the text; it sees `switches`.")
+    fold: Seconds = Field(
+        default=2.0, description="Seconds after the first switch whose switches, of all masters, share one message."
+    )
+    timeout: Seconds = Field(default=60.0, description="Seconds of one attempt, `fold` included.")
+
+
 ActionTable = Annotated[
     ScriptTable
     | WebhookTable
@@ -355,6 +371,7 @@ ActionTable = Annotated[
     | EtcdTable
     | HaproxyTable
     | ConsulTable
-    | KubernetesTable,
+    | KubernetesTable
+    | NotifyTable,
     Field(discriminator="type"),
 ]
