@@ -97,6 +97,11 @@ def by_redis_py(module: str, addresses: list[tuple[str, int]]) -> Any:
     return made.master_for(MASTER)
 
 
+def by_address(module: str, address: tuple[str, int]) -> Any:
+    """Make a client that knows one address, and no Sentinel."""
+    return importlib.import_module(module).Redis(*address, socket_timeout=LIMIT, socket_connect_timeout=LIMIT)
+
+
 async def with_asyncio(module: str, addresses: list[tuple[str, int]], key: str, beat: Beat, number: int) -> None:
     await write_in_a_task(by_redis_py(module, addresses), key, beat, number)
 
@@ -128,6 +133,8 @@ def main() -> None:
     match kind:
         case "threads":
             write(by_redis_py(module, addresses), key, beat, number)
+        case "plain":
+            write(by_address(module, addresses[0]), key, beat, number)
         case "asyncio":
             asyncio.run(with_asyncio(module, addresses, key, beat, number))
         case "coredis":

@@ -40,7 +40,7 @@ SHARED_NAMES = {
     ),
     "asyncio.py": "the same thing for redis-py and for valkey-py",
     **dict.fromkeys(
-        ("failover.py", "guard.py", "importing.py", "relay.py", "replay.py", "topology.py", "watch.py"),
+        ("failover.py", "guard.py", "importing.py", "proxy.py", "relay.py", "replay.py", "topology.py", "watch.py"),
         "a verb beside the module of its subject",
     ),
 }

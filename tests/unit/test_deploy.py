@@ -16,7 +16,8 @@ from switchmaster.cli.verbs.relay import relay
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 DAEMON, RELAY = DEPLOY / "switchmaster.service", DEPLOY / "switchmaster-relay.service"
-each_unit = pytest.mark.parametrize("unit", [DAEMON, RELAY], ids=["daemon", "relay"])
+PROXY = DEPLOY / "switchmaster-proxy.service"
+each_unit = pytest.mark.parametrize("unit", [DAEMON, RELAY, PROXY], ids=["daemon", "relay", "proxy"])
 
 
 def settings(unit: Path) -> dict[str, list[str]]:

@@ -22,7 +22,20 @@ __all__ = ["VERBS", "cli"]
 
 VERBS: Final = (
     *("watch", "masters", "master", "topology", "replay", "why", "import", "explain", "doctor"),
-    *("failover", "rolling", "serve", "relay", "guard", "actions", "history", "show", "ack", "comment", "config"),
+    *(
+        "failover",
+        "rolling",
+        "serve",
+        "relay",
+        "proxy",
+        "guard",
+        "actions",
+        "history",
+        "show",
+        "ack",
+        "comment",
+        "config",
+    ),
     *("lab", "demo", "version"),
 )
 """The verbs, in the order of ``--help``; each is the click command of that name in the module of that name."""

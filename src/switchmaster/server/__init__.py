@@ -15,8 +15,9 @@ Threads, each with data of its own:
   ledger (what the journal should keep), its `link_log` (connections lost and restored, written to the log only),
   its `deployment_guard` (which guards masters where operators want it), its `deployment_pulse` (which measures how long
   nodes take to answer, where operators want it), its `deployment_relay` (which serves the belief to unmodified clients
-  where one is configured), its `deployment_failover` (planned ones), and its `deployment_doctor` (which inspects now
-  and then, in threads, where that is configured).
+  where one is configured), its `deployment_proxy` (which runs HAProxy for clients that know no Sentinel, likewise), its
+  `deployment_failover` (planned ones), and its `deployment_doctor` (which inspects now and then, in threads, where that
+  is configured).
 - The **writer thread** of `switchmaster.journal` commits entries in batches. After each commit it calls back with what
   the commit added; `journal_log` turns that into log lines, so the log never reports what a crash could take back.
 - The **HTTP thread** (`api`) runs an event loop of its own. It reads `published_belief.PublishedBelief`: immutable
@@ -39,5 +40,6 @@ uses it too, so it needs no extra); `log_format` formats log lines for people or
 ``Type=notify``. The folder `web` holds the dashboard's files, which `api.dashboard` serves.
 
 Read in this order: `settings`, `deployment_watch`, `published_belief`, `deployment_guard`, `deployment_pulse`,
-`deployment_relay`, `deployment_failover`, `deployment_doctor`, `daemon_actions`, `daemon`, `journal_log`, `api`.
+`deployment_relay`, `deployment_proxy`, `deployment_failover`, `deployment_doctor`, `daemon_actions`, `daemon`,
+`journal_log`, `api`.
 """

@@ -37,6 +37,7 @@ from .daemon_actions import DaemonActions
 from .deployment_doctor import DeploymentDoctor
 from .deployment_failover import DeploymentFailover
 from .deployment_guard import DeploymentGuard
+from .deployment_proxy import DeploymentProxy
 from .deployment_relay import DeploymentRelay
 from .deployment_watch import DeploymentWatch
 from .journal_log import JournalLog
@@ -99,20 +100,19 @@ class Daemon:
         """What follows a switch."""
         self._published: Mapping[str, PublishedBelief] = {}
         """For other threads: a new mapping with every change."""
+        # So are these.
         self._guards: Mapping[str, DeploymentGuard] = {}
-        """The same."""
         self._relays: Mapping[str, DeploymentRelay] = {}
-        """The same."""
+        self._proxies: Mapping[str, DeploymentProxy] = {}
         self._planned: Mapping[str, DeploymentFailover] = {}
-        """The same."""
         self._doctors: Mapping[str, DeploymentDoctor] = {}
-        """The same."""
         self.served = ServedState(
             self._beliefs,
             self.reader,
             self.writer,
             guards=lambda: self._guards,
             relays=lambda: self._relays,
+            proxies=lambda: self._proxies,
             failovers=lambda: self._planned,
             doctors=lambda: self._doctors,
             actions=self.actions,
@@ -174,6 +174,7 @@ class Daemon:
         self._published = {name: one.published for name, one in self.watchings.items()}
         self._guards = {name: one.guard for name, one in self.watchings.items()}
         self._relays = {name: one.relay for name, one in self.watchings.items()}
+        self._proxies = {name: one.proxy for name, one in self.watchings.items()}
         self._planned = {name: one.planned for name, one in self.watchings.items()}
         self._doctors = {name: one.doctor for name, one in self.watchings.items()}
 
@@ -260,6 +261,7 @@ class Daemon:
             if current is not None:
                 await current.guard.close()  # two guards of one daemon must not act on one death
                 await current.relay.close()  # the new one listens at the same address
+                await current.proxy.release()  # the new one finds its HAProxy
             await self._watch(deployment)
             if current is not None:
                 await current.close()

@@ -27,6 +27,7 @@ from ..render import Line
 from .deployment_doctor import DeploymentDoctor
 from .deployment_failover import DeploymentFailover
 from .deployment_guard import DeploymentGuard
+from .deployment_proxy import DeploymentProxy
 from .deployment_pulse import DeploymentPulse
 from .deployment_relay import DeploymentRelay
 from .link_log import LinkLog
@@ -74,6 +75,7 @@ class DeploymentWatch:
         self.guard = DeploymentGuard(self.watcher, deployment.guard, identity, self._on_guard, self._on_line, lease)
         self.pulse = DeploymentPulse(self.watcher, self._on_line, deployment.measure_pauses)
         self.relay = DeploymentRelay(self.watcher, deployment.relay)
+        self.proxy = DeploymentProxy(self.watcher, deployment.proxy)
         self.planned = DeploymentFailover(
             self.watcher,
             state_folder(os.environ),
@@ -108,6 +110,7 @@ class DeploymentWatch:
         watcher.on_change(self._end_turn)
         self.published.follow()
         await self.relay.start()
+        await self.proxy.start()
         await watcher.start(wait=False)
         self.guard.start()
         self.planned.start()
@@ -123,6 +126,7 @@ class DeploymentWatch:
         await self.doctor.close()
         await self.guard.close()
         await self.relay.close()
+        await self.proxy.close()
         await self.pulse.close()
         await self.watcher.close()
         self.published.close()
@@ -135,7 +139,7 @@ class DeploymentWatch:
 
     async def apply(self, deployment: DeploymentSettings) -> None:
         """
-        Take settings that need no new Watcher: of pauses, the relay, the guard and the doctor.
+        Take settings that need no new Watcher: of pauses, the relay, the proxy, the guard and the doctor.
 
         What an operator said of the guard is forgotten.
         """
@@ -143,6 +147,7 @@ class DeploymentWatch:
         self.pulse.wanted = deployment.measure_pauses
         await self.guard.apply(deployment.guard)
         await self.relay.apply(deployment.relay)
+        await self.proxy.apply(deployment.proxy)
         await self.doctor.apply(deployment.doctor)
 
     def beat(self) -> None:
@@ -151,6 +156,7 @@ class DeploymentWatch:
         self.pulse.beat()
         self.guard.beat()
         self.relay.beat()
+        self.proxy.beat()
 
     def keep_events(self, events: bool) -> None:
         """Keep every event of every Sentinel from now on, or none."""

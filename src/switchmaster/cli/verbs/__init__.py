@@ -11,7 +11,7 @@ server, the journal or the lab are inside the functions, so that other verbs sta
 - From files: `replay` (failovers and switches), `why` (sentences; also from the journal), `importing` (the verb
   ``import``, a word of Python's: into the journal).
 - The daemon and its journal: `serve`, `history`, `show`, `ack`, `comment`, `config` (check a file, print the schema).
-- A front for unmodified clients: `relay`.
+- Fronts for unmodified clients: `relay` (those that know Sentinel), `proxy` (those that do not).
 - The running daemon, over its API: `guard`, `actions`.
 - For trying it out: `lab` (real servers on loopback), `demo`.
 - `version`, which `switchmaster.cli.main` answers by itself; it is here for ``--help``.

@@ -174,6 +174,25 @@ FAMILIES: Final = {
             "read, or name an address that is not believed.",
         ),
         Family("relay_handovers", "counter", ("deployment",), "How often another Sentinel took a lost one's place."),
+        # Proxies.
+        Family("proxy_up", "gauge", ("deployment",), "Whether the proxy's HAProxy runs; no series without a proxy."),
+        Family(
+            "proxy_in_sync",
+            "gauge",
+            ("deployment", "master"),
+            "Whether HAProxy had what is believed of this master when it was last asked.",
+        ),
+        Family("proxy_moves", "counter", ("deployment", "master"), "How often HAProxy was led to another master."),
+        Family("proxy_holds", "counter", ("deployment", "master"), "Planned failovers in which connections waited."),
+        Family(
+            "proxy_last_move_seconds",
+            "gauge",
+            ("deployment", "master"),
+            "How long HAProxy took to follow the belief in the last move.",
+        ),
+        Family("proxy_drifts", "counter", ("deployment",), "How often HAProxy was found with something else."),
+        Family("proxy_starts", "counter", ("deployment",), "How often HAProxy was started; more than 1: it ended."),
+        Family("proxy_reloads", "counter", ("deployment",), "How often HAProxy was reloaded."),
         # Links to Sentinels.
         Family("sentinel_connected", "gauge", _SENTINEL, "Whether this Sentinel is connected."),
         Family("sentinel_tilt", "gauge", _SENTINEL, "Whether it is in TILT and starts no failover."),

@@ -228,6 +228,7 @@ class _Scrape:
             *_doctors(self.state),
             *_relays(self.state),
             *_actions(self.state),
+            *_proxies(self.state),
             *_journal(self.state),
             *_served(self.state),
         ):
@@ -377,6 +378,16 @@ def _actions(state: ServedState) -> Found:
         yield "action_drifts", (action, *map(stored, master)), count
     for (action, *master), seconds in counters.ages.items():
         yield "action_wish_age_seconds", (action, *map(stored, master)), seconds
+
+
+def _proxies(state: ServedState) -> Found:
+    for deployment, proxy in state.proxies().items():
+        of = stored(deployment)
+        for name, value in proxy.readings.items():
+            yield f"proxy_{name}", (of,), value
+        for master, readings in proxy.masters.items():
+            for name, value in readings.items():
+                yield f"proxy_{name}", (of, stored(master)), value
 
 
 def _journal(state: ServedState) -> Found:

@@ -101,6 +101,18 @@ class RelaySource(Protocol):
         """Its numbers, by name; empty if the deployment has no relay."""
 
 
+class ProxySource(Protocol):
+    """What the metrics read of a deployment's proxy (see `server.deployment_proxy`)."""
+
+    @property
+    def readings(self) -> Mapping[str, float]:
+        """Its numbers, by name; empty if the deployment has no proxy."""
+
+    @property
+    def masters(self) -> Mapping[str, Mapping[str, float]]:
+        """The numbers of each master, by its name."""
+
+
 class FailoverSource(Protocol):
     """What the API reads of a deployment's planned failovers, and orders (see `server.deployment_failover`)."""
 
@@ -152,6 +164,8 @@ class ServedState:
     """Returns the guards of the watched deployments by name, as `deployments` does."""
     relays: Callable[[], Mapping[str, RelaySource]] = dict
     """Returns the relays of the watched deployments by name, as `deployments` does."""
+    proxies: Callable[[], Mapping[str, ProxySource]] = dict
+    """The same of proxies."""
     failovers: Callable[[], Mapping[str, FailoverSource]] = dict
     """Returns what orders planned failovers, in the same way."""
     doctors: Callable[[], Mapping[str, DoctorSource]] = dict

@@ -15,9 +15,10 @@ How a file is read:
 3. `file` reads the file, validates it against `tables`, and words each problem as a sentence with its line.
 4. `configuration` puts flags and variables over the file, reads the secrets that it names, and checks what several keys
    mean together. `http_settings` holds the rules of read and write access over HTTP, `guard_settings` makes the
-   policy of each master's guard, `relay_configuration` the settings of each deployment's relay, `doctor_settings` the
-   doctor's suppressions, `action_settings` the actions that follow a switch. `journal_place` says where the journal is;
-   verbs that only read it need no more of a file.
+   policy of each master's guard, `relay_configuration` the settings of each deployment's relay,
+   `proxy_configuration` those of its proxy, `doctor_settings` the doctor's suppressions, `action_settings` the
+   actions that follow a switch. `journal_place` says where the journal is; verbs that only read it need no more of a
+   file.
 5. `reference` derives the JSON Schema and the rows of docs/reference/configuration.md from `tables`.
 
 Invariants:
@@ -25,7 +26,8 @@ Invariants:
 - A `Configuration` is complete: nothing has to be read or checked again to start the daemon.
 - Secrets are never in the file, in a `repr` or in an error, except a journal's password inside `JournalSettings.url`,
   which `JournalSettings.shown` masks.
-- `DeploymentSettings.fingerprint` changes with everything that needs a new Watcher; the guard and the relay do not.
+- `DeploymentSettings.fingerprint` changes with everything that needs a new Watcher; the guard, the relay and the proxy
+  do not.
 
 To add a key: a field in `tables`, its use in `configuration`, then ``make docs``.
 """

@@ -34,6 +34,7 @@ from .journal_place import has_password, named_journal
 from .tables import DeploymentTable, File, HttpTable, JournalTable, LogTable
 
 if TYPE_CHECKING:
+    from ...proxy.proxy_settings import ProxySettings
     from ...react.action_kinds import ConfiguredAction
     from ...relay.relay_settings import RelaySettings
 
@@ -63,6 +64,8 @@ class DeploymentSettings:
     """The policies of its masters' guards."""
     relay: RelaySettings | None = None
     """Its relay; None if it has none."""
+    proxy: ProxySettings | None = None
+    """Its proxy; None if it has none."""
     measure_pauses: bool = False
     """Whether its nodes' pauses are measured."""
     doctor: DoctorSettings = field(default_factory=DoctorSettings)
@@ -259,20 +262,33 @@ def _deployments(
             "or from "
             f"{VARIABLE_PREFIX}... variables apply to a single one: write them in the file"
         )
-    if file.tables.relay is not None and len(tables) > 1 and all(table.relay is None for table in tables.values()):
-        what = "is for one deployment: give each deployment that is to have a relay a table [deployments.NAME.relay]"
-        raise UsageError(file.wrong(("relay",), what))
-    found = tuple(_deployment(file, name, table, folder, outside) for name, table in tables.items())
+    for part in ("relay", "proxy"):
+        own = [getattr(table, part) for table in tables.values()]
+        if getattr(file.tables, part) is not None and len(own) > 1 and not any(own):
+            place = f"[deployments.NAME.{part}]"
+            what = f"is for one deployment: give each deployment that is to have a {part} a table {place}"
+            raise UsageError(file.wrong((part,), what))
+    found = tuple(_deployment(file, name, table, folder, outside, environ) for name, table in tables.items())
     relays = {one.name: one.relay for one in found if one.relay is not None}
     if len(relays) > 1:
         from .relay_configuration import check_apart
 
         check_apart(relays)
+    proxies = {one.name: one.proxy for one in found if one.proxy is not None}
+    if len(proxies) > 1:
+        from .proxy_configuration import check_ports_apart
+
+        check_ports_apart(proxies)
     return found
 
 
 def _deployment(
-    file: ConfigFile, name: str, table: DeploymentTable, folder: Path, outside: ConnectionSettings
+    file: ConfigFile,
+    name: str,
+    table: DeploymentTable,
+    folder: Path,
+    outside: ConnectionSettings,
+    environ: Mapping[str, str],
 ) -> DeploymentSettings:
     settings = outside.over(deployment_settings(name, table, folder))
     place = ("deployments", name)
@@ -290,10 +306,26 @@ def _deployment(
             read_tls(tls)
         guard = guard_settings(file.tables.guard, table.guard, table.guards)
         relay, doctor = _relay(file.tables, table, folder), doctor_settings(file.tables.doctor)
-        pauses = table.measure_pauses
-        return DeploymentSettings(name, arguments, fingerprint(arguments), guard, relay, pauses, doctor)
+        return DeploymentSettings(
+            name,
+            arguments,
+            fingerprint(arguments),
+            guard,
+            relay,
+            _proxy(name, file.tables, table, environ),
+            table.measure_pauses,
+            doctor,
+        )
     except UsageError as error:
         raise UsageError(file.wrong(place, f"can't be used: {error}") if file.lines else str(error)) from None
+
+
+def _proxy(name: str, tables: File, table: DeploymentTable, environ: Mapping[str, str]) -> ProxySettings | None:
+    if table.proxy is None and tables.proxy is None:
+        return None
+    from .proxy_configuration import proxy_settings
+
+    return proxy_settings(name, tables.proxy, table.proxy, len(tables.deployments) <= 1, environ)
 
 
 def _relay(tables: File, table: DeploymentTable, folder: Path) -> RelaySettings | None:

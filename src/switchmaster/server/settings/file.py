@@ -13,6 +13,8 @@ The file of ``--config``: read, checked against `tables`, with a sentence for ev
     armed = "dry-run"
     [deployments.kvdb.relay]                                     # over [relay]
     listen = "127.0.0.1:26379"
+    [deployments.kvdb.proxy]                                     # over [proxy]
+    writes = "127.0.0.1:6379"
     [journal]
     url = "sqlite:////var/lib/switchmaster/journal.db"
 

@@ -21,6 +21,7 @@ from .value_types import (
     Armed,
     Day,
     Listen,
+    Listens,
     Pause,
     RangedPairs,
     Seconds,
@@ -40,6 +41,7 @@ __all__ = [
     "HttpTable",
     "JournalTable",
     "LogTable",
+    "ProxyTable",
     "RelayTable",
     "SuppressTable",
     "TlsTable",
@@ -180,6 +182,50 @@ class RelayTable(Table):
     )
 
 
+class ProxyTable(Table):
+    """A HAProxy for clients that know no Sentinel; a key that is missing has the value of `[proxy]`."""
+
+    writes: Listens | None = Field(
+        default=None,
+        description='Address on which clients find the master, such as `"127.0.0.1:6379"`; a table by the master\'s '
+        "name if there are several. There is no default: without it nothing can be proxied.",
+    )
+    reads: Listens | None = Field(
+        default=None,
+        description="The same for its replicas, or the master where no replica is well; none by default.",
+    )
+    health: Listen | None = Field(
+        default=None,
+        description="Address on which HAProxy answers `/livez` and `/readyz` without touching a node; none by default.",
+    )
+    max_lag: Seconds | None = Field(
+        default=None,
+        description="Seconds since a replica had news of its master, as it says itself, beyond which it is not read "
+        "from; 15 by default, because an idle master sends news every 10 s (`repl-ping-replica-period`).",
+    )
+    hold: Pause | None = Field(
+        default=None,
+        description="Seconds that new connections wait in a planned failover, from the selection of the replica on; 2 "
+        "by default, twice what a promotion takes. 0: they go on to the old master, and what they write is lost.",
+    )
+    failover_wait: Pause | None = Field(
+        default=None,
+        description="Seconds that new connections wait for a master that is agreed to be down; 10 by default.",
+    )
+    maxconn: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="Most connections to each port; 2,000 by default, which needs twice as many open files.",
+    )
+    program: Text | None = Field(default=None, description="HAProxy's program; `haproxy` by default.")
+    folder: Text | None = Field(
+        default=None,
+        description="Folder for its files and sockets, ours alone; by default one in systemd's runtime directory, the "
+        "user's, or `/run`. The next start finds in it the HAProxy that went on.",
+    )
+
+
 class DeploymentTable(Table):
     """One set of Sentinels and the masters that they monitor."""
 
@@ -217,6 +263,7 @@ class DeploymentTable(Table):
         default_factory=dict, description="The guard of one master, by its name; its keys win over those of `guard`."
     )
     relay: RelayTable | None = Field(default=None, description="The relay of this deployment.")
+    proxy: ProxyTable | None = Field(default=None, description="The proxy of this deployment.")
 
 
 class SuppressTable(Table):
@@ -329,6 +376,10 @@ class File(Table):
     relay: RelayTable | None = Field(
         default=None,
         description="The relay; with several deployments, what their own `relay` tables leave out.",
+    )
+    proxy: ProxyTable | None = Field(
+        default=None,
+        description="The proxy; with several deployments, what their own `proxy` tables leave out.",
     )
     doctor: DoctorTable = Field(default=DoctorTable(), description="The doctor.")
     actions: list[ActionTable] = Field(

@@ -25,6 +25,7 @@ __all__ = [
     "Armed",
     "Day",
     "Listen",
+    "Listens",
     "Pause",
     "RangedPairs",
     "Seconds",
@@ -152,6 +153,14 @@ def _listen(value: Any) -> Any:
     return value
 
 
+def _listens(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if not value:
+            raise wrong("must name at least one master")
+        return {str(master): _listen(at) for master, at in value.items()}
+    return _listen(value)
+
+
 _ARMINGS: Final = ((True, Arming.ARMED), (False, Arming.DISARMED), ("dry-run", Arming.DRY_RUN))
 _texts_schema: Final = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
 Text = Annotated[str, BeforeValidator(_text), WithJsonSchema(_TEXT)]
@@ -186,6 +195,11 @@ Size = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d{1,12} ?([kMGT]B|[KMG]iB)?$"}),
 ]
 Day = Annotated[float, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+Listens = Annotated[
+    str | dict[str, str],
+    BeforeValidator(_listens),
+    WithJsonSchema({"anyOf": [_TEXT, {"type": "object", "additionalProperties": {**_TEXT}, "minProperties": 1}]}),
+]
 Listen = Annotated[str, BeforeValidator(_listen), WithJsonSchema(_TEXT)]
 
 

@@ -1,0 +1,167 @@
+"""
+Clients that know no Sentinel behind a real HAProxy: planned failover, crash, a master that returns, and our own death.
+
+One lab and one proxy for the whole file; the tests come in order.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from rig.client_lab import make_ready
+from rig.conditions import eventually
+from rig.lab_fixtures import find_or_skip
+from rig.proxies import HOST, LIMIT, ProxyRig, proxied
+from switchmaster.lab import Lab
+
+pytestmark = pytest.mark.live
+
+MASTER = "mymaster"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab(binary=str(find_or_skip("redis-7.0").path), masters=(MASTER,), down_after_ms=1000) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def proxy(lab: Lab) -> Iterator[ProxyRig]:
+    with proxied(lab, "--hold", "30", "--failover-wait", "60") as rig:
+        yield rig
+
+
+def answered(port: int) -> int:
+    """Return the port of the node that answers behind a port of the proxy; 0 if none does."""
+    try:
+        with redis.Redis(HOST, port, socket_timeout=LIMIT, single_connection_client=True) as client:
+            return int(client.info("server")["tcp_port"])
+    except redis.RedisError:
+        return 0
+
+
+def written(port: int) -> int:
+    """Write through the proxy, and return the port of the node that took it; 0 if none did."""
+    try:
+        with redis.Redis(HOST, port, socket_timeout=LIMIT, single_connection_client=True) as client:
+            client.set("proxy", "written")
+            return int(client.info("server")["tcp_port"])
+    except redis.RedisError:
+        return 0
+
+
+def health(port: int, path: str) -> int:
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}{path}", timeout=LIMIT) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+class Pusher:
+    """One stock client that appends numbers through the proxy, and keeps those that were acknowledged."""
+
+    def __init__(self, port: int, key: str) -> None:
+        self.port, self.key = port, key
+        self.acknowledged: list[int] = []
+        self.going = True
+        self.thread = threading.Thread(target=self._push)
+        self.thread.start()
+
+    def _push(self) -> None:
+        number = 0
+        with redis.Redis(HOST, self.port, socket_timeout=LIMIT) as client:
+            while self.going:
+                number += 1
+                try:
+                    client.rpush(self.key, number)
+                except redis.RedisError:
+                    time.sleep(0.001)
+                    continue
+                self.acknowledged.append(number)
+
+    def close(self) -> None:
+        self.going = False
+        self.thread.join(LIMIT)
+
+
+def test_one_port_leads_to_the_master_and_one_to_its_replicas(lab: Lab, proxy: ProxyRig) -> None:
+    master, replicas = lab.master(), {node.port for node in lab.replicas()}
+    eventually(lambda: written(proxy.writes) == master.port, LIMIT, what="the master behind the port for writes")
+    eventually(lambda: answered(proxy.reads) in replicas, LIMIT, what="a replica behind the port for reads")
+    assert health(proxy.health, "/livez") == 200
+    eventually(lambda: health(proxy.health, "/readyz") == 200, LIMIT, what="readiness")
+    assert health(proxy.health, "/other") == 404
+
+
+def test_a_planned_failover_loses_nothing_and_everybody_follows(lab: Lab, proxy: ProxyRig) -> None:
+    old = lab.master()
+    pusher = Pusher(proxy.writes, "planned")
+    try:
+        eventually(lambda: len(pusher.acknowledged) > 100, LIMIT, what="writes before the failover")
+        lab.failover(MASTER)
+        eventually(lambda: written(proxy.writes) not in (0, old.port), LIMIT, what="writes on the new master")
+        so_far = len(pusher.acknowledged)
+        eventually(lambda: len(pusher.acknowledged) > so_far + 100, LIMIT, what="writes after the failover")
+    finally:
+        pusher.close()
+    kept = {int(number) for number in lab.master().call("LRANGE", "planned", 0, -1)}
+    assert set(pusher.acknowledged) <= kept
+    make_ready(lab, old)
+
+
+def test_after_a_crash_clients_are_led_to_the_promoted_replica(lab: Lab, proxy: ProxyRig) -> None:
+    old = lab.master()
+    with redis.Redis(HOST, proxy.writes, socket_timeout=LIMIT) as client:
+        client.set("before", "crash")
+        lab.crash(old)
+
+        def after() -> bool:
+            client.set("after", "crash")
+            return True
+
+        eventually(after, LIMIT, what="a write of the same client after the crash")
+        assert int(client.info("server")["tcp_port"]) == lab.master().port != old.port
+    eventually(lambda: any(f'"port":{old.port}' in line for line in proxy.lines), LIMIT, what="the move on the output")
+
+
+def test_a_master_that_returns_is_never_served(lab: Lab, proxy: ProxyRig) -> None:
+    old = next(node for node in lab.nodes() if not node.alive)
+    new = lab.master()
+    lab.restart(old)
+    # Until it is demoted it says that it is a master, as HAProxy's own check would believe.
+    eventually(lambda: old.call("ROLE"), LIMIT, what="the old master to answer")
+    assert {written(proxy.writes) for _ in range(100)} == {new.port}
+    make_ready(lab, old)
+
+
+def test_haproxy_is_started_again_when_it_is_killed(lab: Lab, proxy: ProxyRig) -> None:
+    killed = proxy.pid("master"), proxy.pid("worker")
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: proxy.pid("master") not in (0, *killed), LIMIT, what="another HAProxy")
+    eventually(lambda: written(proxy.writes) == lab.master().port, LIMIT, what="writes through it")
+
+
+def test_if_we_are_killed_haproxy_goes_on_and_the_next_run_finds_it(lab: Lab, proxy: ProxyRig) -> None:
+    haproxy, old = proxy.pid("master"), lab.master()
+    assert proxy.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert proxy.pid("master") == haproxy
+    lab.crash(old)
+    eventually(lambda: written(proxy.writes) not in (0, old.port), LIMIT, what="HAProxy to find the new master itself")
+    proxy.start()
+    assert proxy.pid("master") == haproxy
+    eventually(lambda: written(proxy.writes) == lab.master().port, LIMIT, what="writes after the next start")
+    assert proxy.stop() == 0
+    assert proxy.haproxies() == ()
+    assert "Traceback" not in "".join(proxy.complaints)
