@@ -34,6 +34,8 @@ from switchmaster.server.api import HttpSettings, Metrics, ServedState, create_a
 from switchmaster.server.api.metric_families import FAMILIES, METRIC_PREFIX
 from switchmaster.wire.facts import LinkChange, LinkState
 
+PROXY_READINGS = ("up", "drifts", "starts", "reloads")
+OF_A_MASTER = ("in_sync", "moves", "holds", "last_move_seconds")
 RELAY_READINGS = {
     *(field.name for field in fields(RelayCounters)),
     *("clients", "subscribers", "stale", "switches", "passed", "withheld", "handovers"),
@@ -110,6 +112,8 @@ def test_every_family_of_the_table_is_exposed_with_its_labels_and_no_other(
     measured.state.writer = writer()  # type: ignore[assignment]
     measured.state.guards = lambda: {"kvdb": FakeGuard(replace(guard_status(), objected={"tilt": 1}), leased=True)}
     measured.state.relays = lambda: {"kvdb": SimpleNamespace(readings=dict.fromkeys(RELAY_READINGS, 1.0))}
+    proxy = SimpleNamespace(readings=dict.fromkeys(PROXY_READINGS, 1.0), masters={"m": dict.fromkeys(OF_A_MASTER, 1.0)})
+    measured.state.proxies = lambda: {"kvdb": proxy}
     spoiled = of_sentinel(HEALTHY, 2, dialled_ip="10.0.0.1")
     doctor = SimpleNamespace(report=report_of(spoiled, examine(spoiled)))
     measured.state.doctors = lambda: {"kvdb": doctor}
