@@ -57,16 +57,7 @@ class ProxyRig:
         command = [sys.executable, "-m", "switchmaster", "proxy", *sentinels, *map(str, ports), "--haproxy", program]
         self.lines, self.complaints = [], []
         self.process = process = subprocess.Popen(
-            [
-                *command,
-                "--folder",
-                str(self.folder),
-                "--haproxy",
-                program_or_skip("haproxy"),
-                "--format",
-                "json",
-                *self.options,
-            ],
+            [*command, "--folder", str(self.folder), "--format", "json", *self.options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
