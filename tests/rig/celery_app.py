@@ -14,18 +14,13 @@ import threading
 import time
 from pathlib import Path
 
-import celery.backends.redis
-import kombu.transport.redis
-from celery import Celery
-
 if os.environ["CLIENTS"] == "switchmaster":
-    # As docs/topics/clients.md says, neither takes the Sentinel class as an option.
+    # As docs/how-to/frameworks.md says: before Celery's transport and backend are imported.
     import switchmaster.redis
 
-    kombu.transport.redis.sentinel = switchmaster.redis
-    kombu.transport.redis.SentinelChannel.connection_class = switchmaster.redis.SentinelManagedConnection
-    kombu.transport.redis.SentinelChannel.connection_class_ssl = switchmaster.redis.SentinelManagedSSLConnection
-    celery.backends.redis.SentinelBackend.sentinel = switchmaster.redis
+    switchmaster.redis.install()
+
+from celery import Celery
 
 URL = ";".join(f"sentinel://{address}" for address in os.environ["SENTINELS"].split())
 PLACE = {"master_name": "mymaster"}

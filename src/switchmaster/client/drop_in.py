@@ -7,11 +7,13 @@ Each is one of ours, mixed in before the library's own of the same name. What ty
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 from .. import errors
 from .client_options import Hook, Options
+from .installation import Installation, install
 from .library import bind
 from .sentinel import client_from_url
 
@@ -84,8 +86,9 @@ def drop_in(module: str) -> dict[str, Any]:
 
     from_url.__module__, from_url.__qualname__ = module, "from_url"
     from_url.__doc__ = str(from_url.__doc__).replace("``redis+", f"``{name}+")
-    public = {kind.__name__: kind for kind in (plain, tls, pool, sentinel)}
+    public: dict[str, Any] = {kind.__name__: kind for kind in (plain, tls, pool, sentinel)}
     public |= {kind.__name__: library.raised[kind] for kind in _RAISED}
+    public |= {} if asyncio else {"Installation": Installation, "install": _install(name)}
     return {
         **public,
         "Hook": Hook,
@@ -95,3 +98,23 @@ def drop_in(module: str) -> dict[str, Any]:
         "SlaveNotFoundError": theirs.SlaveNotFoundError,
         "from_url": from_url,
     }
+
+
+def _install(name: str) -> Callable[[], Installation]:
+    def install_here() -> Installation:
+        """
+        Replace the library's Sentinel, pool and connections by ours for the whole process, also those for asyncio.
+
+        For frameworks that take no class and no pool. Call it first in the program.
+
+        Returns:
+            What puts the library's own back: ``remove()``.
+
+        Raises:
+            UsageError: other modules have imported the library's classes already; nothing is replaced then.
+        """
+        return install(name)
+
+    install_here.__module__, install_here.__name__ = f"switchmaster.{name}", "install"
+    install_here.__qualname__ = "install"
+    return install_here

@@ -6,9 +6,11 @@ from valkey.sentinel import MasterNotFoundError, SlaveNotFoundError
 
 from ..client import sync
 from ..client.client_options import Hook, Options
+from ..client.installation import Installation
 
 __all__ = [
     "Hook",
+    "Installation",
     "MasterNotFoundError",
     "NoMasterElected",
     "NoSentinelReachable",
@@ -24,6 +26,7 @@ __all__ = [
     "TransactionMoved",
     "UnknownMaster",
     "from_url",
+    "install",
 ]
 
 NoMasterElected: type[Exception]
@@ -40,3 +43,4 @@ class SentinelConnectionPool(sync.Pool, valkey.sentinel.SentinelConnectionPool):
 class Sentinel(sync.Sentinel[valkey.Valkey], valkey.sentinel.Sentinel): ...  # type: ignore[misc]
 
 def from_url(url: str, **arguments: Any) -> valkey.Valkey: ...
+def install() -> Installation: ...
