@@ -13,6 +13,7 @@ import { Stream } from "./stream.js";
 
 const POLL = 2_000; // ms between two polls of a resource
 const KEPT_POLL = 15_000; // the same for resources of the journal
+const TELLING = new Set(["failover", "action"]); // lines that change resources of the journal
 const SOON = 60; // ms from a line of the stream to the poll that it triggers
 const GAP = 200; // least ms between two polls of a resource, and
 const BUSY = 4; // times the duration of the last one
@@ -32,7 +33,7 @@ class Resource {
 
   constructor(path) {
     // Resources of the journal change only when the stream says so.
-    this.kept = /^(failovers|events|switches|observers)/.test(path);
+    this.kept = /^(failovers|events|switches|observers|actions|reactions|receipts|pauses)/.test(path);
     this.poll = this.kept ? KEPT_POLL : POLL;
   }
 
@@ -159,7 +160,7 @@ export class Live {
     }
     this.#listener.told(line, entry);
     for (const resource of this.#resources.values())
-      if (!resource.kept || line.type === "failover") resource.soon = Math.min(resource.soon, Date.now() + SOON);
+      if (!resource.kept || TELLING.has(line.type)) resource.soon = Math.min(resource.soon, Date.now() + SOON);
     this.#arm();
   }
 

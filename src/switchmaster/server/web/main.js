@@ -11,6 +11,7 @@ import { empty } from "./parts.js";
 import { parse } from "./routes.js";
 import { shown } from "./text.js";
 import { TokenDialog } from "./token.js";
+import { makeActions } from "./views/actions.js";
 import { makeDoctor } from "./views/doctor.js";
 import { makeFailover } from "./views/failover.js";
 import { makeHistory } from "./views/history.js";
@@ -24,6 +25,7 @@ const VIEWS = {
   history: makeHistory,
   failover: makeFailover,
   doctor: makeDoctor,
+  actions: makeActions,
 };
 const TICK = 1_000; // ms between two drawings if nothing has changed: ages advance
 const FRAME = 100; // ms between two drawings of what moves by itself

@@ -4,6 +4,7 @@
 //     #/masters/DEPLOYMENT/MASTER      one master
 //     #/failovers                      history                #/failovers?master=...
 //     #/failovers/ID                   one failover
+//     #/actions                        what follows a switch
 //     #/doctor                         what the doctor found  #/doctor?deployment=kvdb
 //
 // A name may contain any bytes, also bytes that are not UTF-8 (lone surrogates), which no URL takes: they are written
@@ -48,6 +49,7 @@ export function parse(hash) {
     const filters = Object.fromEntries(pairs.map(([name, value]) => [name, decode(value)]));
     if (before === "" || before === "/") return { page: "overview", parts: [], filters };
     if (parts[0] === "masters" && parts.length === 3) return { page: "master", parts: parts.slice(1), filters };
+    if (parts[0] === "actions" && parts.length === 1) return { page: "actions", parts: [], filters };
     if (parts[0] === "failovers" && parts.length === 1) return { page: "history", parts: [], filters };
     if (parts[0] === "doctor" && parts.length === 1) return { page: "doctor", parts: [], filters };
     if (parts[0] === "failovers" && parts.length === 2 && ID.test(parts[1]))
