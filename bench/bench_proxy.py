@@ -23,8 +23,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from bench_failover import DOWN_AFTER, FAILOVER_TIMEOUT, listed, outcomes, preferred, shown
-from bench_relay import RISE, play
+from bench_failover import DOWN_AFTER, FAILOVER_TIMEOUT, kinds_of, listed, outcomes, play, preferred, shown
+from bench_relay import RISE
 from clients import Client, Writer
 from figures import Figure, Table, median, percentile, report
 from rounds import KINDS, Round
@@ -32,7 +32,7 @@ from switchmaster.errors import LabError
 from switchmaster.lab import Lab
 from switchmaster.lab.ports import free_ports
 
-REQUESTS = 200_000
+REQUESTS = 100_000
 GOAL_MS = 20.0
 PROXY = Client("redis-py behind the proxy", "plain", "redis", "redis")
 CLASSIC = Client("redis-py behind the classic check", "plain", "redis", "redis")
@@ -162,7 +162,7 @@ def failovers(lab: Lab, folder: Path, proxy: int, classic: int, options: argpars
     places = {PROXY: [("127.0.0.1", proxy)], CLASSIC: [("127.0.0.1", classic)]}
     writers = [Writer(way, places.get(way, lab.sentinel_addresses), options.beat / 1e3, folder) for way in WAYS]
     spoiled: list[str] = []
-    played = play(lab, folder, writers, options, spoiled)
+    played = play(lab, folder, writers, kinds_of(options), spoiled)
     assert lab.binary is not None
     kinds = ", ".join(f"{options.rounds} x {kind}" for kind in options.kinds)
     discarded = f" Discarded, since it was not one failover: {'; '.join(spoiled)}." if spoiled else ""

@@ -6,6 +6,7 @@ One lab and one proxy for the whole file; the tests come in order.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -13,37 +14,56 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
 from rig.client_lab import make_ready
 from rig.conditions import eventually
+from rig.daemons import Daemon
 from rig.lab_fixtures import find_or_skip
+from rig.programs import program_or_skip
 from rig.proxies import HOST, LIMIT, ProxyRig, proxied
 from switchmaster.lab import Lab
 
 pytestmark = pytest.mark.live
 
 MASTER = "mymaster"
+PASSWORD = "$HOME%[env(HOME)]{;}`id`|x"
+"""Of the nodes; HAProxy's own checks log in with it."""
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with Lab(binary=str(find_or_skip("redis-7.0").path), masters=(MASTER,), down_after_ms=1000) as lab:
+    with Lab(
+        binary=str(find_or_skip("redis-7.0").path), masters=(MASTER,), down_after_ms=1000, password=PASSWORD
+    ) as lab:
         yield lab
 
 
 @pytest.fixture(scope="module")
-def proxy(lab: Lab) -> Iterator[ProxyRig]:
-    with proxied(lab, "--hold", "30", "--failover-wait", "60") as rig:
+def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("secret") / "password"
+    file.write_text(PASSWORD, encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def proxy(lab: Lab, secret: Path) -> Iterator[ProxyRig]:
+    with proxied(lab, "--hold", "30", "--failover-wait", "60", "--node-password-file", str(secret)) as rig:
         yield rig
+
+
+def client_of(port: int, **more: Any) -> redis.Redis:
+    return redis.Redis(HOST, port, password=PASSWORD, socket_timeout=LIMIT, **more)
 
 
 def answered(port: int) -> int:
     """Return the port of the node that answers behind a port of the proxy; 0 if none does."""
     try:
-        with redis.Redis(HOST, port, socket_timeout=LIMIT, single_connection_client=True) as client:
+        with client_of(port, single_connection_client=True) as client:
             return int(client.info("server")["tcp_port"])
     except redis.RedisError:
         return 0
@@ -52,7 +72,7 @@ def answered(port: int) -> int:
 def written(port: int) -> int:
     """Write through the proxy, and return the port of the node that took it; 0 if none did."""
     try:
-        with redis.Redis(HOST, port, socket_timeout=LIMIT, single_connection_client=True) as client:
+        with client_of(port, single_connection_client=True) as client:
             client.set("proxy", "written")
             return int(client.info("server")["tcp_port"])
     except redis.RedisError:
@@ -80,7 +100,7 @@ class Pusher:
 
     def _push(self) -> None:
         number = 0
-        with redis.Redis(HOST, self.port, socket_timeout=LIMIT) as client:
+        with client_of(self.port) as client:
             while self.going:
                 number += 1
                 try:
@@ -122,7 +142,7 @@ def test_a_planned_failover_loses_nothing_and_everybody_follows(lab: Lab, proxy:
 
 def test_after_a_crash_clients_are_led_to_the_promoted_replica(lab: Lab, proxy: ProxyRig) -> None:
     old = lab.master()
-    with redis.Redis(HOST, proxy.writes, socket_timeout=LIMIT) as client:
+    with client_of(proxy.writes) as client:
         client.set("before", "crash")
         lab.crash(old)
 
@@ -153,15 +173,30 @@ def test_haproxy_is_started_again_when_it_is_killed(lab: Lab, proxy: ProxyRig) -
     eventually(lambda: written(proxy.writes) == lab.master().port, LIMIT, what="writes through it")
 
 
-def test_if_we_are_killed_haproxy_goes_on_and_the_next_run_finds_it(lab: Lab, proxy: ProxyRig) -> None:
+def test_if_we_are_killed_haproxy_goes_on_and_a_daemon_finds_it(
+    lab: Lab, proxy: ProxyRig, secret: Path, tmp_path: Path
+) -> None:
     haproxy, old = proxy.pid("master"), lab.master()
     assert proxy.stop(signal.SIGKILL) == -signal.SIGKILL
     assert proxy.pid("master") == haproxy
     lab.crash(old)
     eventually(lambda: written(proxy.writes) not in (0, old.port), LIMIT, what="HAProxy to find the new master itself")
-    proxy.start()
-    assert proxy.pid("master") == haproxy
-    eventually(lambda: written(proxy.writes) == lab.master().port, LIMIT, what="writes after the next start")
-    assert proxy.stop() == 0
-    assert proxy.haproxies() == ()
     assert "Traceback" not in "".join(proxy.complaints)
+    sentinels = [f"{host}:{port}" for host, port in lab.sentinel_addresses]
+    file = tmp_path / "switchmaster.toml"
+    file.write_text(
+        f"[deployments.kvdb]\nsentinels = {json.dumps(sentinels)}\n"
+        f"[deployments.kvdb.node]\npassword_file = {json.dumps(str(secret))}\n"
+        f'[journal]\nurl = "sqlite:///{tmp_path}/journal.db"\n'
+        f'[proxy]\nwrites = "{HOST}:{proxy.writes}"\nreads = "{HOST}:{proxy.reads}"\n'
+        f'folder = "{proxy.folder}"\nprogram = "{program_or_skip("haproxy")}"\n',
+        encoding="utf-8",
+    )
+    with Daemon(tmp_path / "daemon", "--config", str(file)) as daemon:
+        daemon.wait_for("HAProxy leads to mymaster")
+        assert proxy.pid("master") == haproxy
+        eventually(lambda: written(proxy.writes) == lab.master().port, LIMIT, what="writes while the daemon runs")
+        assert PASSWORD not in daemon.log.read_text("utf-8")
+        # Its end by SIGTERM is raised again.
+        assert daemon.stop() == -signal.SIGTERM
+    assert proxy.haproxies() == ()
