@@ -124,7 +124,7 @@ def measure(options: argparse.Namespace) -> list[Figure | Table]:
         proxying(lab, Path(name)) as proxy,
     ):
         folder = Path(name)
-        found: list[Figure | Table] = [*traffic(lab.master().port, proxy)]
+        found: list[Figure | Table] = [*traffic(lab.master().port, proxy, options.traffic)]
         if options.rounds:
             with checking(lab, folder) as classic:
                 found += failovers(lab, folder, proxy, classic, options)
@@ -134,10 +134,12 @@ def measure(options: argparse.Namespace) -> list[Figure | Table]:
 # Plain traffic ------------------------------------------------------------------------------------
 
 
-def traffic(direct: int, proxy: int) -> list[Figure]:
-    found = []
+def traffic(direct: int, proxy: int, times: int) -> list[Figure]:
+    found: list[Figure] = []
+    if not times:
+        return found
     for what, words in (("50 clients", ("-c", "50")), ("one client", ("-c", "1")), ("50, 16 at a time", ("-P", "16"))):
-        runs = [(benchmarked(proxy, words), benchmarked(direct, words)) for _ in range(3)]
+        runs = [(benchmarked(proxy, words), benchmarked(direct, words)) for _ in range(times)]
         for name, at, form in (("commands per second", 0, "{:,.0f}"), ("p99", 1, "{:.3f} ms")):
             ours, theirs = (median([run[side][at] for run in runs]) for side in (0, 1))
             ratio = f"{ours / theirs:.2f}" if theirs else ""
@@ -222,6 +224,7 @@ def table(played: Sequence[Round], kinds: Sequence[str], setting: str) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare the proxy with HAProxy's classic check and with Sentinels.")
     parser.add_argument("--rounds", type=int, default=5, help="failovers of each kind (%(default)s); 0 for none")
+    parser.add_argument("--traffic", type=int, default=3, help="runs of plain traffic (%(default)s); 0 for none")
     parser.add_argument("--kinds", type=partial(listed, known=KINDS), default=list(KINDS), help=", ".join(KINDS))
     parser.add_argument("--binary", default=preferred(), help="the server, as the lab takes it (%(default)s)")
     parser.add_argument("--beat", type=float, default=2.0, help="milliseconds between two writes (%(default)s)")
