@@ -38,6 +38,7 @@ def settings_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> ProxySettin
         ((SENTINEL, "--port", "7", "--reads-port", "7"), "are both 127.0.0.1:7"),
         ((SENTINEL, "--port", "0"), "not in the range"),
         ((SENTINEL, "--max-lag", "x"), "number of seconds"),
+        ((SENTINEL, "--haproxy", "/no/such/haproxy"), "apt install haproxy"),
     ],
 )
 def test_wrong_options_are_refused_in_a_sentence(arguments: tuple[str, ...], words: str) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from ..errors import UsageError
 from ..net.haproxy_runtime import HaproxyProcess, HaproxyRuntime
 from ..terminal_text import neutralise
 
-__all__ = ["HaproxyProgram"]
+__all__ = ["HaproxyProgram", "find_program"]
 
 START_SECONDS: Final = 15.0
 """How long HAProxy has to start or to reload."""
@@ -33,6 +34,23 @@ LONGEST_PAUSE: Final = 10.0
 WELL_SECONDS: Final = 30.0
 """Seconds after which one that ended counts as one that had worked."""
 TAIL_BYTES: Final = 2000
+
+
+def find_program(program: str) -> str:
+    """
+    Return the path of HAProxy's program; Debian's is in /usr/sbin, which users' PATH need not have.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    found = shutil.which(program, path=_search_path())
+    if found is None:
+        raise UsageError(f"HAProxy is not installed: there is no {program}. Install it: `apt install haproxy`")
+    return found
+
+
+def _search_path() -> str:
+    return f"{os.environ.get('PATH') or os.defpath}:/usr/local/sbin:/usr/sbin:/sbin"
 
 
 class HaproxyProgram:
@@ -189,24 +207,23 @@ class HaproxyProgram:
 
     async def _run(self, *arguments: str) -> tuple[int, bytes]:
         """Run HAProxy until it has checked or begun, and return its exit code and the end of its output."""
+        program = find_program(self._program)
         # To a file: the daemon that it becomes would keep a pipe open.
         log = self._folder / "haproxy.log"
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             process = await asyncio.create_subprocess_exec(
-                self._program,
+                program,
                 *arguments,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
                 # Nothing of our environment: HAProxy would put variables into its configuration.
-                env={"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"},
+                env={"PATH": _search_path()},
             )
         except OSError as error:
-            raise UsageError(
-                f"HAProxy can't be run ({self._program}: {error.strerror}); install it: `apt install haproxy`"
-            ) from None
+            raise UsageError(f"HAProxy can't be run ({program}: {error.strerror})") from None
         finally:
             os.close(output)
         try:

@@ -150,9 +150,11 @@ def _pairs(option: str, words: Iterable[str]) -> dict[str, Address]:
 
 async def _run(deployment: DeploymentOptions, settings: ProxySettings, output: Output) -> None:
     from ...net.watcher import Watcher
+    from ...proxy.haproxy_process import find_program
     from ...proxy.proxy import Proxy
     from ...server.log_format import set_up
 
+    find_program(settings.program)  # a daemon would try again; a person wants to know
     set_up("text", "warning")
     arguments = deployment.watcher_arguments(settings.ports)
     watcher = Watcher(arguments.pop("sentinels"), **arguments)
