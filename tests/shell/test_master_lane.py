@@ -32,6 +32,7 @@ class FakeHaproxy:
             (NAMES.believed, "wall"): ServerRow(NAMES.believed, "wall", None, True, ServerMode.READY),
         }
         self.failures = 0
+        self.forgotten: tuple[str, ...] = ()
         self.commands: list[str] = []
 
     async def ask(self, *commands: str) -> str:
@@ -51,6 +52,12 @@ class FakeHaproxy:
                     row = replace(row, mode=ServerMode(words[4]))
                 self.rows[backend, server] = row
         return ""
+
+    async def sessions_on(self, backend: str, server: str) -> tuple[str, ...]:
+        assert (backend, server) == (NAMES.believed, "slot")
+        # The server takes nothing meanwhile: what is found is old.
+        assert self.slot.mode is ServerMode.MAINT
+        return self.forgotten
 
     async def servers(self, backend: str) -> tuple[ServerRow, ...]:
         await asyncio.sleep(0)
@@ -108,9 +115,12 @@ def test_a_move_is_carried_out_read_back_and_reported_once(monkeypatch: pytest.M
         scene.check()
         await until(lambda: scene.lane.in_sync)
         assert scene.haproxy.commands == []
-        scene.haproxy.failures = 3
+        scene.haproxy.failures, scene.haproxy.forgotten = 3, ("0xab", "0xcd")
         scene.believe(GateState.OPEN, B)
         await until(lambda: scene.moves)
+        sent = scene.haproxy.commands
+        last = max(sent.index(f"shutdown session {one}") for one in scene.haproxy.forgotten)
+        assert last < sent.index("set server b-n-m/slot addr 10.0.0.2 port 2")
         assert scene.haproxy.slot == ServerRow(NAMES.believed, "slot", B, True, ServerMode.READY)
         assert (scene.moves, scene.cuts) == ([("m", A, B)], 1)
         assert scene.check()

@@ -14,9 +14,11 @@ from switchmaster.net.haproxy_runtime import (
     read_processes,
     read_servers,
     read_sessions,
+    read_sessions_on,
     set_address,
     set_health_up,
     set_mode,
+    shut_session,
     shut_sessions,
 )
 
@@ -35,6 +37,12 @@ srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_
 STAT = """# pxname,svname,qcur,qmax,scur,smax,
 b-m,slot,0,0,3,4,
 b-m,BACKEND,0,0,,4,
+
+"""
+SESSIONS = """0x561d834ffec0: proto=unix_stream src=unix:1 fe=o-m be=b-m srv=wall ts=00 epoch=0 age=2s calls=1
+0x561d836152d0: proto=tcpv4 src=127.0.0.1:57524 fe=w-m be=b-m srv=slot ts=00 epoch=0 age=1s calls=4
+0x7f03c8043910: proto=sockpair src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00 epoch=0 age=0s calls=1
+0x7f03c803a6d0: proto=tcpv4 src=127.0.0.1:57566 fe=w-m be=b-m srv=slot ts=00 epoch=0 age=0s calls=2
 
 """
 PROCESSES = """#<PID>          <type>          <reloads>       <uptime>        <version>
@@ -121,3 +129,13 @@ def test_sessions_and_processes_are_read() -> None:
         HaproxyProcess(7462, "worker", 1),
     )
     assert read_processes("") == ()
+
+
+def test_the_sessions_of_a_server_are_found_and_ended_one_by_one() -> None:
+    found = read_sessions_on(SESSIONS, "b-m", "slot")
+    assert found == ("0x561d836152d0", "0x7f03c803a6d0")
+    assert shut_session(found[0]) == "shutdown session 0x561d836152d0"
+    assert read_sessions_on("Unknown command\n", "b-m", "slot") == ()
+    for wrong in ("", "0x", "0xAB", "0x1;quit", "all"):
+        with pytest.raises(UsageError):
+            shut_session(wrong)

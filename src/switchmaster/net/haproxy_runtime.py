@@ -33,6 +33,7 @@ __all__ = [
     "set_address",
     "set_health_up",
     "set_mode",
+    "shut_session",
     "shut_sessions",
 ]
 
@@ -43,6 +44,8 @@ COMMANDS_BYTES_MAX: Final = 8 * 1024
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 """What a proxy or a server may be called in HAProxy (``invalid_char``)."""
+_SESSION: Final = re.compile(r"0x[0-9a-f]{1,16}")
+_SESSION_ROW: Final = re.compile(r"(0x[0-9a-f]{1,16}): .* be=(\S+) srv=(\S+) ")
 
 
 class ServerMode(enum.StrEnum):
@@ -120,9 +123,28 @@ def set_health_up(backend: str, server: str) -> str:
     return f"set server {_place(backend, server)} health up"
 
 
+def shut_session(session: str) -> str:
+    """
+    Return the command that ends one session at once.
+
+    Args:
+        session: its id, as `HaproxyRuntime.sessions_on` gives it.
+
+    Raises:
+        UsageError: it is no id.
+    """
+    if not _SESSION.fullmatch(session):
+        raise UsageError(f"{session!r} is no id of a HAProxy session")
+    return f"shutdown session {session}"
+
+
 def shut_sessions(backend: str, server: str) -> str:
     """
-    Return the command that ends all sessions of a server at once.
+    Return the command that ends the sessions of a server at once.
+
+    HAProxy 2.6 forgets those that it took from a backend's queue (``pendconn_grab_from_px`` does not enter them in the
+    server's list): seen with 2.6.12. Where connections may have waited, end what `HaproxyRuntime.sessions_on` gives,
+    too, each by `shut_session`.
 
     Raises:
         UsageError: a name is none.
@@ -197,6 +219,20 @@ class HaproxyRuntime:
             UsageError: HAProxy's answer is none that we know.
         """
         return read_sessions(await self.ask("show stat -1 4 -1"))
+
+    async def sessions_on(self, backend: str, server: str) -> tuple[str, ...]:
+        """
+        Return the ids of all sessions of a server, also of those that it does not count as its own.
+
+        Args:
+            backend: the backend's name.
+            server: the server's name.
+
+        Raises:
+            OSError: it can't be reached.
+            TimeoutError: it took too long.
+        """
+        return read_sessions_on(await self.ask("show sess"), backend, server)
 
     async def processes(self) -> tuple[HaproxyProcess, ...]:
         """
@@ -302,6 +338,12 @@ def read_sessions(answer: str) -> dict[tuple[str, str], int]:
         return {(row["pxname"], row["svname"]): int(row["scur"] or 0) for row in rows}
     except (KeyError, ValueError) as error:
         raise UsageError(f"HAProxy gives its statistics in a form that is not known: {error!r}") from None
+
+
+def read_sessions_on(answer: str, backend: str, server: str) -> tuple[str, ...]:
+    """Read the ids of one server's sessions from the answer to ``show sess``; other lines are left out."""
+    rows = (_SESSION_ROW.match(line) for line in answer.splitlines())
+    return tuple(row[1] for row in rows if row is not None and (row[2], row[3]) == (backend, server))
 
 
 def read_processes(answer: str) -> tuple[HaproxyProcess, ...]:

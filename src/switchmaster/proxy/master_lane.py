@@ -18,8 +18,8 @@ from ..belief.topology import MasterState
 from ..errors import UsageError
 from ..follow.gate import NO_REPLICAS, UNKNOWN, GateState, Phase, WaitLimits, phase_of, replicas_of
 from ..model import Address
-from ..net.haproxy_runtime import HaproxyRuntime, ServerRow
-from .haproxy_config import names_of
+from ..net.haproxy_runtime import HaproxyRuntime, ServerRow, shut_session, shut_sessions
+from .haproxy_config import SLOT, names_of
 from .moves import Rows, Wanted, commands_between, fits
 from .node_places import NodePlaces
 
@@ -184,7 +184,7 @@ class MasterLane:
             try:
                 commands = commands_between(self._rows, wanted, self.names)
                 if commands:
-                    await self._runtime.ask(*commands)
+                    await self._carry_out(commands)
                     if wanted.served and address != self._served:
                         self.move_seconds = time.monotonic() - self._changed_at
                 self._rows = await self._read()
@@ -203,6 +203,21 @@ class MasterLane:
                     await self._news.wait()
             except TimeoutError:
                 pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _carry_out(self, commands: tuple[str, ...]) -> None:
+        """
+        Send commands; between the end of the believed server's sessions and all else, end those that it forgot.
+
+        Each connection that has waited in HAProxy's queue is such a session (see `shut_sessions`).
+        """
+        end = shut_sessions(self.names.believed, SLOT)
+        if end in commands:
+            first, commands = commands[: commands.index(end) + 1], commands[commands.index(end) + 1 :]
+            await self._runtime.ask(*first)
+            left = await self._runtime.sessions_on(self.names.believed, SLOT)
+            commands = (*map(shut_session, left), *commands)
+        if commands:
+            await self._runtime.ask(*commands)
 
     async def _read(self) -> Rows:
         backends = dict.fromkeys(backend for backend, _ in self._rows)
