@@ -12,7 +12,7 @@ SERVER ?=
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check sim mutants chaos bench fuzz soak planned docs clean
+.PHONY: help setup demo test check sim mutants chaos bench fuzz soak planned proofs docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ fuzz: $(VENV)/made-dev  ## run every fuzz target for SECONDS (60), with atheris 
 
 soak: $(VENV)/made-dev  ## go through FAILOVERS (300) of a real deployment, and check that nothing is left behind
 	@$(PY) tests/soak/soak.py --failovers $(FAILOVERS)
+
+proofs: $(VENV)/made-dev  ## on real servers: each use with exactly its rights, and planned failovers that go wrong
+	@$(PY) -m pytest tests/soak/granted_uses.py tests/soak/planned_endings.py
 
 planned: FAILOVERS := $(if $(filter command line,$(origin FAILOVERS)),$(FAILOVERS),50)
 planned: $(VENV)/made-dev  ## order FAILOVERS (50) planned failovers in a row and a rolling restart under writers, on SERVER: nothing may be lost

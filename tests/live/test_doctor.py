@@ -17,11 +17,12 @@ import pytest
 from click.testing import CliRunner
 
 from rig.conditions import eventually
+from rig.granted import USES, access, grant
 from rig.lab_fixtures import SERVERS, find_or_skip
 from switchmaster.cli.group import cli
 from switchmaster.doctor.examine import Diagnosis, examine
 from switchmaster.doctor.inspection import Inspection
-from switchmaster.doctor.least_rights import LEAST_RIGHTS, lacking_rights
+from switchmaster.doctor.least_rights import lacking_rights
 from switchmaster.doctor.risk import risk_of
 from switchmaster.doctor.symptom import Finding, Severity
 from switchmaster.lab import Lab, LabServer
@@ -315,21 +316,16 @@ def test_verb_exits_by_what_it_finds_and_suppresses_what_is_known(lab: Lab, tmp_
 
 
 def test_least_rights_are_valid_and_enough(lab: Lab) -> None:
-    for one in LEAST_RIGHTS:
-        name = f"user-{LEAST_RIGHTS.index(one)}"
-        for server in lab.sentinels:
-            server.call("ACL", "SETUSER", name, "reset", "on", ">secret", *one.sentinels.split())
-        for server in lab.nodes(NAME):
-            server.call("ACL", "SETUSER", name, "reset", "on", ">secret", *one.nodes.split())
+    for use in USES:
+        grant(lab, use)
     given = [Address(*address) for address in lab.sentinel_addresses]
-    for place, may_failover in ((1, False), (2, True)):
-        user = {"username": f"user-{place}", "password": "secret"}
-        of_nodes = {"node_username": f"user-{place}", "node_password": "secret"}
-        found = asyncio.run(Inspector(given, **user, **of_nodes, timeout=PATIENT).inspect())
-        assert [one.reason for one in (*found.sentinels, *found.nodes)] == [""] * 6
-        assert [lacking_rights(one) for one in (*found.sentinels, *found.nodes)] == [()] * 6
+    for user, may_failover in (("doctor", False), ("all", True)):
+        found = asyncio.run(Inspector(given, **access(user), timeout=PATIENT).inspect())
+        servers = (*found.sentinels, *found.nodes)
+        assert [one.reason for one in servers] == [""] * 6
+        assert [lacking_rights(one) for one in servers] == [()] * 6
         assert {one.may_failover for one in found.sentinels} == {may_failover}
-        assert {one.user for one in (*found.sentinels, *found.nodes)} == {f"user-{place}"}
+        assert {one.user for one in servers} == {user}
 
 
 def test_documentation_has_the_table_of_these_scenarios() -> None:

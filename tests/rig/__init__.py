@@ -44,6 +44,7 @@ With servers:
 - `lateness`: another try for a live test that failed while the machine was proved to be late. A plugin of conftest.py.
 - `lab_fixtures`: the fixtures `server` and `lab_factory`, and `find_or_skip`. A plugin of conftest.py.
 - `guarding`, `guard_program`: a guard beside a lab, in a process of its own.
+- `granted`: ACL users of a lab with the rights that the doctor prints, and what servers refused them.
 - `client_lab`: views of a lab and of the test's own process for tests of the drop-in; `make_ready` for the next
   failover.
 - `watcher_log`: everything that a Watcher reports about a lab, in one order.

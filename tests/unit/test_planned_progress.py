@@ -103,6 +103,13 @@ def test_promotion_after_an_abort_is_a_rogue() -> None:
     assert "REPLICAOF 10.0.1.1 6379 on 10.0.1.2:6379" in found.advice
 
 
+def test_rogue_that_was_seen_stays_one_when_sentinel_demotes_it() -> None:
+    it = progress()
+    it.observe(record((Stage.ELECTED, 100.1), (Stage.ABORTED, 101.0), outcome=Outcome.ABORTED))
+    assert it.conclude(survey(is_master(B)), 101.2) is None
+    assert ended(it, survey(), 102.2).ending is Ending.ROGUE
+
+
 def test_rogue_notice_of_the_watcher_counts() -> None:
     it = progress()
     it.observe(record((Stage.ELECTED, 100.1), (Stage.ABORTED, 101.0), outcome=Outcome.ABORTED))

@@ -15,11 +15,15 @@ from .inspection import ServerInspection
 __all__ = ["LEAST_RIGHTS", "LeastRights", "lacking_rights"]
 
 _CONTAINERS: Final = ("SENTINEL", "CLIENT", "CONFIG", "ACL")
+_SENTINEL_BASE: Final = "resetchannels &* -@all"
+_NODE_BASE: Final = "resetchannels -@all"
 _WATCHING: Final = (
-    "resetchannels &* -@all +ping +hello +subscribe +psubscribe +unsubscribe +punsubscribe +client|setname +client|id "
-    "+info +role +sentinel|masters +sentinel|master +sentinel|replicas +sentinel|slaves +sentinel|sentinels "
-    "+sentinel|get-master-addr-by-name +sentinel|ckquorum +sentinel|myid"
+    "+ping +hello +psubscribe +client|setname +info +role +sentinel|masters +sentinel|master +sentinel|replicas "
+    "+sentinel|sentinels +sentinel|get-master-addr-by-name +sentinel|ckquorum +sentinel|myid"
 )
+"""On Sentinels; every other use begins with it, since each watches too."""
+_PROBING: Final = "+role"
+"""On nodes, likewise."""
 
 
 class LeastRights:
@@ -38,21 +42,38 @@ class LeastRights:
         self.purpose, self.sentinels, self.nodes = purpose, sentinels, nodes
 
 
-LEAST_RIGHTS: Final[Sequence[LeastRights]] = (
-    LeastRights("watching (watch, serve, the clients)", _WATCHING, "resetchannels -@all +ping +hello +role"),
-    LeastRights(
-        "doctor",
-        f"{_WATCHING} +acl|whoami +sentinel|config +sentinel|debug",
-        "resetchannels -@all +ping +hello +role +info +config|get +client|setname +client|list +acl|whoami +acl|dryrun",
-    ),
-    LeastRights(
-        "planned failover, and the guard",
-        f"{_WATCHING} +acl|whoami +sentinel|config +sentinel|debug +sentinel|failover +client|list",
-        "resetchannels -@all +ping +hello +role +info +config|get +config|set +config|rewrite +client|setname "
-        "+client|list +client|pause +client|unpause +client|kill +multi +exec +replicaof +acl|whoami +acl|dryrun",
-    ),
+def _union(*several: str) -> str:
+    """Return rules that grant what each of several does."""
+    return " ".join(dict.fromkeys(word for one in several for word in one.split()))
+
+
+def _least(purpose: str, sentinels: str, nodes: str) -> LeastRights:
+    return LeastRights(
+        purpose,
+        " ".join(filter(None, (_SENTINEL_BASE, _WATCHING, sentinels))),
+        " ".join(filter(None, (_NODE_BASE, _PROBING, nodes))),
+    )
+
+
+_DOCTOR: Final = (
+    "+acl|whoami +sentinel|config +sentinel|debug",
+    "+ping +info +config|get +client|setname +client|list +acl|whoami +acl|dryrun",
 )
-"""For each use, in order of power."""
+_FAILOVER: Final = (
+    "+sentinel|failover +client|list",
+    "+info +client|setname +config|get +config|set +config|rewrite +client|pause +client|unpause +client|kill "
+    "+multi +exec +replicaof",
+)
+_GUARD: Final = ("+sentinel|failover +client|list", "+info +client|setname +config|get")
+
+LEAST_RIGHTS: Final[Sequence[LeastRights]] = (
+    _least("watching (watch, serve, the clients; with measure_pauses also +ping +client|setname on nodes)", "", ""),
+    _least("doctor and explain", *_DOCTOR),
+    _least("planned failover (failover, rolling, the dashboard's button)", *_FAILOVER),
+    _least("guard", *_GUARD),
+    _least("all of these, as one user", *map(_union, _DOCTOR, _FAILOVER, _GUARD)),
+)
+"""For each use."""
 
 
 def lacking_rights(server: ServerInspection) -> tuple[str, ...]:

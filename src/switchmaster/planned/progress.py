@@ -31,6 +31,8 @@ __all__ = ["Conclusion", "Ending", "FailoverProgress", "why_not_as_planned"]
 
 ABORTED_FOR: Final = 2.0
 """Seconds in which a queued promotion shows, if the node is alive at all."""
+ROGUE_FOR: Final = 1.0
+"""Seconds after which a node that was seen as a master after the abort is a rogue: a switch would be known by then."""
 
 News: TypeAlias = Failover | Switch | Notice
 
@@ -135,6 +137,8 @@ class FailoverProgress:
         self._aborted: float | None = None
         """When Sentinel gave it up, in monotonic seconds."""
         self._rogue = False
+        self._seen_promoted: float | None = None
+        """When the candidate was first seen as a master after the abort: Sentinel demotes it again some 10 s later."""
 
     @property
     def deadline(self) -> float:
@@ -169,11 +173,14 @@ class FailoverProgress:
         candidate = self.plan.candidate
         word = None if candidate is None else survey.nodes.get(candidate)
         promoted = self._rogue or (word is not None and word.is_master)
-        if self._aborted is not None and now >= self._aborted + ABORTED_FOR:
-            if promoted:
+        if promoted and self._aborted is not None and self._seen_promoted is None:
+            self._seen_promoted = now
+        if self._seen_promoted is not None and self._aborted is not None:
+            if now >= min(self._seen_promoted + ROGUE_FOR, self._aborted + ABORTED_FOR):
                 return self._end(
                     Ending.ROGUE, f"Sentinel gave it up, and {candidate} was promoted all the same", survey
                 )
+        elif self._aborted is not None and now >= self._aborted + ABORTED_FOR:
             if late or (word is not None and word.role is not None):
                 return self._end(Ending.ABORTED, f"Sentinel gave it up: {self._abort_reason()}", survey)
             # A promotion ends our connection too; and a node that hangs has the order in its socket.
