@@ -98,7 +98,8 @@ def test_schema_is_json_and_knows_the_tables() -> None:
     code, out, _ = run("config", "schema")
     assert code == 0
     schema = json.loads(out)
-    assert set(schema["properties"]) == {"deployments", "actions", "doctor", "guard", "relay", "journal", "http", "log"}
+    tables = {"deployments", "actions", "doctor", "guard", "proxy", "relay", "journal", "http", "log"}
+    assert set(schema["properties"]) == tables
 
 
 GUARDED = """

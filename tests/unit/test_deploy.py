@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
+import switchmaster
 from switchmaster.cli.group import VERBS
 from switchmaster.cli.verbs.relay import relay
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 DAEMON, RELAY = DEPLOY / "switchmaster.service", DEPLOY / "switchmaster-relay.service"
 PROXY = DEPLOY / "switchmaster-proxy.service"
+KUBERNETES = (Path(switchmaster.__file__).parent / "react" / "kubernetes_action.py").read_text(encoding="utf-8")
 each_unit = pytest.mark.parametrize("unit", [DAEMON, RELAY, PROXY], ids=["daemon", "relay", "proxy"])
 
 
@@ -51,7 +53,7 @@ def test_unit_gives_no_privileges(unit: Path) -> None:
 
 
 def manifests() -> list[Path]:
-    return sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+    return sorted((DEPLOY / "kubernetes").glob("relay*.yaml"))
 
 
 def containers(manifest: Path) -> list[dict[str, Any]]:
@@ -75,6 +77,16 @@ def test_manifest_gives_the_relay_arguments_that_it_takes(manifest: Path) -> Non
         loopback = context.params["listen"].startswith("127.")
         assert loopback or context.params["password_file"], "beyond loopback it needs a password"
     assert container["securityContext"]["runAsNonRoot"] is True
+
+
+def test_manifest_of_the_actions_gives_what_the_action_asks_for_and_no_more() -> None:
+    text = (DEPLOY / "kubernetes" / "actions-rbac.yaml").read_text(encoding="utf-8")
+    [role] = [one for one in yaml.safe_load_all(text) if one["kind"] == "Role"]
+    given = {(rule["resources"][0], *rule["verbs"]) for rule in role["rules"]}
+    assert given == {("endpointslices", "get", "create", "update", "delete"), ("pods", "list", "patch")}
+    for resource, *verbs in given:
+        for verb in verbs:
+            assert f'"{verb}"' in KUBERNETES, (resource, verb)
 
 
 # Not skipped without systemd: the tests above read the unit everywhere.
