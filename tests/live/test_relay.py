@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,61 +25,25 @@ import redis.asyncio
 from redis.asyncio.sentinel import Sentinel as AsyncioSentinel
 from redis.sentinel import Sentinel
 
+from peers import lying_sentinel
 from rig.client_lab import make_ready
 from rig.conditions import eventually
 from rig.lab_fixtures import find_or_skip
+from rig.relay_process import HOST, RelayProcess, relaying
 from switchmaster.lab import Lab
 
 pytestmark = pytest.mark.live
 
 MASTER = "mymaster"
 LIMIT = 60.0
-RELAY_AT = "127.0.0.1"
-
-
-class RelayProcess:
-    """``switchmaster relay`` as a process, and what it prints."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "switchmaster",
-                "relay",
-                "--listen",
-                f"{RELAY_AT}:0",
-                "--format",
-                "json",
-                *arguments,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.lines: list[str] = []
-        self.complaints: list[str] = []
-        self.readers = [
-            threading.Thread(target=lambda: self.lines.extend(iter(self.process.stdout.readline, ""))),  # type: ignore[union-attr]
-            threading.Thread(target=lambda: self.complaints.extend(iter(self.process.stderr.readline, ""))),  # type: ignore[union-attr]
-        ]
-        for reader in self.readers:
-            reader.start()
-
-    @property
-    def port(self) -> int:
-        """The port, once it listens."""
-        said = [line for line in list(self.complaints) if "relaying at" in line]
-        return int(said[0].rstrip().rpartition(":")[2]) if said else 0
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(LIMIT)
-        for reader in self.readers:
-            reader.join(LIMIT)
-        for stream in (self.process.stdout, self.process.stderr):
-            assert stream is not None
-            stream.close()
+DEBIAN = "on Debian: apt-get install php-cli php-redis php-nrk-predis ruby-redis"
+BENCH = Path(__file__).parents[2] / "bench"
+FOREIGN = {
+    "php-redis": (("php", "writer.php", "php-redis"), ("-r", 'exit(class_exists("RedisSentinel") ? 0 : 1);')),
+    "predis": (("php", "writer.php", "predis"), ("-r", 'require "Predis/autoload.php";')),
+    "redis-rb": (("ruby", "writer.rb"), ("-e", 'require "redis"')),
+}
+"""Program and script of each writer, and what shows that its package is installed."""
 
 
 @pytest.fixture(scope="module")
@@ -87,64 +54,12 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def relay(lab: Lab) -> Iterator[RelayProcess]:
-    process = RelayProcess(*(f"{host}:{port}" for host, port in lab.sentinel_addresses), "--peer", "192.0.2.7:26379")
-    try:
-        eventually(lambda: process.port, LIMIT, what="the relay to listen")
-        eventually(lambda: any(MASTER in line for line in process.complaints), LIMIT, what="the relay to know a master")
+    with relaying(lab.sentinel_addresses, "--peer", "192.0.2.7:26379") as process:
         yield process
-        assert process.process.poll() is None
-    finally:
-        process.stop()
-    assert process.process.returncode == 0
-    assert "Traceback" not in "".join(process.complaints)
 
 
 def on_relay(relay: RelayProcess, **options: Any) -> redis.Redis:
-    return redis.Redis(RELAY_AT, relay.port, decode_responses=True, socket_timeout=LIMIT, **options)
-
-
-def fields(reply: list[str]) -> list[str]:
-    return reply[::2]
-
-
-def test_answers_have_the_fields_of_the_real_sentinels(lab: Lab, relay: RelayProcess) -> None:
-    with on_relay(relay) as client:
-        ask = client.execute_command
-        for words in (("MASTERS",), ("REPLICAS", MASTER), ("SENTINELS", MASTER)):
-            ours, theirs = (c("SENTINEL", *words) for c in (raw(relay.port), raw(lab.sentinel_addresses[0][1])))
-            assert fields(ours[0]) == fields(theirs[0]), words
-        ours, theirs = (c("SENTINEL", "MASTER", MASTER) for c in (raw(relay.port), raw(lab.sentinel_addresses[0][1])))
-        same = (
-            "name",
-            "ip",
-            "port",
-            "runid",
-            "flags",
-            "quorum",
-            "down-after-milliseconds",
-            "num-slaves",
-            "config-epoch",
-        )
-        at = {key: (ours[ours.index(key) + 1], theirs[theirs.index(key) + 1]) for key in same}
-        assert {key for key, (one, other) in at.items() if one != other} == set()
-        assert ask("SENTINEL", "CKQUORUM", MASTER)
-        assert client.sentinel_sentinels(MASTER)[0]["ip"] == "192.0.2.7"
-        assert client.info()["redis_mode"] == "sentinel"
-
-
-def raw(port: int) -> Any:
-    """Return a function that sends a command and returns its reply as it comes, in RESP2."""
-
-    def call(*words: str) -> Any:
-        connection = redis.Connection(RELAY_AT, port, decode_responses=True, protocol=2, socket_timeout=LIMIT)
-        connection.connect()
-        try:
-            connection.send_command(*words)
-            return connection.read_response()
-        finally:
-            connection.disconnect()
-
-    return call
+    return redis.Redis(HOST, relay.port, decode_responses=True, socket_timeout=LIMIT, **options)
 
 
 def test_redis_cli_asks_it_as_a_sentinel(lab: Lab, relay: RelayProcess) -> None:
@@ -153,7 +68,7 @@ def test_redis_cli_asks_it_as_a_sentinel(lab: Lab, relay: RelayProcess) -> None:
         pytest.skip("redis-cli is not installed")
 
     def cli(*words: str) -> str:
-        command = [program or "", "-h", RELAY_AT, "-p", str(relay.port), *words]
+        command = [program or "", "-h", HOST, "-p", str(relay.port), *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=True).stdout
 
     master = lab.master()
@@ -167,7 +82,7 @@ class Subscriber:
     """A stock client's subscription to a relay or a Sentinel, and when each message came."""
 
     def __init__(self, port: int, *channels: str) -> None:
-        self.client = redis.Redis(RELAY_AT, port, decode_responses=True)
+        self.client = redis.Redis(HOST, port, decode_responses=True)
         self.pubsub = self.client.pubsub()
         self.pubsub.psubscribe(*channels)
         self.pubsub.get_message(timeout=LIMIT)
@@ -202,7 +117,7 @@ def write_and_read(client: Any, value: str) -> bool:
 
 async def write_with_asyncio(port: int, master: tuple[str, int]) -> bool:
     """Return whether redis.asyncio finds the master over the relay, and can write to it."""
-    sentinel = AsyncioSentinel([(RELAY_AT, port)], socket_timeout=LIMIT)
+    sentinel = AsyncioSentinel([(HOST, port)], socket_timeout=LIMIT)
     try:
         if await sentinel.discover_master(MASTER) != master:
             return False
@@ -221,7 +136,7 @@ def fail_over(lab: Lab, relay: RelayProcess, crash: bool) -> tuple[Subscriber, S
     beside = Subscriber(lab.sentinel_addresses[0][1], "*")
     subscriber = Subscriber(relay.port, "*")
     before = len(relay.lines)
-    sentinel = Sentinel([(RELAY_AT, relay.port)], socket_timeout=1.0, decode_responses=True)
+    sentinel = Sentinel([(HOST, relay.port)], socket_timeout=1.0, decode_responses=True)
     client = sentinel.master_for(MASTER)
     try:
         eventually(lambda: write_and_read(client, "before"), LIMIT, what="a write before the failover")
@@ -250,6 +165,27 @@ def fail_over(lab: Lab, relay: RelayProcess, crash: bool) -> tuple[Subscriber, S
     return subscriber, beside
 
 
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+INTERPRETERS = {"python": [sys.executable, "-c"], "php": ["php", "-r"], "ruby": ["ruby", "-e"]}
+PROGRAMS = [
+    pytest.param(language, program, id=f"{page}-{number}")
+    for page, language in (("relay-python", "python"), ("relay-php", "php"), ("relay-ruby", "ruby"))
+    for number, program in enumerate(
+        re.findall(rf"```{language}\n(.*?)```", (HOW_TO / f"{page}.md").read_text(encoding="utf-8"), re.DOTALL)
+    )
+]
+
+
+@pytest.mark.parametrize(("language", "program"), PROGRAMS)
+def test_program_of_a_how_to_page_runs_on_a_relay(relay: RelayProcess, language: str, program: str) -> None:
+    interpreter = INTERPRETERS[language]
+    if shutil.which(interpreter[0]) is None:
+        pytest.skip(f"{interpreter[0]} is not installed; {DEBIAN}")
+    program = program.replace("26379", str(relay.port)).removeprefix("<?php")
+    done = subprocess.run([*interpreter, program], capture_output=True, text=True, timeout=LIMIT)
+    assert done.stdout == "hello\n", done.stderr
+
+
 def test_through_a_planned_failover(lab: Lab, relay: RelayProcess) -> None:
     subscriber, beside = fail_over(lab, relay, crash=False)
     at = next(at for at, channel, _ in subscriber.messages if channel == "+switch-master")
@@ -270,8 +206,91 @@ def test_no_message_names_a_sentinel(lab: Lab, relay: RelayProcess) -> None:
     assert not ports & {word for _, _, payload in subscriber.messages for word in payload.split()}
 
 
-def test_through_a_crash(lab: Lab, relay: RelayProcess) -> None:
+@pytest.fixture(scope="module")
+def writers(lab: Lab, relay: RelayProcess) -> Iterator[dict[str, int]]:
+    """
+    Start the benchmarks' writers in PHP and Ruby on the relay, where their packages are installed.
+
+    Return for each client its writes before the crash, once it has written.
+    """
+    processes = []
+    try:
+        for name, (program, check) in FOREIGN.items():
+            if shutil.which(program[0]) and subprocess.run([program[0], *check], capture_output=True).returncode == 0:
+                words = [program[0], str(BENCH / program[1]), *program[2:], name, "0.01", "1", f"{HOST}:{relay.port}"]
+                processes.append((name, subprocess.Popen(words, stdout=subprocess.DEVNULL)))
+        for name, _ in processes:
+            eventually(lambda n=name: written(lab, n), LIMIT, what=f"{name} to write through the relay")
+        yield {name: written(lab, name) for name, _ in processes}
+    finally:
+        for _, process in processes:
+            process.kill()
+            process.wait(LIMIT)
+
+
+def written(lab: Lab, name: str) -> int:
+    """Return how many writes of a client are on the master."""
+    with redis.Redis(*lab.master().address, socket_timeout=LIMIT) as client:
+        return int(client.llen(name))
+
+
+def test_through_a_crash(lab: Lab, relay: RelayProcess, writers: dict[str, int]) -> None:
     fail_over(lab, relay, crash=True)
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_client_of_another_language_goes_on_after_the_crash(lab: Lab, writers: dict[str, int], name: str) -> None:
+    if name not in writers:
+        pytest.skip(f"{name} is not installed; {DEBIAN}")
+    there = written(lab, name)
+    assert there >= writers[name]
+    eventually(lambda: written(lab, name) > there, LIMIT, what=f"{name} to write to the new master")
+
+
+@contextmanager
+def liar_before(lab: Lab) -> Iterator[tuple[str, int]]:
+    """Run a liar in front of the first Sentinel; return where it listens."""
+    masters = {MASTER: [node.address for node in lab.nodes()]}
+    plan = {"upstream": lab.sentinel_addresses[0], "puppets": 2, "seed": 1, "masters": masters}
+    command = [sys.executable, "-P", lying_sentinel.__file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as liar:
+        assert liar.stdin is not None
+        assert liar.stdout is not None
+        liar.stdin.write(json.dumps(plan) + "\n")
+        liar.stdin.flush()
+        host, port = json.loads(liar.stdout.readline())
+        try:
+            yield host, port
+        finally:
+            liar.stdin.close()
+
+
+def test_a_lying_sentinel_can_not_make_a_relay_name_its_address(lab: Lab) -> None:
+    """It publishes failovers, answers with them and names Sentinels; clients hear of the real nodes alone."""
+    nodes = {node.address for node in lab.nodes()}
+    answers: set[tuple[str, int]] = set()
+    with liar_before(lab) as liar, relaying([liar, *lab.sentinel_addresses[1:]]) as relay:
+        lies, subscriber = Subscriber(liar[1], "*"), Subscriber(relay.port, "*")
+
+        def lied_twice() -> bool:
+            with on_relay(relay) as client:
+                answers.add(client.sentinel_get_master_addr_by_name(MASTER))
+                answers.update((one["ip"], one["port"]) for one in client.sentinel_slaves(MASTER))
+                assert client.sentinel_sentinels(MASTER) == []
+            return sum(not addresses_in(said) <= nodes for said in lies.announcements()) >= 2
+
+        try:
+            eventually(lied_twice, LIMIT, what="two invented failovers")
+        finally:
+            lies.close()
+            subscriber.close()
+    assert answers <= nodes
+    for _, channel, payload in subscriber.messages:
+        assert addresses_in(payload) <= nodes, (channel, payload)
+
+
+def addresses_in(payload: str) -> set[tuple[str, int]]:
+    return {(host, int(port)) for host, port in re.findall(r"(\d+\.\d+\.\d+\.\d+) (\d+)", payload)}
 
 
 def test_another_sentinel_takes_the_place_of_the_lost_one(lab: Lab, relay: RelayProcess) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,14 @@ class Combination:
     """`failover_wait` of our Sentinel; None for its default."""
 
 
-def run(folder: Path, lab: Lab, package: str, what: Combination, output: Path) -> tuple[Report, str]:
+def run(
+    folder: Path,
+    lab: Lab,
+    package: str,
+    what: Combination,
+    output: Path,
+    sentinels: Sequence[tuple[str, int]] | None = None,
+) -> tuple[Report, str]:
     """
     Run the tests; return the report and pytest's output.
 
@@ -49,14 +57,16 @@ def run(folder: Path, lab: Lab, package: str, what: Combination, output: Path) -
         package: `OURS` or `THEIRS`: the package of the Sentinel.
         what: see `Combination`.
         output: a folder for what is written.
+        sentinels: what the clients are to take for Sentinels; None for the lab's own.
 
     Raises:
         AssertionError: it did not end within the limit, or before any test.
     """
+    asked = lab.sentinel_addresses if sentinels is None else sentinels
     said, report = output / "pytest.out", output / "report.json"
     setup = Setup(
         packages=PACKAGES[package],
-        sentinels=[tuple(address) for address in lab.sentinel_addresses],
+        sentinels=[(host, port) for host, port in asked],
         ports={6379: lab.master().port, 6380: lab.replicas()[0].port},
         options={} if package == THEIRS or what.failover_wait is None else {"failover_wait": what.failover_wait},
         hiredis=what.hiredis,
@@ -66,7 +76,7 @@ def run(folder: Path, lab: Lab, package: str, what: Combination, output: Path) -
     with said.open("w") as written:
         try:
             done = subprocess.run(
-                _command(lab, what), cwd=folder, env=_environment(setup), timeout=LIMIT,
+                _command(lab, what, asked), cwd=folder, env=_environment(setup), timeout=LIMIT,
                 stdin=subprocess.DEVNULL, stdout=written, stderr=subprocess.STDOUT, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -75,9 +85,9 @@ def run(folder: Path, lab: Lab, package: str, what: Combination, output: Path) -
     return Report(**json.loads(report.read_text(encoding="utf-8"))), said.read_text(encoding="utf-8")
 
 
-def _command(lab: Lab, what: Combination) -> list[str]:
+def _command(lab: Lab, what: Combination, asked: Sequence[tuple[str, int]]) -> list[str]:
     server = "redis://{}:{}".format(*lab.master().address)
-    sentinels = ",".join(f"{host}:{port}" for host, port in lab.sentinel_addresses)
+    sentinels = ",".join(f"{host}:{port}" for host, port in asked)
     return [
         *(sys.executable, "-m", "pytest", "-c", "pyproject.toml", "--rootdir", ".", "-m", "not onlycluster"),
         *(word for plugin in PLUGINS for word in ("-p", plugin)),

@@ -64,6 +64,8 @@ class Relay:
         self.server = RelayServer(settings, self.state)
         self._endings: list[Callable[[], None]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._described: SentinelName | None = None
+        """The Sentinel whose version INFO has."""
 
     def __repr__(self) -> str:
         return f"<Relay at {self.server.address}>"
@@ -100,6 +102,8 @@ class Relay:
 
     def _on_turn(self) -> None:
         moves, events = self.core.turn(time.monotonic())
+        if self.core.stream.chosen != self._described:
+            self._describe_server()
         self.server.publish(events)
         for move in moves:
             _log.info("clients are told that %s moved from %s to %s", move.master, move.old, move.new)
@@ -112,13 +116,19 @@ class Relay:
         self.core.look_at_all(sentinels)
         self._on_turn()
         self.core.masters.settle(DESCRIBED_AT_ONCE)
+        self._describe_server()
         stream = self.core.stream
-        chosen = sentinels.get(stream.chosen) if stream.chosen is not None else None
-        if chosen is not None and " " in chosen.version:
-            self.state.server, _, self.state.version = chosen.version.partition(" ")
         self.state.heard = sum(one.state is LinkState.LIVE for one in sentinels.values())
         self.state.known = len(sentinels)
         self.state.events = {"passed": stream.passed, "withheld": stream.withheld, "handovers": stream.handovers}
+
+
+    def _describe_server(self) -> None:
+        """Say in HELLO and INFO what the Sentinel is whose stream is passed on."""
+        self._described = self.core.stream.chosen
+        chosen = self._watcher.sentinels.get(self._described) if self._described is not None else None
+        if chosen is not None and " " in chosen.version:
+            self.state.server, _, self.state.version = chosen.version.partition(" ")
 
 
 class _WatcherBelief:
