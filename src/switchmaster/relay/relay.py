@@ -122,7 +122,6 @@ class Relay:
         self.state.known = len(sentinels)
         self.state.events = {"passed": stream.passed, "withheld": stream.withheld, "handovers": stream.handovers}
 
-
     def _describe_server(self) -> None:
         """Say in HELLO and INFO what the Sentinel is whose stream is passed on."""
         self._described = self.core.stream.chosen
