@@ -14,7 +14,10 @@ import warnings
 from typing import Any
 
 import pytest
+import redis
 
+import switchmaster.redis
+from rig.client_lab import attempt
 from rig.conditions import eventually
 from switchmaster.client.route import Route
 from switchmaster.client.sockets import noticing
@@ -154,6 +157,20 @@ def test_any_kind_of_socket_is_shut_down_under_a_greenlet(framework: str) -> Non
         """,
     )
     assert said.split() == ["b''"]
+
+
+def test_a_thread_of_ours_waits_for_no_master() -> None:
+    # As a finalizer may try, which the garbage collector runs in any thread: Celery's results use their backend then.
+    sentinel = switchmaster.redis.Sentinel([("127.0.0.1", 1)])
+    client, came = sentinel.master_for("m"), list[object]()
+    thread = threads.Thread(lambda: came.append(attempt(lambda: client.get("k"))), "test")
+    thread.join()
+    assert not threads.in_own_thread()
+    [error] = came
+    assert type(error) is redis.RedisError, error  # what no Retry repeats
+    assert "this is the Watcher's own thread" in str(error)
+    client.close()
+    sentinel.close()
 
 
 def test_a_socket_that_is_collected_before_its_connection_closes_in_silence() -> None:

@@ -97,6 +97,19 @@ class Library:
         """Return the library's ConnectionError."""
         return _made(self.exceptions.ConnectionError, sentence)
 
+    def not_here(self) -> Exception:
+        """
+        Return the error of a command that would wait in a thread of ours, which brings what it would wait for.
+
+        It is the library's widest one: a `Retry` does not repeat it.
+        """
+        own: type[Exception] = getattr(self.exceptions, f"{self.name.capitalize()}Error")
+        return _made(
+            own,
+            "nothing was sent: a master is waited for, and this is the Watcher's own thread, which finds it. A "
+            "callback of the Watcher, or a finalizer that the garbage collector ran there, must not use a client then",
+        )
+
     def timeout(self, sentence: str) -> Exception:
         """Return the library's TimeoutError."""
         return _made(self.exceptions.TimeoutError, sentence)

@@ -22,7 +22,7 @@ from ..follow.listen import CALL, ComeBack, ListenEffect
 from ..follow.reach import Dial, FindMaster, HangUp, Wait
 from ..follow.session import IDLE, MARKS
 from ..model import Address
-from ..net.threads import closed_by_peer, lock, me, shut_down
+from ..net.threads import closed_by_peer, in_own_thread, lock, me, shut_down
 from .connection import ConnectionEffect, ConnectWithin, FollowingConnection
 from .packing import careful
 from .pool import FollowingPool
@@ -221,6 +221,8 @@ class Connection(FollowingConnection, _Theirs):
             case ConnectWithin(host, port, seconds):
                 self._connect_within(host, port, seconds)
             case Wait(seen, until):
+                if in_own_thread():
+                    raise self._route.library.not_here()
                 self._view.wait(seen, until)
                 self._route.look_again()
             case HangUp():
@@ -462,6 +464,8 @@ def discover(route: Route) -> tuple[str, int]:
 
 
 def _do_question(route: Route, question: QuestionEffect) -> Any:
+    if in_own_thread():
+        raise route.library.not_here()
     match question:
         case AwaitTurn(seen, until):
             return route.shared.turns.wait(seen, until)

@@ -269,6 +269,7 @@ class Thread:
 
     def forget(self) -> None:
         """Record in a forked child that it does not exist here."""
+        _own.discard(self._ident or 0)
         self._ident = self._listed = None
         self._starting, self._starter = RLock(), 0
         self._ended = GreenEvent()
@@ -282,11 +283,26 @@ class Thread:
 
     def _run(self) -> None:
         self._ident = get_ident()
+        _own.add(self._ident)
         try:
             with speaking(self._voice):
                 self._work()
         finally:
+            _own.discard(self._ident)
             self._ended.set()
+
+
+_own: Final[set[int]] = set()
+"""The identities of the threads of ours that run."""
+
+
+def in_own_thread() -> bool:
+    """
+    Whether the caller runs in a thread of ours.
+
+    A finalizer may: the garbage collector runs in any thread. So may a callback.
+    """
+    return get_ident() in _own
 
 
 class Loop(asyncio.SelectorEventLoop):
