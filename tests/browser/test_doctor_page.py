@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,8 +20,10 @@ from switchmaster.server.api import HttpSettings, ServedState
 pytestmark = pytest.mark.browser
 
 
-def test_page_of_a_master_shows_what_the_doctor_found(browser: Any, tmp_path: Path) -> None:
-    kept = FileJournal(tmp_path)
+@contextmanager
+def inspecting(browser: Any, folder: Path) -> Iterator[tuple[Any, Any]]:
+    """Serve the dashboard of a daemon with a doctor; return the page, and the doctor, whose report is to be set."""
+    kept = FileJournal(folder)
     doctor = SimpleNamespace(report=None)
 
     def make(http: HttpSettings) -> tuple[Any, ServedState]:
@@ -28,6 +32,12 @@ def test_page_of_a_master_shows_what_the_doctor_found(browser: Any, tmp_path: Pa
         return app, state
 
     with Serving(make) as daemon, watched(browser, daemon.url) as page:
+        yield page, doctor
+    kept.close()
+
+
+def test_page_of_a_master_shows_what_the_doctor_found(browser: Any, tmp_path: Path) -> None:
+    with inspecting(browser, tmp_path) as (page, doctor):
         page.go("#/masters/kvdb/m")
         page.wait("Not inspected", ".doctor")
         doctor.report = report_of(HEALTHY, examine(HEALTHY))
@@ -43,19 +53,10 @@ def test_page_of_a_master_shows_what_the_doctor_found(browser: Any, tmp_path: Pa
         page.page.click("text=All of the deployment")
         page.wait("if host 10.0.0.1 dies, 1 of 3 Sentinels are left", ".findings")
         page.wait("it is <b>moved</b>", ".doctor")
-    kept.close()
 
 
 def test_page_of_the_doctor_shows_everything_and_since_when(browser: Any, tmp_path: Path) -> None:
-    kept = FileJournal(tmp_path)
-    doctor = SimpleNamespace(report=None)
-
-    def make(http: HttpSettings) -> tuple[Any, ServedState]:
-        app, state = served(FakeDeployment("kvdb", ["m"]), kept=kept, settings=http)
-        state.doctors = lambda: {"kvdb": doctor}
-        return app, state
-
-    with Serving(make) as daemon, watched(browser, daemon.url) as page:
+    with inspecting(browser, tmp_path) as (page, doctor):
         page.go("#/doctor")
         page.wait("Nothing is inspected yet", ".doctor")
         spoiled = of_sentinel(of_node(HEALTHY, 1, reason="<i>gone</i>", round_trip=None), 0, 1, dialled_ip="10.0.0.1")
@@ -77,4 +78,3 @@ def test_page_of_the_doctor_shows_everything_and_since_when(browser: Any, tmp_pa
         page.page.click(".deployment p.about a")
         page.wait("Only of kvdb", ".page-doctor")
         assert inaccessible(page) == []
-    kept.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import httpx
 
 from rig.conditions import eventually
 from rig.programs import program_or_skip
+from switchmaster.lab.ports import free_ports
 
 LIMIT = 60.0
 ATTEMPTS = 4
@@ -30,7 +30,7 @@ class Etcd:
     def start(self) -> None:
         """Start it and wait until it answers; on other ports if these are taken."""
         for attempt in range(ATTEMPTS):
-            client, peer = (f"http://127.0.0.1:{port}" for port in _free_ports())
+            client, peer = (f"http://127.0.0.1:{port}" for port in free_ports(2))
             self.url = client
             words = [
                 *(self._program, "--name", "one", "--data-dir", str(self.folder / f"data-{attempt}")),
@@ -67,13 +67,6 @@ class Etcd:
     def _ended(self) -> str:
         assert self._process is not None
         return "" if self._process.poll() is None else "ended"
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        for chosen in (one, two):
-            chosen.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
 
 
 @contextmanager

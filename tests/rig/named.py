@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import dns.message
 
 from rig.conditions import eventually
 from rig.programs import program_or_skip
+from switchmaster.lab.ports import free_ports
 from switchmaster.model import Address
 
 LIMIT = 60.0
@@ -59,7 +59,7 @@ class Named:
     def start(self) -> None:
         """Start the server and wait until it answers; on another port if this one is taken."""
         for _ in range(ATTEMPTS):
-            self.port = _free_port()
+            self.port = free_ports(1)[0]
             (self.folder / "zone").write_text(RECORDS)
             (self.folder / "zone.jnl").unlink(missing_ok=True)
             given = {"folder": self.folder, "port": self.port, "key": KEY, "zone": ZONE}
@@ -95,13 +95,6 @@ class Named:
     def _ended(self) -> str:
         assert self._process is not None
         return "" if self._process.poll() is None else "ended"
-
-
-def _free_port() -> int:
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port: int = chosen.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -10,7 +10,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from rig.conditions import eventually
+from switchmaster.lab.ports import free_ports
 
 USERS = ("postgres", "nobody")
 LIMIT = 60.0
@@ -59,7 +59,7 @@ class Postgres:
         self._initdb = find_or_skip("initdb")
         self._user = other_user()
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_ports(1)[0]
 
     @property
     def url(self) -> str:
@@ -84,7 +84,7 @@ class Postgres:
             if eventually(lambda: self._answers() or self._ended(), LIMIT) != "ended":
                 return
             self.stop()
-            self.port = _free_port()
+            self.port = free_ports(1)[0]
         raise AssertionError((self.folder / "log").read_text("utf-8", "replace")[-2000:])
 
     def _launch(self) -> None:
@@ -117,13 +117,6 @@ class Postgres:
                 return connection.execute("SELECT 1").fetchone() == (1,)
         except psycopg.OperationalError:
             return False
-
-
-def _free_port() -> int:
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port: int = chosen.getsockname()[1]
-        return port
 
 
 @contextmanager

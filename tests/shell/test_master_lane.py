@@ -93,6 +93,13 @@ class Scene:
     def check(self) -> bool:
         return self.lane.check(tuple(self.haproxy.rows.values()), self.lane.attempts)
 
+    async def lead_to_a(self) -> None:
+        """Start, and wait until HAProxy leads to A."""
+        self.lane.start()
+        self.believe(GateState.OPEN, A)
+        self.check()
+        await until(lambda: self.lane.in_sync)
+
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def limited() -> None:
@@ -110,10 +117,7 @@ async def until(condition: Callable[[], object]) -> None:
 def test_a_move_is_carried_out_read_back_and_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
         scene = Scene(monkeypatch)
-        scene.lane.start()
-        scene.believe(GateState.OPEN, A)
-        scene.check()
-        await until(lambda: scene.lane.in_sync)
+        await scene.lead_to_a()
         assert scene.haproxy.commands == []
         scene.haproxy.failures, scene.haproxy.forgotten = 3, ("0xab", "0xcd")
         scene.believe(GateState.OPEN, B)
@@ -132,10 +136,7 @@ def test_a_move_is_carried_out_read_back_and_reported_once(monkeypatch: pytest.M
 def test_a_hold_ends_by_itself_and_the_old_master_is_served_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
         scene = Scene(monkeypatch, WaitLimits(hold=0.3))
-        scene.lane.start()
-        scene.believe(GateState.OPEN, A)
-        scene.check()
-        await until(lambda: scene.lane.in_sync)
+        await scene.lead_to_a()
         while "shutdown sessions server b-n-m/slot" not in scene.haproxy.commands:
             scene.believe(GateState.HELD, A)  # again, where the machine was later than the hold is long
             await asyncio.sleep(0.01)
@@ -158,10 +159,7 @@ def test_without_a_hold_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_somebody_else_changed_is_put_right(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
         scene = Scene(monkeypatch)
-        scene.lane.start()
-        scene.believe(GateState.OPEN, A)
-        scene.check()
-        await until(lambda: scene.lane.in_sync)
+        await scene.lead_to_a()
         scene.haproxy.rows[NAMES.believed, "slot"] = replace(scene.haproxy.slot, address=B, mode=ServerMode.DRAIN)
         assert not scene.check()
         await until(lambda: scene.haproxy.slot.address == A and scene.haproxy.slot.mode is ServerMode.READY)
@@ -198,10 +196,7 @@ def test_while_haproxy_starts_nothing_is_sent_and_the_newest_belief_counts(monke
 def test_what_was_read_while_commands_were_under_way_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
         scene = Scene(monkeypatch)
-        scene.lane.start()
-        scene.believe(GateState.OPEN, A)
-        scene.check()
-        await until(lambda: scene.lane.in_sync)
+        await scene.lead_to_a()
         old, attempts = tuple(scene.haproxy.rows.values()), scene.lane.attempts
         scene.believe(GateState.OPEN, B)
         await until(lambda: scene.moves)
