@@ -168,6 +168,7 @@ def test_a_thread_of_ours_waits_for_no_master() -> None:
     assert not threads.in_own_thread()
     [error] = came
     assert type(error) is redis.RedisError, error  # what no Retry repeats
+    assert "the address of 'm' is not known yet" in str(error)
     assert "this is the Watcher's own thread" in str(error)
     client.close()
     sentinel.close()

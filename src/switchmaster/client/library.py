@@ -97,17 +97,21 @@ class Library:
         """Return the library's ConnectionError."""
         return _made(self.exceptions.ConnectionError, sentence)
 
-    def not_here(self) -> Exception:
+    def not_here(self, master: str) -> Exception:
         """
         Return the error of a command that would wait in a thread of ours, which brings what it would wait for.
 
         It is the library's widest one: a `Retry` does not repeat it.
+
+        Args:
+            master: the master's name.
         """
         own: type[Exception] = getattr(self.exceptions, f"{self.name.capitalize()}Error")
         return _made(
             own,
-            "nothing was sent: a master is waited for, and this is the Watcher's own thread, which finds it. A "
-            "callback of the Watcher, or a finalizer that the garbage collector ran there, must not use a client then",
+            f"the address of {master!r} is not known yet and can't be waited for here: this is the Watcher's own "
+            "thread, which finds it. Nothing was sent. A callback of the Watcher, or a finalizer that the garbage "
+            "collector runs there, can't use a client during a failover: hand the work to a thread of your own",
         )
 
     def timeout(self, sentence: str) -> Exception:

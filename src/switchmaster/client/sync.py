@@ -222,7 +222,7 @@ class Connection(FollowingConnection, _Theirs):
                 self._connect_within(host, port, seconds)
             case Wait(seen, until):
                 if in_own_thread():
-                    raise self._route.library.not_here()
+                    raise self._route.library.not_here(self._route.master)
                 self._view.wait(seen, until)
                 self._route.look_again()
             case HangUp():
@@ -465,7 +465,7 @@ def discover(route: Route) -> tuple[str, int]:
 
 def _do_question(route: Route, question: QuestionEffect) -> Any:
     if in_own_thread():
-        raise route.library.not_here()
+        raise route.library.not_here(route.master)
     match question:
         case AwaitTurn(seen, until):
             return route.shared.turns.wait(seen, until)
