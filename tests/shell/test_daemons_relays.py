@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 import redis
 
 from peers.sentinel_thread import SentinelThread
 from rig.conditions import eventually
 from rig.daemons import Daemon
+from rig.postgres import running_postgres
 
 LIMIT = 60.0
 ANNOUNCED = ("192.0.2.1", "192.0.2.2")
@@ -25,8 +27,13 @@ def relays_named_by(daemon: Daemon) -> list[str]:
             return []
 
 
-def test_the_relays_of_daemons_on_one_journal_name_each_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.live)])
+def test_the_relays_of_daemons_on_one_journal_name_each_other(database: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
+        url = f"sqlite:///{tmp_path}/journal.db"
+        if database == "postgresql":
+            (tmp_path / "pg").mkdir()
+            url = stack.enter_context(running_postgres(tmp_path / "pg")).url
         sentinel = SentinelThread()
         stack.callback(sentinel.close)
         daemons = []
@@ -35,7 +42,7 @@ def test_the_relays_of_daemons_on_one_journal_name_each_other(tmp_path: Path) ->
             file.write_text(
                 f'[deployments.kv]\nsentinels = ["{sentinel.peer.address}"]\n'
                 f'[relay]\nlisten = "127.0.0.1:0"\nannounce = "{host}:26379"\n'
-                f'[journal]\nurl = "sqlite:///{tmp_path}/journal.db"\nobserver = "{host}"\n'
+                f'[journal]\nurl = "{url}"\nobserver = "{host}"\n'
             )
             daemon = Daemon(tmp_path / host, "--config", str(file))
             stack.callback(daemon.close)
