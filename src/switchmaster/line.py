@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from .model import Wall
 
 __all__ = ["Line", "host_port", "iso", "seconds_of", "to_json"]
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":"))
+"""Kept, because `json.dumps` makes one for each call."""
 
 Line = dict[str, Any]
 """One JSON object; its ``type`` says which kind."""
@@ -41,4 +44,4 @@ def host_port(line: Mapping[str, Any] | None) -> str:
 
 def to_json(line: Mapping[str, Any]) -> str:
     """Return the line as JSON on one line, ASCII only."""
-    return json.dumps(line, ensure_ascii=True, separators=(",", ":"))
+    return _ENCODER.encode(line)

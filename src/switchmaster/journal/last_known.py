@@ -11,14 +11,15 @@ can still be behind.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, select
 
-from ..model import Address
 from .entries import Sighting
+from .master_rows import MasterRow, MasterRows
 from .missed import Missed
-from .schema import ANY_EPOCH, deployments, masters, switches
+from .schema import deployments
+from .switch_rows import SwitchRows
 
 __all__ = ["LastKnown"]
 
@@ -57,53 +58,42 @@ class LastKnown:
         doubted, self._doubted = self._doubted, set()
         return doubted
 
-    def incarnation(self, connection: Connection, deployment: str, master: str, local: int) -> int:
+    def incarnation(self, rows: MasterRows, deployment: str, master: str, local: int) -> int:
         """Return the journal's number of an observer's incarnation."""
-        key = (deployment, master)
-        offset = self._new.get(key, None if deployment in self._restarted else self._offsets.get(key))
+        offset = self._offset(deployment, master)
         if offset is None:
-            head = _head(connection, deployment, master)
-            offset = self._new[key] = 0 if head is None else head.incarnation - local
+            head = rows.get(deployment, master)
+            offset = self._new[deployment, master] = 0 if head is None else head.incarnation - local
         return offset + local
 
-    def move(
-        self,
-        connection: Connection,
-        deployment: str,
-        master: str,
-        incarnation: int,
-        epoch: int | None,
-        address: Address,
-        time: float,
-    ) -> None:
-        """Record where a master is now; an earlier place or incarnation changes nothing."""
-        head = _head(connection, deployment, master)
-        place = {"incarnation": incarnation, "epoch": epoch, "host": address.host, "port": address.port}
-        if head is None:
-            key = {"deployment": deployment, "master": master}
-            connection.execute(insert(masters).values(**key, **place, since=time))
-            return
-        known = (head.incarnation, -1 if head.epoch is None else head.epoch)
-        same = (head.host, head.port) == (place["host"], place["port"])
-        if (incarnation, known[1] if epoch is None else epoch) < known or (
-            same and (incarnation, epoch) == (head.incarnation, head.epoch)
-        ):
-            return
-        connection.execute(
-            update(masters)
-            .where(masters.c.deployment == deployment, masters.c.master == master)
-            .values(**place, since=time)
-        )
+    def knows(self, deployment: str, master: str) -> bool:
+        """Return whether `incarnation` needs no row."""
+        return self._offset(deployment, master) is not None
 
-    def sight(self, connection: Connection, seen: Sighting) -> Missed | None:
+    def _offset(self, deployment: str, master: str) -> int | None:
+        key = (deployment, master)
+        return self._new.get(key, None if deployment in self._restarted else self._offsets.get(key))
+
+    def move(self, rows: MasterRows, deployment: str, master: str, place: MasterRow) -> None:
+        """Record where a master is now; an earlier place or incarnation changes nothing."""
+        head = rows.get(deployment, master)
+        if head is not None:
+            known = (head.incarnation, -1 if head.epoch is None else head.epoch)
+            if (place.incarnation, known[1] if place.epoch is None else place.epoch) < known:
+                return
+            if place._replace(since=head.since) == head:
+                return
+        rows.put(deployment, master, place)
+
+    def sight(self, connection: Connection, rows: MasterRows, switches: SwitchRows, seen: Sighting) -> Missed | None:
         """
         Compare where a master is with where it was last known to be, and record it.
 
         Returns:
             What was missed; None if nothing was.
         """
-        incarnation = self.incarnation(connection, seen.deployment, seen.master, seen.incarnation)
-        head = _head(connection, seen.deployment, seen.master)
+        incarnation = self.incarnation(rows, seen.deployment, seen.master, seen.incarnation)
+        head = rows.get(seen.deployment, seen.master)
         missed = None
         if head is not None and head.incarnation == incarnation:
             if head.epoch is not None and seen.epoch is None:
@@ -115,51 +105,34 @@ class LastKnown:
                 incarnation += 1
                 self._new[seen.deployment, seen.master] = incarnation - seen.incarnation
             else:
-                missed = _missed(connection, seen, head)
-        self.move(connection, seen.deployment, seen.master, incarnation, seen.epoch, seen.address, seen.time)
+                missed = _missed(connection, switches, seen, head)
+        place = MasterRow(incarnation, seen.epoch, seen.address, seen.time)
+        self.move(rows, seen.deployment, seen.master, place)
         return missed
 
 
-def _contradicts(seen: Sighting, head: Row[Any]) -> bool:
+def _contradicts(seen: Sighting, head: MasterRow) -> bool:
     """Return whether a sighting has a lower epoch than the journal's, or the same epoch with another address."""
     if head.epoch is None or seen.epoch is None:
         return False
-    return bool(seen.epoch < head.epoch or (seen.epoch == head.epoch and seen.address != (head.host, head.port)))
+    return seen.epoch < head.epoch or (seen.epoch == head.epoch and seen.address != head.address)
 
 
-def _missed(connection: Connection, seen: Sighting, head: Row[Any]) -> Missed | None:
+def _missed(connection: Connection, switches: SwitchRows, seen: Sighting, head: MasterRow) -> Missed | None:
     """Return what no daemon recorded between the last known place of a master and a later one."""
-    same = (head.host, head.port) == seen.address
+    same = head.address == seen.address
     if same and head.epoch is None and seen.epoch is not None:
         # The last switch was recorded without its epoch, which is known now.
-        lacks = _recorded(connection, replace(seen, epoch=None), head.incarnation)
+        lacks = _recorded(switches, replace(seen, epoch=None), head.incarnation)
         return Missed(head.incarnation, None, None, head.since) if lacks else None
-    if (same and head.epoch == seen.epoch) or _recorded(connection, seen, head.incarnation):
+    if (same and head.epoch == seen.epoch) or _recorded(switches, seen, head.incarnation):
         return None
     after = min(seen.time, max(head.since, _heard(connection, seen.deployment)))
-    return Missed(head.incarnation, Address(head.host, head.port), head.epoch, after)
+    return Missed(head.incarnation, head.address, head.epoch, after)
 
 
-def _head(connection: Connection, deployment: str, master: str) -> Row[Any] | None:
-    return connection.execute(
-        select(masters).where(masters.c.deployment == deployment, masters.c.master == master)
-    ).first()
-
-
-def _recorded(connection: Connection, seen: Sighting, incarnation: int) -> bool:
-    return (
-        connection.execute(
-            select(switches.c.id).where(
-                switches.c.deployment == seen.deployment,
-                switches.c.master == seen.master,
-                switches.c.incarnation == incarnation,
-                switches.c.epoch <= ANY_EPOCH if seen.epoch is None else switches.c.epoch == seen.epoch,
-                switches.c.host == seen.address.host,
-                switches.c.port == seen.address.port,
-            )
-        ).first()
-        is not None
-    )
+def _recorded(switches: SwitchRows, seen: Sighting, incarnation: int) -> bool:
+    return bool(switches.at(seen.deployment, seen.master, incarnation, seen.epoch, seen.address))
 
 
 def _heard(connection: Connection, deployment: str) -> float:

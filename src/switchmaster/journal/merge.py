@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from math import inf
 from typing import Final, TypeVar
 
@@ -99,16 +98,19 @@ def _end(part: Observation | FailoverRecord) -> float:
 # One record ---------------------------------------------------------------------------------------
 
 
-def merged(observations: Sequence[tuple[str, Observation]]) -> FailoverRecord:
+def merged(observations: Sequence[tuple[str, Observation]], id: str | None = None) -> FailoverRecord:
     """
     Merge what several observers know of one attempt.
 
     Args:
         observations: each with its observer's name; at least one.
+        id: the record's, if it has one.
 
     Returns:
-        One record, without an id and comments.
+        One record, without comments.
     """
+    if len(observations) == 1:
+        return _alone(*observations[0], id)
     ordered = sorted(observations, key=_fullness)
     parts = [part for _, part in ordered]
     first, watched = parts[0], [part for part in parts if not part.missed]
@@ -116,7 +118,10 @@ def merged(observations: Sequence[tuple[str, Observation]]) -> FailoverRecord:
     stages = _stages(parts, outcome)
     announcements = _announcements(parts)
     remarks = _union(part.remarks or () for part in parts)
-    record = FailoverRecord(
+    down_after = _first(part.down_after for part in parts)
+    durations, estimated = _durations(stages, announcements, down_after, parts)
+    return FailoverRecord(
+        id=id,
         deployment=first.deployment,
         master=first.master,
         incarnation=first.incarnation,
@@ -140,13 +145,51 @@ def merged(observations: Sequence[tuple[str, Observation]]) -> FailoverRecord:
         returned=_first(part.returned for part in parts),
         votes=tuple(_union(part.votes for part in parts)),
         away=_first(part.away for part in parts) if not watched else None,
-        down_after=_first(part.down_after for part in parts),
+        down_after=down_after,
+        durations=durations,
+        estimated=tuple(estimated),
         replicas=tuple(_replicas(stages)),
         remarks=tuple(sorted(remarks, key=_moment)),
         observers=tuple(_union([name] for name, _ in ordered)),
     )
-    durations, estimated = _durations(record, parts)
-    return replace(record, durations=durations, estimated=tuple(estimated))
+
+
+def _alone(name: str, part: Observation, id: str | None) -> FailoverRecord:
+    """Return the record of one observer's observation: most are, and there are a dozen for each failover."""
+    stages = _stages([part], part.outcome)
+    durations, estimated = _durations(stages, part.announcements, part.down_after, [part])
+    return FailoverRecord(
+        id=id,
+        deployment=part.deployment,
+        master=part.master,
+        incarnation=part.incarnation,
+        old=part.old,
+        new=part.new,
+        epoch=part.epoch,
+        kind=part.kind,
+        outcome=part.outcome,
+        attempted=part.attempted,
+        closed=part.closed,
+        missed=part.missed,
+        started=part.started,
+        heard=part.heard,
+        stages=tuple(stages),
+        leader=part.leader,
+        candidates=part.candidates,
+        reason=part.reason if part.outcome == "aborted" else None,
+        agreement=part.agreement,
+        announcements=tuple(_announcements([part])),
+        promotion=part.promotion,
+        returned=part.returned,
+        votes=part.votes,
+        away=part.away if part.missed else None,
+        down_after=part.down_after,
+        durations=durations,
+        estimated=tuple(estimated),
+        replicas=tuple(_replicas(stages)),
+        remarks=tuple(sorted(part.remarks or (), key=_moment)),
+        observers=(name,),
+    )
 
 
 def _fullness(observed: tuple[str, Observation]) -> tuple[bool, int, float, str]:
@@ -198,13 +241,13 @@ def _numbered(stages: Sequence[StageRecord]) -> Iterator[tuple[tuple[object, ...
 
 def _stages(parts: Sequence[Observation], outcome: str) -> list[StageRecord]:
     found: dict[tuple[object, ...], StageRecord] = {}
-    for part in parts:
+    for part in parts if len(parts) > 1 else ():
         for key, entry in _numbered(part.stages):
-            if entry.stage is Stage.ABORTED and outcome == "completed":
-                continue
             known = found.get(key)
             found[key] = entry if known is None else _one_stage(known, entry)
-    return sorted(found.values(), key=lambda entry: (_RANK[entry.stage], _moment(entry)))
+    stages = found.values() if found else parts[0].stages
+    left = (entry for entry in stages if entry.stage is not Stage.ABORTED or outcome != "completed")
+    return sorted(left, key=lambda entry: (_RANK[entry.stage], _moment(entry)))
 
 
 def _one_stage(known: StageRecord, other: StageRecord) -> StageRecord:
@@ -259,15 +302,20 @@ def _replicas(stages: Sequence[StageRecord]) -> list[ReplicaRecord]:
     return list(found.values())
 
 
-def _durations(whole: FailoverRecord, parts: Sequence[Observation]) -> tuple[dict[str, float], list[str]]:
+def _durations(
+    stages: Sequence[StageRecord],
+    announcements: Sequence[Announcement],
+    down_after: float | None,
+    parts: Sequence[Observation],
+) -> tuple[dict[str, float], list[str]]:
     """Return how long what took, and what of it is estimated."""
     durations: dict[str, float] = {}
-    ordered = sorted(whole.stages, key=_moment)
+    ordered = sorted(stages, key=_moment)
     ends = {entry.key for entry in (*ordered[:1], *ordered[-1:])}
     for part in parts:
-        saw_both = ends <= {entry.key for entry in part.stages}
+        saw_both = len(parts) == 1 or ends <= {entry.key for entry in part.stages}
         for name, seconds in part.durations.items():
-            if name == "outage" and part.down_after != whole.down_after:
+            if name == "outage" and part.down_after != down_after:
                 continue  # it does not count from the same moment
             if name != "total":
                 durations.setdefault(name, seconds)
@@ -279,14 +327,14 @@ def _durations(whole: FailoverRecord, parts: Sequence[Observation]) -> tuple[dic
         if begun is not None and done is not None:
             durations["total"] = round(done - begun, 6)
             estimated.append("total")
-    moments = {entry.stage: entry.time for entry in reversed(whole.stages)}
+    moments = {entry.stage: entry.time for entry in reversed(stages)}
     for name, (start, end) in _SPANS.items():
         begun, done = moments.get(start), moments.get(end)
         if name not in durations and begun is not None and done is not None:
-            silent = whole.down_after or 0.0 if name == "outage" else 0.0
+            silent = down_after or 0.0 if name == "outage" else 0.0
             durations[name] = round(max(0.0, done - begun) + silent, 6)
             estimated.append(name)
-    said = [one.time for one in whole.announcements if one.time is not None]
+    said = [one.time for one in announcements if one.time is not None]
     if len(said) > 1 and "spread" not in durations:
         durations["spread"] = round(max(said) - min(said), 6)
         estimated.append("spread")

@@ -8,30 +8,37 @@ one of them is, only its time tells, until the observer that decided it knows it
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Final
-
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from math import inf
+from typing import Final
 
 from ..account.record import SwitchRecord
 from ..account.record_lines import switch_from_line, switch_to_line
 from ..render import to_json
 from .entries import SwitchSeen
 from .merge import OVERLAP
-from .schema import ANY_EPOCH, switches
+from .schema import ANY_EPOCH
+from .switch_rows import SwitchRow, SwitchRows
 
-__all__ = ["record_switch"]
+__all__ = ["prefetch_switches", "record_switch"]
 
 NEAR: Final = 60.0
 """Seconds within which a switch without an epoch, and the last one, to one address are the same."""
 
 
-def record_switch(connection: Connection, entry: SwitchSeen, observer: str) -> tuple[SwitchRecord | None, bool]:
+def prefetch_switches(rows: SwitchRows, some: Iterable[SwitchSeen]) -> None:
+    """Read what `record_switch` will need of these switches."""
+    of = ((entry.switch, *_range(entry)) for entry in some)
+    rows.prefetch((switch.deployment, switch.master, switch.epoch, since, until) for switch, since, until in of)
+
+
+def record_switch(rows: SwitchRows, entry: SwitchSeen, observer: str) -> tuple[SwitchRecord | None, bool]:
     """
     Write a switch, or what is new in it.
 
     Args:
-        connection: in a writing transaction.
+        rows: of the transaction.
         entry: the switch, with the journal's incarnation.
         observer: the daemon that decided it.
 
@@ -39,76 +46,61 @@ def record_switch(connection: Connection, entry: SwitchSeen, observer: str) -> t
         The record as it is now (the first that was decided, with the witnesses of all; None if nothing is new), and
         whether the journal did not have the switch before.
     """
-    exact, unnumbered = _exact(connection, entry), _unnumbered(connection, entry)
-    known = exact or unnumbered or _last(connection, entry)
+    exact, unnumbered = _exact(rows, entry), _unnumbered(rows, entry)
+    known = exact or unnumbered or _last(rows, entry)
     switch = replace(entry.switch, observers=(observer,))
     if known is None:
-        _insert(connection, switch, entry.time)
+        _add(rows, switch, entry.time)
         return switch, True
     before = after = switch_from_line(json.loads(known.line))
     if exact is not None and unnumbered is not None:
         # Another observer wrote it with the epoch while this one had none: one row, with the witnesses of both.
         after = _one(after, switch_from_line(json.loads(unnumbered.line)))
-        connection.execute(delete(switches).where(switches.c.id == unnumbered.id))
+        rows.remove(unnumbered)
     after = _one(after, switch)
     if after == before:
         return None, False
     epoch = known.epoch if after.epoch is None else after.epoch
-    values = {"epoch": epoch, "time": min(known.time, entry.time), "line": to_json(switch_to_line(after))}
-    connection.execute(update(switches).where(switches.c.id == known.id).values(**values))
+    rows.change(known, epoch, min(known.time, entry.time), to_json(switch_to_line(after)))
     return after, False
 
 
-def _insert(connection: Connection, switch: SwitchRecord, time: float) -> None:
+def _add(rows: SwitchRows, switch: SwitchRecord, time: float) -> None:
     epoch = switch.epoch
     if epoch is None:
-        lowest = connection.scalar(_there(switch).with_only_columns(func.min(switches.c.epoch)))
-        epoch = ANY_EPOCH if lowest is None else min(lowest - 1, ANY_EPOCH)
-    key = {
-        "deployment": switch.deployment,
-        "master": switch.master,
-        "incarnation": switch.incarnation,
-        "epoch": epoch,
-        "host": switch.new.host,
-        "port": switch.new.port,
-    }
-    connection.execute(insert(switches).values(**key, time=time, line=to_json(switch_to_line(switch))))
+        epoch = min((row.epoch - 1 for row in _at(rows, switch, None)), default=ANY_EPOCH)
+    place = (switch.deployment, switch.master, switch.incarnation, epoch, switch.new)
+    rows.add(SwitchRow(inf, *place, time, to_json(switch_to_line(switch))))
 
 
-def _ours(switch: SwitchRecord) -> Select[Any]:
-    return select(switches).where(
-        switches.c.deployment == switch.deployment,
-        switches.c.master == switch.master,
-        switches.c.incarnation == switch.incarnation,
-    )
+def _at(rows: SwitchRows, switch: SwitchRecord, epoch: int | None) -> list[SwitchRow]:
+    return rows.at(switch.deployment, switch.master, switch.incarnation, epoch, switch.new)
 
 
-def _there(switch: SwitchRecord) -> Select[Any]:
-    return _ours(switch).where(switches.c.host == switch.new.host, switches.c.port == switch.new.port)
-
-
-def _exact(connection: Connection, entry: SwitchSeen) -> Row[Any] | None:
+def _exact(rows: SwitchRows, entry: SwitchSeen) -> SwitchRow | None:
     """Return the row of this very epoch and address."""
     if entry.switch.epoch is None:
         return None
-    return connection.execute(_there(entry.switch).where(switches.c.epoch == entry.switch.epoch)).first()
+    return next(iter(_at(rows, entry.switch, entry.switch.epoch)), None)
 
 
-def _unnumbered(connection: Connection, entry: SwitchSeen) -> Row[Any] | None:
+def _unnumbered(rows: SwitchRows, entry: SwitchSeen) -> SwitchRow | None:
     """Return the row that was written of this switch, of this very moment, before its epoch was known."""
     if entry.switch.epoch is None:
         return None
-    without = _there(entry.switch).where(switches.c.epoch <= ANY_EPOCH, switches.c.time == entry.time)
-    return connection.execute(without).first()
+    return next((row for row in _at(rows, entry.switch, None) if row.time == entry.time), None)
 
 
-def _last(connection: Connection, entry: SwitchSeen) -> Row[Any] | None:
+def _range(entry: SwitchSeen) -> tuple[float, float]:
+    return entry.time - NEAR, entry.time + OVERLAP
+
+
+def _last(rows: SwitchRows, entry: SwitchSeen) -> SwitchRow | None:
     """Return the last switch if it is this one: without both epochs, only its place among the others tells."""
     switch = entry.switch
-    before = _ours(switch).where(switches.c.time <= entry.time + OVERLAP)
-    last = connection.execute(before.order_by(switches.c.time.desc(), switches.c.id.desc()).limit(1)).first()
+    last = rows.last(switch.deployment, switch.master, switch.incarnation, *_range(entry))
     # A master may return to an address.
-    if last is None or (last.host, last.port) != switch.new or last.time < entry.time - NEAR:
+    if last is None or last.address != switch.new:
         return None
     return last if switch.epoch is None or last.epoch <= ANY_EPOCH else None
 

@@ -1,0 +1,99 @@
+"""
+The rows of ``masters`` in one transaction: read for many masters at once, and written at once.
+
+As in `failover_rows`, an answer is what the database would give if each change had been written at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from ..model import Address
+from .schema import masters
+
+__all__ = ["MasterRow", "MasterRows"]
+
+AT_ONCE: Final = 500
+"""Masters that one statement asks about."""
+
+_VALUES: Final = ("incarnation", "epoch", "host", "port", "since")
+_NAMED: Final = select(masters).where(
+    masters.c.deployment == bindparam("of"), masters.c.master.in_(bindparam("names", expanding=True))
+)
+_CHANGE: Final = (
+    update(masters)
+    .where(masters.c.deployment == bindparam("of"), masters.c.master == bindparam("name"))
+    .values({name: bindparam(name) for name in _VALUES})
+)
+
+
+class MasterRow(NamedTuple):
+    """Where a master was last known to be."""
+
+    incarnation: int
+    epoch: int | None
+    address: Address
+    since: float
+    """Seconds since 1970."""
+
+
+class MasterRows:
+    """
+    The rows of the masters that one transaction is about.
+
+    Args:
+        connection: in a transaction of a writing engine.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rows: dict[tuple[str, str], MasterRow | None] = {}
+        self._stored: set[tuple[str, str]] = set()
+        self._changed: dict[tuple[str, str], MasterRow] = {}
+
+    def prefetch(self, some: Iterable[tuple[str, str]]) -> None:
+        """Read the rows of these masters (deployment, name), unless they were read before."""
+        by_deployment: dict[str, list[str]] = {}
+        for deployment, master in dict.fromkeys(some):
+            if (deployment, master) not in self._rows:
+                self._rows[deployment, master] = None
+                by_deployment.setdefault(deployment, []).append(master)
+        for deployment, names in by_deployment.items():
+            for at in range(0, len(names), AT_ONCE):
+                asked = {"of": deployment, "names": names[at : at + AT_ONCE]}
+                for row in self._connection.execute(_NAMED, asked):
+                    found = MasterRow(row.incarnation, row.epoch, Address(row.host, row.port), row.since)
+                    self._rows[deployment, row.master] = found
+                    self._stored.add((deployment, row.master))
+
+    def get(self, deployment: str, master: str) -> MasterRow | None:
+        """Return a master's row; None if it has none."""
+        if (deployment, master) not in self._rows:
+            self.prefetch([(deployment, master)])
+        return self._rows[deployment, master]
+
+    def put(self, deployment: str, master: str, row: MasterRow) -> None:
+        """Change a master's row, or add it."""
+        self.get(deployment, master)
+        self._rows[deployment, master] = self._changed[deployment, master] = row
+
+    def flush(self) -> None:
+        """Write all changes."""
+        changed, self._changed = self._changed, {}
+        new: list[dict[str, Any]] = []
+        old: list[dict[str, Any]] = []
+        for (deployment, master), row in changed.items():
+            place = {"host": row.address.host, "port": row.address.port}
+            values = {"incarnation": row.incarnation, "epoch": row.epoch, "since": row.since, **place}
+            if (deployment, master) in self._stored:
+                old.append({"of": deployment, "name": master, **values})
+            else:
+                new.append({"deployment": deployment, "master": master, **values})
+        self._stored.update(changed)
+        if new:
+            self._connection.execute(insert(masters), new)
+        if old:
+            self._connection.execute(_CHANGE, old)
