@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from ..model import Address, Stage, Wall
-from ..render import Line, iso, seconds_of
+from ..render import Line, iso, seconds_of, to_json
 from .record import (
     Agreement,
     Announcement,
@@ -35,8 +35,10 @@ from .record import (
 
 __all__ = [
     "failover_from_line",
+    "failover_to_json",
     "failover_to_line",
     "observation_from_line",
+    "observation_to_json",
     "observation_to_line",
     "remark_to_line",
     "switch_from_line",
@@ -54,8 +56,17 @@ _SWITCH_KEYS: Final = ("deployment", "master", "epoch", "grade", "cause", "why",
 # Failovers, merged --------------------------------------------------------------------------------
 
 
+def failover_to_json(record: FailoverRecord) -> str:
+    """Return `failover_to_line` as JSON."""
+    return _with_stages(_failover_line(record, []), record.stages)
+
+
 def failover_to_line(record: FailoverRecord) -> Line:
     """Return the line of a failover as the journal keeps it."""
+    return _failover_line(record, [_stage_line(entry) for entry in record.stages])
+
+
+def _failover_line(record: FailoverRecord, stages: list[Line]) -> Line:
     line: Line = {
         "type": "failover",
         "time": _iso(record.started),
@@ -77,7 +88,7 @@ def failover_to_line(record: FailoverRecord) -> Line:
         "agreement": _agreement_line(record.agreement),
         "promotion": _promotion_line(record.promotion),
         "announcements": _announcement_lines(record.announcements),
-        "stages": [_stage_line(entry) for entry in record.stages],
+        "stages": stages,
         "replicas": [_replica_line(replica) for replica in record.replicas],
         "returned": _return_line(record.returned),
         "votes": [vote_to_line(vote) for vote in record.votes],
@@ -134,8 +145,19 @@ def failover_from_line(line: Line, *, started: float | None = None, heard: float
 # Observations -------------------------------------------------------------------------------------
 
 
+def observation_to_json(observation: Observation) -> str:
+    """Return `observation_to_line` as JSON."""
+    if observation.number <= 0:
+        return to_json(observation_to_line(observation))
+    return _with_stages(_observation_line(observation, []), observation.stages)
+
+
 def observation_to_line(observation: Observation) -> Line:
     """Return one observer's part as the journal keeps it: what rows are compared by, and the rest in ``line``."""
+    return _observation_line(observation, [_stage_line(entry) for entry in observation.stages])
+
+
+def _observation_line(observation: Observation, stages: list[Line]) -> Line:
     return {
         "deployment": observation.deployment,
         "master": observation.master,
@@ -152,7 +174,7 @@ def observation_to_line(observation: Observation) -> Line:
         "started": observation.started,
         "heard": observation.heard,
         "earliest": observation.earliest,
-        "line": _observed_line(observation),
+        "line": _observed_line(observation, stages),
     }
 
 
@@ -172,8 +194,7 @@ def observation_from_line(line: Line) -> Observation:
     )
 
 
-def _observed_line(observation: Observation) -> Line:
-    stages = [_stage_line(entry) for entry in observation.stages]
+def _observed_line(observation: Observation, stages: list[Line]) -> Line:
     if observation.number > 0:
         line = _whole_line(observation, stages)
     else:
@@ -338,6 +359,19 @@ def _stage_line(entry: StageRecord) -> Line:
     if "also" in entry.added:
         line["also"] = list(entry.also)
     return line
+
+
+@lru_cache(maxsize=16_384)
+def _stage_json(entry: StageRecord, _: str) -> str:
+    """Return a stage as JSON; each is written again with every stage that follows it."""
+    return to_json(_stage_line(entry))
+
+
+def _with_stages(line: Line, stages: Sequence[StageRecord]) -> str:
+    """Return a line whose ``stages`` are empty as JSON, with these stages."""
+    # A text in the line can't look like this: its quotes are escaped. 0 and 0.0 are equal, and are written as they are.
+    texts = ",".join([_stage_json(entry, str(entry.elapsed)) for entry in stages])
+    return to_json(line).replace('"stages":[]', f'"stages":[{texts}]', 1)
 
 
 def _stage(line: Line) -> StageRecord:

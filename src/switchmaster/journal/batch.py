@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, insert, update
 
-from ..account.record import Observation, SwitchRecord
-from ..account.record_lines import failover_to_line, switch_to_line
+from ..account.record import FailoverRecord, Observation, SwitchRecord
+from ..account.record_lines import failover_to_json, failover_to_line, switch_to_line
 from ..model import Address
 from ..render import Line, to_json
 from .entries import Alive, Entry, Seen, Sighting, SwitchSeen, WatchStarted
@@ -44,16 +44,32 @@ class Written:
     """A line that a commit added to the stream."""
 
     id: int
-    line: Line
+    said: Line | FailoverRecord
+    """The line, or the record whose line it is."""
     failover: str | None = None
     """The id of the failover that it is about."""
+
+    @property
+    def type(self) -> str:
+        """The type of the line."""
+        return "failover" if isinstance(self.said, FailoverRecord) else str(self.said["type"])
+
+    @property
+    def missed(self) -> bool:
+        """Whether it is of a failover that no daemon heard."""
+        return self.said.missed if isinstance(self.said, FailoverRecord) else bool(self.said.get("missed"))
+
+    @property
+    def line(self) -> Line:
+        """The line; of a failover it is made with each call."""
+        return failover_to_line(self.said) if isinstance(self.said, FailoverRecord) else self.said
 
 
 class _Told(NamedTuple):
     """A line that will be added to the stream."""
 
     time: float
-    line: Line
+    said: Line | FailoverRecord
     text: str
     failover: str | None
 
@@ -135,19 +151,22 @@ class Batch:
 
     # -- the stream ---------------------------------------------------------------------------------
 
-    def _tell(self, time: float, line: Line, failover: str | None = None, text: str | None = None) -> None:
-        self._told.append(_Told(time, line, to_json(line) if text is None else text, failover))
+    def _tell(self, time: float, line: Line, failover: str | None = None) -> None:
+        self._told.append(_Told(time, line, to_json(line), failover))
 
     def _flush_told(self) -> None:
         told, self._told = self._told, []
         if told:
             ids = self._add([self._row(one) for one in told])
-            self._written += [Written(id, one.line, one.failover) for id, one in zip(ids, told, strict=True)]
+            self._written += [Written(id, one.said, one.failover) for id, one in zip(ids, told, strict=True)]
 
     def _row(self, told: _Told) -> tuple[Any, ...]:
-        line = told.line
-        names = (line.get("deployment"), line.get("master"))
-        return (told.time, line["type"], *names, told.failover, self._observer, told.text)
+        said = told.said
+        if isinstance(said, FailoverRecord):
+            what: tuple[Any, ...] = ("failover", said.deployment, said.master)
+        else:
+            what = (said["type"], said.get("deployment"), said.get("master"))
+        return (told.time, *what, told.failover, self._observer, told.text)
 
     def _add(self, rows: list[tuple[Any, ...]]) -> Sequence[int]:
         """Add rows to the stream, and return their ids."""
@@ -265,21 +284,20 @@ class Batch:
         # An observation is kept as its own row even where the failover's record stays the same.
         rest = [] if known is None else self._failovers.parts(id, but=observation)
         whole = merged([*rest, (self._name, observation)], id)
-        line = failover_to_line(whole)
-        text = to_json(line)
+        text = failover_to_json(whole)
         changed = known is None or known.line != text
         if known is None or changed or known.updated != whole.heard:
             self._failovers.put(id, whole, text)
         self._failovers.observe(observation, id)
         if changed:
-            self._tell(whole.heard, line, id, text)
+            self._told.append(_Told(whole.heard, whole, text, id))
 
     def _leave(self, row: str, target: str) -> None:
         """Write a row again that an observation has left; remove it if that was the last one."""
         rest = self._failovers.parts(row)
         if rest:
             whole = merged(rest, row)
-            self._failovers.put(row, whole, to_json(failover_to_line(whole)))
+            self._failovers.put(row, whole, failover_to_json(whole))
             return
         self._flush_told()
         self._failovers.remove(row, target)

@@ -25,9 +25,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, update
 
 from ..account.record import FailoverRecord, Observation
-from ..account.record_lines import failover_from_line, observation_from_line, observation_to_line
+from ..account.record_lines import failover_from_line, observation_from_line, observation_to_json
 from ..model import Address
-from ..render import to_json
 from .merge import OPEN
 from .missed import MISSED_NUMBERS
 from .schema import comments, entries, failovers, observations, observers
@@ -323,7 +322,7 @@ class FailoverRows:
         new, moved, changed = [], [], []
         for key, row in written.items():
             part = self._parts[row][key]
-            part.text = to_json(observation_to_line(part.observation()))
+            part.text = observation_to_json(part.observation())
             before, self._stored[key] = self._stored.get(key), row
             if before is None:
                 new.append({**key._asdict(), "failover": row, "record": part.text})

@@ -101,7 +101,7 @@ class DaemonActions:
 
     def written(self, news: Sequence[Written]) -> None:
         """Let the engine look when a switch was committed; called in the journal's thread."""
-        if any(one.line["type"] == "switch" for one in news):
+        if any(one.type == "switch" for one in news):
             self.reactor.wake()
 
     async def apply(self, actions: Sequence[ConfiguredAction]) -> None:

@@ -59,8 +59,9 @@ class JournalLog:
     def written(self, news: Sequence[Written]) -> None:
         """Log what a commit has added."""
         for one in news:
-            if one.line["type"] == "failover":
-                self._failover(failover_from_line(one.line), one.failover or "", {})
+            if one.type == "failover":
+                record = one.said if isinstance(one.said, FailoverRecord) else failover_from_line(one.said)
+                self._failover(record, one.failover or "", {})
             else:
                 self._line(one.line, one.failover, {})
 
@@ -78,6 +79,8 @@ class JournalLog:
                     self._failover(record, f"{entry.deployment}/{entry.master}#{entry.number}", more)
 
     def _line(self, line: Line, failover: str | None, more: Line) -> None:
+        if line["type"] == "event" and not _log.isEnabledFor(logging.DEBUG):
+            return  # events come by the thousand
         fields = {"deployment": line.get("deployment"), "master": line.get("master"), "failover": failover, **more}
         match line["type"]:
             case "switch":

@@ -59,8 +59,8 @@ def import_(
     told = replay_material(material, deployment)
     observer = observer_of(material.said, deployment)
     written = import_entries(url, _with_remarks(told), observer=observer, name=name, now=time.time())
-    failovers = {one.failover for one in written if one.line["type"] == "failover" and one.line["attempted"]}
-    switches = sum(one.line["type"] == "switch" for one in written)
+    failovers = {one.failover for one in written if one.type == "failover" and one.line["attempted"]}
+    switches = sum(one.type == "switch" for one in written)
     click.echo(
         f"{counted(len(told.incidents), 'failover')} in the files; new or more complete in the journal: "
         f"{counted(len(failovers), 'failover')}, {counted(switches, 'switch')}"

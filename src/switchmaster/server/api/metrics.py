@@ -141,7 +141,7 @@ class Metrics:
     def committed(self, news: Sequence[Written]) -> None:
         """Count failovers of a commit that no daemon heard; called in the writer's thread."""
         for one in news:
-            if one.failover is None or one.line["type"] != "failover" or not one.line.get("missed"):
+            if one.failover is None or one.type != "failover" or not one.missed:
                 continue
             if one.failover not in self._away:
                 self._away[one.failover] = None
