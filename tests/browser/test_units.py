@@ -11,9 +11,12 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from rig.api_rig import FakeDeployment, FileJournal, served
+from recorded.answers import snapshot
+from rig.api_rig import S1, S2, SENTINELS, A, B, C, FakeDeployment, FileJournal, node_id, served
 from rig.dashboard import Serving, watched
 from switchmaster.belief.words import HEALTH_WORDS, OUTCOME_WORDS, STAGE_WORDS, record_words, stage_words
+from switchmaster.server.api.belief_lines import detailed_master_line
+from switchmaster.server.api.overview import shown_health, troubled
 
 pytestmark = pytest.mark.browser
 
@@ -432,3 +435,21 @@ def test_new_master_is_not_called_down_because_the_old_one_is(call: Call) -> Non
     for health, told in (("down", "failing-over"), ("ok", "failing-over"), ("unknown", "unknown")):
         assert call("words.js", "m.healthOf(values[0])", master | {"health": health}) == told
     assert happening(call, master, [])[0][1].startswith("10.0.1.1:6379 is the new master and takes writes")
+
+
+def test_the_daemon_calls_the_same_masters_troubled_as_the_page_has_words_for(call: Call) -> None:
+    told = FakeDeployment("kvdb", ["ok", "suspected", "torn", "promoted", "begun", "lone", "cut"])
+    at = f"{A.host} {A.port}"
+    told.say(S1, f"+sdown master suspected {at}", f"+try-failover master begun {at}")
+    told.say(S1, f"+sdown slave {C} {C.host} {C.port} @ cut {at}")
+    told.tell(S2, snapshot(B, 0, name="torn", replicas=[A, C], run_ids=node_id))
+    for name in SENTINELS:
+        told.tell(name, snapshot(A, 0, name="lone", replicas=[], run_ids=node_id))
+    told.promote("promoted")
+    masters = [state for _, state in sorted(told.topology.masters.items())]
+    lines = [detailed_master_line("kvdb", state) for state in masters]
+    worded = call("words.js", "values[0].map((master) => m.troubles(master, []).length > 0)", lines)
+    assert [troubled(state) for state in masters] == worded
+    assert sum(worded) >= 4
+    health = call("words.js", "values[0].map(m.healthOf)", lines)
+    assert [str(shown_health(state)) for state in masters] == health

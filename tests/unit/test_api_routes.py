@@ -57,6 +57,7 @@ def failed_over(deployment: str = "kvdb", master: str = "mymaster1") -> FakeDepl
         ("/api/v1/status", shapes.Status),
         ("/api/v1/deployments", shapes.DeploymentPage),
         ("/api/v1/topology", shapes.TopologyPage),
+        ("/api/v1/overview", shapes.Overview),
         ("/api/v1/masters", shapes.MasterPage),
         ("/api/v1/masters/mymaster1", shapes.MasterLine),
         ("/api/v1/sentinels", shapes.SentinelPage),

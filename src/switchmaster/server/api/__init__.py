@@ -9,6 +9,7 @@ Live routes answer from memory and work while the journal is away; journal route
     GET  /api/v1/status                       version, deployments, journal, read and write access
     GET  /api/v1/deployments                  [deployment]
     GET  /api/v1/topology                     [topology: all masters and Sentinels]      ?deployment=
+    GET  /api/v1/overview                     numbers by state, what is urgent, some masters  ?find= &state= &limit=
     GET  /api/v1/masters                      [master]       ?deployment= &health= &cursor= &limit=
     GET  /api/v1/masters/{name}               one            ?deployment= if several deployments have one so named
     GET  /api/v1/guard                        [guard]        ?deployment= &master=
@@ -52,10 +53,10 @@ Invariants: every request passes `admission` first (Host, Origin, token, size); 
 through `journal_queries`, which is bounded in number and time; the limits on connections hold before any TLS handshake.
 
 Read in this order: `admission` (which requests are let in), `served_state` (what is served), `belief_lines` (the belief
-as JSON), `answers` (JSON, ETag, errors), `journal_queries` (bounded reads of the journal), `journal_stream`
-(server-sent events), `metric_families` and `metrics`, then the routes (`parameters`, `shapes`, `action_shapes`,
-`guard_routes`, `doctor_routes`, `failover_routes`, `action_routes`, `live_routes`, `journal_routes`, `health_routes`,
-`dashboard`), `app`, `http_connections` (which connections are kept), `http_server`, `http_thread`.
+as JSON), `overview` (its digest), `answers` (JSON, ETag, errors), `journal_queries` (bounded reads of the journal),
+`journal_stream` (server-sent events), `metric_families` and `metrics`, then the routes (`parameters`, `shapes`,
+`action_shapes`, `guard_routes`, `doctor_routes`, `failover_routes`, `action_routes`, `live_routes`, `journal_routes`,
+`health_routes`, `dashboard`), `app`, `http_connections` (which connections are kept), `http_server`, `http_thread`.
 """
 
 from ..settings.http_settings import HttpSettings

@@ -21,7 +21,17 @@ from .belief_lines import (
     status_body,
     topology_body,
 )
-from .parameters import ERRORS, CursorQuery, DeploymentQuery, LimitQuery, MasterQuery, StateOf, known_parameters
+from .overview import overview_line
+from .parameters import (
+    ERRORS,
+    CursorQuery,
+    DeploymentQuery,
+    FindQuery,
+    LimitQuery,
+    MasterQuery,
+    StateOf,
+    known_parameters,
+)
 
 __all__ = ["make_live_routes"]
 
@@ -62,6 +72,21 @@ def _add_masters(router: APIRouter) -> None:
         made = [await renderings.topology(watched.topology) for watched in state.chosen(deployment).values()]
         body = b'{"items":[' + b",".join(body for body, _ in made) + b'],"next":null}'
         return answer(request, body, etag_of("".join(etag for _, etag in made).encode("ascii")))
+
+    @router.get("/api/v1/overview", response_model=shapes.Overview)
+    async def overview(
+        request: Request,
+        state: StateOf,
+        find: FindQuery,
+        deployment: DeploymentQuery = None,
+        only: Annotated[
+            shapes.StateName | None, Query(alias="state", description="Only masters in this state.")
+        ] = None,
+        limit: LimitQuery = 100,
+    ) -> Response:
+        """How many masters are in which state, the most urgent ones, and some of the list: those in trouble first."""
+        topologies = [watched.topology for watched in state.chosen(deployment).values()]
+        return answer(request, await asyncio.to_thread(overview_line, topologies, find.split(), only, limit))
 
     @router.get("/api/v1/masters", response_model=shapes.MasterPage)
     async def masters(

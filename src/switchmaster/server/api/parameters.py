@@ -28,6 +28,7 @@ __all__ = [
     "DeploymentQuery",
     "FailoverPath",
     "FailoverQuery",
+    "FindQuery",
     "LimitQuery",
     "MasterQuery",
     "SinceQuery",
@@ -91,6 +92,16 @@ async def master_of(
     return _exact(request, "master", master)
 
 
+async def find_of(
+    request: Request,
+    find: Annotated[
+        str, Query(max_length=2_000, description="Only masters whose name, deployment or address has all these words.")
+    ] = "",
+) -> str:
+    """Return the requested words."""
+    return _exact(request, "find", find) or ""
+
+
 def _exact(request: Request, parameter: str, read: str | None) -> str | None:
     """Return a parameter's text as sent: the framework replaces bytes that are not UTF-8 by U+FFFD."""
     if read is None or "\ufffd" not in read:
@@ -102,6 +113,7 @@ def _exact(request: Request, parameter: str, read: str | None) -> str | None:
 StateOf: TypeAlias = Annotated[ServedState, Depends(state_of)]
 DeploymentQuery: TypeAlias = Annotated[str | None, Depends(deployment_of)]
 MasterQuery: TypeAlias = Annotated[str | None, Depends(master_of)]
+FindQuery: TypeAlias = Annotated[str, Depends(find_of)]
 LimitQuery: TypeAlias = Annotated[int, Query(ge=1, le=1_000, description="Most items of the page.")]
 CursorQuery: TypeAlias = Annotated[str | None, Query(max_length=10_000, description="`next` of the previous page.")]
 Moment: TypeAlias = Annotated[AwareDatetime, BeforeValidator(rfc3339)]

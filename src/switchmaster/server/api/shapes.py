@@ -27,17 +27,20 @@ __all__ = [
     "MasterLine",
     "MasterPage",
     "ObserverPage",
+    "Overview",
     "PlannedFailoverLine",
     "PlannedFailoverOrder",
     "PlannedFailoverPage",
     "Ready",
     "SentinelPage",
+    "StateName",
     "Status",
     "SwitchPage",
     "TopologyPage",
 ]
 
 HealthName: TypeAlias = Literal["ok", "suspected", "down", "failing-over", "unknown"]
+StateName: TypeAlias = Literal["ok", "suspected", "down", "failing-over", "unknown", "disagree"]
 
 TIME_EXAMPLE = "UTC, such as `2026-11-23T03:00:00.123456Z`"
 
@@ -342,6 +345,30 @@ class TopologyLine(BaseModel):
     deployment: str
     masters: list[MasterLine]
     sentinels: list[SentinelRow]
+
+
+class OverviewPart(BaseModel):
+    """One deployment in the overview."""
+
+    deployment: str
+    masters: int = Field(description="All of its masters.")
+    found: int = Field(description="Those that match.")
+    items: list[MasterLine] = Field(description="Some of those that match: those in trouble first, then by name.")
+    sentinels: list[SentinelRow]
+
+
+class Overview(BaseModel):
+    """All deployments at a glance."""
+
+    type: Literal["overview"]
+    masters: int = Field(description="All masters.")
+    found: int = Field(description="Those that match.")
+    states: dict[StateName, int] = Field(
+        description="The number of masters by state; a failover counts until its leader has finished."
+    )
+    troubled: int = Field(description="Masters that need attention, where any Sentinel of their deployment is heard.")
+    urgent: list[MasterLine] = Field(description="The first of these, the gravest first.")
+    deployments: list[OverviewPart]
 
 
 class ObserverLine(BaseModel):

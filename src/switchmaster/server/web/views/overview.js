@@ -1,7 +1,7 @@
 // All masters of all deployments: what needs attention, in words; then every master, with search and filter.
 
 import { path } from "../api.js";
-import { FILTERS, chosen, digest, isDeaf, remembered } from "../digest.js";
+import { FILTERS, digest, isDeaf, remembered } from "../digest.js";
 import { worst } from "../doctor.js";
 import { h, update } from "../dom.js";
 import { empty, healthState, icon, missing, name, place, state, table, timeAgo } from "../parts.js";
@@ -9,8 +9,8 @@ import { toDoctor, toFailover, toMaster, toOverview } from "../routes.js";
 import { count, seconds, shown } from "../text.js";
 import { HEALTH, disagrees, healthOf, impossible } from "../words.js";
 
-const ROWS = 100; // masters drawn at first; the others on demand
-const URGENT = 12; // most masters described in words
+const ROWS = 100; // masters asked for at first; the others on demand
+const MOST = 1_000; // masters in one answer: searching finds the others
 const NONE = [];
 const DOCTORS = path("doctor", { type: "diagnosis" });
 const COLUMNS = [
@@ -42,7 +42,7 @@ export function makeOverview({ live, filters, place: go, soon }) {
   let wanted = Object.hasOwn(FILTERS, filters.state ?? "") ? filters.state : "";
 
   const digested = remembered(digest);
-  const choose = remembered((topologies, words, state) => chosen(topologies, words ? words.split(/\s+/) : [], state));
+  let last = { value: null, error: null }; // the last answer, which stays until the one to other filters comes
 
   search.addEventListener("input", remember);
   chips.addEventListener("click", (event) => {
@@ -53,39 +53,54 @@ export function makeOverview({ live, filters, place: go, soon }) {
   });
   tables.addEventListener("click", (event) => {
     if (!event.target.closest("button.more")) return;
-    shownRows += ROWS;
-    soon();
+    shownRows = Math.min(shownRows + ROWS, MOST);
+    ask();
   });
   now.append(h("h2", { id: "now-title" }, "Now"), said);
 
   function remember() {
     shownRows = ROWS;
     go(toOverview({ find: search.value.trim(), state: wanted }));
+    ask();
+  }
+
+  /** Which part of the masters is shown: the daemon searches and filters. */
+  function asked() {
+    const find = search.value.trim().toLowerCase();
+    return path("overview", { find: find || null, state: wanted || null, limit: shownRows });
+  }
+
+  function ask() {
+    live.show([asked(), DOCTORS]);
     soon();
   }
 
+  function answered() {
+    const answer = live.get(asked());
+    if (answer.value || !last.value) last = answer;
+    return last;
+  }
+
   function render() {
-    const answer = live.get("topology");
-    const topologies = answer.value?.items ?? NONE;
-    const told = digested(topologies);
-    update(said, drawNow(topologies, told, running));
+    const answer = answered();
+    const told = digested(answer.value);
+    update(said, drawNow(told, running));
     update(chips, drawChips(told, wanted));
-    const words = search.value.trim().toLowerCase();
-    const parts = choose(topologies, words, wanted);
-    const rows = parts.reduce((sum, { masters }) => sum + masters.length, 0);
-    const narrowed = Boolean(words || wanted);
+    const rows = answer.value?.found ?? 0;
+    const drawn = told.parts.reduce((sum, { items }) => sum + items.length, 0);
+    const narrowed = Boolean(search.value.trim() || wanted);
     update(found, narrowed ? `${count(rows, "master")} found` : null);
     update(
       tables,
       missing(answer, "The masters"),
-      drawDeployments(parts, narrowed, shownRows, live.now(), live.get(DOCTORS).value?.items ?? NONE),
+      drawDeployments(told.parts, narrowed, live.now(), live.get(DOCTORS).value?.items ?? NONE),
       answer.value && !rows ? drawNone(told) : null,
-      rows > shownRows ? drawMore(rows - shownRows) : null,
+      rows > drawn && drawn ? drawMore(rows - drawn, drawn < MOST) : null,
     );
   }
 
   return {
-    title: () => titleOf(digested(live.get("topology").value?.items ?? NONE)),
+    title: () => titleOf(digested(last.value)),
     element: [
       h("h1", {}, "Masters"),
       now,
@@ -93,7 +108,7 @@ export function makeOverview({ live, filters, place: go, soon }) {
       found,
       tables,
     ],
-    needs: ["topology", DOCTORS],
+    needs: [asked(), DOCTORS],
     render,
     told(line) {
       if (line.type !== "failover" || !line.id) return;
@@ -112,25 +127,25 @@ function titleOf({ numbers, ailing }) {
   return worst ? `${numbers[worst]} ${HEALTH[worst].toLowerCase()} · Masters` : "Masters";
 }
 
-function drawNow(topologies, { masters, urgent, ailing, voters }, running) {
+function drawNow({ masters, urgent, troubled, ailing, voters, parts }, running) {
   if (!urgent.length && !ailing.length) {
     const numbers = [
-      [masters.length, "master"],
-      [topologies.length, "deployment"],
+      [masters, "master"],
+      [parts.length, "deployment"],
       [voters, "Sentinel"],
     ].map(([number, word]) => count(number, word));
     const quiet = `All is well: ${numbers[0]} of ${numbers[1]}, watched by ${numbers[2]}.`;
-    return masters.length ? [h("p", { class: "quiet-words" }, icon("ok"), quiet)] : [];
+    return masters ? [h("p", { class: "quiet-words" }, icon("ok"), quiet)] : [];
   }
   return [
     h(
       "ul",
       { class: "urgent" },
       ailing.filter(({ deaf }) => deaf).map(drawAiling),
-      urgent.slice(0, URGENT).map((one) => drawUrgent(one, running)),
+      urgent.map((one) => drawUrgent(one, running)),
       ailing.filter(({ deaf }) => !deaf).map(drawAiling),
     ),
-    urgent.length > URGENT ? h("p", {}, `and ${count(urgent.length - URGENT, "master")} more`) : null,
+    troubled > urgent.length ? h("p", {}, `and ${count(troubled - urgent.length, "master")} more`) : null,
   ];
 }
 
@@ -153,26 +168,26 @@ function wordOf(master, level) {
   return disagrees(master) ? FILTERS.disagree : "Degraded";
 }
 
-function drawAiling({ topology, silent, tilted, deaf }) {
-  const all = topology.sentinels.length;
+function drawAiling({ part, silent, tilted, deaf }) {
+  const all = part.sentinels.length;
   const sentences = [
-    deaf ? deafWords(topology) : null,
+    deaf ? deafWords(part) : null,
     silent && !deaf ? `${count(silent, "Sentinel")} of ${all} can't be reached.` : null,
     tilted === 1 ? `1 Sentinel of ${all} is in TILT and starts no failover.` : null,
     tilted > 1 ? `${tilted} Sentinels of ${all} are in TILT and start no failover.` : null,
   ];
   return h(
     "li",
-    { key: `\n${topology.deployment}` },
-    h("strong", {}, name(topology.deployment)),
+    { key: `\n${part.deployment}` },
+    h("strong", {}, name(part.deployment)),
     deaf ? state("down", "Not watched") : state("suspected", silent ? "Sentinels unreachable" : "TILT"),
     h("span", { class: "sentence" }, sentences.filter(Boolean).join(" ")),
   );
 }
 
 function deafWords({ sentinels, masters }) {
-  const known = masters.length
-    ? `The state of ${count(masters.length, "master")} is the last belief: a failover now would go unnoticed.`
+  const known = masters
+    ? `The state of ${count(masters, "master")} is the last belief: a failover now would go unnoticed.`
     : "Nothing is known about its masters.";
   return `None of ${count(sentinels.length, "Sentinel")} is connected. ${known}`;
 }
@@ -193,55 +208,53 @@ function drawChips({ masters, numbers }, wanted) {
       h("span", { class: "number" }, number.toLocaleString("en")),
     );
   return [
-    chip("", "All", masters.length),
+    chip("", "All", masters),
     Object.entries(FILTERS).map(([key, words]) => chip(key, words, numbers[key])),
   ];
 }
 
 function drawNone({ masters }) {
-  if (masters.length) return empty("No matching master. ", h("a", { href: "#/" }, "Show all."));
+  if (masters) return empty("No matching master. ", h("a", { href: "#/" }, "Show all."));
   return empty("No master is monitored here, or no Sentinel has reported one yet.");
 }
 
-function drawMore(left) {
+function drawMore(left, may) {
+  if (!may) return h("p", { class: "about" }, `${count(left, "master")} more: search or filter to see them.`);
   const words = `Show ${Math.min(ROWS, left)} more of ${count(left, "master")}`;
   return h("button", { type: "button", class: "more" }, words);
 }
 
-/** The deployments with their masters, up to the number of rows; those without masters only if all are shown. */
-function drawDeployments(parts, narrowed, rows, now, sums) {
-  let room = rows;
-  return parts.map(({ topology, masters }) => {
-    if ((narrowed && !masters.length) || room <= 0) return null;
-    const drawn = masters.slice(0, room);
-    room -= masters.length;
-    return drawDeployment(topology, drawn, now, sums.find((sum) => sum.deployment === topology.deployment));
+/** The deployments with the masters that were answered; those without masters only if all are shown. */
+function drawDeployments(parts, narrowed, now, sums) {
+  return parts.map((part) => {
+    if (!part.items.length && (narrowed || part.masters)) return null;
+    return drawDeployment(part, now, sums.find((sum) => sum.deployment === part.deployment));
   });
 }
 
 const keyOf = (line) => `${line.deployment}\n${line.master}`;
 
-function drawDeployment(topology, masters, now, sum) {
-  const heard = topology.sentinels.filter((one) => one.state === "live").length;
-  const deaf = isDeaf(topology);
-  const silent = heard < topology.sentinels.length;
-  const sentinels = count(topology.sentinels.length, "Sentinel");
-  const about = `${heard} of ${sentinels} heard, ${count(topology.masters.length, "master")}`;
+function drawDeployment(part, now, sum) {
+  const heard = part.sentinels.filter((one) => one.state === "live").length;
+  const deaf = isDeaf(part);
+  const silent = heard < part.sentinels.length;
+  const sentinels = count(part.sentinels.length, "Sentinel");
+  const about = `${heard} of ${sentinels} heard, ${count(part.masters, "master")}`;
   return h(
     "section",
-    { class: deaf ? "deployment deaf" : "deployment", key: topology.deployment },
-    h("h2", {}, name(topology.deployment)),
+    { class: deaf ? "deployment deaf" : "deployment", key: part.deployment },
+    h("h2", {}, name(part.deployment)),
     h(
       "p",
       { class: "about" },
       deaf ? [state("down", "Not watched"), " "] : silent ? icon("suspected") : null,
       about,
-      sum ? [". Doctor: ", h("a", { href: toDoctor({ deployment: topology.deployment }) }, worst(sum))] : null,
+      sum ? [". Doctor: ", h("a", { href: toDoctor({ deployment: part.deployment }) }, worst(sum))] : null,
     ),
     table(
-      `Masters of ${shown(topology.deployment)}`,
+      `Masters of ${shown(part.deployment)}`,
       COLUMNS,
-      masters.map((master) => row(master, now)),
+      part.items.map((master) => row(master, now)),
     ),
   );
 }

@@ -1,0 +1,128 @@
+"""
+The overview: how many masters are in which state, which need attention, and one part of the list.
+
+Made here and not in the browser, so that its size does not grow with the number of masters. Masters that need attention
+come first within each deployment. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from ...belief.failover import Outcome
+from ...belief.topology import Health, MasterState, Topology
+from ...render import Line, sentinel_line
+from ...wire.facts import LinkState
+from .belief_lines import detailed_master_line
+
+__all__ = ["DISAGREE", "overview_line", "shown_health", "troubled"]
+
+DISAGREE: Final = "disagree"
+"""The filter for masters for which Sentinels give different addresses, and no failover explains it."""
+URGENT: Final = 12
+"""Most masters that need attention, with their whole lines."""
+
+_ORDER: Final = (Health.FAILING_OVER, Health.DOWN, Health.SUSPECTED, Health.UNKNOWN, Health.OK)
+
+
+def overview_line(topologies: Sequence[Topology], words: Sequence[str], state: str | None, limit: int) -> Line:
+    """
+    Return the overview of some deployments.
+
+    Args:
+        topologies: the belief about each.
+        words: only masters whose name, deployment or address contains all of these, in any case.
+        state: only masters in this state, a health or `DISAGREE`; None for all.
+        limit: most masters of the list.
+    """
+    states = dict.fromkeys((*map(str, _ORDER), DISAGREE), 0)
+    urgent: list[tuple[int, str, MasterState]] = []
+    deployments: list[Line] = []
+    wanted = [word.lower() for word in words]
+    for topology in topologies:
+        name = topology.deployment
+        deaf = not any(one.state is LinkState.LIVE for one in topology.sentinels.values())
+        found: list[tuple[bool, str, MasterState]] = []
+        for _, master in sorted(topology.masters.items()):
+            health, trouble = shown_health(master), troubled(master)
+            states[health] += 1
+            states[DISAGREE] += disagrees(master)
+            if trouble and not deaf:
+                urgent.append((_rank(master), name, master))
+            if _stands(master, health, state) and _has(name, master, wanted):
+                found.append((not trouble, name, master))
+        found.sort(key=lambda one: one[0])
+        drawn, limit = found[:limit], limit - len(found[:limit])
+        deployments.append(
+            {
+                "deployment": name,
+                "masters": len(topology.masters),
+                "found": len(found),
+                "items": [detailed_master_line(of, master) for _, of, master in drawn],
+                "sentinels": [sentinel_line(name, one) for _, one in sorted(topology.sentinels.items())],
+            }
+        )
+    urgent.sort(key=lambda one: one[0])
+    return {
+        "type": "overview",
+        "masters": sum(line["masters"] for line in deployments),
+        "found": sum(line["found"] for line in deployments),
+        "states": states,
+        "troubled": len(urgent),
+        "urgent": [detailed_master_line(of, master) for _, of, master in urgent[:URGENT]],
+        "deployments": deployments,
+    }
+
+
+def shown_health(master: MasterState) -> Health:
+    """Return a master's health; a failover counts as under way until its leader has finished."""
+    if _promoted(master) and master.health is not Health.UNKNOWN:
+        return Health.FAILING_OVER
+    return master.health
+
+
+def disagrees(master: MasterState) -> bool:
+    """Return whether Sentinels disagree and no failover explains it."""
+    return bool(master.disagreeing) and not _promoted(master)
+
+
+def troubled(master: MasterState) -> bool:
+    """Return whether a master needs attention: whether ``troubles`` in the page's ``words.js`` says anything of it."""
+    electorate, failover = master.electorate, master.failover
+    if (
+        master.health is not Health.OK
+        or electorate.obstacle is not None
+        or electorate.absent
+        or electorate.unaware
+        or master.disagreeing
+    ):
+        return True
+    if failover is not None:
+        # During a failover the replicas are being reconfigured.
+        return failover.outcome is not Outcome.ABORTED
+    if not master.replicas:
+        return master.address is not None
+    return any(replica.down_by or replica.link_up is False for replica in master.replicas)
+
+
+def _promoted(master: MasterState) -> bool:
+    return master.failover is not None and master.failover.outcome is Outcome.COMPLETED
+
+
+def _rank(master: MasterState) -> int:
+    led, impossible = master.failover is not None, master.electorate.obstacle is not None
+    return _ORDER.index(shown_health(master)) - 10 * led - 20 * impossible
+
+
+def _stands(master: MasterState, health: Health, wanted: str | None) -> bool:
+    if wanted is None:
+        return True
+    return disagrees(master) if wanted == DISAGREE else health == wanted
+
+
+def _has(deployment: str, master: MasterState, words: Iterable[str]) -> bool:
+    if not words:
+        return True
+    text = f"{master.name}\n{deployment}\n{'' if master.address is None else master.address}".lower()
+    return all(word in text for word in words)
