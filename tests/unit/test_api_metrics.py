@@ -24,7 +24,7 @@ from switchmaster.doctor.diagnosis_lines import report_of
 from switchmaster.doctor.examine import examine
 from switchmaster.guard.policy import Arming
 from switchmaster.journal.reaction_rows import RunOutcome
-from switchmaster.journal.schema import stored
+from switchmaster.journal.stored_names import stored
 from switchmaster.journal.writer import Written
 from switchmaster.model import Cause, Grade, Via
 from switchmaster.react import run_counters

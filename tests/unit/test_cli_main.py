@@ -80,7 +80,7 @@ def test_missing_click_is_a_sentence_with_the_pip_line() -> None:
     [
         ("sqlalchemy", ["serve", "h:1"], "server"),
         ("alembic", ["serve", "h:1", "--journal", "sqlite:////nowhere/j.db"], "server"),
-        ("sqlalchemy", ["history"], "server"),
+        ("sqlalchemy", ["history", "--journal", "postgresql://127.0.0.1/journal"], "server"),
         ("pydantic", ["masters", "--config", "x.toml"], "cli"),
     ],
 )

@@ -13,7 +13,8 @@ from switchmaster.errors import JournalUnavailable, UsageError
 from switchmaster.journal.engine import connect, make_engine, shown
 from switchmaster.journal.migrate import is_current, upgrade
 from switchmaster.journal.reader import open_reader
-from switchmaster.journal.schema import METADATA, entries, plain, stored
+from switchmaster.journal.schema import METADATA, entries
+from switchmaster.journal.stored_names import plain, stored
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+DATABASES = {"alembic", "sqlalchemy", "psycopg"}
 DAEMON = {"alembic", "fastapi", "prometheus_client", "psycopg", "pydantic", "pydantic_core", "uvicorn"}
 TERMINAL = {"difflib", "rich"}
 ASKING = {"hiredis", "switchmaster.belief", "switchmaster.link", "switchmaster.net", "switchmaster.wire"}
@@ -21,8 +22,8 @@ WORDS = {
     "masters": ["127.0.0.1:1"],
 }
 NEVER = {
-    "history": DAEMON | TERMINAL | ASKING | RECORDS | {"switchmaster.render"},
-    "show": DAEMON | TERMINAL | ASKING,
+    "history": DAEMON | DATABASES | TERMINAL | ASKING | RECORDS | {"asyncio", "switchmaster.render"},
+    "show": DAEMON | DATABASES | TERMINAL | ASKING | {"asyncio"},
     "ack": DAEMON | TERMINAL | ASKING | RECORDS,
     "master": DAEMON | TERMINAL | RECORDS | {"hashlib", "sqlalchemy", "switchmaster.account", "switchmaster.render"},
     "masters": DAEMON | TERMINAL | RECORDS | {"hashlib", "sqlalchemy", "switchmaster.account"},
@@ -52,8 +53,12 @@ def test_the_journals_place_in_a_file_needs_no_library_that_checks_files(tmp_pat
     config = tmp_path / "switchmaster.toml"
     config.write_text(f'[journal]\nurl = "sqlite:///{tmp_path}/journal.db"\n[deployments.a]\nsentinels = ["h:1"]\n')
     found = imported("from switchmaster.cli import main; main()", "history", "--config", str(config))
-    assert "sqlalchemy" in found
-    assert found & DAEMON == set()
+    assert found & (DAEMON | DATABASES) == set()
+
+
+def test_a_journal_in_another_database_is_asked_by_the_library_that_knows_it() -> None:
+    found = imported("from switchmaster.cli import main; main()", "history", "--journal", "postgresql://127.0.0.1:1/j")
+    assert {"sqlalchemy", "psycopg"} <= found
 
 
 @pytest.mark.parametrize("package", ["redis", "valkey"])

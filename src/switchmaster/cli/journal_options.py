@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,10 +15,11 @@ import click
 from ..errors import UsageError
 
 if TYPE_CHECKING:
+    from ..journal.failover_reader import FailoverReader
     from ..journal.reader import Reader
     from ..planned.progress import Conclusion
 
-__all__ = ["acknowledge_planned", "journal_options", "open_journal", "resolve_id", "unknown_failover"]
+__all__ = ["acknowledge_planned", "journal_options", "open_failovers", "open_journal", "resolve_id", "unknown_failover"]
 
 LAST: Final = "last"
 MATCHES_READ: Final = 6
@@ -45,16 +46,40 @@ def open_journal(config: str | None, journal: str | None) -> Iterator[Reader]:
         UsageError: the file or the URL is wrong.
     """
     from ..journal.reader import open_reader
+
+    with closing(open_reader(_url(config, journal))) as reader:
+        yield reader
+
+
+@contextmanager
+def open_failovers(config: str | None, journal: str | None) -> Iterator[FailoverReader]:
+    """
+    Open the selected journal for questions about failovers: fast if it is in SQLite, since no SQLAlchemy is imported.
+
+    Raises:
+        UsageError: the file or the URL is wrong.
+    """
+    from ..journal.sqlite_reader import SqliteReader, plain_sqlite_file
+
+    url = _url(config, journal)
+    file = plain_sqlite_file(url)
+    if file is not None:
+        with closing(SqliteReader(url, file)) as own:
+            yield own
+        return
+    from ..journal.reader import open_reader
+
+    with closing(open_reader(url)) as reader:
+        yield reader
+
+
+def _url(config: str | None, journal: str | None) -> str:
     from ..server.settings.journal_place import journal_url
 
-    reader = open_reader(journal_url(None if config is None else Path(os.path.expanduser(config)), journal, os.environ))
-    try:
-        yield reader
-    finally:
-        reader.close()
+    return journal_url(None if config is None else Path(os.path.expanduser(config)), journal, os.environ)
 
 
-def resolve_id(reader: Reader, given: str) -> str:
+def resolve_id(reader: FailoverReader, given: str) -> str:
     """
     Return the full id of a failover.
 
@@ -65,7 +90,7 @@ def resolve_id(reader: Reader, given: str) -> str:
     Raises:
         UsageError: no failover matches, or several do.
     """
-    from ..journal.reader import FailoverFilter
+    from ..journal.failover_queries import FailoverFilter
 
     if given == LAST:
         newest = reader.failovers(FailoverFilter(), limit=1).items

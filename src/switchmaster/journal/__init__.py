@@ -46,9 +46,11 @@ Read in this order:
 - `guard_lease`: which of several daemons may act on a master's death.
 - `recorded`: acknowledges a planned failover once it is recorded.
 - `importing`: logs and transcripts, put into the journal once.
-- `reader`: questions.
+- `reader`: questions. Those about failovers are one SQL for all databases (`failover_queries`, with names as
+  `stored_names` writes them), asked by `failover_reader`: for the daemon by `reader` with SQLAlchemy, for a verb that
+  reads a file once by `sqlite_reader`, which starts at once. `database_errors`: the words for what a database refuses.
 
-`entries` to `replayed` are pure, and need no database library.
+`entries` to `replayed` and `failover_queries` are pure, and need no database library.
 
 Invariants:
 

@@ -24,7 +24,8 @@ from .master_rows import MasterRow, MasterRows
 from .merge import merged, same_failover
 from .missed import missed_failover, missed_switch
 from .relay_rows import exchange_relays
-from .schema import deployments, entries, observers, stored
+from .schema import deployments, entries, observers
+from .stored_names import stored
 from .switch_rows import SwitchRows
 from .switches import prefetch_switches, record_switch
 

@@ -18,20 +18,12 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from ..errors import JournalUnavailable, MissingDependency, UsageError
+from .database_errors import BUSY, advice_for
 
 __all__ = ["connect", "make_engine", "parse_url", "shown", "unavailable"]
 
 LOCK: Final = 0x5377_4D61
 """Our advisory lock in PostgreSQL: a number of our own ("SwMa")."""
-BUSY: Final = 5.0
-"""Seconds to wait for another writer's lock, or for a connection to PostgreSQL."""
-ADVICE: Final = {
-    "readonly": "give the daemon's user write permission",
-    "unable to open": "create its folder, or name another file in [journal] url",
-    "is full": "free space on that disk",
-    "locked": "another program holds its lock; stop that program",
-    "lock timeout": "another daemon holds the journal's lock; is it hung?",
-}
 
 
 def make_engine(url: str, *, writing: bool) -> Engine:
@@ -99,8 +91,7 @@ def unavailable(url: str, error: SQLAlchemyError) -> JournalUnavailable:
     """Return the error for what a database or its driver reported."""
     origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     reason = " ".join(str(origin).split())
-    advice = next((words for key, words in ADVICE.items() if key in reason), "")
-    return JournalUnavailable(shown(url), reason, advice)
+    return JournalUnavailable(shown(url), reason, advice_for(reason))
 
 
 def parse_url(url: str) -> URL:

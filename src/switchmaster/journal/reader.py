@@ -7,64 +7,26 @@ called from several threads.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import math
-import re
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Engine, Table, and_, func, insert, or_, select, type_coerce, update
+from sqlalchemy import ColumnElement, Engine, Table, and_, func, insert, or_, select, text, update
 
 from ..errors import JournalUnavailable, UsageError
 from ..line import Line, iso
+from .database_errors import NO_FILE
 from .engine import connect, make_engine, shown, sqlite_file
+from .failover_queries import FailoverFilter, Query
+from .failover_reader import NO_CURSOR, PAGE_ITEMS, FailoverReader, Page, cursor_after, page_rows, read_cursor
 from .reaction_lines import reaction_line, receipt_line
-from .schema import Name, comments, entries, failovers, masters, observers, reactions, receipts, switches
+from .schema import comments, entries, failovers, masters, observers, reactions, receipts, switches
 
 __all__ = ["FailoverFilter", "Page", "Reader", "open_reader"]
 
-PAGE_ITEMS: Final = 1_000
-"""Items on one page, at most."""
 COMMENT_CHARACTERS: Final = 10_000
 """Characters of one comment, at most."""
-_NO_KEY: Final = re.compile(r"[^A-Za-z_]")
-"""Characters that no key of a line has."""
-NO_CURSOR: Final = "not a cursor of this list: use the `next` of the page before"
-
-
-@dataclass(frozen=True, slots=True)
-class FailoverFilter:
-    """Which failovers to list; None means any."""
-
-    deployment: str | None = None
-    master: str | None = None
-    outcome: str | None = None
-    """``completed``, ``aborted`` or ``in-progress``."""
-    kind: str | None = None
-    """``automatic``, ``manual`` or ``coordinated``."""
-    since: float | None = None
-    """Seconds since 1970: those that began then or later."""
-    until: float | None = None
-    """Seconds since 1970: those that began before."""
-    suspicions: bool = False
-    """Whether to include suspicions, after which no Sentinel tried a failover."""
-    missed: bool | None = None
-    acknowledged: bool | None = None
-    text: str | None = None
-    """Text in its names, id, comments or (if it is more than a bare word) addresses and reason; case doesn't matter."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of a list, newest first."""
-
-    items: list[Line]
-    next: str | None
-    """The cursor of the next page; None on the last one."""
 
 
 def open_reader(url: str) -> Reader:
@@ -81,9 +43,9 @@ def open_reader(url: str) -> Reader:
     return Reader(url)
 
 
-class Reader:
+class Reader(FailoverReader):
     """
-    Queries of one journal.
+    Queries of one journal, by SQLAlchemy; those about failovers are written in `failover_queries`.
 
     Args:
         url: of the journal.
@@ -105,61 +67,6 @@ class Reader:
                 engine.dispose()
 
     # -- failovers ----------------------------------------------------------------------------------
-
-    def failovers(self, wanted: FailoverFilter, cursor: str | None = None, limit: int = 50) -> Page:
-        """
-        Return failovers, newest first.
-
-        Args:
-            wanted: which ones.
-            cursor: `Page.next` of the page before; None for the first.
-            limit: items, at most 1,000.
-
-        Raises:
-            UsageError: the cursor is not valid.
-            JournalUnavailable: the database can't be read.
-        """
-        where = _conditions(wanted)
-        rows = self._page(failovers, failovers.c.started, failovers.c.id, where, cursor, limit)
-        items = [_line_of(row) for row in rows[:limit]]
-        return Page(items, _next(rows, limit, "started"))
-
-    def failover(self, id: str) -> Line | None:
-        """
-        Return one failover with its comments, or None.
-
-        Raises:
-            JournalUnavailable: the database can't be read.
-        """
-        self._check_there()
-        with connect(self._engine, self._url) as connection:
-            row = connection.execute(select(failovers).where(failovers.c.id == id)).first()
-            if row is None:
-                return None
-            said = connection.execute(select(comments).where(comments.c.failover == id).order_by(comments.c.id)).all()
-        return _line_of(row) | {
-            "comments": [
-                {"time": iso(one.time), "by": one.by, "text": one.text, "acknowledges": one.acknowledges}
-                for one in said
-            ]
-        }
-
-    def ids(self, beginning: str, limit: int) -> list[str]:
-        """
-        Return the ids of failovers that begin with a text, in order.
-
-        Args:
-            beginning: the text; upper and lower case matter.
-            limit: ids, at most.
-
-        Raises:
-            JournalUnavailable: the database can't be read.
-        """
-        self._check_there()
-        begins = type_coerce(failovers.c.id, Name).startswith(beginning, autoescape=True)
-        asked = select(failovers.c.id).where(begins).order_by(failovers.c.id).limit(limit)
-        with connect(self._engine, self._url) as connection:
-            return [id for id in connection.scalars(asked) if id.startswith(beginning)]
 
     def acknowledge(self, id: str, by: str, comment: str = "") -> bool:
         """
@@ -228,7 +135,7 @@ class Reader:
         if failover is not None:
             where.append(entries.c.failover == failover)
         columns = (entries.c.id, entries.c.observer, entries.c.line)
-        asked = select(*columns).where(*where).order_by(entries.c.id).limit(_check(limit))
+        asked = select(*columns).where(*where).order_by(entries.c.id).limit(page_rows(limit) - 1)
         with connect(self._engine, self._url) as connection:
             return [(row.id, json.loads(row.line) | {"run": row.observer}) for row in connection.execute(asked)]
 
@@ -350,6 +257,11 @@ class Reader:
 
     # -- within -------------------------------------------------------------------------------------
 
+    def _ask(self, *queries: Query) -> list[Sequence[Sequence[Any]]]:
+        self._check_there()
+        with connect(self._engine, self._url) as connection:
+            return [connection.execute(text(query.sql), query.parameters).all() for query in queries]
+
     def _page(
         self,
         table: Table,
@@ -359,9 +271,9 @@ class Reader:
         cursor: str | None,
         limit: int,
     ) -> Sequence[Any]:
-        asked = select(table).where(*where).order_by(moment.desc(), id.desc()).limit(_check(limit) + 1)
+        asked = select(table).where(*where).order_by(moment.desc(), id.desc()).limit(page_rows(limit))
         if cursor is not None:
-            time, place = _read_cursor(cursor)
+            time, place = read_cursor(cursor)
             last = _read_id(place) if id.type.python_type is int else place
             # The first condition follows from the second; it tells the database where to start.
             asked = asked.where(id < last if moment is id else and_(moment <= time, or_(moment < time, id < last)))
@@ -372,7 +284,7 @@ class Reader:
     def _check_there(self) -> None:
         # Connecting would create an empty file.
         if self._file is not None and not self._file.exists():
-            raise JournalUnavailable(shown(self._url), "there is no such file", "has `switchmaster serve` run yet?")
+            raise JournalUnavailable(shown(self._url), *NO_FILE)
 
     def _comment(self, id: str, by: str, text: str, acknowledges: bool) -> bool:
         if len(text) > COMMENT_CHARACTERS or len(by) > COMMENT_CHARACTERS:
@@ -395,78 +307,11 @@ class Reader:
         return True
 
 
-def _conditions(wanted: FailoverFilter) -> list[ColumnElement[bool]]:
-    columns = failovers.c
-    where: list[ColumnElement[bool]] = []
-    for name in ("deployment", "master", "outcome", "kind"):
-        value = getattr(wanted, name)
-        if value is not None:
-            where.append(columns[name] == value)
-    if wanted.since is not None:
-        where.append(columns.started >= wanted.since)
-    if wanted.until is not None:
-        where.append(columns.started < wanted.until)
-    if not wanted.suspicions:
-        where.append(columns.attempted.is_(True))
-    if wanted.missed is not None:
-        where.append(columns.missed.is_(wanted.missed))
-    if wanted.acknowledged is not None:
-        where.append(columns.acknowledged.is_not(None) if wanted.acknowledged else columns.acknowledged.is_(None))
-    if wanted.text:
-        where.append(_mentions(wanted.text))
-    return where
-
-
-def _mentions(text: str) -> ColumnElement[bool]:
-    """
-    Return the condition that a failover mentions a text.
-
-    Lines are JSON, so the text is searched as JSON spells it. A bare word is not: it may be a key of every line.
-    """
-    columns = failovers.c
-    found = [column.icontains(text, autoescape=True) for column in (columns.deployment, columns.master)]
-    found.append(type_coerce(columns.id, Name).istartswith(text, autoescape=True))
-    host, colon, port = text.rpartition(":")
-    spelt = [json.dumps(text)[1:-1]] if _NO_KEY.search(text) else []
-    if colon and port.isdigit():
-        spelt.append(f'"host":{json.dumps(host.strip("[]"))},"port":{port}')
-    found += [columns.line.icontains(one, autoescape=True) for one in spelt]
-    said = comments.c.failover == columns.id
-    words = [column.icontains(text, autoescape=True) for column in (comments.c.by, comments.c.text)]
-    found.append(select(comments.c.id).where(said, or_(*words)).exists())
-    return or_(*found)
-
-
-def _line_of(row: Any) -> Line:
-    line: Line = json.loads(row.line)
-    line["acknowledged"] = iso(row.acknowledged)
-    return line
-
-
-def _check(limit: int) -> int:
-    if not 1 <= limit <= PAGE_ITEMS:
-        raise UsageError(f"a page must have 1 to {PAGE_ITEMS} items")
-    return limit
-
-
 def _next(rows: Sequence[Any], limit: int, moment: str) -> str | None:
     if len(rows) <= limit:
         return None
     last = rows[limit - 1]
-    place = f"{float(getattr(last, moment)).hex()}~{last.id}"
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[float, str]:
-    try:
-        place = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-        moment, tilde, id = place.partition("~")
-        time = float.fromhex(moment)
-        if not tilde or not id or not math.isfinite(time):
-            raise ValueError
-        return time, id
-    except (ValueError, OverflowError, binascii.Error):
-        raise UsageError(NO_CURSOR) from None
+    return cursor_after(getattr(last, moment), last.id)
 
 
 def _read_id(place: str) -> int:

@@ -3,14 +3,13 @@ The tables, for SQLAlchemy Core: the migrations make them, this module describes
 
 Times are seconds since 1970. Columns are what is searched by. A reader gets the JSON of ``line`` or ``record``, which
 is ASCII, so that text from the network (NUL, bytes that are not UTF-8) passes through any database.
-Columns of type `Name` do the same for names.
+Columns of type `Name` do the same for names (`stored_names`).
 
 Each list of the API has an index in its order, so that a page costs no more than its items.
 """
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -29,6 +28,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from .stored_names import plain, stored
+
 __all__ = [
     "ANY_EPOCH",
     "METADATA",
@@ -42,11 +43,9 @@ __all__ = [
     "observations",
     "observers",
     "pauses",
-    "plain",
     "reactions",
     "receipts",
     "relays",
-    "stored",
     "switches",
 ]
 
@@ -55,28 +54,6 @@ METADATA: Final = MetaData()
 ANY_EPOCH: Final = -1
 """In ``switches.epoch``, this and lower numbers: the epoch is not known. The next switch without one to the same
 address gets the next lower number, so that both have a row."""
-
-
-def stored(name: str) -> str:
-    """
-    Write a name so that any database keeps it.
-
-    Args:
-        name: a name from the network.
-
-    Returns:
-        The name itself; as JSON if it holds NUL or bytes that are not UTF-8, or begins like JSON.
-    """
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return json.dumps(name)
-    return json.dumps(name) if "\0" in name or name.startswith('"') else name
-
-
-def plain(name: str) -> str:
-    """Read what `stored` wrote."""
-    return str(json.loads(name)) if name.startswith('"') else name
 
 
 class Name(TypeDecorator[str]):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ..journal_options import journal_options, open_journal
+from ..journal_options import journal_options, open_failovers
 from ..local_time import read_moment, utc_option
 from ..output import Output, Words, complain, format_option
 
@@ -49,10 +49,10 @@ def history(
 
     A moment without a zone is in the zone in which times are shown; see --utc.
     """
-    from ...journal.reader import FailoverFilter
+    from ...journal.failover_queries import FailoverFilter
 
     output = Output(form)
-    with open_journal(config, journal) as reader:
+    with open_failovers(config, journal) as reader:
         page = reader.failovers(FailoverFilter(**wanted), cursor, limit)
     for line in page.items:
         if output.form == "pretty":

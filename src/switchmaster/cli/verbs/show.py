@@ -8,7 +8,7 @@ import json
 
 import click
 
-from ..journal_options import journal_options, open_journal, resolve_id, unknown_failover
+from ..journal_options import journal_options, open_failovers, resolve_id, unknown_failover
 from ..local_time import utc_option
 from ..output import Output
 
@@ -31,12 +31,12 @@ def show(id: str, config: str | None, journal: str | None, form: str | None) -> 
 
     ID may be the unique beginning of an id, or `last` for the newest failover.
     """
-    with open_journal(config, journal) as reader:
+    with open_failovers(config, journal) as reader:
         found = resolve_id(reader, id)
         line = reader.failover(found)
         if line is None:
             raise unknown_failover(id)
-        switches = [one for _, one in reader.entries(types=("switch",), failover=found)]
+        switches = reader.switches_of(found)
     output = Output("pretty" if form == "md" else form)
     if output.form == "pretty":
         # Here, because JSON needs no records, and starts faster without.

@@ -33,7 +33,7 @@ from ...belief.decisions import Notice, NoticeKind, Switch
 from ...belief.failover import Failover, FailoverKind
 from ...belief.topology import Topology
 from ...guard.policy import Arming
-from ...journal.schema import stored
+from ...journal.stored_names import stored
 from ...journal.writer import Written
 from ...link.counters import LinkCounters
 from ...model import Address, SentinelName, Via

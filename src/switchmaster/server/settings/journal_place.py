@@ -13,10 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
-from ...journal.engine import make_engine
+from ...journal.sqlite_reader import plain_sqlite_file
 
 __all__ = ["default_journal", "has_password", "journal_url", "named_journal"]
 
@@ -51,6 +48,11 @@ def journal_url(path: Path | None, given: str | None, environ: Mapping[str, str]
 
 def has_password(url: str) -> bool:
     """Return whether a journal's URL contains a password; False for what is no URL."""
+    if "@" not in url:
+        return False
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         return bool(make_url(url).password)
     except (ArgumentError, ValueError):
@@ -76,6 +78,12 @@ def named_journal(url: str | None, password_file: str | None, folder: Path, envi
         from ..watcher_arguments import read_secret
 
         password = read_secret(folder / os.path.expanduser(password_file), "journal")
+    if plain_sqlite_file(url) is not None:
+        return url  # a file has no password, and needs none of the libraries of other databases
+    from sqlalchemy.engine import make_url
+
+    from ...journal.engine import make_engine
+
     make_engine(url, writing=False).dispose()  # raises if it is not the URL of a journal
     if password:
         url = make_url(url).set(password=password).render_as_string(hide_password=False)
