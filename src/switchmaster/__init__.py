@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from .belief.decisions import NoticeKind as NoticeKind
     from .belief.decisions import Switch as Switch
     from .belief.failover import Failover as Failover
-    from .belief.failover import FailoverKind as FailoverKind
     from .belief.failover import Outcome as Outcome
     from .belief.failover import StageEntry as StageEntry
     from .belief.topology import Health as Health
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from .errors import WatcherClosed as WatcherClosed
     from .model import Address as Address
     from .model import Cause as Cause
+    from .model import FailoverKind as FailoverKind
     from .model import Grade as Grade
     from .model import Stage as Stage
     from .model import Via as Via
@@ -48,11 +48,11 @@ _HOME = {
     "Switch": "belief.decisions",
     "Event": "wire.events",
     "Failover": "belief.failover",
-    "FailoverKind": "belief.failover",
     "Outcome": "belief.failover",
     "StageEntry": "belief.failover",
     "Address": "model",
     "Cause": "model",
+    "FailoverKind": "model",
     "Grade": "model",
     "Stage": "model",
     "Via": "model",

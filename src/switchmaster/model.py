@@ -19,6 +19,7 @@ __all__ = [
     "LIMITS",
     "Address",
     "Cause",
+    "FailoverKind",
     "Grade",
     "Limits",
     "Moment",
@@ -142,6 +143,17 @@ class Cause(enum.StrEnum):
     RECONFIGURED = "reconfigured"
     """REMOVE and MONITOR, SET, RESET, or a restart with another configuration."""
     UNKNOWN = "unknown"
+
+
+class FailoverKind(enum.StrEnum):
+    """Who started a failover."""
+
+    AUTOMATIC = "automatic"
+    """Sentinels agreed that the master is down."""
+    MANUAL = "manual"
+    """SENTINEL FAILOVER."""
+    COORDINATED = "coordinated"
+    """SENTINEL FAILOVER … COORDINATED (Valkey 9)."""
 
 
 class Stage(enum.StrEnum):

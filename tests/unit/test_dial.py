@@ -9,7 +9,8 @@ import trustme
 
 from switchmaster.errors import UsageError
 from switchmaster.model import Address
-from switchmaster.net.dial import Tls, map_address
+from switchmaster.net.address_map import map_address
+from switchmaster.net.dial import Tls
 
 
 def test_tls_names_the_file_that_is_missing(tmp_path: Path) -> None:

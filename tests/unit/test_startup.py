@@ -67,3 +67,22 @@ def test_the_drop_in_imports_nothing_of_the_daemon_or_the_command_line(package: 
     never = {"account", "cli", "doctor", "explain", "guard", "journal", "lab", "planned", "relay", "render", "server"}
     assert found & (DAEMON | TERMINAL | {"click", "sqlalchemy", "hypothesis"}) == set()
     assert found & {f"switchmaster.{name}" for name in never} == set()
+
+
+def test_a_master_on_which_most_agree_is_printed_without_a_watcher() -> None:
+    answer = "from switchmaster.net import agreed_address as asked; asked.agreed_address = lambda *_: ('h', 1); "
+    found = imported(f"{answer}from switchmaster.cli import main; main()", "master", "mymaster", "127.0.0.1:1")
+    assert "switchmaster.cli.verbs.master" in found
+    assert found & (LISTENING | {"asyncio", "switchmaster.cli.command_watcher"}) == set()
+
+
+LISTENING = {f"switchmaster.{name}" for name in ("belief", "link.link", "net.sync", "net.watcher", "wire.events")}
+"""What only a Watcher needs."""
+
+
+@pytest.mark.parametrize("package", ["redis", "redis.asyncio", "valkey", "valkey.asyncio"])
+def test_the_drop_in_imports_the_watcher_with_the_first_sentinel(package: str) -> None:
+    assert imported(f"import switchmaster.{package}") & LISTENING == set()
+    made = f"from switchmaster.{package} import Sentinel; Sentinel([('127.0.0.1', 1)])"
+    # Then, and not with the first command, whose time is limited.
+    assert imported(made) >= LISTENING

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
-from ..model import LIMITS, Address, SentinelName, Stage, Wall
+from ..model import LIMITS, Address, FailoverKind, SentinelName, Stage, Wall
 from ..wire.events import EVENTS, Progress, progress_of
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "Outcome",
     "Stage",
     "StageEntry",
-    "replicas_following",
 ]
 
 
@@ -88,17 +87,6 @@ class Outcome(enum.StrEnum):
     COMPLETED = "completed"
     """The master's address changed."""
     ABORTED = "aborted"
-
-
-class FailoverKind(enum.StrEnum):
-    """Who started it."""
-
-    AUTOMATIC = "automatic"
-    """Sentinels agreed that the master is down."""
-    MANUAL = "manual"
-    """SENTINEL FAILOVER."""
-    COORDINATED = "coordinated"
-    """SENTINEL FAILOVER … COORDINATED (Valkey 9)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +162,11 @@ class Failover:
         return next((entry for entry in self.stages if entry.stage is stage), None)
 
     @property
+    def following(self) -> frozenset[Address | None]:
+        """The replicas that follow the new master, by the leader's word."""
+        return frozenset(entry.replica for entry in self.stages if progress_of(entry.by) is Progress.FOLLOWS)
+
+    @property
     def durations(self) -> dict[str, float]:
         """
         Seconds between the stages that were both seen; empty if the input has no time.
@@ -201,11 +194,6 @@ class Failover:
         if "outage" in found and self.down_after is not None:
             found["outage"] = round(found["outage"] + self.down_after, 6)
         return found
-
-
-def replicas_following(record: Failover) -> frozenset[Address | None]:
-    """Return the replicas that follow the new master, by the leader's word."""
-    return frozenset(entry.replica for entry in record.stages if progress_of(entry.by) is Progress.FOLLOWS)
 
 
 @dataclass(slots=True)

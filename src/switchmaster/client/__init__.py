@@ -34,6 +34,8 @@ Invariants:
   may run in any thread under any lock.
 - After a fork the child starts its own Watcher and connections, and leaves the parent's alone.
 - Every error of ours is also one of the library's, so that applications catch what they always caught.
+- The import of a drop-in costs little more than that of its library: the Watcher, the belief and what they stand on are
+  imported with the first Sentinel or pool (`shared.share`), and named before that only where types are checked.
 
 `sync` and `aio` decide nothing twice. What they have to decide is a plan, written once: in `switchmaster.follow.reach`
 and `switchmaster.follow.listen`, in `connection` for an attempt to connect, in `route` for questions. A plan is a

@@ -14,19 +14,21 @@ import contextlib
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..follow.gate import WaitLimits
 from ..follow.listen import CALL, ComeBack, ListenEffect
 from ..follow.reach import Dial, FindMaster, HangUp, Wait
 from ..follow.session import IDLE, MARKS
 from ..model import Address
-from ..wire.facts import Probe
 from .connection import ConnectionEffect, ConnectWithin, FollowingConnection
 from .pool import FollowingPool
 from .route import AskAsLibrary, AskRole, QuestionEffect, Route
 from .sentinel import ClientT, FollowingSentinel
 from .shared import AwaitTurn
+
+if TYPE_CHECKING:
+    from ..wire.facts import Probe
 
 __all__ = ["Connection", "Pool", "Sentinel"]
 
@@ -401,4 +403,6 @@ async def _role(route: Route, node: Address, seconds: float) -> Probe:
         async with asyncio.timeout(seconds):
             return await asyncio.wrap_future(route.shared.watcher.begin_role(node))
     except TimeoutError:
+        from ..wire.facts import Probe
+
         return Probe(node, None, f"no answer within {seconds:.3g} s")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ..belief.decisions import Switch
 from ..errors import UsageError
 from ..follow.gate import WaitLimits
 from ..model import Address
-from ..net.dial import AddressMap
+from ..net.address_map import AddressMap
+
+if TYPE_CHECKING:
+    from ..belief.decisions import Switch
 
 __all__ = ["Hook", "Options", "take_options"]
 

@@ -14,8 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 from ..errors import StaleMaster, SwitchmasterError
 from ..follow.gate import UNKNOWN, Phase, WaitLimits
@@ -37,8 +36,7 @@ _Theirs: Any = object
 """The library's own class, before which ours is mixed in."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectWithin:
+class ConnectWithin(NamedTuple):
     """Have the library connect and greet; its error is raised in the plan."""
 
     host: str

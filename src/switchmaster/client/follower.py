@@ -9,15 +9,17 @@ follower that starts late misses nothing.
 from __future__ import annotations
 
 import weakref
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ..belief.decisions import Switch
-from ..belief.topology import MasterState
 from ..follow.gate import NO_REPLICAS, UNKNOWN, GateState, Phase, Replicas, phase_of, replicas_of
-from ..link.location import Located
 from ..model import Address
 from ..net.threads import RLock
 from .observable import Observable
+
+if TYPE_CHECKING:
+    from ..belief.decisions import Switch
+    from ..belief.topology import MasterState
+    from ..link.location import Located
 
 __all__ = ["Follower", "Settling"]
 

@@ -13,16 +13,13 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from ..belief.decisions import Switch
 from ..errors import StaleMaster, SwitchmasterError
 from ..follow.gate import NO_REPLICAS, GateState, Phase, Replicas
 from ..model import Address
-from ..net.dial import map_address, same_place
+from ..net.address_map import map_address, same_place
 from ..net.threads import RLock
-from ..wire.facts import Probe
 from .client_options import Options
 from .follower import Follower
 from .library import Library
@@ -31,11 +28,14 @@ from .shared import AwaitTurn, Lease, MasterInquiry, Shared
 from .tally import Tally
 from .watcher_settings import TIMEOUT
 
+if TYPE_CHECKING:
+    from ..belief.decisions import Switch
+    from ..wire.facts import Probe
+
 __all__ = ["AskAsLibrary", "AskRole", "Member", "QuestionEffect", "Route"]
 
 
-@dataclass(frozen=True, slots=True)
-class AskAsLibrary:
+class AskAsLibrary(NamedTuple):
     """Ask in the library's own way, one Sentinel after the other; its error is raised in the plan."""
 
     verb: Callable[[str], Any]
@@ -43,8 +43,7 @@ class AskAsLibrary:
     master: str
 
 
-@dataclass(frozen=True, slots=True)
-class AskRole:
+class AskRole(NamedTuple):
     """Ask a node for its ROLE; the outcome is a `Probe`."""
 
     node: Address

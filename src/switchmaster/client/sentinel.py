@@ -8,11 +8,10 @@ arguments return the same client, so that calling `master_for` in every request 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Self, TypeVar, overload
 
 from ..errors import UsageError
 from ..net.arguments import check_several, read_pair
-from ..net.sync import Watcher
 from .client_options import take_options
 from .library import Library
 from .pool import FollowingPool
@@ -20,8 +19,10 @@ from .route import Route
 from .sameness import frozen
 from .shared import Lease, share
 from .tally import Tally
-from .url_arguments import arguments_of
 from .watcher_settings import question_limit_of, settings_of
+
+if TYPE_CHECKING:
+    from ..net.sync import Watcher
 
 __all__ = ["FollowingSentinel", "client_from_url"]
 
@@ -89,6 +90,8 @@ class FollowingSentinel(Generic[ClientT], _Theirs):
         Raises:
             UsageError: the URL is wrong; the sentence never shows what could be a password.
         """
+        from .url_arguments import arguments_of
+
         return cls(**arguments_of(cls.library, url, arguments)[0])
 
     # -- what the user sees -------------------------------------------------------------------------
@@ -251,6 +254,8 @@ def client_from_url(sentinel_class: type[FollowingSentinel[ClientT]], url: str, 
     Raises:
         UsageError: the URL is wrong, or names no master.
     """
+    from .url_arguments import arguments_of
+
     given, said = arguments_of(sentinel_class.library, url, arguments)
     if not said.masters:
         raise UsageError("the URL names no master: expected redis+sentinel://HOST:PORT,HOST:PORT/MASTER")

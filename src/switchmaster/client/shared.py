@@ -1,7 +1,9 @@
 """
 One Watcher for all clients of this process that have the same Sentinels and credentials.
 
-It is started with the first use and closed with the last `Lease`; every pool and Sentinel holds one. A forked child
+Its modules are imported by `share`, with the first Sentinel or pool: so a program that only imports the drop-in starts
+fast, and its first command does not wait for them. It is started with the first use and closed with the last `Lease`;
+every pool and Sentinel holds one. A forked child
 inherits the leases but no thread: there everything starts over with the first command, and the parent's sockets are
 dropped without sending anything. At the interpreter's exit `switchmaster.net.sync` closes what is left.
 """
@@ -16,21 +18,22 @@ import weakref
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final, TypeAlias, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
-from ..belief.decisions import Switch
-from ..belief.topology import MasterState
 from ..errors import AccessRefused, NoSentinelReachable, SwitchmasterError, UnknownMaster, WatcherClosed
 from ..follow.gate import UNKNOWN, GateState
-from ..link.location import listed_by
-from ..net.locate import Location
-from ..net.sync import Watcher, exiting
+from ..net.at_exit import exiting
 from ..net.threads import RLock
-from ..wire.facts import LinkState
-from ..wire.refusal import Refusal
 from .follower import Follower
 from .observable import Observable
 from .watcher_settings import WatcherSettings
+
+if TYPE_CHECKING:
+    from ..belief.decisions import Switch
+    from ..belief.topology import MasterState
+    from ..net.locate import Location
+    from ..net.sync import Watcher
 
 __all__ = ["AwaitTurn", "Lease", "MasterInquiry", "Shared", "share"]
 
@@ -45,8 +48,7 @@ more."""
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitTurn:
+class AwaitTurn(NamedTuple):
     """Wait until `Shared.turns` has another value than this one, at most until a moment (monotonic seconds)."""
 
     seen: object
@@ -196,13 +198,15 @@ class Shared:
             return False
         now = time.monotonic()
         with self._lock:
-            self._directly[follower.master] = _Asked(now, now, Location())
+            self._directly[follower.master] = _Asked(now, now, _nothing_located())
         follower.forget()
         return True
 
     @property
     def denied(self) -> str:
         """Why a Sentinel that answers allows no useful subscription; empty if there is none such."""
+        from ..wire.facts import LinkState
+
         states = self.watcher.topology.sentinels.values()
         return next((one.reason for one in states if one.state is LinkState.LIVE and one.reason), "")
 
@@ -231,13 +235,13 @@ class Shared:
     def _begin_to_ask(self, follower: Follower, asked: _Asked, settle: float) -> None:
         watcher = self._watcher
         if watcher is None or not watcher.soon(lambda: self._ask_in_loop(watcher, follower, asked, settle)):
-            asked.location = Location()  # the Watcher has ended meanwhile, and the question with it
+            asked.location = _nothing_located()  # the Watcher has ended meanwhile, and the question with it
 
     def _ask_in_loop(self, watcher: Watcher, follower: Follower, asked: _Asked, settle: float) -> None:
         try:
             answers = watcher.begin_locate(follower.master, settle)
         except WatcherClosed:
-            asked.location = Location()
+            asked.location = _nothing_located()
         else:
             answers.add_done_callback(lambda done: watcher.soon(lambda: self._take_location(follower, asked, done)))
 
@@ -249,7 +253,10 @@ class Shared:
         return self.hearing or (found is not None and found.address == phase.address)
 
     def _failure(self, follower: Follower, waited: float, asked: _Asked | None) -> SwitchmasterError:
-        topology, location = self.watcher.topology, (asked and asked.location) or Location()
+        from ..wire.facts import LinkState
+        from ..wire.refusal import Refusal
+
+        topology, location = self.watcher.topology, (asked and asked.location) or _nothing_located()
         states = topology.sentinels.values()
         heard = {one.name for one in states if one.state is LinkState.LIVE}
         heard |= {name for name, answer in location.answers.items() if answer.address is None}
@@ -296,8 +303,10 @@ class Shared:
 
     def _take_location(self, follower: Follower, asked: _Asked, done: Future[Location]) -> None:
         """Use what the Sentinels answered directly, once they have settled and unless the Watcher knows more."""
+        from ..link.location import listed_by
+
         ended = done.cancelled() or done.exception() is not None  # with its Watcher
-        location = Location() if ended else done.result()
+        location = _nothing_located() if ended else done.result()
         found, left = location.found, asked.settled_at - time.monotonic()
         watcher = self._watcher
         if location.answers and not self.hearing and watcher is not None:
@@ -397,6 +406,12 @@ def _call_later(seconds: float, call: Callable[[], None]) -> None:
     asyncio.get_running_loop().call_later(seconds, call)
 
 
+def _nothing_located() -> Location:
+    from ..net.locate import Location
+
+    return Location()
+
+
 class Lease:
     """
     A claim to the Watcher, which runs, from its first use on, as long as one lease is open.
@@ -425,7 +440,10 @@ class Lease:
 
 
 def share(settings: WatcherSettings) -> Shared:
-    """Return the one `Shared` of this process for these settings."""
+    """Return the one `Shared` of this process for these settings, with the Watcher's modules imported."""
+    from ..net import locate, sync  # noqa: F401  # here, since a command that starts the Watcher has little time
+
+    _follow_forks()
     with _registry.lock:
         found = _registry.shared.get(settings)
         if found is None:
@@ -445,5 +463,14 @@ class _Registry:
 
 
 _registry = _Registry()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_registry.renew)
+
+
+@cache
+def _follow_forks() -> None:
+    """
+    Start over in every forked child, after `switchmaster.net.sync` has: handlers run in the order of registration.
+
+    It keeps the parent's loops, whose end would touch what both processes share; here they would only be forgotten.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_registry.renew)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
-from ..belief.decisions import Switch
 from ..model import Address
 from ..net.threads import RLock
 from .client_options import Hook
+
+if TYPE_CHECKING:
+    from ..belief.decisions import Switch
 
 __all__ = ["ClientCounters", "Tally"]
 

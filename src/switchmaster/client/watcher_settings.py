@@ -10,12 +10,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import UsageError
 from ..model import Address
-from ..net.dial import AddressMap
-from ..net.sync import Watcher
+from ..net.address_map import AddressMap
+
+if TYPE_CHECKING:
+    from ..net.sync import Watcher
 
 __all__ = ["TIMEOUT", "WatcherSettings", "question_limit_of", "settings_of"]
 
@@ -71,6 +73,8 @@ class WatcherSettings:
         Raises:
             UsageError: the arguments are wrong.
         """
+        from ..net.sync import Watcher
+
         return Watcher(
             self.sentinels,
             username=self.sentinel.username,

@@ -32,11 +32,13 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from ..belief.failover import Failover, FailoverKind, replicas_following
-from ..belief.topology import MasterState
-from ..model import Address, Stage
+from ..model import Address, FailoverKind, Stage
+
+if TYPE_CHECKING:
+    from ..belief.failover import Failover
+    from ..belief.topology import MasterState
 
 __all__ = ["NO_REPLICAS", "UNKNOWN", "GateState", "Phase", "Replicas", "WaitLimits", "phase_of", "replicas_of"]
 
@@ -208,7 +210,7 @@ def replicas_of(state: MasterState | None, before: Replicas = NO_REPLICAS) -> Re
     usable = tuple(address for address in well if address not in chosen)
     for record in under_way:
         if record.new == state.address and not _about_to_end_connections(record, state.address):
-            usable = tuple(address for address in usable if address in replicas_following(record))
+            usable = tuple(address for address in usable if address in record.following)
     gate, since, _ = _gate(state)
     held = since if gate is GateState.HELD and not usable else None
     return Replicas(usable, frozenset((*answering, state.address)), state.address, held)

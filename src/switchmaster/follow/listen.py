@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from ..model import Address
 from .gate import WaitLimits
@@ -52,8 +52,7 @@ class Call:
     """Have the library do what the plan is for; its answer is the outcome, its error is raised in the plan."""
 
 
-@dataclass(frozen=True, slots=True)
-class ComeBack:
+class ComeBack(NamedTuple):
     """Connect, and so subscribe again; the error is raised in the plan if that fails."""
 
     limits: WaitLimits

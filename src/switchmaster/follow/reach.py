@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from ..errors import NoMasterElected, SessionMoved, TransactionMoved
 from ..model import Address
@@ -69,8 +69,7 @@ class Movable(Protocol):
         """Whether it should move because its replica has many more connections than another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
+class Dial(NamedTuple):
     """
     Disconnect, connect to this node, and check that it is what it should be: a master, or a replica in step.
     """
@@ -79,8 +78,7 @@ class Dial:
     master: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Wait until the gate has another value than this one, at most until a moment (monotonic seconds)."""
 
     seen: Phase | Replicas

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
 from ..model import RunId
-from ..wire.events import Kind, Unrecognised
+from ..wire.nouns import Kind, Unrecognised
 from ..wire.refusal import Refusal, classify, explain
 from ..wire.replies import parse_hello, parse_info, parse_myid, parse_role
 from ..wire.resp import Reply, plain

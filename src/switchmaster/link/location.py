@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..model import LIMITS, Address
-from ..wire.events import Unrecognised
+from ..wire.nouns import Unrecognised
 from ..wire.refusal import Refusal, classify, explain
 from ..wire.replies import MasterReply, parse_address, parse_master, parse_replicas
 from ..wire.resp import FrameReader, Reply, encode, plain

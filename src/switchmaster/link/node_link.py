@@ -15,8 +15,8 @@ from typing import Final
 from hiredis import PushNotification
 
 from ..model import Address
-from ..wire.events import Kind, Unrecognised
 from ..wire.facts import Probe
+from ..wire.nouns import Kind, Unrecognised
 from ..wire.refusal import Refusal, classify, explain
 from ..wire.replies import parse_role
 from ..wire.resp import Reply, plain

@@ -9,12 +9,14 @@ reported, and the timer is set to the next deadline, all before the loop does an
 
 Read in this order:
 
-1. What a user may write: `arguments` addresses and grades; `dial` TLS, address maps and why a connection failed;
-   `credentials` passwords and their providers; `diallers` what is dialled for each Sentinel and node.
+1. What a user may write: `arguments` addresses and grades; `address_map` what is dialled instead of an announced
+   address; `dial` TLS, and why a connection failed; `credentials` passwords and their providers; `diallers` what is
+   dialled for each Sentinel and node.
 2. One conversation: `shell` sockets around any link; `sentinel_connection` around one Sentinel's; `node_connection`
    around one data node's.
 3. All of them: `probes` the nodes that are asked for their ROLE; `locate` one question to all Sentinels without waiting
-   for links; `feeds` and `readers` what users follow; `watcher` the asyncio Watcher, which drives all of it.
+   for links; `agreed_address` the same without a loop, for a program that asks once; `feeds` and `readers` what users
+   follow; `watcher` the asyncio Watcher, which drives all of it.
 4. The guard's: `command_connection` questions and answers over one connection; `kept_connection` keeps one open and
    tells how it was lost; `process_witness` a process on this host; `witnesses` all of them asked at once; `guard` the
    shell around `switchmaster.guard`; `inspector` everything that a deployment tells of itself, for the doctor;
@@ -24,8 +26,8 @@ Read in this order:
    `switchmaster.planned`; `rolling_restart` of all nodes, with a failover in between.
 6. The proxies': `haproxy_runtime` commands to a running HAProxy, and its state read back.
 7. The same for threads: `green` what gevent and eventlet patch; `threads` real threads, locks and loops under them;
-   `loop_result` what a coroutine in another thread's loop returns; `sync` the Watcher for threads, a facade that
-   decides and keeps nothing.
+   `loop_result` what a coroutine in another thread's loop returns; `at_exit` the end of the interpreter; `sync` the
+   Watcher for threads, a facade that decides and keeps nothing.
 
 Invariants:
 

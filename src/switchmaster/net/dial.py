@@ -1,8 +1,8 @@
 """
-How to reach an address: TLS, and the way from an announced address to the one that is dialled.
+How to reach an address: TLS, and why a connection failed.
 
-Values and pure functions, except that certificate files are read and names resolved. Nothing here opens a socket.
-Errors of the operating system become reasons that a person can act on.
+Values and pure functions, except that certificate files are read. Nothing here opens a socket. Errors of the operating
+system become reasons that a person can act on.
 """
 
 from __future__ import annotations
@@ -11,23 +11,15 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
-from typing import TypeAlias
 
 from ..errors import UsageError
 from ..link.greeting import NOBODY, Credentials
 from ..model import Address
 from .credentials import Provided
 
-__all__ = ["AddressMap", "DialTarget", "Tls", "describe_error", "map_address", "same_place"]
-
-AddressMap: TypeAlias = (
-    Mapping[Address, Address] | Mapping[tuple[str, int], tuple[str, int]] | Callable[[Address], Address]
-)
-"""What Sentinel announces -> what can be dialled, as a table or as a function."""
+__all__ = ["DialTarget", "Tls", "describe_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,59 +100,6 @@ class DialTarget:
             UsageError: the provider failed.
         """
         return await self.credentials.ask() if isinstance(self.credentials, Provided) else self.credentials
-
-
-def map_address(mapping: AddressMap | None, address: Address) -> Address:
-    """
-    Translate an announced address into the one to dial.
-
-    Args:
-        mapping: a table or a function; None for none. An address that is not in the table stays as it is.
-        address: as Sentinel announces it.
-
-    Returns:
-        The address to dial.
-
-    Raises:
-        UsageError: the function failed, or did not return an address.
-    """
-    if mapping is None:
-        return address
-    if isinstance(mapping, Mapping):
-        mapped: object = mapping.get(address, address)
-    else:
-        try:
-            mapped = mapping(address)
-        except Exception as error:
-            raise UsageError(f"address_map failed for {address}: {error!r}") from error
-    match mapped:
-        case (str() as host, int() as port):
-            return Address(host, port)
-        case _:
-            raise UsageError(f"address_map must give (host, port) for {address}, not {mapped!r}")
-
-
-def same_place(one: Address, other: Address) -> bool:
-    """
-    Return whether two announced addresses are the same place, if Sentinels announce both names and IP addresses.
-
-    Names are resolved only then, which waits for the resolver.
-    """
-    if one == other or one.port != other.port:
-        return one == other
-    places = [_resolved(address.host) for address in (one, other)]
-    return not places[0].isdisjoint(places[1])
-
-
-def _resolved(host: str) -> set[str]:
-    try:
-        return {str(ip_address(host))}
-    except ValueError:
-        pass
-    try:
-        return {str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-    except (OSError, UnicodeError):
-        return set()
 
 
 def describe_error(error: BaseException, target: Address | None, timeout: float | None) -> str:

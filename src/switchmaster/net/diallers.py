@@ -16,8 +16,9 @@ from typing import Self, TypeAlias
 from ..errors import UsageError
 from ..link.greeting import NOBODY, WITHHELD, Credentials
 from ..model import Address
+from .address_map import AddressMap, map_address
 from .credentials import CredentialProvider, Provided
-from .dial import AddressMap, DialTarget, Tls, map_address
+from .dial import DialTarget, Tls
 
 __all__ = ["AnyTls", "Dialler", "NodeAccess", "NodeDiallers", "read_tls"]
 

@@ -35,10 +35,11 @@ from ..link.greeting import Credentials
 from ..model import Address, SentinelName
 from ..wire.refusal import Refusal, classify, explain
 from ..wire.resp import Reply, plain
+from .address_map import AddressMap
 from .arguments import AddressLike, check_several, read_address
 from .command_connection import WAITING, CommandConnection
 from .credentials import CredentialProvider
-from .dial import AddressMap, DialTarget, describe_error
+from .dial import DialTarget, describe_error
 from .diallers import AnyTls, Dialler, NodeAccess, NodeDiallers
 
 __all__ = ["Inspector"]

@@ -9,7 +9,6 @@ with `Watcher.close`, or with the interpreter.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import concurrent.futures
 import contextlib
 import os
@@ -28,13 +27,14 @@ from ..model import Address
 from ..wire.facts import Probe
 from . import watcher as asynchronous
 from .arguments import check_several
+from .at_exit import close_at_exit, exiting
 from .feeds import Feed
 from .locate import Location
 from .loop_result import LoopResult
 from .threads import Future, Loop, RLock, Thread, lock
 from .watcher import AddressLike, Heard, WatcherOptions
 
-__all__ = ["Stream", "Watcher", "exiting"]
+__all__ = ["Stream", "Watcher"]
 
 T = TypeVar("T")
 
@@ -618,21 +618,13 @@ _left_behind: list[object] = []
 """Loops of a parent process: kept, because their end would touch the selector that both processes share."""
 
 
-_exiting: list[None] = []
-"""Not empty once the interpreter is ending: no new thread would run."""
-
-
-def exiting() -> bool:
-    """Whether the interpreter is ending, so that nothing can be received any longer."""
-    return bool(_exiting)
-
-
-@atexit.register
 def _close_all() -> None:
     """Close what is still open when the interpreter ends, so that no Sentinel sees a broken connection."""
-    _exiting.append(None)
     for watcher in list(_started):
         watcher.close()
+
+
+close_at_exit(_close_all)
 
 
 def _begin_again() -> None:

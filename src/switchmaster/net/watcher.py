@@ -29,9 +29,10 @@ from ..model import Address, Grade, Moment, SentinelName
 from ..wire.events import Event
 from ..wire.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
 from ..wire.refusal import Refusal
+from .address_map import AddressMap, map_address
 from .arguments import AddressLike, check_several, read_address, read_grade
 from .credentials import CredentialProvider
-from .dial import AddressMap, DialTarget, map_address
+from .dial import DialTarget
 from .diallers import AnyTls, Dialler, NodeAccess, NodeDiallers
 from .feeds import Feed
 from .locate import Location, locate

@@ -13,6 +13,7 @@ Read in this order:
 
 - `events`: the table `EVENTS`, one row for each of the channels, and one class for each form of payload. Everything
   that the code knows of a channel is in its row; other packages' tables are comprehensions over it.
+- `nouns`: what events and replies share: the kinds of instances, and what is not recognised.
 - `grammar`: from a channel and a payload to an `Event`, by the form that the row names.
 - `facts`: what a conversation can bring, in one union: `Fact` is what `belief` takes.
 - `resp`: RESP2 and RESP3 by hiredis. Commands become bytes, bytes become frames, within bounds.

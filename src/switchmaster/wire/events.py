@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from ..model import Address, RunId, Stage
+from .nouns import Kind, Unrecognised
 
 __all__ = [
     "EVENTS",
@@ -49,15 +50,6 @@ __all__ = [
     "Withdrawal",
     "progress_of",
 ]
-
-
-class Kind(enum.StrEnum):
-    """What an event is about."""
-
-    MASTER = "master"
-    REPLICA = "replica"
-    """``slave`` on the wire, in all versions."""
-    SENTINEL = "sentinel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,27 +180,6 @@ class ScriptEnded(SentinelEvent):
 
     path: str
     numbers: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unrecognised:
-    """
-    Something that a peer sent and that protocol.md does not know; returned, never raised.
-
-    For example an event of a newer server, a payload cut at 1023 bytes, or a reply of another shape.
-    """
-
-    channel: str
-    """The event's channel, or the command whose reply this was."""
-    payload: str
-    """What it sent, cut to ``LIMITS.payload_shown`` characters."""
-    reason: str
-    """What was expected, as the end of a sentence."""
-
-    @property
-    def master(self) -> str | None:
-        """None: an unknown payload names no master."""
-        return None
 
 
 Event: TypeAlias = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..model import LIMITS, Address
-from .events import Unrecognised
+from .nouns import Unrecognised
 from .reply_parts import Misfit, address_of, number_of, text_of, total
 
 __all__ = ["InfoMaster", "InfoReply", "parse_info"]

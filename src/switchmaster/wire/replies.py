@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..model import LIMITS, Address, RunId
-from .events import Kind, Unrecognised
 from .info import InfoMaster, InfoReply, parse_info
+from .nouns import Kind, Unrecognised
 from .reply_parts import (
     Misfit,
     address_of,

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from ..model import EPOCH_MAX, LIMITS, Address
-from .events import Unrecognised
+from .nouns import Unrecognised
 
 __all__ = [
     "Misfit",
