@@ -5,17 +5,17 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 MADE_FROM := pyproject.toml src/switchmaster/_version.py tools/make_venv.sh
 TESTS ?=
-PURE := tests/unit tests/replay tests/sim tests/test_tidy.py tests/test_packaging.py
+PURE := tests/unit tests/replay tests/sim tests/test_tidy.py tests/test_packaging.py tests/test_documents.py
 FAILOVERS ?= 300
 SEED ?=
 SERVER ?=
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check sim mutants chaos bench fuzz soak planned proofs docs clean
+.PHONY: help setup demo test check sim mutants chaos bench fuzz soak planned proofs docs docs-site clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/made-dev  ## make .venv with the project and its tools installed, editable
 
@@ -37,7 +37,7 @@ check: $(VENV)/made-dev  ## lint, format, types, import rules, documentation
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports --no-cache --no-logo
 	@for page in tools/*_page.py; do [ ! -e "$$page" ] || $(PY) "$$page" --check || exit 1; done
-	@$(PY) -m pytest -q tests/test_tidy.py tests/test_packaging.py
+	@$(PY) -m pytest -q tests/test_tidy.py tests/test_packaging.py tests/test_documents.py tests/unit/test_document_blocks.py
 
 sim: $(VENV)/made-dev  ## run the simulation on all cores; SEEDS=10000 for more stories than 2000
 	@PYTHONPATH=tests $(PY) -m sim --seeds $(SEEDS)
@@ -59,8 +59,8 @@ fuzz: $(VENV)/made-dev  ## run every fuzz target for SECONDS (60), with atheris 
 soak: $(VENV)/made-dev  ## go through FAILOVERS (300) of a real deployment, and check that nothing is left behind
 	@$(PY) tests/soak/soak.py --failovers $(FAILOVERS)
 
-proofs: $(VENV)/made-dev  ## on real servers: each use with exactly its rights, and planned failovers that go wrong
-	@$(PY) -m pytest tests/soak/granted_uses.py tests/soak/planned_endings.py
+proofs: $(VENV)/made-dev  ## on real servers: the tutorial, each use with exactly its rights, planned failovers that go wrong
+	@$(PY) -m pytest tests/soak/documented_sessions.py tests/soak/granted_uses.py tests/soak/planned_endings.py
 
 planned: FAILOVERS := $(if $(filter command line,$(origin FAILOVERS)),$(FAILOVERS),50)
 planned: $(VENV)/made-dev  ## order FAILOVERS (50) planned failovers in a row and a rolling restart under writers, on SERVER: nothing may be lost
@@ -68,6 +68,10 @@ planned: $(VENV)/made-dev  ## order FAILOVERS (50) planned failovers in a row an
 
 docs: $(VENV)/made-dev  ## write the generated pages of docs/ again
 	@for page in tools/*_page.py; do [ ! -e "$$page" ] || $(PY) "$$page" || exit 1; done
+
+docs-site: $(VENV)/made-docs  ## build the documentation as a site in build/site, with llms.txt; warnings are errors
+	@$(PY) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -b html -c docs -d build/site-doctrees . build/site
+	@echo "build/site/index.html"
 
 clean:  ## remove .venv and all files that the tools have made
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache fuzz/.broken fuzz/.corpus
@@ -81,3 +85,7 @@ $(VENV)/made-demo: $(MADE_FROM)
 $(VENV)/made-dev: $(MADE_FROM)
 	@sh tools/make_venv.sh $(VENV) all,dev
 	@touch $(VENV)/made-demo $@
+
+$(VENV)/made-docs: $(MADE_FROM)
+	@sh tools/make_venv.sh $(VENV) all,dev,docs
+	@touch $(VENV)/made-demo $(VENV)/made-dev $@

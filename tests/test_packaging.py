@@ -16,12 +16,12 @@ ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-VERBS = set(re.findall(r"^([a-z]+):.*##", MAKEFILE, re.MULTILINE))
+VERBS = set(re.findall(r"^([a-z-]+):.*##", MAKEFILE, re.MULTILINE))
 
 
 def make_commands(text: str) -> set[str]:
     """Find the verbs of `make VERB`: at the start of a line, after a prompt, after a backtick."""
-    return set(re.findall(r"(?:^\s*(?:\$ )?|`)make ([a-z]+)", text, re.MULTILINE))
+    return set(re.findall(r"(?:^\s*(?:\$ )?|`)make ([a-z-]+)", text, re.MULTILINE))
 
 
 def test_metadata_has_the_version_of_the_source() -> None:
@@ -48,13 +48,13 @@ def test_core_and_client_depend_on_hiredis_alone() -> None:
 def test_extra_all_holds_every_extra_for_users() -> None:
     [everything] = PROJECT["optional-dependencies"]["all"]
     named = set(re.fullmatch(r"switchmaster\[(.*)\]", everything)[1].split(","))
-    assert set(PROJECT["optional-dependencies"]) - {"all", "dev", "fuzz"} == named
+    assert set(PROJECT["optional-dependencies"]) - {"all", "dev", "docs", "fuzz"} == named
 
 
-def test_readme_names_only_verbs_of_the_makefile() -> None:
-    named = make_commands((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert {"demo", "test"} <= named
-    assert set() == named - VERBS
+def test_documents_name_only_verbs_of_the_makefile() -> None:
+    named = {path: make_commands(path.read_text(encoding="utf-8")) for path in papers()}
+    assert {"demo", "test"} <= named[ROOT / "README.md"]
+    assert {} == {path.name: verbs - VERBS for path, verbs in named.items() if verbs - VERBS}
 
 
 def test_every_verb_of_the_makefile_is_phony() -> None:

@@ -34,7 +34,9 @@ say about data nodes.
 
 ## A URL
 
-    redis+sentinel://user:pass@h1:26379,h2:26379/mymaster/0?sentinel_password=secret
+```text
+redis+sentinel://user:pass@h1:26379,h2:26379/mymaster/0?sentinel_password=secret
+```
 
 **The user and password before the `@` are the data nodes'.** They are never sent to a Sentinel:
 the Sentinels' credentials are `sentinel_username` and `sentinel_password`. `rediss+sentinel://` and
@@ -52,15 +54,7 @@ to the Sentinels. `timeout` is in seconds. Everything is percent-decoded.
 
 ## Exit codes
 
-| code | meaning |
-|---|---|
-| 0 | done; also a `watch` that was ended with ^C, and output whose reader has exited |
-| 1 | a negative answer, such as a timeout, or a server of the lab that could not be started |
-| 2 | usage or configuration |
-| 3 | no Sentinel, or no daemon, could be reached |
-| 4 | no such master |
-| 5 | the Sentinels or the daemon refuse the login, or refuse to answer (the error names the rights to grant) |
-| 130 | ^C, except in `watch` |
+0 done, 1 a negative answer, 2 usage or configuration: [all of them](errors.md#exit-codes).
 
 ## Columns of `--format tsv`
 

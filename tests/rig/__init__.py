@@ -38,6 +38,7 @@ What to use. Without servers:
 - `interrupts`: interrupts some work at every instruction where a signal handler may raise.
 - `conditions`: `eventually` waits for a condition, with a limit.
 - `growth`: whether a series of measurements has stopped growing.
+- `document_blocks`: blocks of code, commands, links and headings of the documents.
 
 With servers:
 
