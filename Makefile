@@ -12,7 +12,7 @@ SERVER ?=
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check sim mutants chaos bench fuzz soak planned proofs docs docs-site clean
+.PHONY: help setup demo test check sim mutants chaos bench fuzz soak planned proofs packages docs docs-site clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,9 @@ proofs: $(VENV)/made-dev  ## on real servers: the tutorial, each use with exactl
 planned: FAILOVERS := $(if $(filter command line,$(origin FAILOVERS)),$(FAILOVERS),50)
 planned: $(VENV)/made-dev  ## order FAILOVERS (50) planned failovers in a row and a rolling restart under writers, on SERVER: nothing may be lost
 	@$(PY) tests/soak/planned_failovers.py --failovers $(FAILOVERS) $(if $(SERVER),--server $(SERVER)) $(if $(COORDINATED),--coordinated)
+
+packages: $(VENV)/made-dev  ## render the Helm charts with helm, and check what comes of them
+	@$(PY) tools/charts.py
 
 docs: $(VENV)/made-dev  ## write the generated pages of docs/ again
 	@for page in tools/*_page.py; do [ ! -e "$$page" ] || $(PY) "$$page" || exit 1; done

@@ -36,7 +36,8 @@ NAMES_BANNED = {
 NAMED_BY_ALEMBIC = {"branch_labels", "depends_on", "down_revision", "revision"}
 SHARED_NAMES = {
     **dict.fromkeys(
-        ("Connection", "Pool", "Sentinel", "Watcher", "sync.py"), "the same thing for threads and for asyncio"
+        ("Connection", "MasterClient", "Pool", "Sentinel", "Watcher", "sync.py"),
+        "the same thing for threads and for asyncio",
     ),
     "asyncio.py": "the same thing for redis-py and for valkey-py",
     **dict.fromkeys(

@@ -20,15 +20,22 @@ import switchmaster.redis.asyncio
 from rig.client_lab import end
 from rig.conditions import eventually
 from rig.lab_fixtures import LabFactory, find_or_skip
+from switchmaster import Address
 
 pytestmark = pytest.mark.live
+
+
+def name_the_node(span: Any, client: Any, response: object) -> None:
+    """The hook of docs/topics/clients.md, with an attribute of its own."""
+    arguments = client.connection_pool.connection_kwargs
+    span.set_attribute("answered by", f"{arguments['host']}:{arguments['port']}")
 
 
 @pytest.fixture
 def spans() -> Iterator[InMemorySpanExporter]:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    RedisInstrumentor().instrument(tracer_provider=provider)
+    RedisInstrumentor().instrument(tracer_provider=provider, response_hook=name_the_node)
     yield exporter
     RedisInstrumentor().uninstrument()
     provider.shutdown()
@@ -48,6 +55,9 @@ def test_spans_name_the_node_that_is_used(lab_factory: LabFactory, spans: InMemo
     client, reader = sentinel.master_for("mymaster"), sentinel.slave_for("mymaster")
     client.set("key", 1)
     assert named(spans)[0] == "mymaster"  # the Sentinels had not been queried when it began
+    first = spans.get_finished_spans()[0].attributes
+    assert first is not None
+    assert first["answered by"] == str(Address(*old.address))
     client.set("key", 2)
     assert named(spans) == old.address
     client.pipeline().get("key").execute()
@@ -62,12 +72,16 @@ def test_spans_name_the_node_that_is_used(lab_factory: LabFactory, spans: InMemo
             await looping.get("key")
             await looping.get("key")
             assert named(spans) == old.address
+            await asyncio.to_thread(lab.failover)
+            watcher = sentinel.watcher  # both have the same
+            await asyncio.to_thread(eventually, lambda: watcher.master("mymaster").port == replica.port, 60)
+            await looping.get("key")
+            await looping.get("key")
+            assert named(spans) == replica.address
             looping.connection_pool.shared_out = False
             await looping.aclose()
 
     asyncio.run(in_loop())
-    lab.failover()
-    eventually(lambda: sentinel.watcher.master("mymaster").port == replica.port, 60, what="the switch")
     client.set("key", 3)
     client.set("key", 3)
     assert named(spans) == replica.address

@@ -86,23 +86,25 @@ def leaving_nothing(lab: Lab) -> Iterator[None]:
     make_ready(lab, old)
 
 
-def make_ready(lab: Lab, old: LabServer | None = None) -> None:
+def make_ready(lab: Lab, old: LabServer | None = None, master: str | None = None) -> None:
     """
     Wait until another failover may follow.
 
     Args:
         lab: with replicas.
         old: the master before a planned failover; it is demoted by hand, as Sentinel does 11 s later.
+        master: its name; None for the only one.
     """
-    new = lab.master()
+    new, name = lab.master(master), master or "mymaster"
     if old is not None and old is not new and old.alive:
         old.call("REPLICAOF", *new.address)
 
     def ready() -> bool:
-        reports = lab.reports()
+        reports = lab.reports(master)
         linked = [report for report in reports if report.linked and report.follows == new.address]
-        named = {tuple(lab.sentinel_command(index, *NAMED)) for index in range(len(lab.sentinels))}
-        flags = lab.sentinel_command(0, "SENTINEL", "MASTER", "mymaster")[9]
+        asked = (*NAMED[:2], name)
+        named = {tuple(lab.sentinel_command(index, *asked)) for index in range(len(lab.sentinels))}
+        flags = lab.sentinel_command(0, "SENTINEL", "MASTER", name)[9]
         others = len(reports) - 1
         return len(linked) == others > 0 and named == {(new.host, str(new.port))} and flags == "master"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 import switchmaster
-from switchmaster.cli.group import VERBS
+from switchmaster.cli.group import VERBS, cli
 from switchmaster.cli.verbs.relay import relay
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
@@ -77,6 +79,55 @@ def test_manifest_gives_the_relay_arguments_that_it_takes(manifest: Path) -> Non
         loopback = context.params["listen"].startswith("127.")
         assert loopback or context.params["password_file"], "beyond loopback it needs a password"
     assert container["securityContext"]["runAsNonRoot"] is True
+
+
+def test_example_configuration_is_one_that_the_daemon_accepts() -> None:
+    done = CliRunner().invoke(cli, ["config", "check", str(DEPLOY / "switchmaster.toml")])
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+def test_examples_in_comments_of_the_configuration_are_valid_too(tmp_path: Path) -> None:
+    text = (DEPLOY / "switchmaster.toml").read_text(encoding="utf-8")
+    _, _, examples = text.partition("\n\n")
+    for name in ("sentinel", "node", "token"):
+        (tmp_path / name).write_text("a-secret-of-enough-characters\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o600)
+    examples = re.sub(r"^# ", "", examples, flags=re.MULTILINE).replace("/run/credentials/switchmaster.service", ".")
+    whole = tmp_path / "switchmaster.toml"
+    whole.write_text(re.sub("^tls = .*$", "", examples, flags=re.MULTILINE), encoding="utf-8")
+    done = CliRunner().invoke(cli, ["config", "check", str(whole)])
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+def test_image_runs_without_root_and_with_what_it_copies() -> None:
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    stages = re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]
+    assert [re.search(r" AS (\w+)", stage)[1] for stage in stages] == ["build", "runtime", "proxy", "switchmaster"]  # type: ignore[index]
+    for stage in stages[2:]:
+        assert stage.rstrip().endswith("USER 65532:65532")
+    copied = {word for line in re.findall(r"^COPY (?!--)(.*) \S+$", text, re.MULTILINE) for word in line.split()}
+    root = DEPLOY.parent
+    assert [] == [word for word in copied if not (root / word).exists()]
+    kept = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert copied == kept
+    assert set(re.findall(r"EXTRAS=([a-z,]+)", text)) == {"cli,server", "cli"}
+
+
+def test_charts_have_the_version_and_the_values_that_they_use() -> None:
+    charts = DEPLOY / "helm"
+    chart = yaml.safe_load((charts / "switchmaster" / "Chart.yaml").read_text(encoding="utf-8"))
+    assert chart["appVersion"] == switchmaster.__version__
+    [needed] = yaml.safe_load((charts / "example-application" / "Chart.yaml").read_text("utf-8"))["dependencies"]
+    assert (needed["name"], needed["version"]) == (chart["name"], chart["version"])
+    values = yaml.safe_load((charts / "switchmaster" / "values.yaml").read_text(encoding="utf-8"))
+    for template in (charts / "switchmaster" / "templates").iterdir():
+        text = re.sub(r"\{\{/\*.*?\*/\}\}", "", template.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for place, scope in ((r"(?:\.Values|\$values)", values), (r"\$daemon", values["daemon"])):
+            for dotted in re.findall(place + r"\.([A-Za-z.]+)", text):
+                found: Any = scope
+                for name in dotted.split("."):
+                    assert name in found, f"{template.name}: {dotted}"
+                    found = found[name]
 
 
 def test_manifest_of_the_actions_gives_what_the_action_asks_for_and_no_more() -> None:

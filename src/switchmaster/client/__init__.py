@@ -18,7 +18,7 @@ Read in this order:
    the library's arguments to a Watcher's; `sameness` which arguments say the same.
 2. What is known: `observable` a value that threads and tasks wait for; `follower` one master as its clients see it;
    `shared` one Watcher for the process, and questions to the Sentinels; `tally` what happened, counted, reported to the
-   hook and logged.
+   hook and logged; `delivery` how switches reach the user's callback.
 3. What moves: `route` the connections of one pool and where they may be; `connection` one connection, without its
    sockets; `pool` and `sentinel` the same for pools and Sentinels; then `sync` and `aio`, which add threads or a loop.
 4. Libraries: `library` the few names in which they differ; `packing` commands as bytes, safe from signals; `sockets`

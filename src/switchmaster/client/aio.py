@@ -241,6 +241,7 @@ class Connection(FollowingConnection, _Theirs):
 
     async def _dial(self, address: Address, master: bool) -> Exception | None:
         self._loop, once = asyncio.get_running_loop(), self._route.library.no_retry_in_loop
+        self._route.tally.use(self._loop)
         async with _Turn(self._turn) as turn:
             return await carry_out(self._dialling(address, master, turn.end, once, None), self._do)
 
@@ -298,6 +299,8 @@ class _Turn:
 class Pool(FollowingPool, _Theirs):
     """A pool of connections for asyncio."""
 
+    in_loop = True
+
     def release(self, connection: Any) -> Coroutine[Any, Any, None]:
         """Take a connection back; what its last user left unfinished ends here."""
         session = connection._session
@@ -314,6 +317,8 @@ class Pool(FollowingPool, _Theirs):
 
 class Sentinel(FollowingSentinel[ClientT], _Theirs):
     """A Sentinel for asyncio."""
+
+    in_loop = True
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

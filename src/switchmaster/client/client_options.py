@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -51,6 +51,9 @@ class Options:
     address_map: AddressMap | None = None
     """What Sentinel announces -> what can be dialled, for nodes and Sentinels alike."""
     hook: Hook | None = None
+    on_switch: Callable[[Switch], Any] | None = None
+    """Called with each switch of a followed master, after its clients were sent to the new one; it may take its time.
+    With threads it runs in a thread of its own; with asyncio in the loop, and may be a coroutine function."""
 
     @property
     def limits(self) -> WaitLimits:
@@ -71,7 +74,8 @@ def take_options(arguments: dict[str, Any], defaults: Options | None = None) -> 
         defaults: the values of those that are not given.
 
     Raises:
-        UsageError: seconds are below 0 or no number; an address map is neither a table nor a function.
+        UsageError: seconds are below 0 or no number; an address map is neither a table nor a function; `on_switch`
+            can't be called.
     """
     said = {name: arguments.pop(name) for name in _NAMES if name in arguments}
     for name in _SECONDS:
@@ -80,6 +84,8 @@ def take_options(arguments: dict[str, Any], defaults: Options | None = None) -> 
     table = said.get("address_map")
     if table is not None and not isinstance(table, Mapping) and not callable(table):
         raise UsageError("address_map is a table or a function from what Sentinel announces to what can be dialled")
+    if said.get("on_switch") is not None and not callable(said["on_switch"]):
+        raise UsageError("on_switch is a function that takes a Switch")
     return replace(defaults or Options(), **said)
 
 

@@ -32,6 +32,8 @@ class FollowingPool(_Theirs):
         UsageError: one of ours is wrong.
     """
 
+    in_loop: ClassVar[bool] = False
+    """Whether it is for asyncio."""
     library: ClassVar[Library]
     plain_connection: ClassVar[type]
     tls_connection: ClassVar[type]
@@ -51,8 +53,8 @@ class FollowingPool(_Theirs):
         # good one.
         self.connection_kwargs |= {"host": service_name, "port": 0}
         tally = getattr(sentinel_manager, "tally", None)
-        if tally is None or tally.hook is not options.hook:
-            tally = Tally(options.hook)
+        if tally is None or tally.hook is not options.hook or tally.on_switch != options.on_switch:
+            tally = Tally(options.hook, options.on_switch, self.in_loop)
         self.route = Route(
             self,
             service_name,
@@ -69,6 +71,8 @@ class FollowingPool(_Theirs):
         if proxy is not None:
             # Connections hold the proxy. In a finalizer the pool may be gone already, and they must still work.
             proxy.route = self.route
+            # redis-py's MultiDBClient makes a client of its own from these, for health checks (`redis.multidb`).
+            proxy.connection_kwargs = self.connection_kwargs
 
     @property
     def master_address(self) -> tuple[str, int] | None:

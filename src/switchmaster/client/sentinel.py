@@ -53,6 +53,8 @@ class FollowingSentinel(Generic[ClientT], _Theirs):
         UsageError: one of ours is wrong.
     """
 
+    in_loop: ClassVar[bool] = False
+    """Whether it is for asyncio."""
     library: ClassVar[Library]
     pool_class: ClassVar[type]
     client_class: ClassVar[type]
@@ -66,7 +68,7 @@ class FollowingSentinel(Generic[ClientT], _Theirs):
         **connection_kwargs: Any,
     ) -> None:
         self.options = take_options(connection_kwargs)
-        self.tally = Tally(self.options.hook)
+        self.tally = Tally(self.options.hook, self.options.on_switch, self.in_loop)
         addresses = [tuple(read_pair(each)) for each in check_several(sentinels)]
         super().__init__(addresses, min_other_sentinels, sentinel_kwargs, **connection_kwargs)
         # valkey-py has no such argument; we implement it anyway.

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..model import Address
 from ..net.threads import RLock
 from .client_options import Hook
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ..belief.decisions import Switch
+    from .delivery import Delivery
 
 __all__ = ["ClientCounters", "Tally"]
 
@@ -42,7 +45,9 @@ class ClientCounters:
     not_master: int = 0
     """Connections that were given up because the node did not answer ROLE master."""
     hook_errors: int = 0
-    """Exceptions that the hook raised."""
+    """Exceptions that the hook and `Options.on_switch` raised."""
+    switches_dropped: int = 0
+    """Switches that `Options.on_switch` was not called with, because it was too slow."""
 
 
 class Tally:
@@ -51,10 +56,19 @@ class Tally:
 
     Args:
         hook: the user's hook; None for none.
+        on_switch: the user's callback for switches; None for none.
+        in_loop: whether that is called in an event loop, not in a thread.
     """
 
-    def __init__(self, hook: Hook | None = None) -> None:
-        self.hook = hook
+    def __init__(
+        self, hook: Hook | None = None, on_switch: Callable[[Switch], Any] | None = None, in_loop: bool = False
+    ) -> None:
+        self.hook, self.on_switch = hook, on_switch
+        self._delivery: Delivery | None = None
+        if on_switch is not None:
+            from .delivery import Delivery
+
+            self._delivery = Delivery(on_switch, in_loop, self._add)
         self._counters = ClientCounters()
         self._lock = RLock()  # see `Shared`: garbage is collected under it too
         self._said: set[str] = set()
@@ -74,6 +88,13 @@ class Tally:
             self._switches[switch.master] = switch
             self._counters.switches += 1
         self._tell("on_switch", switch)
+        if self._delivery is not None:
+            self._delivery.put(switch)
+
+    def use(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Call the callback for switches in this loop, unless one that was used before still runs."""
+        if self._delivery is not None:
+            self._delivery.use(loop)
 
     def cut(self, master: str, address: Address, connections: int) -> None:
         """Count connections to a node that were shut down."""
@@ -118,6 +139,8 @@ class Tally:
     def renew(self) -> None:
         """Start over in a forked child: the parent's lock may be held for ever."""
         self._lock = RLock()
+        if self._delivery is not None:
+            self._delivery.renew()
 
     def _add(self, name: str, count: int = 1) -> None:
         with self._lock:

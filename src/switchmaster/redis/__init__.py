@@ -6,6 +6,7 @@ A drop-in for `redis.sentinel`: same names, same arguments; clients follow the m
     from switchmaster.redis import Sentinel      # was: from redis.sentinel import Sentinel
 
 Works with redis-py 6 to 8. Needs the extra ``redis``. For asyncio: `switchmaster.redis.asyncio`.
+As a member of redis-py's ``MultiDBClient``: `switchmaster.redis.multidb`.
 """
 
 from __future__ import annotations

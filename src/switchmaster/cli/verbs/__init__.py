@@ -14,6 +14,7 @@ server, the journal or the lab are inside the functions, so that other verbs sta
 - Fronts for unmodified clients: `relay` (those that know Sentinel), `proxy` (those that do not).
 - The running daemon, over its API: `guard`, `actions`.
 - For trying it out: `lab` (real servers on loopback), `demo`.
+- `completion`, the script for a shell.
 - `version`, which `switchmaster.cli.main` answers by itself; it is here for ``--help``.
 
 To add a verb: a module here whose command has the module's name, its name in `switchmaster.cli.group.VERBS`, then
