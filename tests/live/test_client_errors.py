@@ -111,7 +111,8 @@ def test_unknown_master(lab: Lab) -> None:
         for work in (lambda: sentinel.discover_master("yourmaster"), client.ping):
             error = caught(work, switchmaster.redis.UnknownMaster, 2.1)
             assert "'yourmaster'; they monitor 'mymaster'" in str(error)
-            assert f"127.0.0.1:{lab.sentinels[0].port}" in str(error)
+            # A majority is enough for the answer.
+            assert sum(f"127.0.0.1:{each.port}" in str(error) for each in lab.sentinels) >= 2
         # The same while others are followed.
         assert sentinel.discover_master("mymaster") == lab.master().address
         caught(lambda: sentinel.discover_master("theirs"), switchmaster.redis.UnknownMaster, 2.1)
