@@ -61,6 +61,7 @@ soak: $(VENV)/made-dev  ## go through FAILOVERS (300) of a real deployment, and 
 
 proofs: $(VENV)/made-dev  ## on real servers: the tutorial, each use with exactly its rights, planned failovers that go wrong
 	@$(PY) -m pytest tests/soak/documented_sessions.py tests/soak/granted_uses.py tests/soak/planned_endings.py
+	@SWITCHMASTER_TEST_UPSTREAM=all $(PY) -m pytest tests/live/test_upstream.py
 
 planned: FAILOVERS := $(if $(filter command line,$(origin FAILOVERS)),$(FAILOVERS),50)
 planned: $(VENV)/made-dev  ## order FAILOVERS (50) planned failovers in a row and a rolling restart under writers, on SERVER: nothing may be lost

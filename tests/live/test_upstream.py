@@ -48,16 +48,21 @@ def loops(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 # The longest first. With each: how many tests pass at least, and how many pools `master_for` makes for them at least.
-RUNS = {
+CHOSEN = {
     "loops-resp3-hiredis-all": (Combination(loops(ALL), protocol=3, hiredis=True), 1040, 950),
     "threads-resp2-hiredis-all": (Combination(threads(ALL), protocol=2, hiredis=True), 730, 610),
     "loops-resp3": (Combination(loops(SOME), protocol=3, hiredis=False), 365, 270),
-    "loops-resp2-hiredis": (Combination(loops(SOME), protocol=2, hiredis=True), 365, 270),
     "loops-resp2-no-wait": (Combination(loops(SOME), protocol=2, hiredis=False, failover_wait=0), 370, 270),
-    "threads-resp3-hiredis": (Combination(threads(SOME), protocol=3, hiredis=True), 255, 125),
     "threads-resp3-no-wait": (Combination(threads(SOME), protocol=3, hiredis=False, failover_wait=0), 255, 125),
+}
+"""Each protocol, parser and shell at least once."""
+FURTHER = {
+    "loops-resp2-hiredis": (Combination(loops(SOME), protocol=2, hiredis=True), 365, 270),
+    "threads-resp3-hiredis": (Combination(threads(SOME), protocol=3, hiredis=True), 255, 125),
     "threads-resp2": (Combination(threads(SOME), protocol=2, hiredis=False), 255, 125),
 }
+"""The other pairs of them: ``make proofs``, or ``SWITCHMASTER_TEST_UPSTREAM=all``."""
+RUNS = CHOSEN | FURTHER if os.environ.get("SWITCHMASTER_TEST_UPSTREAM") == "all" else CHOSEN
 
 
 @pytest.fixture(scope="module")
