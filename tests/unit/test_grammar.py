@@ -225,10 +225,20 @@ def test_password_is_masked_in_an_unrecognised_payload(channel: str, payload: st
     assert "sekrit" not in repr(parse_event(channel, payload))
 
 
-def test_set_is_not_kept_in_the_cache() -> None:
-    before = grammar._parse_cached.cache_info()
+def test_set_is_not_kept_in_a_cache() -> None:
+    caches = (grammar._parse_cached, grammar._parse_text_cached)
+    before = [cache.cache_info() for cache in caches]
     parse_event("+set", "master m 127.0.0.1 6379 auth-pass never-kept")
-    assert before == grammar._parse_cached.cache_info()
+    parse_event(b"+set", b"master m 127.0.0.1 6379 auth-pass never-kept")
+    assert before == [cache.cache_info() for cache in caches]
+
+
+@pytest.mark.parametrize("payload", ["master m\udcff 127.0.0.1 6379", "x" * 1022, "x" * 1023, "master m h 6379", ""])
+@pytest.mark.parametrize("channel", ["+sdown", "+set", "+unknown"])
+def test_bytes_and_text_read_alike(channel: str, payload: str) -> None:
+    raw = payload.encode("utf-8", "surrogateescape")
+    for _ in range(2):  # the second time from a cache
+        assert parse_event(channel.encode(), raw) == parse_event(channel, payload) == grammar._parse(channel, payload)
 
 
 def test_master_name_with_pass_in_it_is_not_masked() -> None:

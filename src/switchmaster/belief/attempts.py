@@ -27,6 +27,15 @@ from .failover import ABORT_REASONS, TRIGGERS, Attempt, Failover, FailoverKind, 
 
 __all__ = ["Attempts"]
 
+# As globals: reading a member from its class calls a function in Python 3.11.
+_SUSPECTED, _AGREED_DOWN, _ELECTING = Stage.SUSPECTED, Stage.AGREED_DOWN, Stage.ELECTING
+_SELECTED, _PROMOTING, _PROMOTED = Stage.SELECTED, Stage.PROMOTING, Stage.PROMOTED
+_SWITCHED, _SETTLED = Stage.SWITCHED, Stage.SETTLED
+_MASTER, _REPLICA = Kind.MASTER, Kind.REPLICA
+_CHOOSING: Final = (_SELECTED, _PROMOTING, _PROMOTED)
+"""Stages that name the replica that is to become the master."""
+_BEFORE_ELECTED: Final = (None, _SUSPECTED, _AGREED_DOWN, _ELECTING)
+
 SILENCE: Final = 200.0
 """Seconds after which an open attempt without news is closed: failover-timeout (180 s by default) and the longest
 election."""
@@ -90,6 +99,8 @@ class Attempts:
     @property
     def deadline(self) -> float | None:
         """When the next open attempt is given up, in monotonic seconds; None if none is open."""
+        if len(self._open) == 1:
+            return self._open[0].heard + SILENCE
         return min((attempt.heard + SILENCE for attempt in self._open), default=None)
 
     @property
@@ -150,7 +161,7 @@ class Attempts:
         """Record that the node itself answers ROLE ``master``."""
         attempt = self.ending_at(node)
         if attempt is not None and not attempt.promoted:
-            attempt.reach(StageEntry(Stage.PROMOTED, *moment, None, "ROLE", node))
+            attempt.reach(StageEntry(_PROMOTED, *moment, None, "ROLE", node))
 
     def switched(self, sentinel: SentinelName, node: Address, moment: Moment) -> None:
         """
@@ -173,7 +184,7 @@ class Attempts:
         if self._down.pop(sentinel, None) is None or self._down:
             return
         for attempt in self._open:
-            if attempt.stage in (Stage.SUSPECTED, Stage.AGREED_DOWN):
+            if attempt.stage in (_SUSPECTED, _AGREED_DOWN):
                 self._abort(attempt, None, "", f"{sentinel}, which suspected it, is no longer heard", moment)
         self._sweep()
 
@@ -201,12 +212,12 @@ class Attempts:
     # -- acts, one for each kind of event -----------------------------------------------------------
 
     def _suspect(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
-        if not isinstance(event, InstanceEvent) or event.instance.kind is not Kind.MASTER:
+        if not isinstance(event, InstanceEvent) or event.instance.kind is not _MASTER:
             return None
         stage, address = TRIGGERS[event.channel], event.instance.address
         entry = StageEntry(stage, *moment, sentinel, event.channel)
         self._known.add(sentinel)
-        if stage is Stage.AGREED_DOWN:
+        if stage is _AGREED_DOWN:
             self._odown.add(sentinel)
         else:
             self._down[sentinel] = (address, entry)
@@ -220,7 +231,7 @@ class Attempts:
         return attempt
 
     def _clear(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
-        if not isinstance(event, InstanceEvent) or event.instance.kind is not Kind.MASTER:
+        if not isinstance(event, InstanceEvent) or event.instance.kind is not _MASTER:
             return None
         led = self._leading.get(sentinel)
         if event.channel == "-odown" and led is not None and led.kind is None and sentinel not in self._known:
@@ -231,7 +242,7 @@ class Attempts:
             return None
         self._down.pop(sentinel, None)
         attempt = self._on_address(sentinel, event.instance.address)
-        if attempt is None or attempt.stage not in (Stage.SUSPECTED, Stage.AGREED_DOWN) or self._down:
+        if attempt is None or attempt.stage not in (_SUSPECTED, _AGREED_DOWN) or self._down:
             # Valkey 9.1 sends -sdown without +sdown in every SENTINEL FAILOVER, and leaders take +odown back in the
             # middle of a failover that goes on: only a suspicion can be withdrawn.
             return attempt
@@ -253,15 +264,15 @@ class Attempts:
         attempt.epoch = epoch if attempt.epoch is None else attempt.epoch
         if sentinel in self._known:
             attempt.kind = FailoverKind.AUTOMATIC if sentinel in self._odown else FailoverKind.MANUAL
-        attempt.reach(StageEntry(Stage.ELECTING, *moment, sentinel, event.channel))
+        attempt.reach(StageEntry(_ELECTING, *moment, sentinel, event.channel))
         return attempt
 
     def _lead(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
         if not isinstance(event, InstanceEvent):
             return None
         stage, instance = TRIGGERS[event.channel], event.instance
-        replica = instance.address if instance.kind is Kind.REPLICA else None
-        chosen = replica if stage in (Stage.SELECTED, Stage.PROMOTING, Stage.PROMOTED) else None
+        replica = instance.address if instance.kind is _REPLICA else None
+        chosen = replica if stage in _CHOOSING else None
         attempt = self._leading.get(sentinel)
         if attempt is not None and chosen is not None and attempt.new not in (None, chosen):
             # A leader selects once: the end of this attempt and the beginning of another were missed.
@@ -280,7 +291,7 @@ class Attempts:
         if attempt.candidates.get(sentinel) is not None:
             attempt.epoch = attempt.candidates[sentinel]
         attempt.new = chosen or attempt.new
-        replica = replica or (attempt.new if stage is Stage.PROMOTED else None)
+        replica = replica or (attempt.new if stage is _PROMOTED else None)
         attempt.reach(StageEntry(stage, *moment, sentinel, event.channel, replica))
         return attempt
 
@@ -326,12 +337,12 @@ class Attempts:
         moment: Moment,
     ) -> None:
         attempt.switched_by.add(sentinel)
-        attempt.reach(StageEntry(Stage.SWITCHED, *moment, sentinel, by, node))
+        attempt.reach(StageEntry(_SWITCHED, *moment, sentinel, by, node))
         if self._leading.get(sentinel) is attempt:
             del self._leading[sentinel]
             if attempt.ended or by == "snapshot":
                 end = "+failover-end" if attempt.ended else by
-                attempt.reach(StageEntry(Stage.SETTLED, *moment, sentinel, end))
+                attempt.reach(StageEntry(_SETTLED, *moment, sentinel, end))
 
     def _give_up(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
         attempt = self._leading.pop(sentinel, None)
@@ -388,11 +399,10 @@ class Attempts:
         """
         attempt = next((a for a in self._open if a.candidate_at(event.epoch, voted_for)), None)
         if attempt is None and alone and all(a.epoch != event.epoch for a in self._past):
-            waiting = (None, Stage.SUSPECTED, Stage.AGREED_DOWN, Stage.ELECTING)
-            attempt = next((a for a in self._open if a.stage in waiting and a.epoch is None), None)
+            attempt = next((a for a in self._open if a.stage in _BEFORE_ELECTED and a.epoch is None), None)
             if attempt is not None:
                 attempt.epoch = event.epoch
-                if attempt.stage in (Stage.SUSPECTED, Stage.AGREED_DOWN):
+                if attempt.stage in (_SUSPECTED, _AGREED_DOWN):
                     attempt.kind = attempt.kind or FailoverKind.AUTOMATIC
         vote = (sentinel, event.run_id, event.epoch)
         if attempt is None or vote in attempt.votes or len(attempt.votes) >= LIMITS.witnesses:
@@ -403,16 +413,21 @@ class Attempts:
             # Only SENTINEL FAILOVER … COORDINATED has an election; a plain one takes its epoch without votes.
             attempt.kind = FailoverKind.COORDINATED
         whom = str(voted_for or event.run_id)
-        attempt.reach(StageEntry(Stage.ELECTING, *moment, sentinel, event.channel, voted_for=whom))
+        attempt.reach(StageEntry(_ELECTING, *moment, sentinel, event.channel, voted_for=whom))
         return attempt
 
     # -- which attempt ------------------------------------------------------------------------------
 
     def _on_address(self, sentinel: SentinelName, address: Address) -> Attempt | None:
-        same = [a for a in self._open if a.old == address]
-        behind = [a for a in same if a.promoted and sentinel not in a.switched_by]
-        fresh = [a for a in same if not a.promoted]
-        return fresh[-1] if fresh else (behind[0] if behind else None)
+        behind = None
+        for attempt in reversed(self._open):
+            if attempt.old != address:
+                continue
+            if not attempt.promoted:
+                return attempt
+            if sentinel not in attempt.switched_by:
+                behind = attempt
+        return behind
 
     def _joined(self, sentinel: SentinelName, address: Address, chosen: Address | None) -> Attempt | None:
         """Return the attempt of a leader whose beginning was missed: one that no other leads or tries to lead."""
@@ -425,10 +440,9 @@ class Attempts:
 
     def _electing(self, address: Address, epoch: int | None) -> Attempt | None:
         """Return the attempt that a ``+try-failover`` joins: candidates of one election share its epoch."""
-        before = (None, Stage.SUSPECTED, Stage.AGREED_DOWN, Stage.ELECTING)
         same = [a for a in self._open if a.old == address and not a.promoted]
         joined = [a for a in same if a.epoch == epoch is not None]
-        waiting = [a for a in same if a.stage in before and None in (a.epoch, epoch)]
+        waiting = [a for a in same if a.stage in _BEFORE_ELECTED and None in (a.epoch, epoch)]
         return next(iter([*joined, *waiting]), None)
 
     def _ending_unheard(self, sentinel: SentinelName, new: Address) -> Attempt | None:
@@ -455,12 +469,18 @@ class Attempts:
         if attempt is not None and attempt.epoch is None and attempt.old == old and not self._owned(epoch):
             attempt.epoch, attempt.changed = epoch, True
 
-    def name_silence(self, down_after: Mapping[SentinelName, float | None]) -> None:
-        """Give each open attempt the ``down-after`` of the Sentinel that suspected the master first, in seconds."""
+    def name_silence(self, down_after: Callable[[SentinelName], float | None]) -> None:
+        """
+        Give each open attempt the ``down-after`` of the Sentinel that suspected the master first.
+
+        Args:
+            down_after: returns a Sentinel's, in seconds; None if it is not known.
+        """
         for attempt in self._open:
-            first = attempt.stages[0] if attempt.stages else None
-            if attempt.down_after is None and first is not None and first.stage is Stage.SUSPECTED and first.sentinel:
-                attempt.down_after = down_after.get(first.sentinel)
+            if attempt.down_after is None and attempt.stages:
+                first = attempt.stages[0]
+                if first.stage is _SUSPECTED and first.sentinel:
+                    attempt.down_after = down_after(first.sentinel)
 
     def _trust(self, sentinel: SentinelName) -> None:
         """Drop what this Sentinel suspected: it uses another address now, or begins from scratch."""

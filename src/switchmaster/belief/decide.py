@@ -30,7 +30,7 @@ from .believed import BelievedMaster
 from .candidate_masters import Candidate, Candidates, unproved, why
 from .decisions import Ask, Decision, Switch
 from .members import Members
-from .node_names import NodeNames
+from .node_names import RENAMED, NodeNames
 from .notices import Notices
 from .standing import SETTLE, Standing
 from .topology import Electorate
@@ -139,7 +139,13 @@ class Belief:
             if candidate.withdrawn_at is not None:
                 due.append(candidate.withdrawn_at + SETTLE)
         due += self._standing.deadlines(group)
-        return min((each for each in due if each > self._ticked), default=None)
+        ticked = self._ticked
+        return min([each for each in due if each > ticked], default=None)
+
+    def down_after(self, sentinel: SentinelName) -> float | None:
+        """Return a Sentinel's ``down-after-milliseconds`` for this master, in seconds; None if it is not known."""
+        view = self.views.get(sentinel)
+        return None if view is None else view.down_after
 
     def wants(self, node: Address) -> bool:
         """Return whether the ROLE of a node still matters: it is a candidate, or waits to be confirmed."""
@@ -161,7 +167,7 @@ class Belief:
         """Return this Sentinel's account; it is created if there is none."""
         return self.views.of(sentinel)
 
-    def mentioned(self, sentinel: SentinelName, address: Address, can_ask: bool, now: float) -> None:
+    def mentioned(self, sentinel: SentinelName, address: Address, can_ask: bool, now: float) -> View:
         """
         Fold in the master's address that an event carries beside its news.
 
@@ -173,10 +179,15 @@ class Belief:
             address: the address that it names.
             can_ask: whether this Sentinel answers questions.
             now: monotonic seconds.
+
+        Returns:
+            What this Sentinel says.
         """
         view, believed = self.views.of(sentinel), self.believed
+        if address == view.address and believed.address is not None:
+            return view  # nearly always
         if (view.address is None or believed.address is None) and not address.possible:
-            return
+            return view
         if view.address is None:
             self.views.mention(view, address, now)
         if believed.address is None:
@@ -185,6 +196,7 @@ class Belief:
                 believed.skip_first_phase()
         elif can_ask and address not in (view.address, believed.address) and not believed.past.was_at(address):
             self._out.append(Ask(sentinel, (self.master,), f"it names {address}, which is not the belief"))
+        return view
 
     def named(self, sentinel: SentinelName, node: Address, epoch: int | None, moment: Moment) -> None:
         """Fold in ``+selected-slave`` and what follows it: the leader wants this node to be the master."""
@@ -600,7 +612,9 @@ class Belief:
     ) -> InstanceEvent | SwitchedMaster:
         """Return an event with our address for the believed node, if its Sentinel has another for it."""
         view = self.views.get(sentinel)
-        return event if view is None else self._names.in_our_words(self.believed.address, view, event, moment)
+        if view is None or (view.called is None and event.channel not in RENAMED):
+            return event
+        return self._names.in_our_words(self.believed.address, view, event, moment)
 
     def _one_name(self, view: View, address: Address, run_id: str, moment: Moment) -> Address:
         """Return the believed address if a Sentinel has another for that very node; else its own."""

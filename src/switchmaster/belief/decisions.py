@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ..model import Address, Cause, Grade, SentinelName, Via, Wall
 from .failover import Failover
@@ -118,8 +118,7 @@ class Notice:
     time: Wall
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """Ask this Sentinel about these masters now (none: all), since only its answer can settle what was said."""
 
     sentinel: SentinelName

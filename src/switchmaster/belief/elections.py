@@ -23,6 +23,9 @@ _TRIES: Final = 4_096
 _ELECTION: Final = 10.0
 """Seconds that an election lasts at most (``SENTINEL_ELECTION_TIMEOUT`` in sentinel.c)."""
 
+_NOTED: Final = ("+try-failover", "+new-epoch")
+"""The channels of events that the next event of that Sentinel is compared with."""
+
 _SEARCHED: Final = 16
 """Failing masters that a vote for an unknown Sentinel is compared with."""
 
@@ -45,6 +48,8 @@ class Elections:
 
     def hear(self, sentinel: KnownSentinel, event: Event) -> bool:
         """Note any event of a Sentinel before it is judged; return whether the event before it was a try."""
+        if not (sentinel.tried or sentinel.raised or event.channel in _NOTED):
+            return False  # nearly always
         tried, sentinel.tried = sentinel.tried, event.channel == "+try-failover"
         raised, sentinel.raised = sentinel.raised, isinstance(event, NewEpoch)
         if sentinel.tried and not raised:

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final, cast
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from ..model import LIMITS, Address, FailoverKind, SentinelName, Stage, Wall
 from ..wire.events import EVENTS, Progress, progress_of
@@ -70,6 +70,11 @@ FOLLOWS: Final[Mapping[Stage, frozenset[Stage]]] = {
 """Which stage may come after which: any later one, but nothing aborts after the promotion, and nothing is
 settled before a Sentinel has switched."""
 
+# As globals: reading a member from its class calls a function in Python 3.11.
+_RECONFIGURING: Final = Stage.RECONFIGURING
+_SETTLED: Final = Stage.SETTLED
+_ABORTED: Final = Stage.ABORTED
+
 _AFTER_PROMOTION: Final = (Stage.PROMOTED, Stage.SWITCHED, Stage.RECONFIGURING)
 """Each alone proves the promotion, if the earlier stages were missed: replicas are reconfigured only to follow a new
 master."""
@@ -89,8 +94,11 @@ class Outcome(enum.StrEnum):
     ABORTED = "aborted"
 
 
-@dataclass(frozen=True, slots=True)
-class StageEntry:
+_IN_PROGRESS: Final = Outcome.IN_PROGRESS
+_COMPLETED: Final = Outcome.COMPLETED
+
+
+class StageEntry(NamedTuple):
     """One stage, as it was reached."""
 
     stage: Stage
@@ -209,6 +217,13 @@ class Attempt:
     leader: SentinelName | None = None
     kind: FailoverKind | None = None
     stages: list[StageEntry] = field(default_factory=list)
+    """As they were entered; only `reach` adds to them."""
+    entered: dict[Stage, int] = field(default_factory=dict)
+    """Where the first entry of each stage is in `stages`."""
+    in_order: bool = True
+    """Whether `stages` are in the order of `Stage`: the leader may reconfigure before another Sentinel switches."""
+    promoted: bool = False
+    """Whether the replica is known to be a master, by any news."""
     candidates: dict[SentinelName, int | None] = field(default_factory=dict)
     """The Sentinels that tried to lead it, and at which epoch each; None if that is not known."""
     interrupted: set[SentinelName] = field(default_factory=set)
@@ -231,16 +246,6 @@ class Attempt:
         """The stage reached; None before the first."""
         return self.stages[-1].stage if self.stages else None
 
-    @property
-    def promoted(self) -> bool:
-        """Whether the replica is known to be a master, by any news."""
-        return any(entry.stage in _AFTER_PROMOTION for entry in self.stages)
-
-    @property
-    def switched(self) -> bool:
-        """Whether a Sentinel has announced the new address."""
-        return any(entry.stage is Stage.SWITCHED for entry in self.stages)
-
     def candidate_at(self, epoch: int, candidate: SentinelName | None) -> bool:
         """Return whether this Sentinel (None: any) tries to lead it at that epoch."""
         if candidate is not None:
@@ -253,29 +258,35 @@ class Attempt:
 
     def reach(self, entry: StageEntry) -> None:
         """Enter a stage, or add a witness to one that was entered already."""
-        self.heard = max(self.heard, entry.at)
-        again = entry.stage is not Stage.RECONFIGURING and any(e.stage is entry.stage for e in self.stages)
-        allowed = self.stage is None or entry.stage in FOLLOWS[self.stage] or self.stage is entry.stage
-        if not self.closed and not again and allowed:
+        if entry.at > self.heard:
+            self.heard = entry.at
+        stage, stages = entry.stage, self.stages
+        if self.closed or (stage in self.entered and stage is not _RECONFIGURING):
+            self._witness(entry)
+        elif not stages or stage in FOLLOWS[(last := stages[-1].stage)] or last is stage:
             self._enter(entry)
         else:
             self._witness(entry)
 
     def _enter(self, entry: StageEntry) -> None:
-        if len(self.stages) < LIMITS.stages:
-            self.stages.append(entry)
+        stage, stages = entry.stage, self.stages
+        if len(stages) < LIMITS.stages:
+            self.in_order = self.in_order and (not stages or _ORDER[stages[-1].stage] <= _ORDER[stage])
+            self.entered.setdefault(stage, len(stages))
+            self.promoted = self.promoted or stage in _AFTER_PROMOTION
+            stages.append(entry)
             self.changed = True
-        self.closed = entry.stage in (Stage.SETTLED, Stage.ABORTED)
+        self.closed = stage is _SETTLED or stage is _ABORTED
 
     def _witness(self, entry: StageEntry) -> None:
-        for index, first in enumerate(self.stages):
-            if first.stage is not entry.stage or first.stage is Stage.RECONFIGURING:
-                continue
-            known = (None, first.sentinel, *first.also)
-            if entry.sentinel not in known and len(first.also) < LIMITS.witnesses:
-                self.stages[index] = replace(first, also=(*first.also, cast(SentinelName, entry.sentinel)))
-                self.changed = True
+        index = self.entered.get(entry.stage)
+        if index is None or entry.stage is _RECONFIGURING or entry.sentinel is None:
             return
+        first = self.stages[index]
+        known = entry.sentinel == first.sentinel or entry.sentinel in first.also
+        if not known and len(first.also) < LIMITS.witnesses:
+            self.stages[index] = first._replace(also=(*first.also, entry.sentinel))
+            self.changed = True
 
     def close(self) -> None:
         """End the record without a further stage."""
@@ -293,7 +304,7 @@ class Attempt:
             leader=self.leader,
             kind=self.kind,
             outcome=self._outcome(),
-            stages=tuple(sorted(self.stages, key=lambda entry: _ORDER[entry.stage])),
+            stages=tuple(self.stages if self.in_order else sorted(self.stages, key=lambda entry: _ORDER[entry.stage])),
             candidates=tuple(self.candidates),
             votes=tuple(self.votes),
             closed=self.closed,
@@ -301,6 +312,6 @@ class Attempt:
         )
 
     def _outcome(self) -> Outcome:
-        if self.stage is Stage.ABORTED:
+        if self.stages and self.stages[-1].stage is _ABORTED:
             return Outcome.ABORTED
-        return Outcome.COMPLETED if self.switched or self.promoted else Outcome.IN_PROGRESS
+        return _COMPLETED if self.promoted else _IN_PROGRESS

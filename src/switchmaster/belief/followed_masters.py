@@ -108,13 +108,14 @@ class Masters(dict[str, FollowedMaster]):
         """Hand out what this master has decided, and note what it waits for."""
         self.touch(master)
         belief, attempts = master.belief, master.attempts
-        switch = belief.believed.switch
-        if switch is not None and switch.epoch is not None and name in self.failing:
-            attempts.name_epoch(switch.old, switch.new, switch.epoch)
-        if name in self.failing or attempts.current is not None:
-            attempts.name_silence({view.sentinel: view.down_after for view in belief.views.values()})
+        current = attempts.current
+        if name in self.failing or current is not None:
+            switch = belief.believed.switch
+            if switch is not None and switch.epoch is not None and name in self.failing:
+                attempts.name_epoch(switch.old, switch.new, switch.epoch)
+            attempts.name_silence(belief.down_after)
         self._out += attempts.records()
-        for decision in belief.decisions():
+        for decision in belief.decisions() if belief.pending else ():
             self._out.append(decision)
             if isinstance(decision, Switch):
                 self._counters.switches += 1
@@ -124,7 +125,7 @@ class Masters(dict[str, FollowedMaster]):
                 self._stop_asking(decision.node, name)
         due, silence = belief.deadline, attempts.deadline
         self.schedule.set(name, silence if due is None or (silence is not None and silence < due) else due)
-        if attempts.current is not None:
+        if current is not None:
             self.failing.add(name)
         else:
             self.failing.discard(name)

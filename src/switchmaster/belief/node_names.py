@@ -10,17 +10,20 @@ from dataclasses import replace
 from typing import Final
 
 from ..model import Address, Moment, Stage
-from ..wire.events import EVENTS, InstanceEvent, Kind, SwitchedMaster
+from ..wire.events import EVENTS, Form, InstanceEvent, Kind, SwitchedMaster
 from .notices import Notices
 from .views import View
 from .voters import Voters
 
-__all__ = ["NodeNames"]
+__all__ = ["RENAMED", "NodeNames"]
 
 _NAME_THE_SELECTED: Final = frozenset(
     spec.channel for spec in EVENTS if spec.stage in (Stage.SELECTED, Stage.PROMOTING, Stage.PROMOTED)
 )
 """Channels by which a leader speaks of the replica that it promotes."""
+
+RENAMED: Final = _NAME_THE_SELECTED | {spec.channel for spec in EVENTS if spec.form is Form.SWITCH}
+"""Channels whose events may name a node otherwise than we do, even if their Sentinel calls the master as we do."""
 
 
 class NodeNames:

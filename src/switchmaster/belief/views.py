@@ -25,6 +25,13 @@ __all__ = ["View", "Views", "merge_replicas"]
 _ENDS_LEADING: Final = frozenset(spec.channel for spec in EVENTS if spec.stage in (Stage.SETTLED, Stage.ABORTED))
 """After these a Sentinel no longer leads a failover."""
 
+_OF_SENTINELS: Final = ("+sentinel", "+sdown", "-sdown")
+"""Events about a Sentinel that say whether it is known, and whether it answers."""
+
+
+# As globals: reading a member from its class calls a function in Python 3.11.
+_MASTER, _REPLICA = Kind.MASTER, Kind.REPLICA
+
 
 @dataclass(slots=True)
 class ReplicaView:
@@ -136,17 +143,23 @@ class View:
             self.silent = {row.run_id for row in rows if "s_down" in row.flags}
         self.usable = fact.usable
 
-    def fold(self, event: InstanceEvent) -> None:
-        """Fold in what an event says of the instances: which are up, down or new."""
+    def fold(self, event: InstanceEvent) -> bool:
+        """
+        Fold in what an event says of the instances: which are up, down or new.
+
+        Returns:
+            Whether it changes which Sentinels this one knows, or which of them answer it.
+        """
         instance, channel = event.instance, event.channel
-        if instance.kind is Kind.MASTER:
+        if instance.kind is _MASTER:
             # A leader speaks of the old master until its own +switch-master.
             if instance.address == self.address:
                 self._fold_master(channel)
-        elif instance.kind is Kind.REPLICA:
+        elif instance.kind is _REPLICA:
             self._fold_replica(channel, instance.address)
-        else:
-            self._fold_sentinel(channel, RunId(instance.name), instance.address)
+        elif channel in _OF_SENTINELS:
+            return self._fold_sentinel(channel, RunId(instance.name), instance.address)
+        return False
 
     def _fold_master(self, channel: str) -> None:
         if channel == "+sdown":
@@ -163,7 +176,8 @@ class View:
             self.sentinels.clear()
             self.silent.clear()
 
-    def _fold_sentinel(self, channel: str, run_id: RunId, address: Address) -> None:
+    def _fold_sentinel(self, channel: str, run_id: RunId, address: Address) -> bool:
+        before = len(self.silent), len(self.sentinels), self.sentinels.get(run_id)
         if channel == "+sentinel" and self.others is not None and run_id not in self.sentinels:
             self.others += 1
         if channel in ("+sentinel", "-sdown"):
@@ -172,6 +186,7 @@ class View:
                 self.sentinels[run_id] = address
         elif channel == "+sdown" and run_id in self.sentinels:
             self.silent.add(run_id)
+        return before != (len(self.silent), len(self.sentinels), self.sentinels.get(run_id))
 
     def _fold_replica(self, channel: str, address: Address) -> None:
         if channel == "+slave" and len(self.replicas) < LIMITS.replicas:

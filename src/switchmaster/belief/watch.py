@@ -8,8 +8,8 @@ until enough Sentinels have answered. The invariants are in the package's docstr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from ..model import Address, Grade, Moment, RunId, SentinelName, Via, Wall
 from ..wire.events import (
@@ -47,6 +47,8 @@ ASK_ALL_EVERY: Final = 1.0
 
 _ASK_AFTER: Final = frozenset(spec.channel for spec in EVENTS if spec.asked_after)
 """Events after which their Sentinel is asked: they change more than they say."""
+
+_SENTINEL: Final = Kind.SENTINEL  # as a global: reading a member from its class calls a function in Python 3.11
 
 
 class Watch:
@@ -92,6 +94,13 @@ class Watch:
         self._elections = Elections(self._masters, self._roster)
         self._first_answer: float | None = None
         """When a Sentinel first answered, or was heard though it can't be asked, in monotonic seconds."""
+        self._folds: dict[type, Callable[[KnownSentinel, Any, Moment], None]] = {
+            LinkChange: self._link,
+            MasterSnapshot: self._snapshot,
+            SnapshotEnd: self._snapshot_end,
+            Condition: self._condition,
+        }
+        """What folds in each kind of fact that a Sentinel brings; all others are events."""
         self._topology: Topology | None = None
         """The value that was returned last; None if a fact has come since."""
         self._version = 0
@@ -110,22 +119,13 @@ class Watch:
             moment: when.
         """
         self._topology = None
-        if isinstance(fact, Probe):
+        if type(fact) is Probe:
             return self._probe(fact, moment)
         assert source is not None, "only a Probe has no Sentinel"
         sentinel = self._roster.sentinel(source)
-        if sentinel.parked and not isinstance(fact, LinkChange):
-            return
-        if isinstance(fact, LinkChange):
-            self._link(sentinel, fact, moment)
-        elif isinstance(fact, MasterSnapshot):
-            self._snapshot(sentinel, fact, moment)
-        elif isinstance(fact, SnapshotEnd):
-            self._snapshot_end(sentinel, fact, moment)
-        elif isinstance(fact, Condition):
-            self._condition(sentinel, fact, moment)
-        else:
-            self._event(sentinel, fact, moment)
+        if sentinel.same_as is not None and type(fact) is not LinkChange:
+            return  # it is parked
+        self._folds.get(type(fact), self._event)(sentinel, fact, moment)
 
     def greeted(self, hello: Hello, moment: Moment) -> None:
         """
@@ -423,17 +423,20 @@ class Watch:
 
     def _master_event(self, sentinel: KnownSentinel, event: InstanceEvent | SwitchedMaster, moment: Moment) -> None:
         name = event.name if isinstance(event, SwitchedMaster) else event.instance.master
-        master = self._masters.follow(name, moment)
+        master = self._masters.get(name) or self._masters.follow(name, moment)
         if master is None:
             return
         belief = master.belief
         event = belief.in_our_words(sentinel.name, event, moment)
         believed = belief.believed
         master.attempts.believed = believed.address if believed.established else None
+        voters_changed = False
         if isinstance(event, InstanceEvent):
-            belief.mentioned(sentinel.name, event.instance.master_address, sentinel.can_ask, moment.now)
-            belief.views[sentinel.name].fold(event)
-            self._hear_of(sentinel, event)
+            instance = event.instance
+            view = belief.mentioned(sentinel.name, instance.master_address, sentinel.can_ask, moment.now)
+            voters_changed = view.fold(event) or event.channel == "+sentinel"
+            if instance.kind is _SENTINEL or type(event) is AddressSwitched:
+                self._hear_of(sentinel, event)
         if sentinel.tried:
             self._elections.tried(sentinel, name)
         if sentinel.unmatched is not None and event.channel not in ("+sdown", "+odown"):
@@ -448,7 +451,7 @@ class Watch:
         if attempt is None and judge is None and not belief.pending:
             # Most events concern a replica or a Sentinel only: nothing is to be decided or waited for.
             self._masters.touch(master)
-            if isinstance(event, InstanceEvent) and event.instance.kind is Kind.SENTINEL:
+            if voters_changed:
                 self._survey(name, master, moment)
         elif event.channel == "-monitor":
             sentinel.monitors -= {name}
@@ -459,7 +462,7 @@ class Watch:
     def _hear_of(self, sentinel: KnownSentinel, event: InstanceEvent) -> None:
         if isinstance(event, AddressSwitched):
             self._roster.discovered(event.run_id, event.sentinel_address, sentinel.name)
-        elif event.instance.kind is Kind.SENTINEL:
+        elif event.instance.kind is _SENTINEL:
             run_id, address = RunId(event.instance.name), event.instance.address
             if event.channel == "+sentinel":
                 self._roster.discovered(run_id, address, sentinel.name)

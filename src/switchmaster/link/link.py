@@ -214,11 +214,16 @@ class Link:
         if current is None:
             return
         self._now = self._last_heard = now
-        self.counters.bytes_received += len(data)
+        counters = self.counters
+        counters.bytes_received += len(data)
         for frame in current.read(data, now):
             # The first test is the hot path: it decides all but a handful of frames.
             if type(frame) is PushNotification and len(frame) == 4 and frame[0] == b"pmessage":
-                self._hear(frame[2], frame[3])
+                event = parse_event(frame[2], frame[3])
+                counters.events += 1
+                if type(event) is Unrecognised:
+                    counters.unrecognised += 1
+                self._facts.append(event)
                 continue
             if type(frame) is PushNotification or (stream == 1 and type(frame) is list):
                 self._take_push(current, frame, now)

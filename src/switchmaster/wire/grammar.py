@@ -68,6 +68,9 @@ _Reading: TypeAlias = Callable[[str, str], Event | None]
 """Reads (channel, payload) of one form; returns None if the payload has another form."""
 
 _KINDS: Final = {"master": Kind.MASTER, "slave": Kind.REPLICA, "sentinel": Kind.SENTINEL}
+# As globals: reading a member from its class calls a function in Python 3.11.
+_MASTER: Final = Kind.MASTER
+_SET_FORM: Final = Form.SET
 
 
 def parse_event(channel: bytes | str, payload: bytes | str) -> Event:
@@ -83,10 +86,14 @@ def parse_event(channel: bytes | str, payload: bytes | str) -> Event:
         or it may have been cut at 1023 bytes, so that its last token cannot be trusted. A longer payload, which no
         Sentinel sends, is cut to 1023 characters first.
     """
+    if type(channel) is bytes and type(payload) is bytes and len(payload) < CUT_AT:
+        known = _CACHEABLE_BYTES.get(channel)
+        if known is not None:
+            return _parse_cached(known, payload)
     name = channel if isinstance(channel, str) else _decoded(channel)
     text = payload if isinstance(payload, str) else _decoded(payload)
     if len(text) < CUT_AT and name in _CACHEABLE:
-        return _parse_cached(name, text)
+        return _parse_text_cached(name, text)
     # No Sentinel sends more; the bound keeps every reading below cheap, whatever a hostile peer sends.
     return _parse(name, text[:CUT_AT])
 
@@ -103,7 +110,7 @@ def _parse(channel: str, payload: str) -> Event:
     if found is None:
         return _unrecognised(channel, payload, "no event of this name is known")
     form, reading = found
-    if form is Form.SET:
+    if form is _SET_FORM:
         payload = _masked_option(payload)
     # In +set a cut can only touch free text; everywhere else it would change a port, a number or an id.
     elif _may_be_cut(payload):
@@ -111,12 +118,19 @@ def _parse(channel: str, payload: str) -> Event:
     event = reading(channel, payload)
     if event is not None:
         return event
-    cut = form is Form.SET and _may_be_cut(payload)
+    cut = form is _SET_FORM and _may_be_cut(payload)
     return _unrecognised(channel, payload, f"cut at {CUT_AT} bytes" if cut else f"expected: {form.value}")
 
 
-_parse_cached = lru_cache(4096)(_parse)
-# All Sentinels publish nearly the same, and 4096 payloads of < 1023 characters are at most 4 MB of ASCII.
+@lru_cache(4096)
+def _parse_cached(channel: str, payload: bytes) -> Event:
+    # All Sentinels publish nearly the same, and 4096 payloads of < 1023 bytes are at most 4 MB. By bytes, as they come,
+    # so that what another Sentinel has published is not even decoded.
+    return _parse(channel, payload.decode("utf-8", "surrogateescape"))
+
+
+_parse_text_cached = lru_cache(4096)(_parse)
+# The same for files, which are read as text.
 
 
 def _unrecognised(channel: str, payload: str, reason: str) -> Unrecognised:
@@ -142,12 +156,17 @@ def _number(token: str, most: int = EPOCH_MAX) -> int | None:
     return None
 
 
+@lru_cache(1024)
+def _short_port(token: str) -> int | None:
+    return _number(token, 65535)  # a deployment has few ports
+
+
 def _port(token: str) -> int | None:
-    return _number(token, 65535) if len(token) <= 5 else None
+    return _short_port(token) if len(token) <= 5 else None
 
 
 def _address(host: str, port_token: str) -> Address | None:
-    port = _port(port_token)
+    port = _short_port(port_token) if len(port_token) <= 5 else None
     return None if port is None else Address(host, port)
 
 
@@ -185,7 +204,7 @@ def _instance(text: str) -> Instance | None:
     kind = _KINDS.get(tokens[0])
     if kind is None:
         return None
-    if kind is Kind.MASTER:
+    if kind is _MASTER:
         return _master_instance(tokens)
     if len(tokens) == 8 and tokens[4] == "@":
         address = _address(tokens[2], tokens[3])
@@ -203,7 +222,7 @@ def _master_instance(tokens: list[str]) -> Instance | None:
     if address is None:
         return None
     name = " ".join(tokens[1:-2])
-    return Instance(Kind.MASTER, name, address, name, address)
+    return Instance(_MASTER, name, address, name, address)
 
 
 def _spaced_instance(kind: Kind, text: str) -> Instance | None:
@@ -407,3 +426,5 @@ _BY_FORM: Final[dict[Form, _Reading]] = {
 _READINGS: Final = {spec.channel: (spec.form, _BY_FORM[spec.form]) for spec in EVENTS}
 _CACHEABLE: Final = frozenset(spec.channel for spec in EVENTS if spec.form is not Form.SET)
 """All but ``+set``, whose payload may hold a password: it must not be kept, not even as a cache's key."""
+_CACHEABLE_BYTES: Final = {channel.encode(): channel for channel in _CACHEABLE}
+"""The same by the channel's bytes."""
