@@ -19,7 +19,7 @@ from switchmaster.journal.wishes import Wish
 from switchmaster.model import Address
 from switchmaster.react import file_action
 from switchmaster.react.action_kinds import AttemptFailed, GiveUp
-from switchmaster.react.file_action import FileAction, is_harmless
+from switchmaster.react.file_action import FileAction, is_harmless, is_harmless_host
 from switchmaster.react.reactor import Reactor
 
 LIMIT = 60.0
@@ -139,6 +139,12 @@ def test_hostile_names_are_left_out_of_a_file(tmp_path: Path) -> None:
             applied(action, one)
     assert not is_harmless("")
     assert is_harmless("fe80::1")
+    assert not any(map(is_harmless_host, ("", "::1 x", "::1\\nserver", ":::1", "::1%lo", "::ffff:1.2.3.4;")))
+
+
+def test_address_that_begins_with_colons_is_written(tmp_path: Path) -> None:
+    applied(file_of(tmp_path), wish(1, new=Address("::1", 6379)))
+    assert (tmp_path / "out").read_text() == "M1_HOST=::1\nM1_PORT=6379\n"
 
 
 def test_file_is_tested_without_a_change(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ class FileAction(Action):
         return self.path
 
     async def apply(self, wish: Wish, run: Run) -> str:
-        if not (is_harmless(wish.master) and is_harmless(wish.new.host)):
+        if not (is_harmless(wish.master) and is_harmless_host(wish.new.host)):
             raise GiveUp(f"{wish.master!r} at {wish.new.host!r} is left out: other characters than A-Z a-z 0-9 . _ : -")
         async with _LOCKS.setdefault(self.path, asyncio.Lock()):
             content = await asyncio.to_thread(self._rendered, run)
@@ -126,7 +126,7 @@ class FileAction(Action):
         return f"would write {self.path} with {wish.master!r} at {str(wish.new)!r}"
 
     def _rendered(self, run: Run) -> bytes:
-        kept = [one for one in run.elsewhere() if is_harmless(one.master) and is_harmless(one.new.host)]
+        kept = [one for one in run.elsewhere() if is_harmless(one.master) and is_harmless_host(one.new.host)]
         return self._render(
             [
                 ShownMaster(one.deployment if is_harmless(one.deployment) else "", one.master, *one.new, one.epoch)
@@ -194,6 +194,11 @@ class FileAction(Action):
 def is_harmless(text: str) -> bool:
     """Return whether a name or address has only characters that mean nothing in a configuration."""
     return _HARMLESS.fullmatch(text) is not None
+
+
+def is_harmless_host(host: str) -> bool:
+    """Return the same of a host, which may be an IPv6 address that begins with ``::``."""
+    return is_harmless(host) or (host.startswith("::") and "%" not in host and is_numeric(host))
 
 
 def _read(path: str) -> bytes | None:
