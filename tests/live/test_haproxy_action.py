@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,13 @@ defaults
 listen m1
     bind {folder}/m1.sock
     server master 127.0.0.1:1
+listen m2
+    bind {folder}/m2.sock
+    option redispatch
+    option allbackups
+    timeout queue 5m
+    server master 127.0.0.1:1
+    server spare {folder}/spare.sock maxconn 1 backup
 backend last-m1
     server master 127.0.0.1:1
 """
@@ -56,6 +65,12 @@ class RunningHaproxy:
 
     def ask(self, *commands: str) -> None:
         asyncio.run(HaproxyRuntime(self.folder / "admin.sock", LIMIT).ask(*commands))
+
+    def waiting(self, backend: str) -> int:
+        """Return how many connections wait in a backend's queue."""
+        answer = asyncio.run(HaproxyRuntime(self.folder / "admin.sock", LIMIT).ask("show stat"))
+        rows = csv.DictReader(answer[2:].splitlines())
+        return sum(int(row["qcur"]) for row in rows if (row["pxname"], row["svname"]) == (backend, "BACKEND"))
 
     def close(self) -> None:
         self.process.kill()
@@ -107,6 +122,31 @@ def test_sessions_with_the_old_master_end(haproxy: RunningHaproxy) -> None:
             accepted.settimeout(LIMIT)
             applied(of(haproxy), 1)
             assert accepted.recv(1) == client.recv(1) == b""
+
+
+def test_sessions_that_have_waited_end_too(haproxy: RunningHaproxy) -> None:
+    """HAProxy 2.6 leaves them out of those that it ends with their server."""
+    with ExitStack() as stack:
+        old = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        spare = stack.enter_context(socket.socket(socket.AF_UNIX))
+        spare.bind(str(haproxy.folder / "spare.sock"))
+        spare.listen()
+        haproxy.ask(
+            set_address("m2", "master", Address(*old.getsockname())), set_mode("m2", "master", ServerMode.MAINT)
+        )
+        clients = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2)]
+        for one in (*clients, old, spare):
+            one.settimeout(LIMIT)
+        # The first fills the backup server, and the second waits until the server is ready.
+        clients[0].connect(str(haproxy.folder / "m2.sock"))
+        stack.enter_context(spare.accept()[0])
+        clients[1].connect(str(haproxy.folder / "m2.sock"))
+        eventually(lambda: haproxy.waiting("m2") == 1, LIMIT, what="the second client to wait")
+        haproxy.ask(set_mode("m2", "master", ServerMode.READY))
+        accepted = stack.enter_context(old.accept()[0])
+        accepted.settimeout(LIMIT)
+        applied(of(haproxy), 1, "m2")
+        assert accepted.recv(1) == clients[1].recv(1) == b""
 
 
 @pytest.mark.parametrize("master", [HOSTILE, "m1; shutdown frontend m1", "m1/master addr 6.6.6.6\n", "", "a b", "<<"])

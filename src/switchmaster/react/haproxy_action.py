@@ -17,7 +17,15 @@ from ..errors import UsageError
 from ..journal.reaction_rows import RunCause
 from ..journal.wishes import Wish
 from ..model import Address
-from ..net.haproxy_runtime import HaproxyRuntime, ServerMode, ServerRow, set_address, set_mode, shut_sessions
+from ..net.haproxy_runtime import (
+    HaproxyRuntime,
+    ServerMode,
+    ServerRow,
+    set_address,
+    set_mode,
+    shut_session,
+    shut_sessions,
+)
 from .action_kinds import Action, AttemptFailed, GiveUp, Run
 from .destinations import resolve
 
@@ -53,9 +61,10 @@ class HaproxyAction(Action):
         # An attempt that ended halfway may have left old sessions.
         if _is_right(row, wanted) and run.attempt == 1 and run.cause is not RunCause.RUN:
             return f"{backend}/{server} is right already"
-        said = await self._ask(
-            set_mode(backend, server, ServerMode.MAINT),
-            shut_sessions(backend, server),
+        said = await self._ask(set_mode(backend, server, ServerMode.MAINT), shut_sessions(backend, server))
+        forgotten = await self._forgotten(backend, server)
+        said += await self._ask(
+            *map(shut_session, forgotten),
             set_address(backend, server, wanted),
             set_mode(backend, server, ServerMode.READY),
         )
@@ -103,6 +112,17 @@ class HaproxyAction(Action):
         if found is None:
             raise AttemptFailed(f"the backend {backend} has no server {server}")
         return found
+
+    async def _forgotten(self, backend: str, server: str) -> tuple[str, ...]:
+        """
+        Return the sessions that HAProxy did not end with the others, since they had waited (see `shut_sessions`).
+
+        None if it has too many sessions to list: a server that stays in maintenance would be worse.
+        """
+        try:
+            return await HaproxyRuntime(self.at, EXCHANGE_SECONDS).sessions_on(backend, server)
+        except (OSError, TimeoutError):
+            return ()
 
     async def _ask(self, *commands: str) -> str:
         try:
