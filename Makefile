@@ -59,9 +59,10 @@ fuzz: $(VENV)/made-dev  ## run every fuzz target for SECONDS (60), with atheris 
 soak: $(VENV)/made-dev  ## go through FAILOVERS (300) of a real deployment, and check that nothing is left behind
 	@$(PY) tests/soak/soak.py --failovers $(FAILOVERS)
 
-proofs: $(VENV)/made-dev  ## on real servers: the tutorial, each use with exactly its rights, planned failovers that go wrong
-	@$(PY) -m pytest tests/soak/documented_sessions.py tests/soak/granted_uses.py tests/soak/planned_endings.py
+proofs: $(VENV)/made-dev  ## on real servers: the tutorial, each use with exactly its rights, planned failovers that go wrong, the proxy over TLS, 50 daemons killed
+	@$(PY) -m pytest tests/soak/documented_sessions.py tests/soak/granted_uses.py tests/soak/planned_endings.py tests/soak/proxy_tls.py
 	@SWITCHMASTER_TEST_UPSTREAM=all $(PY) -m pytest tests/live/test_upstream.py
+	@SWITCHMASTER_TEST_ACTION_FAILOVERS=50 $(PY) -m pytest -s tests/live/test_daemon_actions.py
 
 planned: FAILOVERS := $(if $(filter command line,$(origin FAILOVERS)),$(FAILOVERS),50)
 planned: $(VENV)/made-dev  ## order FAILOVERS (50) planned failovers in a row and a rolling restart under writers, on SERVER: nothing may be lost

@@ -23,10 +23,12 @@ One TOML file, the same for every verb that takes `--config`; its JSON Schema is
 [configuration.schema.json](configuration.schema.json), and `switchmaster config schema` prints it.
 `switchmaster config check FILE` reports every problem in a file, with its line.
 
-Precedence: flag > environment > file > default. The keys of `[journal]`, `[http]` and `[log]` can be set by
-`SWITCHMASTER_SECTION_KEY`, such as `SWITCHMASTER_JOURNAL_URL`. Paths are relative to the file's own folder. Secrets
-have no key: they come from files, or from the variables `SWITCHMASTER_JOURNAL_PASSWORD`, `SWITCHMASTER_HTTP_TOKEN` and
-`SWITCHMASTER_HTTP_READ_TOKEN`.
+Precedence: flag > environment > file > default. The keys of `[journal]`, `[http]`, `[log]`, `[relay]` and `[proxy]`
+can be set by `SWITCHMASTER_SECTION_KEY`, such as `SWITCHMASTER_JOURNAL_URL`; not those that are tables. An array is
+written with commas. Paths are relative to the file's own folder. Secrets have no key: they come from files, or from the
+variables `SWITCHMASTER_JOURNAL_PASSWORD`, `SWITCHMASTER_HTTP_TOKEN` and `SWITCHMASTER_HTTP_READ_TOKEN`.
+`SWITCHMASTER_RELAY_LISTEN` or `SWITCHMASTER_PROXY_WRITES` alone, with `SWITCHMASTER_SENTINELS`, begins a relay or a
+proxy without any file.
 
 `[deployments.NAME.nodes.MASTER]` applies to the data nodes of the master of that name. It replaces
 `[deployments.NAME.node]` as a whole: a key that it leaves out is not taken from there, nor from a URL, a flag or a

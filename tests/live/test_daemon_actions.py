@@ -1,7 +1,7 @@
 """
 Two daemons on one PostgreSQL, one of which is killed with SIGKILL during failovers: every switch is delivered.
 
-SWITCHMASTER_TEST_ACTION_FAILOVERS sets the number of failovers; the full proof is 50.
+SWITCHMASTER_TEST_ACTION_FAILOVERS sets the number of failovers; the full proof is 50 (`make proofs`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from rig.postgres import running_postgres
 from switchmaster.journal import Reader, open_reader
 from switchmaster.lab import Lab
 
-pytestmark = pytest.mark.live
-
 FAILOVERS = int(os.environ.get("SWITCHMASTER_TEST_ACTION_FAILOVERS", "2"))
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(120 + 30 * FAILOVERS)]
+
 LIMIT = 60.0
 APPEND = """#!/bin/sh
 # A second one at the same time finds the lock taken; one that is killed lets it go.
@@ -124,6 +125,9 @@ def test_killed_daemon_loses_no_delivery(lab_factory: LabFactory, tmp_path: Path
             _check(_lines(tmp_path), everything)
             assert not (tmp_path / "together").exists()
             eventually(lambda: {line["state"] for line in reader.reactions().items} == {"done"}, LIMIT)
+            posts, runs = len(posted()), len(_lines(tmp_path))
+            print(f"{FAILOVERS} failovers, a daemon killed in each: {len(everything)} switches")
+            print(f"the webhook was called {posts} times, the script ran {runs} times")
         finally:
             for daemon in daemons:
                 daemon.close()

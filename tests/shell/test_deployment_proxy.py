@@ -13,14 +13,17 @@ from typing import Any
 import pytest
 
 from switchmaster.errors import UsageError
+from switchmaster.follow.gate import WaitLimits
 from switchmaster.model import Address
+from switchmaster.net.haproxy_runtime import ServerMode, ServerRow
 from switchmaster.net.watcher import Watcher
 from switchmaster.proxy.companion import Companion
 from switchmaster.proxy.haproxy_process import HaproxyProgram
+from switchmaster.proxy.master_lane import MasterLane
 from switchmaster.proxy.node_places import NodePlaces
 from switchmaster.proxy.proxy_settings import MasterPorts, ProxySettings
 from switchmaster.server import deployment_proxy
-from switchmaster.server.api import Metrics, ServedState
+from switchmaster.server.api import Metrics, ServedState, shapes
 from switchmaster.server.deployment_proxy import DeploymentProxy
 
 NOWHERE = [("127.0.0.1", 1)]
@@ -67,6 +70,44 @@ def test_a_proxy_follows_its_settings_and_is_measured(folder: Path) -> None:
         await watcher.close()
 
     run(test)
+
+
+def test_the_api_shows_where_haproxy_leads(folder: Path) -> None:
+    async def test() -> None:
+        watcher = Watcher(NOWHERE)
+        proxy = DeploymentProxy(watcher, settings(folder))
+        await proxy.start()
+        inner = proxy._proxy
+        assert inner is not None
+        limits, places = WaitLimits(), NodePlaces(lambda address: address)
+        lane = MasterLane("m", inner.program.runtime, places, limits, inner.program.end_old_workers, lambda *_: None)
+        inner.lanes["m"] = lane
+        proxy.beat()
+        [line] = proxy.lines
+        shown = shapes.ProxyLine.model_validate(line, strict=True)
+        assert (shown.state, shown.address, shown.since, shown.checks) == ("unknown", None, None, [])
+        assert (shown.writes, shown.haproxy.pid) == (shapes.Node(host="127.0.0.1", port=6379), None)
+        inner.connections = {"w-n-m": 3}
+        lane.check(rows_of(lane, Address("10.0.0.1", 6379)), lane.attempts)
+        proxy.beat()
+        [line] = proxy.lines
+        assert line["connections"] == 3
+        assert line["checks"] == [{"host": "10.0.0.1", "port": 6379, "master": True}]
+        await proxy.close()
+        proxy.beat()
+        assert proxy.lines == ()
+        await watcher.close()
+
+    run(test)
+
+
+def rows_of(lane: MasterLane, node: Address) -> list[ServerRow]:
+    """Return what HAProxy would give with one node, and a spare server."""
+    classic = lane.names.classic
+    return [
+        ServerRow(classic, "c1", node, running=True, mode=ServerMode.READY),
+        ServerRow(classic, "c2", Address("192.0.2.1", 1), running=False, mode=ServerMode.MAINT),
+    ]
 
 
 def test_a_folder_in_use_is_tried_again(

@@ -38,6 +38,9 @@ def settings_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> ProxySettin
         ((SENTINEL, "--port", "7", "--reads-port", "7"), "are both 127.0.0.1:7"),
         ((SENTINEL, "--port", "0"), "not in the range"),
         ((SENTINEL, "--max-lag", "x"), "number of seconds"),
+        ((SENTINEL, "--listen-cert", "c.pem"), "both a certificate and its key"),
+        ((SENTINEL, "--listen-client-ca", "ca.pem"), "only with TLS"),
+        ((SENTINEL, "--node-tls"), "needs server_name"),
         ((SENTINEL, "--haproxy", "/no/such/haproxy"), "apt install haproxy"),
     ],
 )

@@ -106,6 +106,42 @@ def test_wrong_variable_is_named(variable: str, value: str, file: Path) -> None:
     assert variable.partition("_")[2].lower() in str(caught.value).lower()
 
 
+def test_relay_and_proxy_begin_without_a_file() -> None:
+    environ = {
+        "SWITCHMASTER_SENTINELS": "h:1",
+        "SWITCHMASTER_RELAY_LISTEN": "127.0.0.1:26380",
+        "SWITCHMASTER_RELAY_STALE_FOR": "7.5",
+        "SWITCHMASTER_RELAY_MAXCLIENTS": "9",
+        "SWITCHMASTER_RELAY_PEERS": "10.0.0.1:26379, 10.0.0.2:26379",
+        "SWITCHMASTER_PROXY_WRITES": "127.0.0.1:6379",
+        "SWITCHMASTER_PROXY_HOLD": "0",
+    }
+    [one] = read_configuration(None, environ=environ).deployments
+    assert one.relay is not None
+    assert one.proxy is not None
+    assert (str(one.relay.listen), one.relay.policy.stale_for, one.relay.maxclients) == ("127.0.0.1:26380", 7.5, 9)
+    assert [str(peer) for peer in one.relay.peers] == ["10.0.0.1:26379", "10.0.0.2:26379"]
+    assert one.proxy.only is not None
+    assert (str(one.proxy.only.writes), one.proxy.limits.hold) == ("127.0.0.1:6379", 0.0)
+    [none] = read_configuration(None, environ={"SWITCHMASTER_SENTINELS": "h:1"}).deployments
+    assert (none.relay, none.proxy) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("RELAY_LISTEN", "nowhere", "SWITCHMASTER_RELAY_LISTEN"),
+        ("RELAY_STALE_FOR", "long", "must be a number of seconds"),
+        ("RELAY_USERS", "a=b", "SWITCHMASTER_RELAY_USERS"),
+        ("PROXY_HOLD", "-1", "must be a number of seconds"),
+        ("PROXY_MAXCONN", "7", "the proxy has no port"),
+    ],
+)
+def test_wrong_variable_of_relay_or_proxy_is_named(variable: str, value: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        read_configuration(None, environ={"SWITCHMASTER_SENTINELS": "h:1", f"SWITCHMASTER_{variable}": value})
+
+
 def test_whole_numbers_and_switches_come_from_the_environment(file: Path) -> None:
     environ = {"SWITCHMASTER_JOURNAL_QUEUE": "5000", "SWITCHMASTER_JOURNAL_EVENTS": "false"}
     found = read_configuration(file, environ=environ).journal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from switchmaster.errors import UsageError
 from switchmaster.model import Address
 from switchmaster.proxy.haproxy_config import (
     HaproxyPlan,
+    ListenTls,
+    NodeTls,
     ProxiedMaster,
     configuration,
     names_of,
@@ -118,3 +121,30 @@ def test_the_lag_is_compared_as_a_number(most: int) -> None:
         assert pattern.fullmatch(str(number)), number
     for number in beyond - set(range(most + 1)):
         assert not pattern.fullmatch(str(number)), number
+
+
+def test_every_server_and_port_for_clients_speaks_tls_if_asked_to() -> None:
+    ca, cert, listen = Path("/run/p/tls-ca-1.pem"), Path("/run/p/tls-node-1.pem"), Path("/run/p/tls-listen-1.pem")
+    plain = plan()
+    [one] = plain.masters
+    both = replace(
+        plain, masters=(replace(one, tls=NodeTls("redis.example", ca, cert)),), tls=ListenTls(listen, client_ca=ca)
+    )
+    lines = [line.strip() for line in configuration(both).splitlines()]
+    nodes = [line for line in lines if line.startswith(("server slot", "server c", "server s"))]
+    checked = (
+        f"ssl verify required verifyhost redis.example sni str(redis.example) check-sni redis.example ca-file {ca} "
+        f"crt {cert}"
+    )
+    assert len(nodes) == 1 + 5 + 5 + 1  # and HAProxy's check of ourselves
+    assert sum(line.endswith(checked) for line in nodes) == 1 + 5 + 5
+    binds = [line for line in lines if line.startswith("bind ipv4@127.0.0.1:63")]
+    served = f"ssl crt {listen} ca-file {ca} verify required"
+    assert binds == [f"bind ipv4@127.0.0.1:{port} {served}" for port in (6379, 6380)]
+    assert "bind ipv4@127.0.0.1:8404" in lines
+    assert structure(both) != structure(plain)
+    system = configuration(replace(plain, masters=(replace(one, tls=NodeTls("redis.example")),)))
+    assert "ca-file @system-ca" in system
+    trusting = configuration(replace(plain, masters=(replace(one, tls=NodeTls(None)),)))
+    assert "ssl verify none" in trusting
+    assert "verify required" not in trusting

@@ -119,14 +119,17 @@ def test_an_answer_that_is_no_state_is_an_error_and_not_an_empty_state(answer: s
         read_servers(answer)
 
 
+VERSION = "2.6.12-1+deb12u4"
+
+
 def test_sessions_and_processes_are_read() -> None:
     assert read_sessions(STAT) == {("b-m", "slot"): 3, ("b-m", "BACKEND"): 0}
     with pytest.raises(UsageError):
         read_sessions("Unknown command\n")
     assert read_processes(PROCESSES) == (
-        HaproxyProcess(7455, "master", 1),
-        HaproxyProcess(7999, "worker", 0),
-        HaproxyProcess(7462, "worker", 1),
+        HaproxyProcess(7455, "master", 1, VERSION),
+        HaproxyProcess(7999, "worker", 0, VERSION),
+        HaproxyProcess(7462, "worker", 1, VERSION),
     )
     assert read_processes("") == ()
 

@@ -108,3 +108,15 @@ def test_the_folder_comes_from_systemd_the_user_or_the_system() -> None:
     assert default_folder("a", {"RUNTIME_DIRECTORY": "/run/x:/run/y"}) == Path("/run/x/proxy-a")
     assert default_folder("a", {"XDG_RUNTIME_DIR": "/run/user/7"}) == Path("/run/user/7/switchmaster-proxy-a")
     assert default_folder("a", {}).name.startswith("switchmaster-proxy-")
+
+
+def test_tls_files_are_relative_to_the_file_and_nodes_need_a_name(tmp_path: Path) -> None:
+    listen = '[proxy]\nwrites = "127.0.0.1:6379"\n[proxy.tls]\ncert = "c.pem"\nkey = "/k.pem"\n'
+    [one] = proxies(tmp_path, ONE + listen)
+    assert one is not None
+    assert (one.cert, one.key, one.client_ca) == (str(tmp_path / "c.pem"), "/k.pem", None)
+    nodes = "[deployments.a.node]\ntls = true\n"
+    [problem] = problems_of(written(tmp_path, ONE + nodes + listen))
+    assert "the proxy needs server_name" in problem
+    named = '[deployments.a.node.tls]\nserver_name = "redis.example"\n'
+    assert problems_of(written(tmp_path, ONE + named + listen)) == ()

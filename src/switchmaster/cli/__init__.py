@@ -21,9 +21,10 @@ A planned failover: `confirmation` (the master's name, typed once more; the guar
 (a Watcher in the foreground, and an orderly end by signals), `plan_words` (the plan and how it ended), `canary` (a
 writer through our client meanwhile).
 
-What verbs run: `command_watcher` (a Watcher for one command), `inspected` (everything asked once), `measured` (pauses,
-measured or kept), `news_feed` and `interrupt` (news from the Watcher's thread, and ^C, without a lost lock),
-`incidents` (files replayed into failovers), `demo_daemon` and `demo_writer` (what the demo shows).
+What verbs run: `command_watcher` (a Watcher for one command), `front` (a relay or a proxy in the foreground),
+`inspected` (everything asked once), `measured` (pauses, measured or kept), `news_feed` and `interrupt` (news from the
+Watcher's thread, and ^C, without a lost lock), `incidents` (files replayed into failovers), `demo_daemon` and
+`demo_writer` (what the demo shows).
 
 Invariants: no traceback for anything that the outside world can cause; text from the network reaches a terminal only
 through `output` or `switchmaster.terminal_text`; a verb imports neither `rich` nor the server's libraries unless it

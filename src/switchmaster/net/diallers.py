@@ -62,6 +62,8 @@ class Dialler:
     server_name: str | None
     """The name in the servers' certificates; None for the host that is dialled."""
     address_map: AddressMap | None = field(repr=False)
+    tls: AnyTls = field(default=None, repr=False)
+    """What the user gave, for programs of others that dial too."""
 
     @classmethod
     def opened_by(
@@ -89,7 +91,7 @@ class Dialler:
                 raise UsageError(f"give {whose} either a username and a password, or a credential provider")
             credentials = Provided(access.credentials, whose)
         server_name = access.tls.server_name if isinstance(access.tls, Tls) else None
-        return cls(credentials, read(access.tls), server_name, address_map)
+        return cls(credentials, read(access.tls), server_name, address_map, access.tls)
 
     def target(self, address: Address, trusted: bool = True) -> DialTarget:
         """

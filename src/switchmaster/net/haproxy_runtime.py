@@ -80,6 +80,7 @@ class HaproxyProcess:
     """``master``, ``worker`` or ``program``."""
     reloads: int
     """How many reloads it has outlived: a worker with more than 0 only ends its old sessions."""
+    version: str = ""
 
 
 def set_address(backend: str, server: str, address: Address) -> str:
@@ -220,6 +221,17 @@ class HaproxyRuntime:
         """
         return read_sessions(await self.ask("show stat -1 4 -1"))
 
+    async def connections(self) -> dict[str, int]:
+        """
+        Return how many connections each frontend has now, those that wait included.
+
+        Raises:
+            OSError: it can't be reached.
+            TimeoutError: it took too long.
+            UsageError: HAProxy's answer is none that we know.
+        """
+        return {frontend: many for (frontend, _), many in read_sessions(await self.ask("show stat -1 1 -1")).items()}
+
     async def sessions_on(self, backend: str, server: str) -> tuple[str, ...]:
         """
         Return the ids of all sessions of a server, also of those that it does not count as its own.
@@ -352,5 +364,5 @@ def read_processes(answer: str) -> tuple[HaproxyProcess, ...]:
     for line in answer.splitlines():
         words = line.split()
         if len(words) >= 3 and words[0].isdigit() and words[2].isdigit():
-            found.append(HaproxyProcess(int(words[0]), words[1], int(words[2])))
+            found.append(HaproxyProcess(int(words[0]), words[1], int(words[2]), words[-1]))
     return tuple(found)

@@ -20,7 +20,7 @@ from ..link.node_link import NodeLink
 from ..model import Address
 from ..wire.facts import Probe
 from .dial import DialTarget
-from .diallers import Dialler, NodeDiallers
+from .diallers import AnyTls, Dialler, NodeDiallers
 from .node_connection import NodeConnection, OnProbes
 
 __all__ = ["PROBES", "Probes"]
@@ -120,6 +120,10 @@ class Probes:
     def target(self, node: Address, master: str) -> DialTarget:
         """Return what one attempt for one master dials; by the next one a majority may list the node."""
         return self._diallers.of(master).target(node, self._lists(node, master))
+
+    def tls(self, master: str | None) -> AnyTls:
+        """Return TLS for a master's nodes as the user gave it; None for none."""
+        return self._diallers.of(master).tls
 
     def shells(self) -> Iterable[NodeConnection]:
         """Return the connections that are open until `stop`."""

@@ -447,6 +447,10 @@ class Watcher:
         """Return what to dial for another connection to a master's node, with credentials only if it is listed."""
         return self._probes.target(node, master)
 
+    def node_tls(self, master: str | None) -> AnyTls:
+        """Return TLS for a master's nodes as the user gave it; None for none."""
+        return self._probes.tls(master)
+
     @property
     def counters(self) -> dict[str, int]:
         """Everything that was counted since the start, including limits that were hit."""

@@ -14,9 +14,10 @@ ready again HAProxy gives it the whole queue at once.
 
 `proxy_settings` says how a proxy is set up. `haproxy_config` writes the configuration, `moves` compares what HAProxy
 has with what it should have, and gives the commands in between; both are pure: no I/O, no clock. `haproxy_process`
-checks, starts, reloads and watches the program. `companion` is our end of the liveness check and of the connection
-that fills the backup server. `master_lane` keeps one master's servers where the belief wants them, `node_places` turns
-announced addresses into those that HAProxy can be given, and `proxy` runs all of it for a Watcher.
+checks, starts, reloads and watches the program, and `tls_files` keeps the certificates that it reads. `companion` is
+our end of the liveness check and of the connection that fills the backup server. `master_lane` keeps one master's
+servers where the belief wants them, `node_places` turns announced addresses into those that HAProxy can be given, and
+`proxy` runs all of it for a Watcher; `proxy_lines` shows it.
 
 Invariants: no name or address from the network becomes a word of the configuration or of a command before it was
 checked to be one; a server of ours has no address that the belief does not hold; what HAProxy has is read back, and

@@ -22,13 +22,24 @@ from ..errors import UsageError
 from ..model import Address
 from ..wire.resp import encode
 
-__all__ = ["HaproxyPlan", "ProxiedMaster", "ProxyNames", "configuration", "names_of", "structure"]
+__all__ = [
+    "HaproxyPlan",
+    "ListenTls",
+    "NodeTls",
+    "ProxiedMaster",
+    "ProxyNames",
+    "configuration",
+    "names_of",
+    "structure",
+]
 
 CHECK_SECONDS: Final = 1
 """Seconds between two of HAProxy's checks of a node."""
 SPARE_SLOTS: Final = 2
 """Servers without a node, so that a new node needs no reload."""
 LEAST_SLOTS: Final = 4
+WORKER_SOCKET: Final = "worker"
+"""The socket of the current worker's runtime API, in the folder."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 
@@ -70,6 +81,28 @@ def names_of(master: str) -> ProxyNames:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeTls:
+    """How HAProxy speaks TLS to nodes."""
+
+    server_name: str | None
+    """The name that each node's certificate must have; None to trust any server."""
+    ca: Path | None = None
+    """The trusted authorities; None for the system's."""
+    cert: Path | None = None
+    """HAProxy's certificate with its key; None if the nodes want none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenTls:
+    """How HAProxy speaks TLS to clients."""
+
+    cert: Path
+    """The certificate with its key."""
+    client_ca: Path | None = None
+    """The authorities of which clients must show a certificate; None if they need none."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProxiedMaster:
     """One master and where its servers begin; all addresses are IP addresses."""
 
@@ -88,6 +121,8 @@ class ProxiedMaster:
     """The replicas that may be read from."""
     slots: int = 0
     """Servers for nodes; at least `slots_for`."""
+    tls: NodeTls | None = None
+    """How HAProxy speaks TLS to its nodes; None if it does not."""
 
 
 def slots_for(nodes: int, had: int = 0) -> int:
@@ -109,6 +144,8 @@ class HaproxyPlan:
     """How long a connection may wait for a server."""
     maxconn: int = 2000
     """Connections to each port."""
+    tls: ListenTls | None = None
+    """How HAProxy speaks TLS to clients; None if it does not."""
 
 
 def structure(plan: HaproxyPlan) -> str:
@@ -137,6 +174,10 @@ def _head(plan: HaproxyPlan) -> list[str]:
     return [
         "global",
         f"    maxconn {plan.maxconn * max(ports, 1) + 100}",
+        # A new worker has it alone, from its start on.
+        f"    stats socket unix@{plan.folder}/{WORKER_SOCKET} mode 600 level admin",
+        # Each master's commands are an exchange of their own.
+        "    stats maxconn 100",
         # Of an old worker; we end it earlier.
         "    hard-stop-after 1h",
         "defaults",
@@ -167,10 +208,10 @@ def _master(plan: HaproxyPlan, master: ProxiedMaster) -> list[str]:
         raise UsageError(f"{master.name!r} has more nodes than slots")
     names = names_of(master.name)
     role = [*_login(master.login), f"    tcp-check send-binary {_command('ROLE')}", _expect(b"*3\r\n$6\r\nmaster\r\n")]
-    down = "on-marked-down shutdown-sessions"
+    down = f"on-marked-down shutdown-sessions{_dialling(master.tls)}"
     return [
         f"frontend w-{names.key}",
-        f"    bind {_place(master.writes)}",
+        f"    bind {_place(master.writes)}{_listening(plan.tls)}",
         f"    maxconn {plan.maxconn}",
         f"    use_backend {names.believed} if {{ nbsrv(alive) gt 0 }}",
         f"    default_backend {names.classic}",
@@ -198,7 +239,7 @@ def _reads(plan: HaproxyPlan, master: ProxiedMaster, names: ProxyNames, reads: A
     lag = f"master_last_io_seconds_ago:({up_to(int(plan.max_lag))})[^0-9]"
     return [
         f"frontend r-{names.key}",
-        f"    bind {_place(reads)}",
+        f"    bind {_place(reads)}{_listening(plan.tls)}",
         f"    maxconn {plan.maxconn}",
         f"    use_backend {names.reads} if {{ nbsrv({names.reads}) gt 0 }}",
         f"    use_backend {names.believed} if {{ nbsrv(alive) gt 0 }}",
@@ -215,7 +256,7 @@ def _reads(plan: HaproxyPlan, master: ProxiedMaster, names: ProxyNames, reads: A
             "s",
             master.slots,
             master.readable,
-            f"check inter {CHECK_SECONDS}s fall 2 rise 1 on-marked-down shutdown-sessions",
+            f"check inter {CHECK_SECONDS}s fall 2 rise 1 on-marked-down shutdown-sessions{_dialling(master.tls)}",
         ),
     ]
 
@@ -273,6 +314,25 @@ def _place(address: Address) -> str:
     if "%" in str(host) or not 0 < address.port <= 65535:
         raise UsageError(f"not an address for HAProxy: {address}")
     return f"ipv6@[{host}]:{address.port}" if isinstance(host, IPv6Address) else f"ipv4@{host}:{address.port}"
+
+
+def _listening(tls: ListenTls | None) -> str:
+    """Return what a port for clients needs for TLS, with a blank before it."""
+    if tls is None:
+        return ""
+    return f" ssl crt {tls.cert}" + ("" if tls.client_ca is None else f" ca-file {tls.client_ca} verify required")
+
+
+def _dialling(tls: NodeTls | None) -> str:
+    """Return what a server needs for TLS, with a blank before it; its checks take it from there."""
+    if tls is None:
+        return ""
+    words = " ssl verify none"
+    if tls.server_name is not None:
+        name = tls.server_name  # a DNS name: `tls_files.check_node_tls`
+        words = f" ssl verify required verifyhost {name} sni str({name}) check-sni {name}"
+        words += f" ca-file {'@system-ca' if tls.ca is None else tls.ca}"
+    return words if tls.cert is None else f"{words} crt {tls.cert}"
 
 
 def _login(login: tuple[str, ...]) -> list[str]:

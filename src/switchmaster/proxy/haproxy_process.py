@@ -20,6 +20,7 @@ from typing import Final
 from ..errors import UsageError
 from ..net.haproxy_runtime import HaproxyProcess, HaproxyRuntime
 from ..terminal_text import neutralise
+from .haproxy_config import WORKER_SOCKET
 
 __all__ = ["HaproxyProgram", "find_program"]
 
@@ -65,10 +66,14 @@ class HaproxyProgram:
 
     def __init__(self, program: str, folder: Path, on_end: Callable[[], None]) -> None:
         self._program, self._folder, self._on_end = program, folder, on_end
-        self.runtime = HaproxyRuntime(folder / "master", of_master=True)
-        """Its runtime API."""
+        self.runtime = HaproxyRuntime(folder / WORKER_SOCKET)
+        """The runtime API of its current worker: one process less on the way to a move than by the master."""
+        self._master = HaproxyRuntime(folder / "master", of_master=True)
         self.starts = 0
         self.reloads = 0
+        self.pid: int | None = None
+        """Of the current worker, when it was last asked; None if none ran."""
+        self.version: str | None = None
         self._started_at = float("-inf")
         self._pause = FIRST_PAUSE
         self._watched: int | None = None
@@ -104,16 +109,34 @@ class HaproxyProgram:
 
     async def running(self) -> bool:
         """Return whether it runs, started by this run or an earlier one."""
-        return any(one.kind == "worker" for one in await self._processes())
+        found = await self._processes()
+        worker = next((one for one in found if one.kind == "worker" and not one.reloads), None)
+        self.pid, self.version = (None, None) if worker is None else (worker.pid, worker.version)
+        return any(one.kind == "worker" for one in found)
+
+    async def check(self, text: str) -> None:
+        """
+        Have HAProxy read a configuration without running it.
+
+        Raises:
+            UsageError: HAProxy is not installed, or refuses it; the sentence says why.
+        """
+        candidate = self._folder / "haproxy.check"
+        _write(candidate, text)
+        try:
+            code, output = await self._run("-c", "-f", str(candidate))
+        finally:
+            candidate.unlink(missing_ok=True)
+        if code != 0:
+            raise UsageError(f"HAProxy refuses its configuration: {_reason(output)}")
 
     async def apply(self, text: str) -> None:
         """
-        Run with this configuration: start, or reload what runs.
+        Run with this configuration, which `check` has seen: start, or reload what runs.
 
         Raises:
-            UsageError: HAProxy is not installed, refuses the configuration, or does not start; the sentence says why.
+            UsageError: HAProxy is not installed, or does not start; the sentence says why.
         """
-        await self._check(text)
         self.write(text)
         if await self.running():
             await self._reload()
@@ -154,16 +177,6 @@ class HaproxyProgram:
 
     # -- steps --------------------------------------------------------------------------------------
 
-    async def _check(self, text: str) -> None:
-        candidate = self._folder / "haproxy.check"
-        _write(candidate, text)
-        try:
-            code, output = await self._run("-c", "-f", str(candidate))
-        finally:
-            candidate.unlink(missing_ok=True)
-        if code != 0:
-            raise UsageError(f"HAProxy refuses its configuration: {_reason(output)}")
-
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
         if loop.time() > self._started_at + WELL_SECONDS:
@@ -184,7 +197,7 @@ class HaproxyProgram:
         self.reloads += 1
         self._old_workers = True
         with contextlib.suppress(OSError):  # the master may end the connection as it begins
-            await self.runtime.reload()
+            await self._master.reload()
         await self._wait_for_worker(before, "reload", b"")
 
     async def _wait_for_worker(self, before: set[int], what: str, output: bytes) -> None:
@@ -202,7 +215,7 @@ class HaproxyProgram:
 
     async def _processes(self) -> tuple[HaproxyProcess, ...]:
         with contextlib.suppress(OSError, TimeoutError):
-            return await self.runtime.processes()
+            return await self._master.processes()
         return ()
 
     async def _run(self, *arguments: str) -> tuple[int, bytes]:

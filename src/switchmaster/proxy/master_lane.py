@@ -18,7 +18,7 @@ from ..belief.topology import MasterState
 from ..errors import UsageError
 from ..follow.gate import NO_REPLICAS, UNKNOWN, GateState, Phase, WaitLimits, phase_of, replicas_of
 from ..model import Address
-from ..net.haproxy_runtime import HaproxyRuntime, ServerRow, shut_session, shut_sessions
+from ..net.haproxy_runtime import HaproxyRuntime, ServerMode, ServerRow, shut_session, shut_sessions
 from .haproxy_config import SLOT, names_of
 from .moves import Rows, Wanted, commands_between, fits
 from .node_places import NodePlaces
@@ -62,6 +62,8 @@ class MasterLane:
         self._rows: Rows = {}
         self._served: Address | None = None
         """The announced address that HAProxy was last given."""
+        self._served_since: float | None = None
+        """Since when, in seconds since 1970."""
         self._open = False
         """Whether HAProxy runs and may be told."""
         self._news = asyncio.Event()
@@ -105,12 +107,31 @@ class MasterLane:
         """Where the master is believed to be."""
         return self._phase.address
 
+    @property
+    def served(self) -> Address | None:
+        """The announced address that HAProxy was last given; None before the first."""
+        return self._served
+
+    @property
+    def served_since(self) -> float | None:
+        """When it was given that, in seconds since 1970."""
+        return self._served_since
+
+    @property
+    def held(self) -> bool:
+        """Whether new connections wait; in the loop."""
+        due = self._held_until()
+        return due is not None and asyncio.get_running_loop().time() < due
+
+    def checks(self) -> tuple[tuple[Address, bool], ...]:
+        """Return the nodes, as HAProxy finds them, each with whether its own check found a master there last."""
+        rows = [row for (backend, _), row in self._rows.items() if backend == self.names.classic]
+        return tuple((row.address, row.running) for row in rows if row.address and row.mode is ServerMode.READY)
+
     def wanted(self) -> Wanted:
         """Return what HAProxy should have now."""
         at = None if self._phase.address is None else self._places.at(self._phase.address)
-        due = self._held_until()
-        held = due is not None and asyncio.get_running_loop().time() < due
-        return Wanted(at, held, self._found(self._nodes), self._found(self._replicas.usable))
+        return Wanted(at, self.held, self._found(self._nodes), self._found(self._replicas.usable))
 
     def _held_until(self) -> float | None:
         """Return until when connections wait, in the loop's seconds; None if they do not."""
@@ -229,6 +250,7 @@ class MasterLane:
         if not wanted.served or address is None or address == self._served:
             return
         before, self._served = self._served, address
+        self._served_since = time.time()
         _log.info("HAProxy leads to %s at %s", self.name, address)
         if before is not None:
             self.moves += 1

@@ -23,6 +23,7 @@ from .haproxy_process import HaproxyProgram
 from .master_lane import MasterLane
 from .node_places import NodePlaces
 from .proxy_settings import MasterPorts, ProxySettings, prepare_folder
+from .tls_files import TlsFiles, check_node_tls
 
 __all__ = ["Proxy"]
 
@@ -68,10 +69,13 @@ class Proxy:
         """How often HAProxy had something else than it should have had."""
         self.trouble = ""
         """Why HAProxy does not run as it should; empty if it does."""
+        self.connections: dict[str, int] = {}
+        """Of each frontend of HAProxy, when it was last asked."""
         self.ready = asyncio.Event()
         """Set once HAProxy runs."""
         self._places = NodePlaces(watcher.dialled)
         self._companion = Companion(settings.folder, self._alive)
+        self._tls = TlsFiles(settings.folder)
         self._structure = ""
         """Of the configuration that HAProxy runs with; empty before the first."""
         self._serving = False
@@ -90,8 +94,10 @@ class Proxy:
         Follow the Watcher; HAProxy starts once enough Sentinels have answered.
 
         Raises:
-            UsageError: the folder can't be used, or another process uses it.
+            UsageError: the folder can't be used, another process uses it, or HAProxy can't speak the nodes' TLS.
         """
+        for name in self.settings.ports or (None,):
+            check_node_tls(self._watcher.node_tls(name))
         prepare_folder(self.settings.folder)
         self.program.claim()
         try:
@@ -224,8 +230,11 @@ class Proxy:
         if self.ready.is_set():
             self.drifts += right.count(False)
         self.ready.set()
+        self.connections = await self.program.runtime.connections()
 
     async def _apply(self, text: str, shape: str) -> None:
+        # First: a configuration that HAProxy refuses must not keep it from being moved.
+        await self.program.check(text)
         for lane in self.lanes.values():
             lane.pause()
         adopted = not self._serving
@@ -234,6 +243,7 @@ class Proxy:
         self._structure = ""
         await self.program.apply(text)
         self._structure, self._serving = shape, True
+        self._tls.forget_others()
         self._companion.fill(occupy_path(self.settings.folder, name) for name in self.lanes)
         if adopted:
             # Sessions of an earlier run's HAProxy may be anywhere.
@@ -247,7 +257,10 @@ class Proxy:
             nodes = max(len(wanted.nodes), len(wanted.readable))
             self._slots[name] = slots = slots_for(nodes, self._slots.get(name, 0))
             login = await self._login(name, lane.address)
-            one = ProxiedMaster(name, pair.writes, pair.reads, login, wanted.at, wanted.nodes, wanted.readable, slots)
+            tls = self._tls.for_nodes(self._watcher.node_tls(name))
+            one = ProxiedMaster(
+                name, pair.writes, pair.reads, login, wanted.at, wanted.nodes, wanted.readable, slots, tls
+            )
             masters.append(one)
         settings = self.settings
         return HaproxyPlan(
@@ -257,6 +270,7 @@ class Proxy:
             settings.max_lag,
             settings.queue_seconds,
             min(settings.maxconn, _room(sum(1 + (pair.reads is not None) for pair in ports.values()))),
+            self._tls.for_clients(settings.cert, settings.key, settings.client_ca),
         )
 
     async def _login(self, name: str, node: Address | None) -> tuple[str, ...]:
@@ -265,10 +279,7 @@ class Proxy:
         read_at, login = self._logins.get(name, (-LOGIN_SECONDS, ()))
         if node is None or now < read_at + LOGIN_SECONDS:
             return login
-        target = self._watcher.node_target(node, name)
-        if target.context is not None:
-            raise UsageError("the proxy can't reach data nodes over TLS yet")
-        given = await target.login()
+        given = await self._watcher.node_target(node, name).login()
         if given.withheld:
             return login  # no majority lists the node yet
         if given.password is None:

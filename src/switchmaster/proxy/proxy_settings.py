@@ -54,8 +54,18 @@ class ProxySettings:
     maxconn: int = 2000
     """Connections to each port."""
     program: str = "haproxy"
+    cert: str | None = None
+    """The certificate file for clients; None for no TLS."""
+    key: str | None = None
+    """The key file."""
+    client_ca: str | None = None
+    """The authorities of which clients must show a certificate; None if they need none."""
 
     def __post_init__(self) -> None:
+        if (self.cert is None) != (self.key is None):
+            raise UsageError("TLS for the proxy's clients needs both a certificate and its key")
+        if self.client_ca is not None and self.cert is None:
+            raise UsageError("certificates of the proxy's clients can be checked only with TLS: give its certificate")
         if bool(self.ports) == (self.only is not None):
             raise UsageError("the proxy needs a port for writes: one for the only master, or one for each master")
         all_ports = (self.only,) if self.only is not None else tuple(self.ports.values())

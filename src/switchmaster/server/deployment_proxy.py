@@ -15,7 +15,9 @@ from typing import Final
 from ..errors import SwitchmasterError
 from ..net.watcher import Watcher
 from ..proxy.proxy import Proxy
+from ..proxy.proxy_lines import proxy_lines
 from ..proxy.proxy_settings import ProxySettings
+from ..render import Line
 
 __all__ = ["DeploymentProxy"]
 
@@ -42,6 +44,8 @@ class DeploymentProxy:
         """Numbers for the metrics, by name, as of the last `beat`; empty without a proxy. Any thread may read it."""
         self.masters: Mapping[str, Mapping[str, float]] = {}
         """The same of each master, by its name."""
+        self.lines: tuple[Line, ...] = ()
+        """The whole proxy for the API, likewise."""
 
     async def start(self) -> None:
         """Begin, if a proxy is configured; if it can't, go on trying."""
@@ -90,7 +94,7 @@ class DeploymentProxy:
         proxy, self._proxy = self._proxy, None
         if proxy is not None:
             await proxy.close(end)
-        self.readings, self.masters = {}, {}
+        self.readings, self.masters, self.lines = {}, {}, ()
 
     def beat(self) -> None:
         """Hand over the numbers; called about once a second."""
@@ -112,3 +116,4 @@ class DeploymentProxy:
             }
             for name, lane in proxy.lanes.items()
         }
+        self.lines = proxy_lines(self._watcher.deployment, proxy)

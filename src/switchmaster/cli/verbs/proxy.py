@@ -10,17 +10,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ...belief.decisions import Switch
 from ...errors import UsageError
 from ...model import Address
-from ...render import iso, switch_line
 from ...url import read_listen
 from ..deployment_options import DeploymentOptions, deployment_options, read_settings, sentinels_argument, to_seconds
 from ..output import Output, complain, format_option
@@ -43,6 +40,9 @@ _PORT: Final = click.IntRange(1, 65535)
 @click.option("--master", metavar="NAME", help="The master, if the Sentinels monitor several.")
 @click.option("--write", "writes", multiple=True, metavar="NAME=IP:PORT", help="The port of one of many; repeatable.")
 @click.option("--read", "reads", multiple=True, metavar="NAME=IP:PORT", help="The same for its replicas; repeatable.")
+@click.option("--listen-cert", metavar="FILE", help="Serve TLS with this certificate.")
+@click.option("--listen-key", metavar="FILE", help="Key of that certificate.")
+@click.option("--listen-client-ca", metavar="FILE", help="Require client certificates of these authorities.")
 @click.option("--health-port", type=_PORT, help="Port of /livez and /readyz, which touch no node. [default: none]")
 @click.option(
     "--max-lag",
@@ -114,6 +114,9 @@ def proxy(
         limits=WaitLimits(hold, failover_wait),
         maxconn=maxconn,
         program=program,
+        cert=given["listen_cert"],
+        key=given["listen_key"],
+        client_ca=given["listen_client_ca"],
     )
     asyncio.run(_run(deployment, settings, Output(form)))
 
@@ -153,18 +156,15 @@ async def _run(deployment: DeploymentOptions, settings: ProxySettings, output: O
     from ...proxy.haproxy_process import find_program
     from ...proxy.proxy import Proxy
     from ...server.log_format import set_up
+    from ..front import MoveLines, stopped_by_signals
 
     find_program(settings.program)  # a daemon would try again; a person wants to know
     set_up("text", "warning")
     arguments = deployment.watcher_arguments(settings.ports)
     watcher = Watcher(arguments.pop("sentinels"), **arguments)
-    told: dict[str, Switch] = {}
-    watcher.on_switch(lambda switch: told.update({switch.master: switch}))
-    front = Proxy(watcher, settings, lambda master, old, new: _report(output, told.get(master), new))
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    lines = MoveLines(watcher, output)
+    front = Proxy(watcher, settings, lambda master, old, new: lines.print(master, new))
+    stop = stopped_by_signals()
     await front.start()
     try:
         await watcher.start(wait=False)
@@ -185,14 +185,3 @@ async def _report_start(front: Proxy) -> None:
         assert ports is not None
         reads = "" if ports.reads is None else f", its replicas at {ports.reads}"
         complain(f"clients find {name} at {ports.writes} ({lane.address or 'not known yet'}){reads}")
-
-
-def _report(output: Output, switch: Switch | None, new: Address) -> None:
-    if switch is None or switch.new != new:
-        return
-    if output.form != "pretty":
-        output.line(switch_line(switch))
-        return
-    old = "nowhere" if switch.old is None else str(switch.old)
-    when = "" if switch.time is None else f"{iso(switch.time)}  "
-    output.words(((f"{when}{switch.master}  ", ""), (f"{old} -> {switch.new}", "bold"), (f"  {switch.why}", "dim")))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import signal
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -17,10 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ...belief.decisions import Switch
 from ...errors import UsageError
 from ...model import Address
-from ...render import iso, switch_line
 from ...url import parse_address_map, read_listen
 from ..deployment_options import DeploymentOptions, deployment_options, read_settings, sentinels_argument, to_seconds
 from ..output import Output, complain, format_option
@@ -125,16 +122,13 @@ def relay(
 async def _run(deployment: DeploymentOptions, settings: RelaySettings, grade: str, output: Output) -> None:
     from ...net.watcher import Watcher
     from ...relay.relay import Relay
+    from ..front import MoveLines, stopped_by_signals
 
     arguments = deployment.watcher_arguments() | {"grade": grade}
     watcher = Watcher(arguments.pop("sentinels"), **arguments)
-    told: dict[str, Switch] = {}
-    watcher.on_switch(lambda switch: told.update({switch.master: switch}))
-    front = Relay(watcher, settings, lambda move: _report(output, told.get(move.master)))
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    lines = MoveLines(watcher, output)
+    front = Relay(watcher, settings, lambda move: lines.print(move.master))
+    stop = stopped_by_signals()
     await front.start()
     try:
         await watcher.start(wait=False)
@@ -158,17 +152,6 @@ async def _report_start(front: Relay, stop: asyncio.Event, timeout: float) -> No
     if not stop.is_set():
         shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
         complain(f"clients are told of: {shown}")
-
-
-def _report(output: Output, switch: Switch | None) -> None:
-    if switch is None:
-        return
-    if output.form != "pretty":
-        output.line(switch_line(switch))
-        return
-    old = "nowhere" if switch.old is None else str(switch.old)
-    when = "" if switch.time is None else f"{iso(switch.time)}  "
-    output.words(((f"{when}{switch.master}  ", ""), (f"{old} -> {switch.new}", "bold"), (f"  {switch.why}", "dim")))
 
 
 def _pairs(words: Iterable[str]) -> list[tuple[str, str]]:

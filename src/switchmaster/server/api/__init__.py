@@ -15,6 +15,7 @@ Live routes answer from memory and work while the journal is away; journal route
     GET  /api/v1/guard                        [guard]        ?deployment= &master=
     GET  /api/v1/masters/{name}/guard         what the guard of one master would do, and why not
     POST /api/v1/masters/{name}/guard         {"arming": ..., "confirm": NAME} or {"suspend": ..., "confirm": NAME}
+    GET  /api/v1/proxy                        [proxy]        ?deployment= &master=
     GET  /api/v1/planned-failovers            [planned failover]  ?deployment= &master=
     GET  /api/v1/masters/{name}/planned-failover  the one that runs, or the last
     POST /api/v1/masters/{name}/planned-failover  {"confirm": NAME, "to": ...} or {"dry_run": true}
@@ -55,8 +56,9 @@ through `journal_queries`, which is bounded in number and time; the limits on co
 Read in this order: `admission` (which requests are let in), `served_state` (what is served), `belief_lines` (the belief
 as JSON), `overview` (its digest), `answers` (JSON, ETag, errors), `journal_queries` (bounded reads of the journal),
 `journal_stream` (server-sent events), `metric_families` and `metrics`, then the routes (`parameters`, `shapes`,
-`action_shapes`, `guard_routes`, `doctor_routes`, `failover_routes`, `action_routes`, `live_routes`, `journal_routes`,
-`health_routes`, `dashboard`), `app`, `http_connections` (which connections are kept), `http_server`, `http_thread`.
+`action_shapes`, `guard_routes`, `doctor_routes`, `proxy_routes`, `failover_routes`, `action_routes`, `live_routes`,
+`journal_routes`, `health_routes`, `dashboard`), `app`, `http_connections` (which connections are kept), `http_server`,
+`http_thread`.
 """
 
 from ..settings.http_settings import HttpSettings

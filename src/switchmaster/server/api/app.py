@@ -25,6 +25,7 @@ from .health_routes import make_health_routes
 from .journal_routes import make_journal_routes
 from .live_routes import make_live_routes
 from .metrics import Metrics
+from .proxy_routes import make_proxy_routes
 from .served_state import ServedState
 
 __all__ = ["WEB", "create_app"]
@@ -61,6 +62,7 @@ def create_app(state: ServedState, settings: HttpSettings, metrics: Metrics | No
     app.state.switchmaster = state
     app.include_router(make_guard_routes())
     app.include_router(make_doctor_routes())
+    app.include_router(make_proxy_routes())
     app.include_router(make_failover_routes())
     app.include_router(make_action_routes())
     app.include_router(make_live_routes(settings))

@@ -22,6 +22,7 @@ from ...link.counters import LinkCounters
 from ...model import Address, SentinelName
 from ...planned.planned_status import PlannedStatus
 from ...planned.request import FailoverRequest
+from ...render import Line
 from .answers import ProblemError
 from .http_connections import HttpConnections
 from .journal_queries import JournalQueries
@@ -102,7 +103,7 @@ class RelaySource(Protocol):
 
 
 class ProxySource(Protocol):
-    """What the metrics read of a deployment's proxy (see `server.deployment_proxy`)."""
+    """What API and metrics read of a deployment's proxy (see `server.deployment_proxy`)."""
 
     @property
     def readings(self) -> Mapping[str, float]:
@@ -111,6 +112,10 @@ class ProxySource(Protocol):
     @property
     def masters(self) -> Mapping[str, Mapping[str, float]]:
         """The numbers of each master, by its name."""
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """A line for each master; none if the deployment has no proxy."""
 
 
 class FailoverSource(Protocol):

@@ -31,6 +31,8 @@ __all__ = [
     "PlannedFailoverLine",
     "PlannedFailoverOrder",
     "PlannedFailoverPage",
+    "ProxyLine",
+    "ProxyPage",
     "Ready",
     "SentinelPage",
     "StateName",
@@ -235,6 +237,46 @@ class GuardLine(Row):
     reports: list[GuardReportRow]
     counts: dict[str, int] = Field(description="Walks, samples, orders and so on since the start.")
     objected: dict[str, int] = Field(description="How often each objection kept it from acting, by the objection's id.")
+
+
+class ProxyCheckRow(Node):
+    """A node, as HAProxy finds it."""
+
+    master: bool = Field(description="Whether HAProxy's own check last found a master there.")
+
+
+class HaproxyRow(BaseModel):
+    """How the proxy's HAProxy stands."""
+
+    pid: int | None = Field(description="Of its current worker; null if it does not run.")
+    version: str | None
+    starts: int
+    reloads: int
+    drifts: int = Field(description="How often it was found with something else than it should have had.")
+    trouble: str | None = Field(description="Why it does not run as it should.")
+
+
+class ProxyLine(Row):
+    """The proxy of one master: where its HAProxy leads."""
+
+    type: Literal["proxy"]
+    deployment: str
+    master: str
+    writes: Node = Field(description="Where clients find the master.")
+    reads: Node | None = Field(description="Where they find its replicas.")
+    state: Literal["serving", "holding", "unknown"] = Field(
+        description="`holding`: new connections wait for the end of a failover."
+    )
+    address: Node | None = Field(description="Where new connections go, as Sentinel announces it.")
+    since: str | None = Field(description=f"Since when: {TIME_EXAMPLE}")
+    in_sync: bool = Field(description="Whether HAProxy had what it should have when it was last asked.")
+    connections: int | None = Field(description="To the port for writes, those that wait included; every 2 s.")
+    reading: int | None = Field(description="To the port for reads.")
+    moves: int
+    holds: int = Field(description="Planned failovers in which connections waited.")
+    last_move_seconds: float | None = Field(description="How long HAProxy took to follow the belief.")
+    checks: list[ProxyCheckRow] = Field(description="By which HAProxy goes if this daemon is gone.")
+    haproxy: HaproxyRow
 
 
 class PlanCheckRow(BaseModel):
@@ -442,6 +484,12 @@ class GuardPage(_Page):
     """Guards, in order of deployment and master."""
 
     items: list[GuardLine]
+
+
+class ProxyPage(_Page):
+    """Proxies, in order of deployment and master."""
+
+    items: list[ProxyLine]
 
 
 class PlannedFailoverPage(_Page):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +31,8 @@ from .file import ConfigFile, deployment_settings, read_file
 from .guard_settings import GuardSettings, guard_settings
 from .http_settings import HttpSettings
 from .journal_place import has_password, named_journal
-from .tables import DeploymentTable, File, HttpTable, JournalTable, LogTable
+from .tables import DeploymentTable, File, HttpTable, JournalTable, LogTable, ProxyTable, RelayTable
+from .value_types import Table
 
 if TYPE_CHECKING:
     from ...proxy.proxy_settings import ProxySettings
@@ -49,6 +50,8 @@ __all__ = [
 ]
 
 SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"journal": JournalTable, "http": HttpTable, "log": LogTable}
+BEGUN: Final[Mapping[str, type[Table]]] = {"relay": RelayTable, "proxy": ProxyTable}
+"""Sections that begin something: with their variables alone, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,8 @@ def read_configuration(
     environ = os.environ if environ is None else environ
     file = read_file(path) if path is not None else ConfigFile(Path(), File(), (), {})
     file.check()
+    begun = {name: _begun(name, kind, file.tables, environ) for name, kind in BEGUN.items()}
+    file = replace(file, tables=file.tables.model_copy(update=begun))
     folder = Path() if path is None else path.parent
     sections = {name: _section(name, getattr(file.tables, name), environ) for name in SECTIONS}
     kept = _journal(sections["journal"], folder, journal, environ, file)
@@ -182,17 +187,37 @@ def journal_url_of_file(path: Path, given: str | None, environ: Mapping[str, str
 
 def _section(name: str, table: Any, environ: Mapping[str, str]) -> Any:
     """Return the table with the environment's values over the file's."""
-    given = {}
+    given: dict[str, Any] = {}
     for key, info in type(table).model_fields.items():
         variable = f"{VARIABLE_PREFIX}{name.upper()}_{key.upper()}"
         if not environ.get(variable) or key == "tls":
             continue
         try:
-            adapter: TypeAdapter[Any] = TypeAdapter(info.rebuild_annotation())
-            given[key] = adapter.validate_strings(environ[variable])
+            given[key] = _read_variable(TypeAdapter(info.rebuild_annotation()), environ[variable])
         except ValidationError as error:
             raise UsageError(f"{variable} {error.errors()[0]['msg']}") from None
     return table.model_copy(update=given) if given else table
+
+
+def _read_variable(adapter: TypeAdapter[Any], text: str) -> Any:
+    """Return a variable's value: a number where a key wants one, several words with commas where it wants an array."""
+    try:
+        value = adapter.validate_strings(text)
+    except ValidationError as error:
+        try:
+            return adapter.validate_python(float(text))
+        except ValueError:  # a ValidationError is one
+            raise error from None
+    if isinstance(value, tuple):
+        value = adapter.validate_python(tuple(filter(None, map(str.strip, text.split(",")))))
+    return value
+
+
+def _begun(name: str, kind: type[Table], tables: File, environ: Mapping[str, str]) -> Any:
+    """Return the table of what a file need not have, with the environment's values; None if neither has any."""
+    found = getattr(tables, name)
+    table = _section(name, kind() if found is None else found, environ)
+    return table if found is not None or table != kind() else None
 
 
 def _journal(
@@ -312,7 +337,7 @@ def _deployment(
             fingerprint(arguments),
             guard,
             relay,
-            _proxy(name, file.tables, table, environ),
+            _proxy(name, file.tables, table, environ, folder, arguments),
             table.measure_pauses,
             doctor,
         )
@@ -320,12 +345,25 @@ def _deployment(
         raise UsageError(file.wrong(place, f"can't be used: {error}") if file.lines else str(error)) from None
 
 
-def _proxy(name: str, tables: File, table: DeploymentTable, environ: Mapping[str, str]) -> ProxySettings | None:
+def _proxy(
+    name: str,
+    tables: File,
+    table: DeploymentTable,
+    environ: Mapping[str, str],
+    folder: Path,
+    arguments: Mapping[str, Any],
+) -> ProxySettings | None:
     if table.proxy is None and tables.proxy is None:
         return None
+    from ...proxy.tls_files import check_node_tls
     from .proxy_configuration import proxy_settings
 
-    return proxy_settings(name, tables.proxy, table.proxy, len(tables.deployments) <= 1, environ)
+    found = proxy_settings(name, tables.proxy, table.proxy, len(tables.deployments) <= 1, environ, folder)
+    if found is not None:
+        of_masters = arguments["node_access"]
+        for master in found.ports or (None,):
+            check_node_tls(of_masters[master].tls if master in of_masters else arguments["node_tls"])
+    return found
 
 
 def _relay(tables: File, table: DeploymentTable, folder: Path) -> RelaySettings | None:

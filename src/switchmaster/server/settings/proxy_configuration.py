@@ -8,6 +8,7 @@ alone begins its proxy, with several each needs its own table.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,12 @@ LIMITS: Final = WaitLimits()
 
 
 def proxy_settings(
-    name: str, common: ProxyTable | None, own: ProxyTable | None, alone: bool, environ: Mapping[str, str]
+    name: str,
+    common: ProxyTable | None,
+    own: ProxyTable | None,
+    alone: bool,
+    environ: Mapping[str, str],
+    beside: Path,
 ) -> ProxySettings | None:
     """
     Return the settings of one deployment's proxy.
@@ -37,6 +43,7 @@ def proxy_settings(
         own: ``[deployments.NAME.proxy]``; None if the file has none.
         alone: whether there is no other deployment.
         environ: the environment, for the folder.
+        beside: the folder of the configuration file.
 
     Returns:
         None if this deployment has no proxy.
@@ -51,6 +58,8 @@ def proxy_settings(
         raise UsageError('the proxy has no port: add writes = "127.0.0.1:6379"')
     folder = table.get("folder")
     given: dict[str, Any] = {key: table[key] for key in ("max_lag", "maxconn", "program") if key in table}
+    if "tls" in table:
+        given |= {key: str(beside / os.path.expanduser(file)) for key, file in table["tls"] if file is not None}
     return ProxySettings(
         folder=Path(folder) if folder is not None else default_folder(_word(name), environ),
         health=read_listen(table["health"]) if "health" in table else None,

@@ -115,10 +115,10 @@ class GuardTable(Table):
     )
 
 
-class RelayTlsTable(Table):
-    """Certificate and key of the relay."""
+class ListenTlsTable(Table):
+    """Certificate and key for clients."""
 
-    cert: Text = Field(description="The relay's certificate.")
+    cert: Text = Field(description="The certificate.")
     key: Text = Field(description="Its key.")
     client_ca: Text | None = Field(
         default=None, description="Authorities of which clients must show a certificate; none is asked for by default."
@@ -142,7 +142,7 @@ class RelayTable(Table):
     users: dict[str, str] | None = Field(
         default=None, description="Password files of named users, by name. All users may only read."
     )
-    tls: RelayTlsTable | None = Field(default=None, description="Certificate and key, to serve TLS.")
+    tls: ListenTlsTable | None = Field(default=None, description="Certificate and key, to serve TLS.")
     grade: Literal["announced", "promoted", "agreed"] | None = Field(
         default=None,
         description="Lowest grade at which clients are told of a switch; the deployment's by default, below which it "
@@ -217,6 +217,9 @@ class ProxyTable(Table):
         ge=1,
         le=100_000,
         description="Most connections to each port; 2,000 by default, which needs twice as many open files.",
+    )
+    tls: ListenTlsTable | None = Field(
+        default=None, description="Certificate and key, to serve TLS on the ports for writes and reads."
     )
     program: Text | None = Field(default=None, description="HAProxy's program; `haproxy` by default.")
     folder: Text | None = Field(

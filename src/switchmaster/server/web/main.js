@@ -2,7 +2,7 @@
 //
 // In order: `routes` (addresses), `api` and `stream` (requests and events), `live` (what is known, and how old it is),
 // `text` and `words` (wording), `dom` and `parts` (elements), `drawing/` (pictures), `feed`, `guard`, `planned`,
-// `doctor`, `views/`.
+// `proxy`, `doctor`, `views/`.
 
 import { Api } from "./api.js";
 import { h, update } from "./dom.js";

@@ -7,6 +7,7 @@ import { drawTopology, layoutTopology } from "../drawing/topology.js";
 import { Feed } from "../feed.js";
 import { guardParts } from "../guard.js";
 import { makePlanned } from "../planned.js";
+import { proxyParts } from "../proxy.js";
 import { empty, facts, healthState, icon, missing, name, place, state, table, time, timeAgo } from "../parts.js";
 import { toFailover, toHistory } from "../routes.js";
 import { address, count, shown } from "../text.js";
@@ -51,6 +52,7 @@ export function makeMaster({ live, api, act, parts: [deployment, called] }) {
   const guards = path("guard", { deployment, master: called });
   const doctors = path("doctor", { deployment, master: called });
   const planneds = path("planned-failovers", { deployment, master: called });
+  const proxies = path("proxy", { deployment, master: called });
   const notices = path("events", { type: "notice", deployment, master: called, limit: NOTICES });
   const head = h("div", { class: "head" });
   const words = h("div", { class: "situation", "aria-live": "polite" });
@@ -58,6 +60,8 @@ export function makeMaster({ live, api, act, parts: [deployment, called] }) {
   const known = h("div", {});
   const guard = h("div", { class: "guard" });
   const doctor = h("div", { class: "doctor" });
+  const proxy = h("div", {});
+  const proxied = h("section", { "aria-labelledby": "proxy" }, h("h2", { id: "proxy" }, "Proxy"), proxy);
   const planned = makePlanned({ live, api, act, source: planneds, deployment, called });
   const feed = new Feed(api, deployment, called, () => {});
 
@@ -82,6 +86,7 @@ export function makeMaster({ live, api, act, parts: [deployment, called] }) {
       update(known);
       update(guard);
       update(doctor);
+      proxied.hidden = true;
       planned.render(null);
       return;
     }
@@ -101,6 +106,9 @@ export function makeMaster({ live, api, act, parts: [deployment, called] }) {
     update(known, tables(master, sentinels, live, newestFailover()));
     planned.render(master);
     update(guard, guardParts(live.get(guards).value?.items[0] ?? null, live.get(notices).value?.items ?? []));
+    const [front] = live.get(proxies).value?.items ?? [];
+    proxied.hidden = !front;
+    update(proxy, front ? proxyParts(front) : null);
     update(doctor, doctorParts(live.get(doctors).value?.items ?? [], live.now()));
   }
 
@@ -129,6 +137,7 @@ export function makeMaster({ live, api, act, parts: [deployment, called] }) {
       h("section", { "aria-labelledby": "who" }, h("h2", { id: "who" }, "Deployment"), drawing, known),
       h("section", { "aria-labelledby": "planned" }, h("h2", { id: "planned" }, "Planned failover"), planned.element),
       h("section", { "aria-labelledby": "guard" }, h("h2", { id: "guard" }, "Guard"), guard),
+      proxied,
       h("section", { "aria-labelledby": "doctor" }, h("h2", { id: "doctor" }, "Doctor"), doctor),
       h(
         "section",
@@ -138,7 +147,7 @@ export function makeMaster({ live, api, act, parts: [deployment, called] }) {
         feed.element,
       ),
     ],
-    needs: [source, voters, newest, guards, planneds, doctors, notices],
+    needs: [source, voters, newest, guards, planneds, proxies, doctors, notices],
     render,
     told: (line, entry) => feed.told(line, entry),
     opened: () => feed.load(),
