@@ -20,7 +20,7 @@ from typing import Any
 
 from switchmaster.lab.ports import free_ports
 
-__all__ = ["Client", "Served", "asked_at_once", "serving"]
+__all__ = ["Client", "Served", "asked_at_once", "launched", "line_of", "serving", "until_ready"]
 
 PEER = Path(__file__).with_name("peer.py")
 PATIENCE = 60.0
@@ -72,8 +72,8 @@ def serving(
     [port] = free_ports(1)
     config = folder / "switchmaster.toml"
     with ExitStack() as stack:
-        sentinels = [stack.enter_context(_process(sys.executable, str(PEER), str(masters))) for _ in range(3)]
-        named = ", ".join(f'"127.0.0.1:{int(_line(sentinel))}"' for sentinel in sentinels)
+        sentinels = [stack.enter_context(launched(sys.executable, str(PEER), str(masters))) for _ in range(3)]
+        named = ", ".join(f'"127.0.0.1:{int(line_of(sentinel))}"' for sentinel in sentinels)
         config.write_text(
             f"[deployments.watched]\nsentinels = [{named}]\nprobe = false\ndiscover = false\n"
             f'[journal]\nurl = "{url}"\nkeep = "99999d"\nkeep_events = "99999d"\nmax_size = "1TB"\n'
@@ -82,13 +82,14 @@ def serving(
         )
         with (folder / "log").open("wb") as log:
             command = [sys.executable, *program, "--config", str(config)]
-            served = Served(stack.enter_context(_process(*command, log=log)), port)
-        _until_ready(port, masters, folder / "log")
+            served = Served(stack.enter_context(launched(*command, log=log)), port)
+        until_ready(port, masters, folder / "log")
         yield served
 
 
 @contextmanager
-def _process(*command: str, log: Any = None) -> Iterator[subprocess.Popen[bytes]]:
+def launched(*command: str, log: Any = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process while the block lasts; it writes to the log, or to a pipe."""
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log or subprocess.PIPE, stderr=log)
     try:
         yield process
@@ -101,12 +102,13 @@ def _process(*command: str, log: Any = None) -> Iterator[subprocess.Popen[bytes]
             process.communicate()
 
 
-def _line(process: subprocess.Popen[bytes]) -> bytes:
+def line_of(process: subprocess.Popen[bytes]) -> bytes:
+    """Return the next line that a process writes."""
     assert process.stdout is not None
     return process.stdout.readline()
 
 
-def _until_ready(port: int, masters: int, log: Path) -> None:
+def until_ready(port: int, masters: int, log: Path) -> None:
     """Wait until the daemon believes all masters."""
     until = time.monotonic() + PATIENCE
     while True:
@@ -120,7 +122,7 @@ def _until_ready(port: int, masters: int, log: Path) -> None:
                 raise RuntimeError(f"the daemon was not ready within {PATIENCE:g} s: {log.read_text()}") from None
         finally:
             client.close()
-        time.sleep(0.1)
+        time.sleep(1.0)  # each question counts all masters
 
 
 def asked_at_once(port: int, question: Callable[[], str], clients: int, times: int) -> tuple[list[float], float]:

@@ -57,6 +57,8 @@ class PublishedBelief:
         """Whether any Sentinel is connected."""
         self.established = False
         """Whether enough Sentinels have answered since the start."""
+        self.changed: set[str] = set()
+        """The masters that were handed over since the Watcher's loop last emptied this."""
 
     # -- in the Watcher's loop ----------------------------------------------------------------------
 
@@ -89,6 +91,7 @@ class PublishedBelief:
         self._timer = None
         changed = self._watcher.changed(MASTERS_PER_TURN)
         self._states.update(changed.masters)
+        self.changed.update(changed.masters)
         self._sentinels = changed.sentinels
         self.hearing, self.established = self._watcher.hearing, self._watcher.established
         self._version += 1
