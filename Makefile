@@ -63,6 +63,7 @@ proofs: $(VENV)/made-dev  ## on real servers: the tutorial, each use with exactl
 	@$(PY) -m pytest tests/soak/documented_sessions.py tests/soak/granted_uses.py tests/soak/planned_endings.py tests/soak/proxy_tls.py
 	@SWITCHMASTER_TEST_UPSTREAM=all $(PY) -m pytest tests/live/test_upstream.py
 	@SWITCHMASTER_TEST_ACTION_FAILOVERS=50 $(PY) -m pytest -s tests/live/test_daemon_actions.py
+	@$(PY) -m pytest tests/soak/glide_failovers.py tests/soak/multi_database.py
 
 planned: FAILOVERS := $(if $(filter command line,$(origin FAILOVERS)),$(FAILOVERS),50)
 planned: $(VENV)/made-dev  ## order FAILOVERS (50) planned failovers in a row and a rolling restart under writers, on SERVER: nothing may be lost

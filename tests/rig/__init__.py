@@ -67,6 +67,7 @@ Applications:
 
 - `application`: threads and tasks with our Sentinels, of either client library.
 - `traffic`: numbered commands by threads and tasks, and the outcome of each number.
+- `glide_work`: writers with both clients of Valkey GLIDE.
 - `writers`: numbered writes and their acknowledgements; smaller than `traffic`.
 - `celery_app`, `gunicorn_app`, `greenlet_program`, `framework_program`: programs of those frameworks, run as processes.
 - `drop_in_check`: a program that uses everything of the drop-in with one version of a client library.
