@@ -11,13 +11,14 @@ import pytest
 
 from rig.api_rig import FakeDeployment, asking, served
 from rig.inspected import HEALTHY, in_settings, of_sentinel
-from switchmaster.belief.decisions import Notice
+from switchmaster.belief.decisions import Notice, NoticeKind
 from switchmaster.doctor.diagnosis_lines import DoctorReport, report_of
 from switchmaster.doctor.examine import Suppression, examine
 from switchmaster.doctor.inspection import Inspection
 from switchmaster.doctor.symptom import RULES
+from switchmaster.errors import JournalUnavailable
 from switchmaster.net.inspector import Inspector
-from switchmaster.render import iso
+from switchmaster.render import iso, notice_line
 from switchmaster.server.api import Metrics
 from switchmaster.server.deployment_doctor import DeploymentDoctor
 from switchmaster.server.settings.configuration import read_configuration
@@ -91,6 +92,57 @@ def test_finding_has_the_time_of_the_first_inspection_in_a_row_that_found_it(ins
     # An inspection may be missed by this test, and none changes what a later one says.
     assert dates[-1] == {"R07": again}
     assert {each["R07"] for each in dates if "R07" in each} <= {first, again}
+
+
+def noticed(kind: str, wall: float, text: str, master: str | None = "m") -> dict[str, Any]:
+    return notice_line(Notice(NoticeKind(kind), "kvdb", master, None, text, 0.0, wall))
+
+
+def test_restarted_doctor_goes_on_where_the_journal_ends(inspections: list[Inspection]) -> None:
+    before = [
+        noticed("doctor-found", 1.0, "R07 warning: an old sentence"),
+        noticed("doctor-mended", 2.0, "R07 no longer: an old sentence"),
+        noticed("doctor-found", 3.0, "R07 warning: 10.0.0.2:6379 has maxmemory 1000"),
+        noticed("doctor-found", 4.0, "Q13 warning: the Sentinel s: it does not answer", None),
+        noticed("doctor-found", 5.0, "R07 warning: told again"),
+        noticed("stale", 6.0, "something else"),
+    ]
+
+    async def go() -> tuple[list[Notice], list[Any]]:
+        inspections[:] = [replace(SMALL, wall=9.0)]
+        said: list[Notice] = []
+        doctor = DeploymentDoctor(
+            "kvdb", {"sentinels": ["10.0.0.1:1"]}, DoctorSettings(OFTEN), said.append, lambda: before[::-1]
+        )
+        doctor.start()
+        await until(lambda: doctor.report is not None)
+        report = doctor.report
+        await doctor.close()
+        assert report is not None
+        return said, [(line["rule"], line["since"]) for line in report.lines if "since" in line]
+
+    said, since = asyncio.run(go())
+    # What still fires is not reported anew; what was mended while no daemon ran is.
+    assert [(str(one.kind), one.master, one.text) for one in said] == [
+        ("doctor-mended", None, "Q13 no longer: the Sentinel s: it does not answer")
+    ]
+    assert since == [("R07", iso(3.0))]
+
+
+def test_doctor_begins_afresh_if_the_journal_cannot_be_read(inspections: list[Inspection]) -> None:
+    def unreadable() -> list[Any]:
+        raise JournalUnavailable("sqlite:///j.db", "the disk is gone")
+
+    async def go() -> list[Notice]:
+        inspections[:] = [SMALL]
+        said: list[Notice] = []
+        doctor = DeploymentDoctor("kvdb", {"sentinels": ["10.0.0.1:1"]}, DoctorSettings(OFTEN), said.append, unreadable)
+        doctor.start()
+        await until(lambda: said)
+        await doctor.close()
+        return said
+
+    assert [str(one.kind) for one in asyncio.run(go())] == ["doctor-found"]
 
 
 def test_doctor_that_is_off_asks_nothing_and_a_reload_begins_it(inspections: list[Inspection]) -> None:

@@ -31,7 +31,7 @@ from ..journal.retention import Retention
 from ..journal.writer import Writer, WriterCallbacks, Written
 from ..model import Address
 from ..planned.progress import Conclusion
-from ..render import iso, to_json, topology_line
+from ..render import Line, iso, to_json, topology_line
 from .api import HttpConnections, HttpServer, HttpThread, Metrics, ServedState, create_app
 from .daemon_actions import DaemonActions
 from .deployment_doctor import DeploymentDoctor
@@ -56,6 +56,8 @@ CHECK_SECONDS: Final = 1.0
 """Seconds between two checks of the daemon's own state."""
 DRAIN_SECONDS: Final = 10.0
 """Seconds that the journal has to write what waits when the daemon ends."""
+NOTICES: Final = 1_000
+"""Notices of a deployment from which its doctor learns what it found before a restart."""
 
 
 class Daemon:
@@ -192,6 +194,7 @@ class Daemon:
             open_lease(self._journal_url, deployment.name),
             open_lease(self._journal_url, deployment.name, FAILOVERS),
             partial(self._acknowledge, deployment.name),
+            partial(self._noticed, deployment.name),
         )
         self.watchings[deployment.name] = watching
         self._publish()
@@ -199,6 +202,9 @@ class Daemon:
         watching.on_guard_notice(self.metrics.noticed)
         watching.pulse.on_answer = partial(self.metrics.answered, deployment.name)
         await watching.start()
+
+    def _noticed(self, deployment: str) -> list[Line]:
+        return self.reader.newest_entries(("notice",), deployment, limit=NOTICES).items
 
     def _acknowledge(self, deployment: str, conclusion: Conclusion, by: str) -> None:
         """Acknowledge a planned failover, in a thread of its own: nobody has to look into it."""

@@ -53,6 +53,7 @@ class DeploymentWatch:
         lease: what its guards share with those of other daemons; None if nothing.
         failover_lease: the same for planned failovers.
         acknowledge: called in a thread of its own with each planned failover that is done, and who ordered it.
+        noticed: returns the journal's newest notices of this deployment, the newest first; called in other threads.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class DeploymentWatch:
         lease: GuardLease | None = None,
         failover_lease: GuardLease | None = None,
         acknowledge: Callable[[Conclusion, str], None] = lambda conclusion, by: None,
+        noticed: Callable[[], Iterable[Line]] = tuple,
     ) -> None:
         self.deployment = deployment
         arguments = dict(deployment.arguments)
@@ -84,7 +86,9 @@ class DeploymentWatch:
             acknowledge,
             failover_lease,
         )
-        self.doctor = DeploymentDoctor(deployment.name, deployment.arguments, deployment.doctor, self._on_guard)
+        self.doctor = DeploymentDoctor(
+            deployment.name, deployment.arguments, deployment.doctor, self._on_guard, noticed
+        )
         self._put = put
         self._turn: list[Entry] = []
         """The entries of this turn."""

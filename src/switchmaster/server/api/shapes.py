@@ -456,7 +456,7 @@ class DoctorPage(_Page):
     Lines of the doctor by deployment: `risk`, `finding`, `suppressed`, and `diagnosis` (the sum) as the last.
 
     `time` is that of the inspection; `since` of a finding that of the first of all inspections in a row that found it,
-    since the daemon's start.
+    after a restart of the daemon by the journal's notices.
     """
 
     items: list[dict[str, Any]]
