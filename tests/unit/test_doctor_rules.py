@@ -269,6 +269,7 @@ CASES: Final[dict[str, list[tuple[Severity, Spoil]]]] = {
     "S02": [
         (E, settings(requirepass="(secret 1)")),
         (E, both(settings(requirepass="(secret 1)", masterauth="(secret 1)"), settings(0, masterauth="(secret 2)"))),
+        (E, both(settings(requirepass="(secret 1)", masterauth="(secret 1)"), settings(2, masterauth="(secret 2)"))),
     ],
     "S03": [
         (E, master(1, flags=frozenset({"master", "s_down"}))),

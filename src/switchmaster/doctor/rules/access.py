@@ -62,13 +62,13 @@ def replica_cannot_log_in(found: MasterInspection) -> Iterator[Symptom]:
 
     Versions: all. Passwords are compared by digests; nodes that log in by `masteruser` are left out.
     """
-    demanded = {one.setting("requirepass"): one for one in found.nodes.values() if one.setting("requirepass")}
+    demanding = [(secret, one) for one in found.nodes.values() if (secret := one.setting("requirepass"))]
     for one in found.nodes.values():
         own = one.setting("masterauth", "primaryauth")
         if own is None or one.setting("masteruser", "primaryuser"):
             continue
-        other = next((node for secret, node in demanded.items() if secret != own and node is not one), None)
-        alone = one if own == "" and demanded and other is None else None
+        other = next((node for secret, node in demanding if secret != own and node is not one), None)
+        alone = one if own == "" and demanding and other is None else None
         for target in [each for each in (other, alone) if each is not None]:
             how = "no masterauth" if own == "" else "another masterauth"
             yield Symptom(
