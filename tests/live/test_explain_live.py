@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 
 from rig.conditions import eventually
 from rig.daemons import Daemon
-from rig.lab_fixtures import LabFactory
+from rig.lab_fixtures import SERVERS, LabFactory, find_or_skip
 from switchmaster.cli.group import cli
 from switchmaster.lab import Lab
 
@@ -59,8 +60,11 @@ def keep_pauses(lab: Lab, folder: Path) -> str:
     return str(config)
 
 
-def test_forecast_names_what_is_wrong_and_who_is_promoted(lab_factory: LabFactory, tmp_path: Path) -> None:
-    lab = lab_factory(masters=(MASTER,), down_after_ms=1000, node_lines=("replica-priority 0",))
+@pytest.mark.parametrize("which", SERVERS if os.environ.get("SWITCHMASTER_TEST_SERVERS") == "all" else SERVERS[:1])
+def test_forecast_names_what_is_wrong_and_who_is_promoted(lab_factory: LabFactory, tmp_path: Path, which: str) -> None:
+    """On one server; ``make proofs`` sets SWITCHMASTER_TEST_SERVERS=all: on each."""
+    binary = str(find_or_skip(which).path)
+    lab = lab_factory(masters=(MASTER,), binary=binary, down_after_ms=1000, node_lines=("replica-priority 0",))
     lab.wait_until_settled()
 
     # A moment's pauses show nothing yet, and that is told.

@@ -15,7 +15,8 @@ Kinds of tests, cheapest first. Write a test in the first kind that can show the
 - ``tests/openapi``: requests generated from the API's document; run by tests/unit/test_api_document.py.
 - ``tests/chaos``: real servers under random faults, judged by an independent observer. ``make chaos``.
 - ``tests/soak``: hundreds of failovers of one lab; fails if memory, descriptors or objects grow. ``make soak``.
-  Planned failovers in a row and a rolling restart under writers: ``make planned``.
+  Planned failovers in a row and a rolling restart under writers: ``make planned``. The doctor's rules, its
+  rights, and failovers that go wrong: ``make proofs``.
 
 A test's name is the sentence it proves, in at most 80 characters; the docstring holds the rest. Waiting is
 `conditions.eventually`, never a sleep. A missing server, browser or right skips a test with its reason; with
@@ -45,6 +46,7 @@ With servers:
 - `lateness`: another try for a live test that failed while the machine was proved to be late. A plugin of conftest.py.
 - `lab_fixtures`: the fixtures `server` and `lab_factory`, and `find_or_skip`. A plugin of conftest.py.
 - `guarding`, `guard_program`: a guard beside a lab, in a process of its own.
+- `doctor_scenes`: what breaks a lab so that a rule of the doctor fires, and mends it again.
 - `granted`: ACL users of a lab with the rights that the doctor prints, and what servers refused them.
 - `client_lab`: views of a lab and of the test's own process for tests of the drop-in; `make_ready` for the next
   failover.
