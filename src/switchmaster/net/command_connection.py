@@ -18,10 +18,25 @@ from ..wire.resp import FrameReader, Reply, encode
 from .dial import DialTarget
 from .shell import connect_options
 
-__all__ = ["CommandConnection"]
+__all__ = ["CommandConnection", "ServerDenies"]
 
 WAITING = 64
 """The most questions that wait for their answers at once: whoever asks more has lost count."""
+_DENYING = (Refusal.PROTECTED, Refusal.FULL)
+"""What a server says by itself to a new connection, before it ends it."""
+
+
+class ServerDenies(ConnectionError):
+    """
+    The server takes no connection like ours, whatever the credentials.
+
+    Args:
+        said: its words, an error reply.
+    """
+
+    def __init__(self, said: Reply) -> None:
+        super().__init__(explain(said))
+        self.refusal = classify(said)
 
 
 class CommandConnection(asyncio.Protocol):
@@ -33,6 +48,8 @@ class CommandConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reader = FrameReader()
         self._waiting: deque[asyncio.Future[Reply]] = deque()
+        self._denied: Reply = None
+        """What it said, to no question, if it denies us."""
 
     @classmethod
     async def open(cls, target: DialTarget, client_name: str, timeout: float) -> Self:
@@ -46,6 +63,7 @@ class CommandConnection(asyncio.Protocol):
 
         Raises:
             OSError: it could not be reached; ConnectionRefusedError if its kernel refused.
+            ServerDenies: it is in protected mode, or full.
             TimeoutError: it took too long.
             PermissionError: it refuses the credentials.
             UsageError: the credentials could not be had.
@@ -67,6 +85,8 @@ class CommandConnection(asyncio.Protocol):
         commands: list[tuple[str, ...]] = []
         Login(client_name, credentials).authenticate(lambda command, _: commands.append(command), _ignored)
         *answers, _ = await self.ask(*commands, ("CLIENT", "SETNAME", client_name), timeout=timeout)
+        if self._denied is not None:  # it spoke first, so that its words came as an answer
+            raise ServerDenies(self._denied)
         for answer in answers:
             if classify(answer) not in (None, Refusal.NEEDLESS_PASSWORD):
                 raise PermissionError(explain(answer))
@@ -84,7 +104,7 @@ class CommandConnection(asyncio.Protocol):
             TimeoutError: the replies did not come in time; the connection is of no use any more.
         """
         if self._transport is None or self.ended.done():
-            raise ConnectionResetError("the connection has ended")
+            raise self._lost()
         if len(self._waiting) + len(commands) > WAITING:
             raise ConnectionError(f"{len(self._waiting)} questions wait already")
         loop = asyncio.get_running_loop()
@@ -124,6 +144,8 @@ class CommandConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for frame in self._reader.read(data):
+            if classify(frame) in _DENYING:
+                self._denied = frame
             if not self._waiting:
                 return self.abort()  # a reply to no question
             future = self._waiting.popleft()
@@ -144,8 +166,11 @@ class CommandConnection(asyncio.Protocol):
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
-                future.set_exception(ConnectionResetError("the connection has ended"))
+                future.set_exception(self._lost())
                 future.exception()  # whoever asked may have given up
+
+    def _lost(self) -> ConnectionError:
+        return ConnectionResetError("the connection has ended") if self._denied is None else ServerDenies(self._denied)
 
 
 def _ignored(reason: str, now: float, refused: bool = False) -> None:

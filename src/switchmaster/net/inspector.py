@@ -37,7 +37,7 @@ from ..wire.refusal import Refusal, classify, explain
 from ..wire.resp import Reply, plain
 from .address_map import AddressMap
 from .arguments import AddressLike, check_several, read_address
-from .command_connection import WAITING, CommandConnection
+from .command_connection import WAITING, CommandConnection, ServerDenies
 from .credentials import CredentialProvider
 from .dial import DialTarget, describe_error
 from .diallers import AnyTls, Dialler, NodeAccess, NodeDiallers
@@ -177,6 +177,8 @@ class Inspector:
             dialled = target.address if target is not None else None
             reason = plain(describe_error(error, dialled, self._timeout))
             refusal = Refusal.PASSWORD if isinstance(error, PermissionError) else contact.refusal
+            if isinstance(error, ServerDenies) and error.refusal is Refusal.PROTECTED:
+                refusal = Refusal.PROTECTED
             contact = replace(contact, reason=reason, refusal=refusal)
         finally:
             if connection is not None:
