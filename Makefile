@@ -70,7 +70,8 @@ planned: FAILOVERS := $(if $(filter command line,$(origin FAILOVERS)),$(FAILOVER
 planned: $(VENV)/made-dev  ## order FAILOVERS (50) planned failovers in a row and a rolling restart under writers, on SERVER: nothing may be lost
 	@$(PY) tests/soak/planned_failovers.py --failovers $(FAILOVERS) $(if $(SERVER),--server $(SERVER)) $(if $(COORDINATED),--coordinated)
 
-packages: $(VENV)/made-dev  ## render the Helm charts with helm, and check what comes of them
+packages: $(VENV)/made-dev  ## build wheel and sdist, try them in clean environments with each Python and extra; render the Helm charts
+	@$(PY) tools/packages.py
 	@$(PY) tools/charts.py
 
 docs: $(VENV)/made-dev  ## write the generated pages of docs/ again
