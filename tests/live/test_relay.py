@@ -29,6 +29,7 @@ from peers import lying_sentinel
 from rig.client_lab import make_ready
 from rig.conditions import eventually
 from rig.lab_fixtures import find_or_skip
+from rig.programs import skip_or_fail
 from rig.relay_process import HOST, RelayProcess, relaying
 from switchmaster.lab import Lab
 
@@ -186,10 +187,52 @@ def test_program_of_a_how_to_page_runs_on_a_relay(relay: RelayProcess, language:
     assert done.stdout == "hello\n", done.stderr
 
 
-def test_through_a_planned_failover(lab: Lab, relay: RelayProcess) -> None:
+@pytest.fixture(scope="module")
+def hiredis_lines(lab: Lab, relay: RelayProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str] | str]:
+    """
+    Compile the program of the page about C, and run it on the relay.
+
+    Return what it prints, once it has written; or why it can't be compiled here.
+    """
+    folder = tmp_path_factory.mktemp("hiredis")
+    [text] = re.findall(r"```c\n(.*?)```", (HOW_TO / "relay-c.md").read_text(encoding="utf-8"), re.DOTALL)
+    source, program = folder / "follow.c", folder / "follow"
+    source.write_text(text.replace("26379", str(relay.port)), encoding="utf-8")
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        yield "there is no gcc"
+        return
+    command = [compiler, "-Wall", "-Wextra", "-Werror", "-o", str(program), str(source), "-lhiredis"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
+    if done.returncode:
+        yield done.stderr
+        return
+    lines: list[str] = []
+    with subprocess.Popen([program], stdout=subprocess.PIPE, text=True) as process:
+        stream = process.stdout
+        assert stream is not None
+        reader = threading.Thread(target=lambda: lines.extend(iter(stream.readline, "")))
+        reader.start()
+        try:
+            eventually(lambda: lines, LIMIT, what="hiredis to write through the relay")
+            yield lines
+        finally:
+            process.kill()
+            reader.join(LIMIT)
+
+
+def test_through_a_planned_failover(lab: Lab, relay: RelayProcess, hiredis_lines: list[str] | str) -> None:
     subscriber, beside = fail_over(lab, relay, crash=False)
     at = next(at for at, channel, _ in subscriber.messages if channel == "+switch-master")
     assert at < next(at for at, channel, _ in beside.messages if channel == "+switch-master")
+
+
+def test_hiredis_writes_to_the_new_master(lab: Lab, hiredis_lines: list[str] | str) -> None:
+    if isinstance(hiredis_lines, str):
+        skip_or_fail(f"hiredis' program can't be compiled: {hiredis_lines}", "gcc, libc6-dev and libhiredis-dev")
+    host, port = lab.master().address
+    eventually(lambda: f"{host}:{port} OK\n" in hiredis_lines, LIMIT, what="hiredis on the new master")
+    assert not hiredis_lines[0].startswith(f"{host}:{port} ")
 
 
 def test_no_message_names_a_sentinel(lab: Lab, relay: RelayProcess) -> None:

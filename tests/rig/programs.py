@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -22,7 +23,18 @@ def program_or_skip(name: str) -> str:
     found = shutil.which(name, path=PATH)
     if found is not None:
         return found
-    reason = f"no {name} was found; on Debian: apt-get install {PACKAGES[name]}"
+    skip_or_fail(f"no {name} was found", PACKAGES[name])
+
+
+def skip_or_fail(lack: str, packages: str) -> NoReturn:
+    """
+    Skip the test, or fail it if everything is required.
+
+    Args:
+        lack: what this machine has not.
+        packages: those of Debian that have it.
+    """
+    reason = f"{lack}; on Debian: apt-get install {packages}"
     if os.environ.get("SWITCHMASTER_TEST_REQUIRE") == "all":
         pytest.fail(f"SWITCHMASTER_TEST_REQUIRE=all: {reason}", pytrace=False)
     pytest.skip(reason)
