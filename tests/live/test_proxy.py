@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import redis
 
@@ -29,6 +30,7 @@ from rig.programs import program_or_skip
 from rig.proxies import HOST, LIMIT, ProxyRig, proxied
 from switchmaster.lab import Lab, LabServer
 from switchmaster.net.haproxy_runtime import HaproxyRuntime, ServerMode, set_mode
+from switchmaster.server.api import shapes
 
 pytestmark = pytest.mark.live
 
@@ -88,6 +90,14 @@ def health(port: int, path: str) -> int:
     except urllib.error.HTTPError as error:
         with error:
             return error.code
+
+
+def shown_by(url: str, port: int) -> shapes.ProxyLine | None:
+    """Return the proxy as the daemon's API shows it, once it is in order and leads to a node."""
+    [line] = shapes.ProxyPage.model_validate_json(httpx.get(f"{url}api/v1/proxy", timeout=LIMIT).content).items
+    leads = line.address is not None and line.address.port == port
+    checked = any(one.master and one.port == port for one in line.checks)
+    return line if leads and checked and line.in_sync and line.haproxy.pid else None
 
 
 def settle(lab: Lab, old: LabServer) -> None:
@@ -218,6 +228,9 @@ def test_if_we_are_killed_haproxy_goes_on_and_a_daemon_finds_it(
         daemon.wait_for("HAProxy leads to mymaster")
         assert proxy.pid("master") == haproxy
         eventually(lambda: written(proxy.writes) == lab.master().port, LIMIT, what="writes while the daemon runs")
+        shown = eventually(lambda: shown_by(daemon.url, lab.master().port), LIMIT, what="the proxy in the API")
+        assert (shown.writes.port, shown.reads and shown.reads.port) == (proxy.writes, proxy.reads)
+        assert shown.haproxy.version
         assert PASSWORD not in daemon.log.read_text("utf-8")
         # Its end by SIGTERM is raised again.
         assert daemon.stop() == -signal.SIGTERM
