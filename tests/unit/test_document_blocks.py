@@ -33,6 +33,7 @@ PROVED = {"python", "toml", "yaml", "jinja", "ini", "acl", *SHELLS}
 NOT_PROVED = {
     "text": "what a program prints, or a drawing",
     "js": "bench/bench_relay.py runs these clients; CI has no npm",
+    "c": "tests/live/test_relay.py compiles and runs it",
     "php": "tests/live/test_relay.py runs them",
     "ruby": "tests/live/test_relay.py runs them",
     "java": "the page says that they are not tested here",
