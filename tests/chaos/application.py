@@ -34,7 +34,7 @@ from switchmaster.redis import Sentinel
 from switchmaster.redis.asyncio import Sentinel as AsyncSentinel
 from switchmaster.wire import grammar
 
-__all__ = ["MEASURES", "Entry", "Following", "Ledger"]
+__all__ = ["MEASURES", "SOCKET_TIMEOUT", "Entry", "Following", "Ledger", "read_ledger"]
 
 Where: TypeAlias = tuple[str, int]
 
@@ -97,8 +97,19 @@ class Ledger:
 
     def entries(self) -> Iterator[Entry]:
         """Yield its entries from the file."""
-        for sent, ended, number, error in ENTRY.iter_unpack(self._path.read_bytes()):
-            yield Entry(sent, ended, number, self._errors[error])
+        return read_ledger(self._path, self._errors)
+
+
+def read_ledger(path: Path, errors: Sequence[str] = ()) -> Iterator[Entry]:
+    """
+    Yield the entries of a ledger's file.
+
+    Args:
+        path: the file.
+        errors: the types of errors, as its writer knows them; without them each is just an ``error``.
+    """
+    for sent, ended, number, error in ENTRY.iter_unpack(path.read_bytes()):
+        yield Entry(sent, ended, number, errors[error] if errors else "error" * bool(error))
 
 
 class Following:

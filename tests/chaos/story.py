@@ -28,6 +28,7 @@ from .application import MEASURES, Following
 from .faults import Deed, Faults
 from .links import Links
 from .losses import Account, Written, account
+from .relayed import relayed, written_through
 from .schedule import LIAR, MASTERS, PARTITIONS, SENTINELS, Fault, Kind, draw
 from .star_lab import deployed
 from .verdict import Report, Verdict, judge
@@ -60,6 +61,8 @@ class Outcome:
     deeds: list[Deed] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)
+    relayed: list[Written] = field(default_factory=list)
+    """The same of a stock client on a relay."""
     lines: list[tuple[float, str]] = field(default_factory=list)
     """What happened: seconds after the start, and a sentence."""
     verdict: Verdict = field(default_factory=Verdict)
@@ -180,11 +183,13 @@ def _live_through(outcome: Outcome, lab: Lab, links: Links, folder: Path, schedu
         outcome.begun = time.monotonic()
         faults = Faults(lab, links, schedule, lambda line: _say(outcome, time.monotonic(), line))
         outcome.deeds = faults.deeds
-        time.sleep(CALM)
-        with sampled(following, outcome):
-            faults.run()
-        _settle_and_check(outcome, lab, following)
+        with relayed(lab.sentinel_addresses, MASTERS, links.table, folder):
+            time.sleep(CALM)
+            with sampled(following, outcome):
+                faults.run()
+            _settle_and_check(outcome, lab, following)
         following.stop_writing()
+        outcome.relayed = written_through(lab, MASTERS, folder)
         outcome.counters = {**following.sentinel.watcher.counters, **following.sentinel.counters}
         _write_down(outcome, lab, following)
 

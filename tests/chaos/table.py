@@ -10,6 +10,7 @@ from statistics import median
 
 from rig.growth import FEWEST, thirds
 
+from .relayed import experience_of
 from .story import Outcome
 from .verdict import Told, happened
 
@@ -24,7 +25,7 @@ def table(outcome: Outcome) -> str:
         f"{outcome.server}, seed {outcome.seed}, {outcome.seconds:g} s: 3 masters with 2 replicas each, 5 Sentinels; "
         f"ROLE of each node was known every (ms): {looked}"
     )
-    parts = [head, _faults(outcome), _switches(outcome), _writes(outcome), _growth(outcome)]
+    parts = [head, _faults(outcome), _switches(outcome), _writes(outcome), _clients(outcome), _growth(outcome)]
     findings = outcome.findings()
     parts.append("\n".join(f"FOUND {each}" for each in findings) or "no findings")
     return "\n\n".join(parts)
@@ -86,6 +87,14 @@ def _writes(outcome: Outcome) -> str:
     failed = _rows(rows) if came.errors else "no command failed"
     again = f"; a server applied {came.replayed.total()} again by itself" if came.replayed.total() else ""
     return f"{came.acknowledged} writes were acknowledged, {came.lost.total()} of them lost{again}\n{failed}"
+
+
+def _clients(outcome: Outcome) -> str:
+    rows: list[Sequence[object]] = [("clients", "acknowledged", "lost", "failed", "longest gap in s")]
+    for name, written in (("ours", outcome.written), ("redis-py's own on a relay", outcome.relayed)):
+        had = experience_of(written)
+        rows.append((name, had.acknowledged, had.lost, had.failed, f"{had.longest_gap:.2f}"))
+    return _rows(rows)
 
 
 def _growth(outcome: Outcome) -> str:
