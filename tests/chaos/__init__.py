@@ -7,7 +7,8 @@ Run it with ``make chaos SECONDS=120 SEED=7`` or ``python -m chaos --help`` (`__
 - `star_lab`: a lab in which each server has a network of its own.
 - `links`: proxies between the application and the servers, in a process of their own.
 - `application`: one Watcher, and writers with a ledger each.
-- `relayed`: a stock client on a relay beside it, for the report; `stock_writer` is that client's process.
+- `stock_clients`: clients of redis-py itself on a relay and behind the proxy, beside it, for the report;
+  `stock_writer` is their process.
 - `observer`: a process that asks every node and Sentinel for its role and records each change.
 - `faults`: applies the schedule to servers and links, and repairs what it broke.
 - `story`: one run of all of these, and then its judgement:

@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="of the schedule; a new one if none is given")
     parser.add_argument("--server", help="as for the lab: valkey, redis-7.0, a path...")
     parser.add_argument("--schedule", action="store_true", help="only show what would be done")
+    parser.add_argument("--alone", action="store_true", help="no stock clients on a relay and behind the proxy")
     parser.add_argument("--transcript", help="write the whole story to this file, whatever the outcome")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
@@ -34,7 +35,7 @@ def main() -> int:
     print(f"{binary.describe()}, seed {seed}, {options.seconds:g} s", flush=True)
     if reason := netns.lacking():
         print(f"no server is cut off from the others: {reason}", flush=True)
-    outcome = tell(binary, seed, options.seconds)
+    outcome = tell(binary, seed, options.seconds, with_stock=not options.alone)
     if options.transcript:
         with open(options.transcript, "w", encoding="utf-8") as file:
             file.write(outcome.transcript() + "\n")

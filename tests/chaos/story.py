@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -28,9 +28,10 @@ from .application import MEASURES, Following
 from .faults import Deed, Faults
 from .links import Links
 from .losses import Account, Written, account
-from .relayed import relayed, written_through
 from .schedule import LIAR, MASTERS, PARTITIONS, SENTINELS, Fault, Kind, draw
 from .star_lab import deployed
+from .stock_clients import lost_ground, stock_clients
+from .stock_writer import Way
 from .verdict import Report, Verdict, judge
 
 __all__ = ["Outcome", "tell"]
@@ -56,17 +57,21 @@ class Outcome:
     server: str
     seed: int
     seconds: float
+    with_stock: bool = False
+    """Whether clients of redis-py itself, on a relay and behind the proxy, take part."""
     begun: float = 0.0
     """Monotonic seconds."""
     deeds: list[Deed] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)
-    relayed: list[Written] = field(default_factory=list)
-    """The same of a stock client on a relay."""
+    stock: dict[Way, list[Written]] = field(default_factory=dict)
+    """The same of stock clients."""
     lines: list[tuple[float, str]] = field(default_factory=list)
     """What happened: seconds after the start, and a sentence."""
     verdict: Verdict = field(default_factory=Verdict)
     account: Account = field(default_factory=Account)
+    stock_accounts: dict[Way, Account] = field(default_factory=dict)
+    """The same of stock clients; what they lose is no finding."""
     samples: Mapping[str, list[float]] = field(default_factory=dict)
     pace: Mapping[str, float] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
@@ -86,7 +91,7 @@ class Outcome:
         return "\n".join([*head, *(f"{at:8.3f}  {line}" for at, line in sorted(self.lines))])
 
 
-def tell(binary: ServerBinary, seed: int, seconds: float) -> Outcome:
+def tell(binary: ServerBinary, seed: int, seconds: float, with_stock: bool = False) -> Outcome:
     """
     Run one schedule for real.
 
@@ -94,8 +99,9 @@ def tell(binary: ServerBinary, seed: int, seconds: float) -> Outcome:
         binary: the server.
         seed: of the schedule.
         seconds: of faults; start, peace and the end come on top.
+        with_stock: whether clients of redis-py itself take part, on a relay and behind the proxy.
     """
-    outcome = Outcome(binary.describe(), seed, seconds)
+    outcome = Outcome(binary.describe(), seed, seconds, with_stock)
     options = {
         # Valkey 9.1 keeps old opinions, which may start a second failover where this is short.
         "down_after_ms": 3000 if binary.kind == "valkey" else 1000,
@@ -183,13 +189,20 @@ def _live_through(outcome: Outcome, lab: Lab, links: Links, folder: Path, schedu
         outcome.begun = time.monotonic()
         faults = Faults(lab, links, schedule, lambda line: _say(outcome, time.monotonic(), line))
         outcome.deeds = faults.deeds
-        with relayed(lab.sentinel_addresses, MASTERS, links.table, folder):
+        with ExitStack() as stack:
+            stock = None
+            if outcome.with_stock:
+                stock = stack.enter_context(stock_clients(lab.sentinel_addresses, MASTERS, links.table, folder))
             time.sleep(CALM)
             with sampled(following, outcome):
                 faults.run()
-            _settle_and_check(outcome, lab, following)
+            repaired = _settle_and_check(outcome, lab, following)
         following.stop_writing()
-        outcome.relayed = written_through(lab, MASTERS, folder)
+        if stock is not None:
+            outcome.stock = stock.written(lab, MASTERS)
+            outcome.others += stock.troubles
+            for way, written in outcome.stock.items():
+                outcome.others += lost_ground(way, written, repaired)
         outcome.counters = {**following.sentinel.watcher.counters, **following.sentinel.counters}
         _write_down(outcome, lab, following)
 
@@ -213,8 +226,8 @@ def sampled(following: Following, outcome: Outcome) -> Iterator[None]:
         thread.join(30)
 
 
-def _settle_and_check(outcome: Outcome, lab: Lab, following: Following) -> None:
-    """Wait until everything has settled, and check that the application knows the truth then."""
+def _settle_and_check(outcome: Outcome, lab: Lab, following: Following) -> float:
+    """Wait until everything has settled, check that the application knows the truth then, and return when that was."""
     try:
         lab.wait_until_settled(PEACE_LIMIT)
         eventually(following.hears_all, PEACE_LIMIT, what="the Watcher to hear every Sentinel again")
@@ -222,7 +235,9 @@ def _settle_and_check(outcome: Outcome, lab: Lab, following: Following) -> None:
     except Exception as error:
         outcome.others.append(f"after the repair: {error}; {_wrong_about(lab, following)}")
         _say(outcome, time.monotonic(), "\n".join(_acquaintances(lab)))
+    settled = time.monotonic()
     time.sleep(CALM)
+    return settled
 
 
 def _acquaintances(lab: Lab) -> Iterator[str]:
@@ -280,6 +295,8 @@ def _judge(outcome: Outcome, lab: Lab, seen: Path) -> None:
         _say(outcome, since, f"the machine is late: no answer for {until - since:.3f} s")
     outcome.verdict = judge(true, outcome.reports, outcome.deeds)
     outcome.account = account(outcome.written, outcome.verdict, outcome.deeds, true)
+    for way, written in outcome.stock.items():
+        outcome.stock_accounts[way] = account(written, outcome.verdict, outcome.deeds, true)
     if not outcome.verdict.told:
         outcome.others.append("nothing happened: there was no switch")
 

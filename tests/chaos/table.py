@@ -10,11 +10,14 @@ from statistics import median
 
 from rig.growth import FEWEST, thirds
 
-from .relayed import experience_of
+from .schedule import Kind
+from .stock_clients import experience_of
 from .story import Outcome
 from .verdict import Told, happened
 
 __all__ = ["table"]
+
+PLANNED = (Kind.PLANNED, Kind.COORDINATED)
 
 
 def table(outcome: Outcome) -> str:
@@ -90,10 +93,18 @@ def _writes(outcome: Outcome) -> str:
 
 
 def _clients(outcome: Outcome) -> str:
-    rows: list[Sequence[object]] = [("clients", "acknowledged", "lost", "failed", "longest gap in s")]
-    for name, written in (("ours", outcome.written), ("redis-py's own on a relay", outcome.relayed)):
+    rows: list[Sequence[object]] = [
+        ("clients", "acknowledged", "lost", "when planned", "failed", "when planned", "longest gap in s")
+    ]
+    kinds = [("ours", outcome.written, outcome.account)]
+    for way, written in outcome.stock.items():
+        kinds.append((f"redis-py's own, by the {way}", written, outcome.stock_accounts[way]))
+    for name, written, came in kinds:
         had = experience_of(written)
-        rows.append((name, had.acknowledged, had.lost, had.failed, f"{had.longest_gap:.2f}"))
+        lost = sum(came.lost[kind] for kind in PLANNED)
+        failed = sum(came.errors.get(kind, Counter()).total() for kind in PLANNED)
+        gap = f"{had.longest_gap:.2f}"
+        rows.append((name, had.acknowledged, came.lost.total(), lost, had.failed, failed, gap))
     return _rows(rows)
 
 

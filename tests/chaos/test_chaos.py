@@ -36,7 +36,7 @@ def test_reports_match_what_happened(tmp_path: Path) -> None:
     transcript = tmp_path / "transcript"
     # In a process of its own, as `make chaos`: what other tests left in this one's memory is no growth of the product.
     command = [sys.executable, "-m", "chaos", "--seconds", str(SECONDS), "--seed", str(SEED)]
-    command += ["--server", str(binary.path), "--transcript", str(transcript)]
+    command += ["--server", str(binary.path), "--alone", "--transcript", str(transcript)]
     done = subprocess.run(
         command,
         env=os.environ | {"PYTHONPATH": str(TESTS)},
