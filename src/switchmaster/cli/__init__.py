@@ -3,7 +3,8 @@ The command line: ``switchmaster VERB``.
 
 What comes in: arguments, environment variables, and for some verbs a configuration file. What goes out: results on
 standard output, everything else on standard error, and an exit code: 0 done, 1 a negative answer, 2 usage or
-configuration, 3 no Sentinel or daemon reached, 4 no such master, 5 the Sentinels or the daemon refuse to answer.
+configuration, 3 no Sentinel or daemon reached, 4 no such master, 5 the Sentinels or the daemon refuse to answer; 6, 7
+and 8 are the endings of a failover that did not go as planned (docs/reference/errors.md).
 
 `main` is the console script. It answers ``version`` before it imports anything, because scripts ask for it often.
 `group` imports a verb's module (`verbs`) only when that verb is called, and turns exceptions into one sentence and an
