@@ -312,9 +312,14 @@ def test_kept_demo_can_be_broken_further_and_its_daemon_reports_it() -> None:
             assert line, text
             text += line
         told = eventually(lambda: completed(f"{url}/api/v1/failovers"), LIMIT, what="two failovers in the journal")
-        assert [line["kind"] for line in told] == ["manual", "automatic"]
+        # At a down-after of 1 s the Sentinels may find the new master down too (docs/topics/protocol.md, 5.4).
+        manual, *others = (line["kind"] for line in told)
+        assert (manual, set(others)) == ("manual", {"automatic"})
         [journal] = re.findall(r"--journal (\S+)", text)
-        assert run("history", "--journal", journal, "--format", "json").stdout.count("\n") == 2
+        shown = [
+            json.loads(line) for line in run("history", "--journal", journal, "--format", "json").stdout.splitlines()
+        ]
+        assert [line["id"] for line in shown] == [line["id"] for line in told]
         assert run("lab", "down").returncode == 0
         _, err = process.communicate(timeout=LIMIT)
     assert (process.returncode, err) == (0, "")
