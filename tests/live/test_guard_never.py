@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from rig.lab_fixtures import find_or_skip
 from rig.netns import Network, lacking
 from rig.star_network import StarNetwork
 from switchmaster.lab import FaultyProxy, Lab, LabServer
+from switchmaster.net.guard import DRY_NAME
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -145,9 +147,18 @@ def test_master_that_refuses_the_guard_alone_is_not_dead(scene: Scene) -> None:
     assert re.search("[01] of 3 Sentinels (is|are) disconnected from it, which is no majority", told), told
 
 
+def asks(client: Any, name: str) -> bool:
+    """Whether a client of this name has sent something in the last second; one that was cut off stays listed."""
+    listed = str(client.call("CLIENT", "LIST")).splitlines()
+    return any(f" name={name}" in line and " idle=0 " in line for line in listed)
+
+
 def test_master_without_room_for_clients_is_not_dead(scene: Scene) -> None:
-    walks = scene.guard.count("walks")
     with scene.master.client() as client:
+        # An earlier trouble has ended the guard's connection, and what is not there can't be lost. It asks each second.
+        eventually(lambda: asks(client, DRY_NAME), 30, what="the guard's connection")
+        eventually(lambda: scene.guard.status["phase"] == "watching", 30, what="the end of an earlier walk")
+        walks = scene.guard.count("walks")
         (_, before) = client.call("CONFIG", "GET", "maxclients")
         client.call("CONFIG", "SET", "maxclients", "1")
         client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")

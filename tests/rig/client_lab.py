@@ -95,12 +95,13 @@ def make_ready(lab: Lab, old: LabServer | None = None, master: str | None = None
         old: the master before a planned failover; it is demoted by hand, as Sentinel does 11 s later.
         master: its name; None for the only one.
     """
-    new, name = lab.master(master), master or "mymaster"
-    if old is not None and old is not new and old.alive:
+    name = master or "mymaster"
+    if old is not None and old.alive and old is not (new := lab.master(master)):
         old.call("REPLICAOF", *new.address)
 
     def ready() -> bool:
-        reports = lab.reports(master)
+        # The newest: at a low down-after Sentinel may make a second failover (docs/topics/protocol.md, 5.4).
+        new, reports = lab.master(master), lab.reports(master)
         linked = [report for report in reports if report.linked and report.follows == new.address]
         asked = (*NAMED[:2], name)
         named = {tuple(lab.sentinel_command(index, *asked)) for index in range(len(lab.sentinels))}

@@ -54,6 +54,7 @@ async def main(asked: dict[str, Any]) -> None:
             for status in guard.status():
                 tell(
                     "status",
+                    phase=status.phase,
                     outlook=status.outlook,
                     counts=dict(status.counts),
                     objected=dict(status.objected),

@@ -50,9 +50,12 @@ class Node(EchoingNode):
         return super()._answer(words, resp3)
 
     def end_all(self) -> None:
-        for one in list(self.open):
+        ended = set(self.open)
+        for one in ended:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
+        # A thread that is late would still read its BRPOP, and answer it with the next message.
+        eventually(lambda: not ended & self.open, 30, what="the end of the connections")
 
 
 @pytest.fixture

@@ -86,6 +86,8 @@ class Plugin:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
+        # What our clients import with their first Sentinel: it needs hiredis, which is to be hidden from redis-py.
+        importlib.import_module("switchmaster.sync")
         _import_redis(setup.hiredis)
         self.packages = {
             theirs: importlib.import_module(chosen)
