@@ -28,6 +28,7 @@ __all__ = [
     "Stage",
     "Via",
     "Wall",
+    "is_ip",
 ]
 
 SentinelName = NewType("SentinelName", str)
@@ -107,6 +108,15 @@ class Address(NamedTuple):
         if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65535):
             raise UsageError(f"{text!r} has no valid port: expected HOST:PORT with a port from 1 to 65535")
         return cls(host, int(port))
+
+
+def is_ip(host: str) -> bool:
+    """Return whether a host is an IP address, not a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=4096)

@@ -10,12 +10,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from typing import Final
 
 from ..doctor.inspection import Inspection
 from ..errors import UsageError
-from ..model import Address, RunId, SentinelName
+from ..model import Address, RunId, SentinelName, is_ip
 from ..wire.replies import ReplicaReply
 from .forecast import Forecast, Likelihood, forecast
 from .viewpoint import Viewpoint
@@ -100,17 +99,9 @@ def same_hosts(found: Inspection) -> tuple[frozenset[str], ...]:
     groups: dict[str, set[str]] = {}
     for server in (*found.sentinels, *found.nodes):
         host, ip = server.address.host, server.dialled_ip
-        if ip is not None and not _is_ip(host):
+        if ip is not None and not is_ip(host):
             groups.setdefault(ip, {ip}).add(host)
     return tuple(frozenset(group) for group in groups.values())
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def read_dead(

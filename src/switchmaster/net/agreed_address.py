@@ -12,12 +12,11 @@ import selectors
 import socket
 import time
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import Final, Self
 
 from ..link.greeting import Credentials
 from ..link.location import Located, Question
-from ..model import Address
+from ..model import Address, is_ip
 
 __all__ = ["agreed_address"]
 
@@ -44,7 +43,7 @@ def agreed_address(
         disagree, refuse, are silent or away, know no such master, or are not given as IP addresses.
     """
     places = list(dict.fromkeys(sentinels))
-    if not all(_is_ip(place.host) for place in places):
+    if not all(is_ip(place.host) for place in places):
         return None  # to resolve a name may take long
     with _Round(master, places, credentials) as asked:
         until = time.monotonic() + timeout
@@ -128,11 +127,3 @@ class _Round:
         self._selector.unregister(key.fileobj)
         assert isinstance(key.fileobj, socket.socket)
         key.fileobj.close()
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -15,10 +15,10 @@ import logging
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from ipaddress import ip_address
 from typing import Any, cast
 
 from ..link.greeting import Credentials
+from ..model import is_ip
 from ..wire.resp import plain
 from .dial import DialTarget, describe_error
 
@@ -327,14 +327,6 @@ def connect_options(loop: asyncio.AbstractEventLoop, target: DialTarget) -> dict
     if target.context is not None:
         options["server_hostname"] = target.server_name or target.address.host
     # uvloop has no such option, and tries the addresses one after the other.
-    if not _is_ip(target.address.host) and isinstance(loop, asyncio.BaseEventLoop):
+    if not is_ip(target.address.host) and isinstance(loop, asyncio.BaseEventLoop):
         options["happy_eyeballs_delay"] = _HAPPY_EYEBALLS
     return options
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from .action_kinds import AttemptFailed, GiveUp
 
-__all__ = ["is_allowed", "is_numeric", "resolve"]
+__all__ = ["is_allowed", "resolve"]
 
 
 def is_allowed(address: IPv4Address | IPv6Address, *, public: bool) -> bool:
@@ -22,15 +22,6 @@ def is_allowed(address: IPv4Address | IPv6Address, *, public: bool) -> bool:
     if mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified:
         return False
     return bool(mapped.is_global) if public else True
-
-
-def is_numeric(host: str) -> bool:
-    """Return whether a host is an address, not a name."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 async def resolve(host: str, port: int, *, public: bool) -> str:

@@ -28,8 +28,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ..journal.reaction_rows import RunCause
 from ..journal.wishes import Wish
+from ..model import is_ip
 from .action_kinds import Action, AttemptFailed, GiveUp, Run
-from .destinations import is_numeric
 
 __all__ = ["BUILT_IN", "FileAction", "is_harmless"]
 
@@ -165,7 +165,7 @@ class FileAction(Action):
                     "port": one.port,
                     "epoch": one.epoch,
                     "address": f"[{one.host}]:{one.port}" if ":" in one.host else f"{one.host}:{one.port}",
-                    "numeric": is_numeric(one.host),
+                    "numeric": is_ip(one.host),
                     "section": section,
                     "variable": re.sub(r"[^A-Z0-9]", "_", section.upper()),
                     "listen": None if listen is None else f"{self.bind}:{listen}",
@@ -198,7 +198,7 @@ def is_harmless(text: str) -> bool:
 
 def is_harmless_host(host: str) -> bool:
     """Return the same of a host, which may be an IPv6 address that begins with ``::``."""
-    return is_harmless(host) or (host.startswith("::") and "%" not in host and is_numeric(host))
+    return is_harmless(host) or (host.startswith("::") and "%" not in host and is_ip(host))
 
 
 def _read(path: str) -> bytes | None:

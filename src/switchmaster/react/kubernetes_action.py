@@ -18,8 +18,8 @@ from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from ..journal.wishes import Wish
+from ..model import is_ip
 from .action_kinds import Action, AttemptFailed, GiveUp, Run
-from .destinations import is_numeric
 from .http_target import ApiAnswer, HttpTarget, read_token
 from .stored_place import place_json, refuse_older
 
@@ -185,7 +185,7 @@ class KubernetesAction(Action):
         host = wish.new.host
         first = host.partition(".")[0]
         for pod in pods:
-            if not is_numeric(host) and _name(pod) == first:
+            if not is_ip(host) and _name(pod) == first:
                 return pod
         address = await _address_of(host)
         for pod in pods:
@@ -257,7 +257,7 @@ def _shown(found: dict[str, Any]) -> tuple[Any, ...]:
 
 async def _address_of(host: str) -> str:
     """Return the address of a host: a slice takes no names."""
-    if is_numeric(host):
+    if is_ip(host):
         return host
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None)

@@ -20,13 +20,13 @@ import hashlib
 import hmac
 from collections import Counter
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ...model import is_ip
 from ..settings.http_settings import HttpSettings
 from .answers import problem
 
@@ -132,11 +132,7 @@ class Admission:
 
     def _is_ours(self, host: str) -> bool:
         name = _split(host)[0]
-        try:
-            ip_address(name)
-        except ValueError:
-            return name in self._hosts
-        return True
+        return is_ip(name) or name in self._hosts
 
     def _admit(self, scope: Scope, headers: Headers) -> _Refusal | None:
         reading = scope["method"] != "POST"  # routes take no other method
