@@ -20,7 +20,7 @@ from ..errors import MissingDependency, SwitchmasterError, UnknownMaster, UsageE
 from ..follow.gate import UNKNOWN, GateState, Phase, phase_of
 from ..model import Address
 
-__all__ = ["NOT_OPEN", "Following", "KnowsMasters", "import_glide"]
+__all__ = ["NOT_OPEN", "Following", "KnowsMasters", "import_glide", "named"]
 
 PATIENCE: Final = 2.1
 """Seconds that a command waits for Sentinels that have not named the master yet."""
@@ -57,6 +57,24 @@ def import_glide(name: str) -> Any:
         return import_module(name)
     except ImportError:
         raise MissingDependency("valkey-glide-sync" if name == "glide_sync" else "valkey-glide", "glide") from None
+
+
+def named(client: object, library_class: type, name: str) -> Any:
+    """
+    Return what GLIDE's class has of this name.
+
+    Args:
+        client: ours, for the error.
+        library_class: GLIDE's.
+        name: of a command; neither a private one nor ``create``, since ours are made with a Watcher.
+
+    Raises:
+        AttributeError: there is none.
+    """
+    found = None if name.startswith("_") or name == "create" else getattr(library_class, name, None)
+    if found is None:
+        raise AttributeError(f"{type(client).__name__} has no attribute {name!r}")
+    return found
 
 
 class Following:

@@ -21,7 +21,7 @@ from ..errors import SwitchmasterError
 from ..follow.reach import Dial, Effect, FindMaster, Reach, Wait
 from ..model import Address
 from ..net.threads import Thread, lock
-from .following import NOT_OPEN, Following, KnowsMasters, import_glide
+from .following import NOT_OPEN, Following, KnowsMasters, import_glide, named
 
 __all__ = ["MasterClient"]
 
@@ -107,9 +107,7 @@ class MasterClient:
 
     def __getattr__(self, name: str) -> Any:
         """Return a command of GLIDE; kept, so that each is looked up once."""
-        verb = None if name.startswith("_") or name == "create" else getattr(self._glide.GlideClient, name, None)
-        if verb is None:
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        verb = named(self, self._glide.GlideClient, name)
         if not callable(verb):
             return getattr(self.glide_client, name)
         command = self.__dict__[name] = self._command(name)
