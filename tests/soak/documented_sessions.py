@@ -13,18 +13,19 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+import redis
 
-from rig.client_lab import make_ready
+from rig.client_lab import make_ready, wait_for_subscribers
 from rig.conditions import eventually
 from rig.document_blocks import Block, blocks, typed
 from rig.lab_fixtures import find_or_skip
 from switchmaster.lab import Lab
+from switchmaster.model import Address
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -142,13 +143,24 @@ def wait_until_it_runs(terminals: Terminals, line: str) -> None:
     signs = {
         "switchmaster lab up": lambda: '"done": "up"' in terminals.text("switchmaster lab up"),
         "switchmaster serve": lambda: succeeds("curl -sf http://127.0.0.1:8370/readyz"),
-        "python write.py": lambda: True,
-        "switchmaster watch": lambda: True,
+        "python write.py": lambda: all_listen(terminals),
+        "switchmaster watch": lambda: all_listen(terminals),
     }
     sign = next(found for name, found in signs.items() if line.startswith(name))
     eventually(lambda: process.poll() is None and sign(), LIMIT, what=f"{line} to run")
-    if line.startswith(("switchmaster watch", "python")):
-        time.sleep(3.0)  # as long as a reader takes to change terminals: neither prints when it is ready
+
+
+def all_listen(terminals: Terminals) -> bool:
+    """Whether each Sentinel of the lab has as many subscribers as programs run that listen."""
+    wanted = len(terminals.running) - 1  # without the lab
+    rows = [row.split("\t") for row in terminals.run("switchmaster lab status --format tsv").splitlines()]
+    sentinels = [Address.parse(row[2]) for row in rows if "sentinel" in row]
+    return bool(sentinels) and all(subscribers_at(each) >= wanted for each in sentinels)
+
+
+def subscribers_at(sentinel: Address) -> int:
+    with redis.Redis(*sentinel, socket_timeout=LIMIT) as client:
+        return len(client.client_list(_type="pubsub"))
 
 
 def wait_until_it_moved(terminals: Terminals, crashed: str) -> None:
@@ -174,7 +186,7 @@ def shared() -> Iterator[Lab]:
 
 @pytest.mark.parametrize("block", [one for one in blocks("python") if one.path in PAGES], ids=str)
 def test_program_of_a_page_runs(block: Block, shared: Lab, tmp_path: Path) -> None:
-    make_ready(shared)
+    make_ready(shared, master="mymaster1")
     first, second = (f'("{host}", {port})' for host, port in shared.sentinel_addresses[:2])
     text = block.text.replace('("10.209.10.30", 46390)', first).replace('("10.209.10.31", 46390)', second)
     output = tmp_path / "output"
@@ -182,7 +194,7 @@ def test_program_of_a_page_runs(block: Block, shared: Lab, tmp_path: Path) -> No
         process = subprocess.Popen([sys.executable, "-u", "-c", text], stdout=stream, stderr=stream)
         try:
             if " in watcher." in text:
-                time.sleep(3.0)  # until it listens; README's prints its master, follow-in-python's nothing
+                wait_for_subscribers(shared, 1)
                 before = len(output.read_text(encoding="utf-8").splitlines())
                 shared.failover()
                 follows = lambda: len(output.read_text(encoding="utf-8").splitlines()) > before  # noqa: E731
