@@ -112,6 +112,27 @@ def read_ledger(path: Path, errors: Sequence[str] = ()) -> Iterator[Entry]:
         yield Entry(sent, ended, number, errors[error] if errors else "error" * bool(error))
 
 
+def write(client: Any, ledger: Ledger, stop: threading.Event, pace: float) -> None:
+    """
+    Write until the event, each number once.
+
+    Args:
+        client: of the ledger's master.
+        ledger: what is written where, and where the outcome goes.
+        stop: the event.
+        pace: seconds between two writes.
+    """
+    number = 0
+    while not stop.wait(pace):
+        number, sent = number + 1, time.monotonic()
+        try:
+            client.rpush(ledger.key, number)
+        except Exception as error:
+            ledger.note(sent, number, error)
+        else:
+            ledger.note(sent, number)
+
+
 class Following:
     """
     Everything that follows the masters, for the length of a block.
@@ -242,16 +263,7 @@ class Following:
         return ledger
 
     def _write(self, ledger: Ledger) -> None:
-        client = self._clients[ledger.master]
-        number = 0
-        while not self._stop.wait(THREAD_PACE):
-            number, sent = number + 1, time.monotonic()
-            try:
-                client.rpush(ledger.key, number)
-            except Exception as error:
-                ledger.note(sent, number, error)
-            else:
-                ledger.note(sent, number)
+        write(self._clients[ledger.master], ledger, self._stop, THREAD_PACE)
 
     async def _write_in_loop(self, ledgers: Sequence[Ledger]) -> None:
         sentinel = AsyncSentinel(self._sentinels, **self._options, retry=AsyncRetry(NoBackoff(), 0))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from .application import SOCKET_TIMEOUT, Ledger
+from .application import SOCKET_TIMEOUT, Ledger, write
 
 __all__ = ["Way", "key_of", "ledger_of"]
 
@@ -48,17 +47,9 @@ def ledger_of(master: str, way: Way, folder: Path) -> Path:
     return folder / f"{key_of(master, way)}.ledger"
 
 
-def write(client: Redis, ledger: Ledger, stop: threading.Event) -> None:
-    """Write until the event, each number once."""
-    number = 0
-    while not stop.wait(PACE):
-        number, sent = number + 1, time.monotonic()
-        try:
-            client.rpush(ledger.key, number)
-        except Exception as error:
-            ledger.note(sent, number, error)
-        else:
-            ledger.note(sent, number)
+def write_and_close(client: Redis, ledger: Ledger, stop: threading.Event) -> None:
+    """Write until the event."""
+    write(client, ledger, stop, PACE)
     client.close()
     ledger.close()
 
@@ -74,7 +65,7 @@ def main() -> None:
     threads = []
     for (name, way), client in found.items():
         ledger = Ledger(name, key_of(name, way), ledger_of(name, way, Path(plan["folder"])))
-        threads.append(threading.Thread(target=write, args=(client, ledger, stop)))
+        threads.append(threading.Thread(target=write_and_close, args=(client, ledger, stop)))
     for thread in threads:
         thread.start()
     sys.stdin.read()

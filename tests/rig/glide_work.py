@@ -13,7 +13,7 @@ import glide_sync
 import switchmaster.glide
 import switchmaster.glide.sync
 from rig.conditions import eventually
-from rig.writers import Log
+from rig.writers import InThreads, Log
 from switchmaster import Watcher
 from switchmaster.lab import Lab
 from switchmaster.sync import Watcher as WatcherInThread
@@ -26,14 +26,14 @@ SLOW = {"request_timeout": 2000}
 """Milliseconds: GLIDE's own 250 are little on a busy machine."""
 
 
-class GlideWork:
+class GlideWork(InThreads):
     """Writers with both clients, each counting upwards in a list of its own, in threads of this process."""
 
     def __init__(self, lab: Lab) -> None:
+        super().__init__()
         self.lab = lab
         self.logs = {"threads": Log("glide-threads"), "asyncio": Log("glide-asyncio")}
         self.addresses: dict[str, Any] = {}
-        self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._write),
             threading.Thread(target=lambda: asyncio.run(self._write_in_loop())),
@@ -97,14 +97,3 @@ class GlideWork:
             kept = [int(item) for item in self.lab.master().call("LRANGE", log.key, 0, -1)]
             wrong += [(log.key, number) for number, _ in log.acknowledged if kept.count(number) != 1]
         return wrong
-
-    def __enter__(self) -> GlideWork:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(LIMIT)
-            assert not thread.is_alive(), "a writer did not end"

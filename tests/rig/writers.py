@@ -45,7 +45,26 @@ class Log:
         return max(later - earlier for earlier, later in pairwise(moments))
 
 
-class Writers:
+class InThreads:
+    """Work in threads of this process, for the length of a block."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+            assert not thread.is_alive(), "the work did not end"
+
+
+class Writers(InThreads):
     """
     Writers in threads (`client`) and in tasks of one loop (`make_client`), for the length of a block.
 
@@ -60,10 +79,10 @@ class Writers:
     def __init__(
         self, client: Any, threads: int, make_client: Callable[[], Any] | None = None, tasks: int = 0, begin: str = "w"
     ) -> None:
+        super().__init__()
         self._client, self._make_client = client, make_client
         self.logs = [Log(f"{begin}-thread-{number}") for number in range(threads)]
         self.task_logs = [Log(f"{begin}-task-{number}") for number in range(tasks)]
-        self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._write, args=(log,)) for log in self.logs]
         if make_client is not None:
             self._threads.append(threading.Thread(target=lambda: asyncio.run(self._write_in_tasks())))
@@ -88,17 +107,6 @@ class Writers:
             kept = {int(item) for item in lists(log.key)}
             missing += [(log.key, number) for number, _ in log.acknowledged if number not in kept]
         return missing
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(30)
-            assert not thread.is_alive(), "a writer did not end"
 
     def _write(self, log: Log) -> None:
         number, due = 0, time.monotonic() + PAUSE

@@ -10,8 +10,9 @@ import asyncio
 import threading
 from collections import Counter, deque
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
+from rig.writers import InThreads
 from switchmaster import Watcher
 from switchmaster.redis import Sentinel
 from switchmaster.redis.asyncio import Sentinel as AsyncSentinel
@@ -22,7 +23,7 @@ PAUSE = 0.01
 """Seconds between two commands of one writer."""
 
 
-class Load:
+class Load(InThreads):
     """
     Everything that follows the masters.
 
@@ -33,6 +34,7 @@ class Load:
     """
 
     def __init__(self, sentinels: Sequence[tuple[str, int]], masters: Sequence[str], threads: int = 2) -> None:
+        super().__init__()
         self.errors: Counter[str] = Counter()
         self.written = 0
         self.heard = 0
@@ -41,22 +43,14 @@ class Load:
         """The last switches in words, to explain an unexpected one."""
         self.loop = asyncio.new_event_loop()
         self._sentinels, self._masters = list(sentinels), tuple(masters)
-        self._stop = threading.Event()
         self._watcher: Watcher | None = None
         self._client = Sentinel(self._sentinels, socket_timeout=1.0)
         work = [(self._write, name) for name in masters for _ in range(threads)] + [(self._read, n) for n in masters]
         self._threads = [threading.Thread(target=target, args=(name,)) for target, name in work]
         self._threads.append(threading.Thread(target=self.loop.run_until_complete, args=(self._run_in_loop(),)))
 
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
         self.loop.close()
 
     def knows(self, name: str, address: tuple[str, int]) -> bool:
