@@ -73,6 +73,12 @@ def priority(server: LabServer) -> str:
     return str(server.call("CONFIG", "GET", "replica-priority")[1])
 
 
+def all_see_priority(lab: Lab, wanted: str) -> bool:
+    """Tell whether every Sentinel has seen this priority on every replica."""
+    rows = [row for sentinel in lab.sentinels for row in sentinel.call("SENTINEL", "REPLICAS", NAME)]
+    return {row[row.index("slave-priority") + 1] for row in rows} == {wanted}
+
+
 def of(kind: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
     [found] = [line for line in lines if line["type"] == kind]
     return found
@@ -142,7 +148,8 @@ def test_if_master_of_another_node_does_nothing(lab: Lab, tmp_path: Path) -> Non
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
 def test_priority_is_put_back_after_the_terminal_is_gone(lab: Lab, tmp_path: Path, number: signal.Signals) -> None:
     wanted, master = lab.replicas()[-1], lab.master()
-    # One Sentinel does not see the changed priority, so that the run waits.
+    # One Sentinel does not see the changed priority, so that the run waits. All must have forgotten an earlier run.
+    eventually(lambda: all_see_priority(lab, "100"), LIMIT, what="every Sentinel to see the first priorities")
     lab.sentinels[0].call("SENTINEL", "DEBUG", "INFO-PERIOD", "60000")
     try:
         with start(lab, "--yes", "--wait", "--to", shown(wanted), state=tmp_path) as process:
