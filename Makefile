@@ -62,6 +62,7 @@ soak: $(VENV)/made-dev  ## go through FAILOVERS (300) of a real deployment, and 
 proofs: $(VENV)/made-dev  ## on real servers: the tutorial, each use with exactly its rights, planned failovers that go wrong, the proxy over TLS, 50 daemons killed
 	@SWITCHMASTER_TEST_SERVERS=all $(PY) -m pytest -rP tests/soak/doctor_rules.py tests/live/test_explain_live.py
 	@$(PY) -m pytest tests/soak/documented_sessions.py tests/soak/granted_uses.py tests/soak/planned_endings.py tests/soak/proxy_tls.py
+	@$(PY) tests/soak/least_rights.py
 	@SWITCHMASTER_TEST_UPSTREAM=all $(PY) -m pytest tests/live/test_upstream.py
 	@SWITCHMASTER_TEST_ACTION_FAILOVERS=50 $(PY) -m pytest -s tests/live/test_daemon_actions.py
 	@$(PY) -m pytest tests/soak/glide_failovers.py tests/soak/multi_database.py

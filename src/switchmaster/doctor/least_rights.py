@@ -18,8 +18,8 @@ _CONTAINERS: Final = ("SENTINEL", "CLIENT", "CONFIG", "ACL")
 _SENTINEL_BASE: Final = "resetchannels &* -@all"
 _NODE_BASE: Final = "resetchannels -@all"
 _WATCHING: Final = (
-    "+ping +hello +psubscribe +client|setname +info +role +sentinel|masters +sentinel|master +sentinel|replicas "
-    "+sentinel|sentinels +sentinel|get-master-addr-by-name +sentinel|ckquorum +sentinel|myid"
+    "+ping +hello +psubscribe +info +role +sentinel|master +sentinel|replicas +sentinel|sentinels "
+    "+sentinel|get-master-addr-by-name +sentinel|myid"
 )
 """On Sentinels; every other use begins with it, since each watches too."""
 _PROBING: Final = "+role"
@@ -56,15 +56,15 @@ def _least(purpose: str, sentinels: str, nodes: str) -> LeastRights:
 
 
 _DOCTOR: Final = (
-    "+acl|whoami +sentinel|config +sentinel|debug",
+    "+sentinel|masters +sentinel|ckquorum +client|setname +acl|whoami +sentinel|config +sentinel|debug",
     "+ping +info +config|get +client|setname +client|list +acl|whoami +acl|dryrun",
 )
 _FAILOVER: Final = (
-    "+sentinel|failover +client|list",
+    "+sentinel|failover +sentinel|ckquorum +client|list +client|setname",
     "+info +client|setname +config|get +config|set +config|rewrite +client|pause +client|unpause +client|kill "
     "+multi +exec +replicaof",
 )
-_GUARD: Final = ("+sentinel|failover +client|list", "+info +client|setname +config|get")
+_GUARD: Final = ("+sentinel|failover +client|list +client|setname", "+info +client|setname +config|get")
 
 LEAST_RIGHTS: Final[Sequence[LeastRights]] = (
     _least("watching (watch, serve, the clients; with measure_pauses also +ping +client|setname on nodes)", "", ""),
