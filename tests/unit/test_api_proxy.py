@@ -6,31 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from rig.api_rig import FakeDeployment, request_once
+from rig.proxy_rig import proxy_line
 from switchmaster.server.api import shapes
-
-NODE = {"host": "10.0.0.1", "port": 6379}
-
-
-def line(master: str, **more: Any) -> dict[str, Any]:
-    given = {
-        "type": "proxy",
-        "deployment": "kvdb",
-        "master": master,
-        "writes": NODE,
-        "reads": None,
-        "state": "serving",
-        "address": NODE,
-        "since": "2026-11-29T03:00:00.000000Z",
-        "in_sync": True,
-        "connections": 3,
-        "reading": None,
-        "moves": 1,
-        "holds": 1,
-        "last_move_seconds": 0.002,
-        "checks": [{**NODE, "master": True}],
-        "haproxy": {"pid": 7, "version": "2.6.12", "starts": 1, "reloads": 0, "drifts": 0, "trouble": None},
-    }
-    return given | more
 
 
 def request(path: str, *lines: dict[str, Any]) -> Any:
@@ -40,7 +17,7 @@ def request(path: str, *lines: dict[str, Any]) -> Any:
 
 
 def test_proxies_are_a_list_by_name() -> None:
-    lines = line("mymaster1"), line("other", state="holding", address=None, since=None)
+    lines = proxy_line("mymaster1"), proxy_line("other", state="holding", address=None, since=None)
     found = request("/api/v1/proxy", *lines)
     assert found.status_code == 200
     page = shapes.ProxyPage.model_validate_json(found.content, strict=True)
