@@ -4,6 +4,8 @@ One master's servers in HAProxy, kept where the belief wants them.
 `MasterLane.look` takes the newest belief, in the turn in which it changes, and wakes the lane's task. The task compares
 what HAProxy has with what it should have, sends the commands in between, reads back, and tries again until both are
 equal; a newer belief counts at once. So it does not matter what was missed, or what somebody else has changed.
+
+`held_until` says how long new connections wait. Pure: time is an argument.
 """
 
 from __future__ import annotations
@@ -23,12 +25,34 @@ from .haproxy_config import SLOT, names_of
 from .moves import Rows, Wanted, commands_between, fits
 from .node_places import NodePlaces
 
-__all__ = ["MasterLane"]
+__all__ = ["MasterLane", "held_until"]
 
 _log = logging.getLogger("switchmaster.proxy")
 
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
+
+
+def held_until(phase: Phase, refused_since: float | None, limits: WaitLimits) -> float | None:
+    """
+    Return until when new connections wait, in the loop's seconds; None if there is no reason to.
+
+    Each reason has its own limit, counted from its beginning. A reason that lasts does not prolong it: after that
+    connections are refused, as without a proxy, until something changes.
+
+    Args:
+        phase: the belief.
+        refused_since: since when the believed address refuses connections; None if it does not.
+        limits: how long connections wait; 0 for not at all.
+    """
+    ends = []
+    if phase.gate is GateState.HELD and limits.hold > 0:
+        ends.append(phase.since + limits.hold)
+    if phase.gate is GateState.FAILING and limits.failover_wait > 0:
+        ends.append(phase.since + limits.failover_wait)
+    if phase.address is not None and refused_since is not None and limits.failover_wait > 0:
+        ends.append(refused_since + limits.failover_wait)
+    return max(ends, default=None)
 
 
 class MasterLane:
@@ -57,6 +81,8 @@ class MasterLane:
         self._runtime, self._places, self._limits = runtime, places, limits
         self._after_cut, self._on_move = after_cut, on_move
         self._phase: Phase = UNKNOWN
+        self._refused_since: float | None = None
+        """Since when the believed address refuses connections, in the loop's seconds; None if it does not."""
         self._replicas = NO_REPLICAS
         self._nodes: tuple[Address, ...] = ()
         self._rows: Rows = {}
@@ -78,6 +104,7 @@ class MasterLane:
         """How often commands were sent, or looked for."""
         self.moves = 0
         self.holds = 0
+        """How often new connections began to wait."""
         self.move_seconds = 0.0
         """From the belief's turn to HAProxy's answer, in the last move."""
         self._changed_at = 0.0
@@ -90,11 +117,35 @@ class MasterLane:
         nodes = () if state is None or state.address is None else tuple(sorted({*state.listed, state.address}))
         if phase.same(self._phase) and replicas.same(self._replicas) and nodes == self._nodes:
             return
-        if phase.gate is GateState.HELD and self._phase.gate is not GateState.HELD:
-            self.holds += 1
+        held = self.held
         if phase.address != self._phase.address:
-            self._changed_at = time.monotonic()
+            self._changed_at, self._refused_since = time.monotonic(), None
         self._phase, self._replicas, self._nodes = phase, replicas, nodes
+        self.holds += self.held and not held
+        self._news.set()
+
+    def refuse(self, node: Address, refused: bool) -> None:
+        """
+        Record that a node's address refuses connections, or accepts them again; in the loop.
+
+        New connections then wait, long before the Sentinels agree that the master is down: a client that lost its
+        connection tries again some milliseconds later. Refused, it would sleep longer after each attempt, and miss the
+        promotion by up to the last sleep.
+
+        As in every hold, the server's sessions end. If the process is gone, they have ended already. A refusal for
+        another reason, such as a firewall's REJECT, does no harm either: HAProxy runs on this host and dials the same
+        address, so its new connections are refused too, whatever is in between (`address_map`, a proxy). And our own
+        connection has ended before we dial: a rule that spares open connections is not noticed.
+
+        Args:
+            node: as it is announced; ignored if it is not the believed master.
+            refused: whether it refuses.
+        """
+        if node != self._phase.address or refused == (self._refused_since is not None):
+            return
+        held = self.held
+        self._refused_since = asyncio.get_running_loop().time() if refused else None
+        self.holds += self.held and not held
         self._news.set()
 
     @property
@@ -134,14 +185,7 @@ class MasterLane:
         return Wanted(at, self.held, self._found(self._nodes), self._found(self._replicas.usable))
 
     def _held_until(self) -> float | None:
-        """Return until when connections wait, in the loop's seconds; None if they do not."""
-        match self._phase.gate:
-            case GateState.HELD if self._limits.hold > 0:
-                return self._phase.since + self._limits.hold
-            case GateState.FAILING if self._limits.failover_wait > 0:
-                return self._phase.since + self._limits.failover_wait
-            case _:
-                return None
+        return held_until(self._phase, self._refused_since, self._limits)
 
     def _found(self, nodes: Iterable[Address]) -> tuple[Address, ...]:
         return tuple(dict.fromkeys(place for place in map(self._places.at, nodes) if place is not None))

@@ -7,8 +7,8 @@ I/O, no clock.
 
 Rules:
 
-1. New connections are refused while nothing is believed, wait while a failover holds them back, and go to the believed
-   address otherwise.
+1. New connections are refused while nothing is believed, wait while a failover holds them back or the believed address
+   refuses them, and go to the believed address otherwise.
 2. A server that moves is in maintenance in between, and its sessions end first: no connection is made to the old
    address once the first command of a line is carried out.
 3. The sessions of any other node end with the move, also those that HAProxy had opened by its own checks.

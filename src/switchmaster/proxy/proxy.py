@@ -11,15 +11,19 @@ import asyncio
 import logging
 import resource
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from ..belief.topology import MasterState
 from ..errors import SwitchmasterError, UsageError
 from ..model import Address
+from ..net.dial import DialTarget
 from ..net.watcher import Watcher
 from .companion import Companion
 from .haproxy_config import HaproxyPlan, ProxiedMaster, configuration, occupy_path, slots_for, structure
 from .haproxy_process import HaproxyProgram
+from .master_contact import MasterContact
 from .master_lane import MasterLane
 from .node_places import NodePlaces
 from .proxy_settings import MasterPorts, ProxySettings, prepare_folder
@@ -65,6 +69,8 @@ class Proxy:
         """The HAProxy."""
         self.lanes: dict[str, MasterLane] = {}
         """By the master's name."""
+        self._contacts: dict[str, MasterContact] = {}
+        """By the master's name; none if nothing waits for a master that is down."""
         self.drifts = 0
         """How often HAProxy had something else than it should have had."""
         self.trouble = ""
@@ -120,6 +126,8 @@ class Proxy:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        for contact in self._contacts.values():
+            await contact.close()
         for lane in self.lanes.values():
             await lane.close()
         await self.program.close(end)
@@ -138,6 +146,8 @@ class Proxy:
         for name, lane in self.lanes.items():
             known = lane.announced
             lane.look(self._state(name))
+            if name in self._contacts:
+                self._contacts[name].follow(lane.address)
             if lane.announced != known:
                 self._news.set()
         if not self.ready.is_set():
@@ -155,6 +165,19 @@ class Proxy:
         if self._watcher.hearing:
             self._heard_at = now
         return self._serving and self._heard_at is not None and now < self._heard_at + DEAF_SECONDS
+
+    def _target(self, name: str, node: Address) -> DialTarget:
+        """
+        Return what to dial for a connection of our own to a node: the very address at which HAProxy dials it.
+
+        Raises:
+            UsageError: HAProxy can't dial it.
+        """
+        place = self._places.at(node)
+        if place is None:
+            raise UsageError(f"the address of {node} is not known")
+        target = self._watcher.node_target(node, name)
+        return replace(target, address=place, server_name=target.server_name or target.address.host)
 
     def _ports(self) -> dict[str, MasterPorts]:
         """
@@ -217,6 +240,10 @@ class Proxy:
             lane.look(self._state(name))
             self.lanes[name] = lane
             lane.start()
+            if limits.failover_wait > 0:
+                contact = MasterContact(partial(self._target, name), lane.refuse, limits.failover_wait)
+                self._contacts[name] = contact
+                contact.follow(lane.address)
         await self._places.learn(node for lane in self.lanes.values() for node in lane.announced)
         plan = await self._plan(ports)
         text, shape = configuration(plan), structure(plan)

@@ -66,7 +66,7 @@ _PORT: Final = click.IntRange(1, 65535)
     show_default=True,
     type=click.FloatRange(0, 600),
     metavar="S",
-    help="Seconds that new connections wait for a master that is agreed to be down.",
+    help="Seconds that new connections wait for a master whose process is gone, or that is agreed to be down.",
 )
 @click.option(
     "--maxconn", default=2000, show_default=True, type=click.IntRange(1, 100_000), help="Most clients of a port."

@@ -183,7 +183,7 @@ FAMILIES: Final = {
             "Whether HAProxy had what is believed of this master when it was last asked.",
         ),
         Family("proxy_moves", "counter", ("deployment", "master"), "How often HAProxy was led to another master."),
-        Family("proxy_holds", "counter", ("deployment", "master"), "Planned failovers in which connections waited."),
+        Family("proxy_holds", "counter", ("deployment", "master"), "How often new connections began to wait."),
         Family(
             "proxy_last_move_seconds",
             "gauge",

@@ -273,7 +273,7 @@ class ProxyLine(Row):
     connections: int | None = Field(description="To the port for writes, those that wait included; every 2 s.")
     reading: int | None = Field(description="To the port for reads.")
     moves: int
-    holds: int = Field(description="Planned failovers in which connections waited.")
+    holds: int = Field(description="How often new connections began to wait.")
     last_move_seconds: float | None = Field(description="How long HAProxy took to follow the belief.")
     checks: list[ProxyCheckRow] = Field(description="By which HAProxy goes if this daemon is gone.")
     haproxy: HaproxyRow

@@ -210,7 +210,8 @@ class ProxyTable(Table):
     )
     failover_wait: Pause | None = Field(
         default=None,
-        description="Seconds that new connections wait for a master that is agreed to be down; 10 by default.",
+        description="Seconds that new connections wait for a master whose process is gone, or that is agreed to be "
+        "down; 10 by default. 0: they are refused.",
     )
     maxconn: int | None = Field(
         default=None,
