@@ -53,7 +53,7 @@ With servers:
 - `watcher_log`: everything that a Watcher reports about a lab, in one order.
 - `server_side`: the view of kernel, servers and Sentinels, as a second opinion on a client's reports.
 - `daemons`: ``switchmaster serve`` as a process. `relay_process`: ``switchmaster relay`` the same way.
-- `proxies`: ``switchmaster proxy`` as a process, with a real HAProxy.
+- `proxies`: ``switchmaster proxy`` as a process, with a real HAProxy. `proxy_rig`: its line, as the daemon serves it.
 - `postgres`, `named`, `etcd`: a temporary PostgreSQL cluster, BIND with one zone, etcd of one member.
 - `programs`: where Debian's programs are, or why a test is skipped.
 - `dashboard`: Chromium with a page that fails on any console error, violation or foreign request.
