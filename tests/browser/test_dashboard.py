@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,8 +16,10 @@ from rig.api_rig import S1, S2, S3, A, B, C, FakeDeployment, FileJournal, node_i
 from rig.conditions import eventually
 from rig.dashboard import DESKTOP, PHONE, TOKEN, Serving, Watched, inaccessible, watched
 from switchmaster.journal import FailoverFilter
+from switchmaster.journal.claims import Claim, ClaimState, Sharer
 from switchmaster.model import Address
 from switchmaster.server.api import HttpSettings
+from switchmaster.server.settings.share_settings import ShareSettings
 from switchmaster.wire.facts import LinkChange, LinkState
 
 pytestmark = pytest.mark.browser
@@ -172,6 +175,20 @@ def test_deployment_without_any_heard_sentinel_is_shown_as_the_worst(browser: An
         page.go("#/masters/gone/orders")
         page.wait("No Sentinel is connected: this is the last belief", ".situation .first")
         page.page.wait_for_selector(".situation .first .level-down")
+
+
+def test_deployments_of_other_daemons_are_shown_with_who_watches_them(browser: Any, kept: FileJournal) -> None:
+    watching = {"orders": Claim(ClaimState.READY, masters=7), "lost": Claim(), "kvdb": Claim()}
+    here = Sharer("r1", "here", 0.0, 3.0, 1, False, {"kvdb": Claim(ClaimState.READY), "orders": Claim()})
+    there = Sharer("r2", "there", 0.0, 3.0, 1, False, watching)
+    with serving(FakeDeployment("kvdb", ["m"]), kept=kept) as daemon, watched(browser, daemon.url) as page:
+        assert daemon.state is not None
+        told = {"sharers": (here, there), "held": frozenset({"kvdb"}), "trouble": None, "decided": True, "moves": {}}
+        daemon.state.claims = SimpleNamespace(run="r1", settings=ShareSettings(1, 3.0, frozenset()), **told)
+        page.go()
+        page.wait("On other daemons")
+        shown = page.texts("section.deployment:last-of-type tbody tr")
+        assert [one.split() for one in shown] == [["lost", "Not", "watched", "0"], ["orders", "there", "7"]]
 
 
 # -- hostile text ------------------------------------------------------------------------------------

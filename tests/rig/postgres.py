@@ -70,12 +70,17 @@ class Postgres:
         """Make the cluster."""
         if self._user is not None:
             shutil.chown(self.folder, self._user)
-            # pytest's folders are closed to other users; this lets the user pass, not list them.
-            for parent in self.folder.parents:
-                if parent.owner() == "root" and parent != Path("/"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
+        self._let_pass()
         words = [self._initdb, "-D", str(self.folder / "data"), "-U", "switchmaster", "-A", "trust", "--no-sync"]
         subprocess.run([*words, "-E", "UTF8", "--locale=C"], check=True, capture_output=True, **self._as())
+
+    def _let_pass(self) -> None:
+        """Let another user pass the folders above, which each start of a pytest closes; not list them."""
+        if self._user is None:
+            return
+        for parent in self.folder.parents:
+            if parent.owner() == "root" and parent != Path("/"):
+                parent.chmod(parent.stat().st_mode | 0o011)
 
     def start(self) -> None:
         """Start the server and wait until it accepts connections; on another port if this one is taken."""
@@ -88,12 +93,18 @@ class Postgres:
         raise AssertionError((self.folder / "log").read_text("utf-8", "replace")[-2000:])
 
     def _launch(self) -> None:
+        self._let_pass()
         words: Sequence[str] = [
             *(self._server, "-D", str(self.folder / "data"), "-p", str(self.port), "-h", "127.0.0.1"),
             *("-k", str(self.folder), "-c", "shared_buffers=16MB", "-c", "max_connections=30"),
         ]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(words, stdout=log, stderr=log, **self._as())
+
+    @property
+    def runs(self) -> bool:
+        """Whether the server was started, and not stopped since."""
+        return self._process is not None
 
     def _ended(self) -> str:
         assert self._process is not None

@@ -91,6 +91,15 @@ def test_switch_is_carried_out_once_it_is_committed(rig: Rig) -> None:
     assert action.ended == [1, 2]
 
 
+def test_switch_that_no_daemon_watched_is_carried_out_by_the_next_that_does(rig: Rig) -> None:
+    rig.beliefs.watched = ("other",)
+    reactor = rig.engine(configured(Listed()))
+    rig.write(switch(1))
+    eventually(lambda: ("kvdb", "m1") in reactor._known, LIMIT, what="the switch to be considered")
+    rig.beliefs.watched = ("other", "kvdb")
+    rig.wait_for([(1, "done")])
+
+
 @pytest.mark.parametrize("kind", [Listed, Shown])
 def test_newest_switch_comes_last_although_the_first_was_slow(rig: Rig, kind: type[Listed]) -> None:
     gate = threading.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from switchmaster.belief.failover import Failover
 from switchmaster.doctor.diagnosis_lines import report_of
 from switchmaster.doctor.examine import examine
 from switchmaster.guard.policy import Arming
+from switchmaster.journal.claims import Claim, ClaimState, Sharer
 from switchmaster.journal.reaction_rows import RunOutcome
 from switchmaster.journal.stored_names import stored
 from switchmaster.journal.writer import Written
@@ -103,6 +105,23 @@ def counted(*masters: str) -> SimpleNamespace:
     return SimpleNamespace(reactor=SimpleNamespace(counters=counters))
 
 
+def shared() -> SimpleNamespace:
+    """Return the claims of two daemons, one of which misses a second watcher of ``cache``."""
+    claims = {"kvdb": Claim(ClaimState.READY), "cache": Claim(ClaimState.DEAF)}
+    other = {"kvdb": claims["kvdb"]}
+    sharers = tuple(Sharer(run, run, 0.0, 3.0, 2, False, of) for run, of in (("us", claims), ("b", other)))
+    told = {"sharers": sharers, "held": frozenset(claims), "trouble": None, "moves": Counter(claimed=2)}
+    return SimpleNamespace(run="us", settings=object(), decided=True, **told)
+
+
+def test_claims_are_counted_by_how_this_daemon_stands_to_them(measured: Measured) -> None:
+    measured.state.claims = shared()  # type: ignore[assignment]
+    assert measured.values("share_deployments") == {("starting",): 0, ("ready",): 1, ("deaf",): 1}
+    assert measured.values("share_short") == {(): 1}
+    assert measured.values("share_daemons") == {(): 2}
+    assert measured.values("share_moves") == {("claimed",): 2, ("released",): 0}
+
+
 def test_every_family_of_the_table_is_exposed_with_its_labels_and_no_other(
     measured: Measured, told: FakeDeployment
 ) -> None:
@@ -118,6 +137,7 @@ def test_every_family_of_the_table_is_exposed_with_its_labels_and_no_other(
     doctor = SimpleNamespace(report=report_of(spoiled, examine(spoiled)))
     measured.state.doctors = lambda: {"kvdb": doctor}
     measured.state.actions = counted("m1")  # type: ignore[assignment]
+    measured.state.claims = shared()  # type: ignore[assignment]
     measured.state.responses[200] += 1
     found = {
         name: family for name, family in measured.families().items() if not name.startswith(("process_", "python_"))

@@ -98,7 +98,7 @@ def test_schema_is_json_and_knows_the_tables() -> None:
     code, out, _ = run("config", "schema")
     assert code == 0
     schema = json.loads(out)
-    tables = {"deployments", "actions", "doctor", "guard", "proxy", "relay", "journal", "http", "log"}
+    tables = {"deployments", "actions", "doctor", "guard", "proxy", "relay", "journal", "share", "http", "log"}
     assert set(schema["properties"]) == tables
 
 

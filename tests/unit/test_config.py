@@ -90,6 +90,30 @@ def test_environment_wins_over_the_file_and_a_flag_over_both(file: Path) -> None
     assert by_flag.journal.url.startswith("sqlite:////flag.db")
 
 
+def test_deployments_are_shared_but_those_that_this_daemon_needs(tmp_path: Path) -> None:
+    head = "".join(f"[deployments.{name}]\nsentinels=['h:1']\n" for name in ("one", "two", "three", "four"))
+    path = written(
+        tmp_path,
+        f"{head}[deployments.two.relay]\nlisten='127.0.0.1:1'\n[deployments.three.proxy]\nwrites='127.0.0.1:2'\n"
+        "[[actions]]\ntype='file'\nname='a'\nlocal=true\ndeployments=['four']\npath='f'\ntemplate='json'\n"
+        "[journal]\nurl='postgresql://db/sm'\n[share]\ndaemons=2\n",
+    )
+    found = read_configuration(path, environ={}).share
+    assert found is not None
+    assert (found.daemons, found.lease, found.kept) == (2, 3.0, {"two", "three", "four"})
+    assert read_configuration(path, environ={"SWITCHMASTER_SHARE_DAEMONS": "3"}).share.daemons == 3  # type: ignore[union-attr]
+
+
+def test_sharing_is_off_by_default_and_needs_postgresql(tmp_path: Path) -> None:
+    head = "[deployments.a]\nsentinels=['h:1']\n"
+    assert read_configuration(written(tmp_path, head), environ={}).share is None
+    path = written(tmp_path, f"{head}[share]\ndaemons = 1\n")
+    with pytest.raises(UsageError, match=r"line 4: share.daemons needs a journal in PostgreSQL"):
+        read_configuration(path, environ={})
+    with pytest.raises(UsageError, match=r"share.lease must be at least 1"):
+        read_configuration(written(tmp_path, f"{head}[share]\nlease = 0.5\n"), environ={})
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

@@ -43,7 +43,7 @@ def expressions() -> list[str]:
 
 
 def test_promtool_accepts_the_alerts() -> None:
-    assert "30 rules found" in promtool("check", "rules", RULES.name)
+    assert "31 rules found" in promtool("check", "rules", RULES.name)
 
 
 def test_every_alert_fires_when_it_should_and_not_before() -> None:

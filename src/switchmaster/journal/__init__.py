@@ -44,13 +44,14 @@ Read in this order:
 - `wishes`, `reaction_rows`: what an action is to do, and how far it has come; `reaction_store` reads and writes them,
   `reaction_lines` turns rows into lines.
 - `guard_lease`: which of several daemons may act on a master's death.
+- `claims`: which daemon watches which deployments where several share them; `claim_store` reads and writes that.
 - `recorded`: acknowledges a planned failover once it is recorded.
 - `importing`: logs and transcripts, put into the journal once.
 - `reader`: questions. Those about failovers are one SQL for all databases (`failover_queries`, with names as
   `stored_names` writes them), asked by `failover_reader`: for the daemon by `reader` with SQLAlchemy, for a verb that
   reads a file once by `sqlite_reader`, which starts at once. `database_errors`: the words for what a database refuses.
 
-`entries` to `replayed` and `failover_queries` are pure, and need no database library.
+`entries` to `replayed`, `claims` and `failover_queries` are pure, and need no database library.
 
 Invariants:
 

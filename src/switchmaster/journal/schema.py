@@ -35,6 +35,7 @@ __all__ = [
     "METADATA",
     "Name",
     "action_starts",
+    "claims",
     "comments",
     "deployments",
     "entries",
@@ -46,6 +47,7 @@ __all__ = [
     "reactions",
     "receipts",
     "relays",
+    "sharers",
     "switches",
 ]
 
@@ -98,6 +100,33 @@ relays = Table(
     Column("port", Integer, nullable=False),
 )
 """Where clients reach the relays of each run of a daemon; they count while the run is alive."""
+
+sharers = Table(
+    "sharers",
+    METADATA,
+    Column("run", String(64), primary_key=True),
+    Column("name", Name, nullable=False),
+    Column("renewed", Double, nullable=False),
+    Column("lease", Double, nullable=False),
+    Column("daemons", Integer, nullable=False),
+    Column("leaving", Boolean, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+"""
+The daemons that share deployments (`claims.Sharer`). A row counts until ``renewed`` and ``lease``, by the database's
+clock, are over; then whoever looks removes it. ``revision`` grows with each change of the run's `claims`.
+"""
+
+claims = Table(
+    "claims",
+    METADATA,
+    Column("run", String(64), ForeignKey("sharers.run", ondelete="CASCADE"), primary_key=True),
+    Column("deployment", Name, primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("kept", Boolean, nullable=False),
+    Column("masters", Integer, nullable=False),
+)
+"""What each of them offers and watches (`claims.Claim`)."""
 
 deployments = Table(
     "deployments",

@@ -91,7 +91,9 @@ class Reactor:
         self._last_switch: int | None = None
         """The newest switch that was considered; None until the actions are registered."""
         self._known: set[tuple[str, str]] = set()
-        """Masters whose rows have been looked at since the last change of the actions."""
+        """Masters whose rows have been looked at since the last change of the actions, or of what is watched."""
+        self._watched: frozenset[str] = frozenset()
+        """The deployments that were watched at the last look."""
         self._swept = 0.0
         self._away = False
 
@@ -250,6 +252,10 @@ class Reactor:
         await self._compare_due(names, now)
 
     async def _take_wishes(self, names: list[tuple[str, str]]) -> None:
+        watched = frozenset(self._beliefs.deployments())
+        if watched != self._watched:
+            self._watched = watched
+            self._known.clear()  # another daemon may have left switches behind
         if self._last_switch is None:
             self._last_switch = await asyncio.to_thread(self.store.register, names)
             self._swept = 0.0

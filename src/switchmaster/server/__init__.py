@@ -22,6 +22,8 @@ Threads, each with data of its own:
   the commit added; `journal_log` turns that into log lines, so the log never reports what a crash could take back.
 - The **HTTP thread** (`api`) runs an event loop of its own. It reads `published_belief.PublishedBelief`: immutable
   values that the main loop hands over, a switch at once and everything else within 10 ms.
+- Where several daemons share deployments, `daemon_claims` says which of them this one watches; each look at the claims
+  is made in a thread.
 - The **reactions thread** of `switchmaster.react`, where actions are configured; `daemon_actions` gives it the belief
   and takes what came of each run.
 - A **lease thread** for each deployment with a guard, where the journal is in PostgreSQL (`journal.guard_lease`).
@@ -41,6 +43,6 @@ uses it too, so it needs no extra); `log_format` formats log lines for people or
 dashboard's files, which `api.dashboard` serves.
 
 Read in this order: `settings`, `deployment_watch`, `published_belief`, `deployment_guard`, `deployment_pulse`,
-`deployment_relay`, `deployment_proxy`, `deployment_failover`, `deployment_doctor`, `daemon_actions`, `daemon`,
-`journal_log`, `api`.
+`deployment_relay`, `deployment_proxy`, `deployment_failover`, `deployment_doctor`, `daemon_actions`, `daemon_claims`,
+`daemon`, `journal_log`, `api`.
 """

@@ -34,6 +34,7 @@ from ..planned.progress import Conclusion
 from ..render import Line, iso, to_json, topology_line
 from .api import HttpConnections, HttpServer, HttpThread, Metrics, ServedState, create_app
 from .daemon_actions import DaemonActions
+from .daemon_claims import DaemonClaims
 from .deployment_doctor import DeploymentDoctor
 from .deployment_failover import DeploymentFailover
 from .deployment_guard import DeploymentGuard
@@ -89,17 +90,14 @@ class Daemon:
         journal, http = self.configuration.journal, self.configuration.http
         self._journal_url = journal.url
         """As of the start: another one takes effect when the daemon restarts."""
-        self.writer = Writer(
-            journal.url,
-            self.run_id,
-            journal.observer,
-            queue=journal.queue,
-            kept=_kept(journal),
-            callbacks=WriterCallbacks(self._written, self._narrator.waiting, self._doubted, self._relays_read),
-        )
+        self.writer = self._make_writer(journal)
         self.reader: Reader = open_reader(journal.url)
         self.actions = DaemonActions(journal.url, self.run_id, journal.observer, self._beliefs, self.writer.put)
         """What follows a switch."""
+        self.claims = DaemonClaims(
+            journal.url, self.run_id, journal.observer, self._beliefs, self._follow_claims, self._tell
+        )
+        """Which deployments this daemon watches."""
         self._published: Mapping[str, PublishedBelief] = {}
         """For other threads: a new mapping with every change."""
         # So are these.
@@ -118,6 +116,7 @@ class Daemon:
             failovers=lambda: self._planned,
             doctors=lambda: self._doctors,
             actions=self.actions,
+            claims=self.claims,
             connections=HttpConnections(http.connections, http.connections_per_peer),
         )
         """What the HTTP thread serves."""
@@ -130,6 +129,11 @@ class Daemon:
         self._stop: asyncio.Future[int] | None = None
         self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def _make_writer(self, journal: JournalSettings) -> Writer:
+        callbacks = WriterCallbacks(self._written, self._narrator.waiting, self._doubted, self._relays_read)
+        kept = _kept(journal)
+        return Writer(journal.url, self.run_id, journal.observer, queue=journal.queue, kept=kept, callbacks=callbacks)
 
     def _beliefs(self) -> Mapping[str, PublishedBelief]:
         return self._published
@@ -155,9 +159,12 @@ class Daemon:
         await self._serve()
         try:
             await asyncio.to_thread(self.writer.open)
-            self._tell(f"started, watching {', '.join(one.name for one in self.configuration.deployments)}")
-            for deployment in self.configuration.deployments:
-                await self._watch(deployment)
+            await self.claims.apply(self.configuration.share, (one.name for one in self.configuration.deployments))
+            await self.claims.begin()
+            watched = (one.name for one in self.configuration.deployments if one.name in self.claims.held)
+            self._tell(f"started, watching {', '.join(watched) or 'nothing yet'}")
+            self._spawn(self.claims.live(), "claims")
+            await self._watch_claimed()
             await self.actions.apply(self.configuration.actions)
             self._catch_signals()
             self._spawn(self._live(), "live")
@@ -202,6 +209,33 @@ class Daemon:
         watching.on_guard_notice(self.metrics.noticed)
         watching.pulse.on_answer = partial(self.metrics.answered, deployment.name)
         await watching.start()
+
+    async def _watch_claimed(self) -> None:
+        """Watch what this daemon is to watch, and nothing else."""
+        failed: SwitchmasterError | None = None
+        async with self._reloading:
+            for deployment in self.configuration.deployments:
+                if deployment.name in self.claims.held and deployment.name not in self.watchings:
+                    try:
+                        await self._watch(deployment)
+                    except SwitchmasterError as error:
+                        failed = failed or error
+            for name, watching in list(self.watchings.items()):
+                if name not in self.claims.held:
+                    del self.watchings[name]
+                    self._publish()
+                    await watching.close()
+        if failed is not None:
+            raise failed
+
+    def _follow_claims(self) -> None:
+        async def follow() -> None:
+            try:
+                await self._watch_claimed()
+            except SwitchmasterError as error:
+                _log.error("not every deployment that was claimed is watched: %s", error)
+
+        self._spawn(follow(), "claimed")
 
     def _noticed(self, deployment: str) -> list[Line]:
         return self.reader.newest_entries(("notice",), deployment, limit=NOTICES).items
@@ -251,6 +285,7 @@ class Daemon:
             _log.warning("changes in [http] take effect when the daemon restarts")
         await self.http.renew_certificate()
         wanted = {one.name: one for one in new.deployments}
+        await self.claims.apply(new.share, wanted)
         for name, watching in list(self.watchings.items()):
             if name not in wanted:
                 del self.watchings[name]
@@ -259,6 +294,8 @@ class Daemon:
         changed = []
         for name, deployment in wanted.items():
             current = self.watchings.get(name)
+            if name not in self.claims.held:
+                continue
             if current is not None and current.deployment.fingerprint == deployment.fingerprint:
                 current.keep_events(new.journal.events)
                 await current.apply(deployment)
@@ -335,6 +372,8 @@ class Daemon:
         heard = sum(one.watcher.hearing for one in self.watchings.values())
         masters = sum(len(one.watcher.masters()) for one in self.watchings.values())
         words = f"hearing {heard} of {len(self.watchings)} deployments, {masters} masters"
+        if self.claims.trouble is not None:
+            words += "; claims can't be renewed"
         return f"{words}; journal unavailable, {self.writer.waiting} waiting" if self.writer.trouble else words
 
     def _catch_signals(self) -> None:
@@ -367,6 +406,10 @@ class Daemon:
 
     async def _end(self) -> None:
         self._systemd.stopping()
+        await self.claims.leave()
+        if self.claims.settings is not None:
+            async with self._reloading:  # what was claimed last is not left half begun
+                pass
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -124,6 +124,11 @@ class PublishedBelief:
             raise UnknownMaster(name, self.masters(), tuple(self._sentinels))
         return state
 
+    @property
+    def size(self) -> int:
+        """The number of masters that were ever handed over."""
+        return len(self._states)
+
     def links(self) -> LinkReadings:
         """Return each Sentinel's silence in seconds, and its link's counters at the last `beat`."""
         taken, links = self._links

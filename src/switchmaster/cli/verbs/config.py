@@ -21,6 +21,7 @@ from ..output import Output, complain, format_option
 if TYPE_CHECKING:
     from ...guard.policy import Policy
     from ...server.settings.configuration import Configuration
+    from ...server.settings.share_settings import ShareSettings
 
 __all__ = ["config"]
 
@@ -97,6 +98,7 @@ def _line(found: Configuration) -> Line:
             for one in found.deployments
         ],
         "journal": found.journal.shown,
+        "share": None if found.share is None else _share_line(found.share),
         "http": str(found.http.listen),
         "log": found.log.format,
     }
@@ -111,7 +113,19 @@ def _rows(found: Configuration) -> list[tuple[str, str]]:
         rows += [("nodes", f"{one['deployment']}, of {own['master']}: {_access(own)}") for own in one["nodes"]]
         rows.append(("guard", f"{one['deployment']}: {_guard(one['guard'])}"))
         rows += [("guard", f"{one['deployment']}, of {own['master']}: {_guard(own)}") for own in one["guards"]]
-    return [*rows, *((key, str(line[key])) for key in ("journal", "http", "log"))]
+    rows.append(("journal", str(line["journal"])))
+    if line["share"] is not None:
+        rows.append(("share", _share(line["share"])))
+    return [*rows, *((key, str(line[key])) for key in ("http", "log"))]
+
+
+def _share_line(found: ShareSettings) -> Line:
+    return {"daemons": found.daemons, "lease": found.lease, "kept": sorted(found.kept)}
+
+
+def _share(own: Line) -> str:
+    words = f"{own['daemons']} of the daemons on this journal watch each deployment, lease {own['lease']:g} s"
+    return f"{words}; this one always watches {', '.join(own['kept'])}" if own["kept"] else words
 
 
 def _guard_line(policy: Policy) -> Line:

@@ -27,6 +27,7 @@ Live routes answer from memory and work while the journal is away; journal route
     GET  /api/v1/receipts                     [receipt: what an action did], newest first      (from the journal)
     GET  /api/v1/pauses                       [pause]                                          (from the journal)
     POST /api/v1/actions/pause  /resume       {"action": ..., "master": ..., "seconds": ...}   (into the journal)
+    GET  /api/v1/claims                       [claim: who watches a deployment]   ?deployment=
     GET  /api/v1/sentinels                    [sentinel]     ?deployment=
     GET  /api/v1/failovers                    [failover]     newest first, with filters        (from the journal)
     GET  /api/v1/failovers/{id}               one, with its comments                           (from the journal)
@@ -53,12 +54,12 @@ at any daemon on the same journal: nothing in the journal is left out. ``?type=`
 Invariants: every request passes `admission` first (Host, Origin, token, size); no route waits for the journal except
 through `journal_queries`, which is bounded in number and time; the limits on connections hold before any TLS handshake.
 
-Read in this order: `admission` (which requests are let in), `served_state` (what is served), `belief_lines` (the belief
-as JSON), `overview` (its digest), `answers` (JSON, ETag, errors), `journal_queries` (bounded reads of the journal),
-`journal_stream` (server-sent events), `metric_families` and `metrics`, then the routes (`parameters`, `shapes`,
-`action_shapes`, `guard_routes`, `doctor_routes`, `proxy_routes`, `failover_routes`, `action_routes`, `live_routes`,
-`journal_routes`, `health_routes`, `dashboard`), `app`, `http_connections` (which connections are kept), `http_server`,
-`http_thread`.
+Read in this order: `admission` (which requests are let in), `served_state` (what is served), `claim_lines` and
+`belief_lines` (the claims and the belief as JSON), `overview` (its digest), `answers` (JSON, ETag, errors),
+`journal_queries` (bounded reads of the journal), `journal_stream` (server-sent events), `metric_families` and
+`metrics`, then the routes (`parameters`, `shapes`, `action_shapes`, `claim_shapes`, `guard_routes`, `doctor_routes`,
+`proxy_routes`, `failover_routes`, `action_routes`, `claim_routes`, `live_routes`, `journal_routes`, `health_routes`,
+`dashboard`), `app`, `http_connections` (which connections are kept), `http_server`, `http_thread`.
 """
 
 from ..settings.http_settings import HttpSettings

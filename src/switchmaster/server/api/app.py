@@ -17,6 +17,7 @@ from ..settings.http_settings import HttpSettings
 from .action_routes import make_action_routes
 from .admission import GUARDED_PATHS, Admission
 from .answers import ProblemError, problem
+from .claim_routes import make_claim_routes
 from .dashboard import WEB, Dashboard
 from .doctor_routes import make_doctor_routes
 from .failover_routes import make_failover_routes
@@ -65,6 +66,7 @@ def create_app(state: ServedState, settings: HttpSettings, metrics: Metrics | No
     app.include_router(make_proxy_routes())
     app.include_router(make_failover_routes())
     app.include_router(make_action_routes())
+    app.include_router(make_claim_routes())
     app.include_router(make_live_routes(settings))
     app.include_router(make_journal_routes())
     app.include_router(make_health_routes(settings, metrics or Metrics(state)))

@@ -21,6 +21,7 @@ from ...render import Line, failover_line, iso, master_line, sentinel_line, swit
 from ...wire.facts import LinkState
 from ..settings.http_settings import HttpSettings
 from .answers import rendered
+from .claim_lines import share_line
 from .served_state import LinkReadings, ServedState
 
 __all__ = [
@@ -54,6 +55,7 @@ def status_body(state: ServedState, settings: HttpSettings, now: float) -> Line:
         "started": iso(state.started),
         "time": iso(now),
         "deployments": list(state.chosen(None)),
+        "share": share_line(state.claims),
         "journal": {
             "kept": state.reader is not None,
             "available": state.reader is not None and trouble is None,

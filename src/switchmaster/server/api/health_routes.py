@@ -38,8 +38,10 @@ def make_health_routes(settings: HttpSettings, metrics: Metrics) -> APIRouter:
 
     @router.get("/readyz", response_model=shapes.Ready, responses={503: {"model": shapes.Ready}})
     async def readyz(state: StateOf) -> Response:
-        """Whether enough Sentinels of every deployment have answered since the start to know its masters."""
+        """Whether enough Sentinels of every deployment that is watched here have answered to know its masters."""
         waiting = [name for name, watched in state.chosen(None).items() if not watched.established]
+        if state.claims is not None and not state.claims.decided:
+            waiting.append("claims")
         told = waiting if settings.reading_is_open else [f"deployments: {len(waiting)}"] * bool(waiting)
         return _health({"ready": not waiting, "waiting_for": told}, not waiting)
 

@@ -289,6 +289,22 @@ FAMILIES: Final = {
         Family("journal_size_bytes", "gauge", (), "Size of the journal; no series before it was first measured."),
         Family("history_failed", "counter", (), "Queries of the journal that got no answer."),
         Family("history_refused", "counter", (), "Queries of the journal refused because too many were waiting."),
+        # Shared deployments.
+        Family(
+            "share_available",
+            "gauge",
+            (),
+            "Whether the last look at the claims succeeded; no series of any of these where no deployment is shared.",
+        ),
+        Family("share_daemons", "gauge", (), "Living daemons that share deployments, this one included."),
+        Family("share_deployments", "gauge", ("state",), "Deployments that this daemon watches, by how it hears them."),
+        Family(
+            "share_short",
+            "gauge",
+            (),
+            "Deployments of all of these daemons whose masters fewer of them know than are wanted.",
+        ),
+        Family("share_moves", "counter", ("move",), "Deployments that this daemon claimed or released."),
         # The API.
         Family("stream_clients", "gauge", (), "Open streams."),
         Family("stream_refused", "counter", (), "Streams refused because too many were open."),

@@ -38,6 +38,7 @@ from ...journal.writer import Written
 from ...link.counters import LinkCounters
 from ...model import Address, SentinelName, Via
 from ...wire.facts import LinkState
+from .claim_lines import claim_lines
 from .metric_families import FAMILIES, METRIC_PREFIX
 from .served_state import LinkReadings, ServedState
 
@@ -230,6 +231,7 @@ class _Scrape:
             *_actions(self.state),
             *_proxies(self.state),
             *_journal(self.state),
+            *_claims(self.state),
             *_served(self.state),
         ):
             samples.setdefault(name, []).append((labels, value))
@@ -403,6 +405,21 @@ def _journal(state: ServedState) -> Found:
     yield "journal_removed", (), writer.counters.removed
     if writer.size is not None:
         yield "journal_size_bytes", (), writer.size
+
+
+def _claims(state: ServedState) -> Found:
+    claims = state.claims
+    if claims is None or claims.settings is None:
+        return
+    yield "share_available", (), claims.trouble is None
+    yield "share_daemons", (), len(claims.sharers)
+    lines = claim_lines(claims)
+    for standing in ("starting", "ready", "deaf"):
+        own = [one for line in lines for one in line["daemons"] if one["run"] == claims.run]
+        yield "share_deployments", (standing,), sum(one["state"] == standing for one in own)
+    yield "share_short", (), sum(line["ready"] < line["wanted"] for line in lines)
+    for move in ("claimed", "released"):
+        yield "share_moves", (move,), claims.moves[move]
 
 
 def _served(state: ServedState) -> Found:

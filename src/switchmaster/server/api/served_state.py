@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from ... import __version__
 from ...belief.topology import MasterState, Topology
 from ...doctor.diagnosis_lines import DoctorReport
-from ...errors import SwitchmasterError, UnknownMaster, WatcherClosed
+from ...errors import JournalUnavailable, SwitchmasterError, UnknownMaster, WatcherClosed
 from ...guard.policy import Arming, Policy
 from ...guard.status import GuardStatus
 from ...journal import Reader
+from ...journal.claims import Sharer, watchers_of
 from ...journal.writer import Writer
 from ...link.counters import LinkCounters
 from ...model import Address, SentinelName
@@ -30,8 +31,17 @@ from .journal_stream import JournalStream
 
 if TYPE_CHECKING:
     from ...react.reactor import Reactor
+    from ..settings.share_settings import ShareSettings
 
-__all__ = ["ActionSource", "BeliefSource", "FailoverSource", "GuardSource", "LinkReadings", "ServedState"]
+__all__ = [
+    "ActionSource",
+    "BeliefSource",
+    "ClaimSource",
+    "FailoverSource",
+    "GuardSource",
+    "LinkReadings",
+    "ServedState",
+]
 
 STUCK_SECONDS: Final = 10.0
 """Seconds without a turn of the main loop after which the daemon no longer counts as alive."""
@@ -152,6 +162,38 @@ class ActionSource(Protocol):
         """How many runs ended, by action and outcome."""
 
 
+class ClaimSource(Protocol):
+    """What the API reads of the claims, where daemons share deployments (see `server.daemon_claims`)."""
+
+    @property
+    def run(self) -> str:
+        """This daemon's run."""
+
+    @property
+    def settings(self) -> ShareSettings | None:
+        """How deployments are shared; None if they are not."""
+
+    @property
+    def sharers(self) -> tuple[Sharer, ...]:
+        """The daemons that live, as of the last look."""
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The deployments that this daemon is to watch."""
+
+    @property
+    def trouble(self) -> JournalUnavailable | None:
+        """Why the last look failed; None if it did not."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is known what this daemon is to watch."""
+
+    @property
+    def moves(self) -> Counter[str]:
+        """How many deployments were claimed and released."""
+
+
 @dataclass(slots=True)
 class ServedState:
     """Everything that is served."""
@@ -177,6 +219,8 @@ class ServedState:
     """Returns the doctors of the watched deployments by name, as `deployments` does."""
     actions: ActionSource | None = None
     """What follows a switch; None if nothing can."""
+    claims: ClaimSource | None = None
+    """Who watches which deployments; None if none can be shared."""
     history: JournalQueries = field(init=False)
     stream: JournalStream = field(init=False)
     """The daemon calls its ``wake`` after each commit."""
@@ -209,6 +253,10 @@ class ServedState:
         if deployment is None:
             return dict(sorted(watched.items()))
         if deployment not in watched:
+            others = [] if self.claims is None else watchers_of(self.claims.sharers, deployment)
+            if others:
+                names = " and ".join(sorted({one.name for one, _ in others}))
+                raise ProblemError(404, f"the deployment {deployment!r} is watched by {names}, not by this daemon")
             known = ", ".join(map(repr, sorted(watched))) or "none"
             raise ProblemError(404, f"no deployment is named {deployment!r}; known: {known}")
         return {deployment: watched[deployment]}

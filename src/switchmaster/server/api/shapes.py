@@ -539,13 +539,23 @@ class Access(BaseModel):
     act: Literal["nobody", "token"]
 
 
+class Share(BaseModel):
+    """How deployments are shared."""
+
+    daemons: int = Field(description="How many daemons are to watch each deployment.")
+    living: list[str] = Field(description="The daemons that live, this one included.")
+    available: bool = Field(description="Whether the claims could be renewed; if not, each daemon keeps what it has.")
+    reason: str | None
+
+
 class Status(BaseModel):
     """The state of this daemon."""
 
     version: str
     started: str = Field(description=TIME_EXAMPLE)
     time: str = Field(description=f"The daemon's clock: {TIME_EXAMPLE}")
-    deployments: list[str]
+    deployments: list[str] = Field(description="Those that this daemon watches.")
+    share: Share | None = Field(description="How deployments are shared with other daemons; null if they are not.")
     journal: Journal
     access: Access
 
@@ -554,7 +564,10 @@ class Ready(BaseModel):
     """Whether the daemon knows its masters."""
 
     ready: bool
-    waiting_for: list[str] = Field(description="Deployments; only their number if reading needs a token.")
+    waiting_for: list[str] = Field(
+        description="Deployments, and `claims` until it is known which are watched; only their number if reading "
+        "needs a token."
+    )
 
 
 class IsMaster(BaseModel):

@@ -14,11 +14,11 @@ How a file is read:
    `value_types` says what a value may be.
 3. `file` reads the file, validates it against `tables`, and words each problem as a sentence with its line.
 4. `configuration` puts flags and variables over the file, reads the secrets that it names, and checks what several keys
-   mean together. `http_settings` holds the rules of read and write access over HTTP, `guard_settings` makes the
-   policy of each master's guard, `relay_configuration` the settings of each deployment's relay,
-   `proxy_configuration` those of its proxy, `doctor_settings` the doctor's suppressions, `action_settings` the
-   actions that follow a switch. `journal_place` says where the journal is; verbs that only read it need no more of a
-   file.
+   mean together. `http_settings` holds the rules of read and write access over HTTP, `guard_settings` makes the policy
+   of each master's guard, `relay_configuration` the settings of each deployment's relay, `proxy_configuration` those of
+   its proxy, `doctor_settings` the doctor's suppressions, `action_settings` the actions that follow a switch,
+   `share_settings` how deployments are shared. `journal_place` says where the journal is; verbs that only read it need
+   no more of a file.
 5. `reference` derives the JSON Schema and the rows of docs/reference/configuration.md from `tables`.
 
 Invariants:

@@ -31,7 +31,8 @@ from .file import ConfigFile, deployment_settings, read_file
 from .guard_settings import GuardSettings, guard_settings
 from .http_settings import HttpSettings
 from .journal_place import has_password, named_journal
-from .tables import DeploymentTable, File, HttpTable, JournalTable, LogTable, ProxyTable, RelayTable
+from .share_settings import ShareSettings, share_settings
+from .tables import DeploymentTable, File, HttpTable, JournalTable, LogTable, ProxyTable, RelayTable, ShareTable
 from .value_types import Table
 
 if TYPE_CHECKING:
@@ -49,7 +50,12 @@ __all__ = [
     "read_configuration",
 ]
 
-SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"journal": JournalTable, "http": HttpTable, "log": LogTable}
+SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+    "journal": JournalTable,
+    "share": ShareTable,
+    "http": HttpTable,
+    "log": LogTable,
+}
 BEGUN: Final[Mapping[str, type[Table]]] = {"relay": RelayTable, "proxy": ProxyTable}
 """Sections that begin something: with their variables alone, too."""
 
@@ -110,6 +116,8 @@ class Configuration:
     """The file; None if there is none."""
     actions: tuple[ConfiguredAction, ...] = ()
     """What follows a switch."""
+    share: ShareSettings | None = None
+    """How deployments are shared with other daemons; None if they are not."""
 
 
 def read_configuration(
@@ -138,13 +146,16 @@ def read_configuration(
     folder = Path() if path is None else path.parent
     sections = {name: _section(name, getattr(file.tables, name), environ) for name in SECTIONS}
     kept = _journal(sections["journal"], folder, journal, environ, file)
+    deployments = _deployments(file, folder, read_sentinels(sentinels), environ)
+    actions = _actions(file, folder, kept.observer)
     return Configuration(
-        deployments=_deployments(file, folder, read_sentinels(sentinels), environ),
+        deployments=deployments,
         journal=kept,
         http=_http(sections["http"], folder, environ),
         log=sections["log"],
         path=path,
-        actions=_actions(file, folder, kept.observer),
+        actions=actions,
+        share=_share(file, sections["share"], kept.url, deployments, actions),
     )
 
 
@@ -240,6 +251,20 @@ def _journal(
         max_size=table.max_size,
         queue=table.queue,
     )
+
+
+def _share(
+    file: ConfigFile,
+    table: ShareTable,
+    url: str,
+    deployments: tuple[DeploymentSettings, ...],
+    actions: tuple[ConfiguredAction, ...],
+) -> ShareSettings | None:
+    try:
+        return share_settings(table, url, deployments, actions)
+    except UsageError as error:
+        place = ("share", "daemons")
+        raise UsageError(file.wrong(place, str(error)) if file.lines else f"{'.'.join(place)} {error}") from None
 
 
 def _http(table: HttpTable, folder: Path, environ: Mapping[str, str]) -> HttpSettings:

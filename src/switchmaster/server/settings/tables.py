@@ -43,6 +43,7 @@ __all__ = [
     "LogTable",
     "ProxyTable",
     "RelayTable",
+    "ShareTable",
     "SuppressTable",
     "TlsTable",
 ]
@@ -326,6 +327,26 @@ class JournalTable(Table):
     )
 
 
+class ShareTable(Table):
+    """How the deployments are shared with other daemons on the same journal."""
+
+    daemons: int | None = Field(
+        default=None,
+        ge=1,
+        le=16,
+        description="How many daemons watch each deployment; none by default: this daemon watches all of its file, "
+        "whatever others do. The others must share too, and the journal must be in PostgreSQL. What this daemon has a "
+        "relay, a proxy or a `local` action for, it watches in any case.",
+    )
+    lease: float = Field(
+        default=3.0,
+        ge=1.0,
+        le=60.0,
+        description="Seconds after which a daemon that is silent counts as dead, and others watch what it watched. "
+        "It looks six times as often.",
+    )
+
+
 class HttpTlsTable(Table):
     """Certificate and key of the HTTP server."""
 
@@ -390,5 +411,6 @@ class File(Table):
         default_factory=list, description="What follows a switch: one `[[actions]]` for each action."
     )
     journal: JournalTable = Field(default=JournalTable(), description="The journal.")
+    share: ShareTable = Field(default=ShareTable(), description="Deployments that several daemons share.")
     http: HttpTable = Field(default=HttpTable(), description="The HTTP server.")
     log: LogTable = Field(default=LogTable(), description="The log.")

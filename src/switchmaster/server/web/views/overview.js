@@ -13,6 +13,7 @@ const ROWS = 100; // masters asked for at first; the others on demand
 const MOST = 1_000; // masters in one answer: searching finds the others
 const NONE = [];
 const DOCTORS = path("doctor", { type: "diagnosis" });
+const CLAIMS = path("claims"); // who watches which deployments, where several daemons share them
 const COLUMNS = [
   ["Master"],
   ["State"],
@@ -71,7 +72,7 @@ export function makeOverview({ live, filters, place: go, soon }) {
   }
 
   function ask() {
-    live.show([asked(), DOCTORS]);
+    live.show([asked(), DOCTORS, CLAIMS]);
     soon();
   }
 
@@ -96,6 +97,7 @@ export function makeOverview({ live, filters, place: go, soon }) {
       drawDeployments(told.parts, narrowed, live.now(), live.get(DOCTORS).value?.items ?? NONE),
       answer.value && !rows ? drawNone(told) : null,
       rows > drawn && drawn ? drawMore(rows - drawn, drawn < MOST) : null,
+      narrowed ? null : drawElsewhere(live.get(CLAIMS).value?.items ?? NONE, live.get("status").value?.share),
     );
   }
 
@@ -108,7 +110,7 @@ export function makeOverview({ live, filters, place: go, soon }) {
       found,
       tables,
     ],
-    needs: [asked(), DOCTORS],
+    needs: [asked(), DOCTORS, CLAIMS],
     render,
     told(line) {
       if (line.type !== "failover" || !line.id) return;
@@ -230,6 +232,43 @@ function drawDeployments(parts, narrowed, now, sums) {
     if (!part.items.length && (narrowed || part.masters)) return null;
     return drawDeployment(part, now, sums.find((sum) => sum.deployment === part.deployment));
   });
+}
+
+/** The deployments that other daemons watch; nothing where none is shared. */
+function drawElsewhere(claims, share) {
+  const lines = claims.filter((line) => !line.here);
+  if (!lines.length) return null;
+  const away = share && !share.available;
+  return h(
+    "section",
+    { class: "deployment", key: "\nelsewhere" },
+    h("h2", {}, "On other daemons"),
+    h(
+      "p",
+      { class: "about" },
+      away ? [icon("suspected"), "As last known, because the journal can't be reached: "] : null,
+      count(lines.length, "deployment"),
+    ),
+    table(
+      "Deployments that other daemons watch",
+      [["Deployment"], ["Watched by"], ["Masters", "number"]],
+      lines.slice(0, ROWS).map(elsewhere),
+    ),
+    lines.length > ROWS ? h("p", { class: "about" }, `and ${count(lines.length - ROWS, "deployment")} more`) : null,
+  );
+}
+
+function elsewhere(line) {
+  const names = line.daemons.map(({ daemon }) => shown(daemon)).join(", ");
+  const short = line.ready < line.wanted;
+  return {
+    key: line.deployment,
+    cells: [
+      name(line.deployment),
+      names ? [short ? icon("suspected") : null, names] : state("down", "Not watched"),
+      Math.max(0, ...line.daemons.map(({ masters }) => masters)),
+    ],
+  };
 }
 
 const keyOf = (line) => `${line.deployment}\n${line.master}`;
