@@ -25,8 +25,8 @@ REPLAYING = [SRC / "account" / name for name in ("replay.py", "transcript.py", "
 MODULE_LINES = 650
 FUNCTION_LINES = 60
 PURE_IMPORTS = {
-    *("__future__", "bisect", "collections", "dataclasses", "enum", "functools", "ipaddress"),
-    *("itertools", "json", "math", "re", "typing", "hiredis"),
+    *("__future__", "bisect", "collections", "dataclasses", "enum", "functools", "heapq"),
+    *("ipaddress", "itertools", "json", "math", "re", "typing", "hiredis"),
 }
 PURE_SIBLINGS = {"errors", "model", *PURE}
 CALLS_BANNED_IN_PURE = {"open", "print", "input", "breakpoint", "exec", "eval"}

@@ -107,8 +107,7 @@ class Elections:
         failing = self._masters.failing
         voted_for = self._roster.named(event.run_id)
         tried_for = None if voted_for is None else self._tries.get((voted_for, event.epoch))
-        names = sorted(failing) if tried_for is None else [tried_for]
-        for name in names[:_SEARCHED]:
+        for name in self._masters.first_failing(_SEARCHED) if tried_for is None else [tried_for]:
             master = self._masters[name]
             if master.attempts.vote(sentinel.name, event, voted_for, len(failing) == 1, moment):
                 self._masters.settle(name, master)

@@ -7,6 +7,7 @@ waits for and which nodes are asked for it.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -73,6 +74,8 @@ class Masters(dict[str, FollowedMaster]):
         """When each master that waits for something is due."""
         self.failing: set[str] = set()
         """The masters with an open attempt, as of their last `settle`."""
+        self._failing_in_order: list[str] = []
+        """The same, in order."""
         self._asked: dict[Address, set[str]] = {}
         """For which masters each node is asked its ROLE: from `StartProbe` to `StopProbe`; never an empty set."""
         self._changed: dict[str, None] = {}
@@ -125,10 +128,20 @@ class Masters(dict[str, FollowedMaster]):
                 self._stop_asking(decision.node, name)
         due, silence = belief.deadline, attempts.deadline
         self.schedule.set(name, silence if due is None or (silence is not None and silence < due) else due)
-        if current is not None:
+        if (name in self.failing) is not (current is not None):
+            self._fail(name, current is not None)
+
+    def _fail(self, name: str, failing: bool) -> None:
+        if failing:
             self.failing.add(name)
+            insort(self._failing_in_order, name)
         else:
-            self.failing.discard(name)
+            self.failing.remove(name)
+            del self._failing_in_order[bisect_left(self._failing_in_order, name)]
+
+    def first_failing(self, most: int) -> list[str]:
+        """Return up to `most` names of masters with an open attempt, in order."""
+        return self._failing_in_order[:most]
 
     def _stop_asking(self, node: Address, name: str) -> None:
         asked = self._asked.get(node, set())

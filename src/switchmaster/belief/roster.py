@@ -177,9 +177,13 @@ class Roster:
     def values(self) -> dict[SentinelName, SentinelState]:
         """Return what a reader gets: one value for each Sentinel, however many names it has."""
         values = {}
+        names: dict[SentinelName, list[SentinelName]] = {}
+        for sentinel in self:
+            if sentinel.same_as is not None:
+                names.setdefault(sentinel.same_as, []).append(sentinel.name)
         for sentinel in self:
             if not sentinel.parked:
-                also = tuple(sorted(s.name for s in self if s.same_as == sentinel.name))
+                also = tuple(sorted(names.get(sentinel.name, ())))
                 sharing = tuple(name for name in self._sharing(sentinel.run_id) if name != sentinel.name)
                 values[sentinel.name] = sentinel.value(also, sharing)
         return values
@@ -428,10 +432,9 @@ class Roster:
         self.learn(run_id, name)
         if address.possible:
             self.members.name(by, name)
-        if not (self._discover and self._asking and address.port and address.host):
+        if not (self._discover and self._asking and address.port and address.host) or name in self._sentinels:
             return
-        heard = any(s.run_id == run_id and (s.parked or s.state is LinkState.LIVE) for s in self)
-        if heard or name in self._sentinels:
+        if any(s.run_id == run_id and (s.parked or s.state is LinkState.LIVE) for s in self):
             return
         if len(self._sentinels) >= LIMITS.sentinels:
             self.not_dialled += 1

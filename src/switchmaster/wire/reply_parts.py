@@ -9,6 +9,7 @@ size, nothing recurses into its nesting, and a text is cut before it is shown.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -31,6 +32,8 @@ __all__ = [
 
 _T = TypeVar("_T")
 _NUMBER_MAX: Final = 2**64
+_SHORT: Final = 19
+"""Digits of a number that is less than `_NUMBER_MAX` whatever they are."""
 
 
 class Misfit(Exception):
@@ -113,6 +116,8 @@ def text_of(value: object, what: str, most: int = LIMITS.text) -> str:
         what: names it in the Misfit.
         most: the characters allowed. Names are kept, so the peer must not choose how much memory they take.
     """
+    if type(value) is bytes and len(value) <= most:
+        return value.decode("utf-8", "surrogateescape")  # nearly always
     if not isinstance(value, bytes | str):
         raise Misfit(f"{what} as text")
     text = decoded(value) if isinstance(value, bytes) else value
@@ -123,6 +128,8 @@ def text_of(value: object, what: str, most: int = LIMITS.text) -> str:
 
 def number_of(value: object, what: str) -> int:
     """Read a number of at most 64 bits, sent as an integer or as ASCII digits."""
+    if type(value) is bytes and len(value) <= _SHORT and value.isdigit():
+        return int(value)  # nearly always
     if isinstance(value, bytes | str):
         text = text_of(value, what)
         digits = text.removeprefix("-")
@@ -164,7 +171,13 @@ def map_of(value: object) -> dict[str, object]:
         pairs = list(zip(value[::2], value[1::2], strict=True))
     else:
         raise Misfit("a map, or a flat list of names and values")
-    return {text_of(key, "a key"): item for key, item in pairs if isinstance(key, bytes | str)}
+    return {_key_of(key): item for key, item in pairs if isinstance(key, bytes | str)}
+
+
+@lru_cache(maxsize=512)
+def _key_of(key: bytes | str) -> str:
+    """Read a name in a map: the same few dozen come in each row of each answer."""
+    return text_of(key, "a key")
 
 
 def rows_of(reply: object, read: Callable[[object], _T]) -> tuple[_T, ...]:
