@@ -15,11 +15,12 @@ import pytest
 import trustme
 
 from peers.faulty_peer import FaultyPeer, Talk, closed_port, run, speak, until
-from peers.scripted import NO_HELLO, NOPERM, published
+from peers.scripted import NO_HELLO, NOPERM, published, resp
 from switchmaster.link.link import Link
 from switchmaster.model import Address
 from switchmaster.net.dial import DialTarget, Tls
 from switchmaster.net.sentinel_connection import SentinelConnection
+from switchmaster.net.shell import TURN_BYTES
 from switchmaster.wire.events import NewEpoch
 from switchmaster.wire.facts import Fact, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
 
@@ -309,6 +310,29 @@ def test_flood_of_events_arrives_whole_and_in_order() -> None:
 
 
 # Attempts that fail.
+
+
+def test_answer_that_has_come_is_not_late_because_this_program_is_busy() -> None:
+    """The names of thousands of masters are one answer; here it takes longer to read them than a Sentinel has."""
+    names = ["mymaster", *(f"{number:0990}" for number in range(50))]
+
+    async def test() -> None:
+        async with FaultyPeer() as peer:
+            peer.sentinel.refuse["ROLE"] = resp(["sentinel", names])
+            talk = Talk(DialTarget(peer.address), timeout=1.0)
+            whole = talk.link.receive_data
+
+            def receive_data(data: bytes, now: float, stream: int = 0) -> None:
+                if len(data) >= TURN_BYTES:
+                    time.sleep(0.25)
+                whole(data, now, stream)
+
+            talk.link.receive_data = receive_data  # type: ignore[method-assign]
+            async with talk:
+                await until(lambda: SnapshotEnd(("mymaster",)) in talk.facts, timeout=30.0)
+            assert talk.reasons == ["it was closed by this program"]
+
+    run(test)
 
 
 def test_closed_port_is_reported_briefly() -> None:

@@ -33,6 +33,12 @@ _HAPPY_EYEBALLS = 0.25
 TURN_BYTES = 8_192
 """Bytes of one peer that are read in one turn of the loop, about 100 events; then other peers have their turn."""
 
+_LATE = 0.1
+"""Seconds by which a timer of ours may ring late; beyond it this program is too busy to judge its peers."""
+
+_EXCUSES = 5
+"""How many timeouts a peer is waited for longer, at most, because this program is busy."""
+
 
 class Shell(ABC):
     """
@@ -56,6 +62,8 @@ class Shell(ABC):
         self._leaving: set[asyncio.Future[None]] = set()
         # Attempts and open pipes: what `close` waits for.
         self._timer: asyncio.TimerHandle | None = None
+        self._excused = 0.0
+        """Seconds for which the link's deadline has been put off, because this program was busy."""
         self._pumping = False
 
     # The link, as the shell sees it.
@@ -156,8 +164,8 @@ class Shell(ABC):
     def _arm(self) -> None:
         deadline = self._deadline()
         if self._timer is not None:
-            # A timer that rings early does no harm; most deadlines only move later.
-            if deadline is not None and self._timer.when() <= deadline:
+            # A timer that rings early does no harm; most deadlines only move later. One that was put off stays.
+            if deadline is not None and (self._excused or self._timer.when() <= deadline):
                 return
             self._timer.cancel()
             self._timer = None
@@ -166,8 +174,18 @@ class Shell(ABC):
             self._timer = self._loop.call_at(deadline, self._ring)
 
     def _ring(self) -> None:
-        self._timer = None
-        self._on_tick(self._now)
+        assert self._loop is not None
+        assert self._timer is not None
+        now, due = self._now, self._timer.when()
+        # A timeout is the peer's time. What has come and waits for us counts first: later turns read it.
+        late = now - due > _LATE or any(pipe.is_behind for pipe in self._pipes.values())
+        if late and self._excused < _EXCUSES * self._timeout:
+            delay = min(max(now - due, _LATE), self._timeout, 1.0)
+            self._excused += delay
+            self._timer = self._loop.call_later(delay, self._ring)
+            return
+        self._timer, self._excused = None, 0.0
+        self._on_tick(now)
         self._pump()
 
     async def _open(self, stream: int) -> None:
@@ -310,6 +328,11 @@ class _Pipe(asyncio.Protocol):
     def lost(self) -> bool:
         """Whether the connection is gone."""
         return self._transport is None or self._transport.is_closing()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether bytes have come that no turn has read yet."""
+        return bool(self._rest)
 
     def descriptor(self) -> int:
         opened = self._transport.get_extra_info("socket") if self._transport is not None else None
