@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from .model import Wall
@@ -23,6 +24,7 @@ Line = dict[str, Any]
 """One JSON object; its ``type`` says which kind."""
 
 
+@lru_cache(maxsize=1024)
 def iso(wall: Wall) -> str | None:
     """Return a time as ``2026-11-23T03:00:00.123456Z``, or None if there is none."""
     if wall is None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from recorded.journals import RecordedJournal
 from switchmaster.account.record import Observation, StageRecord, SwitchRecord
@@ -93,6 +94,29 @@ def epochs(kept: RecordedJournal) -> list[int | None]:
 
 
 # -- which observations are one ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_what_another_writes_between_two_transactions_is_not_overwritten(
+    kept: RecordedJournal, tmp_path: Path, apart: bool
+) -> None:
+    other = RecordedJournal(tmp_path) if apart else kept
+    store = write(kept, "a", account(epoch=5))
+    write(kept, "a", account(epoch=5, stages=("electing", "elected")), store=store)
+    write(other, "b", account(epoch=5, until=1))
+    write(kept, "a", account(epoch=5, new=B, outcome="completed", closed=True), store=store)
+    if apart:
+        other.close()
+    [line] = found(kept)
+    assert (line["outcome"], sorted(line["observers"])) == ("completed", ["a", "b"])
+
+
+def test_rows_are_read_once_while_nobody_else_writes(kept: RecordedJournal) -> None:
+    store, asked = write(kept, "a", account()), list[str]()
+    event.listen(kept.engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    write(kept, "a", account(epoch=5), account(2, epoch=6), store=store)
+    write(kept, "a", account(epoch=5, new=B), store=store)
+    assert sum("FROM observations" in statement for statement in asked) == 1  # of the second failover, which is new
 
 
 def test_one_attempt_is_one_row_however_it_grows(kept: RecordedJournal) -> None:

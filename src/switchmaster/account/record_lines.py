@@ -47,9 +47,6 @@ __all__ = [
 ]
 
 
-_iso: Final = lru_cache(maxsize=1024)(iso)
-"""An observation's times are written twice at each of its stages: in its own record and in the failover's."""
-
 _SWITCH_KEYS: Final = ("deployment", "master", "epoch", "grade", "cause", "why", "via", "incarnation")
 
 
@@ -69,7 +66,7 @@ def failover_to_line(record: FailoverRecord) -> Line:
 def _failover_line(record: FailoverRecord, stages: list[Line]) -> Line:
     line: Line = {
         "type": "failover",
-        "time": _iso(record.started),
+        "time": iso(record.started),
         "deployment": record.deployment,
         "master": record.master,
         "incarnation": record.incarnation,
@@ -84,7 +81,7 @@ def _failover_line(record: FailoverRecord, stages: list[Line]) -> Line:
         "attempted": record.attempted,
         "missed": record.missed,
         "closed": record.closed,
-        "ended": _iso(record.heard) if record.closed else None,
+        "ended": iso(record.heard) if record.closed else None,
         "agreement": _agreement_line(record.agreement),
         "promotion": _promotion_line(record.promotion),
         "announcements": _announcement_lines(record.announcements),
@@ -216,7 +213,7 @@ def _whole_line(observation: Observation, stages: list[Line]) -> Line:
     agreement, returned = _agreement_line(observation.agreement), _return_line(observation.returned)
     return {
         "type": "failover",
-        "time": _iso(observation.stages[0].time) if observation.stages else None,
+        "time": iso(observation.stages[0].time) if observation.stages else None,
         "deployment": observation.deployment,
         "master": observation.master,
         "outcome": observation.outcome,
@@ -247,7 +244,7 @@ def switch_to_line(switch: SwitchRecord) -> Line:
     """Return the line of a switch as the journal keeps it."""
     return {
         "type": "switch",
-        "time": _iso(switch.time),
+        "time": iso(switch.time),
         "deployment": switch.deployment,
         "master": switch.master,
         "old": _address_line(switch.old),
@@ -290,7 +287,7 @@ def remark_to_line(remark: RemarkRecord) -> Line:
     """Return the line of a remark, as it stands in a failover's ``remarks``."""
     node = _address_line(remark.node)
     return {
-        "time": _iso(remark.time),
+        "time": iso(remark.time),
         "from": remark.origin,
         "sentinel": remark.sentinel,
         "remark": remark.kind,
@@ -343,7 +340,7 @@ def _address(line: Line | None) -> Address | None:
 
 
 def _stage_line(entry: StageRecord) -> Line:
-    line: Line = {"stage": str(entry.stage), "time": _iso(entry.time), "sentinel": entry.sentinel, "by": entry.by}
+    line: Line = {"stage": str(entry.stage), "time": iso(entry.time), "sentinel": entry.sentinel, "by": entry.by}
     if entry.replica is not None and "replica" not in entry.added:
         line["replica"] = _address_line(entry.replica)
     if entry.also and "also" not in entry.added:
@@ -397,25 +394,25 @@ def _agreement_line(agreement: Agreement | None) -> Line | None:
     return {
         "agreeing": agreement.agreeing,
         "quorum": agreement.quorum,
-        "time": _iso(agreement.time),
+        "time": iso(agreement.time),
         "elapsed": agreement.elapsed,
         "sentinel": agreement.sentinel,
     }
 
 
 def _promotion_line(promotion: Promotion | None) -> Line | None:
-    return None if promotion is None else {"node": _iso(promotion.node), "sentinel": _iso(promotion.sentinel)}
+    return None if promotion is None else {"node": iso(promotion.node), "sentinel": iso(promotion.sentinel)}
 
 
 def _announcement_lines(announcements: Sequence[Announcement]) -> list[Line]:
-    return [{"time": _iso(one.time), "elapsed": one.elapsed, "sentinel": one.sentinel} for one in announcements]
+    return [{"time": iso(one.time), "elapsed": one.elapsed, "sentinel": one.sentinel} for one in announcements]
 
 
 def _return_line(returned: Return | None) -> Line | None:
     if returned is None:
         return None
     return {
-        "time": _iso(returned.time),
+        "time": iso(returned.time),
         "elapsed": returned.elapsed,
         "sentinel": returned.sentinel,
         "by": returned.by,
@@ -425,16 +422,16 @@ def _return_line(returned: Return | None) -> Line | None:
 def _away_line(away: Away | None) -> Line | None:
     if away is None:
         return None
-    return {"after": _iso(away.after), "before": _iso(away.before), "epochs": list(away.epochs)}
+    return {"after": iso(away.after), "before": iso(away.before), "epochs": list(away.epochs)}
 
 
 def _replica_line(replica: ReplicaRecord) -> Line:
     return {
         "host": replica.address.host,
         "port": replica.address.port,
-        "told": _iso(replica.told),
-        "seen": _iso(replica.seen),
-        "follows": _iso(replica.follows),
+        "told": iso(replica.told),
+        "seen": iso(replica.seen),
+        "follows": iso(replica.follows),
         "again": replica.again,
     }
 

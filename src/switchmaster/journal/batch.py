@@ -17,7 +17,7 @@ from ..account.record import FailoverRecord, Observation, SwitchRecord
 from ..account.record_lines import failover_to_json, failover_to_line, switch_to_line
 from ..model import Address
 from ..render import Line, to_json
-from .entries import Alive, Entry, Seen, Sighting, SwitchSeen, WatchStarted
+from .entries import Alive, Draft, Entry, Seen, Sighting, SwitchSeen, WatchStarted
 from .failover_rows import FailoverRow, FailoverRows, new_id
 from .last_known import LastKnown
 from .master_rows import MasterRow, MasterRows
@@ -84,17 +84,25 @@ class Batch:
         observer: the run's id.
         name: the name that people know the daemon by.
         last_known: what the run has learned in the transactions before.
+        failovers: the rows of failovers, on this connection.
         past: whether all entries are of the past.
     """
 
     def __init__(
-        self, connection: Connection, observer: str, name: str, last_known: LastKnown, *, past: bool = False
+        self,
+        connection: Connection,
+        observer: str,
+        name: str,
+        last_known: LastKnown,
+        failovers: FailoverRows,
+        *,
+        past: bool = False,
     ) -> None:
         self._connection = connection
         self._observer, self._name = observer, name
         self._last_known = last_known
         self._past = past
-        self._failovers = FailoverRows(connection, observer, name)
+        self._failovers = failovers
         self._switches = SwitchRows(connection)
         self._masters = MasterRows(connection)
         self._told: list[_Told] = []
@@ -104,8 +112,9 @@ class Batch:
 
     def write(self, some: Sequence[Entry]) -> list[Written]:
         """Write entries in order, and return what they added to the stream."""
-        self._prefetch(some)
-        for entry in some:
+        made = [entry.make() if isinstance(entry, Draft) else entry for entry in some]
+        self._prefetch(made)
+        for entry in made:
             self._apply(entry)
         return self._end()
 

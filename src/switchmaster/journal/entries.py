@@ -6,14 +6,15 @@ Nothing here knows a database. The writer adds the observer: one run of one daem
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ..account.record import Observation, SwitchRecord
 from ..model import Address
 from ..render import Line
 
-__all__ = ["Alive", "Entry", "RelayPlace", "Seen", "Sighting", "SwitchSeen", "WatchStarted"]
+__all__ = ["Alive", "Draft", "Entry", "RelayPlace", "Seen", "Sighting", "SwitchSeen", "WatchStarted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,25 @@ class Seen:
     def droppable(self) -> bool:
         """Whether it is dropped first when the queue is full: there are many events, and each says little."""
         return bool(self.line["type"] == "event")
+
+
+class Draft(NamedTuple):
+    """
+    An event or an observation that is made when it is written, in the writer's thread.
+
+    A failover brings a new observation with each piece of news, and most are replaced while they wait. When many
+    masters fail over at once, the thread that decides has no time for either.
+    """
+
+    make: Callable[[], Seen | Observation]
+    """Returns it; what it is made of never changes, so that any thread may call it, several times too."""
+    observation: tuple[str, str, int] | None = None
+    """The deployment, the master and the number of an observation; None of an event."""
+
+    @property
+    def droppable(self) -> bool:
+        """Whether it is dropped first when the queue is full, as `Seen.droppable`."""
+        return self.observation is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +103,5 @@ class WatchStarted:
     deployment: str
 
 
-Entry: TypeAlias = "Seen | Sighting | SwitchSeen | Observation | Alive | WatchStarted"
+Entry: TypeAlias = "Seen | Sighting | SwitchSeen | Observation | Draft | Alive | WatchStarted"
 """Everything that the writer takes."""

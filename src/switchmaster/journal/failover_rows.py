@@ -144,7 +144,7 @@ class _Master:
 
 class FailoverRows:
     """
-    The rows that one transaction reads and changes.
+    The rows that one transaction reads and changes, and those after it as long as nobody else writes.
 
     Args:
         connection: in a transaction of a writing engine.
@@ -167,6 +167,13 @@ class FailoverRows:
         """Ids that are known to belong to no row."""
         self._changed: dict[str, FailoverRow] = {}
         self._written: dict[Key, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def resume(self, connection: Connection) -> None:
+        """Go on in the next transaction; nothing has been written since the last one was committed."""
+        self._execute = connection.execute
 
     # -- questions ----------------------------------------------------------------------------------
 

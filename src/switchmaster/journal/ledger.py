@@ -12,8 +12,9 @@ is bounded.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from ..account.record import (
@@ -47,7 +48,7 @@ from ..wire.events import (
     SwitchedMaster,
     Withdrawal,
 )
-from .entries import Entry, Seen, Sighting, SwitchSeen
+from .entries import Draft, Entry, Seen, Sighting, SwitchSeen
 
 __all__ = ["Ledger"]
 
@@ -111,6 +112,11 @@ class _Followed:
     """Monotonic seconds."""
     news: list[_News] = field(default_factory=list)
 
+    def copy(self) -> _Followed:
+        """Return it as it is now."""
+        told = (self.record, self.begun, self.started, self.incarnation, self.number, self.switch, self.undone)
+        return _Followed(*told, self.heard, [*self.news])
+
     def is_redone(self, switch: Switch) -> bool:
         """Whether a switch leads to the address that was given up: the leader came back."""
         given_up = self.undone is not None and self.undone.new == switch.old
@@ -140,6 +146,7 @@ class Ledger:
         events: whether each event of each Sentinel is an entry too.
         generation: counts the ledgers of this deployment in one run, so that no two observations of a run share a
             number.
+        drafts: whether events and observations are returned as `Draft`s, for a writer's thread.
     """
 
     def __init__(
@@ -148,9 +155,11 @@ class Ledger:
         state: Callable[[str], MasterState | None],
         events: bool = True,
         generation: int = 0,
+        drafts: bool = False,
     ) -> None:
         self.deployment = deployment
         self.events = events
+        self._drafts = drafts
         self._first = generation * GENERATION
         self._state = state
         self._followed: OrderedDict[tuple[str, int], _Followed] = OrderedDict()
@@ -170,7 +179,8 @@ class Ledger:
     def event(self, sentinel: SentinelName, event: Event, at: float, wall: float) -> Iterator[Entry]:
         """Return the entries of one event; called before the decisions about it."""
         if self.events:
-            yield Seen(wall, {**event_line(sentinel, event, wall), "deployment": self.deployment})
+            seen = partial(_seen, self.deployment, sentinel, event, wall)
+            yield Draft(seen) if self._drafts else seen()
         news = _news_of(sentinel, event, at, wall)
         if news is not None:
             yield from self._add(event.master or "", news)
@@ -227,9 +237,16 @@ class Ledger:
         if followed.switch is None and record.new is not None and str(record.outcome) == "completed":
             self._unswitched[record.master] = followed
 
-    def end_turn(self, wall: float) -> Iterator[Entry]:
-        """Return the entries of the end of a turn: everything that follows from one fact is decided."""
-        for name in sorted(self._unnumbered):
+    def end_turn(self, wall: float, answered: Collection[str] | None = None) -> Iterator[Entry]:
+        """
+        Return the entries of the end of a turn: everything that follows from one fact is decided.
+
+        Args:
+            wall: when.
+            answered: the masters that a Sentinel has answered about in this turn, so that an epoch may be known now;
+                None if that was not noted.
+        """
+        for name in sorted(self._unnumbered if answered is None else self._unnumbered.intersection(answered)):
             # Now, because the master may have been switched again by the next turn.
             yield from self._fill_epoch(name)
         while self._unswitched:
@@ -305,49 +322,20 @@ class Ledger:
                 return
         self._waiting.setdefault(master, deque(maxlen=NEWS)).append(news)
 
-    def _observation(self, followed: _Followed) -> Observation:
-        record, switch = followed.record, followed.switch
-        times = [entry.time for entry in record.stages if entry.time is not None]
-        outcome, closed, reason = str(record.outcome), record.closed, record.reason or None
-        if followed.undone is not None:
-            outcome, closed = "aborted", True
-            reason = f"the promotion was given up, and the master is {record.old} again: {followed.undone.why}"
-        return Observation(
-            deployment=record.deployment,
-            master=record.master,
-            number=followed.number,
-            incarnation=followed.incarnation,
-            old=record.old,
-            new=record.new,
-            epoch=self._epoch(followed) if switch is None or switch.epoch is None else switch.epoch,
-            kind=None if record.kind is None else str(record.kind),
-            outcome=outcome,
-            attempted=record.attempted,
-            closed=closed,
-            missed=False,
-            started=followed.started,
-            heard=max(times, default=followed.started),
-            stages=tuple(stage_record(entry, followed.begun) for entry in record.stages),
-            leader=record.leader,
-            candidates=tuple(record.candidates),
-            reason=reason,
-            agreement=_agreement(followed),
-            announcements=_announcements(followed),
-            promotion=_promotion(followed),
-            returned=_returned(followed),
-            votes=tuple(Vote(*vote) for vote in record.votes),
-            down_after=record.down_after,
-            durations=record.durations | _durations(followed),
-            remarks=_remarks(followed) or None,
-        )
-
-    def _epoch(self, followed: _Followed) -> int | None:
-        """Return the record's own epoch or, if its beginning was missed, the epoch of the belief that it led to."""
+    def _observation(self, followed: _Followed) -> Observation | Draft:
+        switch = followed.switch
+        epoch = self._epoch(followed.record) if switch is None or switch.epoch is None else switch.epoch
+        if not self._drafts:
+            return _observed(followed, epoch)
         record = followed.record
-        state = self._state(record.master)
-        if record.epoch is not None or state is None or record.new is None or record.new != state.address:
+        return Draft(partial(_observed, followed.copy(), epoch), (record.deployment, record.master, followed.number))
+
+    def _epoch(self, record: Failover) -> int | None:
+        """Return the record's own epoch or, if its beginning was missed, the epoch of the belief that it led to."""
+        if record.epoch is not None or record.new is None or str(record.outcome) != "completed":
             return record.epoch
-        return state.epoch if str(record.outcome) == "completed" else None
+        state = self._state(record.master)
+        return None if state is None or state.address != record.new else state.epoch
 
     # -- what the belief has no record of --------------------------------------------------------------
 
@@ -414,6 +402,47 @@ class Ledger:
         if switch is not None and switch.new == new and sentinel not in switch.witnesses:
             switch = self._switches[master] = replace(switch, witnesses=(*switch.witnesses, sentinel))
             yield self._switch_seen(switch)
+
+
+def _seen(deployment: str, sentinel: SentinelName, event: Event, wall: float) -> Seen:
+    return Seen(wall, {**event_line(sentinel, event, wall), "deployment": deployment})
+
+
+def _observed(followed: _Followed, epoch: int | None) -> Observation:
+    record = followed.record
+    times = [entry.time for entry in record.stages if entry.time is not None]
+    outcome, closed, reason = str(record.outcome), record.closed, record.reason or None
+    if followed.undone is not None:
+        outcome, closed = "aborted", True
+        reason = f"the promotion was given up, and the master is {record.old} again: {followed.undone.why}"
+    return Observation(
+        deployment=record.deployment,
+        master=record.master,
+        number=followed.number,
+        incarnation=followed.incarnation,
+        old=record.old,
+        new=record.new,
+        epoch=epoch,
+        kind=None if record.kind is None else str(record.kind),
+        outcome=outcome,
+        attempted=record.attempted,
+        closed=closed,
+        missed=False,
+        started=followed.started,
+        heard=max(times, default=followed.started),
+        stages=tuple(stage_record(entry, followed.begun) for entry in record.stages),
+        leader=record.leader,
+        candidates=tuple(record.candidates),
+        reason=reason,
+        agreement=_agreement(followed),
+        announcements=_announcements(followed),
+        promotion=_promotion(followed),
+        returned=_returned(followed),
+        votes=tuple(Vote(*vote) for vote in record.votes),
+        down_after=record.down_after,
+        durations=record.durations | _durations(followed),
+        remarks=_remarks(followed) or None,
+    )
 
 
 def _near(followed: _Followed, switch: Switch) -> bool:

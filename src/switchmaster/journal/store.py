@@ -3,7 +3,8 @@ Entries to rows, inside one writing transaction.
 
 `Store.apply` takes entries in order, under the journal's lock: what it reads still holds when it writes. An entry that
 is applied twice changes nothing the second time, and entries of several observers meet in one row for each switch and
-each failover. The store keeps what it has learned in a transaction only on `commit`.
+each failover. The store keeps what it has learned in a transaction only on `commit`; the rows of failovers that it has
+read and written it keeps as long as nobody else writes.
 """
 
 from __future__ import annotations
@@ -20,11 +21,16 @@ from ..account.record_lines import failover_from_line
 from ..model import Address
 from .batch import Batch, Written
 from .entries import Entry
+from .failover_rows import FailoverRows
 from .last_known import LastKnown
 from .merge import OPEN
 from .schema import failovers, observers
+from .sole_writer import SoleWriter
 
 __all__ = ["Store", "Written"]
+
+ROWS_KEPT: Final = 2_000
+"""Failovers whose rows are kept between two transactions, at most."""
 
 END_UNSEEN: Final = "its end was not seen: no daemon was connected to a Sentinel"
 
@@ -45,6 +51,11 @@ class Store:
         self._past = past
         self._last_known = LastKnown()
         self._relays: dict[str, tuple[Address, ...]] | None = None
+        self._sole_writer = SoleWriter()
+        self._kept: FailoverRows | None = None
+        """The rows as the last transaction left them; None if that is not known."""
+        self._open: FailoverRows | None = None
+        """Those of the transaction that is open."""
 
     # -- transactions -------------------------------------------------------------------------------
 
@@ -62,10 +73,17 @@ class Store:
     def commit(self) -> None:
         """Keep what was learned: the transaction is on the disk."""
         self._last_known.commit()
+        self._sole_writer.commit()
+        self._kept, self._open = self._open, None
 
     def rollback(self) -> None:
         """Forget what was learned: the transaction is gone."""
         self._last_known.rollback()
+        self._forget_rows()
+
+    def _forget_rows(self) -> None:
+        self._sole_writer.forget()
+        self._kept = self._open = None
 
     def apply(self, connection: Connection, batch: Iterable[Entry]) -> list[Written]:
         """
@@ -78,14 +96,21 @@ class Store:
         Returns:
             What they added to the stream; nothing for what the journal had already.
         """
-        transaction = self._batch(connection)
+        kept, self._kept = self._kept, None
+        if self._sole_writer.begin(connection) and kept is not None and len(kept) <= ROWS_KEPT:
+            kept.resume(connection)
+            rows = kept
+        else:
+            rows = FailoverRows(connection, self.observer, self.name)
+        transaction = self._batch(connection, rows)
+        self._open = rows
         written = transaction.write(list(batch))
         if transaction.relays is not None:
             self._relays = transaction.relays
         return written
 
-    def _batch(self, connection: Connection) -> Batch:
-        return Batch(connection, self.observer, self.name, self._last_known, past=self._past)
+    def _batch(self, connection: Connection, rows: FailoverRows) -> Batch:
+        return Batch(connection, self.observer, self.name, self._last_known, rows, past=self._past)
 
     def doubted(self) -> set[tuple[str, str]]:
         """Return, and forget, the masters (deployment, name) whose sighting could not be judged yet."""
@@ -97,14 +122,15 @@ class Store:
         return relays
 
     def close_unseen(self, connection: Connection, now: float) -> list[Written]:
-        """Close the failovers without news for so long that none will come."""
+        """Close the failovers without news for so long that none will come; others may be removed in the same go."""
+        self._forget_rows()
         limit = now - OPEN - 60
         rows = connection.execute(
             select(failovers).where(failovers.c.closed.is_(False), failovers.c.updated < limit).limit(1_000)
         ).all()
         found = [failover_from_line(json.loads(row.line), started=row.started, heard=row.updated) for row in rows]
         ends = [(row.id, _unseen_end(record, row.id)) for row, record in zip(rows, found, strict=True)]
-        return self._batch(connection).close(ends)
+        return self._batch(connection, FailoverRows(connection, self.observer, self.name)).close(ends)
 
 
 def _unseen_end(record: FailoverRecord, row: str) -> Observation:

@@ -31,7 +31,7 @@ from ..errors import JournalUnavailable, SwitchmasterError
 from ..model import Address
 from ..render import iso
 from .engine import make_engine, shown, sqlite_file, unavailable
-from .entries import Entry, Seen, SwitchSeen
+from .entries import Draft, Entry, Seen, SwitchSeen
 from .migrate import upgrade
 from .retention import CHUNK, Retention, prune, reclaim, size
 from .store import Store, Written
@@ -185,7 +185,7 @@ class Writer:
         if waiting is not None:
             waiting.entry, waiting.tried = entry, False
             return
-        droppable = isinstance(entry, Seen) and entry.droppable
+        droppable = isinstance(entry, Seen | Draft) and entry.droppable
         if len(self._slots) >= self._limit * (EVENTS_SHARE if droppable else 1):
             self.counters.dropped += 1
             return
@@ -394,7 +394,9 @@ def _key(entry: Entry) -> Hashable:
     """Return the key of an entry: a later one replaces a waiting one of the same key."""
     match entry:
         case Observation():
-            return (Observation, entry.deployment, entry.master, entry.number)
+            return (entry.deployment, entry.master, entry.number)
+        case Draft():
+            return entry.observation
         case SwitchSeen():
             switch = entry.switch
             return (SwitchSeen, switch.deployment, switch.master, switch.incarnation, switch.epoch, switch.new)

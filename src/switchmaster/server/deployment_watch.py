@@ -20,10 +20,11 @@ from ..errors import UnknownMaster, WatcherClosed
 from ..journal.entries import Entry, Seen, WatchStarted
 from ..journal.guard_lease import GuardLease
 from ..journal.ledger import Ledger
-from ..net.watcher import Heard, Watcher
+from ..net.watcher import FactsHeard, Heard, Watcher
 from ..net.wish_files import state_folder
 from ..planned.progress import Conclusion
 from ..render import Line
+from ..wire.facts import MasterSnapshot
 from .deployment_doctor import DeploymentDoctor
 from .deployment_failover import DeploymentFailover
 from .deployment_guard import DeploymentGuard
@@ -73,7 +74,7 @@ class DeploymentWatch:
         self.watcher = Watcher(arguments.pop("sentinels"), **arguments)
         self.published = PublishedBelief(deployment.name, self.watcher)
         """What other threads read."""
-        self._ledger = Ledger(deployment.name, self._state, events, generation)
+        self._ledger = Ledger(deployment.name, self._state, events, generation, drafts=True)
         self.guard = DeploymentGuard(self.watcher, deployment.guard, identity, self._on_guard, self._on_line, lease)
         self.pulse = DeploymentPulse(self.watcher, self._on_line, deployment.measure_pauses)
         self.relay = DeploymentRelay(self.watcher, deployment.relay)
@@ -92,6 +93,8 @@ class DeploymentWatch:
         self._put = put
         self._turn: list[Entry] = []
         """The entries of this turn."""
+        self._answered: set[str] = set()
+        """The masters that a Sentinel has answered about in this turn."""
         self._established = False
         self._links = LinkLog(deployment.name)
         self._links_seen = 0
@@ -107,6 +110,7 @@ class DeploymentWatch:
         """Start watching; do not wait for any Sentinel."""
         self._put(WatchStarted(self.deployment.name))
         watcher = self.watcher
+        watcher.on_facts(self._on_facts)
         watcher.on_event(self._on_event)
         watcher.on_failover(self._on_failover)
         watcher.on_switch(self._on_switch)
@@ -190,11 +194,15 @@ class DeploymentWatch:
         if self.watcher.roster_changes != self._links_seen:
             self._links_seen = self.watcher.roster_changes
             self._links.look(self.watcher.sentinels)
-        self._turn += self._ledger.end_turn(time.time())
+        self._turn += self._ledger.end_turn(time.time(), self._answered)
+        self._answered.clear()
         self._flush()
 
     def _look(self, masters: Iterable[str]) -> None:
         self._turn += self._ledger.sightings(masters, time.time())
+
+    def _on_facts(self, heard: FactsHeard) -> None:
+        self._answered.update(fact.name for fact in heard.facts if isinstance(fact, MasterSnapshot))
 
     def _on_event(self, heard: Heard) -> None:
         now = asyncio.get_running_loop().time()

@@ -16,7 +16,7 @@ from ..account.narrate import address, arrow, outcome_words, stage_name
 from ..account.record import FailoverRecord, Observation, StageRecord
 from ..account.record_lines import failover_from_line, switch_from_line, switch_to_line
 from ..errors import JournalUnavailable
-from ..journal.entries import Entry, Seen, SwitchSeen
+from ..journal.entries import Draft, Entry, Seen, SwitchSeen
 from ..journal.merge import merged
 from ..journal.writer import Written
 from ..model import Stage
@@ -69,14 +69,14 @@ class JournalLog:
         """Log what could not be written at once."""
         more = {"journal": "waiting"}
         for entry in entries:
-            match entry:
-                case Seen():
-                    self._line(entry.line, None, more)
-                case SwitchSeen():
-                    self._line(switch_to_line(entry.switch), None, more)
-                case Observation():
-                    record = merged([("", entry)])
-                    self._failover(record, f"{entry.deployment}/{entry.master}#{entry.number}", more)
+            match entry.make() if isinstance(entry, Draft) else entry:
+                case Seen() as seen:
+                    self._line(seen.line, None, more)
+                case SwitchSeen() as seen:
+                    self._line(switch_to_line(seen.switch), None, more)
+                case Observation() as seen:
+                    record = merged([("", seen)])
+                    self._failover(record, f"{seen.deployment}/{seen.master}#{seen.number}", more)
 
     def _line(self, line: Line, failover: str | None, more: Line) -> None:
         if line["type"] == "event" and not _log.isEnabledFor(logging.DEBUG):
