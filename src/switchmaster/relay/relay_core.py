@@ -124,7 +124,7 @@ class RelayCore:
     def _look(self, name: str, now: float) -> Move | None:
         """Tell a move; what else has changed of a master is described when somebody asks for it."""
         masters, address = self.masters, self._belief.address(name)
-        if masters.told(name) == address is not None and name not in masters.waiting():
+        if masters.told(name) == address is not None and not masters.is_waiting(name):
             masters.touch(name, now)
             return None
         return masters.look(name, None if address is None else self._belief.state(name), now)

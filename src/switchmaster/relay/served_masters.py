@@ -16,7 +16,7 @@ replica is told only if a majority lists it. Pure: time is an argument, in monot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -228,6 +228,10 @@ class ServedMasters:
         """Return the masters whose believed address is not told yet."""
         return list(self._held)
 
+    def is_waiting(self, name: str) -> bool:
+        """Return whether the believed address of a master is not told yet."""
+        return name in self._held
+
     def hearing(self, heard: bool, now: float) -> None:
         """
         Record whether any Sentinel is connected; call it after each change, and at `deadline`.
@@ -294,20 +298,13 @@ class ServedMasters:
         """Return the names of all masters that were ever looked at."""
         return list(self._masters)
 
-    def addresses(self, name: str) -> frozenset[Address] | None:
+    def addresses(self, name: str) -> Container[Address] | None:
         """
         Return the addresses that an event about a master may name: the nodes that a majority lists, and where clients
         were told the master is and was. None if nothing is told of it.
         """
-        master = self.master(name)
-        if master is None:
-            return None
-        told = {master.address, master.last}
-        state = master.state
-        if state is not None:
-            told |= {state.switch.old, state.switch.new} if state.switch is not None else set()
-            told |= state.listed
-        return frozenset(address for address in told if address is not None)
+        master = self._masters.get(name)
+        return None if master is None or master.address is None or self.stale else _Nameable(self, master)
 
     def _refresh(self, name: str) -> None:
         """Describe a master by the newest belief, unless that has moved: then `look` tells it first."""
@@ -373,6 +370,24 @@ class ServedMasters:
             for one in state.replicas
             if one.address in state.listed
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Nameable:
+    """What `ServedMasters.addresses` returns: most events name the master alone, for which the belief is not read."""
+
+    masters: ServedMasters
+    of: ServedMaster
+
+    def __contains__(self, address: object) -> bool:
+        master = self.of
+        if address in (master.address, master.last):
+            return address is not None
+        self.masters.master(master.name)  # with the newest belief
+        state = master.state
+        if state is None:
+            return False
+        return address in state.listed or (state.switch is not None and address in (state.switch.old, state.switch.new))
 
 
 def _is_planned(state: MasterState) -> bool:

@@ -2,8 +2,9 @@
 The belief, handed from the loop that listens to Sentinels to the thread that serves HTTP.
 
 The Watcher belongs to its loop; the other thread never touches it. After a turn that changed something, the loop puts
-immutable values here: `MASTERS_PER_TURN` masters at a time, at most every `TURN_PAUSE_SECONDS`, so that ten thousand
-changed masters block neither thread. A switch is put here at once. The other thread reads the values and never waits.
+immutable values here: `MASTERS_PER_TURN` masters at a time, with pauses that grow with what that costs (`PAUSE_SHARE`),
+so that a storm leaves the loop to decisions, and ten thousand changed masters block neither thread. A switch is put
+here at once. The other thread reads the values and never waits.
 
 Each value is set by one assignment, and a dict is copied by one call: no reader sees half of either.
 """
@@ -29,7 +30,9 @@ __all__ = ["PublishedBelief"]
 MASTERS_PER_TURN: Final = 100
 """Masters handed over in one turn of the loop."""
 TURN_PAUSE_SECONDS: Final = 0.01
-"""Seconds between two such turns."""
+"""Seconds between two such turns, at least."""
+PAUSE_SHARE: Final = 5.0
+"""How many times as long as the turn before a pause is: in a storm each event changes a master that was just made."""
 
 
 class PublishedBelief:
@@ -49,6 +52,8 @@ class PublishedBelief:
         self._version = 0
         self._topology = Topology(deployment, {}, {}, 0)
         self._timer: asyncio.TimerHandle | None = None
+        self._pause = TURN_PAUSE_SECONDS
+        """Seconds until the next turn."""
         self._links: tuple[float, LinkReadings] = (0.0, {})
         """When they were read (monotonic seconds), and the readings."""
         self.counters: dict[str, int] = {}
@@ -85,16 +90,18 @@ class PublishedBelief:
 
     def _on_change(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(TURN_PAUSE_SECONDS, self._hand_over)
+            self._timer = asyncio.get_running_loop().call_later(self._pause, self._hand_over)
 
     def _hand_over(self) -> None:
         self._timer = None
+        begun = time.monotonic()
         changed = self._watcher.changed(MASTERS_PER_TURN)
         self._states.update(changed.masters)
         self.changed.update(changed.masters)
         self._sentinels = changed.sentinels
         self.hearing, self.established = self._watcher.hearing, self._watcher.established
         self._version += 1
+        self._pause = max(TURN_PAUSE_SECONDS, PAUSE_SHARE * (time.monotonic() - begun))
         if len(changed.masters) == MASTERS_PER_TURN:
             self._on_change()
 

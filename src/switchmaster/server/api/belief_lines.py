@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
@@ -73,16 +74,14 @@ def status_body(state: ServedState, settings: HttpSettings, now: float) -> Line:
 def deployment_line(topology: Topology, hearing: bool, established: bool) -> Line:
     """Return the line of a deployment: counts of masters and Sentinels by state."""
     masters, sentinels = topology.masters.values(), topology.sentinels.values()
-    health: dict[str, int] = {}
-    for master in masters:
-        health[str(master.health)] = health.get(str(master.health), 0) + 1
+    health = Counter([master.health for master in masters])
     return {
         "type": "deployment",
         "deployment": topology.deployment,
         "hearing": hearing,
         "established": established,
         "masters": len(masters),
-        "health": health,
+        "health": {str(name): count for name, count in health.items()},
         "failovers": sum(master.failing_over for master in masters),
         "failover_impossible": sum(master.electorate.obstacle is not None for master in masters),
         "disagreements": sum(bool(master.disagreeing) for master in masters),

@@ -48,7 +48,8 @@ def make_live_routes(settings: HttpSettings) -> APIRouter:
     @router.get("/api/v1/deployments", response_model=shapes.DeploymentPage)
     async def deployments(request: Request, state: StateOf) -> Response:
         """The watched deployments."""
-        lines = [deployment_line(w.topology, w.hearing, w.established) for w in state.chosen(None).values()]
+        asked = [(watched.topology, watched.hearing, watched.established) for watched in state.chosen(None).values()]
+        lines = await asyncio.to_thread(lambda: [deployment_line(*each) for each in asked])
         return answer(request, page(lines))
 
     @router.get("/api/v1/sentinels", response_model=shapes.SentinelPage)
