@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-__all__ = ["RECORDINGS", "Message", "Run", "many_masters", "messages_of", "pushed", "runs_of", "start_address"]
+__all__ = [
+    "RECORDINGS",
+    "Message",
+    "Run",
+    "many_masters",
+    "messages_of",
+    "numbered_masters",
+    "pushed",
+    "runs_of",
+    "start_address",
+]
 
 CAPTURES = Path(__file__).parent.parent / "tests" / "recorded" / "captures"
 RECORDINGS = sorted(
@@ -90,9 +100,15 @@ def many_masters(count: int) -> list[Message]:
     Each has its own name, addresses and epoch. Consecutive messages of one Sentinel stay together, since a vote
     belongs to the attempt before it.
     """
+    return [message for _, message in numbered_masters(range(count))]
+
+
+def numbered_masters(numbers: Iterable[int]) -> list[tuple[int, Message]]:
+    """Return the same for the masters of these numbers, each message with the number of its master."""
     recorded = messages_of(CAPTURES / "redis-7.0.15-crash500-run0.jsonl")
     runs = [list(group) for _, group in groupby(recorded, key=lambda message: message.sentinel)]
-    return [_renamed(message, number) for run in runs for number in range(count) for message in run]
+    some = list(numbers)
+    return [(number, _renamed(message, number)) for run in runs for number in some for message in run]
 
 
 def _renamed(message: Message, number: int) -> Message:

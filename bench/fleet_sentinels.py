@@ -1,11 +1,15 @@
 """
 Many Sentinels of many masters in one process, in real RESP: what a fleet's daemon listens to.
 
-``fleet_sentinels.py MASTERS SENTINELS`` prints the ports of its Sentinels. Each monitors all masters ``shard-00000``,
-``shard-00001`` and so on, with two replicas each. For each line ``storm COUNT`` on its input that many masters fail
-over in the same moment: the first three Sentinels publish all that real ones published in a recorded failover
-(`captured_streams`), the others their ``+switch-master``. It prints the moments of the first and the last write
-(seconds since 1970) as JSON.
+``fleet_sentinels.py MASTERS SENTINELS [GROUPS]`` prints the ports of its Sentinels. The masters are ``shard-00000``,
+``shard-00001`` and so on, with two replicas each, dealt out to the groups in turn; each Sentinel of a group monitors
+all masters of its group. On its input it takes
+
+- ``storm COUNT``: that many masters that have not failed over yet do so in the same moment. The first three Sentinels
+  of a group publish all that real ones published in a recorded failover (`captured_streams`), the others their
+  ``+switch-master``. It prints the moments of the first and the last write (seconds since 1970) as JSON.
+- ``flap COUNT SECONDS``: from now on the connections of that many Sentinels, of different groups as far as there are
+  so many, are cut every so many seconds; 0 ends it. It prints an empty line.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import re
 import sys
 import time
 
-from captured_streams import Message, many_masters, pushed
+from captured_streams import Message, many_masters, numbered_masters, pushed
 from peer import Script, bulk, table
 
 SWITCH = re.compile(r"(\S+) \S+ \S+ (\S+) (\d+)")
@@ -36,7 +40,7 @@ class Sentinel(Script):
     """One connection to one of the Sentinels."""
 
     def __init__(self, fleet: Fleet, port: int) -> None:
-        super().__init__(f"peer {port}", fleet.addresses)
+        super().__init__(f"peer {port}", fleet.masters_of(port))
         self._fleet, self._port = fleet, port
 
     def _one(self, words: list[str]) -> bytes:
@@ -58,11 +62,20 @@ class Sentinel(Script):
 class Fleet:
     """The masters, and the connections of all Sentinels."""
 
-    def __init__(self, masters: int) -> None:
-        self.addresses = {name: (host, START) for name, host in map(shard, range(masters))}
+    def __init__(self, masters: int, groups: int) -> None:
+        named = [shard(number) for number in range(masters)]
+        self.addresses: dict[str, tuple[str, int]] = {name: (host, START) for name, host in named}
+        self.groups = [{name: self.addresses[name] for name, _ in named[at::groups]} for at in range(groups)]
+        """The same addresses, of the masters of each group."""
+        self.ports: list[list[int]] = []
+        """Of each group's Sentinels."""
         self.moved: set[str] = set()
         self.others: dict[int, bytes] = {}
         self.open: dict[int, dict[asyncio.Transport, Sentinel]] = {}
+        self._flapping: asyncio.Task[None] | None = None
+
+    def masters_of(self, port: int) -> dict[str, tuple[str, int]]:
+        return next(masters for masters, ports in zip(self.groups, self.ports, strict=True) if port in ports)
 
     def replicas(self, name: str) -> bytes:
         host, port = self.addresses[name]
@@ -81,41 +94,63 @@ class Fleet:
 
     async def listen(self, sentinels: int) -> None:
         loop = asyncio.get_running_loop()
-        for _ in range(sentinels):
-            server = await loop.create_server(lambda: Connection(self), "127.0.0.1", 0)
-            self.open[server.sockets[0].getsockname()[1]] = {}
-        for own in self.open:
-            self.others[own] = rows(
-                [
-                    {
-                        "name": f"127.0.0.1:{port}", "ip": "127.0.0.1", "port": port, "flags": "sentinel",
-                        "runid": hashlib.sha1(f"peer {port}".encode()).hexdigest(),
-                    }
-                    for port in self.open
-                    if port != own
-                ]
-            )  # fmt: skip
+        for _ in self.groups:
+            ports = []
+            for _ in range(sentinels // len(self.groups)):
+                server = await loop.create_server(lambda: Connection(self), "127.0.0.1", 0)
+                ports.append(server.sockets[0].getsockname()[1])
+            self.ports.append(ports)
+            for own in ports:
+                self.open[own] = {}
+                self.others[own] = rows(
+                    [
+                        {
+                            "name": f"127.0.0.1:{port}", "ip": "127.0.0.1", "port": port, "flags": "sentinel",
+                            "runid": hashlib.sha1(f"peer {port}".encode()).hexdigest(),
+                        }
+                        for port in ports
+                        if port != own
+                    ]
+                )  # fmt: skip
 
     def storm(self, count: int) -> list[float]:
-        messages = many_masters(count)
-        names = sorted({message.sentinel for message in messages})
-        switches = [message for message in messages if message.channel == "+switch-master"]
-        mine: list[bytes] = []
-        for index in range(len(self.open)):
-            told = [message for message in messages if message.sentinel == names[index]] if index < 3 else switches
-            mine.append(b"".join(map(pushed, told)))
-        for message in switches:
-            found = SWITCH.fullmatch(message.payload)
-            assert found is not None
-            self.addresses[found[1]] = found[2], int(found[3])
-            self.moved.add(found[1])
+        numbered = numbered_masters(range(len(self.moved), len(self.moved) + count))
+        names = sorted({message.sentinel for _, message in numbered})
+        said: dict[int, list[Message]] = {port: [] for port in self.open}
+        for number, message in numbered:
+            ports = self.ports[number % len(self.groups)]
+            said[ports[names.index(message.sentinel)]].append(message)
+            if message.channel == "+switch-master" and message.payload.split(" ")[0] not in self.moved:
+                for port in ports[len(names) :]:
+                    said[port].append(message)
+                found = SWITCH.fullmatch(message.payload)
+                assert found is not None
+                self._move(number, found[1], (found[2], int(found[3])))
+        mine = {port: b"".join(map(pushed, messages)) for port, messages in said.items()}
         begun = time.time()
-        for at in range(0, max(map(len, mine)), WRITE):
-            for data, connections in zip(mine, self.open.values(), strict=True):
-                for transport, sentinel in connections.items():
-                    if sentinel.subscribed:
+        for at in range(0, max(map(len, mine.values())), WRITE):
+            for port, data in mine.items():
+                for transport, sentinel in self.open[port].items():
+                    if sentinel.subscribed and data[at : at + WRITE]:
                         transport.write(data[at : at + WRITE])
         return [begun, time.time()]
+
+    def _move(self, number: int, name: str, address: tuple[str, int]) -> None:
+        self.addresses[name] = self.groups[number % len(self.groups)][name] = address
+        self.moved.add(name)
+
+    def flap(self, count: int, seconds: float) -> None:
+        if self._flapping is not None:
+            self._flapping.cancel()
+        dealt = [ports[at] for at in range(len(self.ports[0])) for ports in self.ports]
+        self._flapping = asyncio.get_running_loop().create_task(self._cut(dealt[:count], seconds)) if count else None
+
+    async def _cut(self, ports: list[int], seconds: float) -> None:
+        while True:
+            for port in ports:
+                for transport in list(self.open[port]):
+                    transport.abort()
+            await asyncio.sleep(seconds)
 
 
 class Connection(asyncio.Protocol):
@@ -146,13 +181,18 @@ def ports_of(messages: list[Message]) -> tuple[int, tuple[int, ...]]:
 START, PORTS = ports_of([message for message in many_masters(1) if "sentinel " not in message.payload])
 
 
-async def main(masters: int, sentinels: int) -> None:
-    fleet = Fleet(masters)
+async def main(masters: int, sentinels: int, groups: int) -> None:
+    fleet = Fleet(masters, groups)
     await fleet.listen(sentinels)
     print(*fleet.open, flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
-        print(json.dumps(fleet.storm(int(line.removeprefix("storm ")))), flush=True)
+        match line.split():
+            case ["storm", count]:
+                print(json.dumps(fleet.storm(int(count))), flush=True)
+            case ["flap", count, seconds]:
+                fleet.flap(int(count), float(seconds))
+                print(flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), int((sys.argv[3:] or ["1"])[0])))
