@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from switchmaster.server.api import shapes
 pytestmark = pytest.mark.live
 
 MASTER = "mymaster"
+DOWN_AFTER = 2.0
 PASSWORD = "$HOME%[env(HOME)]{;}`id`|x"
 """Of the nodes; HAProxy's own checks log in with it."""
 
@@ -42,7 +44,10 @@ PASSWORD = "$HOME%[env(HOME)]{;}`id`|x"
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with Lab(
-        binary=str(find_or_skip("redis-7.0").path), masters=(MASTER,), down_after_ms=2000, password=PASSWORD
+        binary=str(find_or_skip("redis-7.0").path),
+        masters=(MASTER,),
+        down_after_ms=round(DOWN_AFTER * 1000),
+        password=PASSWORD,
     ) as lab:
         yield lab
 
@@ -108,6 +113,25 @@ def settle(lab: Lab, old: LabServer) -> None:
     lab.wait_until_settled(LIMIT)
 
 
+def set_down_after(lab: Lab, seconds: float) -> None:
+    """Change ``down-after-milliseconds`` at all Sentinels."""
+    for sentinel in lab.sentinels:
+        sentinel.call("SENTINEL", "SET", MASTER, "down-after-milliseconds", round(seconds * 1000), timeout=LIMIT)
+
+
+def waiting(proxy: ProxyRig) -> bool:
+    """Return whether new connections wait in HAProxy."""
+    at = HaproxyRuntime(proxy.folder / "master", LIMIT, of_master=True)
+    [slot] = [row for row in asyncio.run(at.servers("b-n-mymaster")) if row.server == "slot"]
+    return slot.mode is ServerMode.MAINT
+
+
+def queued(proxy: ProxyRig) -> bool:
+    """Return whether a client of the port for writes waits in HAProxy."""
+    at = HaproxyRuntime(proxy.folder / "master", LIMIT, of_master=True)
+    return asyncio.run(at.connections())["w-n-mymaster"] > 0
+
+
 class Pusher:
     """One stock client that appends numbers through the proxy, and keeps those that were acknowledged."""
 
@@ -167,11 +191,32 @@ def test_a_planned_failover_loses_nothing_and_everybody_follows(lab: Lab, proxy:
     settle(lab, old)
 
 
+def test_a_master_that_restarts_in_place_serves_those_that_waited_for_it(lab: Lab, proxy: ProxyRig) -> None:
+    master = lab.master()
+    eventually(lambda: written(proxy.writes) == master.port, LIMIT, what="the master behind the port for writes")
+    # The Sentinels would need longer than the test: that connections wait is our own doing.
+    set_down_after(lab, 10 * LIMIT)
+    try:
+        lab.crash(master)
+        eventually(lambda: waiting(proxy), LIMIT, what="new connections to wait")
+        with ThreadPoolExecutor(1) as pool:
+            served = pool.submit(written, proxy.writes)
+            eventually(lambda: queued(proxy), LIMIT, what="a client in HAProxy's queue")
+            lab.restart(master)
+            assert served.result(LIMIT) == master.port
+    finally:
+        set_down_after(lab, DOWN_AFTER)
+    lab.wait_until_settled(LIMIT)
+
+
 def test_after_a_crash_clients_are_led_to_the_promoted_replica(lab: Lab, proxy: ProxyRig) -> None:
     old = lab.master()
     with client_of(proxy.writes) as client:
         client.set("before", "crash")
         lab.crash(old)
+        # A new connection is not refused until the Sentinels agree: its only attempt waits, and is answered.
+        eventually(lambda: waiting(proxy), LIMIT, what="new connections to wait")
+        assert written(proxy.writes) == lab.master().port != old.port
 
         def after() -> bool:
             client.set("after", "crash")
