@@ -1,9 +1,15 @@
 """
-What a failover costs frameworks that take neither a class nor a pool: with `switchmaster.redis.install()`, and stock.
+What a failover costs frameworks: with our classes, and with redis-py's own.
 
-The same program (tests/rig/framework_program.py) goes through planned failovers and crashes of a real deployment, first
-with our classes and then with redis-py's own. For each framework: the longest time without a success, from before the
-failover until its replicas follow, and the operations that failed in it. Medians of the rounds.
+The same program goes through the same crashes and planned failovers of a real deployment twice, side by side: with our
+classes and with redis-py's. tests/rig/framework_program.py has the frameworks that take no class, so that ours are
+installed (`switchmaster.redis.install()`), tests/rig/framework_given.py those that take a client, a pool or a class.
+
+For each framework: the longest time without a success, from before the failover until every node follows the new
+master; the operations that failed meanwhile; the acknowledged writes that are not there afterwards, by asking the
+framework itself. For frameworks of tasks and messages a success is what arrives at the worker or the receiver, and what
+is lost was acknowledged to the sender and did not arrive within ten seconds; some arrive twice. arq and redis-om are
+measured where they are installed: docs/how-to/arq.md and redis-om.md say how.
 """
 
 from __future__ import annotations
@@ -11,107 +17,154 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
+import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from rig.conditions import eventually
+from rig.framework_process import PROGRAMS, FrameworkProcess
 from switchmaster.lab import Lab
 
-PROGRAM = Path(__file__).parent.parent / "tests" / "rig" / "framework_program.py"
-FRAMEWORKS = ("flask-caching", "limits", "channels", "channels pubsub", "taskiq")
 KINDS = ("crash", "planned")
+MODES = ("ours", "stock")
 DOWN_AFTER_MS = 1000
-GOING_ON = 10
-"""Successes after which a framework goes on again."""
-LIMIT = 90.0
+PAUSE = 0.04
+"""Seconds between two operations of one framework."""
+LIMIT = 45.0
+"""Seconds after which a framework that does not go on is left as it is; its gap says so."""
+LOST_AFTER = 10.0
+"""Seconds after which a task that was sent counts as lost."""
+TASKS = ("Dramatiq", "Huey", "RQ", "arq", "channels", "channels pubsub", "taskiq")
 
 
-class Program:
-    def __init__(self, mode: str, lab: Lab) -> None:
-        sentinels = [f"{host}:{port}" for host, port in lab.sentinel_addresses]
-        self.process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), mode, *sentinels],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+class Cost(NamedTuple):
+    """What one failover cost one framework."""
 
-    def tell(self) -> dict[str, Any]:
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())["uses"]
-
-    def wait_until_all_go_on(self) -> dict[str, Any]:
-        """Wait for more successes of each; return what all had, with the longest gap meanwhile."""
-        before, until = self.tell(), time.monotonic() + LIMIT
-        gaps = {name: before.get(name, {"gap": 0.0})["gap"] for name in FRAMEWORKS}
-        while time.monotonic() < until:
-            now = self.tell()
-            gaps = {name: max(gaps[name], now.get(name, {"gap": 0.0})["gap"]) for name in FRAMEWORKS}
-            if all(now.get(n, {"done": 0})["done"] > before.get(n, {"done": 0})["done"] + GOING_ON for n in FRAMEWORKS):
-                return {name: {**now[name], "gap": gaps[name]} for name in FRAMEWORKS}
-            time.sleep(0.1)
-        raise SystemExit(f"a framework does not go on: {self.tell()}")
+    gap: float
+    failed: int
+    lost: int | None
+    """None where nothing can be lost."""
+    twice: int
 
 
-def settle(lab: Lab) -> None:
-    for server in lab.servers:
-        if not server.alive:
-            lab.restart(server)
-    lab.wait_until_settled()
+Found = dict[tuple[str, str, str], list[Cost]]
+"""By mode, kind and framework, the costs of each round."""
 
 
-def go_through(mode: str, rounds: int) -> dict[tuple[str, str], list[tuple[float, int]]]:
-    """Return, for each kind and framework, gap and failures of each round."""
-    found: dict[tuple[str, str], list[tuple[float, int]]] = {(k, name): [] for k in KINDS for name in FRAMEWORKS}
-    with Lab(binary="redis-7.0", replicas=2, down_after_ms=DOWN_AFTER_MS) as lab:
-        program = Program(mode, lab)
+class Measured:
+    """One program, of which it is known what it had before a failover, and which tasks are given up."""
+
+    def __init__(self, program: FrameworkProcess) -> None:
+        self.program = program
+        self._given_up: dict[str, set[int]] = {}
+        self._before: dict[str, Any] = {}
+
+    def begin(self) -> None:
+        self.program.wait_until_all_go_on(LIMIT, required=False)
+        self.program.lost()  # what was written before is not asked for
+        self._before = self.program.tell()
+
+    def costs(self) -> dict[str, Cost]:
+        """Return what each framework paid since the beginning."""
+        after = self.program.wait_until_all_go_on(LIMIT, required=False)
+        missing = self.program.wait_for_tasks(LOST_AFTER)
+        now, lost = self.program.tell(), self.program.lost()
+        costs = {}
+        for name, use in after.items():
+            before = self._before.get(name, {"failures": 0})
+            gone = missing[name] - self._given_up.setdefault(name, set())
+            self._given_up[name] |= gone
+            twice = now[name].get("twice", 0) - before.get("twice", 0)
+            costs[name] = Cost(
+                use["gap"], use["failures"] - before["failures"], len(gone) if name in TASKS else lost[name], twice
+            )
+        return costs
+
+
+def go_through(name: str, rounds: int, found: Found) -> None:
+    """Go through crashes and planned failovers with one program of each mode."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        lab = stack.enter_context(Lab(binary="redis-7.0", replicas=2, down_after_ms=DOWN_AFTER_MS))
+        programs = [Measured(FrameworkProcess(name, mode, lab, folder / mode, stack, PAUSE)) for mode in MODES]
         for number in range(rounds * len(KINDS)):
             kind = KINDS[number % len(KINDS)]
-            program.wait_until_all_go_on()
-            before, old = program.tell(), lab.master()
-            if kind == "crash":
-                lab.crash(old)
-            else:
-                lab.failover()
-            while all(each is old for each in lab.masters()):
-                time.sleep(0.01)
-            settle(lab)  # the old master is a replica then: who stayed on it has noticed
-            after = program.wait_until_all_go_on()
-            for name in FRAMEWORKS:
-                found[kind, name].append((after[name]["gap"], after[name]["failures"] - before[name]["failures"]))
-            print(f"{mode}, {kind}: {[found[kind, name][-1] for name in FRAMEWORKS]}", file=sys.stderr)
-        program.process.communicate()
-    return found
+            for each in programs:
+                each.begin()
+            old = lab.master()
+            lab.crash(old) if kind == "crash" else lab.failover()
+            eventually(lambda old=old: all(each is not old for each in lab.masters()), LIMIT)
+            time.sleep(3.0)  # nobody asks the servers anything meanwhile
+            for server in lab.servers:
+                if not server.alive:
+                    lab.restart(server)
+            lab.wait_until_settled()  # the old master is a replica then: who stayed on it has noticed
+            for each in programs:
+                for framework, cost in each.costs().items():
+                    found.setdefault((each.program.mode, kind, framework), []).append(cost)
+            told = {key[::2]: tuple(costs[-1]) for key, costs in found.items() if key[1] == kind}
+            print(f"{kind}, {lab.master().name}: {told}", file=sys.stderr)
+
+
+def cells(found: Found, kind: str, name: str, tasks: bool) -> list[str]:
+    """Return one framework's cells of one kind of failover: median of the gaps, and means of the rest."""
+    sides = [found.get((mode, kind, name)) for mode in MODES]
+    gaps = ["-" if side is None else f"{statistics.median(cost.gap for cost in side):.2f}" for side in sides]
+    said = [f"{' / '.join(gaps)} s"]
+    for column in ("failed", "lost", "twice") if tasks else ("failed", "lost"):
+        values = [None if side is None else [getattr(cost, column) for cost in side] for side in sides]
+        means = ["-" if each is None or None in each else f"{statistics.fmean(each):.3g}" for each in values]
+        said.append(" / ".join(means))
+    return said
+
+
+def tables(found: Found, rounds: int, given: bool) -> list[dict[str, Any]]:
+    """Return a table of the frameworks that write, and one of those that carry something to a worker."""
+    names = sorted({name for _, _, name in found}, key=str.lower)
+    what = "take our client, pool or class" if given else "take none, after `switchmaster.redis.install()`"
+    made = []
+    for tasks in (False, True):
+        columns = ("gap", "failed", "lost", "twice") if tasks else ("gap", "failed", "lost")
+        made.append(
+            {
+                "title": f"{'tasks and messages of ' if tasks else ''}frameworks that {what}: ours / stock",
+                "setting": f"Redis 7.0, three Sentinels, down-after {DOWN_AFTER_MS} ms, both at once through {rounds} "
+                "of each kind of failover; longest time without a success (median); operations that failed, "
+                f"{'tasks' if tasks else 'acknowledged writes'} lost{' and run twice' if tasks else ''} (mean)",
+                "columns": ["framework", *(f"{kind}: {each}" for kind in KINDS for each in columns)],
+                "rows": [
+                    [name, *(cell for kind in KINDS for cell in cells(found, kind, name, tasks))]
+                    for name in names
+                    if (name in TASKS) is tasks
+                ],
+            }
+        )
+    return made
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="crashes and planned failovers, each (3)")
+    parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=list(PROGRAMS), help="which (both)")
     parser.add_argument("--json", action="store_true", help="for bench/results.py")
     options = parser.parse_args()
-    ours, stock = go_through("ours", options.rounds), go_through("stock", options.rounds)
-
-    def cells(kind: str, name: str) -> list[str]:
-        gaps = [statistics.median(gap for gap, _ in each[kind, name]) for each in (ours, stock)]
-        failures = [sum(failed for _, failed in each[kind, name]) / options.rounds for each in (ours, stock)]
-        return [f"{gaps[0]:.2f} / {gaps[1]:.2f} s", f"{failures[0]:.0f} / {failures[1]:.0f}"]
-
-    table = {
-        "title": "frameworks after switchmaster.redis.install(), ours / stock",
-        "setting": f"Redis 7.0, three Sentinels, down-after {DOWN_AFTER_MS} ms, {options.rounds} failovers of each "
-        "kind; longest time without a success (median) and failed operations for each failover (mean)",
-        "columns": ["framework", "crash: gap", "crash: failed", "planned: gap", "planned: failed"],
-        "rows": [[name, *cells("crash", name), *cells("planned", name)] for name in FRAMEWORKS],
-    }
+    made = []
+    for name in options.programs:
+        found: Found = {}
+        go_through(name, options.rounds, found)
+        made += tables(found, options.rounds, name == "framework_given.py")
     if options.json:
-        print(json.dumps([table]))
+        print(json.dumps(made))
         return
-    for row in [table["columns"], *table["rows"]]:
-        print(" | ".join(row))
+    for table in made:
+        print(f"\n{table['title']}\n\n{table['setting']}\n")
+        for each in [table["columns"], ["---"] * len(table["columns"]), *table["rows"]]:
+            print("| " + " | ".join(each) + " |")
 
 
 if __name__ == "__main__":
