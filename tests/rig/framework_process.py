@@ -20,6 +20,7 @@ from switchmaster.lab import Lab
 
 RIG = Path(__file__).parent
 LIMIT = 90.0
+END_LIMIT = 30.0
 GOING_ON = 10
 """Successes after which a framework goes on again."""
 INSTALLED = {"Flask-Caching", "channels", "channels pubsub", "limits", "slowapi", "taskiq"}
@@ -151,4 +152,9 @@ class FrameworkProcess:
             time.sleep(0.2)
 
     def end(self) -> None:
-        self.process.communicate(timeout=LIMIT)
+        """End it; by force if a framework's own threads keep it."""
+        try:
+            self.process.communicate(timeout=END_LIMIT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
