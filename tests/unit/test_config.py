@@ -100,7 +100,7 @@ def test_deployments_are_shared_but_those_that_this_daemon_needs(tmp_path: Path)
     )
     found = read_configuration(path, environ={}).share
     assert found is not None
-    assert (found.daemons, found.lease, found.kept) == (2, 3.0, {"two", "three", "four"})
+    assert (found.daemons, found.lease, found.kept) == (2, 2.0, {"two", "three", "four"})
     assert read_configuration(path, environ={"SWITCHMASTER_SHARE_DAEMONS": "3"}).share.daemons == 3  # type: ignore[union-attr]
 
 

@@ -339,7 +339,7 @@ class ShareTable(Table):
         "relay, a proxy or a `local` action for, it watches in any case.",
     )
     lease: float = Field(
-        default=3.0,
+        default=2.0,
         ge=1.0,
         le=60.0,
         description="Seconds after which a daemon that is silent counts as dead, and others watch what it watched. "
