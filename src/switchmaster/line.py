@@ -24,7 +24,7 @@ Line = dict[str, Any]
 """One JSON object; its ``type`` says which kind."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=16_384)
 def iso(wall: Wall) -> str | None:
     """Return a time as ``2026-11-23T03:00:00.123456Z``, or None if there is none."""
     if wall is None:

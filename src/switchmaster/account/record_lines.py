@@ -41,6 +41,7 @@ __all__ = [
     "observation_to_json",
     "observation_to_line",
     "remark_to_line",
+    "stages_to_json",
     "switch_from_line",
     "switch_to_line",
     "vote_to_line",
@@ -53,9 +54,15 @@ _SWITCH_KEYS: Final = ("deployment", "master", "epoch", "grade", "cause", "why",
 # Failovers, merged --------------------------------------------------------------------------------
 
 
-def failover_to_json(record: FailoverRecord) -> str:
-    """Return `failover_to_line` as JSON."""
-    return _with_stages(_failover_line(record, []), record.stages)
+def failover_to_json(record: FailoverRecord, stages: str | None = None) -> str:
+    """Return `failover_to_line` as JSON; `stages` are `stages_to_json` of the record's, if they were made already."""
+    return _with_stages(_failover_line(record, []), stages_to_json(record.stages) if stages is None else stages)
+
+
+def stages_to_json(stages: Sequence[StageRecord]) -> str:
+    """Return stages as JSON, as they stand in the lines of a failover and of an observation."""
+    # 0 and 0.0 are equal, and are written as they are.
+    return ",".join([_stage_json(entry, str(entry.elapsed)) for entry in stages])
 
 
 def failover_to_line(record: FailoverRecord) -> Line:
@@ -142,11 +149,12 @@ def failover_from_line(line: Line, *, started: float | None = None, heard: float
 # Observations -------------------------------------------------------------------------------------
 
 
-def observation_to_json(observation: Observation) -> str:
-    """Return `observation_to_line` as JSON."""
+def observation_to_json(observation: Observation, stages: str | None = None) -> str:
+    """Return `observation_to_line` as JSON; `stages` are `stages_to_json` of its own, if they were made already."""
     if observation.number <= 0:
         return to_json(observation_to_line(observation))
-    return _with_stages(_observation_line(observation, []), observation.stages)
+    text = stages_to_json(observation.stages) if stages is None else stages
+    return _with_stages(_observation_line(observation, []), text)
 
 
 def observation_to_line(observation: Observation) -> Line:
@@ -364,11 +372,10 @@ def _stage_json(entry: StageRecord, _: str) -> str:
     return to_json(_stage_line(entry))
 
 
-def _with_stages(line: Line, stages: Sequence[StageRecord]) -> str:
+def _with_stages(line: Line, stages: str) -> str:
     """Return a line whose ``stages`` are empty as JSON, with these stages."""
-    # A text in the line can't look like this: its quotes are escaped. 0 and 0.0 are equal, and are written as they are.
-    texts = ",".join([_stage_json(entry, str(entry.elapsed)) for entry in stages])
-    return to_json(line).replace('"stages":[]', f'"stages":[{texts}]', 1)
+    # A text in the line can't look like this: its quotes are escaped.
+    return to_json(line).replace('"stages":[]', f'"stages":[{stages}]', 1)
 
 
 def _stage(line: Line) -> StageRecord:

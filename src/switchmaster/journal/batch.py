@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import is_
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, insert, update
 
 from ..account.record import FailoverRecord, Observation, SwitchRecord
-from ..account.record_lines import failover_to_json, failover_to_line, switch_to_line
+from ..account.record_lines import failover_to_json, failover_to_line, stages_to_json, switch_to_line
 from ..model import Address
 from ..render import Line, to_json
 from .entries import Alive, Draft, Entry, Seen, Sighting, SwitchSeen, WatchStarted
@@ -294,11 +295,14 @@ class Batch:
         # An observation is kept as its own row even where the failover's record stays the same.
         rest = [] if known is None else self._failovers.parts(id, but=observation)
         whole = merged([*rest, (self._name, observation)], id)
-        text = failover_to_json(whole)
+        stages = stages_to_json(whole.stages)
+        text = failover_to_json(whole, stages)
         changed = known is None or known.line != text
         if known is None or changed or known.updated != whole.heard:
             self._failovers.put(id, whole, text)
-        self._failovers.observe(observation, id)
+        # Nearly always they are this observation's own, and need not be written twice.
+        same = len(whole.stages) == len(observation.stages) and all(map(is_, whole.stages, observation.stages))
+        self._failovers.observe(observation, id, stages if same else None)
         if changed:
             self._told.append(_Told(whole.heard, whole, text, id))
 

@@ -30,6 +30,7 @@ from ..model import Address
 from .merge import OPEN
 from .missed import MISSED_NUMBERS
 from .schema import comments, entries, failovers, observations, observers
+from .stored_names import stored
 
 __all__ = ["FailoverRow", "FailoverRows", "new_id"]
 
@@ -81,6 +82,11 @@ _OUR_PART: Final = and_(
     observations.c.number == bindparam("our_number"),
 )
 _CHANGE_PART: Final = update(observations).where(_OUR_PART).values(record=bindparam("text"))
+_CHANGE_PLAIN_SQLITE: Final = f"UPDATE failovers SET {', '.join(f'{name} = ?' for name in _PLAIN)} WHERE id = ?"
+"""As driver's SQL: each stage of each failover is written so, and the expression language would take as long again."""
+_CHANGE_PART_SQLITE: Final = (
+    "UPDATE observations SET record = ? WHERE observer = ? AND deployment = ? AND master = ? AND number = ?"
+)
 _MOVE_PART: Final = update(observations).where(_OUR_PART).values(record=bindparam("text"), failover=bindparam("row"))
 
 
@@ -123,6 +129,8 @@ class _Part:
     text: str
     value: Observation | None = None
     """Read from the text when it is asked for."""
+    stages: str | None = None
+    """Its stages as JSON, if they were made already."""
 
     def observation(self) -> Observation:
         if self.value is None:
@@ -153,7 +161,7 @@ class FailoverRows:
     """
 
     def __init__(self, connection: Connection, observer: str, name: str) -> None:
-        self._execute = connection.execute
+        self.resume(connection)
         self._observer, self._name = observer, name
         self._masters: dict[tuple[str, str], _Master] = {}
         self._rows: dict[str, FailoverRow] = {}
@@ -173,7 +181,7 @@ class FailoverRows:
 
     def resume(self, connection: Connection) -> None:
         """Go on in the next transaction; nothing has been written since the last one was committed."""
-        self._execute = connection.execute
+        self._connection, self._execute = connection, connection.execute
 
     # -- questions ----------------------------------------------------------------------------------
 
@@ -282,13 +290,13 @@ class FailoverRows:
         if row.filed is not None and row.filed[_PLACE] != _place(row) and None not in row.filed[_PLACE]:
             self.flush()  # no two rows may have one place, not even for a moment, and another may take this one
 
-    def observe(self, observation: Observation, row: str) -> None:
-        """Put our observation into a row; it leaves the one that it was in."""
+    def observe(self, observation: Observation, row: str, stages: str | None = None) -> None:
+        """Put our observation into a row; it leaves the one that it was in. `stages` are its own as JSON, if known."""
         key = self._key(observation)
         before = self._own.get(key)
         if before is not None and before != row:
             self._parts_of(before).pop(key, None)
-        self._parts_of(row)[key] = _Part(self._name, "", observation)
+        self._parts_of(row)[key] = _Part(self._name, "", observation, stages)
         self._own[key] = self._written[key] = row
 
     def remove(self, row: str, target: str) -> None:
@@ -319,9 +327,13 @@ class FailoverRows:
             else:
                 wide.append({"row": row.id, **row.values})
             row.filed, row.values = filed, None
-        for statement, rows in ((insert(failovers), new), (_CHANGE, wide), (_CHANGE_PLAIN, narrow)):
+        for statement, rows in ((insert(failovers), new), (_CHANGE, wide)):
             if rows:
                 self._execute(statement, rows)
+        if narrow and self._connection.dialect.name == "sqlite":
+            self._connection.exec_driver_sql(_CHANGE_PLAIN_SQLITE, [_plain(row) for row in narrow])
+        elif narrow:
+            self._execute(_CHANGE_PLAIN, narrow)
         self._flush_parts()
 
     def _flush_parts(self) -> None:
@@ -329,7 +341,7 @@ class FailoverRows:
         new, moved, changed = [], [], []
         for key, row in written.items():
             part = self._parts[row][key]
-            part.text = observation_to_json(part.observation())
+            part.text, part.stages = observation_to_json(part.observation(), part.stages), None
             before, self._stored[key] = self._stored.get(key), row
             if before is None:
                 new.append({**key._asdict(), "failover": row, "record": part.text})
@@ -340,9 +352,13 @@ class FailoverRows:
                 changed.append(values)
             else:
                 moved.append({**values, "row": row})
-        for statement, rows in ((insert(observations), new), (_MOVE_PART, moved), (_CHANGE_PART, changed)):
+        for statement, rows in ((insert(observations), new), (_MOVE_PART, moved)):
             if rows:
                 self._execute(statement, rows)
+        if changed and self._connection.dialect.name == "sqlite":
+            self._connection.exec_driver_sql(_CHANGE_PART_SQLITE, [_part(row) for row in changed])
+        elif changed:
+            self._execute(_CHANGE_PART, changed)
 
     # -- reading ------------------------------------------------------------------------------------
 
@@ -416,6 +432,18 @@ class FailoverRows:
 
 def _place(row: FailoverRow) -> tuple[Any, ...]:
     return (row.epoch, *((None, None) if row.new is None else row.new))
+
+
+def _plain(values: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the parameters of `_CHANGE_PLAIN_SQLITE`."""
+    host = values["old_host"]
+    return (None if host is None else stored(host), *(values[name] for name in _PLAIN[1:]), values["row"])
+
+
+def _part(values: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the parameters of `_CHANGE_PART_SQLITE`."""
+    of = stored(values["our_deployment"]), stored(values["our_master"])
+    return (values["text"], values["our"], *of, values["our_number"])
 
 
 def _begin(observation: Observation) -> float:
