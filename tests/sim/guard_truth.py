@@ -6,7 +6,8 @@ What the guard's orders are worth, judged by the truth of the world: who lives, 
    replica holds more.
 2. It never orders two failovers for one death, nor one that was not decided.
 3. A guard that does not act orders nothing.
-4. In a calm run no Sentinel begins a failover of its own for a death for which the guard has ordered one.
+4. In a calm run no Sentinel begins a failover of its own for a death for which the guard has ordered one, once it can
+   know of that.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ ON_THE_WAY: Final = 2.1
 SAME_DEATH: Final = 20.0
 """Seconds after an order in which another failover of that master counts as one for the same death."""
 
+UNHEARD: Final = 0.15
+"""Seconds after an order in which others may not know of it: the Sentinel asks for their votes with its next timer."""
+
 
 class GuardTruth:
     """
@@ -50,7 +54,8 @@ class GuardTruth:
         """When an order was decided, by the master's name, address, and how often it had died."""
         self.calm = False
         """Whether no fault touches the Sentinels."""
-        self._executed: dict[tuple[str, Address, int], Sentinel] = {}
+        self._executed: dict[tuple[str, Address, int], tuple[Sentinel, float]] = {}
+        """Which Sentinel carried out an order, and when, by the same."""
 
     def told(self, process: WatcherProcess, notice: Notice) -> None:
         """Judge what a guard has told, at the moment of its decision."""
@@ -93,18 +98,19 @@ class GuardTruth:
                 self._broken(f"{sentinel.name} is ordered to fail {master.name} over, and no guard has decided that")
         elif key in self._executed:
             self._broken(f"{sentinel.name} is ordered to fail {master.name} over a second time for one death")
-        self._executed[key] = sentinel
+        self._executed[key] = sentinel, now
 
     def heard(self, sentinel: Sentinel, channel: str) -> None:
         """Count a failover that another Sentinel begins of a master that died once."""
         if channel != "+try-failover":
             return
-        for (name, address, deaths), asked in self._executed.items():
+        now = self._world.clock.now
+        for (name, address, deaths), (asked, at) in self._executed.items():
             master = sentinel.masters.get(name)
             trying = master is not None and master.address == address and master.state is State.WAIT_START
-            recent = self._world.clock.now - max(self._decided.values(), default=0.0) < SAME_DEATH
+            recent = now - max(self._decided.values(), default=0.0) < SAME_DEATH
             same = self._world.nodes[address].deaths == deaths
             if trying and recent and same and sentinel is not asked:
                 self._world.counts["guard: failovers by others after an order"] += 1
-                if self.calm and master is not None and master.odown:
+                if self.calm and master is not None and master.odown and now - at > UNHEARD:
                     self._broken(f"{sentinel.name} begins another failover for one death of {address}")

@@ -120,6 +120,38 @@ def test_attempts_join_no_leader_to_an_election_that_it_did_not_stand_in() -> No
     assert (attempt.number, attempt.epoch) == (2, None)
 
 
+def test_attempts_join_no_leader_to_an_election_whose_votes_are_for_another() -> None:
+    """A leader whose beginning was missed may be one of an earlier epoch that goes on."""
+    attempts = Attempts("default", "mymaster")
+    tell(attempts, [(S2, "+sdown", MASTER)])
+    vote = parse_event("+vote-for-leader", f"{'3' * 40} 4")
+    assert isinstance(vote, Voted)
+    assert attempts.vote(S2, vote, S3, True, Moment(1.0, 1.0)) is attempts.current
+    behind = attempts.observe(S1, parse_event("+promoted-slave", REPLICA), 4, Moment(2.0, 2.0))
+    assert behind is not None
+    assert (behind.number, behind.epoch, behind.leader) == (2, None, S1)
+    ahead = attempts.observe(S3, parse_event("+elected-leader", MASTER), 4, Moment(3.0, 3.0))
+    assert ahead is not None
+    assert (ahead.number, ahead.epoch, ahead.leader) == (1, 4, S3)
+
+
+def test_attempts_give_no_epoch_of_votes_for_another_to_a_leader() -> None:
+    """A leader whose own epoch was missed is not known by that of an election which others stand in."""
+    attempts = Attempts("default", "mymaster")
+    attempts.observe(S1, parse_event("+try-failover", MASTER), None, Moment(1.0, 1.0))
+    vote = parse_event("+vote-for-leader", f"{'3' * 40} 4")
+    assert isinstance(vote, Voted)
+    attempt = attempts.vote(S2, vote, S3, True, Moment(1.5, 1.5))
+    assert attempt is not None
+    assert attempt.epoch == 4
+    assert attempts.observe(S1, parse_event("+elected-leader", MASTER), None, Moment(2.0, 2.0)) is attempt
+    assert (attempt.leader, attempt.epoch) == (S1, None)
+    tell(attempts, [(S1, "+promoted-slave", REPLICA)])
+    attempts.name_epoch(attempt.old, Address("127.0.0.1", 27002), 3)
+    tell(attempts, [(S1, "+failover-state-reconf-slaves", MASTER)])
+    assert attempt.epoch == 3
+
+
 def test_attempts_forget_the_epoch_of_a_leader_that_was_not_heard_for_a_while() -> None:
     attempts = Attempts("default", "mymaster")
     tell(attempts, [(S1, "+try-failover", MASTER), (S1, "+elected-leader", MASTER)], epoch=1)

@@ -287,9 +287,13 @@ class Attempts:
         if sentinel in attempt.interrupted and attempt.new is None:
             # It may have given up unheard, and tried again at an epoch that was missed too.
             attempt.epoch = attempt.candidates[sentinel] = None
+        own = attempt.candidates.get(sentinel)
+        if own is not None:
+            attempt.epoch = own
+        elif attempt.leader is None and sentinel not in attempt.voted_for and attempt.standing - {sentinel}:
+            # What is known is the epoch of the others.
+            attempt.epoch = None
         attempt.leader = sentinel
-        if attempt.candidates.get(sentinel) is not None:
-            attempt.epoch = attempt.candidates[sentinel]
         attempt.new = chosen or attempt.new
         replica = replica or (attempt.new if stage is _PROMOTED else None)
         attempt.reach(StageEntry(stage, *moment, sentinel, event.channel, replica))
@@ -409,6 +413,8 @@ class Attempts:
             # A vote comes twice if two masters fail together: a voter then names the later epoch for both.
             return attempt
         attempt.votes.append(vote)
+        if voted_for is not None:
+            attempt.voted_for.add(voted_for)
         if attempt.kind is FailoverKind.MANUAL and sentinel not in attempt.candidates:
             # Only SENTINEL FAILOVER … COORDINATED has an election; a plain one takes its epoch without votes.
             attempt.kind = FailoverKind.COORDINATED
@@ -434,7 +440,8 @@ class Attempts:
         attempt = self._on_address(sentinel, address)
         if attempt is None or attempt.closed or attempt.leader not in (None, sentinel):
             return None
-        if attempt.epoch is not None and attempt.candidates and sentinel not in attempt.candidates:
+        if attempt.epoch is not None and attempt.standing and sentinel not in attempt.standing:
+            # It may lead one of its own, of an earlier epoch, for which it is asked.
             return None
         return attempt if chosen is None or attempt.new in (None, chosen) else None
 

@@ -230,6 +230,8 @@ class Attempt:
     """Sentinels that may lead it and were not heard for a while since it began."""
     given_up: set[SentinelName] = field(default_factory=set)
     votes: list[tuple[SentinelName, str, int]] = field(default_factory=list)
+    voted_for: set[SentinelName] = field(default_factory=set)
+    """The Sentinels that others voted for, as far as their run ids are known."""
     switched_by: set[SentinelName] = field(default_factory=set)
     guessed: bool = False
     """Its new address was taken from a ``+switch-master`` that may belong to another."""
@@ -245,6 +247,11 @@ class Attempt:
     def stage(self) -> Stage | None:
         """The stage reached; None before the first."""
         return self.stages[-1].stage if self.stages else None
+
+    @property
+    def standing(self) -> set[SentinelName]:
+        """The Sentinels that are known to stand in its election."""
+        return self.candidates.keys() | self.voted_for
 
     def candidate_at(self, epoch: int, candidate: SentinelName | None) -> bool:
         """Return whether this Sentinel (None: any) tries to lead it at that epoch."""
