@@ -62,6 +62,11 @@ class Rig:
     def wait_for(self, outcomes: Sequence[tuple[int | None, str]], action: str = "act") -> None:
         eventually(lambda: self.outcomes(action) == list(outcomes), LIMIT, what=f"{outcomes}")
 
+    def told(self, many: int) -> list[Finished]:
+        """Return how runs ended, once so many were reported: the journal has each a moment earlier."""
+        eventually(lambda: len(self.finished) >= many, LIMIT, what=f"{many} runs to be reported")
+        return self.finished
+
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
@@ -84,7 +89,7 @@ def test_switch_is_carried_out_once_it_is_committed(rig: Rig) -> None:
     rig.engine(configured(action))
     rig.write(switch(1))
     rig.wait_for([(1, "done")])
-    [run] = rig.finished
+    [run] = rig.told(1)
     assert (run.outcome, run.attempts, run.output) == ("done", 1, "listed")
     rig.journal.write(switch(2))  # nobody wakes it: another daemon's commit
     rig.wait_for([(1, "done"), (2, "done")])
@@ -218,7 +223,7 @@ def test_target_that_shows_something_else_is_only_reported_if_so_configured(rig:
     action.shown["m1"] = NODES[5]
     rig.wait_for([(1, "done"), (1, "drifted")])
     assert action.shown == {"m1": NODES[5]}
-    assert rig.finished[-1].output == f"it shows {NODES[5]}"
+    assert rig.told(2)[-1].output == f"it shows {NODES[5]}"
 
 
 def test_groups_come_in_order_and_one_that_fails_holds_nobody_up(rig: Rig) -> None:
@@ -274,7 +279,7 @@ def test_dry_run_records_what_it_would_do(rig: Rig) -> None:
     rig.write(switch(1))
     rig.wait_for([(1, "dry-run")])
     assert action.applied == []
-    assert rig.finished[0].output == f"would list {NODES[1]}"
+    assert rig.told(1)[0].output == f"would list {NODES[1]}"
 
 
 def test_switch_that_is_too_old_is_not_told_any_more(rig: Rig) -> None:
