@@ -88,7 +88,8 @@ async def use_in_loop(client: Any, replica: Any, watch_error: type[Exception]) -
 async def walk_in_loop(asynchronous: Any, library: Any, addresses: list[tuple[str, int]], master: Any) -> None:
     async with asynchronous.Sentinel(addresses) as sentinel:
         assert await sentinel.discover_master("mymaster") == master
-        assert await sentinel.discover_slaves("mymaster")
+        while not await sentinel.discover_slaves("mymaster"):  # none has a link until it follows the new master
+            await asyncio.sleep(0.01)
         client, replica = sentinel.master_for("mymaster"), sentinel.slave_for("mymaster")
         await use_in_loop(client, replica, library.WatchError)
         await replica.aclose()

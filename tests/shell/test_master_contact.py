@@ -97,14 +97,15 @@ def test_a_process_that_ends_is_told_and_one_that_returns() -> None:
         scene, node = Scene(), FakeNode()
         await node.start()
         scene.contact.follow(node.address)
-        await until(lambda: node.open)
+        told = [False]
+        await until(lambda: scene.changes(node) == told)
         for _ in range(2):
-            scene.told.clear()
             await node.stop()
-            await until(lambda: scene.changes(node) == [True])
+            told.append(True)
+            await until(lambda: scene.changes(node) == told)
             await node.start()
-            await until(lambda: scene.changes(node) == [True, False])
-            await until(lambda: node.open)
+            told.append(False)
+            await until(lambda: scene.changes(node) == told and node.open)
         await scene.contact.close()
         await node.stop()
 
