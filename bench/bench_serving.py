@@ -60,7 +60,7 @@ def asked(port: int) -> tuple[list[float], int]:
 async def daemon(config: Path) -> None:
     """Run a daemon whose loop records how late each beat is; a line on stdin prints those since the last line."""
     from switchmaster.server.daemon import Daemon
-    from switchmaster.server.lasting_objects import spare_lasting_objects
+    from switchmaster.server.interpreter import tune_interpreter
     from switchmaster.server.settings.configuration import read_configuration
 
     late: list[float] = []
@@ -79,7 +79,7 @@ async def daemon(config: Path) -> None:
 
     loop = asyncio.get_running_loop()
     loop.add_reader(sys.stdin.fileno(), tell)
-    beside = [asyncio.create_task(each) for each in (beat(), spare_lasting_objects())]
+    beside = [asyncio.create_task(each) for each in (beat(), tune_interpreter())]
     await Daemon(lambda: read_configuration(config)).run()
     for each in beside:
         each.cancel()

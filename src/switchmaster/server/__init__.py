@@ -39,7 +39,7 @@ Invariants:
 
 The other modules: `watcher_arguments` turns settings into the arguments of a Watcher and reads password files (the CLI
 uses it too, so it needs no extra); `log_format` formats log lines for people or as JSON; `systemd` speaks
-``Type=notify``; `lasting_objects` keeps the garbage collector from holding up the main loop. The folder `web` holds the
+``Type=notify``; `interpreter` sets Python for a process that is the daemon. The folder `web` holds the
 dashboard's files, which `api.dashboard` serves.
 
 Read in this order: `settings`, `deployment_watch`, `published_belief`, `deployment_guard`, `deployment_pulse`,

@@ -12,7 +12,6 @@ over.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -58,12 +57,6 @@ CHECK_SECONDS: Final = 1.0
 """Seconds between two checks of the daemon's own state."""
 DRAIN_SECONDS: Final = 10.0
 """Seconds that the journal has to write what waits when the daemon ends."""
-TAKE_TURNS_SECONDS: Final = 0.0005
-"""Seconds after which a thread that computes makes room for the loop: Python's default of 5 ms would delay each turn of
-the loop by as much while the journal is written or a page rendered."""
-COLLECT_AFTER: Final = (20_000, 20, 10)
-"""New objects after which cyclic garbage is searched for, and how many searches before a wider one. In a storm most new
-objects wait for the journal; with Python's defaults searching among them took a quarter of the processor time."""
 NOTICES: Final = 1_000
 """Notices of a deployment from which its doctor learns what it found before a restart."""
 
@@ -163,8 +156,6 @@ class Daemon:
         self._loop = asyncio.get_running_loop()
         self._stop = self._loop.create_future()
         set_up(self.configuration.log.format, self.configuration.log.level)
-        sys.setswitchinterval(TAKE_TURNS_SECONDS)
-        gc.set_threshold(*COLLECT_AFTER)
         await self._serve()
         try:
             await asyncio.to_thread(self.writer.open)

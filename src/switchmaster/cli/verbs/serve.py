@@ -30,17 +30,17 @@ def serve(sentinels: tuple[str, ...], config: str | None, journal: str | None) -
     writes what is waiting and exits.
     """
     from ...server.daemon import Daemon
-    from ...server.lasting_objects import spare_lasting_objects
+    from ...server.interpreter import tune_interpreter
     from ...server.settings.configuration import read_configuration
 
     path = None if config is None else Path(os.path.expanduser(config))
 
     async def run() -> int:
-        sparing = asyncio.create_task(spare_lasting_objects())
+        tuning = asyncio.create_task(tune_interpreter())
         try:
             return await Daemon(lambda: read_configuration(path, sentinels, journal)).run()
         finally:
-            sparing.cancel()
+            tuning.cancel()
 
     number = asyncio.run(run())
     # The parent process should see by which signal we ended.
