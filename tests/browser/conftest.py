@@ -1,12 +1,16 @@
-"""A browser for each module: Playwright's loop runs in this thread, and other tests run their own."""
+"""
+A browser for each module: Playwright's loop runs in this thread, and other tests run their own. A journal for each test.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rig.api_rig import FileJournal
 from rig.dashboard import chromium_or_skip, lacking
 
 
@@ -24,3 +28,11 @@ def browser() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=executable, args=arguments)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[FileJournal]:
+    """Yield a journal in a file of its own."""
+    kept = FileJournal(tmp_path)
+    yield kept
+    kept.close()

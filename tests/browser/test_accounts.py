@@ -32,13 +32,6 @@ NAMELESS = ("+new-epoch", "+vote-for-leader")
 CRASH, TILT = "redis-7.0.15-crash500-run0", "redis-7.0.15-tilt"
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> Iterator[FileJournal]:
-    kept = FileJournal(tmp_path)
-    yield kept
-    kept.close()
-
-
 @contextmanager
 def shown(browser: Any, kept: Any, size: dict[str, int], *told: FakeDeployment) -> Iterator[Watched]:
     """Yield a page of a daemon with that journal and those deployments; at the end nothing on it must be out of

@@ -41,13 +41,6 @@ LONG = "a-master-with-a-name-" + "that-goes-on-" * 6
 FAILED = "orders"
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> Iterator[FileJournal]:
-    kept = FileJournal(tmp_path)
-    yield kept
-    kept.close()
-
-
 def serving(*told: FakeDeployment, kept: FileJournal, **access: Any) -> Serving:
     return Serving(lambda http: served(*told, kept=kept, settings=http), **access)
 

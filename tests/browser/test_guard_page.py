@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,13 +19,6 @@ pytestmark = pytest.mark.browser
 
 MASTER = "orders"
 PROOF = f"{A} is dead: <b>it</b> refuses connections; {S1} is asked for a failover, to {B}"
-
-
-@pytest.fixture
-def kept(tmp_path: Path) -> Iterator[FileJournal]:
-    kept = FileJournal(tmp_path)
-    yield kept
-    kept.close()
 
 
 def guarded(told: FakeDeployment, guard: FakeGuard, kept: FileJournal) -> Serving:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +15,6 @@ pytestmark = pytest.mark.browser
 
 MASTER = "mymaster"
 TOKEN = "act-1234"
-
-
-@pytest.fixture
-def kept(tmp_path: Path) -> Iterator[FileJournal]:
-    kept = FileJournal(tmp_path)
-    yield kept
-    kept.close()
 
 
 def test_master_is_moved_from_its_page(browser: Any, kept: FileJournal) -> None:

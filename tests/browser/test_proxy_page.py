@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,13 +16,6 @@ pytestmark = pytest.mark.browser
 
 MASTER = "orders"
 SECTION = "section[aria-labelledby=proxy]"
-
-
-@pytest.fixture
-def kept(tmp_path: Path) -> Iterator[FileJournal]:
-    kept = FileJournal(tmp_path)
-    yield kept
-    kept.close()
 
 
 def proxied(source: SimpleNamespace, kept: FileJournal) -> Serving:
