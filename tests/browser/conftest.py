@@ -1,5 +1,5 @@
 """
-A browser for each module: Playwright's loop runs in this thread, and other tests run their own. A journal for each test.
+A browser for each module, since Playwright's loop runs in this thread and other tests run their own; and a journal.
 """
 
 from __future__ import annotations

@@ -9,9 +9,8 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -142,14 +141,16 @@ class FrameworkProcess:
         Returns:
             the tasks that are still missing.
         """
-        awaited = {name: numbers for name, numbers in self.missing().items() if name not in without}
-        until = time.monotonic() + limit
-        while True:
+        left = {name: numbers for name, numbers in self.missing().items() if name not in without}
+
+        def have_come() -> bool:
             now = self.missing()
-            left = {name: numbers & now[name] for name, numbers in awaited.items()}
-            if not any(left.values()) or time.monotonic() > until:
-                return left
-            time.sleep(0.2)
+            left.update({name: numbers & now[name] for name, numbers in left.items()})
+            return not any(left.values())
+
+        with suppress(AssertionError):
+            eventually(have_come, limit, 0.2)
+        return left
 
     def end(self) -> None:
         """End it; by force if a framework's own threads keep it."""

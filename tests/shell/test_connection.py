@@ -324,7 +324,7 @@ def test_answer_that_has_come_is_not_late_because_this_program_is_busy() -> None
 
             def receive_data(data: bytes, now: float, stream: int = 0) -> None:
                 if len(data) >= TURN_BYTES:
-                    time.sleep(0.25)
+                    time.sleep(0.25)  # the program is busy: nothing is waited for
                 whole(data, now, stream)
 
             talk.link.receive_data = receive_data  # type: ignore[method-assign]

@@ -32,25 +32,24 @@ from switchmaster.planned.request import FailoverRequest
 
 NAME = "mymaster"
 LIMIT = 60.0
+UNASKED = 15.0
+"""Seconds for which a connection may stay unasked, and a little."""
 NEVER_REFUSED = {"hello"}
 """No server asks its ACL about it (`CMD_NO_AUTH` in its table of commands); it is granted for readers of the line."""
 
 
 async def watch(lab: Lab, user: str, lacking: str) -> None:
     """Watch, through a planned failover, until the lacking right was missed, or nothing more can come."""
-    async with Watcher(lab.sentinel_addresses, **access(user)) as watcher:
+    async with Watcher(lab.sentinel_addresses, **access(user)):
         with tempfile.TemporaryDirectory() as folder:
             await fail_over(lab, "all", Path(folder))
-        await seen(lab, user, lacking, watcher)
+        await asyncio.to_thread(wait_until_missed, lab, user, lacking)
 
 
-async def seen(lab: Lab, user: str, lacking: str, watcher: Watcher) -> None:
-    """Give it as long as idle connections stay unasked."""
-    del watcher
-    for _ in range(30):
-        if lacking in refused(lab, user):
-            return
-        await asyncio.sleep(0.5)
+def wait_until_missed(lab: Lab, user: str, lacking: str) -> None:
+    """Wait as long as idle connections stay unasked; it is no error if the right is not missed."""
+    with suppress(AssertionError):
+        eventually(lambda: lacking in refused(lab, user), UNASKED, 0.5)
 
 
 async def inspect(lab: Lab, user: str, lacking: str) -> None:
@@ -85,12 +84,9 @@ async def guard(lab: Lab, user: str, lacking: str) -> None:
 
     def stand_by() -> None:
         with guarding(lab.sentinel_addresses, options=access(user), evidence_timeout=1.0):
-            eventually(lambda: lacking in refused(lab, user), 15.0)
+            wait_until_missed(lab, user, lacking)
 
-    try:
-        await asyncio.to_thread(stand_by)
-    except AssertionError:
-        return
+    await asyncio.to_thread(stand_by)
 
 
 WORK = {"watching": watch, "doctor": inspect, "failover": move, "guard": guard}
