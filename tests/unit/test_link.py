@@ -403,6 +403,37 @@ def test_whole_snapshot_is_taken_again_after_the_reconcile_interval() -> None:
     assert link.counters.rounds == 2
 
 
+def test_reconcile_interval_grows_with_all_masters_of_the_program() -> None:
+    sentinel = ScriptedSentinel()
+    link = live_link(sentinel, reconcile_interval=10.0, ping_interval=10_000.0)
+    link.spread(200)
+    assert link.deadline == pytest.approx(10.0)
+    link.spread(2_000)
+    assert link.deadline == pytest.approx(100.0)
+    link.tick(99.0)
+    assert [] == link.data_to_send()
+    link.tick(100.0)
+    exchange(link, sentinel, 100.0, open_streams={0})
+    assert link.counters.rounds == 2
+    assert link.deadline == pytest.approx(200.0)
+    link.spread(100)
+    assert link.deadline == pytest.approx(110.0)
+
+
+def test_link_that_spreads_its_questions_asks_at_once_when_it_is_live_again() -> None:
+    sentinel = ScriptedSentinel()
+    link = live_link(sentinel, reconcile_interval=10.0, ping_interval=10_000.0)
+    link.spread(2_000)
+    link.receive_eof(1.0)
+    link.spread(4_000)
+    assert link.deadline is not None
+    link.tick(link.deadline)
+    link.connect(5.0)
+    facts = exchange(link, sentinel, 5.0, open_streams={0})
+    assert facts[-1] == SnapshotEnd(("mymaster",))
+    assert link.deadline == pytest.approx(205.0)
+
+
 # Deadlines.
 
 

@@ -96,6 +96,7 @@ class Link:
         self._closed = False
         self._last_heard: float | None = None
         self._now = 0.0
+        self._fleet = 0
         self._forget()
 
     def _forget(self) -> None:
@@ -107,6 +108,8 @@ class Link:
         self._denied = ""
         self._rights = Rights()
         self._greeting_due: float | None = None
+        self._round: tuple[float, int, float] | None = None
+        """The last whole snapshot: when it ended, of how many masters, and the jitter of the next one."""
         self._reconcile_at: float | None = None
         self._live_since: float | None = None
 
@@ -296,6 +299,18 @@ class Link:
         else:
             self.ask(now)
 
+    def spread(self, masters: int) -> None:
+        """
+        Spread the whole snapshots of a program with many links, so that the rate of its requests stays even.
+
+        Args:
+            masters: how many masters the whole program follows, this link's included. Above 200 the reconcile interval
+                grows in proportion, also that of the round that is due next.
+        """
+        self._fleet = masters
+        if self._reconcile_at is not None:
+            self._reconcile_at = self._next_round()
+
     def close(self) -> None:
         """End the conversation for good; the shell closes the connections."""
         if self._closed:
@@ -394,10 +409,17 @@ class Link:
 
     def _end_round(self, now: float, masters: int) -> None:
         self.counters.rounds += 1
-        jitter = 0.8 + 0.4 * self._rng()
+        self._round = (now, masters, 0.8 + 0.4 * self._rng())
+        self._reconcile_at = self._next_round()
+
+    def _next_round(self) -> float | None:
+        """Return when the next whole snapshot is due; None before the first one."""
+        if self._round is None:
+            return None
+        ended, masters, jitter = self._round
         asked_only = self._denied or not self._subscribes
         interval = self._poll_interval if asked_only and self._poll_interval else self._reconcile_interval
-        self._reconcile_at = now + interval * max(1.0, masters / _LARGE) * jitter
+        return ended + interval * max(1.0, masters / _LARGE, self._fleet / _LARGE) * jitter
 
     def _refuse_questions(self) -> None:
         self._reconcile_at = None

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -35,6 +34,7 @@ from .credentials import CredentialProvider
 from .dial import DialTarget
 from .diallers import AnyTls, Dialler, NodeAccess, NodeDiallers
 from .feeds import Feed
+from .link_totals import LinkTotals, copied
 from .locate import Location, locate
 from .node_connection import NodeConnection
 from .probes import Probes
@@ -189,8 +189,9 @@ class Watcher:
             self._on_probes,
             self._close_later,
         )
-        self._counted: Counter[str] = Counter()
-        """The counters of links that have ended."""
+        self._ended = LinkTotals()
+        self._fleet = 0
+        """How many masters the whole program follows, as far as it has said so."""
         self._closing: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -402,6 +403,21 @@ class Watcher:
         for connection in list(self._connections.values()):
             connection.hurry()
 
+    def spread(self, masters: int) -> None:
+        """
+        Ask the less often about all masters, the more masters a program follows with all its Watchers.
+
+        A Watcher with more than 200 masters spreads its questions by itself; this counts those of other Watchers too.
+        Answers to events are not affected.
+
+        Args:
+            masters: how many masters the whole program follows, this Watcher's included.
+        """
+        if masters != self._fleet:
+            self._fleet = masters
+            for connection in self._connections.values():
+                connection.link.spread(masters)
+
     def sockets(self) -> list[int]:
         """Return the descriptors of all connections."""
         shells = [*self._connections.values(), *self._probes.shells()]
@@ -454,19 +470,18 @@ class Watcher:
     @property
     def counters(self) -> dict[str, int]:
         """Everything that was counted since the start, including limits that were hit."""
-        links = self._counted.copy()
-        for connection in self._connections.values():
-            links.update(asdict(connection.link.counters))
-        totals = asdict(self._watch.counters) | {f"link_{name}": count for name, count in links.items()}
-        return totals | {
+        links = self._ended.of(connection.link.counters for connection in self._connections.values())
+        return {
+            **asdict(self._watch.counters),
+            **links,
             "probes_refused": self._probes.refused,
             "callback_errors": self._readers.callback_errors,
             "feeds_missed": self._readers.missed,
         }
 
     def links(self) -> dict[SentinelName, tuple[float | None, LinkCounters]]:
-        """Return the seconds since each Sentinel's last byte (None before the first), and its link's counters."""
-        return {name: (shell.silence, shell.link.counters) for name, shell in self._connections.items()}
+        """Return the seconds since each Sentinel's last byte (None before the first), and a copy of its counters."""
+        return {name: (shell.silence, copied(shell.link.counters)) for name, shell in self._connections.items()}
 
     # -- readers ------------------------------------------------------------------------------------
 
@@ -578,7 +593,7 @@ class Watcher:
                 connection = self._connections.pop(sentinel, None)
                 if connection is not None:
                     connection.mute()
-                    self._counted.update(asdict(connection.link.counters))
+                    self._ended.end(connection.link.counters)
                     self._close_later(connection)
 
     def _arm(self) -> None:
@@ -597,7 +612,9 @@ class Watcher:
     def _connect(self, name: SentinelName, address: Address) -> None:
         if name in self._connections:
             return
-        connection = SentinelConnection(self._new_link(name), partial(self._target, name, address), self._on_facts)
+        link = self._new_link(name)
+        link.spread(self._fleet)
+        connection = SentinelConnection(link, partial(self._target, name, address), self._on_facts)
         self._connections[name] = connection
         connection.start()
 

@@ -351,7 +351,9 @@ class Daemon:
             self._systemd.alive()
             now = time.monotonic()
             self.served.turn(now - wanted)
+            masters = sum(one.published.known for one in self.watchings.values())
             for watching in self.watchings.values():
+                watching.watcher.spread(masters)
                 watching.beat()
             heard = tuple(name for name, one in self.watchings.items() if one.watcher.hearing)
             relays = tuple(
@@ -370,7 +372,7 @@ class Daemon:
 
     def _status(self) -> str:
         heard = sum(one.watcher.hearing for one in self.watchings.values())
-        masters = sum(len(one.watcher.masters()) for one in self.watchings.values())
+        masters = sum(one.published.known for one in self.watchings.values())
         words = f"hearing {heard} of {len(self.watchings)} deployments, {masters} masters"
         if self.claims.trouble is not None:
             words += "; claims can't be renewed"

@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from ..belief.decisions import Switch
@@ -62,6 +61,8 @@ class PublishedBelief:
         """Whether any Sentinel is connected."""
         self.established = False
         """Whether enough Sentinels have answered since the start."""
+        self._counted = (0, 0)
+        """The version in which masters were counted, and how many were known."""
         self.changed: set[str] = set()
         """The masters that were handed over since the Watcher's loop last emptied this."""
 
@@ -74,9 +75,15 @@ class PublishedBelief:
 
     def beat(self) -> None:
         """Hand over counters and link readings; called about once a second."""
-        links = {name: (silence, replace(counters)) for name, (silence, counters) in self._watcher.links().items()}
-        self._links = time.monotonic(), links
+        self._links = time.monotonic(), self._watcher.links()
         self.counters = self._watcher.counters
+
+    @property
+    def known(self) -> int:
+        """The number of known masters, as far as they were handed over; counted again only after a change."""
+        if self._counted[0] != self._version:
+            self._counted = self._version, sum(map(_is_known, self._states.values()))
+        return self._counted[1]
 
     def close(self) -> None:
         """Stop handing over."""
