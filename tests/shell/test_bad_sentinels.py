@@ -11,7 +11,7 @@ import pytest
 
 from peers.faulty_peer import FaultyPeer, closed_port, run, until
 from switchmaster.errors import NoSentinelReachable, UnknownMaster
-from switchmaster.model import Address
+from switchmaster.model import LIMITS, Address
 from switchmaster.net.watcher import Watcher
 from switchmaster.wire.facts import LinkState
 
@@ -107,6 +107,26 @@ def test_one_good_sentinel_among_bad_ones_is_enough() -> None:
 
     def bad_of(watcher: Watcher, good: Address) -> list:  # type: ignore[type-arg]
         return [s for s in watcher.topology.sentinels.values() if s.name != str(good)]
+
+    run(test)
+
+
+def test_start_waits_while_a_sentinel_answers_about_further_masters() -> None:
+    seconds = 1.0
+
+    async def slowly(peer: FaultyPeer, reader: Reader, writer: Writer) -> None:
+        while data := await reader.read(65536):
+            await asyncio.sleep(0.4 * seconds)
+            writer.write(peer.sentinel.answer(data, peer.accepted - 1))
+
+    async def test() -> None:
+        names = [f"m{number:03}" for number in range(5 * LIMITS.batch)]
+        async with FaultyPeer(slowly) as peer:
+            peer.sentinel.masters = names
+            began = time.monotonic()
+            async with Watcher([peer.address], discover=False, probe=False, timeout=seconds) as watcher:
+                assert time.monotonic() - began > 2 * seconds
+                assert watcher.masters() == tuple(names)
 
     run(test)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from recorded.answers import snapshot
 from rig.scenario import IDS, S1, S2, S3, SENTINELS, A, B, C, Scenario
 from rig.story import FAILOVER, play
@@ -501,3 +503,24 @@ def test_announcement_before_the_first_answers_are_in_settles_nothing() -> None:
     assert scene.watch.established
     assert scene.watch.address("mymaster") == A
     assert scene.switches == []
+
+
+def test_names_may_be_read_while_another_thread_adds_masters() -> None:
+    """What runs in the middle of the reading, because the garbage collector does, may add a master."""
+    scene = Scenario()
+    for number in range(100):
+        scene.watch._masters.follow(f"master{number}", Moment(0.0))
+
+    def add(phase: str, _: dict[str, int]) -> None:
+        scene.watch._masters.follow(f"master{len(scene.watch._masters)}", Moment(0.0))
+
+    before = gc.get_threshold()
+    gc.callbacks.append(add)
+    gc.set_threshold(1)
+    try:
+        for _ in range(20):
+            assert scene.watch.names == ("mymaster",)
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(add)
+    assert len(scene.watch._masters) > 100

@@ -228,6 +228,16 @@ class Watch:
         return self._first_answer is not None
 
     @property
+    def heard(self) -> tuple[bool, int]:
+        """A value that changes with each answer about a master, and when the first Sentinel is heard."""
+        return self.hearing, self.counters.snapshots
+
+    @property
+    def heard_enough(self) -> bool:
+        """Whether enough Sentinels have answered about all their masters; see `Roster.heard_enough`."""
+        return self._roster.heard_enough
+
+    @property
     def hearing(self) -> bool:
         """Whether any Sentinel is heard now."""
         return any(sentinel.state is LinkState.LIVE for sentinel in self._roster)
@@ -245,7 +255,8 @@ class Watch:
     @property
     def names(self) -> tuple[str, ...]:
         """The masters that at least one Sentinel monitors, in order. Any thread may read it."""
-        return tuple(sorted(name for name, master in list(self._masters.items()) if master.belief.views))
+        # A list of pairs is not made in one step: each pair may start the garbage collector, and with it other threads.
+        return tuple(sorted(name for name, master in self._masters.copy().items() if master.belief.views))
 
     def address(self, name: str) -> Address | None:
         """Return the believed address of a master, or None. Costs a look-up."""

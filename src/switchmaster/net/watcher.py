@@ -9,6 +9,7 @@ in the turn in which the deciding bytes arrived. `close` leaves no task, timer o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,13 +22,12 @@ from ..belief.decisions import Ask, Connect, Decision, Disconnect, Notice, Start
 from ..belief.failover import Failover
 from ..belief.topology import MasterState, SentinelState, Topology
 from ..belief.watch import Watch
-from ..errors import AccessRefused, NoSentinelReachable, UnknownMaster, UsageError, WatcherClosed
+from ..errors import AccessRefused, UnknownMaster, UsageError, WatcherClosed
 from ..link.counters import LinkCounters
 from ..link.link import Link
 from ..model import Address, Grade, Moment, SentinelName
 from ..wire.events import Event
 from ..wire.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
-from ..wire.refusal import Refusal
 from .address_map import AddressMap, map_address
 from .arguments import AddressLike, check_several, read_address, read_grade
 from .credentials import CredentialProvider
@@ -37,6 +37,7 @@ from .feeds import Feed
 from .link_totals import LinkTotals, copied
 from .locate import Location, locate
 from .node_connection import NodeConnection
+from .patience import Patience
 from .probes import Probes
 from .readers import Readers, Turn
 from .sentinel_connection import SentinelConnection
@@ -209,8 +210,8 @@ class Watcher:
         """
         Connect to the Sentinels, and wait until it is known where the masters are.
 
-        A majority of the Sentinels is enough to know; a silent one costs at most ``timeout``, and the whole start at
-        most twice that.
+        A majority of the Sentinels is enough to know. A silent one costs at most ``timeout``, and the whole start at
+        most twice that; more only while the Sentinels go on answering about further masters, as with thousands of them.
 
         Args:
             wait: False returns at once; the links come up in the background.
@@ -236,39 +237,16 @@ class Watcher:
 
     async def _settled(self) -> None:
         assert self._loop is not None
-        start = self._loop.time()
-        while not self._watch.established:
-            left = start + self._timeout * (2 if self._watch.answering else 1) - self._loop.time()
-            if left <= 0:
-                break
+        patience = Patience(self._watch, self._timeout, self._loop.time())
+        while (left := patience.left(self._loop.time())) > 0:
             self._news.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._news.wait()
-            except TimeoutError:
-                continue
             if self._closed:
                 raise WatcherClosed
-            if self._all_refused():
-                break
         if not self._watch.answering:
-            raise self._unreachable(self._loop.time() - start)
-
-    def _all_refused(self) -> bool:
-        """Whether each Sentinel has failed for a reason that waiting does not change."""
-        return not self._watch.answering and self._watch.all_failed
-
-    def _unreachable(self, waited: float) -> NoSentinelReachable:
-        refused = [state for state in self._watch.topology.sentinels.values() if state.refusal is not None]
-        if not refused:
-            return NoSentinelReachable(self._reasons(), waited)
-        lacking = [state.name for state in refused if state.refusal is Refusal.PERMISSION]
-        return AccessRefused(self._reasons(), waited, lacking)
-
-    def _reasons(self) -> dict[str, str]:
-        states = self._watch.topology.sentinels.values()
-        silent = f"no answer within {self._timeout:g} s"
-        return {state.name: state.reason or silent for state in states}
+            raise patience.unreachable(self._loop.time())
 
     async def close(self) -> None:
         """End all links, feeds and timers; safe to call twice."""
