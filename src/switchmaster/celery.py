@@ -21,6 +21,7 @@ older than 5.7 the consumer starts again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from queue import Empty
 from typing import Any, Final
 
@@ -169,6 +170,28 @@ class Channel(SentinelChannel):
         self.connection.cycle._chan_to_sock.pop((self, client, kind), None)
 
 
+class Poller(MultiChannelPoller):
+    """
+    What waits for the connections of all channels; one that ends is forgotten, so that the next turn makes it again.
+
+    kombu's own does so only in its event loop, which greenlets don't have. There it would go on polling the number of a
+    socket that is closed, which soon is another socket's, and then wait on a connection that has nothing to read.
+    """
+
+    def _on_connection_disconnect(self, connection: Any) -> None:
+        self._discard_paused_connection(connection)
+        ended = set()
+        for channel, client, kind in list(self._chan_to_sock):
+            if client.connection is connection:
+                del self._chan_to_sock[channel, client, kind]
+                ended.add((channel, kind))
+        for number, place in list(self._fd_to_chan.items()):
+            if place in ended:
+                del self._fd_to_chan[number]
+                with suppress(OSError, KeyError):  # as the system may have done by itself
+                    self.poller.unregister(number)
+
+
 class Transport(SentinelTransport):
     """The transport: ``broker_transport = "switchmaster.celery:Transport"``."""
 
@@ -176,6 +199,8 @@ class Transport(SentinelTransport):
 
     def __init__(self, client: Any, **arguments: Any) -> None:
         super().__init__(client, **arguments)
+        if COMES_BACK:
+            self.cycle = Poller()
         # kombu would go from one Sentinel to the next, and with sentinel:// to its own transport; ours asks all.
         client.cycle = None
 

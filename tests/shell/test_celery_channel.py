@@ -15,6 +15,8 @@ kombu = pytest.importorskip("kombu")
 pytest.importorskip("celery")
 
 from kombu.asynchronous import Hub  # noqa: E402
+from kombu.transport import redis as transport  # noqa: E402
+from kombu.utils import eventio  # noqa: E402
 
 import switchmaster.celery as ours  # noqa: E402
 import switchmaster.redis  # noqa: E402
@@ -114,8 +116,12 @@ def looped(connection: Any, hub: Any) -> Callable[[], None]:
     return lambda: next(loop)
 
 
-@pytest.mark.parametrize("looping", [False, True], ids=["drained", "looped"])
-def test_consumer_goes_on_after_its_connections_end(connection: Any, node: Node, looping: bool) -> None:
+@pytest.mark.parametrize("how", ["drained", "looped", "greenlets"])
+def test_consumer_goes_on_after_its_connections_end(
+    connection: Any, node: Node, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if how == "greenlets":
+        monkeypatch.setattr(transport, "poll", eventio._select)
     came: list[str] = []
     fanout = kombu.Queue("news", kombu.Exchange("news", "fanout"), auto_delete=True)
     channel = connection.default_channel
@@ -123,7 +129,7 @@ def test_consumer_goes_on_after_its_connections_end(connection: Any, node: Node,
     with kombu.Consumer(
         channel, [kombu.Queue("queue"), fanout], on_message=lambda one: (came.append(one.delivery_tag), one.ack())
     ):
-        turn = looped(connection, hub) if looping else drained(connection)
+        turn = looped(connection, hub) if how == "looped" else drained(connection)
 
         def arrives(tag: str) -> bool:
             turn()
@@ -138,6 +144,9 @@ def test_consumer_goes_on_after_its_connections_end(connection: Any, node: Node,
             node.messages.append(message(f"after {number}"))
             eventually(lambda tag=f"after {number}": arrives(tag), 30)
             eventually(lambda before=before: (turn(), node.subscribed)[1] > before, 30)
+            if how == "greenlets":  # select, unlike epoll, goes on with the number of a closed socket
+                used = {each.connection._sock.fileno() for each in (channel.client, channel.subclient)}
+                assert connection.transport.cycle.poller._rfd == set(connection.transport.cycle._fd_to_chan) == used
         assert channel is connection.default_channel
         assert came == ["first", "after 0", "after 1", "after 2"]
     hub.close()
