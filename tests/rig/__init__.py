@@ -71,7 +71,8 @@ Applications:
 - `traffic`: numbered commands by threads and tasks, and the outcome of each number.
 - `glide_work`: writers with both clients of Valkey GLIDE.
 - `writers`: numbered writes and their acknowledgements; smaller than `traffic`.
-- `celery_app`, `gunicorn_app`, `greenlet_program`: programs of those frameworks, run as processes.
+- `celery_app`, `gunicorn_app`, `greenlet_program`: programs of those frameworks, run as processes; `celery_process`
+  runs workers of Celery and a sender.
 - `framework_program`, `framework_given`: many frameworks at once, each in one process; `framework_work` is their base,
   and `framework_process` runs them.
 - `drop_in_check`: a program that uses everything of the drop-in with one version of a client library.

@@ -1,9 +1,10 @@
 """
 A Celery application whose broker and result backend are behind Sentinel. Run as a program, it sends tasks.
 
-Environment: ``SENTINELS`` has their addresses, ``CLIENTS`` the package of the classes (``switchmaster`` or ``redis``),
-``DONE`` the file to which each task appends its number, ``QUEUES`` the queues of the tasks, ``PAUSE`` the seconds
-between two of them.
+Environment: ``SENTINELS`` has their addresses; ``CLIENTS`` says whose classes are used: ``transport`` (our transport
+and backend), ``installed`` (our classes in the place of redis-py's), ``stock`` (redis-py's own). ``DONE`` is the first
+part of the names of the files to which each task appends its number; ``QUEUES`` has the queues of the tasks, ``PAUSE``
+the seconds between two of them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-if os.environ["CLIENTS"] == "switchmaster":
+if os.environ["CLIENTS"] == "installed":
     # As docs/how-to/frameworks.md says: before Celery's transport and backend are imported.
     import switchmaster.redis
 
@@ -27,13 +28,18 @@ PLACE = {"master_name": "mymaster"}
 QUEUES = os.environ["QUEUES"].split()
 PAUSE = float(os.environ["PAUSE"])
 
-app = Celery("rig.celery_app", broker=URL, backend=URL)
+app = Celery("rig.celery_app")
 app.conf.update(
+    broker_url=URL,
     broker_transport_options=PLACE,
+    result_backend=URL,
     result_backend_transport_options=PLACE,
     broker_connection_retry_on_startup=True,
     worker_hijack_root_logger=False,
 )
+if os.environ["CLIENTS"] == "transport":
+    # As docs/how-to/celery.md says.
+    app.conf.update(broker_transport="switchmaster.celery:Transport", result_backend=f"switchmaster+{URL}")
 
 
 @app.task
