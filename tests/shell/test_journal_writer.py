@@ -270,3 +270,57 @@ def test_read_only_disk_makes_entries_wait_and_loses_none(make: Make, url: str, 
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     eventually(lambda: other.counters.written == 1)
     assert kept(url) == [1]
+
+
+# What is more urgent goes first.
+
+
+def test_entries_wait_while_the_rest_of_the_program_is_busy(make: Make, url: str) -> None:
+    busy = threading.Event()
+    busy.set()
+    asked: list[bool] = []
+    one = make(callbacks=WriterCallbacks(busy=lambda: asked.append(True) or busy.is_set()))
+    one.open()
+    one.put(notice(1))
+    eventually(lambda: len(asked) > 3)
+    one.put(notice(2))
+    assert (one.waiting, one.counters.written) == (2, 0)
+    busy.clear()
+    eventually(lambda: one.counters.written == 2)
+    assert kept(url) == [1, 2]
+
+
+def test_entries_wait_for_a_bounded_time_until_the_program_was_calm(
+    make: Make, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "HOLD_SECONDS", 0.2)
+    steps: list[int] = []
+    one = make(callbacks=WriterCallbacks(busy=lambda: not steps.append(one.counters.written)))
+    one.open()
+    one.put(notice(1))
+    eventually(lambda: one.counters.written == 1)
+    assert len(steps) > 1
+    one.put(notice(2))
+    eventually(lambda: one.counters.written == 2)
+    assert steps.count(1) == 1  # it has waited enough
+
+
+def test_entries_that_fill_half_of_the_queue_do_not_wait(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "HOLD_SECONDS", 1_000.0)
+    one = make(queue=10, callbacks=WriterCallbacks(busy=lambda: True))
+    one.open()
+    one.put(*map(notice, range(4)))
+    assert one.counters.written == 0
+    one.put(notice(4))
+    eventually(lambda: one.counters.written == 5)
+
+
+def test_entries_that_wait_for_the_program_are_written_when_it_ends(
+    make: Make, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "HOLD_SECONDS", 1_000.0)
+    one = make(callbacks=WriterCallbacks(busy=lambda: True))
+    one.open()
+    one.put(notice(1))
+    assert one.close() == 0
+    assert kept(url) == [1]

@@ -46,6 +46,12 @@ FIRST_RETRY_SECONDS: Final = 0.05
 TIDY_SECONDS: Final = 60.0
 EVENTS_SHARE: Final = 0.8
 """The share of the queue that events may fill."""
+HOLD_SECONDS: Final = 3.0
+"""Seconds for which entries wait while the rest of the program is busy, at most, until it was not."""
+HOLD_SHARE: Final = 0.5
+"""The share of the queue up to which they wait so."""
+HOLD_STEP_SECONDS: Final = 0.05
+"""Seconds between two questions whether it is still busy."""
 
 _log = logging.getLogger("switchmaster.journal")
 
@@ -92,6 +98,8 @@ class WriterCallbacks:
     """Called with entries that could not be written at once, once for each."""
     doubted: Callable[[set[tuple[str, str]]], None] = field(default=_ignore)
     """Called with masters (deployment, name) whose sighting could not be judged yet: put it again."""
+    busy: Callable[[], bool] = field(default=lambda: False)
+    """Whether the rest of the program has work that is more urgent; called before each batch, and may take 0.1 s."""
     relays: Callable[[Mapping[str, tuple[Address, ...]]], None] = field(default=_ignore)
     """Called with the relays of the other daemons on the journal, by deployment, after each `Alive`."""
 
@@ -143,6 +151,8 @@ class Writer:
         """Monotonic seconds at which to give up; None while it runs."""
         self._ready = self._busy = False
         self._reported_drops = 0
+        self._patience = HOLD_SECONDS
+        """Seconds for which entries may still wait for the rest of the program."""
         self._tidied = time.monotonic()
         self._thread: threading.Thread | None = None
 
@@ -227,6 +237,8 @@ class Writer:
     def _run(self) -> None:
         delay = FIRST_RETRY_SECONDS
         while True:
+            self._await_entries()
+            self._hold()
             batch = self._take()
             try:
                 if batch:
@@ -243,11 +255,26 @@ class Writer:
                 self._rest(delay)
                 delay = min(RETRY_SECONDS, delay * 2)
 
-    def _take(self) -> list[_Slot]:
+    def _await_entries(self) -> None:
         with self._came:
             self._busy = False
             if not self._slots and self._closing is None:
                 self._came.wait(TIDY_SECONDS if self.trouble is None else RETRY_SECONDS)
+
+    def _hold(self) -> None:
+        """Let decisions go first, for a bounded time; meanwhile newer observations replace older ones."""
+        while self._slots and self._closing is None and len(self._slots) < self._limit * HOLD_SHARE:
+            asked = time.monotonic()
+            if not self._callbacks.busy():
+                self._patience = HOLD_SECONDS
+                return
+            if self._patience <= 0:
+                return
+            time.sleep(HOLD_STEP_SECONDS)
+            self._patience -= time.monotonic() - asked
+
+    def _take(self) -> list[_Slot]:
+        with self._came:
             batch: list[_Slot] = []
             while self._slots and (len(batch) < ENTRIES_PER_COMMIT or not batch[-1].last):
                 batch.append(self._slots.popleft())

@@ -22,6 +22,8 @@ Threads, each with data of its own:
   the commit added; `journal_log` turns that into log lines, so the log never reports what a crash could take back.
 - The **HTTP thread** (`api`) runs an event loop of its own. It reads `published_belief.PublishedBelief`: immutable
   values that the main loop hands over, a switch at once and everything else within 10 ms.
+- In a storm decisions come first: the writer and what hands the belief over wait while the main loop is busy
+  (`loop_load`), for a bounded time, and metrics count when they are read.
 - Where several daemons share deployments, `daemon_claims` says which of them this one watches; each look at the claims
   is made in a thread.
 - The **reactions thread** of `switchmaster.react`, where actions are configured; `daemon_actions` gives it the belief

@@ -43,6 +43,7 @@ from .deployment_relay import DeploymentRelay
 from .deployment_watch import DeploymentWatch
 from .journal_log import JournalLog
 from .log_format import set_up
+from .loop_load import is_busy
 from .published_belief import PublishedBelief
 from .settings.configuration import Configuration, DeploymentSettings, JournalSettings
 from .systemd import Systemd
@@ -131,7 +132,13 @@ class Daemon:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def _make_writer(self, journal: JournalSettings) -> Writer:
-        callbacks = WriterCallbacks(self._written, self._narrator.waiting, self._doubted, self._relays_read)
+        callbacks = WriterCallbacks(
+            self._written,
+            self._narrator.waiting,
+            self._doubted,
+            relays=self._relays_read,
+            busy=lambda: self._loop is not None and is_busy(self._loop),
+        )
         kept = _kept(journal)
         return Writer(journal.url, self.run_id, journal.observer, queue=journal.queue, kept=kept, callbacks=callbacks)
 

@@ -32,6 +32,7 @@ from .deployment_proxy import DeploymentProxy
 from .deployment_pulse import DeploymentPulse
 from .deployment_relay import DeploymentRelay
 from .link_log import LinkLog
+from .loop_load import LATE_SECONDS
 from .published_belief import PublishedBelief
 from .settings.configuration import DeploymentSettings
 
@@ -39,6 +40,8 @@ __all__ = ["DeploymentWatch"]
 
 SIGHTING_SECONDS: Final = 1.0
 """Seconds between two comparisons of the masters' addresses with the journal's."""
+SIGHTINGS_LATE: Final = 5
+"""How many of them a busy loop may leave out in a row."""
 
 
 class DeploymentWatch:
@@ -228,8 +231,14 @@ class DeploymentWatch:
         self._put(Seen(time.time(), line))
 
     async def _look_on(self) -> None:
+        left_out = 0
         while True:
+            due = time.monotonic() + SIGHTING_SECONDS
             await asyncio.sleep(SIGHTING_SECONDS)
+            if time.monotonic() - due > LATE_SECONDS and left_out < SIGHTINGS_LATE:
+                left_out += 1
+                continue
+            left_out = 0
             if self._established and self.published.changed:
                 # Only masters that changed: comparing 10,000 each second would take some hundredths of a core.
                 changed = sorted(self.published.changed)

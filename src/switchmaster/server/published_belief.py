@@ -3,8 +3,8 @@ The belief, handed from the loop that listens to Sentinels to the thread that se
 
 The Watcher belongs to its loop; the other thread never touches it. After a turn that changed something, the loop puts
 immutable values here: `MASTERS_PER_TURN` masters at a time, with pauses that grow with what that costs (`PAUSE_SHARE`),
-so that a storm leaves the loop to decisions, and ten thousand changed masters block neither thread. A switch is put
-here at once. The other thread reads the values and never waits.
+and later while the loop is busy (`PUT_OFF_SECONDS`), so that a storm leaves the loop to decisions, and ten thousand
+changed masters block neither thread. A switch is put here at once. The other thread reads the values and never waits.
 
 Each value is set by one assignment, and a dict is copied by one call: no reader sees half of either.
 """
@@ -23,6 +23,7 @@ from ..errors import UnknownMaster
 from ..model import Address, SentinelName
 from ..net.watcher import Watcher
 from .api.served_state import LinkReadings
+from .loop_load import LATE_SECONDS
 
 __all__ = ["PublishedBelief"]
 
@@ -32,6 +33,8 @@ TURN_PAUSE_SECONDS: Final = 0.01
 """Seconds between two such turns, at least."""
 PAUSE_SHARE: Final = 5.0
 """How many times as long as the turn before a pause is: in a storm each event changes a master that was just made."""
+PUT_OFF_SECONDS: Final = 1.0
+"""Seconds for which a busy loop may put such a turn off."""
 
 
 class PublishedBelief:
@@ -53,6 +56,10 @@ class PublishedBelief:
         self._timer: asyncio.TimerHandle | None = None
         self._pause = TURN_PAUSE_SECONDS
         """Seconds until the next turn."""
+        self._due = 0.0
+        """When the next turn is due; in monotonic seconds, as is the next one."""
+        self._wished = 0.0
+        """When the next turn was first asked for."""
         self._links: tuple[float, LinkReadings] = (0.0, {})
         """When they were read (monotonic seconds), and the readings."""
         self.counters: dict[str, int] = {}
@@ -97,11 +104,19 @@ class PublishedBelief:
 
     def _on_change(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._pause, self._hand_over)
+            self._wished = time.monotonic()
+            self._arm()
+
+    def _arm(self) -> None:
+        self._due = time.monotonic() + self._pause
+        self._timer = asyncio.get_running_loop().call_later(self._pause, self._hand_over)
 
     def _hand_over(self) -> None:
-        self._timer = None
         begun = time.monotonic()
+        if begun - self._due > LATE_SECONDS and begun - self._wished < PUT_OFF_SECONDS:
+            self._arm()
+            return
+        self._timer = None
         changed = self._watcher.changed(MASTERS_PER_TURN)
         self._states.update(changed.masters)
         self.changed.update(changed.masters)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -49,6 +49,8 @@ MASTERS_MAX: Final = 10_000
 OTHER_MASTERS: Final = "(others)"
 FAILOVERS_REMEMBERED: Final = 10_000
 """Failovers that are remembered, so that none is counted twice; the oldest are forgotten first."""
+UNCOUNTED_MAX: Final = 10_000
+"""Switches and failovers that wait to be counted, at most; then they are counted at once."""
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0)
 PING_BUCKETS: Final = (0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
@@ -109,6 +111,8 @@ class Metrics:
         self._planned: dict[tuple[str, str], float] = {}
         """When a master last moved because of that, in seconds since 1970."""
         self._writing = asyncio.Lock()
+        self._uncounted: deque[Switch | Failover] = deque()
+        """What is counted when metrics are read: in a storm the loop that decides has no time for it."""
         self._away: OrderedDict[str, None] = OrderedDict()
         """Failovers that no daemon heard, by id."""
 
@@ -133,7 +137,7 @@ class Metrics:
                 counted[key] = None
                 if len(counted) > FAILOVERS_REMEMBERED:
                     counted.popitem(last=False)
-                self._ended(record)
+                self._count_later(record)
 
         watcher.on_switch(self._switched)
         watcher.on_failover(on_failover)
@@ -158,9 +162,29 @@ class Metrics:
             self._asked.pop(moved, None)
 
     def _switched(self, switch: Switch) -> None:
-        of = self._of(switch.deployment, switch.master)
         if self._asked.get((switch.deployment, switch.master)) == switch.new and switch.time is not None:
-            self._planned[of] = switch.time
+            self._planned[self._of(switch.deployment, switch.master)] = switch.time
+        self._count_later(switch)
+
+    def _count_later(self, decision: Switch | Failover) -> None:
+        self._uncounted.append(decision)
+        if len(self._uncounted) >= UNCOUNTED_MAX:
+            self._count()
+
+    def _count(self) -> None:
+        """Count what was put off; in any thread, also in two at once."""
+        while self._uncounted:
+            try:
+                decision = self._uncounted.popleft()
+            except IndexError:
+                return
+            if isinstance(decision, Switch):
+                self._moved(decision)
+            else:
+                self._ended(decision)
+
+    def _moved(self, switch: Switch) -> None:
+        of = self._of(switch.deployment, switch.master)
         self._switches.labels(*of, str(switch.grade), str(switch.cause)).inc()
         if switch.via is Via.SNAPSHOT:
             self._missed.labels(of[0], "switch").inc()
@@ -198,6 +222,7 @@ class Metrics:
     async def exposition(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
         now = time.time()
+        self._count()
         looks = [
             _Look(one.topology, one.links(), one.hearing, one.established, one.counters)
             for one in self._state.chosen(None).values()
