@@ -8,7 +8,8 @@ none of those values, and imports this alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import json.encoder
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -19,6 +20,19 @@ __all__ = ["Line", "host_port", "iso", "seconds_of", "to_json"]
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":"))
 """Kept, because `json.dumps` makes one for each call."""
+
+
+def _fast_encode() -> Callable[[Any], str]:
+    """Return the encoder's own function in C, kept too: `JSONEncoder.encode` makes one for each call."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return _ENCODER.encode
+    escape = json.encoder.encode_basestring_ascii
+    chunks = make(None, _ENCODER.default, escape, None, ":", ",", False, False, True)
+    return lambda value: "".join(chunks(value, 0))
+
+
+_encode: Final = _fast_encode()
 
 Line = dict[str, Any]
 """One JSON object; its ``type`` says which kind."""
@@ -46,4 +60,4 @@ def host_port(line: Mapping[str, Any] | None) -> str:
 
 def to_json(line: Mapping[str, Any]) -> str:
     """Return the line as JSON on one line, ASCII only."""
-    return _ENCODER.encode(line)
+    return _encode(line)

@@ -95,3 +95,16 @@ def test_two_daemons_keep_each_failover_once_whatever_its_name(url: str, tmp_pat
         assert prune(connection, Retention(seconds=1, events_seconds=1), 4e9) > 0
     assert kept.reader.failovers(FailoverFilter()).items == []
     kept.close()
+
+
+def test_lines_of_one_transaction_are_in_order_whatever_stands_in_them(url: str) -> None:
+    writer = Writer(url, "run", "one")
+    writer.open()
+    named = [None, HOSTILE, '{"a",NULL}', "\\", "NULL", ""]
+    lines = [{"type": "notice", "number": number, "master": named[number % 6]} for number in range(600)]
+    writer.put(*(Seen(number / 10 if number % 2 else number // 10, line) for number, line in enumerate(lines)))
+    assert writer.close() == 0
+    assert (writer.counters.written, writer.counters.failures) == (600, 0)
+    reader = open_reader(url)
+    assert [line for _, line in reader.entries(limit=1000, types=("notice",))] == lines
+    reader.close()

@@ -103,7 +103,9 @@ def _failover_line(record: FailoverRecord, stages: list[Line]) -> Line:
         "durations": dict(record.durations),
         "estimated": list(record.estimated),
     }
-    return line if record.id is None else line | {"id": record.id}
+    if record.id is not None:
+        line["id"] = record.id
+    return line
 
 
 def failover_from_line(line: Line, *, started: float | None = None, heard: float | None = None) -> FailoverRecord:

@@ -24,8 +24,9 @@ from .last_known import LastKnown
 from .master_rows import MasterRow, MasterRows
 from .merge import merged, same_failover
 from .missed import missed_failover, missed_switch
+from .postgres_rows import add_entries
 from .relay_rows import exchange_relays
-from .schema import deployments, entries, observers
+from .schema import deployments, observers
 from .stored_names import stored
 from .switch_rows import SwitchRows
 from .switches import prefetch_switches, record_switch
@@ -36,7 +37,6 @@ CANDIDATES: Final = 20
 """Rows that an observation without an epoch is compared with, newest first."""
 
 _COLUMNS: Final = ("time", "type", "deployment", "master", "failover", "observer", "line")
-_TELL: Final = insert(entries).returning(entries.c.id, sort_by_parameter_order=True)
 _TELL_SQLITE: Final = f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?)"
 """For rows one by one: SQLite prepares it once, and a statement of a thousand rows each time."""
 
@@ -181,12 +181,11 @@ class Batch:
 
     def _add(self, rows: list[tuple[Any, ...]]) -> Sequence[int]:
         """Add rows to the stream, and return their ids."""
-        if self._connection.dialect.name != "sqlite":
-            added = self._connection.execute(_TELL, [dict(zip(_COLUMNS, row, strict=True)) for row in rows])
-            return added.scalars().all()
         plain_rows = [
             (*row[:2], *(None if name is None else stored(name) for name in row[2:4]), *row[4:]) for row in rows
         ]
+        if self._connection.dialect.name != "sqlite":
+            return add_entries(self._connection, plain_rows)
         self._connection.exec_driver_sql(_TELL_SQLITE, plain_rows)
         # SQLite counts on (AUTOINCREMENT), and this transaction is the only one that writes.
         last = self._connection.exec_driver_sql("SELECT max(id) FROM entries").scalar_one()

@@ -29,6 +29,7 @@ from ..account.record_lines import failover_from_line, observation_from_line, ob
 from ..model import Address
 from .merge import OPEN
 from .missed import MISSED_NUMBERS
+from .postgres_rows import change_failovers, change_observations
 from .schema import comments, entries, failovers, observations, observers
 from .stored_names import stored
 
@@ -72,16 +73,12 @@ _CHANGE: Final = (
     .where(failovers.c.id == bindparam("row"))
     .values({name: bindparam(name) for name in (*_INDEXED, *_PLAIN)})
 )
-_CHANGE_PLAIN: Final = (
-    update(failovers).where(failovers.c.id == bindparam("row")).values({name: bindparam(name) for name in _PLAIN})
-)
 _OUR_PART: Final = and_(
     observations.c.observer == bindparam("our"),
     observations.c.deployment == bindparam("our_deployment"),
     observations.c.master == bindparam("our_master"),
     observations.c.number == bindparam("our_number"),
 )
-_CHANGE_PART: Final = update(observations).where(_OUR_PART).values(record=bindparam("text"))
 _CHANGE_PLAIN_SQLITE: Final = f"UPDATE failovers SET {', '.join(f'{name} = ?' for name in _PLAIN)} WHERE id = ?"
 """As driver's SQL: each stage of each failover is written so, and the expression language would take as long again."""
 _CHANGE_PART_SQLITE: Final = (
@@ -333,7 +330,7 @@ class FailoverRows:
         if narrow and self._connection.dialect.name == "sqlite":
             self._connection.exec_driver_sql(_CHANGE_PLAIN_SQLITE, [_plain(row) for row in narrow])
         elif narrow:
-            self._execute(_CHANGE_PLAIN, narrow)
+            change_failovers(self._connection, map(_plain, narrow))
         self._flush_parts()
 
     def _flush_parts(self) -> None:
@@ -358,7 +355,7 @@ class FailoverRows:
         if changed and self._connection.dialect.name == "sqlite":
             self._connection.exec_driver_sql(_CHANGE_PART_SQLITE, [_part(row) for row in changed])
         elif changed:
-            self._execute(_CHANGE_PART, changed)
+            change_observations(self._connection, map(_part, changed))
 
     # -- reading ------------------------------------------------------------------------------------
 
@@ -435,13 +432,13 @@ def _place(row: FailoverRow) -> tuple[Any, ...]:
 
 
 def _plain(values: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the parameters of `_CHANGE_PLAIN_SQLITE`."""
+    """Return the parameters of `_CHANGE_PLAIN_SQLITE`, and a row of `change_failovers`."""
     host = values["old_host"]
     return (None if host is None else stored(host), *(values[name] for name in _PLAIN[1:]), values["row"])
 
 
 def _part(values: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the parameters of `_CHANGE_PART_SQLITE`."""
+    """Return the parameters of `_CHANGE_PART_SQLITE`, and a row of `change_observations`."""
     of = stored(values["our_deployment"]), stored(values["our_master"])
     return (values["text"], values["our"], *of, values["our_number"])
 

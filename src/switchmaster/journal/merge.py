@@ -310,10 +310,12 @@ def _durations(
 ) -> tuple[dict[str, float], list[str]]:
     """Return how long what took, and what of it is estimated."""
     durations: dict[str, float] = {}
-    ordered = sorted(stages, key=_moment)
-    ends = {entry.key for entry in (*ordered[:1], *ordered[-1:])}
+    ends: set[tuple[object, ...]] = set()
+    if len(parts) > 1:
+        ordered = sorted(stages, key=_moment)
+        ends = {entry.key for entry in (*ordered[:1], *ordered[-1:])}
     for part in parts:
-        saw_both = len(parts) == 1 or ends <= {entry.key for entry in part.stages}
+        saw_both = not ends or ends <= {entry.key for entry in part.stages}
         for name, seconds in part.durations.items():
             if name == "outage" and part.down_after != down_after:
                 continue  # it does not count from the same moment
@@ -322,10 +324,10 @@ def _durations(
             elif saw_both:
                 durations[name] = max(seconds, durations.get(name, 0.0))
     estimated = []
-    if ordered and "total" not in durations:
-        begun, done = ordered[0].time, ordered[-1].time
-        if begun is not None and done is not None:
-            durations["total"] = round(done - begun, 6)
+    if "total" not in durations:
+        times = [entry.time for entry in stages if entry.time is not None]
+        if times and len(times) == len(stages):
+            durations["total"] = round(max(times) - min(times), 6)
             estimated.append("total")
     moments = {entry.stage: entry.time for entry in reversed(stages)}
     for name, (start, end) in _SPANS.items():
