@@ -147,6 +147,7 @@ class Ledger:
         generation: counts the ledgers of this deployment in one run, so that no two observations of a run share a
             number.
         drafts: whether events and observations are returned as `Draft`s, for a writer's thread.
+        address: returns where a master is believed to be, if that costs less than `state`.
     """
 
     def __init__(
@@ -156,12 +157,14 @@ class Ledger:
         events: bool = True,
         generation: int = 0,
         drafts: bool = False,
+        address: Callable[[str], Address | None] | None = None,
     ) -> None:
         self.deployment = deployment
         self.events = events
         self._drafts = drafts
         self._first = generation * GENERATION
         self._state = state
+        self._address = address or self._address_of
         self._followed: OrderedDict[tuple[str, int], _Followed] = OrderedDict()
         self._of_master: dict[str, deque[_Followed]] = {}
         self._waiting: dict[str, deque[_News]] = {}
@@ -251,7 +254,7 @@ class Ledger:
             yield from self._fill_epoch(name)
         while self._unswitched:
             name, followed = self._unswitched.popitem()
-            if followed.switch is None:
+            if followed.switch is None and self._address(name) == followed.record.new:
                 # We started in the middle of a failover: the belief began at the new address, and decided no switch.
                 yield from self.sightings([name], wall)
 
@@ -334,8 +337,14 @@ class Ledger:
         """Return the record's own epoch or, if its beginning was missed, the epoch of the belief that it led to."""
         if record.epoch is not None or record.new is None or str(record.outcome) != "completed":
             return record.epoch
+        if self._address(record.master) != record.new:
+            return None
         state = self._state(record.master)
-        return None if state is None or state.address != record.new else state.epoch
+        return None if state is None else state.epoch
+
+    def _address_of(self, master: str) -> Address | None:
+        state = self._state(master)
+        return None if state is None else state.address
 
     # -- what the belief has no record of --------------------------------------------------------------
 

@@ -77,7 +77,9 @@ class DeploymentWatch:
         self.watcher = Watcher(arguments.pop("sentinels"), **arguments)
         self.published = PublishedBelief(deployment.name, self.watcher)
         """What other threads read."""
-        self._ledger = Ledger(deployment.name, self._state, events, generation, drafts=True)
+        self._ledger = Ledger(
+            deployment.name, self._state, events, generation, drafts=True, address=self.watcher.address
+        )
         self.guard = DeploymentGuard(self.watcher, deployment.guard, identity, self._on_guard, self._on_line, lease)
         self.pulse = DeploymentPulse(self.watcher, self._on_line, deployment.measure_pauses)
         self.relay = DeploymentRelay(self.watcher, deployment.relay)
