@@ -161,7 +161,7 @@ class Attempts:
         """Record that the node itself answers ROLE ``master``."""
         attempt = self.ending_at(node)
         if attempt is not None and not attempt.promoted:
-            attempt.reach(StageEntry(_PROMOTED, *moment, None, "ROLE", node))
+            attempt.reach(StageEntry(_PROMOTED, moment.now, moment.wall, None, "ROLE", node))
 
     def switched(self, sentinel: SentinelName, node: Address, moment: Moment) -> None:
         """
@@ -215,7 +215,7 @@ class Attempts:
         if not isinstance(event, InstanceEvent) or event.instance.kind is not _MASTER:
             return None
         stage, address = TRIGGERS[event.channel], event.instance.address
-        entry = StageEntry(stage, *moment, sentinel, event.channel)
+        entry = StageEntry(stage, moment.now, moment.wall, sentinel, event.channel)
         self._known.add(sentinel)
         if stage is _AGREED_DOWN:
             self._odown.add(sentinel)
@@ -264,7 +264,7 @@ class Attempts:
         attempt.epoch = epoch if attempt.epoch is None else attempt.epoch
         if sentinel in self._known:
             attempt.kind = FailoverKind.AUTOMATIC if sentinel in self._odown else FailoverKind.MANUAL
-        attempt.reach(StageEntry(_ELECTING, *moment, sentinel, event.channel))
+        attempt.reach(StageEntry(_ELECTING, moment.now, moment.wall, sentinel, event.channel))
         return attempt
 
     def _lead(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
@@ -296,7 +296,7 @@ class Attempts:
         attempt.leader = sentinel
         attempt.new = chosen or attempt.new
         replica = replica or (attempt.new if stage is _PROMOTED else None)
-        attempt.reach(StageEntry(stage, *moment, sentinel, event.channel, replica))
+        attempt.reach(StageEntry(stage, moment.now, moment.wall, sentinel, event.channel, replica))
         return attempt
 
     def _end(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
@@ -341,12 +341,12 @@ class Attempts:
         moment: Moment,
     ) -> None:
         attempt.switched_by.add(sentinel)
-        attempt.reach(StageEntry(_SWITCHED, *moment, sentinel, by, node))
+        attempt.reach(StageEntry(_SWITCHED, moment.now, moment.wall, sentinel, by, node))
         if self._leading.get(sentinel) is attempt:
             del self._leading[sentinel]
             if attempt.ended or by == "snapshot":
                 end = "+failover-end" if attempt.ended else by
-                attempt.reach(StageEntry(_SETTLED, *moment, sentinel, end))
+                attempt.reach(StageEntry(_SETTLED, moment.now, moment.wall, sentinel, end))
 
     def _give_up(self, sentinel: SentinelName, event: Event, epoch: int | None, moment: Moment) -> Attempt | None:
         attempt = self._leading.pop(sentinel, None)
@@ -419,7 +419,7 @@ class Attempts:
             # Only SENTINEL FAILOVER … COORDINATED has an election; a plain one takes its epoch without votes.
             attempt.kind = FailoverKind.COORDINATED
         whom = str(voted_for or event.run_id)
-        attempt.reach(StageEntry(_ELECTING, *moment, sentinel, event.channel, voted_for=whom))
+        attempt.reach(StageEntry(_ELECTING, moment.now, moment.wall, sentinel, event.channel, voted_for=whom))
         return attempt
 
     # -- which attempt ------------------------------------------------------------------------------
@@ -518,7 +518,7 @@ class Attempts:
         why: str,
         moment: Moment,
     ) -> None:
-        attempt.reach(StageEntry(Stage.ABORTED, *moment, sentinel, by, reason=why))
+        attempt.reach(StageEntry(Stage.ABORTED, moment.now, moment.wall, sentinel, by, reason=why))
 
     def _leave(self, attempt: Attempt, sentinel: SentinelName, by: str, why: str, moment: Moment) -> None:
         """Remove one candidate; without any, or without its leader, the attempt is aborted."""
@@ -575,7 +575,7 @@ _ACT_ON: Final[Mapping[Stage | Withdrawal, _Act]] = {
     Withdrawal.ATTEMPT: Attempts._reset,
 }
 
-_ACTS: Final[Mapping[str, _Act]] = {
+_ACTS: Final[dict[str, _Act]] = {
     spec.channel: _ACT_ON[key]
     for spec in EVENTS
     # A vote names no master: it comes by `Attempts.vote`.

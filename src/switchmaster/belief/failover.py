@@ -18,9 +18,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
-from ..model import LIMITS, Address, FailoverKind, SentinelName, Stage, Wall
+from ..model import LIMITS, Address, FailoverKind, PlainValue, SentinelName, Stage, Wall
 from ..wire.events import EVENTS, Progress, progress_of
 
 __all__ = [
@@ -37,7 +37,7 @@ __all__ = [
 
 _ORDER: Final = {stage: rank for rank, stage in enumerate(Stage)}
 
-TRIGGERS: Final[Mapping[str, Stage]] = {"ROLE": Stage.PROMOTED} | {
+TRIGGERS: Final[dict[str, Stage]] = {"ROLE": Stage.PROMOTED} | {
     spec.channel: spec.stage for spec in EVENTS if spec.stage is not None
 }
 """The stage that an event of each channel, or the node's own ROLE, shows."""
@@ -51,7 +51,7 @@ _ABORTABLE: Final = (
     Stage.PROMOTING,
 )
 
-FOLLOWS: Final[Mapping[Stage, frozenset[Stage]]] = {
+FOLLOWS: Final[dict[Stage, frozenset[Stage]]] = {
     stage: frozenset(
         later
         for later in Stage
@@ -98,57 +98,119 @@ _IN_PROGRESS: Final = Outcome.IN_PROGRESS
 _COMPLETED: Final = Outcome.COMPLETED
 
 
-class StageEntry(NamedTuple):
+@dataclass(slots=True, unsafe_hash=True, init=False)
+class StageEntry(PlainValue):
     """One stage, as it was reached."""
 
-    stage: Stage
-    at: float
+    stage: Final[Stage]
+    at: Final[float]
     """Monotonic seconds."""
-    time: Wall
-    sentinel: SentinelName | None
+    time: Final[Wall]
+    sentinel: Final[SentinelName | None]
     """The Sentinel that said so first; None if the node itself did."""
-    by: str
+    by: Final[str]
     """The channel, or ``ROLE``."""
-    replica: Address | None = None
+    replica: Final[Address | None]
     """The replica that this concerns: selected, promoted or reconfigured."""
-    also: tuple[SentinelName, ...] = ()
+    also: Final[tuple[SentinelName, ...]]
     """The Sentinels that said so later."""
-    reason: str = ""
+    reason: Final[str]
     """For `Stage.ABORTED`: why, in words."""
-    voted_for: str = ""
+    voted_for: Final[str]
     """For ``+vote-for-leader``: the Sentinel that `sentinel` votes for, by its name, or by its run id if no name is
     known."""
 
+    def __init__(
+        self,
+        stage: Stage,
+        at: float,
+        time: Wall,
+        sentinel: SentinelName | None,
+        by: str,
+        replica: Address | None = None,
+        also: tuple[SentinelName, ...] = (),
+        reason: str = "",
+        voted_for: str = "",
+    ) -> None:
+        self.stage = stage
+        self.at = at
+        self.time = time
+        self.sentinel = sentinel
+        self.by = by
+        self.replica = replica
+        self.also = also
+        self.reason = reason
+        self.voted_for = voted_for
 
-@dataclass(frozen=True, slots=True)
-class Failover:
+    def said_also_by(self, sentinel: SentinelName) -> StageEntry:
+        """Return this entry with one more Sentinel that said so later."""
+        also = (*self.also, sentinel)
+        return StageEntry(
+            self.stage, self.at, self.time, self.sentinel, self.by, self.replica, also, self.reason, self.voted_for
+        )
+
+
+@dataclass(slots=True, unsafe_hash=True, init=False)
+class Failover(PlainValue):
     """
     The record of one attempt, as far as it has come. Every stage brings a new value.
     """
 
-    deployment: str
-    master: str
-    number: int
+    deployment: Final[str]
+    master: Final[str]
+    number: Final[int]
     """Counts the attempts of this master from 1; each has its own number."""
-    old: Address | None
-    new: Address | None
+    old: Final[Address | None]
+    new: Final[Address | None]
     """The selected replica, from `Stage.SELECTED` on; the same in `Attempt`."""
-    epoch: int | None
-    leader: SentinelName | None
-    kind: FailoverKind | None
+    epoch: Final[int | None]
+    leader: Final[SentinelName | None]
+    kind: Final[FailoverKind | None]
     """None if the input does not show it."""
-    outcome: Outcome
-    stages: tuple[StageEntry, ...]
+    outcome: Final[Outcome]
+    stages: Final[tuple[StageEntry, ...]]
     """In the order of `Stage`; several entries for `Stage.RECONFIGURING`, one for each other stage."""
-    candidates: tuple[SentinelName, ...] = ()
+    candidates: Final[tuple[SentinelName, ...]]
     """The Sentinels that tried to lead it (``+try-failover``)."""
-    votes: tuple[tuple[SentinelName, str, int], ...] = ()
+    votes: Final[tuple[tuple[SentinelName, str, int], ...]]
     """``(voter, run id voted for, epoch)`` as heard."""
-    closed: bool = False
+    closed: Final[bool]
     """True in the last record of this attempt."""
-    down_after: float | None = None
+    down_after: Final[float | None]
     """How long the master had given no valid answer when it was first suspected, in seconds: the
     ``down-after-milliseconds`` of the Sentinel that suspected it. None if none suspected it or could be asked."""
+
+    def __init__(
+        self,
+        deployment: str,
+        master: str,
+        number: int,
+        old: Address | None,
+        new: Address | None,
+        epoch: int | None,
+        leader: SentinelName | None,
+        kind: FailoverKind | None,
+        outcome: Outcome,
+        stages: tuple[StageEntry, ...],
+        candidates: tuple[SentinelName, ...] = (),
+        votes: tuple[tuple[SentinelName, str, int], ...] = (),
+        closed: bool = False,
+        down_after: float | None = None,
+    ) -> None:
+        self.deployment = deployment
+        self.master = master
+        self.number = number
+        self.old = old
+        self.new = new
+        self.epoch = epoch
+        self.leader = leader
+        self.kind = kind
+        self.outcome = outcome
+        self.stages = stages
+        self.candidates = candidates
+        self.votes = votes
+        self.closed = closed
+        self.down_after = down_after
 
     @property
     def attempted(self) -> bool:
@@ -292,7 +354,7 @@ class Attempt:
         first = self.stages[index]
         known = entry.sentinel == first.sentinel or entry.sentinel in first.also
         if not known and len(first.also) < LIMITS.witnesses:
-            self.stages[index] = first._replace(also=(*first.also, entry.sentinel))
+            self.stages[index] = first.said_also_by(entry.sentinel)
             self.changed = True
 
     def close(self) -> None:

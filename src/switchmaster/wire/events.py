@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from ..model import Address, RunId, Stage
+from ..model import Address, PlainValue, RunId, Stage
 from .nouns import Kind, Unrecognised
 
 __all__ = [
@@ -52,8 +52,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+@dataclass(slots=True, unsafe_hash=True, init=False)
+class Instance(PlainValue):
     """
     The ``%@`` of sentinelEvent(): the instance that an event is about.
 
@@ -61,22 +61,33 @@ class Instance:
     ``slave|sentinel <name> <ip> <port> @ <master-name> <master-ip> <master-port>``.
     """
 
-    kind: Kind
-    name: str
+    kind: Final[Kind]
+    name: Final[str]
     """A master's name, a replica's ``ip:port``, or a Sentinel's run id."""
-    address: Address
-    master: str
+    address: Final[Address]
+    master: Final[str]
     """The master's name; for a master the same as `name`."""
-    master_address: Address
+    master_address: Final[Address]
     """The master's address as this Sentinel knows it at that moment: during a failover the old one."""
 
+    def __init__(self, kind: Kind, name: str, address: Address, master: str, master_address: Address) -> None:
+        self.kind = kind
+        self.name = name
+        self.address = address
+        self.master = master
+        self.master_address = master_address
 
-@dataclass(frozen=True, slots=True)
-class SentinelEvent:
+
+@dataclass(slots=True, unsafe_hash=True, init=False)
+class SentinelEvent(PlainValue):
     """The base of every event: the channel and the payload as they came, with passwords masked."""
 
-    channel: str
-    payload: str
+    channel: Final[str]
+    payload: Final[str]
+
+    def __init__(self, channel: str, payload: str) -> None:
+        self.channel = channel
+        self.payload = payload
 
     @property
     def master(self) -> str | None:
@@ -84,102 +95,155 @@ class SentinelEvent:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True, init=False)
 class InstanceEvent(SentinelEvent):
     """An event that names an instance and nothing else. Shape: ``%@``."""
 
-    instance: Instance
+    instance: Final[Instance]
+
+    def __init__(self, channel: str, payload: str, instance: Instance) -> None:
+        SentinelEvent.__init__(self, channel, payload)
+        self.instance = instance
 
     @property
     def master(self) -> str | None:
         return self.instance.master
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True, init=False)
 class ObjectivelyDown(InstanceEvent):
     """``+odown``. Shape: ``%@ #quorum A/Q``."""
 
-    agreeing: int
+    agreeing: Final[int]
     """Sentinels that say the master is down, the emitting one included."""
-    quorum: int
+    quorum: Final[int]
+
+    def __init__(self, channel: str, payload: str, instance: Instance, agreeing: int, quorum: int) -> None:
+        InstanceEvent.__init__(self, channel, payload, instance)
+        self.agreeing = agreeing
+        self.quorum = quorum
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True, init=False)
 class Monitored(InstanceEvent):
     """``+monitor``. Shape: ``%@ quorum N``."""
 
-    quorum: int
+    quorum: Final[int]
+
+    def __init__(self, channel: str, payload: str, instance: Instance, quorum: int) -> None:
+        InstanceEvent.__init__(self, channel, payload, instance)
+        self.quorum = quorum
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True, init=False)
 class Configured(InstanceEvent):
     """``+set``. Shape: ``%@ option value…``. A password is masked; Redis up to 6.2.7 publishes it."""
 
-    option: str
-    values: str
+    option: Final[str]
+    values: Final[str]
+
+    def __init__(self, channel: str, payload: str, instance: Instance, option: str, values: str) -> None:
+        InstanceEvent.__init__(self, channel, payload, instance)
+        self.option = option
+        self.values = values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True, init=False)
 class RoleChanged(InstanceEvent):
     """``+role-change`` and ``-role-change``. Shape: ``%@ new reported role is master|slave``."""
 
-    role: Kind
+    role: Final[Kind]
+
+    def __init__(self, channel: str, payload: str, instance: Instance, role: Kind) -> None:
+        InstanceEvent.__init__(self, channel, payload, instance)
+        self.role = role
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True, init=False)
 class AddressSwitched(InstanceEvent):
     """``+sentinel-address-switch``. Shape: ``%@ ip X port P for RUNID``, where ``%@`` is the master."""
 
-    sentinel_address: Address
-    run_id: RunId
+    sentinel_address: Final[Address]
+    run_id: Final[RunId]
+
+    def __init__(
+        self, channel: str, payload: str, instance: Instance, sentinel_address: Address, run_id: RunId
+    ) -> None:
+        InstanceEvent.__init__(self, channel, payload, instance)
+        self.sentinel_address = sentinel_address
+        self.run_id = run_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True, init=False)
 class AddressUpdated(InstanceEvent):
     """``+sentinel-address-update``. Shape: ``%@ N additional matching instances``."""
 
-    count: int
+    count: Final[int]
+
+    def __init__(self, channel: str, payload: str, instance: Instance, count: int) -> None:
+        InstanceEvent.__init__(self, channel, payload, instance)
+        self.count = count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True, init=False)
 class SwitchedMaster(SentinelEvent):
     """``+switch-master``. Shape: ``name oldip oldport newip newport``: no word ``master``, no epoch."""
 
-    name: str
-    old: Address
-    new: Address
+    name: Final[str]
+    old: Final[Address]
+    new: Final[Address]
+
+    def __init__(self, channel: str, payload: str, name: str, old: Address, new: Address) -> None:
+        SentinelEvent.__init__(self, channel, payload)
+        self.name = name
+        self.old = old
+        self.new = new
 
     @property
     def master(self) -> str | None:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True, init=False)
 class NewEpoch(SentinelEvent):
     """``+new-epoch``. Shape: ``N``; names no master, since current_epoch is shared by all."""
 
-    epoch: int
+    epoch: Final[int]
+
+    def __init__(self, channel: str, payload: str, epoch: int) -> None:
+        SentinelEvent.__init__(self, channel, payload)
+        self.epoch = epoch
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True, init=False)
 class Voted(SentinelEvent):
     """``+vote-for-leader``. Shape: ``RUNID EPOCH``; names no master."""
 
-    run_id: RunId
-    epoch: int
+    run_id: Final[RunId]
+    epoch: Final[int]
+
+    def __init__(self, channel: str, payload: str, run_id: RunId, epoch: int) -> None:
+        SentinelEvent.__init__(self, channel, payload)
+        self.run_id = run_id
+        self.epoch = epoch
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True, init=False)
 class Tilt(SentinelEvent):
     """``+tilt`` and ``-tilt``. Shape: ``#tilt mode entered|exited``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True, init=False)
 class ScriptEnded(SentinelEvent):
     """``-script-error`` (shape ``path signal exit-code``) and ``-script-timeout`` (shape ``path pid``)."""
 
-    path: str
-    numbers: tuple[int, ...]
+    path: Final[str]
+    numbers: Final[tuple[int, ...]]
+
+    def __init__(self, channel: str, payload: str, path: str, numbers: tuple[int, ...]) -> None:
+        SentinelEvent.__init__(self, channel, payload)
+        self.path = path
+        self.numbers = numbers
 
 
 Event: TypeAlias = (
