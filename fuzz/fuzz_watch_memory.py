@@ -25,11 +25,11 @@ def check(data: bytes) -> None:
     lines = [line for line in text.split("\n")[:LINES] if len(line) < 500]
     watch = Watch(SENTINELS)
     now = tell(watch, lines, range(1, FILLED), 1.0)
-    if len(watch._masters) > MASTERS:
+    if len(watch._masters.by_name) > MASTERS:
         return
     kept = reachable(watch)
     tell(watch, lines, range(FILLED, 2 * FILLED), now)
-    if len(watch._masters) <= MASTERS:
+    if len(watch._masters.by_name) <= MASTERS:
         assert reachable(watch) <= kept * 1.05 + 200, f"from {kept} to {reachable(watch)} objects: {lines}"
 
 

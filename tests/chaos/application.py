@@ -238,7 +238,7 @@ class Following:
     def sample(self) -> None:
         """Take each measure."""
         # The cache is bounded, but keeps filling with epochs.
-        grammar._parse_cached.cache_clear()
+        grammar.forget_events()
         gc.collect()
         tasks = asyncio.run_coroutine_threadsafe(_count(), self._loop).result(10)
         counted: list[int] = []

@@ -333,7 +333,7 @@ class Invariants:
         switch = belief.switch
         agree = [
             view.sentinel
-            for view in belief.views.values()
+            for view in belief.views.by_sentinel.values()
             if view.live and (view.epoch, view.incarnation) == (belief.epoch, belief.incarnation)
         ]
         told = switch is not None and self._world.clock.now > switch.at + RECONCILED

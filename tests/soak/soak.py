@@ -65,7 +65,7 @@ class Samples:
 
     def take(self) -> None:
         # The cache is bounded, but still fills with epochs after hundreds of failovers.
-        grammar._parse_cached.cache_clear()
+        grammar.forget_events()
         gc.collect()
         blocks = sys.getallocatedblocks()
         ours = Counter(

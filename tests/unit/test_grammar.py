@@ -225,12 +225,25 @@ def test_password_is_masked_in_an_unrecognised_payload(channel: str, payload: st
     assert "sekrit" not in repr(parse_event(channel, payload))
 
 
+def kept_events() -> int:
+    return sum(len(kept.events) for kept in grammar._KEPT.values()) + grammar._parse_text_cached.cache_info().currsize
+
+
 def test_set_is_not_kept_in_a_cache() -> None:
-    caches = (grammar._parse_cached, grammar._parse_text_cached)
-    before = [cache.cache_info() for cache in caches]
+    grammar.forget_events()
     parse_event("+set", "master m 127.0.0.1 6379 auth-pass never-kept")
     parse_event(b"+set", b"master m 127.0.0.1 6379 auth-pass never-kept")
-    assert before == [cache.cache_info() for cache in caches]
+    assert kept_events() == 0
+
+
+def test_kept_events_of_a_channel_are_bounded_and_read_as_if_new() -> None:
+    grammar.forget_events()
+    first = parse_event(b"+new-epoch", b"1")
+    assert parse_event(b"+new-epoch", b"1") is first
+    for epoch in range(2, 3 * grammar._KEPT_EVENTS):
+        parse_event(b"+new-epoch", b"%d" % epoch)
+        assert kept_events() <= grammar._KEPT_EVENTS
+    assert parse_event(b"+new-epoch", b"1") == first
 
 
 @pytest.mark.parametrize("payload", ["master m\udcff 127.0.0.1 6379", "x" * 1022, "x" * 1023, "master m h 6379", ""])

@@ -88,7 +88,7 @@ def test_one_seed_names_the_rest() -> None:
     watch.observe(S1, snapshot(A, 0, others=2, sentinels=named(27012, 27013)), Moment(1.0))
     watch.observe(S1, SnapshotEnd(("mymaster",)), Moment(1.0))
     assert set(watch._roster.members) == set(SENTINELS)
-    assert watch._masters["mymaster"].belief.voters.count == 3
+    assert watch._masters.by_name["mymaster"].belief.voters.count == 3
 
 
 def test_seeds_alone_vote_without_discovery() -> None:
@@ -97,7 +97,7 @@ def test_seeds_alone_vote_without_discovery() -> None:
         watch.observe(name, LinkChange(LinkState.LIVE, run_id=IDS[name]), Moment(1.0))
         watch.observe(name, snapshot(A, 0, others=4, sentinels=named(27013, 27014, 27015)), Moment(1.0))
         watch.observe(name, SnapshotEnd(("mymaster",)), Moment(1.0))
-    assert watch._masters["mymaster"].belief.voters.count == 2
+    assert watch._masters.by_name["mymaster"].belief.voters.count == 2
     assert watch.topology.masters["mymaster"].grade is Grade.AGREED
 
 

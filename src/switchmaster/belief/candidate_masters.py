@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ..model import LIMITS, Address, Cause, Grade, SentinelName, Via
 from ..wire.facts import Probe
 from .decisions import StartProbe, StopProbe
+from .standing import SETTLE
 from .views import View
 
 __all__ = ["Candidate", "Candidates", "unproved", "why"]
@@ -123,6 +124,23 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self._candidates)
+
+    def deadlines(self, timeout: float) -> list[float]:
+        """
+        Return when waiting for a word changes what is to be decided, in monotonic seconds.
+
+        Args:
+            timeout: seconds that a node or a Sentinel has to answer.
+        """
+        due = []
+        for candidate in self._candidates.values():
+            if candidate.announced_at is not None:
+                due += [candidate.announced_at + timeout, candidate.announced_at + SETTLE]
+            if candidate.compared_at is not None:
+                due.append(candidate.compared_at + SETTLE)
+            if candidate.withdrawn_at is not None:
+                due.append(candidate.withdrawn_at + SETTLE)
+        return due
 
     def get(self, node: Address) -> Candidate | None:
         """Return the candidate at this address, or None."""

@@ -131,20 +131,17 @@ class Belief:
         group, due = self._opposition(), self.voters.deadlines
         if not (group or self._candidates or due):
             return None  # read after every event, and nearly always so
-        for candidate in self._candidates:
-            if candidate.announced_at is not None:
-                due += [candidate.announced_at + self.timeout, candidate.announced_at + SETTLE]
-            if candidate.compared_at is not None:
-                due.append(candidate.compared_at + SETTLE)
-            if candidate.withdrawn_at is not None:
-                due.append(candidate.withdrawn_at + SETTLE)
+        due += self._candidates.deadlines(self.timeout)
         due += self._standing.deadlines(group)
-        ticked = self._ticked
-        return min([each for each in due if each > ticked], default=None)
+        first: float | None = None
+        for moment in due:
+            if moment > self._ticked and (first is None or moment < first):
+                first = moment
+        return first
 
     def down_after(self, sentinel: SentinelName) -> float | None:
         """Return a Sentinel's ``down-after-milliseconds`` for this master, in seconds; None if it is not known."""
-        view = self.views.get(sentinel)
+        view = self.views.by_sentinel.get(sentinel)
         return None if view is None else view.down_after
 
     def wants(self, node: Address) -> bool:
@@ -324,7 +321,7 @@ class Belief:
         if view is None:
             return
         self.voters.leave(view, moment.now + SETTLE)
-        if not self.views:
+        if not self.views.by_sentinel:
             self._notices.removed(sentinel, moment)
         self._compare_incarnations(moment)
 
@@ -338,7 +335,7 @@ class Belief:
 
     def gone(self, sentinel: SentinelName) -> None:
         """Drop a Sentinel for good: it no longer counts as a voter."""
-        self.views.pop(sentinel, None)
+        self.views.by_sentinel.pop(sentinel, None)
 
     def surveyed(self, electorate: Electorate, moment: Moment) -> None:
         """Report what has changed of the Sentinels that count for this master; nothing is decided by it."""
@@ -390,7 +387,7 @@ class Belief:
         if most is None or backed is None:
             return
         self.believed.settle(most, backed)
-        for view in self.views.values():
+        for view in self.views.by_sentinel.values():
             if view.live and view.address not in (None, most) and view.epoch is not None and view.epoch > backed:
                 self._follow(view, view.address, view.epoch, Via.SNAPSHOT, moment)
 
@@ -547,7 +544,7 @@ class Belief:
     def _abandoned(self) -> bool:
         """Whether the leader that chose the believed node neither is heard nor has announced it."""
         chosen_by = self.switch.witnesses if self.switch is not None else ()
-        views = [view for name in chosen_by if (view := self.views.get(name)) is not None]
+        views = [view for name in chosen_by if (view := self.views.by_sentinel.get(name)) is not None]
         return not any(view.live or view.address == self.address for view in views)
 
     def _begin_incarnation(self, node: Address | None) -> None:
@@ -611,7 +608,7 @@ class Belief:
         self, sentinel: SentinelName, event: InstanceEvent | SwitchedMaster, moment: Moment
     ) -> InstanceEvent | SwitchedMaster:
         """Return an event with our address for the believed node, if its Sentinel has another for it."""
-        view = self.views.get(sentinel)
+        view = self.views.by_sentinel.get(sentinel)
         if view is None or (view.called is None and event.channel not in RENAMED):
             return event
         return self._names.in_our_words(self.believed.address, view, event, moment)

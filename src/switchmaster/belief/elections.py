@@ -108,7 +108,7 @@ class Elections:
         voted_for = self._roster.named(event.run_id)
         tried_for = None if voted_for is None else self._tries.get((voted_for, event.epoch))
         for name in self._masters.first_failing(_SEARCHED) if tried_for is None else [tried_for]:
-            master = self._masters[name]
+            master = self._masters.by_name[name]
             if master.attempts.vote(sentinel.name, event, voted_for, len(failing) == 1, moment):
                 self._masters.settle(name, master)
                 return True
@@ -120,4 +120,4 @@ class Elections:
         if name is not None and epoch != sentinel.epoch:
             sentinel.epoch = epoch
             self.tried(sentinel, name)
-            self._masters[name].attempts.stood(sentinel.name, epoch)
+            self._masters.by_name[name].attempts.stood(sentinel.name, epoch)

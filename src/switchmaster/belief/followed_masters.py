@@ -45,11 +45,9 @@ class FollowedMaster:
     """The value that was returned last; None if something has changed since."""
 
 
-class Masters(dict[str, FollowedMaster]):
+class Masters:
     """
-    The followed masters by name, at most `LIMITS.masters`.
-
-    A dict, because every event looks its master up in it.
+    The followed masters, at most `LIMITS.masters`.
 
     Args:
         only: the names to follow; None for all.
@@ -67,7 +65,8 @@ class Masters(dict[str, FollowedMaster]):
         notices: DeploymentNotices,
         out: list[Decision],
     ) -> None:
-        super().__init__()
+        self.by_name: dict[str, FollowedMaster] = {}
+        """The followed masters; only `follow` adds to them. Every event looks its master up in it."""
         self._only = None if only is None else frozenset(only)
         self._make, self._counters, self._notices, self._out = make, counters, notices, out
         self.schedule = Schedule()
@@ -83,17 +82,17 @@ class Masters(dict[str, FollowedMaster]):
 
     def follow(self, name: str, moment: Moment) -> FollowedMaster | None:
         """Return the master of that name, created if it is unknown; None if it is not followed, or over the limit."""
-        master = self.get(name)
+        master = self.by_name.get(name)
         if master is not None:
             return master
         if self._only is not None and name not in self._only:
             self._counters.not_followed += 1
             return None
-        if len(self) >= LIMITS.masters:
+        if len(self.by_name) >= LIMITS.masters:
             self._counters.not_followed += 1
             self._notices.too_many_masters(name, moment)
             return None
-        master = self[name] = self._make(name)
+        master = self.by_name[name] = self._make(name)
         return master
 
     def asked_for(self, node: Address, among: frozenset[str] | None) -> list[str]:

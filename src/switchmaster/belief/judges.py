@@ -81,7 +81,7 @@ _JUDGES: Final[Mapping[Judgement, Judge]] = {
     Judgement.UNMONITORED: _unmonitored,
 }
 
-JUDGES: Final[Mapping[str, Judge]] = {
+JUDGES: Final[dict[str, Judge]] = {
     spec.channel: _JUDGES[spec.judged] for spec in EVENTS if spec.judged is not Judgement.RECORDED
 }
 """What to do with a channel's events; the channels that are recorded only are not here."""

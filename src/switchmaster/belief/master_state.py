@@ -34,7 +34,7 @@ def master_state(belief: Belief, attempts: Attempts, roster: Roster) -> MasterSt
         What a reader gets; immutable.
     """
     attempt = attempts.current
-    views = [view for view in belief.views.values() if view.address == belief.address]
+    views = [view for view in belief.views.by_sentinel.values() if view.address == belief.address]
     down_by = tuple(sorted(view.sentinel for view in views if view.live and view.sdown))
     return MasterState(
         name=belief.master,
@@ -52,18 +52,18 @@ def master_state(belief: Belief, attempts: Attempts, roster: Roster) -> MasterSt
         beside=tuple(other.record() for other in attempts.open[:-1]),
         switch=belief.switch,
         imminent=belief.imminent,
-        led_by=tuple(sorted(view.sentinel for view in belief.views.values() if view.live and view.leads)),
-        electorate=electorate_of(belief.master, belief.views, belief.voters.count, roster),
+        led_by=tuple(sorted(view.sentinel for view in belief.views.by_sentinel.values() if view.live and view.leads)),
+        electorate=electorate_of(belief.master, belief.views.by_sentinel, belief.voters.count, roster),
     )
 
 
 def _health(belief: Belief, attempt: Attempt | None, down_by: tuple[SentinelName, ...]) -> Health:
-    if belief.address is None or not any(view.live for view in belief.views.values()):
+    if belief.address is None or not any(view.live for view in belief.views.by_sentinel.values()):
         return Health.UNKNOWN
     if attempt is not None and attempt.candidates and (not attempt.promoted or belief.address == attempt.old):
         return Health.FAILING_OVER
-    if attempt is None and any(view.live and view.leads in _UNPROMOTED for view in belief.views.values()):
+    if attempt is None and any(view.live and view.leads in _UNPROMOTED for view in belief.views.by_sentinel.values()):
         return Health.FAILING_OVER
-    if any(view.odown for view in belief.views.values() if view.address == belief.address):
+    if any(view.odown for view in belief.views.by_sentinel.values() if view.address == belief.address):
         return Health.DOWN
     return Health.SUSPECTED if down_by else Health.OK

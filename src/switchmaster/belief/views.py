@@ -207,27 +207,26 @@ class View:
         self.replicas.clear()
 
 
-class Views(dict[SentinelName, View]):
+class Views:
     """
     The accounts of one master, by Sentinel, and how each moves relative to what is believed.
-
-    A dict, because every event looks its Sentinel up in it.
 
     Args:
         believed: what is believed of that master; only read.
     """
 
     def __init__(self, believed: BelievedMaster) -> None:
-        super().__init__()
+        self.by_sentinel: dict[SentinelName, View] = {}
+        """One for each Sentinel that has named this master; every event looks its Sentinel up in it."""
         self._believed = believed
         self._forgot: set[SentinelName] = set()
         """Sentinels that forgot this master, by ``-monitor`` or with all their memory, and have not answered since."""
 
     def of(self, sentinel: SentinelName) -> View:
         """Return this Sentinel's account; it is created if there is none."""
-        view = self.get(sentinel)
+        view = self.by_sentinel.get(sentinel)
         if view is None:
-            view = self[sentinel] = View(sentinel, incarnation=self._believed.incarnation)
+            view = self.by_sentinel[sentinel] = View(sentinel, incarnation=self._believed.incarnation)
         return view
 
     # -- what a Sentinel says -----------------------------------------------------------------------
@@ -300,19 +299,19 @@ class Views(dict[SentinelName, View]):
 
     def lose(self, sentinel: SentinelName) -> None:
         """Record the loss of a link: what that Sentinel said is kept, but does not count."""
-        if sentinel in self:
-            self[sentinel].live = False
+        if sentinel in self.by_sentinel:
+            self.by_sentinel[sentinel].live = False
 
     def leave(self, sentinel: SentinelName) -> View | None:
         """Drop and return the account of a Sentinel that was told to stop monitoring this master, if there is one."""
-        view = self.pop(sentinel, None)
+        view = self.by_sentinel.pop(sentinel, None)
         if view is not None:
             self._forgot.add(sentinel)
         return view
 
     def renew(self, sentinel: SentinelName) -> None:
         """Record that a Sentinel has lost its memory: with its next answer it begins from scratch."""
-        if sentinel in self:
+        if sentinel in self.by_sentinel:
             self._forgot.add(sentinel)
 
     # -- what is decided ----------------------------------------------------------------------------
@@ -326,7 +325,7 @@ class Views(dict[SentinelName, View]):
             announced: the Sentinels that announced it. Another that gives the new address may have done so since before
                 the master left it, and has made none of the switches since.
         """
-        for view in self.values():
+        for view in self.by_sentinel.values():
             view.called = None
             # A Sentinel that held to the address that is left was told to monitor this incarnation, and will follow.
             view.fresh = view.fresh and view.address != switch.old
@@ -335,7 +334,7 @@ class Views(dict[SentinelName, View]):
 
     def begin_incarnation(self, node: Address | None) -> None:
         """Record that epochs begin again at a node: the Sentinels that give it are in the new incarnation."""
-        for view in self.values():
+        for view in self.by_sentinel.values():
             view.index = 0
             if view.address == node:
                 view.incarnation = self._believed.incarnation

@@ -60,7 +60,7 @@ class Voters:
     @property
     def _votes(self) -> list[View]:
         members = self._members
-        return [view for view in self._views.values() if members is None or view.sentinel in members]
+        return [view for view in self._views.by_sentinel.values() if members is None or view.sentinel in members]
 
     @property
     def count(self) -> int:
@@ -72,11 +72,13 @@ class Voters:
         members, votes = self._members, self._votes
         count = len(votes)
         if members is not None and members.silent:
-            count += sum(name not in self._views for name in members.silent)
+            count += sum(name not in self._views.by_sentinel for name in members.silent)
         counts = [view.others + 1 for view in votes if view.live and view.others is not None]
         if self._left:  # hardly ever, and this is read after every event
             left = {name: known for name, (_, known) in self._left.items() if members is None or name in members}
-            count += sum(name not in self._views and (members is None or name not in members.silent) for name in left)
+            count += sum(
+                name not in self._views.by_sentinel and (members is None or name not in members.silent) for name in left
+            )
             counts += left.values()
         if counts and (members is None or members.grows):
             count = max(count, sorted(counts, reverse=True)[(len(counts) - 1) // 2])
@@ -128,8 +130,12 @@ class Voters:
 
     def run_ids(self, address: Address) -> set[str]:
         """Return the run ids of a node, by the Sentinels that know it under this address."""
-        found = {view.run_id for view in self._views.values() if view.address == address and view.called is None}
-        found |= {view.replicas[address].run_id for view in self._views.values() if address in view.replicas}
+        found = {
+            view.run_id for view in self._views.by_sentinel.values() if view.address == address and view.called is None
+        }
+        found |= {
+            view.replicas[address].run_id for view in self._views.by_sentinel.values() if address in view.replicas
+        }
         return found - {""}
 
     def replica(self, run_id: str) -> Address | None:
@@ -194,7 +200,7 @@ class Voters:
         """Return what each Sentinel says, in order of name."""
         return tuple(
             Opinion(name, view.address, view.epoch, view.live, view.address == believed, view.others)
-            for name, view in sorted(self._views.items())
+            for name, view in sorted(self._views.by_sentinel.items())
             if view.address is not None
         )
 
@@ -208,7 +214,7 @@ class Voters:
             floor: the highest epoch that belongs to the belief. A Sentinel that was told to monitor from scratch may
                 give any.
         """
-        for view in self._views.values():
+        for view in self._views.by_sentinel.values():
             if view.address != believed:
                 break
         else:

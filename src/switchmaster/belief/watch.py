@@ -155,7 +155,7 @@ class Watch:
         self._topology = None
         self._establish(moment)
         for name in self._masters.schedule.due(moment.now):
-            master = self._masters[name]
+            master = self._masters.by_name[name]
             master.belief.tick(moment)
             master.attempts.tick(moment)
             self._masters.settle(name, master)
@@ -167,7 +167,7 @@ class Watch:
 
     def finish(self) -> None:
         """End all open records, as at the end of a transcript."""
-        for name, master in self._masters.items():
+        for name, master in self._masters.by_name.items():
             master.attempts.finish()
             self._masters.settle(name, master)
 
@@ -194,7 +194,7 @@ class Watch:
         """What is believed now; the same value until a fact changes something."""
         if self._topology is None:
             self._version += 1
-            self._topology = self._topology_of(self._masters)
+            self._topology = self._topology_of(self._masters.by_name)
         return self._topology
 
     def changed(self, most: int) -> Topology:
@@ -212,7 +212,7 @@ class Watch:
     def _topology_of(self, names: Iterable[str]) -> Topology:
         return Topology(
             deployment=self.deployment,
-            masters={name: self._state(self._masters[name]) for name in names},
+            masters={name: self._state(self._masters.by_name[name]) for name in names},
             sentinels=self.sentinels,
             version=self._version,
         )
@@ -256,21 +256,22 @@ class Watch:
     def names(self) -> tuple[str, ...]:
         """The masters that at least one Sentinel monitors, in order. Any thread may read it."""
         # A list of pairs is not made in one step: each pair may start the garbage collector, and with it other threads.
-        return tuple(sorted(name for name, master in self._masters.copy().items() if master.belief.views))
+        named = self._masters.by_name.copy()
+        return tuple(sorted(name for name, master in named.items() if master.belief.views.by_sentinel))
 
     def address(self, name: str) -> Address | None:
         """Return the believed address of a master, or None. Costs a look-up."""
-        master = self._masters.get(name)
-        return None if master is None or not master.belief.views else master.belief.believed.address
+        master = self._masters.by_name.get(name)
+        return None if master is None or not master.belief.views.by_sentinel else master.belief.believed.address
 
     def state(self, name: str) -> MasterState | None:
         """Return what is believed of one master, or None if no Sentinel has named it."""
-        master = self._masters.get(name)
+        master = self._masters.by_name.get(name)
         return None if master is None else self._state(master)
 
     def lists(self, node: Address, name: str | None) -> bool:
         """Return whether a node may get the password of a master's nodes (None: any master's); see `Voters.listed`."""
-        masters = self._masters.values() if name is None else filter(None, [self._masters.get(name)])
+        masters = self._masters.by_name.values() if name is None else filter(None, [self._masters.by_name.get(name)])
         return any(node in master.belief.voters.listed(self._roster.awaited) for master in masters)
 
     def vouched(self, sentinel: SentinelName) -> bool:
@@ -285,7 +286,7 @@ class Watch:
             renewed, gone = self._roster.live(sentinel, change, moment.now)
             self._drop(gone)
             if renewed:
-                for master in self._masters.values():
+                for master in self._masters.by_name.values():
                     master.belief.renewed(sentinel.name)
             if not change.can_ask:
                 self._answer_came(moment.now)
@@ -293,23 +294,23 @@ class Watch:
             self._survey_of(sentinel, moment)
         elif change.state is LinkState.DOWN and self._roster.down(sentinel, moment.now):
             self.roster_changes += 1
-            for name, master in self._masters.items():
-                if sentinel.name in master.belief.views:
+            for name, master in self._masters.by_name.items():
+                if sentinel.name in master.belief.views.by_sentinel:
                     master.belief.lost(sentinel.name)
                     master.attempts.lost(sentinel.name, moment)
                     self._survey(name, master, moment)
         self._establish(moment)
 
     def _survey_of(self, sentinel: KnownSentinel, moment: Moment) -> None:
-        for name, master in self._masters.items():
-            if sentinel.name in master.belief.views:
+        for name, master in self._masters.by_name.items():
+            if sentinel.name in master.belief.views.by_sentinel:
                 self._survey(name, master, moment)
 
     def _survey(self, name: str, master: FollowedMaster, moment: Moment) -> None:
         """Report what has changed of the Sentinels that count for a master."""
         belief = master.belief
         if self.asking:
-            electorate = electorate_of(name, belief.views, belief.voters.count, self._roster)
+            electorate = electorate_of(name, belief.views.by_sentinel, belief.voters.count, self._roster)
             belief.surveyed(electorate, moment)
             if ghosts := self._roster.ghosts(electorate.absent):
                 self._notices.ghosts(ghosts, name, moment)
@@ -317,16 +318,18 @@ class Watch:
 
     def _drop(self, names: Iterable[SentinelName]) -> None:
         for name in names:
-            for master in self._masters.values():
+            for master in self._masters.by_name.values():
                 master.belief.gone(name)
                 self._masters.touch(master)
 
     def _listed(self) -> frozenset[RunId]:
-        views = (view for master in self._masters.values() for view in master.belief.views.values())
+        views = (view for master in self._masters.by_name.values() for view in master.belief.views.by_sentinel.values())
         return frozenset(run_id for view in views if view.live for run_id in view.sentinels)
 
     def _lists(self) -> dict[SentinelName, frozenset[SentinelName]]:
-        return lists_of(view for master in self._masters.values() for view in master.belief.views.values())
+        return lists_of(
+            view for master in self._masters.by_name.values() for view in master.belief.views.by_sentinel.values()
+        )
 
     def _answer_came(self, now: float) -> None:
         if self._first_answer is None:
@@ -367,13 +370,13 @@ class Watch:
         self._answer_came(moment.now)
         before, names = None if first else sentinel.monitors, frozenset(fact.names)
         sentinel.monitors = names
-        for name, master in self._masters.items():
+        for name, master in self._masters.by_name.items():
             if name in names:
                 continue
-            heard = sentinel.name in master.belief.views
+            heard = sentinel.name in master.belief.views.by_sentinel
             if heard:
                 master.belief.forgotten(sentinel.name, moment)
-            if not master.belief.views:
+            if not master.belief.views.by_sentinel:
                 self._masters.settle(name, master)  # no voter is left
             elif heard or before is None or name in before:
                 self._survey(name, master, moment)
@@ -390,13 +393,13 @@ class Watch:
         if moment.now < self._first_answer + self.timeout and not self._heard_enough:
             return
         self.established = True
-        for name, master in self._masters.items():
+        for name, master in self._masters.by_name.items():
             master.belief.establish(moment)
             self._masters.settle(name, master)
 
     @property
     def _heard_enough(self) -> bool:
-        agreed = self._roster.heard_all or all(master.belief.voters.agree for master in self._masters.values())
+        agreed = self._roster.heard_all or all(master.belief.voters.agree for master in self._masters.by_name.values())
         return agreed and self._roster.heard_enough
 
     # -- events -------------------------------------------------------------------------------------
@@ -434,7 +437,7 @@ class Watch:
 
     def _master_event(self, sentinel: KnownSentinel, event: InstanceEvent | SwitchedMaster, moment: Moment) -> None:
         name = event.name if isinstance(event, SwitchedMaster) else event.instance.master
-        master = self._masters.get(name) or self._masters.follow(name, moment)
+        master = self._masters.by_name.get(name) or self._masters.follow(name, moment)
         if master is None:
             return
         belief = master.belief
@@ -483,7 +486,7 @@ class Watch:
 
     def _probe(self, probe: Probe, moment: Moment) -> None:
         for name in self._masters.asked_for(probe.node, probe.masters):
-            master = self._masters[name]
+            master = self._masters.by_name[name]
             if probe.role == "master":
                 master.attempts.promoted(probe.node, moment)
             master.belief.probed(probe, moment)

@@ -39,7 +39,7 @@ from .events import (
     Voted,
 )
 
-__all__ = ["CUT_AT", "MASK", "SET_OPTIONS", "parse_event"]
+__all__ = ["CUT_AT", "MASK", "SET_OPTIONS", "forget_events", "parse_event"]
 
 CUT_AT: Final = 1023
 """Bytes at which sentinelEvent() silently cuts a payload (LOG_MAX_LEN less the final NUL)."""
@@ -73,13 +73,14 @@ _MASTER: Final = Kind.MASTER
 _SET_FORM: Final = Form.SET
 
 
-def parse_event(channel: bytes | str, payload: bytes | str) -> Event:
+def parse_event(channel: object, payload: object) -> Event:
     """
     Read one published message.
 
     Args:
-        channel: the channel, such as ``+sdown``; bytes are decoded as UTF-8 with surrogateescape.
-        payload: the message, of bytes or text likewise.
+        channel: the channel, such as ``+sdown``: text, or bytes, which are decoded as UTF-8 with surrogateescape. A
+            peer may send anything else in their place, which is no event.
+        payload: the message, likewise.
 
     Returns:
         The typed event, or `Unrecognised` if the channel is unknown, the payload has another form than the channel's,
@@ -87,9 +88,10 @@ def parse_event(channel: bytes | str, payload: bytes | str) -> Event:
         Sentinel sends, is cut to 1023 characters first.
     """
     if type(channel) is bytes and type(payload) is bytes and len(payload) < CUT_AT:
-        known = _CACHEABLE_BYTES.get(channel)
-        if known is not None:
-            return _parse_cached(known, payload)
+        kept = _KEPT.get(channel)
+        if kept is not None:
+            event = kept.events.get(payload)
+            return kept.read(payload) if event is None else event
     name = channel if isinstance(channel, str) else _decoded(channel)
     text = payload if isinstance(payload, str) else _decoded(payload)
     if len(text) < CUT_AT and name in _CACHEABLE:
@@ -122,15 +124,37 @@ def _parse(channel: str, payload: str) -> Event:
     return _unrecognised(channel, payload, f"cut at {CUT_AT} bytes" if cut else f"expected: {form.value}")
 
 
-@lru_cache(4096)
-def _parse_cached(channel: str, payload: bytes) -> Event:
-    # All Sentinels publish nearly the same, and 4096 payloads of < 1023 bytes are at most 4 MB. By bytes, as they come,
-    # so that what another Sentinel has published is not even decoded.
-    return _parse(channel, payload.decode("utf-8", "surrogateescape"))
+class _Kept:
+    """
+    The events of one channel that were read before, at most `_KEPT_EVENTS`, by their payloads as they came.
+
+    All Sentinels publish nearly the same, and what another one has published is not even decoded.
+    """
+
+    __slots__ = ("channel", "events")
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        self.events: dict[bytes, Event] = {}
+
+    def read(self, payload: bytes) -> Event:
+        """Read an event, and keep it."""
+        event = _parse(self.channel, payload.decode("utf-8", "surrogateescape"))
+        if len(self.events) >= _KEPT_EVENTS:
+            self.events.clear()  # to find the oldest would cost more than reading again what is still published
+        self.events[payload] = event
+        return event
 
 
 _parse_text_cached = lru_cache(4096)(_parse)
 # The same for files, which are read as text.
+
+
+def forget_events() -> None:
+    """Forget what was read before, so that memory can be measured."""
+    for kept in _KEPT.values():
+        kept.events.clear()
+    _parse_text_cached.cache_clear()
 
 
 def _unrecognised(channel: str, payload: str, reason: str) -> Unrecognised:
@@ -165,8 +189,19 @@ def _port(token: str) -> int | None:
     return _short_port(token) if len(token) <= 5 else None
 
 
+@lru_cache(32_768)
+def _short_address(host: str, port_token: str) -> Address | None:
+    # A fleet's events name the same nodes again and again. At most 10 MB, and one value for each node.
+    port = _number(port_token, 65535)
+    return None if port is None else Address(host, port)
+
+
 def _address(host: str, port_token: str) -> Address | None:
-    port = _short_port(port_token) if len(port_token) <= 5 else None
+    if len(port_token) > 5:
+        return None
+    if len(host) <= 64:
+        return _short_address(host, port_token)
+    port = _short_port(port_token)
     return None if port is None else Address(host, port)
 
 
@@ -426,5 +461,7 @@ _BY_FORM: Final[dict[Form, _Reading]] = {
 _READINGS: Final = {spec.channel: (spec.form, _BY_FORM[spec.form]) for spec in EVENTS}
 _CACHEABLE: Final = frozenset(spec.channel for spec in EVENTS if spec.form is not Form.SET)
 """All but ``+set``, whose payload may hold a password: it must not be kept, not even as a cache's key."""
-_CACHEABLE_BYTES: Final = {channel.encode(): channel for channel in _CACHEABLE}
-"""The same by the channel's bytes."""
+_KEPT_EVENTS: Final = 512
+"""Events of a channel that are kept. With payloads of < 1023 bytes, which no Sentinel sends, they take 25 MB in all."""
+_KEPT: Final = {channel.encode(): _Kept(channel) for channel in _CACHEABLE}
+"""By the channel's bytes."""

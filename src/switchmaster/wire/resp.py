@@ -22,8 +22,11 @@ Reply: TypeAlias = Any
 """What hiredis returns: bytes, int, float, bool, list, dict, None, or a ReplyError as a value."""
 
 _NOT_ENOUGH: Final = object()
-_SLICE: Final = 256 * 1024
-"""Bytes given to the parser at once: a frame can exceed its bound by so much."""
+_SLICE: Final = 16 * 1024
+"""
+Bytes given to the parser at once: a frame can exceed its bound by so much. hiredis moves what is left of them to the
+front of its buffer after each kilobyte, which costs more the more there are.
+"""
 _HUGE_AGGREGATE: Final = re.compile(rb"\n[*%~>|][0-9]{7}")
 """
 A header of a million elements or more, which is refused unread.
