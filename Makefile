@@ -1,7 +1,7 @@
 # Every verb sets itself up first. `make help` lists them.
 # SWITCHMASTER_PYTHON=python3.12 chooses the interpreter, VENV=.venv-3.12 where it goes.
 
-VENV ?= .venv
+VENV ?= $(if $(filter compiled,$(MAKECMDGOALS)),.venv-compiled,.venv)
 PY := $(VENV)/bin/python
 MADE_FROM := pyproject.toml src/switchmaster/_version.py tools/make_venv.sh
 TESTS ?=
@@ -12,7 +12,7 @@ SERVER ?=
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check sim mutants chaos bench fuzz soak planned proofs packages docs docs-site clean
+.PHONY: help setup demo test check sim mutants chaos bench fuzz soak planned proofs packages compiled docs docs-site clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +75,12 @@ packages: $(VENV)/made-dev  ## build wheel and sdist, try them in clean environm
 	@$(PY) tools/packages.py
 	@$(PY) tools/charts.py
 
+# Into an environment of its own, in which the project is not editable: nothing compiled lies beside the sources.
+compiled: $(VENV)/made-compiled  ## build the wheel with the compiled core into .venv-compiled; TESTS='...' runs tests with it
+ifneq ($(TESTS),)
+	@$(PY) -m pytest $(TESTS)
+endif
+
 docs: $(VENV)/made-dev  ## write the generated pages of docs/ again
 	@for page in tools/*_page.py; do [ ! -e "$$page" ] || $(PY) "$$page" || exit 1; done
 
@@ -94,6 +100,12 @@ $(VENV)/made-demo: $(MADE_FROM)
 $(VENV)/made-dev: $(MADE_FROM)
 	@sh tools/make_venv.sh $(VENV) all,dev
 	@touch $(VENV)/made-demo $@
+
+$(VENV)/made-compiled: $(MADE_FROM) tools/compiled_wheel.py $(shell find src -name '*.py')
+	@sh tools/make_venv.sh $(VENV) all,dev
+	@rm -rf $(VENV)/wheel && $(PY) tools/compiled_wheel.py $(VENV)/wheel
+	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps --force-reinstall $(VENV)/wheel/*.whl
+	@touch $@
 
 $(VENV)/made-docs: $(MADE_FROM)
 	@sh tools/make_venv.sh $(VENV) all,dev,docs

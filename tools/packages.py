@@ -3,8 +3,9 @@ Build the sdist and the wheel, and try them in clean environments, where no sour
 
 The sources are copied, built there (the wheel from the sdist, so that the sdist is whole), and the copy is removed.
 Then each Python from 3.11 to 3.14 that is found gets an environment for each extra, with the wheel and nothing else, in
-which the extra does what it is for. On the first of them pipx and uvx run the wheel, and two type checkers read a
-user's program. It needs a package index, and takes minutes; a failure ends it with what was run and what it said.
+which the extra does what it is for, and one with a wheel of its own whose core is compiled. On the first of them pipx
+and uvx run the wheel, and two type checkers read a user's program. It needs a package index and a C compiler, and takes
+minutes; a failure ends it with what was run and what it said.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import compiled_wheel
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -62,6 +65,17 @@ import switchmaster.redis, switchmaster.valkey, switchmaster.glide, switchmaster
 """,
 }
 """What each extra is tried with, in an environment that has the wheel and that extra alone."""
+COMPILED = """
+import pickle
+from switchmaster import model
+from switchmaster.belief import watch
+from switchmaster.link import link
+from switchmaster.wire import grammar
+for module in (watch, link, model, grammar):
+    assert module.__file__.endswith(".so"), module.__file__
+event = grammar.parse_event(b"+switch-master", b"m 127.0.0.1 1 127.0.0.1 2")
+assert pickle.loads(pickle.dumps(event)) == event and event.new == ("127.0.0.1", 2)
+"""
 USER = """
 import redis
 import switchmaster.redis
@@ -108,6 +122,24 @@ class Workshop:
             sys.exit(f"{' '.join(map(str, words))}\nended with {done.returncode} instead of {code}:\n{said}")
         return done.stdout
 
+    def try_compiled(self, version: str, python: str) -> None:
+        """Build the wheel with the compiled core from the sdist for one Python, and try it with the command line."""
+        [sdist] = self.built.glob("*.tar.gz")
+        shutil.unpack_archive(sdist, self.folder / "unpacked")
+        [sources] = (self.folder / "unpacked").iterdir()
+        wheel = compiled_wheel.build(sources, self.folder / f"compiled-{version}", python)
+        shutil.rmtree(self.folder / "unpacked")
+        place = self.environment_for(python, [f"{wheel}[cli]"], "try-compiled")
+        self.run(place / "bin/python", "-I", "-W", "error", "-c", COMPILED)
+        self.replay(place / "bin/switchmaster")
+        shutil.rmtree(place)
+
+    def replay(self, program: Path) -> None:
+        """Have the command line read a transcript."""
+        transcript = self.folder / "transcript.txt"
+        transcript.write_text(PROMOTED, encoding="utf-8")
+        assert '"type":"switch"' in self.run(program, "replay", transcript, "--format", "json")
+
     def build(self, python: str) -> Path:
         """Build both, check their metadata, remove the sources, and return the wheel."""
         made = shutil.ignore_patterns(".git", ".venv*", "__pycache__", "build", "dist", ".*_cache", ".hypothesis")
@@ -153,9 +185,7 @@ class Workshop:
         if extra in ("cli", "all"):
             self.run(program, "--help")
             assert "_SWITCHMASTER_COMPLETE" in self.run(program, "completion", "bash")
-            transcript = self.folder / "transcript.txt"
-            transcript.write_text(PROMOTED, encoding="utf-8")
-            assert '"type":"switch"' in self.run(program, "replay", transcript, "--format", "json")
+            self.replay(program)
         if extra == "":
             self.run(program, "masters", code=2)  # one sentence: click is not installed
         shutil.rmtree(place)
@@ -212,6 +242,8 @@ def main() -> None:
             for extra in ("", *FOR_USERS):
                 workshop.try_extra(python, wheel, extra)
                 told(f"Python {version}: {'no extra' if not extra else f'[{extra}]'}")
+            workshop.try_compiled(version, python)
+            told(f"Python {version}: compiled")
         workshop.run_as_tool(wheel)
         told("pipx run, pipx install, uvx")
         workshop.check_types(found[0][1], wheel)

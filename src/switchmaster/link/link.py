@@ -45,9 +45,9 @@ class Link:
 
     Args:
         name: how this Sentinel is named to people.
+        rng: returns a number in [0, 1).
         client_name: what CLIENT LIST shows; without spaces.
         masters: the only masters to ask about; None for all. Events of others are still heard.
-        rng: returns a number in [0, 1).
         timeout: seconds that a reply may take.
         ping_interval: seconds of silence after which a PING is sent.
         reconcile_interval: seconds between whole snapshots, give or take a fifth.
@@ -64,9 +64,9 @@ class Link:
         self,
         name: SentinelName,
         *,
+        rng: Callable[[], float],
         client_name: str = "switchmaster",
         masters: Sequence[str] | None = None,
-        rng: Callable[[], float],
         timeout: float = 1.0,
         ping_interval: float = 1.0,
         reconcile_interval: float = 10.0,

@@ -10,7 +10,7 @@ answer differs from the last one. Whatever the node sends or omits, each attempt
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from hiredis import PushNotification
 
@@ -25,12 +25,20 @@ from .request_stream import RequestStream
 
 __all__ = ["SLOW_POLL", "NodeLink"]
 
+
+class Pause(NamedTuple):
+    """The range in seconds from which a pause is drawn."""
+
+    shortest: float
+    longest: float
+
+
 SLOW_POLL: Final = 1.0
 """Seconds between two questions to a node that is the master, or can never become one."""
-_RETRY: Final = (0.05, 0.25)
-"""The range in seconds of the pause after a failed attempt."""
-_AFTER_REFUSAL: Final = (1.0, 2.0)
-"""The same after a refusal, which lasts until credentials or rights change."""
+_RETRY: Final = Pause(0.05, 0.25)
+"""After a failed attempt."""
+_AFTER_REFUSAL: Final = Pause(1.0, 2.0)
+"""After a refusal, which lasts until credentials or rights change."""
 _AT_ONCE: Final = 0.05
 """The least number of seconds between two reconnects without delay, so that no node is hammered."""
 
@@ -214,13 +222,13 @@ class NodeLink:
         self._stream.ask(("ROLE",), self._take_role, now)
 
     def _take_login_failure(self, reason: str, now: float, refused: bool = False) -> None:
-        self._give_up(reason, now, _AFTER_REFUSAL if refused else _RETRY)
+        self._give_up(reason, now, refused)
 
     def _take_role(self, reply: Reply, now: float) -> None:
         self._answered = True
         refusal = classify(reply)
         if refusal in (Refusal.PASSWORD, Refusal.PERMISSION):
-            self._give_up(self._login.explain(reply), now, _AFTER_REFUSAL)
+            self._give_up(self._login.explain(reply), now, refused=True)
         elif refusal in (Refusal.PROTECTED, Refusal.FULL):
             self._give_up(explain(reply), now)
         elif refusal is not None:
@@ -254,8 +262,8 @@ class NodeLink:
         self._stream = None
         self._ask_at = None
 
-    def _give_up(self, reason: str, now: float, pause: tuple[float, float] = _RETRY) -> None:
+    def _give_up(self, reason: str, now: float, refused: bool = False) -> None:
         self._drop()
-        shortest, longest = pause
-        self._retry_at = now + shortest + (longest - shortest) * self._rng()
+        pause = _AFTER_REFUSAL if refused else _RETRY
+        self._retry_at = now + pause.shortest + (pause.longest - pause.shortest) * self._rng()
         self._report(Probe(self.node, None, reason))
