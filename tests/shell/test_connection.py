@@ -77,14 +77,12 @@ def test_facts_come_in_the_turn_of_the_loop_in_which_the_bytes_came() -> None:
     async def test() -> None:
         async with FaultyPeer() as peer:
             receiving = False
-            link = Link("peer:1", rng=lambda: 0.5)  # type: ignore[arg-type]
-            whole = link.receive_data
 
-            def receive_data(data: bytes, now: float, stream: int = 0) -> None:
+            def on_data(stream: int, data: bytes, now: float) -> None:
                 nonlocal receiving
                 receiving = True
                 asyncio.get_running_loop().call_soon(end_of_turn)
-                whole(data, now, stream)
+                whole(stream, data, now)
 
             def end_of_turn() -> None:
                 nonlocal receiving
@@ -94,8 +92,10 @@ def test_facts_come_in_the_turn_of_the_loop_in_which_the_bytes_came() -> None:
                 if any(isinstance(fact, MasterSnapshot) for fact in facts):
                     in_turn.append(receiving)
 
-            link.receive_data = receive_data  # type: ignore[method-assign]
+            link = Link("peer:1", rng=lambda: 0.5)  # type: ignore[arg-type]
             connection = SentinelConnection(link, lambda: DialTarget(peer.address), hear)
+            whole = connection._on_data
+            connection._on_data = on_data  # type: ignore[method-assign]
             connection.start()
             await until(lambda: in_turn)
             await connection.close()
@@ -320,14 +320,14 @@ def test_answer_that_has_come_is_not_late_because_this_program_is_busy() -> None
         async with FaultyPeer() as peer:
             peer.sentinel.refuse["ROLE"] = resp(["sentinel", names])
             talk = Talk(DialTarget(peer.address), timeout=1.0)
-            whole = talk.link.receive_data
+            whole = talk.connection._on_data
 
-            def receive_data(data: bytes, now: float, stream: int = 0) -> None:
+            def on_data(stream: int, data: bytes, now: float) -> None:
                 if len(data) >= TURN_BYTES:
                     time.sleep(0.25)  # the program is busy: nothing is waited for
-                whole(data, now, stream)
+                whole(stream, data, now)
 
-            talk.link.receive_data = receive_data  # type: ignore[method-assign]
+            talk.connection._on_data = on_data  # type: ignore[method-assign]
             async with talk:
                 await until(lambda: SnapshotEnd(("mymaster",)) in talk.facts, timeout=30.0)
             assert talk.reasons == ["it was closed by this program"]

@@ -512,7 +512,7 @@ def test_names_may_be_read_while_another_thread_adds_masters() -> None:
         scene.watch._masters.follow(f"master{number}", Moment(0.0))
 
     def add(phase: str, _: dict[str, int]) -> None:
-        scene.watch._masters.follow(f"master{len(scene.watch._masters)}", Moment(0.0))
+        scene.watch._masters.follow(f"master{len(scene.watch._masters.by_name)}", Moment(0.0))
 
     before = gc.get_threshold()
     gc.callbacks.append(add)
@@ -523,4 +523,4 @@ def test_names_may_be_read_while_another_thread_adds_masters() -> None:
     finally:
         gc.set_threshold(*before)
         gc.callbacks.remove(add)
-    assert len(scene.watch._masters) > 100
+    assert len(scene.watch._masters.by_name) > 100
