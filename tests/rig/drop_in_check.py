@@ -110,7 +110,7 @@ def fail_over(threads: Any, asynchronous: Any, library: Any, addresses: list[tup
         eventually(lambda: sentinel.discover_master("mymaster") != old, LIMIT, 0.005, "another master")
         switched = time.monotonic()
         eventually(lambda: writers.going_on(switched), LIMIT, what="every writer to go on")
-    assert writers.failed() == []
+    assert writers.failed() == [], writers.failed()[:3]
     assert writers.lost(lambda key: client.lrange(key, 0, -1)) == []
     client.close()
     sentinel.close()

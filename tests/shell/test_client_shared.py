@@ -20,6 +20,7 @@ from switchmaster.belief.topology import SentinelState, Topology
 from switchmaster.follow.gate import GateState, Phase, Replicas
 from switchmaster.model import Address
 from switchmaster.wire.facts import LinkState
+from switchmaster.wire.refusal import Refusal
 
 LIMIT = 10.0
 ELSEWHERE = Address("127.0.0.1", 1)
@@ -172,6 +173,33 @@ def test_question_between_a_sentinels_answer_and_the_followers_is_answered(
     with pytest.raises(StopIteration) as done:
         next(question)
     assert done.value.value is None
+
+
+class DialledAgain(InTheMidstOfATurn):
+    """A Watcher whose only Sentinel has refused its questions, and is dialled again for another caller."""
+
+    idle, hearing, established = True, False, False
+    state, refusal = LinkState.DOWN, Refusal.PERMISSION
+
+    @property
+    def topology(self) -> Topology:
+        reason = "it refuses" if self.refusal else ""
+        only = SentinelState("127.0.0.1:1", None, "", self.state, reason, True, False, refusal=self.refusal)
+        return Topology("default", {}, {only.name: only}, 1)
+
+
+def test_refusal_is_remembered_while_the_sentinel_is_dialled_again(sentinel: switchmaster.redis.Sentinel) -> None:
+    """Only for a refusal the Sentinels are asked as redis-py asks; of many callers one always finds them dialled."""
+    shared = sentinel._shared
+    follower = shared.follower("mymaster")
+    shared._begun, shared._watcher = True, DialledAgain(lambda: None)  # type: ignore[assignment]
+    shared._look()
+    before = shared._failure(follower, 0.1, None)
+    shared._watcher.state, shared._watcher.refusal = LinkState.CONNECTING, None  # type: ignore[union-attr]
+    after = shared._failure(follower, 0.1, None)
+    assert shared.refuses(before)
+    assert shared.refuses(after)
+    assert str(after) == str(before)
 
 
 @pytest.mark.parametrize("wait", [0.0, 0.3])

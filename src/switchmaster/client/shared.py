@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..belief.topology import MasterState
     from ..net.locate import Location
     from ..net.sync import Watcher
+    from ..wire.refusal import Refusal
 
 __all__ = ["AwaitTurn", "Lease", "MasterInquiry", "Shared", "share"]
 
@@ -104,6 +105,8 @@ class Shared:
         """The last direct question for each master."""
         self._reasons: dict[str, str] = {}
         """Why no Sentinel was connected when all had last failed: a question may have dialled them again since."""
+        self._refusals: dict[str, Refusal] = {}
+        """What each of them refused then."""
 
     def __repr__(self) -> str:
         return f"<Shared Watcher of {', '.join(map(str, self.settings.sentinels))}: {len(self._leases)} leases>"
@@ -268,8 +271,9 @@ class Shared:
         reasons: dict[str, str] = {
             one.name: named.get(one.name) or one.reason or told.get(one.name) or silent for one in states
         }
-        if any(one.refusal is not None for one in states):
-            lacking = [one.name for one in states if one.refusal is Refusal.PERMISSION]
+        refusals = {one.name: one.refusal or self._refusals.get(one.name) for one in states}
+        if any(refusals.values()):
+            lacking = [name for name, refusal in refusals.items() if refusal is Refusal.PERMISSION]
             return AccessRefused(reasons, waited, lacking)
         return NoSentinelReachable(reasons, waited)
 
@@ -292,7 +296,9 @@ class Shared:
         if watcher is None or exiting():  # the first turns come before `start` has returned
             return
         if watcher.idle:
-            self._reasons = {one.name: one.reason for one in watcher.topology.sentinels.values() if one.reason}
+            states = watcher.topology.sentinels.values()
+            self._reasons = {one.name: one.reason for one in states if one.reason}
+            self._refusals = {one.name: one.refusal for one in states if one.refusal is not None}
         if self.hearing and not watcher.hearing:
             self._directly.clear()  # answers from before this silence are too old
         self.hearing, self.idle, self._established = watcher.hearing, watcher.idle, watcher.established
@@ -389,7 +395,7 @@ class Shared:
     def _know_nothing(self) -> None:
         """Forget the state of the Watcher; the next question starts another, however soon it comes."""
         self.hearing = self._established = self.idle = False
-        self._reasons, self._directly = {}, {}
+        self._reasons, self._refusals, self._directly = {}, {}, {}
         self._asked_at, self._asked, self._questions = float("-inf"), 0, 0
 
     def _renew(self) -> None:
