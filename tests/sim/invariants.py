@@ -160,7 +160,7 @@ class Invariants:
             raise Broken(self._failures[0])
 
     def _look_at_beliefs(self, process: WatcherProcess) -> None:
-        for name, master in process.watcher._watch._masters.items():
+        for name, master in process.watcher._watch._masters.by_name.items():
             belief = master.belief
             if not belief.established:
                 continue  # what the first answers give is not settled yet
@@ -220,7 +220,7 @@ class Invariants:
         watch = process.watcher._watch
         sizes = [("feed", len(process.events.feed._items), process.settings.queue)]
         sizes.append(("Sentinels", sum(1 for _ in watch._roster), LIMITS.sentinels))
-        for name, master in watch._masters.items():
+        for name, master in watch._masters.by_name.items():
             sizes += [
                 (f"candidates of {name}", master.belief.candidates, LIMITS.candidates),
                 (f"open failovers of {name}", len(master.attempts.open), LIMITS.failovers_open),
@@ -295,7 +295,7 @@ class Invariants:
         name = next(name for name, nodes in self._deployment.groups.items() if node in nodes)
 
         def look() -> None:
-            belief = process.watcher._watch._masters[name].belief
+            belief = process.watcher._watch._masters.by_name[name].belief
             believed, epoch = belief.address, max(self._world.epochs[name, node.address])
             if self._process() is not process or not node.is_master or not node.alive or believed == node.address:
                 return
@@ -329,7 +329,7 @@ class Invariants:
         """Inspect what is left of a failover that is over."""
         if self._deployment.settled(name) is None:
             return
-        belief = process.watcher._watch._masters[name].belief
+        belief = process.watcher._watch._masters.by_name[name].belief
         switch = belief.switch
         agree = [
             view.sentinel

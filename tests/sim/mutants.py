@@ -115,8 +115,8 @@ MUTANTS = [
     Mutant(
         "never ask again beside the events",
         "link/link.py",
-        "self._reconcile_at = now + interval * max(1.0, masters / _LARGE) * jitter",
-        "self._reconcile_at = None",
+        "self._reconcile_at = self._next_round()\n\n    def _next",
+        "self._reconcile_at = None\n\n    def _next",
     ),
     Mutant(
         "ask nothing after a subscription",
