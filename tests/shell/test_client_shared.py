@@ -179,12 +179,14 @@ class DialledAgain(InTheMidstOfATurn):
     """A Watcher whose only Sentinel has refused its questions, and is dialled again for another caller."""
 
     idle, hearing, established = True, False, False
-    state, refusal = LinkState.DOWN, Refusal.PERMISSION
+    state, reason, refusal = LinkState.DOWN, "it refuses", Refusal.PERMISSION
+
+    def become(self, state: LinkState, reason: str) -> None:
+        self.state, self.reason, self.refusal = state, reason, None  # type: ignore[assignment]
 
     @property
     def topology(self) -> Topology:
-        reason = "it refuses" if self.refusal else ""
-        only = SentinelState("127.0.0.1:1", None, "", self.state, reason, True, False, refusal=self.refusal)
+        only = SentinelState("127.0.0.1:1", None, "", self.state, self.reason, True, False, refusal=self.refusal)
         return Topology("default", {}, {only.name: only}, 1)
 
 
@@ -192,14 +194,17 @@ def test_refusal_is_remembered_while_the_sentinel_is_dialled_again(sentinel: swi
     """Only for a refusal the Sentinels are asked as redis-py asks; of many callers one always finds them dialled."""
     shared = sentinel._shared
     follower = shared.follower("mymaster")
-    shared._begun, shared._watcher = True, DialledAgain(lambda: None)  # type: ignore[assignment]
+    watcher = DialledAgain(lambda: None)
+    shared._begun, shared._watcher = True, watcher  # type: ignore[assignment]
     shared._look()
     before = shared._failure(follower, 0.1, None)
-    shared._watcher.state, shared._watcher.refusal = LinkState.CONNECTING, None  # type: ignore[union-attr]
+    watcher.become(LinkState.CONNECTING, "")
     after = shared._failure(follower, 0.1, None)
     assert shared.refuses(before)
     assert shared.refuses(after)
     assert str(after) == str(before)
+    watcher.become(LinkState.DOWN, "connection refused")
+    assert not shared.refuses(shared._failure(follower, 0.1, None))
 
 
 @pytest.mark.parametrize("wait", [0.0, 0.3])

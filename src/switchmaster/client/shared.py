@@ -271,7 +271,8 @@ class Shared:
         reasons: dict[str, str] = {
             one.name: named.get(one.name) or one.reason or told.get(one.name) or silent for one in states
         }
-        refusals = {one.name: one.refusal or self._refusals.get(one.name) for one in states}
+        # One that is being dialled again has no reason yet; a newer reason than a refusal counts.
+        refusals = {one.name: one.refusal if one.reason else self._refusals.get(one.name) for one in states}
         if any(refusals.values()):
             lacking = [name for name, refusal in refusals.items() if refusal is Refusal.PERMISSION]
             return AccessRefused(reasons, waited, lacking)
