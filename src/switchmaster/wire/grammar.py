@@ -87,7 +87,7 @@ def parse_event(channel: object, payload: object) -> Event:
         or it may have been cut at 1023 bytes, so that its last token cannot be trusted. A longer payload, which no
         Sentinel sends, is cut to 1023 characters first.
     """
-    if type(channel) is bytes and type(payload) is bytes and len(payload) < CUT_AT:
+    if type(channel) is bytes and type(payload) is bytes and len(payload) <= _KEPT_BYTES:
         kept = _KEPT.get(channel)
         if kept is not None:
             event = kept.events.get(payload)
@@ -462,6 +462,8 @@ _READINGS: Final = {spec.channel: (spec.form, _BY_FORM[spec.form]) for spec in E
 _CACHEABLE: Final = frozenset(spec.channel for spec in EVENTS if spec.form is not Form.SET)
 """All but ``+set``, whose payload may hold a password: it must not be kept, not even as a cache's key."""
 _KEPT_EVENTS: Final = 512
-"""Events of a channel that are kept. With payloads of < 1023 bytes, which no Sentinel sends, they take 25 MB in all."""
+"""Events of a channel that are kept: of all channels together at most some 30 MB, and 10 MB of what Sentinels send."""
+_KEPT_BYTES: Final = 256
+"""The longest payload that is kept; no Sentinel sends a longer one, unless names or hosts are very long."""
 _KEPT: Final = {channel.encode(): _Kept(channel) for channel in _CACHEABLE}
 """By the channel's bytes."""
