@@ -130,8 +130,8 @@ def test_holder_whose_session_is_ended_gives_up_before_another_takes_over(
         seen = watched(leases, 2.5)
         ending.join()
         assert all(len(one) <= 1 for one in seen), seen
-        # The moment without a holder may be shorter than the time between two looks.
-        assert [] in seen or seen[-1] != before, "it never gave up"
+        # A moment without a holder may be shorter than the time between two looks: then another one is seen at once.
+        assert any(one != before for one in seen), "it never gave up"
         assert len(seen[-1]) == 1, "nobody took over"
         assert before
 
