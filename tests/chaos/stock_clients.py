@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from rig.child import Child
 from rig.conditions import eventually
 from rig.programs import PATH
 from switchmaster.lab import Lab
@@ -124,7 +125,7 @@ def _running(clients: StockClients, verb: str, arguments: Sequence[str], ready: 
 def _writing(plan: Mapping[str, object]) -> Iterator[None]:
     """Run the clients for the length of a block."""
     command = [sys.executable, "-m", "chaos.stock_writer"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as writer:
+    with Child(command, stdin=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as writer:
         assert writer.stdin is not None  # we asked for a pipe
         writer.stdin.write(json.dumps(plan) + "\n")
         writer.stdin.flush()

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from peers import lying_sentinel
 from rig import netns
+from rig.child import Child
 from rig.client_lab import sockets, watcher_threads
 from rig.conditions import eventually
 from switchmaster.lab import Lab, ServerBinary
@@ -137,7 +138,7 @@ def lied_to(outcome: Outcome, lab: Lab, links: Links) -> Iterator[None]:
         "seed": outcome.seed,
     }
     command = [sys.executable, "-P", lying_sentinel.__file__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with Child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None  # we asked for pipes
         assert process.stdout is not None
         process.stdin.write(json.dumps(plan) + "\n")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos import observer
+from rig.child import Child
 from rig.conditions import eventually
 
 MASTER = b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
@@ -85,7 +86,7 @@ def observing(path: Path, node: Server, sentinel: Server) -> Iterator[Seen]:
     plan = {"nodes": {"n": node.address}, "sentinels": {"s": sentinel.address}, "masters": ["first"]}
     path.touch()
     command = [sys.executable, "-P", observer.__file__, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
+    with Child(command, stdin=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         process.stdin.write(json.dumps(plan) + "\n")
         process.stdin.flush()

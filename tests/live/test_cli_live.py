@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 import switchmaster
+from rig.child import Child
 from rig.conditions import eventually
 from rig.lab_fixtures import LabFactory, find_or_skip
 from switchmaster.cli.demo_daemon import demo_daemon
@@ -39,8 +40,8 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join([SRC, kept.get("PYTHONPATH", "")]), **more}
 
 
-def start(*arguments: str, **more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+def start(*arguments: str, **more: str) -> Child:
+    return Child(
         [sys.executable, "-X", "faulthandler", "-m", "switchmaster", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -70,7 +71,7 @@ def lab(lab_factory: LabFactory) -> Lab:
 
 
 @contextmanager
-def watching(*arguments: str, **more: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+def watching(*arguments: str, **more: str) -> Iterator[tuple[Child, list[str]]]:
     """Run a watch, yield its lines as they arrive, and end it."""
     process = start("watch", *arguments, **more)
     lines: list[str] = []
@@ -89,7 +90,7 @@ def watching(*arguments: str, **more: str) -> Iterator[tuple[subprocess.Popen[st
         process.stderr.close()
 
 
-def check_ended(process: subprocess.Popen[str]) -> None:
+def check_ended(process: Child) -> None:
     """Wait for the end of a watch; if it does not end, show where each of its threads is."""
     try:
         code = process.wait(LIMIT)
@@ -311,15 +312,17 @@ def test_kept_demo_can_be_broken_further_and_its_daemon_reports_it() -> None:
             line = process.stdout.readline()
             assert line, text
             text += line
-        told = eventually(lambda: completed(f"{url}/api/v1/failovers"), LIMIT, what="two failovers in the journal")
-        # At a down-after of 1 s the Sentinels may find the new master down too (docs/topics/protocol.md, 5.4).
-        manual, *others = (line["kind"] for line in told)
-        assert (manual, set(others)) == ("manual", {"automatic"})
+        told = eventually(
+            lambda: completed(f"{url}/api/v1/failovers"), LIMIT, what="the ordered failover in the journal"
+        )
+        # At a down-after of 1 s the Sentinels may find a new master down too (docs/topics/protocol.md, 5.4).
+        *later, crash = (line["kind"] for line in told)
+        assert (crash, later.count("manual")) == ("automatic", 1)
         [journal] = re.findall(r"--journal (\S+)", text)
         shown = [
             json.loads(line) for line in run("history", "--journal", journal, "--format", "json").stdout.splitlines()
         ]
-        assert [line["id"] for line in shown] == [line["id"] for line in told]
+        assert [line["id"] for line in shown][-len(told) :] == [line["id"] for line in told]
         assert run("lab", "down").returncode == 0
         _, err = process.communicate(timeout=LIMIT)
     assert (process.returncode, err) == (0, "")
@@ -334,10 +337,10 @@ def failed_over() -> bool:
 
 
 def completed(url: str) -> list[dict[str, object]]:
-    """Return the completed failovers that a daemon serves, newest first, once there are two."""
+    """Return the completed failovers that a daemon serves, newest first, once one of them was ordered."""
     with urllib.request.urlopen(url, timeout=LIMIT) as answer:
         lines = [line for line in json.load(answer)["items"] if line["outcome"] == "completed"]
-    return lines if len(lines) >= 2 else []
+    return lines if any(line["kind"] == "manual" for line in lines) else []
 
 
 def test_demo_without_the_daemons_libraries_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from rig.child import Child
 from rig.client_lab import make_ready
 from rig.conditions import eventually
 from rig.lab_fixtures import find_or_skip
@@ -67,7 +68,7 @@ def running(name: str, lab: Lab, *words: str) -> Iterator[Program]:
     """Run an example; the addresses of the Sentinels are its last arguments."""
     sentinels = [f"{host}:{port}" for host, port in lab.sentinel_addresses]
     command = [sys.executable, "-X", "dev", str(EXAMPLES / name), *words, *sentinels]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as process:
+    with Child(command, stdout=subprocess.PIPE, text=True, env={**os.environ}) as process:
         try:
             yield Program(process)
         finally:

@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 import switchmaster
+from rig.child import Child
 from rig.conditions import eventually
 from rig.daemons import Daemon
 from rig.lab_fixtures import find_or_skip
@@ -39,11 +40,11 @@ EARLY_MS = "500"
 """How often the Sentinels of these labs send INFO: a changed priority is seen soon."""
 
 
-def start(lab: Lab, *arguments: str, state: Path, verb: str = "failover") -> subprocess.Popen[str]:
+def start(lab: Lab, *arguments: str, state: Path, verb: str = "failover") -> Child:
     kept = {name: value for name, value in os.environ.items() if "SWITCHMASTER" not in name}
     cool = ["--cool-down", "0"] if verb == "failover" else []
     paths = os.pathsep.join([SRC, kept.get("PYTHONPATH", "")])
-    return subprocess.Popen(
+    return Child(
         [sys.executable, "-m", "switchmaster", verb, NAME, *words(lab), *cool, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -26,6 +26,7 @@ from redis.asyncio.sentinel import Sentinel as AsyncioSentinel
 from redis.sentinel import Sentinel
 
 from peers import lying_sentinel
+from rig.child import Child
 from rig.client_lab import make_ready
 from rig.conditions import eventually
 from rig.lab_fixtures import find_or_skip
@@ -209,7 +210,7 @@ def hiredis_lines(lab: Lab, relay: RelayProcess, tmp_path_factory: pytest.TempPa
         yield done.stderr
         return
     lines: list[str] = []
-    with subprocess.Popen([program], stdout=subprocess.PIPE, text=True) as process:
+    with Child([program], stdout=subprocess.PIPE, text=True) as process:
         stream = process.stdout
         assert stream is not None
         reader = threading.Thread(target=lambda: lines.extend(iter(stream.readline, "")))
@@ -300,7 +301,7 @@ def liar_before(lab: Lab) -> Iterator[tuple[str, int]]:
     masters = {MASTER: [node.address for node in lab.nodes()]}
     plan = {"upstream": lab.sentinel_addresses[0], "puppets": 2, "seed": 1, "masters": masters}
     command = [sys.executable, "-P", lying_sentinel.__file__]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as liar:
+    with Child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as liar:
         assert liar.stdin is not None
         assert liar.stdout is not None
         liar.stdin.write(json.dumps(plan) + "\n")

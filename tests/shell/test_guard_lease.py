@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import text
 
 import switchmaster
+from rig.child import Child
 from rig.conditions import eventually
 from rig.postgres import Postgres, running_postgres
 from switchmaster.journal import engine
@@ -101,9 +102,7 @@ def test_another_takes_over_within_a_second_of_the_death_of_the_holders_process(
     for _ in range(3):  # the machine may be late once, not thrice
         command = [sys.executable, "-c", HOLDER, postgres.url]
         environment = {**os.environ, "PYTHONPATH": source}
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        ) as process:
+        with Child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "held\n"
             lease.start()
