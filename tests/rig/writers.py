@@ -37,7 +37,7 @@ class Log:
         """Record that a number failed."""
         self.errors.append(error)
         span = f"sent at {sent:.3f}, failed at {time.monotonic():.3f}, the writer up to {self.late:.3f} s late"
-        self.failed.append(f"{self.key} {number}: {error!r}, {span}")
+        self.failed.append(f"{self.key} {number}: {type(error).__name__}: {error}, {span}")
 
     def longest_gap(self, begin: float, end: float) -> float:
         """Return the longest time without an acknowledgement between two moments."""

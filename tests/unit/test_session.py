@@ -119,7 +119,9 @@ def test_lost_connection_forgets_what_its_server_held_but_not_the_answers_to_com
 
 
 def test_new_attempt_to_connect_awaits_no_answers_and_is_not_cut() -> None:
-    session = Session(use=DECIDING, cut=True, unanswered=3)
+    session = Session(use=DECIDING, unanswered=3)
+    session.cut_attempt = session.attempt
+    assert session.cut
     session.dial(needs_master=False)
     assert session.use is IDLE
     assert (session.stage, session.cut, session.unanswered, session.attempts) == (DIALLING, False, 0, 1)
@@ -130,7 +132,8 @@ def test_new_attempt_to_connect_awaits_no_answers_and_is_not_cut() -> None:
 @pytest.mark.parametrize("cut", [True, False])
 def test_welcome_lets_commands_through_only_where_they_may_go(serves: bool, cut: bool) -> None:
     newest = object()
-    session = Session(GREETING, dialler=1, cut=cut)
+    session = Session(GREETING, dialler=1)
+    session.cut_attempt = session.attempt if cut else None
     session.welcome(newest, serves)
     assert (session.stage, session.dialler) == (RESTORING, None)
     assert (session.seen is newest) is (serves and not cut)
@@ -142,7 +145,9 @@ def test_welcome_lets_commands_through_only_where_they_may_go(serves: bool, cut:
 def test_connection_is_usable_while_it_is_up_and_neither_lost_nor_cut(
     stage: ConnectionStage, cut: bool, up: bool
 ) -> None:
-    assert Session(stage, cut=cut).usable(up) is (up and not cut and stage is not LOST)
+    session = Session(stage)
+    session.cut_attempt = session.attempt if cut else None
+    assert session.usable(up) is (up and not cut and stage is not LOST)
 
 
 def test_only_the_dialler_greets() -> None:

@@ -187,13 +187,15 @@ class Connection(FollowingConnection, _Theirs):
         if session.use is not IDLE and not session.alone:
             session.transacted()  # if it pins: EXEC and all
 
-    def cut(self) -> None:
+    def cut(self) -> bool:
         """Abort the transport under the task that waits for it; callable from any thread."""
-        self._session.cut = True
+        if self._condemn() is None:
+            return False
         if self._loop is not None:
             # A closed loop has closed its transports.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._abort)
+        return True
 
     def _abort(self) -> None:
         # By the time the loop gets here the connection may have moved to where it should be.

@@ -142,6 +142,22 @@ class FollowingConnection(_Theirs):
         """Whether the descriptor was taken, to be polled elsewhere."""
         return False
 
+    def _condemn(self) -> object:
+        """
+        Mark what is connected or being dialled as cut, if it must not be where it is; callable from any thread.
+
+        The order counts. An attempt that is seen here began after its target was set, so a connection that has moved
+        to where it may be is not marked. One whose attempt begins later looks at the gate itself, after that.
+
+        Returns:
+            The attempt that was marked; None if the connection may stay, or has moved meanwhile.
+        """
+        attempt = self._session.attempt
+        if not self._route.strays(self.target):
+            return None
+        self._session.cut_attempt = attempt
+        return attempt
+
     def _dials(self) -> bool:
         """Whether the caller is the one that connects it now: what it sends belongs to the greeting."""
         session = self._session
@@ -338,8 +354,8 @@ class FollowingConnection(_Theirs):
             Exception: the library's MasterNotFoundError if too few Sentinels know each other; its ConnectionError if
                 too few Sentinels list a node that would get a password.
         """
+        self.target = address  # before the attempt begins: see `_condemn`
         self._session.dial(master)
-        self.target = address
         self._route.add(self)
         if not self._route.admits(address):
             return None

@@ -60,8 +60,13 @@ class Member(Protocol):
     target: Address | None
     """Where it is connected, or is being dialled; None if nowhere."""
 
-    def cut(self) -> None:
-        """End it from outside, at once, from any thread."""
+    def cut(self) -> bool:
+        """
+        End it from outside, at once, from any thread, if it still is where it must not be.
+
+        Returns:
+            Whether it was: its own thread may be faster, and then what it is now stays.
+        """
 
 
 class Route:
@@ -132,6 +137,14 @@ class Route:
         """Whether a connection may be at this node, or go ahead to it."""
         ahead = self.to_master and address is not None and address == self.follower.phases.current.next
         return ahead or self.serves(address)
+
+    def strays(self, address: Address | None) -> bool:
+        """Whether a connection must not be at this node, or be dialled to it."""
+        follower = self.follower
+        known = follower.phases.current.address if self.to_master else follower.replicas.current.master
+        # While the master is not known, no connection is known to be wrong: the Watcher has ended with the last lease,
+        # or what the library found is being asked for again. The next command waits for the answer anyway.
+        return known is not None and address is not None and not self.admits(address)
 
     def serves(self, address: Address | None) -> bool:
         """Whether commands may go to this node."""
@@ -389,13 +402,7 @@ class Route:
         self.tally.renew()
 
     def _astray(self) -> list[Member]:
-        # While the master is not known, no connection is known to be wrong: the Watcher has ended with the last lease,
-        # or what the library found is being asked for again. The next command waits for the answer anyway.
-        follower = self.follower
-        known = follower.phases.current.address if self.to_master else follower.replicas.current.master
-        if known is None:
-            return []
-        return [member for member in self.members() if not self.admits(member.target)]
+        return [member for member in self.members() if self.strays(member.target)]
 
     def _cut_astray(self) -> None:
         self._cut(self._astray())
@@ -407,12 +414,13 @@ class Route:
             if address is None:
                 continue
             try:
-                member.cut()
+                was_astray = member.cut()
             except Exception as error:
                 # Perhaps of a class that we do not know: the others are cut all the same.
                 self.tally.cut_failed(self.master, address, error)
             else:
-                cut[address] += 1
+                if was_astray:
+                    cut[address] += 1
         for address, count in cut.items():
             self.tally.cut(self.master, address, count)
 

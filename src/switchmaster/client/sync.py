@@ -189,13 +189,15 @@ class Connection(FollowingConnection, _Theirs):
 
     # -- following ----------------------------------------------------------------------------------
 
-    def cut(self) -> None:
+    def cut(self) -> bool:
         """Shut the socket down under the thread or greenlet that waits for it; callable from any thread."""
-        self._session.cut = True
-        opened = self._sock
+        attempt, opened = self._condemn(), self._sock
+        if attempt is None or attempt is not self._session.attempt:
+            return False  # it moved by itself; had it done so before, the socket might be its new one
         if opened is not None:
             with contextlib.suppress(OSError):
                 shut_down(opened)
+        return True
 
     def _reach(self, limits: WaitLimits | None = None) -> None:
         carry_out(self._reaching(limits), self._do)

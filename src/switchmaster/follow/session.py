@@ -11,16 +11,16 @@ follows: whether a command may be sent, whether the connection may move, whether
 a lost connection means for the command that was sent. Sessions do no I/O and read no clock.
 
 Signals interrupt threads between statements and in calls, but never an assignment. So the drivers assign some fields
-without a call: ``cut``, which any thread may set; ``unanswered``; and ``stage`` when an attempt or a greeting ends, by
-an error, an interrupt or success (`Step.FINISH`, `Step.FAIL`). A connection that is cut, that is `LOST`, or whose
-answers are missing when its next use begins is never used as it is, whatever the other fields say.
+without a call: ``cut_attempt``, which any thread may set; ``unanswered``; and ``stage`` when an attempt or a greeting
+ends, by an error, an interrupt or success (`Step.FINISH`, `Step.FAIL`). A connection that is cut, that is `LOST`, or
+whose answers are missing when its next use begins is never used as it is, whatever the other fields say.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .gate import WaitLimits
@@ -226,8 +226,11 @@ class Session:
     seen: object = NOWHERE
     """The value of the gate under which commands may be sent. While it is the newest, nothing else is asked: this one
     comparison is what following costs a command. Never the newest unless the connection is greeted."""
-    cut: bool = False
-    """Ended from outside, because commands must not go where it was."""
+    attempt: object = field(default_factory=object)
+    """The newest attempt to connect, and the connection that came of it: another object for each."""
+    cut_attempt: object = None
+    """The attempt that was ended from outside, because commands must not go where it was. Whoever ends it may be late:
+    the connection may have moved meanwhile, and what it is now is not ended."""
     dialler: object = None
     """The thread or task that connects it now; a listener's may be another than the one that subscribes. None from the
     welcome on: the callbacks' commands are like any others."""
@@ -261,6 +264,11 @@ class Session:
     """Why it is unknown whether a transaction was carried out; raised when the library disconnects for that."""
 
     # -- what may be done ---------------------------------------------------------------------------
+
+    @property
+    def cut(self) -> bool:
+        """Whether it was ended from outside where it is now."""
+        return self.cut_attempt is self.attempt
 
     @property
     def pinned(self) -> bool:
@@ -337,7 +345,7 @@ class Session:
 
     def dial(self, needs_master: bool) -> None:
         """Record that an attempt to connect begins, to a node that has to be a master, or else a replica in step."""
-        self.cut = False
+        self.attempt = object()
         self.advance(Step.DIAL)
         self.needs_master, self.unanswered = needs_master, 0
         if self.use is DECIDING:  # on another connection
