@@ -60,7 +60,7 @@ class FakeDeployment:
         self.watch = Watch(SENTINELS, deployment=deployment, probing=probing)
         self.decisions: list[object] = []
         self.entries: list[Entry] = []
-        self.ledger = Ledger(deployment, self.watch.state)
+        self.ledger = Ledger(deployment, self.watch.whereabouts)
         self.now = NOW
         self.address_map: dict[Address, Address] = {}
         self.counters: dict[str, int] = {"events": 0}

@@ -25,6 +25,7 @@ __all__ = [
     "ReplicaState",
     "SentinelState",
     "Topology",
+    "Whereabouts",
 ]
 
 
@@ -67,6 +68,18 @@ class Opinion:
     agrees: bool
     others: int | None = None
     """How many other Sentinels it knows (``num-other-sentinels``); None if it was not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where a master is believed to be: the part of a `MasterState` that costs next to nothing to make."""
+
+    address: Address | None
+    epoch: int | None
+    incarnation: int
+    grade: Grade
+    switch: Switch | None
+    """The last one."""
 
 
 class Obstacle(enum.StrEnum):

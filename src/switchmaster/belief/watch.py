@@ -38,7 +38,7 @@ from .master_state import master_state
 from .members import lists_of
 from .notices import DeploymentNotices
 from .roster import KnownSentinel, Roster
-from .topology import MasterState, SentinelState, Topology
+from .topology import MasterState, SentinelState, Topology, Whereabouts
 
 __all__ = ["Watch"]
 
@@ -263,6 +263,14 @@ class Watch:
         """Return the believed address of a master, or None. Costs a look-up."""
         master = self._masters.by_name.get(name)
         return None if master is None or not master.belief.views.by_sentinel else master.belief.believed.address
+
+    def whereabouts(self, name: str) -> Whereabouts | None:
+        """Return where a master is believed to be, or None if no Sentinel monitors it. Costs a look-up."""
+        master = self._masters.by_name.get(name)
+        if master is None or not master.belief.views.by_sentinel:
+            return None
+        belief = master.belief
+        return Whereabouts(belief.address, belief.epoch, belief.incarnation, belief.grade, belief.switch)
 
     def state(self, name: str) -> MasterState | None:
         """Return what is believed of one master, or None if no Sentinel has named it."""

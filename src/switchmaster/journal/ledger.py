@@ -34,7 +34,7 @@ from ..account.record import (
 )
 from ..belief.decisions import Notice, NoticeKind, Switch
 from ..belief.failover import ABORT_REASONS, Failover
-from ..belief.topology import MasterState
+from ..belief.topology import Whereabouts
 from ..model import Address, Cause, Grade, SentinelName, Stage, Via
 from ..render import event_line, notice_line
 from ..wire.events import (
@@ -142,29 +142,26 @@ class Ledger:
 
     Args:
         deployment: the deployment's name.
-        state: returns what is believed of a master now, or None.
+        where: returns where a master is believed to be now, or None; called for every record.
         events: whether each event of each Sentinel is an entry too.
         generation: counts the ledgers of this deployment in one run, so that no two observations of a run share a
             number.
         drafts: whether events and observations are returned as `Draft`s, for a writer's thread.
-        address: returns where a master is believed to be, if that costs less than `state`.
     """
 
     def __init__(
         self,
         deployment: str,
-        state: Callable[[str], MasterState | None],
+        where: Callable[[str], Whereabouts | None],
         events: bool = True,
         generation: int = 0,
         drafts: bool = False,
-        address: Callable[[str], Address | None] | None = None,
     ) -> None:
         self.deployment = deployment
         self.events = events
         self._drafts = drafts
         self._first = generation * GENERATION
-        self._state = state
-        self._address = address or self._address_of
+        self._where = where
         self._followed: OrderedDict[tuple[str, int], _Followed] = OrderedDict()
         self._of_master: dict[str, deque[_Followed]] = {}
         self._waiting: dict[str, deque[_News]] = {}
@@ -254,17 +251,18 @@ class Ledger:
             yield from self._fill_epoch(name)
         while self._unswitched:
             name, followed = self._unswitched.popitem()
-            if followed.switch is None and self._address(name) == followed.record.new:
+            where = self._where(name) if followed.switch is None else None
+            if where is not None and where.address == followed.record.new:
                 # We started in the middle of a failover: the belief began at the new address, and decided no switch.
                 yield from self.sightings([name], wall)
 
     def sightings(self, masters: Iterable[str], wall: float) -> Iterator[Entry]:
         """Return where these masters are, if that has changed since the last call."""
         for name in masters:
-            state = self._state(name)
-            if state is None or state.address is None:
+            where = self._where(name)
+            if where is None or where.address is None:
                 continue
-            seen = (state.address, state.epoch, state.incarnation, state.grade is Grade.AGREED)
+            seen = (where.address, where.epoch, where.incarnation, where.grade is Grade.AGREED)
             if self._sighted.get(name) != seen:
                 self._sighted[name] = seen
                 yield Sighting(wall, self.deployment, name, *seen)
@@ -291,8 +289,8 @@ class Ledger:
         followed = self._followed.get(key)
         if followed is None:
             first = min(record.stages, key=lambda entry: entry.at)
-            state = self._state(record.master)
-            incarnation = 0 if state is None else state.incarnation
+            where = self._where(record.master)
+            incarnation = 0 if where is None else where.incarnation
             followed = _Followed(record, first.at, first.time or 0.0, incarnation, self._first + record.number)
             self._followed[key] = followed
             self._of_master.setdefault(record.master, deque()).append(followed)
@@ -337,14 +335,8 @@ class Ledger:
         """Return the record's own epoch or, if its beginning was missed, the epoch of the belief that it led to."""
         if record.epoch is not None or record.new is None or str(record.outcome) != "completed":
             return record.epoch
-        if self._address(record.master) != record.new:
-            return None
-        state = self._state(record.master)
-        return None if state is None else state.epoch
-
-    def _address_of(self, master: str) -> Address | None:
-        state = self._state(master)
-        return None if state is None else state.address
+        where = self._where(record.master)
+        return where.epoch if where is not None and where.address == record.new else None
 
     # -- what the belief has no record of --------------------------------------------------------------
 
@@ -369,12 +361,12 @@ class Ledger:
         self, master: str, old: Address | None, new: Address | None, epoch: int | None, outcome: str, wall: float
     ) -> Observation:
         number = self._beyond[master] = self._beyond.get(master, -self._first) - 1
-        state = self._state(master)
+        where = self._where(master)
         return Observation(
             deployment=self.deployment,
             master=master,
             number=number,
-            incarnation=0 if state is None else state.incarnation,
+            incarnation=0 if where is None else where.incarnation,
             old=old,
             new=new,
             epoch=epoch,
@@ -394,8 +386,8 @@ class Ledger:
 
     def _fill_epoch(self, name: str) -> Iterator[Entry]:
         """Return the epoch of a switch that was decided without one, once a Sentinel has answered with it."""
-        switch, state = self._switches[name], self._state(name)
-        filled = None if state is None else state.switch
+        switch, where = self._switches[name], self._where(name)
+        filled = None if where is None else where.switch
         if filled is None or filled.epoch is None or (switch.new, switch.at) != (filled.new, filled.at):
             return
         self._unnumbered.discard(name)

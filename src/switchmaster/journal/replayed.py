@@ -86,7 +86,7 @@ def replay_into_entries(
         The decisions and the entries.
     """
     watch = Watch(deployment=deployment, policy=Grade.ANNOUNCED, probing=False, asking=False)
-    ledger = Ledger(deployment, watch.state, events)
+    ledger = Ledger(deployment, watch.whereabouts, events)
     replayed = Replayed()
 
     def before(sentinel: SentinelName, event: Event, moment: Moment) -> None:

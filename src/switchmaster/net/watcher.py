@@ -20,7 +20,7 @@ from typing import Self, TypedDict
 
 from ..belief.decisions import Ask, Connect, Decision, Disconnect, Notice, StartProbe, StopProbe, Switch
 from ..belief.failover import Failover
-from ..belief.topology import MasterState, SentinelState, Topology
+from ..belief.topology import MasterState, SentinelState, Topology, Whereabouts
 from ..belief.watch import Watch
 from ..errors import AccessRefused, UnknownMaster, UsageError, WatcherClosed
 from ..link.counters import LinkCounters
@@ -336,6 +336,10 @@ class Watcher:
     def address(self, name: str) -> Address | None:
         """Return where a master is, from memory; None if it is not known. For code that asks about every master."""
         return self._watch.address(name)
+
+    def whereabouts(self, name: str) -> Whereabouts | None:
+        """Return where a master is believed to be, from memory; None if it is not known. Costs less than `state`."""
+        return self._watch.whereabouts(name)
 
     def _unknown(self, name: str) -> UnknownMaster | AccessRefused:
         """Return the error for an unknown master; if no Sentinel may be asked, it may exist all the same."""

@@ -15,8 +15,7 @@ from typing import Final
 
 from ..belief.decisions import Notice, Switch
 from ..belief.failover import Failover
-from ..belief.topology import MasterState, Topology
-from ..errors import UnknownMaster, WatcherClosed
+from ..belief.topology import Topology
 from ..journal.entries import Entry, Seen, WatchStarted
 from ..journal.guard_lease import GuardLease
 from ..journal.ledger import Ledger
@@ -77,9 +76,7 @@ class DeploymentWatch:
         self.watcher = Watcher(arguments.pop("sentinels"), **arguments)
         self.published = PublishedBelief(deployment.name, self.watcher)
         """What other threads read."""
-        self._ledger = Ledger(
-            deployment.name, self._state, events, generation, drafts=True, address=self.watcher.address
-        )
+        self._ledger = Ledger(deployment.name, self.watcher.whereabouts, events, generation, drafts=True)
         self.guard = DeploymentGuard(self.watcher, deployment.guard, identity, self._on_guard, self._on_line, lease)
         self.pulse = DeploymentPulse(self.watcher, self._on_line, deployment.measure_pauses)
         self.relay = DeploymentRelay(self.watcher, deployment.relay)
@@ -180,12 +177,6 @@ class DeploymentWatch:
         names = tuple(masters)
         self._ledger.resight(names)
         self.published.changed.update(names)
-
-    def _state(self, master: str) -> MasterState | None:
-        try:
-            return self.watcher.state(master)
-        except (UnknownMaster, WatcherClosed):
-            return None
 
     def _flush(self) -> None:
         if self._turn:
