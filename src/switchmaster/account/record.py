@@ -175,48 +175,49 @@ class CommentRecord(NamedTuple):
     acknowledges: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, init=False, repr=False, eq=False)
+# Not frozen, but final: a frozen dataclass takes four times as long to make, and each stage brings two new ones.
+@dataclass(slots=True, kw_only=True, init=False, repr=False, eq=False)
 class _Known:
     """What observations and merged records have in common."""
 
-    deployment: str
-    master: str
-    incarnation: int
+    deployment: Final[str]
+    master: Final[str]
+    incarnation: Final[int]
     """The observer's own count in what the ledger makes, the journal's in what the store keeps."""
-    old: Address | None
-    new: Address | None
-    epoch: int | None
-    kind: str | None
+    old: Final[Address | None]
+    new: Final[Address | None]
+    epoch: Final[int | None]
+    kind: Final[str | None]
     """``automatic``, ``manual`` or ``coordinated``; None if it is not known."""
-    outcome: str
+    outcome: Final[str]
     """``in-progress``, ``completed`` or ``aborted``."""
-    attempted: bool
+    attempted: Final[bool]
     """False if the master was only suspected, and no Sentinel tried a failover."""
-    closed: bool
+    closed: Final[bool]
     """Whether nothing more is expected of it."""
-    missed: bool
+    missed: Final[bool]
     """Whether it was found afterwards: none of its events was received."""
-    started: float
+    started: Final[float]
     """When the first stage was reported; for a missed one, when it was found."""
-    heard: float
+    heard: Final[float]
     """The last news of it."""
-    stages: tuple[StageRecord, ...] = ()
+    stages: Final[tuple[StageRecord, ...]] = ()
     """In the order of `Stage`."""
-    leader: str | None = None
-    candidates: tuple[str, ...] = ()
+    leader: Final[str | None] = None
+    candidates: Final[tuple[str, ...]] = ()
     """The Sentinels that tried to lead it."""
-    reason: str | None = None
+    reason: Final[str | None] = None
     """Why it was aborted."""
-    agreement: Agreement | None = None
-    announcements: tuple[Announcement, ...] = ()
-    promotion: Promotion | None = None
-    returned: Return | None = None
-    votes: tuple[Vote, ...] = ()
-    away: Away | None = None
+    agreement: Final[Agreement | None] = None
+    announcements: Final[tuple[Announcement, ...]] = ()
+    promotion: Final[Promotion | None] = None
+    returned: Final[Return | None] = None
+    votes: Final[tuple[Vote, ...]] = ()
+    away: Final[Away | None] = None
     """Of a missed one."""
-    down_after: float | None = None
+    down_after: Final[float | None] = None
     """Seconds without an answer before the master was suspected; None if they are not known."""
-    durations: Mapping[str, float] = field(default_factory=dict)
+    durations: Final[Mapping[str, float]] = field(default_factory=dict)
     """Seconds, by the names of `Failover.durations`, and ``spread``, ``reconfiguration`` and ``return``."""
 
     @property
@@ -229,36 +230,36 @@ class _Known:
         return [entry.time for entry in self.stages if entry.stage in stages and entry.time is not None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Observation(_Known):
     """What one observer knows of one attempt, as far as it has come; a newer one replaces it."""
 
-    number: int
+    number: Final[int]
     """
     Counts this observer's observations of this master: with the observer, the observation's identity.
 
     Positive for an attempt that the belief has a record of, negative for any other.
     """
-    remarks: tuple[RemarkRecord, ...] | None = None
+    remarks: Final[tuple[RemarkRecord, ...] | None] = None
     """None if no logs were read and no guard said anything."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class FailoverRecord(_Known):
     """One attempt, as all its observers know it."""
 
-    id: str | None = None
+    id: Final[str | None] = None
     """The journal's; None before it has a place there."""
-    number: int | None = None
+    number: Final[int | None] = None
     """Of the attempt in a recording that is replayed; None in the journal."""
-    replicas: tuple[ReplicaRecord, ...] = ()
-    remarks: tuple[RemarkRecord, ...] = ()
-    observers: tuple[str, ...] = ()
+    replicas: Final[tuple[ReplicaRecord, ...]] = ()
+    remarks: Final[tuple[RemarkRecord, ...]] = ()
+    observers: Final[tuple[str, ...]] = ()
     """The daemons' names, the one with the most complete observation first."""
-    estimated: tuple[str, ...] = ()
+    estimated: Final[tuple[str, ...]] = ()
     """The durations that were measured by the wall clocks of two observers, as no single one saw both ends."""
-    comments: tuple[CommentRecord, ...] = ()
-    acknowledged: Wall = None
+    comments: Final[tuple[CommentRecord, ...]] = ()
+    acknowledged: Final[Wall] = None
     """When it was first acknowledged."""
 
     @property

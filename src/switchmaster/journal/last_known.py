@@ -39,7 +39,9 @@ class LastKnown:
 
     def commit(self) -> None:
         """Keep what the transaction has learned."""
-        self._offsets = {key: n for key, n in self._offsets.items() if key[0] not in self._restarted} | self._new
+        if self._restarted:
+            self._offsets = {key: n for key, n in self._offsets.items() if key[0] not in self._restarted}
+        self._offsets |= self._new
         self._new.clear()
         self._restarted.clear()
 

@@ -135,7 +135,7 @@ def merged(observations: Sequence[tuple[str, Observation]], id: str | None = Non
         missed=not watched,
         started=min(part.started for part in watched or [first]),
         heard=max(part.heard for part in parts),
-        stages=tuple(stages),
+        stages=stages,
         leader=_first(part.leader for part in parts),
         candidates=tuple(_union(part.candidates for part in parts)),
         reason=_first(part.reason for part in parts) if outcome == "aborted" else None,
@@ -156,7 +156,7 @@ def merged(observations: Sequence[tuple[str, Observation]], id: str | None = Non
 
 def _alone(name: str, part: Observation, id: str | None) -> FailoverRecord:
     """Return the record of one observer's observation: most are, and there are a dozen for each failover."""
-    stages = _stages([part], part.outcome)
+    stages = _told(part.stages, part.outcome)
     durations, estimated = _durations(stages, part.announcements, part.down_after, [part])
     return FailoverRecord(
         id=id,
@@ -173,12 +173,12 @@ def _alone(name: str, part: Observation, id: str | None) -> FailoverRecord:
         missed=part.missed,
         started=part.started,
         heard=part.heard,
-        stages=tuple(stages),
+        stages=stages,
         leader=part.leader,
         candidates=part.candidates,
         reason=part.reason if part.outcome == "aborted" else None,
         agreement=part.agreement,
-        announcements=tuple(_announcements([part])),
+        announcements=tuple(_announcements([part])) if part.announcements else (),
         promotion=part.promotion,
         returned=part.returned,
         votes=part.votes,
@@ -187,7 +187,7 @@ def _alone(name: str, part: Observation, id: str | None) -> FailoverRecord:
         durations=durations,
         estimated=tuple(estimated),
         replicas=tuple(_replicas(stages)),
-        remarks=tuple(sorted(part.remarks or (), key=_moment)),
+        remarks=tuple(sorted(part.remarks, key=_moment)) if part.remarks else (),
         observers=(name,),
     )
 
@@ -239,15 +239,28 @@ def _numbered(stages: Sequence[StageRecord]) -> Iterator[tuple[tuple[object, ...
         yield (*entry.key, times[entry.key]), entry
 
 
-def _stages(parts: Sequence[Observation], outcome: str) -> list[StageRecord]:
+def _stages(parts: Sequence[Observation], outcome: str) -> tuple[StageRecord, ...]:
     found: dict[tuple[object, ...], StageRecord] = {}
-    for part in parts if len(parts) > 1 else ():
+    for part in parts:
         for key, entry in _numbered(part.stages):
             known = found.get(key)
             found[key] = entry if known is None else _one_stage(known, entry)
-    stages = found.values() if found else parts[0].stages
+    return _told(tuple(found.values()), outcome)
+
+
+def _told(stages: tuple[StageRecord, ...], outcome: str) -> tuple[StageRecord, ...]:
+    """Return the stages that lead to an outcome, in order; nearly always they are given so."""
+    highest, last = -1, None
+    for entry in stages:
+        rank = _RANK[entry.stage]
+        if rank < highest or (rank == highest and last is not None and _moment(entry) < _moment(last)):
+            break
+        highest, last = rank, entry
+    else:
+        if outcome != "completed" or last is None or last.stage is not Stage.ABORTED:
+            return stages
     left = (entry for entry in stages if entry.stage is not Stage.ABORTED or outcome != "completed")
-    return sorted(left, key=lambda entry: (_RANK[entry.stage], _moment(entry)))
+    return tuple(sorted(left, key=lambda entry: (_RANK[entry.stage], _moment(entry))))
 
 
 def _one_stage(known: StageRecord, other: StageRecord) -> StageRecord:
@@ -309,30 +322,18 @@ def _durations(
     parts: Sequence[Observation],
 ) -> tuple[dict[str, float], list[str]]:
     """Return how long what took, and what of it is estimated."""
-    durations: dict[str, float] = {}
-    ends: set[tuple[object, ...]] = set()
-    if len(parts) > 1:
-        ordered = sorted(stages, key=_moment)
-        ends = {entry.key for entry in (*ordered[:1], *ordered[-1:])}
-    for part in parts:
-        saw_both = not ends or ends <= {entry.key for entry in part.stages}
-        for name, seconds in part.durations.items():
-            if name == "outage" and part.down_after != down_after:
-                continue  # it does not count from the same moment
-            if name != "total":
-                durations.setdefault(name, seconds)
-            elif saw_both:
-                durations[name] = max(seconds, durations.get(name, 0.0))
+    durations = dict(parts[0].durations) if len(parts) == 1 else _measured(stages, down_after, parts)
     estimated = []
     if "total" not in durations:
         times = [entry.time for entry in stages if entry.time is not None]
         if times and len(times) == len(stages):
             durations["total"] = round(max(times) - min(times), 6)
             estimated.append("total")
-    moments = {entry.stage: entry.time for entry in reversed(stages)}
-    for name, (start, end) in _SPANS.items():
+    missing = [span for span in _SPANS.items() if span[0] not in durations]
+    moments = {entry.stage: entry.time for entry in reversed(stages)} if missing else {}
+    for name, (start, end) in missing:
         begun, done = moments.get(start), moments.get(end)
-        if name not in durations and begun is not None and done is not None:
+        if begun is not None and done is not None:
             silent = down_after or 0.0 if name == "outage" else 0.0
             durations[name] = round(max(0.0, done - begun) + silent, 6)
             estimated.append(name)
@@ -341,3 +342,22 @@ def _durations(
         durations["spread"] = round(max(said) - min(said), 6)
         estimated.append("spread")
     return durations, estimated
+
+
+def _measured(
+    stages: Sequence[StageRecord], down_after: float | None, parts: Sequence[Observation]
+) -> dict[str, float]:
+    """Return what several observers have measured."""
+    durations: dict[str, float] = {}
+    ordered = sorted(stages, key=_moment)
+    ends = {entry.key for entry in (*ordered[:1], *ordered[-1:])}
+    for part in parts:
+        saw_both = ends <= {entry.key for entry in part.stages}
+        for name, seconds in part.durations.items():
+            if name == "outage" and part.down_after != down_after:
+                continue  # it does not count from the same moment
+            if name != "total":
+                durations.setdefault(name, seconds)
+            elif saw_both:
+                durations[name] = max(seconds, durations.get(name, 0.0))
+    return durations
