@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 DATABASES = {"alembic", "sqlalchemy", "psycopg"}
-DAEMON = {"alembic", "fastapi", "prometheus_client", "psycopg", "pydantic", "pydantic_core", "uvicorn"}
+DAEMON = {"alembic", "fastapi", "msgspec", "prometheus_client", "psycopg", "pydantic", "pydantic_core", "uvicorn"}
 TERMINAL = {"difflib", "rich"}
 ASKING = {"hiredis", "switchmaster.belief", "switchmaster.link", "switchmaster.net", "switchmaster.wire"}
 RECORDS = {"switchmaster.account.record", "switchmaster.journal.store", "switchmaster.journal.writer"}

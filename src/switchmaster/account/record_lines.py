@@ -11,9 +11,8 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from ..model import Address, Stage, Wall
 from ..render import Line, iso, seconds_of, to_json
@@ -48,21 +47,37 @@ __all__ = [
 ]
 
 
+Encode: TypeAlias = Callable[[Mapping[str, Any]], str]
+"""Returns a line as JSON, ASCII only."""
+
 _SWITCH_KEYS: Final = ("deployment", "master", "epoch", "grade", "cause", "why", "via", "incarnation")
 
 
 # Failovers, merged --------------------------------------------------------------------------------
 
 
-def failover_to_json(record: FailoverRecord, stages: str | None = None) -> str:
+def failover_to_json(record: FailoverRecord, stages: str | None = None, encode: Encode = to_json) -> str:
     """Return `failover_to_line` as JSON; `stages` are `stages_to_json` of the record's, if they were made already."""
-    return _with_stages(_failover_line(record, []), stages_to_json(record.stages) if stages is None else stages)
+    text = stages_to_json(record.stages, encode) if stages is None else stages
+    return _with_stages(_failover_line(record, []), text, encode)
 
 
-def stages_to_json(stages: Sequence[StageRecord]) -> str:
-    """Return stages as JSON, as they stand in the lines of a failover and of an observation."""
-    # 0 and 0.0 are equal, and are written as they are.
-    return ",".join([_stage_json(entry, str(entry.elapsed)) for entry in stages])
+def stages_to_json(
+    stages: tuple[StageRecord, ...], encode: Encode = to_json, before: tuple[tuple[StageRecord, ...], str] | None = None
+) -> str:
+    """
+    Return stages as JSON, as they stand in the lines of a failover and of an observation.
+
+    Args:
+        stages: of the record.
+        encode: makes the JSON.
+        before: stages and what this returned for them: where the record begins with them, only the rest is written.
+    """
+    texts = []
+    if before is not None and before[0] == stages[: len(before[0])]:
+        stages = stages[len(before[0]) :]
+        texts = [before[1]] if before[1] else []
+    return ",".join([*texts, *[encode(_stage_line(entry)) for entry in stages]])
 
 
 def failover_to_line(record: FailoverRecord) -> Line:
@@ -151,12 +166,12 @@ def failover_from_line(line: Line, *, started: float | None = None, heard: float
 # Observations -------------------------------------------------------------------------------------
 
 
-def observation_to_json(observation: Observation, stages: str | None = None) -> str:
+def observation_to_json(observation: Observation, stages: str | None = None, encode: Encode = to_json) -> str:
     """Return `observation_to_line` as JSON; `stages` are `stages_to_json` of its own, if they were made already."""
     if observation.number <= 0:
-        return to_json(observation_to_line(observation))
-    text = stages_to_json(observation.stages) if stages is None else stages
-    return _with_stages(_observation_line(observation, []), text)
+        return encode(observation_to_line(observation))
+    text = stages_to_json(observation.stages, encode) if stages is None else stages
+    return _with_stages(_observation_line(observation, []), text, encode)
 
 
 def observation_to_line(observation: Observation) -> Line:
@@ -368,16 +383,10 @@ def _stage_line(entry: StageRecord) -> Line:
     return line
 
 
-@lru_cache(maxsize=16_384)
-def _stage_json(entry: StageRecord, _: str) -> str:
-    """Return a stage as JSON; each is written again with every stage that follows it."""
-    return to_json(_stage_line(entry))
-
-
-def _with_stages(line: Line, stages: str) -> str:
+def _with_stages(line: Line, stages: str, encode: Encode) -> str:
     """Return a line whose ``stages`` are empty as JSON, with these stages."""
     # A text in the line can't look like this: its quotes are escaped.
-    return to_json(line).replace('"stages":[]', f'"stages":[{stages}]', 1)
+    return encode(line).replace('"stages":[]', f'"stages":[{stages}]', 1)
 
 
 def _stage(line: Line) -> StageRecord:

@@ -14,7 +14,9 @@ __all__ = ["exit_with_advice", "missing"]
 
 _EXTRAS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("click", "pydantic", "pydantic_core", "rich"), "cli"),
-    **dict.fromkeys(("alembic", "fastapi", "prometheus_client", "psycopg", "sqlalchemy", "uvicorn"), "server"),
+    **dict.fromkeys(
+        ("alembic", "fastapi", "msgspec", "prometheus_client", "psycopg", "sqlalchemy", "uvicorn"), "server"
+    ),
 }
 """Which extra brings which package."""
 

@@ -39,8 +39,8 @@ Read in this order:
 - `schema`: the tables, and how names are stored; `migrations` and `migrate` make them. `engine`: connections, the lock.
 - `store`: what one run writes; `batch`: the entries of one transaction, in order. A batch reads the rows that it is
   about in a few statements, changes them in memory, and writes them in a few more: `failover_rows`, `switch_rows` and
-  `master_rows`; `switches`, `last_known` and `relay_rows` are its parts. `postgres_rows`: many rows in one statement.
-  `sole_writer`: whether rows may be kept.
+  `master_rows`; `switches`, `last_known` and `relay_rows` are its parts. `many_rows`: many rows in one statement.
+  `fast_json`: lines as JSON. `sole_writer`: whether rows may be kept.
 - `writer`: the thread that commits, retries and drops. `retention`: what is removed, and when.
 - `wishes`, `reaction_rows`: what an action is to do, and how far it has come; `reaction_store` reads and writes them,
   `reaction_lines` turns rows into lines.

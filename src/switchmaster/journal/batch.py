@@ -17,17 +17,17 @@ from sqlalchemy import Connection, insert, update
 from ..account.record import FailoverRecord, Observation, SwitchRecord
 from ..account.record_lines import failover_to_json, failover_to_line, stages_to_json, switch_to_line
 from ..model import Address
-from ..render import Line, to_json
+from ..render import Line
 from .entries import Alive, Draft, Entry, Seen, Sighting, SwitchSeen, WatchStarted
 from .failover_rows import FailoverRow, FailoverRows, new_id
+from .fast_json import fast_json
 from .last_known import LastKnown
+from .many_rows import add_entries
 from .master_rows import MasterRow, MasterRows
 from .merge import merged, same_failover
 from .missed import missed_failover, missed_switch
-from .postgres_rows import add_entries
 from .relay_rows import exchange_relays
 from .schema import deployments, observers
-from .stored_names import stored
 from .switch_rows import SwitchRows
 from .switches import prefetch_switches, record_switch
 
@@ -35,10 +35,6 @@ __all__ = ["Batch", "Written"]
 
 CANDIDATES: Final = 20
 """Rows that an observation without an epoch is compared with, newest first."""
-
-_COLUMNS: Final = ("time", "type", "deployment", "master", "failover", "observer", "line")
-_TELL_SQLITE: Final = f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-"""For rows one by one: SQLite prepares it once, and a statement of a thousand rows each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +159,12 @@ class Batch:
     # -- the stream ---------------------------------------------------------------------------------
 
     def _tell(self, time: float, line: Line, failover: str | None = None) -> None:
-        self._told.append(_Told(time, line, to_json(line), failover))
+        self._told.append(_Told(time, line, fast_json(line), failover))
 
     def _flush_told(self) -> None:
         told, self._told = self._told, []
         if told:
-            ids = self._add([self._row(one) for one in told])
+            ids = add_entries(self._connection, [self._row(one) for one in told])
             self._written += [Written(id, one.said, one.failover) for id, one in zip(ids, told, strict=True)]
 
     def _row(self, told: _Told) -> tuple[Any, ...]:
@@ -178,18 +174,6 @@ class Batch:
         else:
             what = (said["type"], said.get("deployment"), said.get("master"))
         return (told.time, *what, told.failover, self._observer, told.text)
-
-    def _add(self, rows: list[tuple[Any, ...]]) -> Sequence[int]:
-        """Add rows to the stream, and return their ids."""
-        plain_rows = [
-            (*row[:2], *(None if name is None else stored(name) for name in row[2:4]), *row[4:]) for row in rows
-        ]
-        if self._connection.dialect.name != "sqlite":
-            return add_entries(self._connection, plain_rows)
-        self._connection.exec_driver_sql(_TELL_SQLITE, plain_rows)
-        # SQLite counts on (AUTOINCREMENT), and this transaction is the only one that writes.
-        last = self._connection.exec_driver_sql("SELECT max(id) FROM entries").scalar_one()
-        return range(last - len(rows) + 1, last + 1)
 
     def _alive(self, entry: Alive) -> None:
         execute = self._connection.execute
@@ -294,11 +278,11 @@ class Batch:
         # An observation is kept as its own row even where the failover's record stays the same.
         rest = [] if known is None else self._failovers.parts(id, but=observation)
         whole = merged([*rest, (self._name, observation)], id)
-        stages = stages_to_json(whole.stages)
-        text = failover_to_json(whole, stages)
+        stages = stages_to_json(whole.stages, fast_json, None if known is None else known.stages)
+        text = failover_to_json(whole, stages, fast_json)
         changed = known is None or known.line != text
         if known is None or changed or known.updated != whole.heard:
-            self._failovers.put(id, whole, text)
+            self._failovers.put(id, whole, text, stages)
         # Nearly always they are this observation's own, and need not be written twice.
         same = len(whole.stages) == len(observation.stages) and all(map(is_, whole.stages, observation.stages))
         self._failovers.observe(observation, id, stages if same else None)
@@ -310,7 +294,7 @@ class Batch:
         rest = self._failovers.parts(row)
         if rest:
             whole = merged(rest, row)
-            self._failovers.put(row, whole, failover_to_json(whole))
+            self._failovers.put(row, whole, failover_to_json(whole, encode=fast_json))
             return
         self._flush_told()
         self._failovers.remove(row, target)

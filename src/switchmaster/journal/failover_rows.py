@@ -20,18 +20,19 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
-from ..account.record import FailoverRecord, Observation
+from ..account.record import FailoverRecord, Observation, StageRecord
 from ..account.record_lines import failover_from_line, observation_from_line, observation_to_json
 from ..model import Address
+from .fast_json import fast_json
+from .many_rows import change_rows, insert_rows
 from .merge import OPEN
 from .missed import MISSED_NUMBERS
-from .postgres_rows import change_failovers, change_observations
 from .schema import comments, entries, failovers, observations, observers
-from .stored_names import stored
 
 __all__ = ["FailoverRow", "FailoverRows", "new_id"]
 
@@ -68,23 +69,6 @@ _PARTS: Final = (
     .join(observers, observers.c.id == observations.c.observer)
     .where(observations.c.failover.in_(bindparam("rows", expanding=True)))
 )
-_CHANGE: Final = (
-    update(failovers)
-    .where(failovers.c.id == bindparam("row"))
-    .values({name: bindparam(name) for name in (*_INDEXED, *_PLAIN)})
-)
-_OUR_PART: Final = and_(
-    observations.c.observer == bindparam("our"),
-    observations.c.deployment == bindparam("our_deployment"),
-    observations.c.master == bindparam("our_master"),
-    observations.c.number == bindparam("our_number"),
-)
-_CHANGE_PLAIN_SQLITE: Final = f"UPDATE failovers SET {', '.join(f'{name} = ?' for name in _PLAIN)} WHERE id = ?"
-"""As driver's SQL: each stage of each failover is written so, and the expression language would take as long again."""
-_CHANGE_PART_SQLITE: Final = (
-    "UPDATE observations SET record = ? WHERE observer = ? AND deployment = ? AND master = ? AND number = ?"
-)
-_MOVE_PART: Final = update(observations).where(_OUR_PART).values(record=bindparam("text"), failover=bindparam("row"))
 
 
 class Key(NamedTuple):
@@ -111,6 +95,8 @@ class FailoverRow:
     """The values of its indexed columns in the database; None if the row is not there yet."""
     values: dict[str, Any] | None = None
     """What is to be written; None if nothing is."""
+    stages: tuple[tuple[StageRecord, ...], str] | None = None
+    """The stages of its record, and these as JSON; None if it was not written since it was read."""
 
     def record(self) -> FailoverRecord:
         """Return what the row says."""
@@ -140,8 +126,8 @@ class _Master:
     """What is known of one master's rows."""
 
     rows: dict[str, FailoverRow] = field(default_factory=dict)
-    epochs: set[int] = field(default_factory=set)
-    """Epochs whose rows were read."""
+    epochs: list[frozenset[int]] = field(default_factory=list)
+    """Epochs whose rows were read: a set for each time, shared by the masters that were read together."""
     since: float = float("inf")
     until: float = float("-inf")
     """The rows between these moments were read."""
@@ -207,7 +193,8 @@ class FailoverRows:
         if renumbered:
             epochs = {one.epoch for one in renumbered if one.epoch is not None}
             self._read_epochs(deployment, {one.master for one in renumbered}, epochs)
-        self._read_parts([row for one in some for row in self._masters[deployment, one.master].rows])
+        masters = {one.master for one in some}
+        self._read_parts([row for name in masters for row in self._masters[deployment, name].rows])
 
     def read(self, ids: Iterable[str]) -> None:
         """Read rows by their ids, unless they were read before."""
@@ -220,8 +207,11 @@ class FailoverRows:
 
     def get(self, id: str) -> FailoverRow | None:
         """Return a row; None if there is none of that id."""
-        self.read([id])
-        return self._rows.get(id)
+        row = self._rows.get(id)
+        if row is None:
+            self.read([id])
+            row = self._rows.get(id)
+        return row
 
     def own(self, observation: Observation) -> FailoverRow | None:
         """Return the row that this very observation is in."""
@@ -234,7 +224,7 @@ class FailoverRows:
     def at_epoch(self, deployment: str, master: str, incarnation: int, epoch: int) -> list[FailoverRow]:
         """Return the rows of an epoch."""
         of_master = self._of(deployment, master)
-        if epoch not in of_master.epochs:
+        if not any(epoch in read for read in of_master.epochs):
             self._read_epochs(deployment, {master}, {epoch})
         return [row for row in of_master.rows.values() if (row.incarnation, row.epoch) == (incarnation, epoch)]
 
@@ -272,8 +262,8 @@ class FailoverRows:
 
     # -- changes ------------------------------------------------------------------------------------
 
-    def put(self, id: str, record: FailoverRecord, line: str) -> None:
-        """Change a row, or add it."""
+    def put(self, id: str, record: FailoverRecord, line: str, stages: str | None = None) -> None:
+        """Change a row, or add it; `stages` are the record's as JSON, if known."""
         row = self._rows.get(id)
         if row is None:
             row = FailoverRow(id, 0, None, None, 0.0, 0.0, "", None)
@@ -283,6 +273,7 @@ class FailoverRows:
         row.incarnation, row.epoch, row.new = record.incarnation, record.epoch, record.new
         row.started, row.updated, row.line = record.started, record.heard, line
         row.values = _columns(record, line)
+        row.stages = None if stages is None else (record.stages, stages)
         self._changed[id] = row
         if row.filed is not None and row.filed[_PLACE] != _place(row) and None not in row.filed[_PLACE]:
             self.flush()  # no two rows may have one place, not even for a moment, and another may take this one
@@ -315,47 +306,37 @@ class FailoverRows:
         wide: list[dict[str, Any]] = []
         narrow: list[dict[str, Any]] = []
         for row in changed.values():
-            assert row.values is not None
-            filed = tuple(row.values[name] for name in _INDEXED)
-            if row.filed is None:
-                new.append({"id": row.id, "acknowledged": None, **row.values})
-            elif row.filed == filed:
-                narrow.append({"row": row.id, **{name: row.values[name] for name in _PLAIN}})
+            values, row.values = row.values, None
+            assert values is not None
+            filed, row.filed = row.filed, _filed(values)
+            if filed is None:
+                new.append({"id": row.id, **values})
+            elif filed == row.filed:
+                narrow.append({"id": row.id, **{name: values[name] for name in _PLAIN}})
             else:
-                wide.append({"row": row.id, **row.values})
-            row.filed, row.values = filed, None
-        for statement, rows in ((insert(failovers), new), (_CHANGE, wide)):
-            if rows:
-                self._execute(statement, rows)
-        if narrow and self._connection.dialect.name == "sqlite":
-            self._connection.exec_driver_sql(_CHANGE_PLAIN_SQLITE, [_plain(row) for row in narrow])
-        elif narrow:
-            change_failovers(self._connection, map(_plain, narrow))
+                wide.append({"id": row.id, **values})
+        insert_rows(self._connection, failovers, new)
+        change_rows(self._connection, failovers, ("id",), wide)
+        change_rows(self._connection, failovers, ("id",), narrow)
         self._flush_parts()
 
     def _flush_parts(self) -> None:
         written, self._written = self._written, {}
-        new, moved, changed = [], [], []
+        new: list[dict[str, Any]] = []
+        moved: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
         for key, row in written.items():
             part = self._parts[row][key]
-            part.text, part.stages = observation_to_json(part.observation(), part.stages), None
+            part.text, part.stages = observation_to_json(part.observation(), part.stages, fast_json), None
             before, self._stored[key] = self._stored.get(key), row
-            if before is None:
-                new.append({**key._asdict(), "failover": row, "record": part.text})
-                continue
-            ours = {"our": key.observer, "our_deployment": key.deployment, "our_master": key.master}
-            values = {**ours, "our_number": key.number, "text": part.text}
+            values = {**key._asdict(), "record": part.text}
             if before == row:
                 changed.append(values)
             else:
-                moved.append({**values, "row": row})
-        for statement, rows in ((insert(observations), new), (_MOVE_PART, moved)):
-            if rows:
-                self._execute(statement, rows)
-        if changed and self._connection.dialect.name == "sqlite":
-            self._connection.exec_driver_sql(_CHANGE_PART_SQLITE, [_part(row) for row in changed])
-        elif changed:
-            change_observations(self._connection, map(_part, changed))
+                (new if before is None else moved).append({**values, "failover": row})
+        insert_rows(self._connection, observations, new)
+        change_rows(self._connection, observations, Key._fields, moved)
+        change_rows(self._connection, observations, Key._fields, changed)
 
     # -- reading ------------------------------------------------------------------------------------
 
@@ -397,11 +378,12 @@ class FailoverRows:
             self._own.setdefault(key, None)
 
     def _read_epochs(self, deployment: str, names: set[str], epochs: set[int]) -> None:
+        read = frozenset(epochs)
         asked: Mapping[str, Any] = {"of": deployment, "names": list(names), "epochs": list(epochs)}
         for _ in self._keep_all(self._execute(_AT_EPOCHS, asked)):
             pass
         for name in names:
-            self._of(deployment, name).epochs |= epochs
+            self._of(deployment, name).epochs.append(read)
 
     def _read_between(self, deployment: str, names: set[str], since: float, until: float) -> None:
         asked: Mapping[str, Any] = {"of": deployment, "names": list(names), "since": since, "until": until}
@@ -427,20 +409,11 @@ class FailoverRows:
         return self._parts[row]
 
 
+_filed: Final = itemgetter(*_INDEXED)
+
+
 def _place(row: FailoverRow) -> tuple[Any, ...]:
     return (row.epoch, *((None, None) if row.new is None else row.new))
-
-
-def _plain(values: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the parameters of `_CHANGE_PLAIN_SQLITE`, and a row of `change_failovers`."""
-    host = values["old_host"]
-    return (None if host is None else stored(host), *(values[name] for name in _PLAIN[1:]), values["row"])
-
-
-def _part(values: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the parameters of `_CHANGE_PART_SQLITE`, and a row of `change_observations`."""
-    of = stored(values["our_deployment"]), stored(values["our_master"])
-    return (values["text"], values["our"], *of, values["our_number"])
 
 
 def _begin(observation: Observation) -> float:

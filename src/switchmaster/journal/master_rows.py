@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select
 
 from ..model import Address
+from .many_rows import change_rows, insert_rows
 from .schema import masters
 
 __all__ = ["MasterRow", "MasterRows"]
@@ -19,14 +20,8 @@ __all__ = ["MasterRow", "MasterRows"]
 AT_ONCE: Final = 500
 """Masters that one statement asks about."""
 
-_VALUES: Final = ("incarnation", "epoch", "host", "port", "since")
 _NAMED: Final = select(masters).where(
     masters.c.deployment == bindparam("of"), masters.c.master.in_(bindparam("names", expanding=True))
-)
-_CHANGE: Final = (
-    update(masters)
-    .where(masters.c.deployment == bindparam("of"), masters.c.master == bindparam("name"))
-    .values({name: bindparam(name) for name in _VALUES})
 )
 
 
@@ -87,13 +82,10 @@ class MasterRows:
         old: list[dict[str, Any]] = []
         for (deployment, master), row in changed.items():
             place = {"host": row.address.host, "port": row.address.port}
-            values = {"incarnation": row.incarnation, "epoch": row.epoch, "since": row.since, **place}
-            if (deployment, master) in self._stored:
-                old.append({"of": deployment, "name": master, **values})
-            else:
-                new.append({"deployment": deployment, "master": master, **values})
+            values = {"incarnation": row.incarnation, "epoch": row.epoch, **place, "since": row.since}
+            (old if (deployment, master) in self._stored else new).append(
+                {"deployment": deployment, "master": master, **values}
+            )
         self._stored.update(changed)
-        if new:
-            self._connection.execute(insert(masters), new)
-        if old:
-            self._connection.execute(_CHANGE, old)
+        insert_rows(self._connection, masters, new)
+        change_rows(self._connection, masters, ("deployment", "master"), old)

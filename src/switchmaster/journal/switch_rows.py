@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, or_, select
 
 from ..model import Address
+from .many_rows import change_rows, insert_rows
 from .schema import ANY_EPOCH, switches
 
 __all__ = ["SwitchRow", "SwitchRows"]
@@ -29,9 +30,6 @@ _AT_EPOCHS: Final = _NAMED.where(
 )
 _BETWEEN: Final = _NAMED.where(switches.c.time >= bindparam("since"), switches.c.time <= bindparam("until"))
 _CHANGED: Final = ("epoch", "time", "line")
-_CHANGE: Final = (
-    update(switches).where(switches.c.id == bindparam("row")).values({name: bindparam(name) for name in _CHANGED})
-)
 
 
 @dataclass(slots=True, eq=False)
@@ -54,8 +52,8 @@ class _Master:
     """What is known of one master's rows."""
 
     rows: list[SwitchRow] = field(default_factory=list)
-    epochs: set[int] | None = None
-    """Epochs whose rows were read, and those without an epoch with them; None if none were."""
+    epochs: list[frozenset[int]] = field(default_factory=list)
+    """Epochs whose rows were read, and those without an epoch too; a set for each time, shared by masters."""
     since: float = inf
     until: float = -inf
     """The rows between these moments were read."""
@@ -102,7 +100,7 @@ class SwitchRows:
     ) -> list[SwitchRow]:
         """Return the rows of an address with this epoch; with None, those without an epoch."""
         of_master = self._of(deployment, master)
-        if of_master.epochs is None or not (epoch is None or epoch in of_master.epochs):
+        if not any(epoch is None or epoch in read for read in of_master.epochs):
             self._read_epochs(deployment, {master}, set() if epoch is None else {epoch})
         return [
             row
@@ -146,13 +144,9 @@ class SwitchRows:
         """Write all changes."""
         new, self._new = self._new, []
         changed, self._changed = self._changed, {}
-        if changed:
-            self._connection.execute(
-                _CHANGE,
-                [{"row": row.id, **{name: getattr(row, name) for name in _CHANGED}} for row in changed.values()],
-            )
-        if new:
-            self._connection.execute(insert(switches), [_columns(row) for row in new])
+        values = [{"id": row.id, **{name: getattr(row, name) for name in _CHANGED}} for row in changed.values()]
+        change_rows(self._connection, switches, ("id",), values)
+        insert_rows(self._connection, switches, [_columns(row) for row in new])
 
     # -- reading ------------------------------------------------------------------------------------
 
@@ -161,9 +155,9 @@ class SwitchRows:
 
     def _read_epochs(self, deployment: str, names: set[str], epochs: set[int]) -> None:
         self._read(deployment, _AT_EPOCHS, {"names": list(names), "epochs": list(epochs)})
+        read = frozenset(epochs)
         for name in names:
-            of_master = self._of(deployment, name)
-            of_master.epochs = (of_master.epochs or set()) | epochs
+            self._of(deployment, name).epochs.append(read)
 
     def _read_between(self, deployment: str, names: set[str], since: float, until: float) -> None:
         self._read(deployment, _BETWEEN, {"names": list(names), "since": since, "until": until})

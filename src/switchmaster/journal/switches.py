@@ -15,8 +15,8 @@ from typing import Final
 
 from ..account.record import SwitchRecord
 from ..account.record_lines import switch_from_line, switch_to_line
-from ..render import to_json
 from .entries import SwitchSeen
+from .fast_json import fast_json
 from .merge import OVERLAP
 from .schema import ANY_EPOCH
 from .switch_rows import SwitchRow, SwitchRows
@@ -61,7 +61,7 @@ def record_switch(rows: SwitchRows, entry: SwitchSeen, observer: str) -> tuple[S
     if after == before:
         return None, False
     epoch = known.epoch if after.epoch is None else after.epoch
-    rows.change(known, epoch, min(known.time, entry.time), to_json(switch_to_line(after)))
+    rows.change(known, epoch, min(known.time, entry.time), fast_json(switch_to_line(after)))
     return after, False
 
 
@@ -70,7 +70,7 @@ def _add(rows: SwitchRows, switch: SwitchRecord, time: float) -> None:
     if epoch is None:
         epoch = min((row.epoch - 1 for row in _at(rows, switch, None)), default=ANY_EPOCH)
     place = (switch.deployment, switch.master, switch.incarnation, epoch, switch.new)
-    rows.add(SwitchRow(inf, *place, time, to_json(switch_to_line(switch))))
+    rows.add(SwitchRow(inf, *place, time, fast_json(switch_to_line(switch))))
 
 
 def _at(rows: SwitchRows, switch: SwitchRecord, epoch: int | None) -> list[SwitchRow]:
