@@ -7,12 +7,12 @@ import pytest
 from recorded.answers import snapshot
 from rig.api_rig import S1, S2, S3, A, B, C, FakeDeployment, node_id
 from switchmaster.render import Line
-from switchmaster.server.api.overview import DISAGREE, overview_line
+from switchmaster.server.api.overview import DISAGREE, Overviews
 from switchmaster.wire.facts import LinkChange, LinkState
 
 
 def overview(*told: FakeDeployment, find: str = "", state: str | None = None, limit: int = 100) -> Line:
-    return overview_line([one.topology for one in told], find.split(), state, limit)
+    return Overviews().line([one.topology for one in told], find.split(), state, limit)
 
 
 def names(line: Line) -> list[str]:

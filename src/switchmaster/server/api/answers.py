@@ -8,7 +8,6 @@ text from the network.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +16,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
 from ...journal import Page
+from ...journal.fast_json import fast_json
 
 __all__ = ["Problem", "ProblemError", "answer", "answer_page", "etag_of", "page", "problem", "rendered"]
 
@@ -48,7 +48,7 @@ class ProblemError(Exception):
 
 def rendered(value: Any) -> bytes:
     """Return a value as JSON."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+    return fast_json(value).encode("ascii")
 
 
 def etag_of(body: bytes) -> str:

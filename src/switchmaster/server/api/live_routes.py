@@ -21,7 +21,7 @@ from .belief_lines import (
     status_body,
     topology_body,
 )
-from .overview import overview_line
+from .overview import Overviews
 from .parameters import (
     ERRORS,
     CursorQuery,
@@ -65,7 +65,7 @@ def make_live_routes(settings: HttpSettings) -> APIRouter:
 
 
 def _add_masters(router: APIRouter) -> None:
-    renderings = _Renderings()
+    renderings, overviews = _Renderings(), Overviews()
 
     @router.get("/api/v1/topology", response_model=shapes.TopologyPage)
     async def topology(request: Request, state: StateOf, deployment: DeploymentQuery = None) -> Response:
@@ -87,7 +87,8 @@ def _add_masters(router: APIRouter) -> None:
     ) -> Response:
         """How many masters are in which state, the most urgent ones, and some of the list: those in trouble first."""
         topologies = [watched.topology for watched in state.chosen(deployment).values()]
-        return answer(request, await asyncio.to_thread(overview_line, topologies, find.split(), only, limit))
+        overviews.forget_all_but(state.chosen(None))
+        return answer(request, await asyncio.to_thread(overviews.line, topologies, find.split(), only, limit))
 
     @router.get("/api/v1/masters", response_model=shapes.MasterPage)
     async def masters(

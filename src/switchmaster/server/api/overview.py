@@ -2,13 +2,16 @@
 The overview: how many masters are in which state, which need attention, and one part of the list.
 
 Made here and not in the browser, so that its size does not grow with the number of masters. Masters that need attention
-come first within each deployment. Pure.
+come first within each deployment. No I/O and no clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+import itertools
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from ...belief.failover import Outcome
 from ...belief.topology import Health, MasterState, Topology
@@ -16,7 +19,7 @@ from ...render import Line, sentinel_line
 from ...wire.facts import LinkState
 from .belief_lines import detailed_master_line
 
-__all__ = ["DISAGREE", "overview_line", "shown_health", "troubled"]
+__all__ = ["DISAGREE", "Overviews", "shown_health", "troubled"]
 
 DISAGREE: Final = "disagree"
 """The filter for masters for which Sentinels give different addresses, and no failover explains it."""
@@ -26,53 +29,109 @@ URGENT: Final = 12
 _ORDER: Final = (Health.FAILING_OVER, Health.DOWN, Health.SUSPECTED, Health.UNKNOWN, Health.OK)
 
 
-def overview_line(topologies: Sequence[Topology], words: Sequence[str], state: str | None, limit: int) -> Line:
-    """
-    Return the overview of some deployments.
+class _Judged(NamedTuple):
+    """A master, and what the overview needs to know of it."""
 
-    Args:
-        topologies: the belief about each.
-        words: only masters whose name, deployment or address contains all of these, in any case.
-        state: only masters in this state, a health or `DISAGREE`; None for all.
-        limit: most masters of the list.
+    master: MasterState
+    health: Health
+    trouble: bool
+    disagrees: bool
+
+
+class _Digest(NamedTuple):
+    """What is known of the masters of one topology."""
+
+    topology: Topology
+    judged: dict[str, _Judged]
+    ordered: list[_Judged]
+    """Those that need attention first, then by name."""
+    states: dict[str, int]
+    """How many of them are in which state."""
+
+
+class Overviews:
     """
-    states = dict.fromkeys((*map(str, _ORDER), DISAGREE), 0)
-    urgent: list[tuple[int, str, MasterState]] = []
-    deployments: list[Line] = []
-    wanted = [word.lower() for word in words]
-    for topology in topologies:
-        name = topology.deployment
-        deaf = not any(one.state is LinkState.LIVE for one in topology.sentinels.values())
-        found: list[tuple[bool, str, MasterState]] = []
-        for _, master in sorted(topology.masters.items()):
-            health, trouble = shown_health(master), troubled(master)
-            states[health] += 1
-            states[DISAGREE] += disagrees(master)
-            if trouble and not deaf:
-                urgent.append((_rank(master), name, master))
-            if _stands(master, health, state) and _has(name, master, wanted):
-                found.append((not trouble, name, master))
-        found.sort(key=lambda one: one[0])
-        drawn, limit = found[:limit], limit - len(found[:limit])
-        deployments.append(
-            {
-                "deployment": name,
-                "masters": len(topology.masters),
-                "found": len(found),
-                "items": [detailed_master_line(of, master) for _, of, master in drawn],
-                "sentinels": [sentinel_line(name, one) for _, one in sorted(topology.sentinels.items())],
-            }
-        )
-    urgent.sort(key=lambda one: one[0])
-    return {
-        "type": "overview",
-        "masters": sum(line["masters"] for line in deployments),
-        "found": sum(line["found"] for line in deployments),
-        "states": states,
-        "troubled": len(urgent),
-        "urgent": [detailed_master_line(of, master) for _, of, master in urgent[:URGENT]],
-        "deployments": deployments,
-    }
+    Makes overviews, and judges a master again only when its state is another object; states never change.
+
+    Several threads may call it.
+    """
+
+    def __init__(self) -> None:
+        self._digests: dict[str, _Digest] = {}
+
+    def line(self, topologies: Sequence[Topology], words: Sequence[str], state: str | None, limit: int) -> Line:
+        """
+        Return the overview of some deployments.
+
+        Args:
+            topologies: the belief about each.
+            words: only masters whose name, deployment or address contains all of these, in any case.
+            state: only masters in this state, a health or `DISAGREE`; None for all.
+            limit: most masters of the list.
+        """
+        states = dict.fromkeys((*map(str, _ORDER), DISAGREE), 0)
+        urgent: list[tuple[int, str, MasterState]] = []
+        deployments: list[Line] = []
+        wanted = [word.lower() for word in words]
+        for topology in topologies:
+            name, digest = topology.deployment, self._digest(topology)
+            for key, number in digest.states.items():
+                states[key] += number
+            if any(one.state is LinkState.LIVE for one in topology.sentinels.values()):
+                troubled = itertools.takewhile(_TROUBLE, digest.ordered)
+                urgent += [(_rank(one.master), name, one.master) for one in troubled]
+            found = digest.ordered
+            if state is not None or wanted:
+                found = [one for one in found if _stands(one, state) and _has(name, one.master, wanted)]
+            drawn, limit = found[:limit], limit - len(found[:limit])
+            deployments.append(
+                {
+                    "deployment": name,
+                    "masters": len(topology.masters),
+                    "found": len(found),
+                    "items": [detailed_master_line(name, one.master) for one in drawn],
+                    "sentinels": [sentinel_line(name, one) for _, one in sorted(topology.sentinels.items())],
+                }
+            )
+        urgent.sort(key=lambda one: one[0])
+        return {
+            "type": "overview",
+            "masters": sum(line["masters"] for line in deployments),
+            "found": sum(line["found"] for line in deployments),
+            "states": states,
+            "troubled": len(urgent),
+            "urgent": [detailed_master_line(of, master) for _, of, master in urgent[:URGENT]],
+            "deployments": deployments,
+        }
+
+    def forget_all_but(self, deployments: Container[str]) -> None:
+        """Forget the deployments that are watched no longer."""
+        for name in [name for name in self._digests if name not in deployments]:
+            self._digests.pop(name, None)
+
+    def _digest(self, topology: Topology) -> _Digest:
+        before = self._digests.get(topology.deployment)
+        if before is not None and before.topology is topology:
+            return before
+        known: dict[str, _Judged] = {} if before is None else before.judged
+        judged = {}
+        for name, master in sorted(topology.masters.items()):
+            one = known.get(name)
+            judged[name] = one if one is not None and one.master is master else _judge(master)
+        ordered = sorted(judged.values(), key=lambda one: not one.trouble)
+        states = dict(Counter(map(_HEALTH, ordered)))
+        states[DISAGREE] = sum(map(_DISAGREES, ordered))
+        digest = self._digests[topology.deployment] = _Digest(topology, judged, ordered, states)
+        return digest
+
+
+_HEALTH: Final = attrgetter("health")
+_TROUBLE: Final = attrgetter("trouble")
+_DISAGREES: Final = attrgetter("disagrees")
+
+
+def _judge(master: MasterState) -> _Judged:
+    return _Judged(master, shown_health(master), troubled(master), disagrees(master))
 
 
 def shown_health(master: MasterState) -> Health:
@@ -115,10 +174,10 @@ def _rank(master: MasterState) -> int:
     return _ORDER.index(shown_health(master)) - 10 * led - 20 * impossible
 
 
-def _stands(master: MasterState, health: Health, wanted: str | None) -> bool:
+def _stands(one: _Judged, wanted: str | None) -> bool:
     if wanted is None:
         return True
-    return disagrees(master) if wanted == DISAGREE else health == wanted
+    return one.disagrees if wanted == DISAGREE else one.health == wanted
 
 
 def _has(deployment: str, master: MasterState, words: Iterable[str]) -> bool:
