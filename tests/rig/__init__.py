@@ -37,6 +37,8 @@ What to use. Without servers:
 - `guard_rig`: how the guards of such a deployment stand, and what operators ordered of them.
 - `failover_rig`: how the planned failovers of such a deployment stand, and what operators ordered.
 - `interrupts`: interrupts some work at every instruction where a signal handler may raise.
+- `scripted_peers`: scripted Sentinels and data nodes in a thread of their own; for tests of blocking clients.
+- `child`: a process that does not outlive the test that started it.
 - `conditions`: `eventually` waits for a condition, with a limit.
 - `growth`: whether a series of measurements has stopped growing.
 - `document_blocks`: blocks of code, commands, links and headings of the documents.
