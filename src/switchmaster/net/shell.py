@@ -120,6 +120,11 @@ class Shell(ABC):
         if self._leaving:
             await asyncio.wait(list(self._leaving))
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether bytes of the peer have come that no turn has read yet."""
+        return any(pipe.is_behind for pipe in self._pipes.values())
+
     def sockets(self) -> list[int]:
         """Return the descriptors of its open connections."""
         return [number for pipe in self._pipes.values() if (number := pipe.descriptor()) >= 0]
@@ -178,7 +183,7 @@ class Shell(ABC):
         assert self._timer is not None
         now, due = self._now, self._timer.when()
         # A timeout is the peer's time. What has come and waits for us counts first: later turns read it.
-        late = now - due > _LATE or any(pipe.is_behind for pipe in self._pipes.values())
+        late = now - due > _LATE or self.is_behind
         if late and self._excused < _EXCUSES * self._timeout:
             delay = min(max(now - due, _LATE), self._timeout, 1.0)
             self._excused += delay

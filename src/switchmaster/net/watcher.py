@@ -376,6 +376,11 @@ class Watcher:
         return self._watch.idle
 
     @property
+    def is_behind(self) -> bool:
+        """Whether Sentinels have said more than was read yet: what can wait should, because decisions may follow."""
+        return any(connection.is_behind for connection in self._connections.values())
+
+    @property
     def established(self) -> bool:
         """Whether enough Sentinels have answered since the start to believe them."""
         return self._watch.established

@@ -22,8 +22,9 @@ Threads, each with data of its own:
   the commit added; `journal_log` turns that into log lines, so the log never reports what a crash could take back.
 - The **HTTP thread** (`api`) runs an event loop of its own. It reads `published_belief.PublishedBelief`: immutable
   values that the main loop hands over, a switch at once and everything else within 10 ms.
-- In a storm decisions come first: the writer and what hands the belief over wait while the main loop is busy
-  (`loop_load`), for a bounded time, and metrics count when they are read.
+- In a storm decisions come first: what makes the journal's entries waits while there is more to read (`backlog`), the
+  writer and what hands the belief over while the main loop is busy (`loop_load`), each for a bounded time, and metrics
+  count when they are read.
 - Where several daemons share deployments, `daemon_claims` says which of them this one watches; each look at the claims
   is made in a thread.
 - The **reactions thread** of `switchmaster.react`, where actions are configured; `daemon_actions` gives it the belief
@@ -44,7 +45,7 @@ uses it too, so it needs no extra); `log_format` formats log lines for people or
 ``Type=notify``; `interpreter` sets Python for a process that is the daemon. The folder `web` holds the
 dashboard's files, which `api.dashboard` serves.
 
-Read in this order: `settings`, `deployment_watch`, `published_belief`, `deployment_guard`, `deployment_pulse`,
-`deployment_relay`, `deployment_proxy`, `deployment_failover`, `deployment_doctor`, `daemon_actions`, `daemon_claims`,
-`daemon`, `journal_log`, `api`.
+Read in this order: `settings`, `deployment_watch`, `backlog`, `published_belief`, `deployment_guard`,
+`deployment_pulse`, `deployment_relay`, `deployment_proxy`, `deployment_failover`, `deployment_doctor`,
+`daemon_actions`, `daemon_claims`, `daemon`, `journal_log`, `api`.
 """

@@ -16,7 +16,7 @@ from typing import Final
 from ..belief.decisions import Notice, Switch
 from ..belief.failover import Failover
 from ..belief.topology import Topology
-from ..journal.entries import Entry, Seen, WatchStarted
+from ..journal.entries import Seen, WatchStarted
 from ..journal.guard_lease import GuardLease
 from ..journal.ledger import Ledger
 from ..net.watcher import FactsHeard, Heard, Watcher
@@ -24,6 +24,7 @@ from ..net.wish_files import state_folder
 from ..planned.progress import Conclusion
 from ..render import Line
 from ..wire.facts import MasterSnapshot
+from .backlog import Backlog
 from .deployment_doctor import DeploymentDoctor
 from .deployment_failover import DeploymentFailover
 from .deployment_guard import DeploymentGuard
@@ -93,8 +94,8 @@ class DeploymentWatch:
             deployment.name, deployment.arguments, deployment.doctor, self._on_guard, noticed
         )
         self._put = put
-        self._turn: list[Entry] = []
-        """The entries of this turn."""
+        self._backlog = Backlog(put, lambda: self.watcher.is_behind)
+        """What makes the journal's entries: it comes after the decisions."""
         self._answered: set[str] = set()
         """The masters that a Sentinel has answered about in this turn."""
         self._established = False
@@ -140,7 +141,7 @@ class DeploymentWatch:
         await self.pulse.close()
         await self.watcher.close()
         self.published.close()
-        self._flush()
+        self._backlog.finish()
 
     @property
     def topology(self) -> Topology:
@@ -178,11 +179,6 @@ class DeploymentWatch:
         self._ledger.resight(names)
         self.published.changed.update(names)
 
-    def _flush(self) -> None:
-        if self._turn:
-            self._put(*self._turn)
-            self._turn = []
-
     def _end_turn(self) -> None:
         if self.watcher.established and not self._established:
             self._established = True
@@ -190,35 +186,35 @@ class DeploymentWatch:
         if self.watcher.roster_changes != self._links_seen:
             self._links_seen = self.watcher.roster_changes
             self._links.look(self.watcher.sentinels)
-        self._turn += self._ledger.end_turn(time.time(), self._answered)
-        self._answered.clear()
-        self._flush()
+        self._backlog.add(self._ledger.end_turn, time.time(), self._answered)
+        self._answered = set()
+        self._backlog.end_turn()
 
     def _look(self, masters: Iterable[str]) -> None:
-        self._turn += self._ledger.sightings(masters, time.time())
+        self._backlog.add(self._ledger.sightings, masters, time.time())
 
     def _on_facts(self, heard: FactsHeard) -> None:
         self._answered.update(fact.name for fact in heard.facts if isinstance(fact, MasterSnapshot))
 
     def _on_event(self, heard: Heard) -> None:
         now = asyncio.get_running_loop().time()
-        self._turn += self._ledger.event(heard.sentinel, heard.event, now, heard.time)
+        self._backlog.add(self._ledger.event, heard.sentinel, heard.event, now, heard.time)
 
     def _on_failover(self, record: Failover) -> None:
-        self._turn += self._ledger.failover(record)
+        self._backlog.add(self._ledger.failover, record)
 
     def _on_switch(self, switch: Switch) -> None:
-        self._turn += self._ledger.switch(switch)
+        self._backlog.add(self._ledger.switch, switch)
 
     def _on_notice(self, notice: Notice) -> None:
-        self._turn += self._ledger.notice(notice)
+        self._backlog.add(self._ledger.notice, notice)
 
     def _on_guard(self, notice: Notice) -> None:
-        self._turn += self._ledger.notice(notice)
+        self._backlog.add(self._ledger.notice, notice)
         for listener in self._listeners:
             listener(notice)
         # Within a turn of the Watcher, the turn's end comes first and keeps the order.
-        asyncio.get_running_loop().call_soon(self._flush)
+        asyncio.get_running_loop().call_soon(self._backlog.end_turn)
 
     def _on_line(self, line: Line) -> None:
         self._put(Seen(time.time(), line))
@@ -237,4 +233,4 @@ class DeploymentWatch:
                 changed = sorted(self.published.changed)
                 self.published.changed.clear()
                 self._look(changed)
-                self._flush()
+                self._backlog.end_turn()
