@@ -121,8 +121,22 @@ def test_script_opens_with_its_contract_and_is_small(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
 def test_script_imports_files_that_are_there(path: Path) -> None:
-    named = re.findall(r'^import .*? from "(.*?)";', path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    text = path.read_text(encoding="utf-8")
+    named = re.findall(r'^import .*? from "(.*?)";', text, re.MULTILINE | re.DOTALL)
+    named += re.findall(r'import\("(.*?)"\)', text)
     assert [] == [name for name in named if not (path.parent / name).is_file()]
+
+
+def test_page_names_all_scripts_of_its_first_view_at_once() -> None:
+    reached, waiting = set[Path](), [WEB / "main.js"]
+    while waiting:
+        path = waiting.pop()
+        reached.add(path)
+        text = path.read_text(encoding="utf-8")
+        named = re.findall(r'^import .*? from "(.*?)";', text, re.MULTILINE | re.DOTALL)
+        waiting += {(path.parent / name).resolve() for name in named} - reached
+    named = re.findall(r'rel="modulepreload" href="(.*?)"', (WEB / "index.html").read_text(encoding="utf-8"))
+    assert sorted(WEB / name for name in named) == sorted(reached - {WEB / "main.js"})
 
 
 def test_every_file_is_reached_from_the_page() -> None:
@@ -134,7 +148,8 @@ def test_every_file_is_reached_from_the_page() -> None:
         if path.suffix == ".svg":
             continue
         text = path.read_text(encoding="utf-8")
-        found = {a or b for a, b in re.findall(r'(?:src|href)="([\w./-]+)"|from "(.*?)"', text)} - {"openapi.json"}
+        found = {a or b for a, b in re.findall(r'(?:src|href)="([\w./-]+)"|(?:from |import\()"(.*?)"', text)}
+        found -= {"openapi.json"}
         linked: set[Any] = {PAGES.get(name, path.parent / name).resolve() for name in found}
         waiting += sorted(linked - reached)
     assert set(FILES) == reached

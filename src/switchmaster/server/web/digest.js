@@ -54,3 +54,13 @@ export function remembered(work) {
     return last.made;
   };
 }
+
+/** A function that says whether its arguments differ from those of its last call; the first time they do. */
+export function changes() {
+  let last = null;
+  return (...given) => {
+    const differ = !last || given.some((one, index) => one !== last[index]);
+    last = given;
+    return differ;
+  };
+}

@@ -11,22 +11,20 @@ import { empty } from "./parts.js";
 import { parse } from "./routes.js";
 import { shown } from "./text.js";
 import { TokenDialog } from "./token.js";
-import { makeActions } from "./views/actions.js";
-import { makeDoctor } from "./views/doctor.js";
-import { makeFailover } from "./views/failover.js";
-import { makeHistory } from "./views/history.js";
-import { makeMaster } from "./views/master.js";
 import { makeOverview } from "./views/overview.js";
 
 const LOOK = 10_000; // ms between two checks whether a token is still required
-const VIEWS = {
-  overview: makeOverview,
-  master: makeMaster,
-  history: makeHistory,
-  failover: makeFailover,
-  doctor: makeDoctor,
-  actions: makeActions,
+const VIEWS = { overview: makeOverview };
+// The other views come when they are shown, or `LATER` ms after the first one: it is drawn sooner without them.
+const COMING = {
+  master: async () => (await import("./views/master.js")).makeMaster,
+  history: async () => (await import("./views/history.js")).makeHistory,
+  failover: async () => (await import("./views/failover.js")).makeFailover,
+  doctor: async () => (await import("./views/doctor.js")).makeDoctor,
+  actions: async () => (await import("./views/actions.js")).makeActions,
 };
+const LATER = 1_000;
+const AGAIN = 2_000; // ms between two attempts to load a view
 const TICK = 1_000; // ms between two drawings if nothing has changed: ages advance
 const FRAME = 100; // ms between two drawings of what moves by itself
 
@@ -50,7 +48,34 @@ function show() {
   const route = parse(location.hash);
   const moved = hash !== null;
   hash = location.hash;
-  const make = VIEWS[route.page] ?? makeNowhere;
+  const coming = !VIEWS[route.page] && Object.hasOwn(COMING, route.page);
+  open(VIEWS[route.page] ?? (coming ? makeComing : makeNowhere), route);
+  if (moved) {
+    main.focus({ preventScroll: true });
+    window.scrollTo(0, 0);
+  }
+  if (coming) void arrive(route, hash);
+}
+
+/** Load the view of a route, and show it if the reader is still there. */
+async function arrive(route, from) {
+  while (hash === from) {
+    try {
+      await load(route.page);
+      if (hash === from) open(VIEWS[route.page], route);
+      return;
+    } catch {
+      update(main.firstChild, empty("This page can't be loaded: the daemon can't be reached."));
+      await new Promise((done) => setTimeout(done, AGAIN));
+    }
+  }
+}
+
+async function load(page) {
+  VIEWS[page] ??= await COMING[page]();
+}
+
+function open(make, route) {
   view = make({ ...route, live, api, act, go, soon, place: replaceHash });
   for (const link of document.querySelectorAll("nav a"))
     if (link.dataset.page === route.page) link.setAttribute("aria-current", "page");
@@ -58,10 +83,6 @@ function show() {
   main.replaceChildren(h("div", { class: `page page-${route.page}` }, view.element));
   live.show(view.needs);
   draw();
-  if (moved) {
-    main.focus({ preventScroll: true });
-    window.scrollTo(0, 0);
-  }
 }
 
 function go(to) {
@@ -85,6 +106,10 @@ function makeNowhere() {
     render() {},
     told() {},
   };
+}
+
+function makeComing() {
+  return { title: "Loading", element: empty("Loading the page."), needs: [], render() {}, told() {} };
 }
 
 function draw() {
@@ -203,3 +228,7 @@ setInterval(() => {
   if (!document.hidden && Date.now() - drawn >= (moving ? FRAME : TICK)) draw();
 }, FRAME);
 show();
+setTimeout(() => {
+  // One that fails now is loaded when it is shown.
+  for (const page of Object.keys(COMING)) load(page).catch(() => {});
+}, LATER);

@@ -36,7 +36,6 @@ const ACKNOWLEDGED = [
   ["true", "Yes"],
 ];
 
-const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /** An entered moment, in the viewer's zone, in the API's form; undefined if there is none. */
 function momentOf(entered) {
@@ -49,13 +48,14 @@ export function makeHistory({ live, api, filters, go }) {
   const [since, until] = [momentOf(filters.since), momentOf(filters.until)];
   const asked = { deployment, master, outcome, kind, acknowledged, suspicions, since, until, q, limit: PAGE };
   const source = path("failovers", asked);
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const form = h(
     "div",
     { class: "tools" },
     field("Text", { type: "search", name: "q", value: q ?? "", maxlength: 200, placeholder: "Name, address, comment" }),
     field("Master", { type: "text", name: "master", value: master ?? "", autocomplete: "off", spellcheck: "false" }),
-    field(`From (${ZONE})`, { type: "datetime-local", name: "since", value: since ? filters.since : "" }),
-    field(`Until (${ZONE})`, { type: "datetime-local", name: "until", value: until ? filters.until : "" }),
+    field(`From (${zone})`, { type: "datetime-local", name: "since", value: since ? filters.since : "" }),
+    field(`Until (${zone})`, { type: "datetime-local", name: "until", value: until ? filters.until : "" }),
     choices("Outcome", "outcome", OUTCOMES, outcome),
     choices("Kind", "kind", KINDS, kind),
     choices("Acknowledged", "acknowledged", ACKNOWLEDGED, acknowledged),

@@ -1,12 +1,12 @@
 // All masters of all deployments: what needs attention, in words; then every master, with search and filter.
 
 import { path } from "../api.js";
-import { FILTERS, digest, isDeaf, remembered } from "../digest.js";
+import { FILTERS, changes, digest, isDeaf, remembered } from "../digest.js";
 import { worst } from "../doctor.js";
 import { h, update } from "../dom.js";
 import { empty, healthState, icon, missing, name, place, state, table, timeAgo } from "../parts.js";
 import { toDoctor, toFailover, toMaster, toOverview } from "../routes.js";
-import { count, seconds, shown } from "../text.js";
+import { ago, count, seconds, shown } from "../text.js";
 import { HEALTH, disagrees, healthOf, impossible } from "../words.js";
 
 const ROWS = 100; // masters asked for at first; the others on demand
@@ -43,6 +43,7 @@ export function makeOverview({ live, filters, place: go, soon }) {
   let wanted = Object.hasOwn(FILTERS, filters.state ?? "") ? filters.state : "";
 
   const digested = remembered(digest);
+  const changed = changes();
   let last = { value: null, error: null }; // the last answer, which stays until the one to other filters comes
 
   search.addEventListener("input", remember);
@@ -91,14 +92,22 @@ export function makeOverview({ live, filters, place: go, soon }) {
     const drawn = told.parts.reduce((sum, { items }) => sum + items.length, 0);
     const narrowed = Boolean(search.value.trim() || wanted);
     update(found, narrowed ? `${count(rows, "master")} found` : null);
-    update(
-      tables,
-      missing(answer, "The masters"),
-      drawDeployments(told.parts, narrowed, live.now(), live.get(DOCTORS).value?.items ?? NONE),
-      answer.value && !rows ? drawNone(told) : null,
-      rows > drawn && drawn ? drawMore(rows - drawn, drawn < MOST) : null,
-      narrowed ? null : drawElsewhere(live.get(CLAIMS).value?.items ?? NONE, live.get("status").value?.share),
-    );
+    const sums = live.get(DOCTORS).value?.items ?? NONE;
+    const claims = narrowed ? NONE : (live.get(CLAIMS).value?.items ?? NONE).filter((line) => !line.here);
+    const away = live.get("status").value?.share?.available === false;
+    const others = claims.length ? JSON.stringify([claims, away]) : "";
+    const ages = agesOf(told.parts, live.now());
+    // Rows are drawn again only if what they say has changed: there may be a thousand.
+    if (changed(answer.value, answer.value ? null : answer.error, narrowed, ages, others))
+      update(
+        tables,
+        missing(answer, "The masters"),
+        drawDeployments(told.parts, narrowed, live.now(), sums),
+        answer.value && !rows ? drawNone(told) : null,
+        rows > drawn && drawn ? drawMore(rows - drawn, drawn < MOST) : null,
+        drawElsewhere(claims, away),
+      );
+    else updateAbouts(tables, shownParts(told.parts, narrowed), sums);
   }
 
   return {
@@ -228,17 +237,24 @@ function drawMore(left, may) {
 
 /** The deployments with the masters that were answered; those without masters only if all are shown. */
 function drawDeployments(parts, narrowed, now, sums) {
-  return parts.map((part) => {
-    if (!part.items.length && (narrowed || part.masters)) return null;
-    return drawDeployment(part, now, sums.find((sum) => sum.deployment === part.deployment));
-  });
+  return shownParts(parts, narrowed).map((part) => drawDeployment(part, now, sums));
+}
+
+const shownParts = (parts, narrowed) => parts.filter((part) => part.items.length || !(narrowed || part.masters));
+
+/** What `lastSwitch` says of all masters that are drawn: it changes by itself. */
+function agesOf(parts, now) {
+  return parts.flatMap(({ items }) => items.map((master) => ageOf(master, now))).join();
+}
+
+function updateAbouts(tables, parts, sums) {
+  const abouts = tables.querySelectorAll(":scope > section > .about");
+  parts.forEach((part, index) => update(abouts[index], aboutOf(part, sums)));
 }
 
 /** The deployments that other daemons watch; nothing where none is shared. */
-function drawElsewhere(claims, share) {
-  const lines = claims.filter((line) => !line.here);
+function drawElsewhere(lines, away) {
   if (!lines.length) return null;
-  const away = share && !share.available;
   return h(
     "section",
     { class: "deployment", key: "\nelsewhere" },
@@ -273,23 +289,23 @@ function elsewhere(line) {
 
 const keyOf = (line) => `${line.deployment}\n${line.master}`;
 
-function drawDeployment(part, now, sum) {
+function aboutOf(part, sums) {
   const heard = part.sentinels.filter((one) => one.state === "live").length;
-  const deaf = isDeaf(part);
   const silent = heard < part.sentinels.length;
-  const sentinels = count(part.sentinels.length, "Sentinel");
-  const about = `${heard} of ${sentinels} heard, ${count(part.masters, "master")}`;
+  const sum = sums.find((one) => one.deployment === part.deployment);
+  return [
+    isDeaf(part) ? [state("down", "Not watched"), " "] : silent ? icon("suspected") : null,
+    `${heard} of ${count(part.sentinels.length, "Sentinel")} heard, ${count(part.masters, "master")}`,
+    sum ? [". Doctor: ", h("a", { href: toDoctor({ deployment: part.deployment }) }, worst(sum))] : null,
+  ];
+}
+
+function drawDeployment(part, now, sums) {
   return h(
     "section",
-    { class: deaf ? "deployment deaf" : "deployment", key: part.deployment },
+    { class: isDeaf(part) ? "deployment deaf" : "deployment", key: part.deployment },
     h("h2", {}, name(part.deployment)),
-    h(
-      "p",
-      { class: "about" },
-      deaf ? [state("down", "Not watched"), " "] : silent ? icon("suspected") : null,
-      about,
-      sum ? [". Doctor: ", h("a", { href: toDoctor({ deployment: part.deployment }) }, worst(sum))] : null,
-    ),
+    h("p", { class: "about" }, aboutOf(part, sums)),
     table(
       `Masters of ${shown(part.deployment)}`,
       COLUMNS,
@@ -319,6 +335,11 @@ function row(master, now) {
 
 function partly(part, whole, words, instead = `${part} of ${whole} ${words}`) {
   return part < whole ? h("span", { class: "warn" }, icon("suspected"), instead) : instead;
+}
+
+function ageOf(master, now) {
+  const at = seconds(master.switch?.time);
+  return at === null ? "" : ago(Math.max(0, now - at));
 }
 
 function lastSwitch(master, now) {
