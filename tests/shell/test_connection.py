@@ -20,7 +20,7 @@ from switchmaster.link.link import Link
 from switchmaster.model import Address
 from switchmaster.net.dial import DialTarget, Tls
 from switchmaster.net.sentinel_connection import SentinelConnection
-from switchmaster.net.shell import TURN_BYTES
+from switchmaster.net.shell import TURN_BYTES, ring_at
 from switchmaster.wire.events import NewEpoch
 from switchmaster.wire.facts import Fact, LinkChange, LinkState, MasterSnapshot, SnapshotEnd
 
@@ -249,6 +249,15 @@ def test_half_open_connection_is_found_by_ping() -> None:
             assert talk.reasons[0].startswith("silent for 0.")
 
     run(test)
+
+
+def test_timers_of_quiet_links_ring_together_and_never_late() -> None:
+    deadlines = [1001.0001 + at * 0.003 for at in range(16)]
+    assert len({ring_at(deadline, deadline - 1.0) for deadline in deadlines}) == 1
+    for after in (0.001, 0.05, 0.3, 0.99, 5.0):
+        rings = [deadline - ring_at(deadline, deadline - after) for deadline in deadlines]
+        # A near deadline is kept to the moment; to a far one it rings several times.
+        assert all(0 <= early <= (0.0 if after < 0.1 else max(0.05, after - 0.95)) for early in rings)
 
 
 def test_connection_comes_back_after_a_crash_with_a_whole_snapshot() -> None:

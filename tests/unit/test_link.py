@@ -447,6 +447,14 @@ def test_quiet_sentinel_is_pinged_and_then_found_silent() -> None:
     assert down_reason(link.events_received()) == "silent for 0.5 s"
 
 
+def test_ping_may_come_a_twentieth_early_so_that_one_timer_serves_many_links() -> None:
+    link = live_link(ScriptedSentinel(), ping_interval=1.0)
+    link.tick(0.9)
+    assert link.data_to_send() == []
+    link.tick(0.95)
+    assert link.data_to_send() == [(0, b"*1\r\n$4\r\nPING\r\n")]
+
+
 def test_answered_ping_keeps_the_link_live() -> None:
     sentinel = ScriptedSentinel()
     link = live_link(sentinel, reconcile_interval=1000.0)

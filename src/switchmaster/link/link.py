@@ -144,12 +144,15 @@ class Link:
         """When `tick` must be called at the latest; None if the link waits for the shell."""
         if self._state is LinkState.DOWN:
             return self._retry_at
-        due = [stream.deadline for stream in self._streams.values()]
-        if self._greeting_due is not None:
-            due.append(self._greeting_due)
-        if self._reconcile_at is not None:
-            due.append(self._reconcile_at)
-        return min(due, default=None)
+        # No list of them: this is read after every read from a socket.
+        due = self._greeting_due
+        if self._reconcile_at is not None and (due is None or self._reconcile_at < due):
+            due = self._reconcile_at
+        for stream in self._streams.values():
+            at = stream.deadline
+            if due is None or at < due:
+                due = at
+        return due
 
     def events_received(self) -> list[Fact]:
         """Return the facts since the last call, in order."""
@@ -158,8 +161,12 @@ class Link:
 
     def data_to_send(self) -> list[tuple[int, bytes]]:
         """Return the bytes to write now, as (stream, bytes)."""
-        waiting = [(number, stream.data_to_send()) for number, stream in self._streams.items()]
-        return [(number, data) for number, data in waiting if data]
+        waiting: list[tuple[int, bytes]] = []
+        for number, stream in self._streams.items():
+            data = stream.data_to_send()
+            if data:
+                waiting.append((number, data))
+        return waiting
 
     # What the shell reports.
 
@@ -266,7 +273,8 @@ class Link:
                 return
             if stream.ping_due(now):
                 self.counters.pings += 1
-                self._ask(stream, ("PING",), self._ignore)
+                self.counters.requests += 1
+                stream.ping(self._take_pong, now)
         if self._greeting_due is not None and now >= self._greeting_due:
             self._go_down(f"the greeting took longer than {_GREETING * self.timeout:g} s", now)
         elif self._reconcile_at is not None and now >= self._reconcile_at and self._inquiry is not None:
@@ -441,6 +449,9 @@ class Link:
             on_reply(reply, now)
 
         stream.ask(command, take, self._now, confirmations)
+
+    def _take_pong(self, reply: Reply, now: float) -> None:
+        self._rights.note(("PING",), reply)
 
     def _ignore(self, reply: Reply, now: float) -> None:
         pass

@@ -17,6 +17,9 @@ from ..wire.resp import FrameReader, Reply, encode
 
 __all__ = ["LAST_REPLY", "OnReply", "RequestStream"]
 
+_PING: Final = encode(("PING",))
+_EARLY: Final = 0.0625
+"""The share of the interval by which a PING may be early, so that one timer can serve many links."""
 LAST_REPLY: Final = 5
 """How many timeouts after it was written a request of a batch may be answered."""
 
@@ -91,8 +94,15 @@ class RequestStream:
         self._outgoing.append(encode(command))
         self._requests.append(_Request(on_reply, now, confirmations))
 
+    def ping(self, on_reply: OnReply, now: float) -> None:
+        """Queue a PING; as `ask` does, with less effort."""
+        self._outgoing.append(_PING)
+        self._requests.append(_Request(on_reply, now, 0))
+
     def data_to_send(self) -> bytes:
         """Return the bytes to write, and forget them."""
+        if not self._outgoing:
+            return b""
         data = b"".join(self._outgoing)
         self._outgoing.clear()
         return data
@@ -144,8 +154,8 @@ class RequestStream:
         return min(max(sent_at, self._last_frame) + self._timeout, sent_at + LAST_REPLY * self._timeout)
 
     def ping_due(self, now: float) -> bool:
-        """Return whether the peer has been quiet for so long that it should be pinged."""
-        return not self._requests and now >= self._last_frame + self._ping_interval
+        """Return whether the peer has been quiet for so long that it should be pinged, now or very soon."""
+        return not self._requests and now >= self._last_frame + self._ping_interval * (1.0 - _EARLY)
 
     def overdue(self, now: float) -> str:
         """

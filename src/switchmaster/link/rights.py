@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from hiredis import ReplyError
+
 from ..wire.refusal import Refusal, classify
 from ..wire.resp import Reply
 
@@ -28,6 +30,8 @@ class Rights:
 
     def note(self, command: Sequence[str], reply: Reply) -> None:
         """Take a command's reply. A right that is refused first and granted later is not lacking: 6.2 behaves so."""
+        if not self._lacking and not isinstance(reply, ReplyError):
+            return  # most replies: nothing is lacking, and nothing refused
         for rule in _rules(command):
             if classify(reply) is Refusal.PERMISSION:
                 self._lacking[rule] = None

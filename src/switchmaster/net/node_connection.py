@@ -52,9 +52,13 @@ class NodeConnection(Shell):
 
     def _deliver(self, now: float) -> bool:
         probes = self.link.events_received()
-        if probes:
-            self._call(lambda: self._on_probes(probes, now))
-        return bool(probes)
+        if not probes:
+            return False
+        try:
+            self._on_probes(probes, now)
+        except Exception:
+            self._callback_failed()
+        return True
 
     def _on_connect(self, stream: int, credentials: Credentials, now: float) -> None:
         self.link.connect(now, credentials)

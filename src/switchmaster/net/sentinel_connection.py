@@ -81,9 +81,13 @@ class SentinelConnection(Shell):
 
     def _deliver(self, now: float) -> bool:
         facts = self.link.events_received()
-        if facts:
-            self._call(lambda: self._on_facts(self.link.name, facts, now))
-        return bool(facts)
+        if not facts:
+            return False
+        try:
+            self._on_facts(self.link.name, facts, now)
+        except Exception:
+            self._callback_failed()
+        return True
 
     def _on_connect(self, stream: int, credentials: Credentials, now: float) -> None:
         self.link.connect(now, stream, credentials)

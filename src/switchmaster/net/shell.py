@@ -22,7 +22,7 @@ from ..model import is_ip
 from ..wire.resp import plain
 from .dial import DialTarget, describe_error
 
-__all__ = ["Shell", "connect_options"]
+__all__ = ["Shell", "connect_options", "ring_at"]
 
 _log = logging.getLogger("switchmaster")
 
@@ -38,6 +38,14 @@ _LATE = 0.1
 
 _EXCUSES = 5
 """How many timeouts a peer is waited for longer, at most, because this program is busy."""
+
+
+_TOGETHER = 0.05
+"""Seconds: timers of all links ring at multiples of it, so that one turn of the loop serves many of them. A link takes
+no offence at a PING that is so much early."""
+
+_LONGEST = 1.0
+"""Seconds until a timer rings, at most: the time between two PINGs."""
 
 
 class Shell(ABC):
@@ -136,24 +144,34 @@ class Shell(ABC):
 
     # The turn.
 
-    def _pump(self) -> None:
-        """Do what the link wants: pass facts on, open and abort streams, write bytes, set the timer."""
+    def _pump(self, now: float | None = None) -> None:
+        """
+        Do what the link wants: pass facts on, open and abort streams, write bytes, set the timer.
+
+        Args:
+            now: the loop's time, if the caller has read it.
+        """
         if self._pumping or self._loop is None:
             # A callback that asks something comes here; the turn that called it sends it afterwards.
             return
+        if now is None:
+            now = self._loop.time()
         self._pumping = True
         try:
-            while self._deliver(self._now):
-                pass
+            while self._deliver(now):
+                now = self._loop.time()
             self._open_and_abort()
             for stream, data in self._outgoing():
                 self._pipes[stream].write(data)
         finally:
             self._pumping = False
-        self._arm()
+        self._arm(now)
 
     def _open_and_abort(self) -> None:
         wanted = self._streams_wanted()
+        pipes = self._pipes
+        if len(pipes) == wanted and not self._attempts and (not wanted or wanted - 1 in pipes):
+            return  # as it is after nearly every read
         for stream in [stream for stream in self._pipes if stream >= wanted]:
             self._pipes.pop(stream).abort()
         for stream in [stream for stream in self._attempts if stream >= wanted]:
@@ -166,7 +184,7 @@ class Shell(ABC):
                 self._leaving.add(attempt)
                 attempt.add_done_callback(self._leaving.discard)
 
-    def _arm(self) -> None:
+    def _arm(self, now: float) -> None:
         deadline = self._deadline()
         if self._timer is not None:
             # A timer that rings early does no harm; most deadlines only move later. One that was put off stays.
@@ -176,7 +194,7 @@ class Shell(ABC):
             self._timer = None
         if deadline is not None:
             assert self._loop is not None
-            self._timer = self._loop.call_at(deadline, self._ring)
+            self._timer = self._loop.call_at(ring_at(deadline, now), self._ring)
 
     def _ring(self) -> None:
         assert self._loop is not None
@@ -191,7 +209,7 @@ class Shell(ABC):
             return
         self._timer, self._excused = None, 0.0
         self._on_tick(now)
-        self._pump()
+        self._pump(now)
 
     async def _open(self, stream: int) -> None:
         assert self._loop is not None
@@ -243,8 +261,10 @@ class Shell(ABC):
 
     def _received(self, pipe: _Pipe, data: bytes) -> None:
         if self._pipes.get(pipe.stream) is pipe:
-            self._on_data(pipe.stream, data, self._now)
-            self._pump()
+            assert self._loop is not None
+            now = self._loop.time()
+            self._on_data(pipe.stream, data, now)
+            self._pump(now)
 
     def _ended(self, pipe: _Pipe, reason: str) -> None:
         if self._pipes.get(pipe.stream) is pipe:
@@ -253,14 +273,10 @@ class Shell(ABC):
             self._on_eof(pipe.stream, reason, self._now)
             self._pump()
 
-    def _call(self, callback: Callable[[], None]) -> None:
-        """Call a user's callback; what it raises ends nothing of ours."""
-        try:
-            callback()
-        except Exception:
-            # An error of the user's code; the log and the counter show it.
-            self.callback_errors += 1
-            _log.exception("the callback for facts of %s failed", self.name)
+    def _callback_failed(self) -> None:
+        """Log and count what a user's callback raised just now: it ends nothing of ours."""
+        self.callback_errors += 1
+        _log.exception("the callback for facts of %s failed", self.name)
 
 
 class _Pipe(asyncio.Protocol):
@@ -347,6 +363,22 @@ class _Pipe(asyncio.Protocol):
         assert self._transport is not None
         self._rest = b""
         self._transport.abort()
+
+
+def ring_at(deadline: float, now: float) -> float:
+    """
+    Return when the timer for a deadline rings: never later, and if that is far, together with those of other shells.
+
+    The link's deadline only moves later when the peer answers, and a timer that rings early is cheaper than one that is
+    cancelled: so it rings within `_LONGEST`. Then a link that is quiet costs one timer for each PING.
+
+    Args:
+        deadline: when the link must be looked at, at the latest; by the loop's clock, as is `now`.
+        now: the time.
+    """
+    if deadline - now < 2 * _TOGETHER:
+        return deadline
+    return min(deadline, now + _LONGEST) // _TOGETHER * _TOGETHER
 
 
 def connect_options(loop: asyncio.AbstractEventLoop, target: DialTarget) -> dict[str, Any]:
