@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import fields
-from operator import attrgetter
+from operator import add, attrgetter
 from typing import Final
 
+from ..belief.followed_masters import WatchCounters
 from ..link.counters import LinkCounters
 
-__all__ = ["LinkTotals", "copied"]
+__all__ = ["LinkTotals", "copied", "numbers_of"]
 
 _FIELDS: Final = tuple(each.name for each in fields(LinkCounters))
 _NAMES: Final = tuple(f"link_{name}" for name in _FIELDS)
 # Neither `asdict` nor `replace`: a daemon asks for the counters of hundreds of links every second.
 _numbers: Final[Callable[[LinkCounters], tuple[int, ...]]] = attrgetter(*_FIELDS)
+_OF_WATCH: Final = tuple(each.name for each in fields(WatchCounters))
+_watch_numbers: Final[Callable[[WatchCounters], tuple[int, ...]]] = attrgetter(*_OF_WATCH)
 
 
 class LinkTotals:
@@ -29,8 +32,15 @@ class LinkTotals:
 
     def of(self, live: Iterable[LinkCounters]) -> dict[str, int]:
         """Return the sums of the links that live and of those that have ended, by ``link_`` and the counter's name."""
-        columns = zip(self._ended, *map(_numbers, live), strict=True)
-        return dict(zip(_NAMES, map(sum, columns), strict=True))
+        totals = self._ended
+        for counters in live:
+            totals = tuple(map(add, totals, _numbers(counters)))
+        return dict(zip(_NAMES, totals, strict=True))
+
+
+def numbers_of(counters: WatchCounters) -> dict[str, int]:
+    """Return what a deployment's belief has counted, by name."""
+    return dict(zip(_OF_WATCH, _watch_numbers(counters), strict=True))
 
 
 def copied(counters: LinkCounters) -> LinkCounters:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from functools import partial
+from typing import Any, TypeVar
 
 from .feeds import Feed, Latest
 
@@ -34,7 +35,8 @@ class Readers:
 
     def __init__(self, queue: int) -> None:
         self._queue = queue
-        self._callbacks: dict[type, list[Callable[[object], None]]] = {}
+        self._callbacks: dict[type, tuple[Callable[[Any], None], ...]] = {}
+        """By kind; a tuple is replaced, never changed, so that a callback may end itself or others."""
         self._feeds: set[Feed[Any]] = set()
         self._closed = False
         self._missed = 0
@@ -48,17 +50,20 @@ class Readers:
 
     def wants(self, kind: type) -> bool:
         """Whether there is a reader for items of this kind."""
-        return bool(self._callbacks.get(kind))
+        return kind in self._callbacks
 
     def on(self, kind: type[T], callback: Callable[[T], None]) -> Callable[[], None]:
         """Call back with each item of a kind; return a function that ends that."""
-        callbacks = self._callbacks.setdefault(kind, [])
+        # An object of its own: the same callback may be here twice, and each ends by itself.
+        call: Callable[[Any], None] = partial(callback)
+        self._callbacks[kind] = (*self._callbacks.get(kind, ()), call)
 
-        def call(item: object) -> None:
-            callback(cast(T, item))
+        def end() -> None:
+            left = tuple(one for one in self._callbacks.pop(kind, ()) if one is not call)
+            if left:
+                self._callbacks[kind] = left
 
-        callbacks.append(call)
-        return lambda: callbacks.remove(call) if call in callbacks else None
+        return end
 
     def feed(self, kind: type[T]) -> Feed[T]:
         """Return a feed of all items of a kind from now on."""
@@ -89,7 +94,7 @@ class Readers:
 
     def tell(self, kind: type, item: object) -> None:
         """Give an item to all readers of its kind."""
-        for callback in list(self._callbacks.get(kind, ())):
+        for callback in self._callbacks.get(kind, ()):
             try:
                 callback(item)
             except Exception:

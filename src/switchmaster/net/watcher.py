@@ -13,10 +13,10 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Self, TypedDict
+from typing import Final, Self, TypedDict
 
 from ..belief.decisions import Ask, Connect, Decision, Disconnect, Notice, StartProbe, StopProbe, Switch
 from ..belief.failover import Failover
@@ -25,7 +25,7 @@ from ..belief.watch import Watch
 from ..errors import AccessRefused, UnknownMaster, UsageError, WatcherClosed
 from ..link.counters import LinkCounters
 from ..link.link import Link
-from ..model import Address, Grade, Moment, SentinelName
+from ..model import Address, Grade, Moment, PlainValue, SentinelName
 from ..wire.events import Event
 from ..wire.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
 from .address_map import AddressMap, map_address
@@ -34,7 +34,7 @@ from .credentials import CredentialProvider
 from .dial import DialTarget
 from .diallers import AnyTls, Dialler, NodeAccess, NodeDiallers
 from .feeds import Feed
-from .link_totals import LinkTotals, copied
+from .link_totals import LinkTotals, copied, numbers_of
 from .locate import Location, locate
 from .node_connection import NodeConnection
 from .patience import Patience
@@ -45,14 +45,23 @@ from .sentinel_connection import SentinelConnection
 __all__ = ["AddressLike", "FactsHeard", "Heard", "Watcher", "WatcherOptions"]
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+_NO_EVENTS: Final = frozenset({LinkChange, Condition, MasterSnapshot, SnapshotEnd, Probe})
+"""The kinds of facts that nobody published."""
+
+
+@dataclass(slots=True, unsafe_hash=True, init=False)
+class Heard(PlainValue):
     """An event, with the Sentinel that published it and the time when it arrived."""
 
-    sentinel: SentinelName
-    event: Event
-    time: float
+    sentinel: Final[SentinelName]
+    event: Final[Event]
+    time: Final[float]
     """Seconds since 1970."""
+
+    def __init__(self, sentinel: SentinelName, event: Event, time: float) -> None:
+        self.sentinel = sentinel
+        self.event = event
+        self.time = time
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,7 +468,7 @@ class Watcher:
         """Everything that was counted since the start, including limits that were hit."""
         links = self._ended.of(connection.link.counters for connection in self._connections.values())
         return {
-            **asdict(self._watch.counters),
+            **numbers_of(self._watch.counters),
             **links,
             "probes_refused": self._probes.refused,
             "callback_errors": self._readers.callback_errors,
@@ -467,8 +476,12 @@ class Watcher:
         }
 
     def links(self) -> dict[SentinelName, tuple[float | None, LinkCounters]]:
-        """Return the seconds since each Sentinel's last byte (None before the first), and a copy of its counters."""
-        return {name: (shell.silence, copied(shell.link.counters)) for name, shell in self._connections.items()}
+        """
+        Return the seconds since each Sentinel's last byte (None before the first), and a copy of its counters.
+
+        Any thread may call it: each number is set by one assignment, and the connections are copied by one call.
+        """
+        return {name: (shell.silence, copied(shell.link.counters)) for name, shell in self._connections.copy().items()}
 
     # -- readers ------------------------------------------------------------------------------------
 
@@ -529,13 +542,16 @@ class Watcher:
 
     def _on_facts(self, sentinel: SentinelName, facts: list[Fact], now: float) -> None:
         wall = time.time()
-        moment = Moment(now, wall)
-        tell_events = self._readers.wants(Heard)
-        if self._readers.wants(FactsHeard):
-            self._readers.tell(FactsHeard, FactsHeard(sentinel, tuple(facts), now))
+        readers, moment = self._readers, None
+        tell_events = readers.wants(Heard)
+        if readers.wants(FactsHeard):
+            readers.tell(FactsHeard, FactsHeard(sentinel, tuple(facts), now))
         for fact in facts:
-            if tell_events and not isinstance(fact, (LinkChange, Condition, MasterSnapshot, SnapshotEnd, Probe)):
-                self._readers.tell(Heard, Heard(sentinel, fact, wall))
+            # Callbacks first; what it means for the belief comes afterwards.
+            if tell_events and type(fact) not in _NO_EVENTS:
+                readers.tell(Heard, Heard(sentinel, fact, wall))  # type: ignore[arg-type]  # it is an event
+            if moment is None:
+                moment = Moment(now, wall)
             self._watch.observe(sentinel, fact, moment)
         self._turn()
 

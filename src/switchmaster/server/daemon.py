@@ -358,10 +358,10 @@ class Daemon:
             self._systemd.alive()
             now = time.monotonic()
             self.served.turn(now - wanted)
-            masters = sum(one.published.known for one in self.watchings.values())
+            late, masters = max(0.0, now - wanted), self._masters
             for watching in self.watchings.values():
                 watching.watcher.spread(masters)
-                watching.beat()
+                watching.beat(late)
             heard = tuple(name for name, one in self.watchings.items() if one.watcher.hearing)
             relays = tuple(
                 RelayPlace(name, one.relay.announced)
@@ -371,15 +371,21 @@ class Daemon:
             if now >= due or (heard, relays) != told:
                 due, told = now + HEARTBEAT_SECONDS, (heard, relays)
                 self.writer.put(Alive(time.time(), heard, relays))
-            if (words := self._status()) != status:
+            if (words := self._status_of(len(heard), masters)) != status:
                 status = words
                 self._systemd.status(status)
             wanted = time.monotonic() + every
             await asyncio.sleep(every)
 
+    @property
+    def _masters(self) -> int:
+        """How many masters are known."""
+        return sum(one.published.known for one in self.watchings.values())
+
     def _status(self) -> str:
-        heard = sum(one.watcher.hearing for one in self.watchings.values())
-        masters = sum(one.published.known for one in self.watchings.values())
+        return self._status_of(sum(one.watcher.hearing for one in self.watchings.values()), self._masters)
+
+    def _status_of(self, heard: int, masters: int) -> str:
         words = f"hearing {heard} of {len(self.watchings)} deployments, {masters} masters"
         if self.claims.trouble is not None:
             words += "; claims can't be renewed"

@@ -38,10 +38,8 @@ from .settings.configuration import DeploymentSettings
 
 __all__ = ["DeploymentWatch"]
 
-SIGHTING_SECONDS: Final = 1.0
-"""Seconds between two comparisons of the masters' addresses with the journal's."""
 SIGHTINGS_LATE: Final = 5
-"""How many of them a busy loop may leave out in a row."""
+"""How many comparisons of the masters' addresses with the journal's a busy loop may leave out in a row."""
 
 
 class DeploymentWatch:
@@ -102,7 +100,8 @@ class DeploymentWatch:
         self._links = LinkLog(deployment.name)
         self._links_seen = 0
         """The roster's change counter when the links were last logged."""
-        self._looking: asyncio.Task[None] | None = None
+        self._left_out = 0
+        """How many of these comparisons were left out in a row."""
         self._listeners: list[Callable[[Notice], None]] = []
 
     def on_guard_notice(self, callback: Callable[[Notice], None]) -> None:
@@ -126,13 +125,9 @@ class DeploymentWatch:
         self.guard.start()
         self.planned.start()
         self.doctor.start()
-        self._looking = asyncio.create_task(self._look_on(), name=f"switchmaster: look at {self.deployment.name}")
 
     async def close(self) -> None:
         """Stop watching, after putting everything that was decided."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
         await self.planned.close()
         await self.doctor.close()
         await self.guard.close()
@@ -161,8 +156,14 @@ class DeploymentWatch:
         await self.proxy.apply(deployment.proxy)
         await self.doctor.apply(deployment.doctor)
 
-    def beat(self) -> None:
-        """Hand over to other threads what changes without a callback; called about once a second."""
+    def beat(self, late: float = 0.0) -> None:
+        """
+        Hand over to other threads what changes without a callback, and to the journal where masters are now.
+
+        Args:
+            late: seconds by which this call is late. It is called about once a second.
+        """
+        self._look_on(late)
         self.published.beat()
         self.pulse.beat()
         self.guard.beat()
@@ -219,18 +220,14 @@ class DeploymentWatch:
     def _on_line(self, line: Line) -> None:
         self._put(Seen(time.time(), line))
 
-    async def _look_on(self) -> None:
-        left_out = 0
-        while True:
-            due = time.monotonic() + SIGHTING_SECONDS
-            await asyncio.sleep(SIGHTING_SECONDS)
-            if time.monotonic() - due > LATE_SECONDS and left_out < SIGHTINGS_LATE:
-                left_out += 1
-                continue
-            left_out = 0
-            if self._established and self.published.changed:
-                # Only masters that changed: comparing 10,000 each second would take some hundredths of a core.
-                changed = sorted(self.published.changed)
-                self.published.changed.clear()
-                self._look(changed)
-                self._backlog.end_turn()
+    def _look_on(self, late: float) -> None:
+        if late > LATE_SECONDS and self._left_out < SIGHTINGS_LATE:
+            self._left_out += 1
+            return
+        self._left_out = 0
+        if self._established and self.published.changed:
+            # Only masters that changed: comparing 10,000 each second would take some hundredths of a core.
+            changed = sorted(self.published.changed)
+            self.published.changed.clear()
+            self._look(changed)
+            self._backlog.end_turn()

@@ -1,10 +1,11 @@
 """
 The belief, handed from the loop that listens to Sentinels to the thread that serves HTTP.
 
-The Watcher belongs to its loop; the other thread never touches it. After a turn that changed something, the loop puts
-immutable values here: `MASTERS_PER_TURN` masters at a time, with pauses that grow with what that costs (`PAUSE_SHARE`),
-and later while the loop is busy (`PUT_OFF_SECONDS`), so that a storm leaves the loop to decisions, and ten thousand
-changed masters block neither thread. A switch is put here at once. The other thread reads the values and never waits.
+The Watcher belongs to its loop; the other thread touches nothing of it but the numbers of its links. After a turn that
+changed something, the loop puts immutable values here: `MASTERS_PER_TURN` masters at a time, with pauses that grow with
+what that costs (`PAUSE_SHARE`), and later while the loop is busy (`PUT_OFF_SECONDS`), so that a storm leaves the loop
+to decisions, and ten thousand changed masters block neither thread. A switch is put here at once. The other thread
+reads the values and never waits.
 
 Each value is set by one assignment, and a dict is copied by one call: no reader sees half of either.
 """
@@ -60,8 +61,6 @@ class PublishedBelief:
         """When the next turn is due; in monotonic seconds, as is the next one."""
         self._wished = 0.0
         """When the next turn was first asked for."""
-        self._links: tuple[float, LinkReadings] = (0.0, {})
-        """When they were read (monotonic seconds), and the readings."""
         self.counters: dict[str, int] = {}
         """The Watcher's counters at the last `beat`."""
         self.hearing = False
@@ -81,8 +80,7 @@ class PublishedBelief:
         self._watcher.on_change(self._on_change)
 
     def beat(self) -> None:
-        """Hand over counters and link readings; called about once a second."""
-        self._links = time.monotonic(), self._watcher.links()
+        """Hand over the counters; called about once a second."""
         self.counters = self._watcher.counters
 
     @property
@@ -159,13 +157,8 @@ class PublishedBelief:
         return len(self._states)
 
     def links(self) -> LinkReadings:
-        """Return each Sentinel's silence in seconds, and its link's counters at the last `beat`."""
-        taken, links = self._links
-        since = time.monotonic() - taken
-        return {
-            name: (None if silence is None else silence + since, counters)
-            for name, (silence, counters) in links.items()
-        }
+        """Return each Sentinel's silence in seconds, and its link's counters, now."""
+        return self._watcher.links()
 
     def dialled(self, address: Address) -> Address:
         """Return the address to dial for an announced one."""
