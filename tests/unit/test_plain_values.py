@@ -11,7 +11,6 @@ import pytest
 
 from switchmaster.belief.failover import Failover, Outcome, StageEntry
 from switchmaster.model import Address, PlainValue, SentinelName, Stage
-from switchmaster.net.watcher import Heard
 from switchmaster.wire.grammar import parse_event
 
 SENTINEL = SentinelName("127.0.0.1:26379")
@@ -39,7 +38,6 @@ def values() -> Iterator[PlainValue]:
         assert isinstance(event, PlainValue), event
         yield event
     yield ENTRY
-    yield Heard(SENTINEL, event, 1000.0)
     yield Failover("d", "m", 1, Address("127.0.0.1", 1), None, 7, SENTINEL, None, Outcome.IN_PROGRESS, (ENTRY,))
 
 

@@ -57,6 +57,7 @@ class NodeConnection(Shell):
         try:
             self._on_probes(probes, now)
         except Exception:
+            # An error of the user's code; the log and the counter show it.
             self._callback_failed()
         return True
 

@@ -86,6 +86,7 @@ class SentinelConnection(Shell):
         try:
             self._on_facts(self.link.name, facts, now)
         except Exception:
+            # An error of the user's code; the log and the counter show it.
             self._callback_failed()
         return True
 

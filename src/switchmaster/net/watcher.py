@@ -25,7 +25,7 @@ from ..belief.watch import Watch
 from ..errors import AccessRefused, UnknownMaster, UsageError, WatcherClosed
 from ..link.counters import LinkCounters
 from ..link.link import Link
-from ..model import Address, Grade, Moment, PlainValue, SentinelName
+from ..model import Address, Grade, Moment, SentinelName
 from ..wire.events import Event
 from ..wire.facts import Condition, Fact, LinkChange, LinkState, MasterSnapshot, Probe, SnapshotEnd
 from .address_map import AddressMap, map_address
@@ -50,8 +50,12 @@ _NO_EVENTS: Final = frozenset({LinkChange, Condition, MasterSnapshot, SnapshotEn
 
 
 @dataclass(slots=True, unsafe_hash=True, init=False)
-class Heard(PlainValue):
-    """An event, with the Sentinel that published it and the time when it arrived."""
+class Heard:
+    """
+    An event, with the Sentinel that published it and the time when it arrived.
+
+    Its ``__init__`` is written out, as those of `PlainValue` are: it takes a third of the time of a frozen dataclass's.
+    """
 
     sentinel: Final[SentinelName]
     event: Final[Event]

@@ -38,6 +38,18 @@ _OPEN_HEADER: Final = re.compile(rb"\n[*%~>|][0-9]{0,6}\Z")
 """The beginning of a header, which the next chunk may make huge: held back, so that cuts change nothing."""
 _OPEN_BYTES: Final = 8
 """The longest such beginning."""
+_EVENT: Final = b">4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$"
+"""How nearly every event begins: one of RESP3, to a subscriber of all channels."""
+_PONG: Final = b"+PONG\r\n"
+_SHORT: Final = 1024
+"""Bytes of the longest input in which a single event is looked for."""
+_SIZES: Final = [b"%d" % size for size in range(_SHORT)]
+_PROBE: Final = b"+between frames\r\n"
+_DOLLAR: Final = 36
+_HEADERS: Final = b"*%~>|"
+_LINES: Final = 9
+"""The lines of an event."""
+_PROBED: Final = b"between frames"
 
 
 def encode(args: Sequence[str | bytes]) -> bytes:
@@ -78,7 +90,7 @@ class FrameReader:
         frame_bytes: how large one frame may be before the peer counts as broken.
     """
 
-    __slots__ = ("_before", "_first", "_frame_bytes", "_held", "_pending", "_reader", "broken")
+    __slots__ = ("_before", "_between", "_first", "_frame_bytes", "_held", "_pending", "_reader", "broken")
 
     def __init__(self, frame_bytes: int = LIMITS.reply_bytes) -> None:
         self._reader = hiredis.Reader(notEnoughData=_NOT_ENOUGH)
@@ -87,6 +99,8 @@ class FrameReader:
         self._first = b""
         self._before = b"\n"
         self._held = b""
+        self._between = True
+        """Whether the input so far is known to be whole frames. It may be whole without that."""
         self.broken = ""
         """Why nothing more is read, as the end of a sentence; empty while the stream is whole."""
 
@@ -100,18 +114,28 @@ class FrameReader:
         Returns:
             The frames that are complete now, in order; those before a break are still returned.
         """
-        self._first = self._first or data[:1]
-        if len(data) <= _SLICE:
-            return self._read(data)
+        if self._between:
+            # Without the patterns and the parser, which are no longer in the processor's cache where little is said.
+            single = _single_frame(data)
+            if single is not None:
+                self._first = self._first or data[:1]
+                return [single]
+        if not self._first:
+            self._first = data[:1]
         frames: list[Reply] = []
+        if len(data) <= _SLICE:
+            frames = self._read(data)
+            if not self._between and len(frames) == 1:
+                # Anything that was open before would have become a part of another frame.
+                self._between = _is_same(frames[0], _single_frame(data))
+            return frames
         for start in range(0, len(data), _SLICE):
             frames += self._read(data[start : start + _SLICE])
         return frames
 
     def _read(self, data: bytes) -> list[Reply]:
-        frames: list[Reply] = []
         if self.broken:
-            return frames
+            return []
         # It begins with the last byte parsed, which may be the line feed before a header.
         scanned = self._before + self._held + data
         huge = _HUGE_AGGREGATE.search(scanned)
@@ -123,6 +147,28 @@ class FrameReader:
             end = len(scanned) if opened is None else opened.start() + 1
             data, self._held = scanned[1:end], scanned[end:]
             self._before = scanned[end - 1 : end]
+        frames = self._parsed(data)
+        if huge is not None:
+            self._between = False
+            if not self.broken:
+                self.broken = "it announced a reply of a million elements or more"
+        return frames
+
+    def _parsed(self, data: bytes) -> list[Reply]:
+        if self._between and not self._held and data.endswith(b"\r\n") and _PROBED not in data:
+            # The parser does not say whether an array is open. If one is, it swallows the frame that follows.
+            frames = self._parse(data + _PROBE)
+            if frames and frames[-1] == _PROBED and not self.broken:
+                del frames[-1]
+                return frames
+            self._reader, self.broken = hiredis.Reader(notEnoughData=_NOT_ENOUGH), ""
+        self._between = False
+        frames = self._parse(data)
+        self._count(len(data), bool(frames))
+        return frames
+
+    def _parse(self, data: bytes) -> list[Reply]:
+        frames: list[Reply] = []
         gets = self._reader.gets
         try:
             self._reader.feed(data)
@@ -131,9 +177,6 @@ class FrameReader:
         except Exception as error:
             # ProtocolError; TypeError for a map with a list as key; MemoryError for a huge bulk.
             self.broken = self._explain_break(error)
-        self._count(len(data), bool(frames))
-        if huge is not None and not self.broken:
-            self.broken = "it announced a reply of a million elements or more"
         return frames
 
     def _count(self, size: int, progressed: bool) -> None:
@@ -149,3 +192,24 @@ class FrameReader:
         if self._first == b"\x15":
             return "it requires TLS; give the TLS options, or the port without TLS"
         return f"it does not speak RESP; check the port: {plain(error)}"
+
+
+def _single_frame(data: bytes) -> Reply:
+    """Return the frame that the input is, if it is whole, and the commonest: an event, or the answer to a PING."""
+    if data == _PONG:
+        return b"PONG"
+    if len(data) > _SHORT or not data.startswith(_EVENT):
+        return None
+    parts = data[len(_EVENT) :].split(b"\r\n")
+    if len(parts) != 5 or parts[4]:
+        return None
+    size, channel, payload_size, payload, _ = parts
+    if channel[:1] in _HEADERS or payload[:1] in _HEADERS or data.count(b"\n") != _LINES:
+        return None  # it may look like a header
+    if size != _SIZES[len(channel)] or payload_size[1:] != _SIZES[len(payload)] or payload_size[0] != _DOLLAR:
+        return None
+    return hiredis.PushNotification((b"pmessage", b"*", channel, payload))
+
+
+def _is_same(frame: Reply, other: Reply) -> bool:
+    return other is not None and type(frame) is type(other) and bool(frame == other)
