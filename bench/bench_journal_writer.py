@@ -19,6 +19,7 @@ from pathlib import Path
 from bench_journal import FAILOVERS, ROOM, failovers
 from figures import Figure, median, report
 from switchmaster.journal.writer import Writer
+from switchmaster.server.interpreter import COLLECT_AFTER, TAKE_TURNS_SECONDS
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -41,7 +42,7 @@ def written(url: str, run: int) -> tuple[float, float]:
     clock = time.pthread_getcpuclockid(thread)
     made = [entry for entry, _ in zip(failovers(), range(MADE * STAGES_AND_SWITCH), strict=False)]
     gc.collect()
-    gc.freeze()  # as a daemon does with what lasts
+    gc.freeze()
     begun, before = time.perf_counter(), time.clock_gettime(clock)
     at = 0
     while at < len(made) or writer.waiting or writer.busy:
@@ -71,6 +72,9 @@ def figures(name: str, found: list[tuple[float, float]]) -> list[Figure]:
 
 def measure() -> list[Figure]:
     assert FAILOVERS >= MADE
+    # As the daemon does; and it freezes what lasts.
+    gc.set_threshold(*COLLECT_AFTER)
+    sys.setswitchinterval(TAKE_TURNS_SECONDS)
     sqlite = []
     for run in range(RUNS):
         with tempfile.TemporaryDirectory() as folder:

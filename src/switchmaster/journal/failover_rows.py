@@ -156,6 +156,8 @@ class FailoverRows:
         """The same, as it is in the database."""
         self._absent: set[str] = set()
         """Ids that are known to belong to no row."""
+        self._fetched: list[str] = []
+        """Rows that are new here; those that were read from the database may lack their parts."""
         self._changed: dict[str, FailoverRow] = {}
         self._written: dict[Key, str] = {}
 
@@ -193,8 +195,8 @@ class FailoverRows:
         if renumbered:
             epochs = {one.epoch for one in renumbered if one.epoch is not None}
             self._read_epochs(deployment, {one.master for one in renumbered}, epochs)
-        masters = {one.master for one in some}
-        self._read_parts([row for name in masters for row in self._masters[deployment, name].rows])
+        fetched, self._fetched = self._fetched, []
+        self._read_parts(fetched)
 
     def read(self, ids: Iterable[str]) -> None:
         """Read rows by their ids, unless they were read before."""
@@ -302,41 +304,38 @@ class FailoverRows:
     def flush(self) -> None:
         """Write all changes."""
         changed, self._changed = self._changed, {}
-        new: list[dict[str, Any]] = []
-        wide: list[dict[str, Any]] = []
-        narrow: list[dict[str, Any]] = []
+        new: list[tuple[Any, ...]] = []
+        wide: list[tuple[Any, ...]] = []
+        narrow: list[tuple[Any, ...]] = []
         for row in changed.values():
             values, row.values = row.values, None
             assert values is not None
             filed, row.filed = row.filed, _filed(values)
-            if filed is None:
-                new.append({"id": row.id, **values})
-            elif filed == row.filed:
-                narrow.append({"id": row.id, **{name: values[name] for name in _PLAIN}})
+            if filed == row.filed:
+                narrow.append((*_plain(values), row.id))
             else:
-                wide.append({"id": row.id, **values})
-        insert_rows(self._connection, failovers, new)
-        change_rows(self._connection, failovers, ("id",), wide)
-        change_rows(self._connection, failovers, ("id",), narrow)
+                (new if filed is None else wide).append((*row.filed, *_plain(values), row.id))
+        insert_rows(self._connection, failovers, (*_INDEXED, *_PLAIN, "id"), new)
+        change_rows(self._connection, failovers, (*_INDEXED, *_PLAIN), ("id",), wide)
+        change_rows(self._connection, failovers, _PLAIN, ("id",), narrow)
         self._flush_parts()
 
     def _flush_parts(self) -> None:
         written, self._written = self._written, {}
-        new: list[dict[str, Any]] = []
-        moved: list[dict[str, Any]] = []
-        changed: list[dict[str, Any]] = []
+        new: list[tuple[Any, ...]] = []
+        moved: list[tuple[Any, ...]] = []
+        changed: list[tuple[Any, ...]] = []
         for key, row in written.items():
             part = self._parts[row][key]
             part.text, part.stages = observation_to_json(part.observation(), part.stages, fast_json), None
             before, self._stored[key] = self._stored.get(key), row
-            values = {**key._asdict(), "record": part.text}
             if before == row:
-                changed.append(values)
+                changed.append((part.text, *key))
             else:
-                (new if before is None else moved).append({**values, "failover": row})
-        insert_rows(self._connection, observations, new)
-        change_rows(self._connection, observations, Key._fields, moved)
-        change_rows(self._connection, observations, Key._fields, changed)
+                (new if before is None else moved).append((part.text, row, *key))
+        insert_rows(self._connection, observations, ("record", "failover", *Key._fields), new)
+        change_rows(self._connection, observations, ("record", "failover"), Key._fields, moved)
+        change_rows(self._connection, observations, ("record",), Key._fields, changed)
 
     # -- reading ------------------------------------------------------------------------------------
 
@@ -348,7 +347,10 @@ class FailoverRows:
 
     def _keep(self, row: FailoverRow, deployment: str, master: str) -> FailoverRow:
         """Keep a row, unless it was read before: then it may have changed since."""
-        row = self._rows.setdefault(row.id, row)
+        if row.id not in self._rows:
+            self._rows[row.id] = row
+            self._fetched.append(row.id)
+        row = self._rows[row.id]
         self._of(deployment, master).rows[row.id] = row
         return row
 
@@ -410,6 +412,7 @@ class FailoverRows:
 
 
 _filed: Final = itemgetter(*_INDEXED)
+_plain: Final = itemgetter(*_PLAIN)
 
 
 def _place(row: FailoverRow) -> tuple[Any, ...]:

@@ -8,9 +8,9 @@ column as an array, in binary: nothing in it needs to be escaped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Boolean, Connection, Double, Integer, Table
 
@@ -18,9 +18,6 @@ from .schema import Name, entries
 from .stored_names import stored
 
 __all__ = ["add_entries", "change_rows", "insert_rows"]
-
-Values: TypeAlias = Mapping[str, Any]
-"""A row, by the names of its columns."""
 
 _ENTRY: Final = ("time", "type", "deployment", "master", "failover", "observer", "line")
 
@@ -35,32 +32,35 @@ class _Statement(NamedTuple):
     """Those of floating point: the driver takes no array of floats with an int among them."""
 
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
+def insert_rows(connection: Connection, table: Table, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
     """
     Add rows to a table.
 
     Args:
         connection: with the journal's lock.
         table: of the schema.
-        rows: with the same columns each; nothing is done if there are none.
+        columns: the columns that are given.
+        rows: their values; nothing is done if there are none.
     """
     if rows:
-        _run(connection, _insert(table, tuple(rows[0]), _is_sqlite(connection)), rows)
+        _run(connection, _insert(table, columns, _is_sqlite(connection)), rows)
 
 
-def change_rows(connection: Connection, table: Table, keys: tuple[str, ...], rows: Sequence[Values]) -> None:
+def change_rows(
+    connection: Connection, table: Table, columns: tuple[str, ...], keys: tuple[str, ...], rows: Sequence[Sequence[Any]]
+) -> None:
     """
     Change rows of a table.
 
     Args:
         connection: with the journal's lock.
         table: of the schema.
+        columns: the columns that are changed.
         keys: the columns that say which row is changed.
-        rows: these columns and the new values, with the same columns each and no row twice; nothing is done if there
-            are none.
+        rows: the values of these columns and then of those; no row twice. Nothing is done if there are none.
     """
     if rows:
-        _run(connection, _change(table, keys, tuple(rows[0]), _is_sqlite(connection)), rows)
+        _run(connection, _change(table, columns, keys, _is_sqlite(connection)), rows)
 
 
 def add_entries(connection: Connection, rows: Sequence[Sequence[Any]]) -> Sequence[int]:
@@ -74,23 +74,22 @@ def add_entries(connection: Connection, rows: Sequence[Sequence[Any]]) -> Sequen
     Returns:
         Their ids, in the order of the rows.
     """
-    values = [dict(zip(_ENTRY, row, strict=True)) for row in rows]
+    statement = _insert(entries, _ENTRY, _is_sqlite(connection))
     if _is_sqlite(connection):
-        insert_rows(connection, entries, values)
+        _run(connection, statement, rows)
         # SQLite counts on (AUTOINCREMENT), and this transaction is the only one that writes.
         last = connection.exec_driver_sql("SELECT max(id) FROM entries").scalar_one()
         return range(last - len(rows) + 1, last + 1)
-    statement = _insert(entries, _ENTRY, False)
     sql = f"{statement.sql} ORDER BY place RETURNING id"
     # Ids rise in the order in which the rows are added, whatever the order in which they are returned.
-    return sorted(connection.exec_driver_sql(sql, _columns(statement, values)).scalars())
+    return sorted(connection.exec_driver_sql(sql, _columns(statement, rows)).scalars())
 
 
 def _is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
-def _run(connection: Connection, statement: _Statement, rows: Sequence[Values]) -> None:
+def _run(connection: Connection, statement: _Statement, rows: Sequence[Sequence[Any]]) -> None:
     columns = _columns(statement, rows)
     if _is_sqlite(connection):
         connection.exec_driver_sql(statement.sql, list(zip(*columns, strict=True)))
@@ -98,16 +97,17 @@ def _run(connection: Connection, statement: _Statement, rows: Sequence[Values]) 
         connection.exec_driver_sql(statement.sql, columns)
 
 
-def _columns(statement: _Statement, rows: Sequence[Values]) -> tuple[list[Any], ...]:
-    return tuple(_column(statement, name, [row[name] for row in rows]) for name in statement.columns)
+def _columns(statement: _Statement, rows: Sequence[Sequence[Any]]) -> tuple[list[Any], ...]:
+    given = zip(statement.columns, zip(*rows, strict=True), strict=True)
+    return tuple(_column(statement, name, values) for name, values in given)
 
 
-def _column(statement: _Statement, name: str, values: list[Any]) -> list[Any]:
+def _column(statement: _Statement, name: str, values: Sequence[Any]) -> list[Any]:
     if name in statement.names:
         return [None if value is None else stored(value) for value in values]
     if name in statement.moments:
         return [None if value is None else float(value) for value in values]
-    return values
+    return list(values)
 
 
 @lru_cache
@@ -122,15 +122,15 @@ def _insert(table: Table, columns: tuple[str, ...], sqlite: bool) -> _Statement:
 
 
 @lru_cache
-def _change(table: Table, keys: tuple[str, ...], columns: tuple[str, ...], sqlite: bool) -> _Statement:
-    changed = tuple(name for name in columns if name not in keys)
+def _change(table: Table, columns: tuple[str, ...], keys: tuple[str, ...], sqlite: bool) -> _Statement:
+    given = (*columns, *keys)
     if sqlite:
-        put, of = ", ".join(f"{name} = ?" for name in changed), " AND ".join(f"{name} = ?" for name in keys)
-        return _statement(f"UPDATE {table.name} SET {put} WHERE {of}", table, (*changed, *keys))
-    put = ", ".join(f"{name} = given.{name}" for name in changed)
+        put, of = ", ".join(f"{name} = ?" for name in columns), " AND ".join(f"{name} = ?" for name in keys)
+        return _statement(f"UPDATE {table.name} SET {put} WHERE {of}", table, given)
+    put = ", ".join(f"{name} = given.{name}" for name in columns)
     of = " AND ".join(f"{table.name}.{name} = given.{name}" for name in keys)
-    given = f"{_arrays(table, (*changed, *keys))} AS given ({', '.join((*changed, *keys))})"
-    return _statement(f"UPDATE {table.name} SET {put} FROM {given} WHERE {of}", table, (*changed, *keys))
+    source = f"{_arrays(table, given)} AS given ({', '.join(given)})"
+    return _statement(f"UPDATE {table.name} SET {put} FROM {source} WHERE {of}", table, given)
 
 
 def _statement(sql: str, table: Table, columns: tuple[str, ...]) -> _Statement:

@@ -20,6 +20,8 @@ __all__ = ["MasterRow", "MasterRows"]
 AT_ONCE: Final = 500
 """Masters that one statement asks about."""
 
+_KEY: Final = ("deployment", "master")
+_VALUES: Final = ("incarnation", "epoch", "host", "port", "since")
 _NAMED: Final = select(masters).where(
     masters.c.deployment == bindparam("of"), masters.c.master.in_(bindparam("names", expanding=True))
 )
@@ -78,14 +80,11 @@ class MasterRows:
     def flush(self) -> None:
         """Write all changes."""
         changed, self._changed = self._changed, {}
-        new: list[dict[str, Any]] = []
-        old: list[dict[str, Any]] = []
-        for (deployment, master), row in changed.items():
-            place = {"host": row.address.host, "port": row.address.port}
-            values = {"incarnation": row.incarnation, "epoch": row.epoch, **place, "since": row.since}
-            (old if (deployment, master) in self._stored else new).append(
-                {"deployment": deployment, "master": master, **values}
-            )
+        new: list[tuple[Any, ...]] = []
+        old: list[tuple[Any, ...]] = []
+        for key, row in changed.items():
+            values = (row.incarnation, row.epoch, *row.address, row.since, *key)
+            (old if key in self._stored else new).append(values)
         self._stored.update(changed)
-        insert_rows(self._connection, masters, new)
-        change_rows(self._connection, masters, ("deployment", "master"), old)
+        insert_rows(self._connection, masters, (*_VALUES, *_KEY), new)
+        change_rows(self._connection, masters, _VALUES, _KEY, old)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 __all__ = ["plain", "stored"]
 
 
+@lru_cache(maxsize=16_384)
 def stored(name: str) -> str:
     """
     Write a name so that any database keeps it.

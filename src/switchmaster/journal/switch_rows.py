@@ -29,6 +29,7 @@ _AT_EPOCHS: Final = _NAMED.where(
     or_(switches.c.epoch <= ANY_EPOCH, switches.c.epoch.in_(bindparam("epochs", expanding=True)))
 )
 _BETWEEN: Final = _NAMED.where(switches.c.time >= bindparam("since"), switches.c.time <= bindparam("until"))
+_PLACE: Final = ("deployment", "master", "incarnation", "host", "port")
 _CHANGED: Final = ("epoch", "time", "line")
 
 
@@ -144,9 +145,10 @@ class SwitchRows:
         """Write all changes."""
         new, self._new = self._new, []
         changed, self._changed = self._changed, {}
-        values = [{"id": row.id, **{name: getattr(row, name) for name in _CHANGED}} for row in changed.values()]
-        change_rows(self._connection, switches, ("id",), values)
-        insert_rows(self._connection, switches, [_columns(row) for row in new])
+        change_rows(
+            self._connection, switches, _CHANGED, ("id",), [(*_changed(row), row.id) for row in changed.values()]
+        )
+        insert_rows(self._connection, switches, (*_PLACE, *_CHANGED), [(*_place(row), *_changed(row)) for row in new])
 
     # -- reading ------------------------------------------------------------------------------------
 
@@ -174,14 +176,9 @@ class SwitchRows:
                 self._of(deployment, row.master).rows.append(kept)
 
 
-def _columns(row: SwitchRow) -> dict[str, Any]:
-    return {
-        "deployment": row.deployment,
-        "master": row.master,
-        "incarnation": row.incarnation,
-        "epoch": row.epoch,
-        "host": row.address.host,
-        "port": row.address.port,
-        "time": row.time,
-        "line": row.line,
-    }
+def _place(row: SwitchRow) -> tuple[Any, ...]:
+    return (row.deployment, row.master, row.incarnation, *row.address)
+
+
+def _changed(row: SwitchRow) -> tuple[Any, ...]:
+    return (row.epoch, row.time, row.line)
