@@ -237,17 +237,18 @@ def test_connection_that_fails_to_be_cut_keeps_no_other_from_it() -> None:
     class Member:
         target = Address("10.0.0.1", 6379)
 
-        def __init__(self, error: Exception | None) -> None:
-            self.error, self.was_cut = error, False
+        def __init__(self, error: Exception | None, stays: bool = False) -> None:
+            self.error, self.stays, self.was_cut = error, stays, False
 
-        def cut(self) -> None:
+        def cut(self) -> bool:
             self.was_cut = True
             if self.error is not None:
                 raise self.error
+            return not self.stays
 
     route: Any = object.__new__(Route)
     route.master, route.tally = "mymaster", Tally()
-    members = [Member(None), Member(TypeError("no such method")), Member(None)]
+    members = [Member(None), Member(TypeError("no such method")), Member(None, stays=True), Member(None)]
     route._cut(members)
     assert all(member.was_cut for member in members)
     counted = route.tally.read()
