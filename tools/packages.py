@@ -127,8 +127,10 @@ class Workshop:
         [sdist] = self.built.glob("*.tar.gz")
         shutil.unpack_archive(sdist, self.folder / "unpacked")
         [sources] = (self.folder / "unpacked").iterdir()
-        wheel = compiled_wheel.build(sources, self.folder / f"compiled-{version}", python)
+        builder = self.environment_for(python, ["pip"], "builder")  # Debian's Python has none
+        wheel = compiled_wheel.build(sources, self.folder / f"compiled-{version}", str(builder / "bin/python"))
         shutil.rmtree(self.folder / "unpacked")
+        shutil.rmtree(builder)
         place = self.environment_for(python, [f"{wheel}[cli]"], "try-compiled")
         self.run(place / "bin/python", "-I", "-W", "error", "-c", COMPILED)
         self.replay(place / "bin/switchmaster")

@@ -145,6 +145,23 @@ def test_parked_name_that_leads_to_another_sentinel_counts_again() -> None:
     assert not roster.sentinel(second).parked
 
 
+def test_parked_name_has_no_vote_though_other_sentinels_know_it() -> None:
+    """The others know the Sentinel by the name that is parked: its vote has the name under which it is heard."""
+    second, third = SentinelName(str(FOUND)), Address("127.0.0.1", 26380)
+    roster = Roster([SEED, second], asking=True, discover=True)
+    live(roster, SEED, ID, "one")
+    live(roster, second, ID, "one")
+    roster.discovered(OTHER_ID, third, SEED)
+    other = live(roster, SentinelName(str(third)), OTHER_ID, "two").name
+    for by in (SEED, other):
+        roster.discovered(ID, FOUND, by)
+    roster.discovered(RunId("c" * 40), Address("127.0.0.1", 26381), other)  # admits whoever a majority names
+    assert roster.sentinel(second).parked
+    assert set(roster.members) == {SEED, other}
+    live(roster, second, RunId("d" * 40), "three", RECHECK)
+    assert set(roster.members) == {SEED, other, second}
+
+
 def test_parked_name_that_is_lost_with_the_first_is_dialled_every_few_seconds() -> None:
     second = SentinelName("127.0.0.1:26379")
     roster = Roster([SEED, second], asking=True, discover=True)

@@ -35,6 +35,8 @@ class Members:
         self._seeds = frozenset(self._members)
         self._named: dict[SentinelName, dict[SentinelName, None]] = {}
         """Which others each Sentinel names, bounded for each, so that none takes the room of the rest."""
+        self._parked: set[SentinelName] = set()
+        """Second names of Sentinels: others may know a Sentinel by one of them, and its one vote has the first."""
 
     def __contains__(self, name: object) -> bool:
         return name in self._members
@@ -66,7 +68,9 @@ class Members:
             before = len(self._members)
             seeds = [name for name in self._seeds if name in self._members]
             for name in {name: None for by in self._members for name in self._named.get(by, ())}:
-                if name not in self._members and any(self._vouch(each, name) for each in (seeds, self._members)):
+                if name in self._members or name in self._parked:
+                    continue
+                if any(self._vouch(each, name) for each in (seeds, self._members)):
                     self.add(name)
                     self.silent.add(name)
 
@@ -75,6 +79,7 @@ class Members:
 
     def add(self, name: SentinelName) -> None:
         """Let a Sentinel vote."""
+        self._parked.discard(name)
         self._members.setdefault(name)
 
     def remove(self, name: SentinelName) -> None:
@@ -82,6 +87,18 @@ class Members:
         self._members.pop(name, None)
         self._named.pop(name, None)
         self.silent.discard(name)
+        self._parked.discard(name)
+
+    def park(self, name: SentinelName) -> None:
+        """Take the vote from a second name of a Sentinel, whoever names it, until it is unparked."""
+        self.remove(name)
+        self._parked.add(name)
+
+    def unpark(self, name: SentinelName) -> None:
+        """Let a name that was parked vote again, if a majority names it."""
+        if name in self._parked:
+            self._parked.remove(name)
+            self._admit()
 
     def missing(self, name: SentinelName, lists: Mapping[SentinelName, frozenset[SentinelName]]) -> bool:
         """

@@ -269,6 +269,7 @@ class Roster:
     def _same(self, sentinel: KnownSentinel, now: float) -> list[SentinelName]:
         was_parked, sentinel.same_as, sentinel.recheck_at = sentinel.parked, None, None
         gone: list[SentinelName] = []
+        self.members.unpark(sentinel.name)
         for other in [s for s in self if s is not sentinel and not s.parked]:
             if not _alike(sentinel, other):
                 continue
@@ -300,7 +301,7 @@ class Roster:
                 other.same_as = kept.name
         extra.same_as, extra.recheck_at = kept.name, now + RECHECK
         extra.state, extra.down_since, extra.leaves_at = LinkState.DOWN, None, None
-        self.members.remove(extra.name)
+        self.members.park(extra.name)
         if keep:
             self._out.append(Disconnect(extra.name, why))
         else:
