@@ -16,9 +16,13 @@ class Loop:
     """A backlog, what it has put, and whether its loop is behind."""
 
     def __init__(self) -> None:
-        self.behind = False
+        self.behind, self.looks = False, 0
         self.put: list[list[str]] = []
-        self.backlog = Backlog(self._put, lambda: self.behind)
+        self.backlog = Backlog(self._put, self._look)
+
+    def _look(self) -> bool:
+        self.looks += 1
+        return self.behind
 
     def _put(self, *entries: Entry) -> None:
         self.put.append([entry.deployment for entry in entries if isinstance(entry, WatchStarted)])
@@ -29,7 +33,7 @@ class Loop:
             self.backlog.add(work, name)
         self.backlog.end_turn()
 
-    async def until(self, condition: Callable[[], bool]) -> None:
+    async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
             while not condition():
                 await asyncio.sleep(0.001)
@@ -66,7 +70,7 @@ def test_work_waits_while_there_is_more_to_read_and_keeps_its_order() -> None:
         loop.behind = True
         loop.turn("a")
         loop.turn("b", "c")
-        await asyncio.sleep(3 * backlog.LOOK_SECONDS)
+        await loop.until(lambda: loop.looks > 3)
         assert loop.put == []
         loop.behind = False
         loop.turn("d")  # after those that wait, although nothing is more urgent now
@@ -120,8 +124,8 @@ def test_more_than_may_wait_is_done_with_the_turns_that_add_it(monkeypatch: pyte
         assert loop.put == [["a", "b"]]
         loop.turn("e", "f", "g", "h")
         assert loop.put == [["a", "b"], ["c"], ["d"], ["e", "f", "g", "h"]]
-        loop.behind = False
-        await asyncio.sleep(2 * backlog.LOOK_SECONDS)
+        loop.behind, loop.looks = False, 0
+        await loop.until(lambda: loop.looks)  # it finds nothing left
         loop.turn("i")
         assert loop.put[4:] == [["i"]]
 
