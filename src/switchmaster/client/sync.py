@@ -193,7 +193,7 @@ class Connection(FollowingConnection, _Theirs):
         """Shut the socket down under the thread or greenlet that waits for it; callable from any thread."""
         attempt, opened = self._condemn(), self._sock
         if attempt is None or attempt is not self._session.attempt:
-            return False  # it moved by itself; had it done so before, the socket might be its new one
+            return False  # it moved by itself, and the socket may be its new one
         if opened is not None:
             with contextlib.suppress(OSError):
                 shut_down(opened)
