@@ -64,6 +64,7 @@ class FakeDeployment:
         self.now = NOW
         self.address_map: dict[Address, Address] = {}
         self.counters: dict[str, int] = {"events": 0}
+        self.forced = {"full": 0, "late": 0}
         self._callbacks: dict[type, list[Callable[[Any], None]]] = {}
         self._links = {name: (0.5, LinkCounters()) for name in SENTINELS}
         if up:

@@ -79,6 +79,7 @@ def test_work_waits_while_there_is_more_to_read_and_keeps_its_order() -> None:
         assert loop.put == [["a"], ["b", "c"], ["d"]]
         loop.turn("e")
         assert loop.put[3:] == [["e"]]
+        assert loop.backlog.forced == {"full": 0, "late": 0}
 
     run(go)
 
@@ -90,6 +91,7 @@ def test_work_waits_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> No
         loop.behind = True
         loop.turn("a")
         await loop.until(lambda: loop.put == [["a"]])
+        assert loop.backlog.forced == {"full": 0, "late": 1}
 
     run(go)
 
@@ -124,6 +126,7 @@ def test_more_than_may_wait_is_done_with_the_turns_that_add_it(monkeypatch: pyte
         assert loop.put == [["a", "b"]]
         loop.turn("e", "f", "g", "h")
         assert loop.put == [["a", "b"], ["c"], ["d"], ["e", "f", "g", "h"]]
+        assert loop.backlog.forced == {"full": 4, "late": 0}
         loop.behind, loop.looks = False, 0
         await loop.until(lambda: loop.looks)  # it finds nothing left
         loop.turn("i")
@@ -156,6 +159,7 @@ def test_end_leaves_nothing() -> None:
         loop.backlog.add(work, "c")
         loop.backlog.finish()
         assert loop.put == [["a"], ["b"], ["c"]]
+        assert loop.backlog.forced == {"full": 0, "late": 0}
         loop.behind = False
         loop.turn("d")
         assert loop.put[3:] == [["d"]]

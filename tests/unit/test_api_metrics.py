@@ -311,6 +311,11 @@ def test_journal_and_refused_requests_are_exposed(measured: Measured) -> None:
     assert measured.values("journal_available") == {(): 0}
 
 
+def test_bounds_that_the_backlog_hit_are_exposed_for_each_deployment(measured: Measured, told: FakeDeployment) -> None:
+    told.forced["late"] += 3
+    assert measured.values("journal_forced_turns") == {("kvdb", "full"): 0, ("kvdb", "late"): 3}
+
+
 def test_metrics_are_served_as_text(tmp_path: Path) -> None:
     kept = FileJournal(tmp_path)
     app, state = served(FakeDeployment(), kept=kept)

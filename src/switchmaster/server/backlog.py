@@ -4,7 +4,8 @@ What follows from a turn of the Watcher and can wait: it is done at once, or in 
 A thousand failovers in one moment arrive as more bytes than one turn reads. While some wait to be read, decisions may
 wait in them, and every millisecond that a turn spends on the journal comes before those. So the work of such turns is
 put off until everything is read, but for `PUT_OFF_SECONDS` at most. Then it is done in slices, between which the loop
-comes round. Work is always done in the order in which it came, each turn's as a whole.
+comes round. Work is always done in the order in which it came, each turn's as a whole. Both bounds, of time and of
+number (`MOST`), are counted when they are hit: `Backlog.forced`.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ from ..journal.entries import Entry
 __all__ = ["Backlog"]
 
 PUT_OFF_SECONDS: Final = 1.0
-"""Seconds for which work waits for a loop that is behind, at most."""
+"""Seconds for which work waits for a loop that is behind, at most; turns done then are counted as ``late``."""
 LOOK_SECONDS: Final = 0.01
 """Seconds between two looks at whether everything is read."""
 SLICE_SECONDS: Final = 0.01
 """Seconds of work at a time; one turn's is never divided."""
 MOST: Final = 200_000
-"""Pieces of work that wait, at most; beyond that each turn first does as much as it adds."""
+"""
+Pieces of work that wait, at most; beyond that each turn first does as much as it adds.
+
+Turns done for that are counted as ``full``.
+"""
 
 Work = tuple[Callable[..., Iterable[Entry]], tuple[Any, ...]]
 """What to call, and with what."""
@@ -50,6 +55,8 @@ class Backlog:
         self._since = 0.0
         """Since when the oldest may have waited, in the loop's seconds."""
         self._timer: asyncio.TimerHandle | None = None
+        self.forced = {"full": 0, "late": 0}
+        """Turns whose work could wait no longer, by the bound that was hit; any thread may read it."""
 
     def add(self, work: Callable[..., Iterable[Entry]], *arguments: Any) -> None:
         """Add work to the turn that is under way: a function that returns entries, and its arguments."""
@@ -68,6 +75,7 @@ class Backlog:
             self._arm(LOOK_SECONDS)
             self._since = asyncio.get_running_loop().time()
         while self._count > MOST:
+            self.forced["full"] += 1
             self._do_turn()
 
     def finish(self) -> None:
@@ -89,10 +97,12 @@ class Backlog:
         self._timer = None
         now = asyncio.get_running_loop().time
         begun = now()
-        if self._is_behind() and begun < self._since + PUT_OFF_SECONDS:
+        behind = self._is_behind()
+        if behind and begun < self._since + PUT_OFF_SECONDS:
             return self._arm(LOOK_SECONDS)
         try:
             while self._turns:
+                self.forced["late"] += behind
                 self._do_turn()
                 if now() >= begun + SLICE_SECONDS:
                     break

@@ -73,7 +73,9 @@ class DeploymentWatch:
         self.deployment = deployment
         arguments = dict(deployment.arguments)
         self.watcher = Watcher(arguments.pop("sentinels"), **arguments)
-        self.published = PublishedBelief(deployment.name, self.watcher)
+        self._backlog = Backlog(put, lambda: self.watcher.is_behind)
+        """What makes the journal's entries: it comes after the decisions."""
+        self.published = PublishedBelief(deployment.name, self.watcher, self._backlog.forced)
         """What other threads read."""
         self._ledger = Ledger(deployment.name, self.watcher.whereabouts, events, generation, drafts=True)
         self.guard = DeploymentGuard(self.watcher, deployment.guard, identity, self._on_guard, self._on_line, lease)
@@ -92,8 +94,6 @@ class DeploymentWatch:
             deployment.name, deployment.arguments, deployment.doctor, self._on_guard, noticed
         )
         self._put = put
-        self._backlog = Backlog(put, lambda: self.watcher.is_behind)
-        """What makes the journal's entries: it comes after the decisions."""
         self._answered: set[str] = set()
         """The masters that a Sentinel has answered about in this turn."""
         self._established = False

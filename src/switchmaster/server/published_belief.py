@@ -45,9 +45,10 @@ class PublishedBelief:
     Args:
         deployment: its name.
         watcher: the Watcher whose belief it is.
+        forced: see `forced`; only read here.
     """
 
-    def __init__(self, deployment: str, watcher: Watcher) -> None:
+    def __init__(self, deployment: str, watcher: Watcher, forced: Mapping[str, int]) -> None:
         self._deployment = deployment
         self._watcher = watcher
         self._states: dict[str, MasterState] = {}
@@ -63,6 +64,8 @@ class PublishedBelief:
         """When the next turn was first asked for."""
         self.counters: dict[str, int] = {}
         """The Watcher's counters at the last `beat`."""
+        self.forced = forced
+        """Turns whose work for the journal could wait no longer, by the bound (see `backlog`), now."""
         self.hearing = False
         """Whether any Sentinel is connected."""
         self.established = False

@@ -286,6 +286,13 @@ FAMILIES: Final = {
         Family("journal_refused", "counter", (), "Entries refused by the database."),
         Family("journal_failures", "counter", (), "Transactions that failed."),
         Family("journal_removed", "counter", (), "Rows removed by retention."),
+        Family(
+            "journal_forced_turns",
+            "counter",
+            ("deployment", "limit"),
+            "Turns whose entries could not wait until everything that Sentinels said was read: too much work waited "
+            "(`full`: 200,000 pieces), or it waited for too long (`late`: 1 s).",
+        ),
         Family("journal_size_bytes", "gauge", (), "Size of the journal; no series before it was first measured."),
         Family("history_failed", "counter", (), "Queries of the journal that got no answer."),
         Family("history_refused", "counter", (), "Queries of the journal refused because too many were waiting."),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -80,6 +80,7 @@ class _Look:
     hearing: bool
     established: bool
     counters: dict[str, int]
+    forced: Mapping[str, int]
 
 
 class Metrics:
@@ -224,7 +225,7 @@ class Metrics:
         now = time.time()
         self._count()
         looks = [
-            _Look(one.topology, one.links(), one.hearing, one.established, one.counters)
+            _Look(one.topology, one.links(), one.hearing, one.established, one.counters, one.forced)
             for one in self._state.chosen(None).values()
         ]
         scrape = _Scrape(self._registry, looks, self._state, now, dict(self._planned))
@@ -286,6 +287,8 @@ def _deployment(look: _Look) -> Found:
     yield "deployment_established", (of,), look.established
     for what, count in look.counters.items():
         yield "watcher", (of, what), count
+    for limit, count in look.forced.items():
+        yield "journal_forced_turns", (of, limit), count
 
 
 def _masters(look: _Look) -> Found:

@@ -70,6 +70,10 @@ class BeliefSource(Protocol):
     def counters(self) -> dict[str, int]:
         """The Watcher's counters."""
 
+    @property
+    def forced(self) -> Mapping[str, int]:
+        """Turns whose work for the journal could wait no longer, by the bound that was hit: ``full``, ``late``."""
+
     def masters(self) -> tuple[str, ...]:
         """Return the names of the known masters."""
 
