@@ -23,10 +23,11 @@ demo: $(VENV)/made-demo  ## crash a real master and watch the failover live, in 
 	@$(VENV)/bin/switchmaster demo
 
 # Those that take nothing but time of a processor share all of them. The others mostly wait for servers: two at a time.
+# In their order: the files of tests/shell, which are short, come last, so that no long file is left to one worker.
 test: $(VENV)/made-dev  ## run every test that this machine can run; TESTS='tests/unit -k name' for some
 ifeq ($(TESTS),)
 	@$(PY) -m pytest -n auto --dist worksteal $(PURE)
-	@$(PY) -m pytest -n 2 --dist loadfile tests $(PURE:%=--ignore=%)
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests $(PURE:%=--ignore=%)
 else
 	@$(PY) -m pytest $(TESTS)
 endif
