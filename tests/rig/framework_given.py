@@ -49,6 +49,8 @@ from framework_work import (  # noqa: E402
 )
 from huey import RedisHuey  # noqa: E402
 from huey.consumer import Consumer  # noqa: E402
+from redis.backoff import NoBackoff  # noqa: E402
+from redis.retry import Retry  # noqa: E402
 
 ADDRESSES = [(host, int(port)) for host, _, port in (one.rpartition(":") for one in SENTINELS)]
 SOCKET_TIMEOUT = 5.0
@@ -224,9 +226,9 @@ def start_huey() -> None:
 
 
 def start_rq() -> None:
-    tasks = rq_tasks
+    tasks, again = rq_tasks, rq.Retry(max=3)
     queue = rq.Queue(f"{MODE}-rq", connection=client(None))
-    in_thread("RQ", lambda number: queue.enqueue("framework_given_rq.come", number, result_ttl=0), tasks)
+    in_thread("RQ", lambda number: queue.enqueue("framework_given_rq.come", number, result_ttl=0, retry=again), tasks)
 
     class InThread(rq.SimpleWorker):
         death_penalty_class = rq.timeouts.TimerDeathPenalty
@@ -234,7 +236,12 @@ def start_rq() -> None:
         def _install_signal_handlers(self) -> None:
             """Leave the signals to the program."""
 
-    serve(tasks, "RQ", lambda: InThread([queue], connection=client(None)).work(logging_level="ERROR"))
+    def run() -> None:
+        # RQ's worker ends when an answer is lost, and leaves the job that it has just taken: docs/how-to/rq.md.
+        connection = client(None, retry=Retry(NoBackoff(), 1))
+        InThread([queue], connection=connection).work(logging_level="ERROR")
+
+    serve(tasks, "RQ", run)
 
 
 rq_tasks = Tasks()
@@ -261,6 +268,7 @@ async def work_with_arq() -> None:
             handle_signals=False,
             poll_delay=0.05,
             keep_result=0,
+            job_timeout=5,  # and 10 s are how long nobody runs a job whose worker was interrupted
         )
         await worker.async_run()
 
