@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from rig.client_lab import make_ready
 from rig.conditions import eventually
 from rig.daemons import Daemon
 from rig.lab_fixtures import find_or_skip
@@ -142,9 +143,10 @@ def test_failovers_before_and_after_a_reload_are_two(service: Service) -> None:
         return [line["epoch"] for line in reader.switches(deployment="second").items]
 
     eventually(lambda: len(reader.masters()) == 2, LIMIT)
+    old = service.lab.master("mymaster")
     service.lab.failover("mymaster")
     eventually(lambda: told(1), LIMIT)
-    service.lab.wait_until_settled()
+    make_ready(service.lab, old)
     service.configure(timeout=0.7)
     service.daemon.signal(signal.SIGHUP)
     service.daemon.wait_for("reloaded; new connections for: second")

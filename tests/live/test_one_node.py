@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from rig.client_lab import make_ready
 from rig.conditions import eventually
 from rig.lab_fixtures import LabFactory, find_or_skip
 from rig.watcher_log import watcher_log
@@ -63,8 +64,10 @@ def wait(seconds: float) -> None:
 def test_sentinel_that_catches_up_is_no_failover(server: str, lab_factory: LabFactory) -> None:
     """It was restarted with its first configuration, so it announces a switch that all know."""
     lab = lab_factory(binary=server)
+    old = lab.master()
     lab.failover(sentinel=1)
-    lab.wait_until_settled()
+    eventually(lambda: lab.master() is not old, what="another master")
+    make_ready(lab, old)
     with watcher_log(lab) as told:
         records: list[Failover] = []
         told.watcher.on_failover(records.append)
