@@ -48,7 +48,7 @@ def test_only_changed_masters_are_handed_over() -> None:
     async def go() -> None:
         async with FaultyPeer() as peer:
             watcher = Watcher([peer.address], discover=False, probe=False)
-            published = PublishedBelief("kvdb", watcher)
+            published = PublishedBelief("kvdb", watcher, {})
             published.follow()
             with pytest.raises(UnknownMaster):
                 published.state("mymaster1")

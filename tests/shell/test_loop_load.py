@@ -50,7 +50,7 @@ def test_loop_that_is_always_late_hands_the_belief_over_in_bounded_time(monkeypa
     async def go() -> None:
         async with FaultyPeer() as peer:
             watcher = Watcher([peer.address], discover=False, probe=False)
-            published = PublishedBelief("kvdb", watcher)
+            published = PublishedBelief("kvdb", watcher, {})
             published.follow()
             begun = time.monotonic()
             await watcher.start()
