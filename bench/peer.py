@@ -1,9 +1,10 @@
 """
 A scripted peer that acts as a Sentinel: in memory, or as a process that publishes on request.
 
-As a process, ``peer.py [MASTERS]`` prints its port. For each line ``<count> <pause>`` on its input it publishes that
-many ``+switch-master`` of ``mymaster`` to all subscribers, and prints the moments of writing (monotonic ns) as JSON. It
-monitors ``mymaster`` alone, or the given number of masters ``shard-00000``, ``shard-00001`` and so on instead.
+As a process, ``peer.py [MASTERS]`` prints its port. For each line ``<count> <pause> <places>`` on its input it
+publishes that many ``+switch-master`` of ``mymaster`` to all subscribers, from one of that many addresses to the next,
+and prints the moments of writing (monotonic ns) as JSON. It monitors ``mymaster`` alone, or the given number of masters
+``shard-00000``, ``shard-00001`` and so on instead.
 """
 
 from __future__ import annotations
@@ -104,8 +105,8 @@ class Publisher:
         threading.Thread(target=self._accept, daemon=True).start()
         print(self._listener.getsockname()[1], flush=True)
         for line in sys.stdin:
-            count, pause = line.split()
-            print(json.dumps([self._publish(float(pause)) for _ in range(int(count))]), flush=True)
+            count, pause, places = line.split()
+            print(json.dumps([self._publish(float(pause), int(places)) for _ in range(int(count))]), flush=True)
 
     def _accept(self) -> None:
         while True:
@@ -121,9 +122,9 @@ class Publisher:
                 client.sendall(script.answer(data))
         del self._open[client]
 
-    def _publish(self, pause: float) -> int:
+    def _publish(self, pause: float, places: int) -> int:
         old = self._masters["mymaster"]
-        new = self._masters["mymaster"] = ("127.0.0.1", 6379 + 6380 - old[1])
+        new = self._masters["mymaster"] = ("127.0.0.1", 6379 + (old[1] - 6378) % places)
         payload = f"mymaster {old[0]} {old[1]} {new[0]} {new[1]}"
         data = pushed(Message("peer", "+switch-master", payload))
         time.sleep(pause)

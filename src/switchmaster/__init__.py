@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .net.credentials import CredentialProvider as CredentialProvider
     from .net.dial import Tls as Tls
     from .net.diallers import NodeAccess as NodeAccess
-    from .net.watcher import Heard as Heard
+    from .net.heard import Heard as Heard
     from .net.watcher import Watcher as Watcher
     from .wire.events import Event as Event
 
@@ -70,7 +70,7 @@ _HOME = {
     "NodeAccess": "net.diallers",
     "CredentialProvider": "net.credentials",
     "Tls": "net.dial",
-    "Heard": "net.watcher",
+    "Heard": "net.heard",
     "Watcher": "net.watcher",
 }
 

@@ -16,7 +16,7 @@ from switchmaster.belief.decisions import Switch
 from switchmaster.lab import Lab
 from switchmaster.model import Address, Grade, Via
 from switchmaster.net.dial import Tls
-from switchmaster.net.watcher import Heard
+from switchmaster.net.heard import Heard
 
 pytestmark = pytest.mark.live
 

@@ -14,7 +14,7 @@ from switchmaster.account.replay import replay
 from switchmaster.account.transcript import Said
 from switchmaster.belief.failover import Failover, Stage
 from switchmaster.lab import Lab
-from switchmaster.net.watcher import Heard
+from switchmaster.net.heard import Heard
 
 pytestmark = pytest.mark.live
 

@@ -16,7 +16,7 @@ from rig.traffic import TASKS
 from switchmaster.belief.decisions import Switch
 from switchmaster.belief.failover import Failover, Stage
 from switchmaster.lab import Steering
-from switchmaster.net.watcher import Heard
+from switchmaster.net.heard import Heard
 
 MASTER = "mymaster"
 IN_FLIGHT = 0.02

@@ -12,7 +12,7 @@ from rig.conditions import eventually
 from switchmaster.belief.decisions import Notice, Switch
 from switchmaster.lab import Lab
 from switchmaster.model import Address
-from switchmaster.net.watcher import Heard
+from switchmaster.net.heard import Heard
 from switchmaster.sync import Watcher
 from switchmaster.wire.facts import LinkState
 

@@ -17,7 +17,7 @@ from peers.sentinel_thread import SentinelThread
 from rig.conditions import eventually
 from switchmaster.errors import NoSentinelReachable, UnknownMaster, WaitTimeout, WatcherClosed
 from switchmaster.model import Address
-from switchmaster.net.watcher import Heard
+from switchmaster.net.heard import Heard
 from switchmaster.sync import Stream, Watcher
 from switchmaster.wire.events import NewEpoch
 

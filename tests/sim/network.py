@@ -12,13 +12,17 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from switchmaster.model import Address
 
 from .clock import Clock, Timer
 
 __all__ = ["Network", "Peer", "Server", "Stream"]
+
+
+Conversation: TypeAlias = asyncio.Protocol | asyncio.BufferedProtocol
+"""The client's end of one stream, as asyncio knows it."""
 
 
 class Peer(Protocol):
@@ -225,8 +229,8 @@ class Network:
         self.listening[address] = server
 
     async def open(
-        self, client: str, factory: Callable[[], asyncio.Protocol], host: str, port: int
-    ) -> tuple[Any, asyncio.Protocol]:
+        self, client: str, factory: Callable[[], Conversation], host: str, port: int
+    ) -> tuple[Any, Conversation]:
         """Connect as asyncio does; if the path is blocked, this lasts until the caller gives up."""
         loop = asyncio.get_running_loop()
         while (client, host) in self.blocked or (host, client) in self.blocked:
@@ -248,31 +252,41 @@ class Network:
 class _Transport(asyncio.Transport):
     """The client's end of a stream, for asyncio."""
 
-    def __init__(self, stream: Stream, protocol: asyncio.Protocol) -> None:
+    def __init__(self, stream: Stream, protocol: Conversation) -> None:
         super().__init__()
         self._stream, self._protocol = stream, protocol
         self._loop = asyncio.get_running_loop()
         self._open = True
+        self._unread = b""
         stream.begin(self._receive, self._lost)
 
     def _receive(self, data: bytes) -> None:
-        self._loop.call_soon(self._tell, data)
+        if not self._unread:
+            self._loop.call_soon(self._read)
+        self._unread += data
 
-    def _tell(self, data: bytes) -> None:
-        if self._open:
+    def _read(self) -> None:
+        """Read once, as the loop does in each turn while there is something to read."""
+        if not self._open:
+            return
+        data, self._unread = self._unread, b""
+        if isinstance(self._protocol, asyncio.Protocol):
             self._protocol.data_received(data)
-
-    def pause_reading(self) -> None:
-        """Bytes that still arrive must be kept by the protocol, as with TLS."""
-
-    def resume_reading(self) -> None:
-        """See `pause_reading`."""
+            return
+        buffer = memoryview(self._protocol.get_buffer(-1))
+        part, self._unread = data[: len(buffer)], data[len(buffer) :]
+        if self._unread:
+            self._loop.call_soon(self._read)
+        buffer[: len(part)] = part
+        self._protocol.buffer_updated(len(part))
 
     def _lost(self, error: Exception | None) -> None:
         self._loop.call_soon(self._tell_lost, error)
 
     def _tell_lost(self, error: Exception | None) -> None:
-        if self._open:
+        if self._unread and self._open:
+            self._loop.call_soon(self._tell_lost, error)  # what came before it is read first
+        elif self._open:
             self._open = False
             if error is None:
                 self._protocol.eof_received()

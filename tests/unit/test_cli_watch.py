@@ -21,7 +21,7 @@ from switchmaster.cli.news_feed import EVENTS_KEPT, NEWS_KEPT, NewsFeed
 from switchmaster.cli.output import Output
 from switchmaster.cli.verbs.watch import LiveReport
 from switchmaster.model import Grade, Moment, SentinelName
-from switchmaster.net.watcher import Heard
+from switchmaster.net.heard import Heard
 from switchmaster.wire.facts import LinkState
 from switchmaster.wire.grammar import parse_event
 

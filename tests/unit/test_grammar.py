@@ -32,7 +32,7 @@ from switchmaster.wire.events import (
     Unrecognised,
     Voted,
 )
-from switchmaster.wire.grammar import CUT_AT, parse_event
+from switchmaster.wire.grammar import CUT_AT, parse_event, parse_message
 
 CLASS_OF = {
     Form.INSTANCE: InstanceEvent,
@@ -225,25 +225,56 @@ def test_password_is_masked_in_an_unrecognised_payload(channel: str, payload: st
     assert "sekrit" not in repr(parse_event(channel, payload))
 
 
+def message(channel: bytes, payload: bytes) -> bytes:
+    """Return what follows `resp.MESSAGE` on the wire."""
+    return b"$%d\r\n%s\r\n$%d\r\n%s" % (len(channel), channel, len(payload), payload)
+
+
 def kept_events() -> int:
-    return sum(len(kept.events) for kept in grammar._KEPT.values()) + grammar._parse_text_cached.cache_info().currsize
+    return len(grammar._KNOWN) + grammar._parse_text_cached.cache_info().currsize
 
 
 def test_set_is_not_kept_in_a_cache() -> None:
     grammar.forget_events()
     parse_event("+set", "master m 127.0.0.1 6379 auth-pass never-kept")
     parse_event(b"+set", b"master m 127.0.0.1 6379 auth-pass never-kept")
+    assert parse_message(message(b"+set", b"master m 127.0.0.1 6379 auth-pass never-kept")) is None
     assert kept_events() == 0
 
 
-def test_kept_events_of_a_channel_are_bounded_and_read_as_if_new() -> None:
+def test_known_messages_are_bounded_and_read_as_if_new() -> None:
     grammar.forget_events()
-    first = parse_event(b"+new-epoch", b"1")
-    assert parse_event(b"+new-epoch", b"1") is first
-    for epoch in range(2, 3 * grammar._KEPT_EVENTS):
-        parse_event(b"+new-epoch", b"%d" % epoch)
-        assert kept_events() <= grammar._KEPT_EVENTS
-    assert parse_event(b"+new-epoch", b"1") == first
+    first = parse_message(message(b"+new-epoch", b"1"))
+    assert first == parse_event("+new-epoch", "1")
+    assert parse_message(message(b"+new-epoch", b"1")) is first
+    for epoch in range(2, 3 * grammar._KNOWN_MOST):
+        parse_message(message(b"+new-epoch", b"%d" % epoch))
+        assert len(grammar._KNOWN) <= grammar._KNOWN_MOST
+    assert parse_message(message(b"+new-epoch", b"1")) == first
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"",
+        b"$6\r\n+sdown\r\n$28\r\nmaster m 127.0.0.1 6379 and on",
+        b"$7\r\n+sdown\r\n$23\r\nmaster m 127.0.0.1 6379",
+        b"$06\r\n+sdown\r\n$23\r\nmaster m 127.0.0.1 6379",
+        b"$6\n+sdown\r\n$23\r\nmaster m 127.0.0.1 6379",
+        b"$7\r\n+sdown\n\r\n$23\r\nmaster m 127.0.0.1 6379",
+        message(b"+sdown", b"master m\n127.0.0.1 6379"),
+        message(b"+sdown", b""),
+        message(b"", b"master m 127.0.0.1 6379"),
+        message(b"+sdown", b">ster m 127.0.0.1 6379"),
+        message(b"+sdown", b"no instance"),
+        message(b"+unknown", b"master m 127.0.0.1 6379"),
+        message(b"+sdown", b"master %s 127.0.0.1 6379" % (b"m" * 1024)),
+        b"*1\r\n$6\r\n+sdown\r\n$23\r\nmaster m 127.0.0.1 6379",
+    ],
+)
+def test_what_is_no_common_message_is_left_to_the_parser(rest: bytes) -> None:
+    assert parse_message(message(b"+sdown", b"master m 127.0.0.1 6379")) is not None
+    assert parse_message(rest) is None
 
 
 @pytest.mark.parametrize("payload", ["master m\udcff 127.0.0.1 6379", "x" * 1022, "x" * 1023, "master m h 6379", ""])

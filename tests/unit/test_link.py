@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from peers.scripted import (
@@ -151,6 +153,44 @@ def test_every_recorded_event_is_heard_in_order_however_it_is_cut(path: object) 
     assert expected == whole.events_received()
     assert expected == torn.events_received()
     assert whole.counters.events == len(events)
+
+
+SWITCH = published("+switch-master", "mymaster 10.0.0.1 6379 10.0.0.2 6379")
+
+
+def test_event_that_comes_alone_is_read_as_any_other() -> None:
+    short, long = live_link(ScriptedSentinel()), live_link(ScriptedSentinel())
+    event = short.lone_event(SWITCH, 5.0)
+    long.receive_data(SWITCH, 5.0)
+    assert [event] == long.events_received()
+    assert not short.events_received()
+    assert (short.counters, short.deadline, short.last_heard) == (long.counters, long.deadline, long.last_heard)
+    assert short.deadline is not None
+    assert short.deadline > 5.0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"+PONG\r\n", SWITCH * 2, SWITCH[:-1], SWITCH[:20], published("+set", "master m 10.0.0.1 6379 quorum 2")],
+)
+def test_what_is_no_lone_event_is_not_read(data: bytes) -> None:
+    link = live_link(ScriptedSentinel())
+    before = (replace(link.counters), link.deadline, link.last_heard)
+    assert link.lone_event(data, 5.0) is None
+    assert (link.counters, link.deadline, link.last_heard) == before
+
+
+def test_lone_event_overtakes_nothing_that_came_before_it() -> None:
+    link = live_link(ScriptedSentinel())
+    link.receive_data(SWITCH, 5.0)
+    assert link.lone_event(SWITCH, 5.0) is None, "the first one was not fetched yet"
+    link.events_received()
+    link.receive_data(SWITCH[:20], 5.0)
+    assert link.lone_event(SWITCH, 5.0) is None, "the end of the one before has not come"
+    link.receive_data(SWITCH[20:], 5.0)
+    assert link.events_received()
+    assert link.lone_event(SWITCH, 5.0) is not None
+    assert link_of().lone_event(SWITCH, 5.0) is None, "not connected"
 
 
 def test_event_between_two_replies_keeps_its_place_among_the_facts() -> None:

@@ -15,6 +15,7 @@ Read in this order:
 - `link`: `Link`, the conversation with a Sentinel from the first byte to the backoff after its end. The methods that
   the shell calls, and the order of greeting, subscription and snapshot.
 - `request_stream`: one open connection: requests are matched to replies, and each is answered in bounded time.
+- `sentinel_stream`: the same for a Sentinel, which also publishes.
 - `greeting`: HELLO, AUTH and the ids of the peer; RESP2 where HELLO is refused. Tells a data node from a Sentinel.
 - `subscription`: PSUBSCRIBE, and what is tried where an ACL refuses it.
 - `snapshot`: the questions after every subscription and at every reconcile, in batches, and the order of their answers.

@@ -16,7 +16,7 @@ from typing import Final
 from hiredis import PushNotification, ReplyError
 
 from ..model import SentinelName
-from ..wire.events import Unrecognised
+from ..wire.events import Event, Unrecognised
 from ..wire.facts import Fact, LinkChange, LinkState, MasterSnapshot
 from ..wire.grammar import parse_event
 from ..wire.refusal import Refusal, explain
@@ -26,6 +26,7 @@ from .counters import LinkCounters
 from .greeting import NOBODY, Credentials, Greeting, Login
 from .request_stream import OnReply, RequestStream
 from .rights import Rights
+from .sentinel_stream import SentinelStream
 from .snapshot import PARTS, Inquiry
 from .subscription import Subscription
 
@@ -100,7 +101,7 @@ class Link:
         self._forget()
 
     def _forget(self) -> None:
-        self._streams: dict[int, RequestStream] = {}
+        self._streams: dict[int, SentinelStream] = {}
         self._wanted = 1
         self._greeting: Greeting | None = None
         self._subscription: Subscription | None = None
@@ -188,7 +189,7 @@ class Link:
             return
         self._now = now
         self.counters.connects += 1
-        self._streams[stream] = RequestStream(self.timeout, self._ping_interval, now)
+        self._streams[stream] = SentinelStream(self.timeout, self._ping_interval, now)
         if stream == 0:
             self._greeting_due = now + _GREETING * self.timeout
             self._change(LinkState.GREETING)
@@ -211,6 +212,29 @@ class Link:
         if stream < self.streams_wanted:
             self._go_down(reason, now)
 
+    def lone_event(self, data: bytes, now: float, stream: int = 0) -> Event | None:
+        """
+        Read bytes that are one common event, if they are: the shortest way to whoever waits for it.
+
+        Args:
+            data: the bytes that came at once.
+            now: monotonic seconds.
+            stream: the connection that they came on.
+
+        Returns:
+            The event, which `events_received` does not return again. None if they are anything else, or facts wait
+            there: then nothing was read, and the bytes belong to `receive_data`.
+        """
+        current = self._streams.get(stream)
+        if current is None or self._facts:
+            return None
+        event = current.lone_event(data, now)
+        if event is not None:
+            self._now = self._last_heard = now
+            self.counters.bytes_received += len(data)
+            self.counters.events += 1
+        return event
+
     def receive_data(self, data: bytes, now: float, stream: int = 0) -> None:
         """
         Read bytes from the Sentinel; how they are cut makes no difference.
@@ -226,23 +250,25 @@ class Link:
         self._now = self._last_heard = now
         counters = self.counters
         counters.bytes_received += len(data)
-        for frame in current.read(data, now):
-            # The first test is the hot path: it decides all but a handful of frames.
-            if type(frame) is PushNotification and len(frame) == 4 and frame[0] == b"pmessage":
-                event = parse_event(frame[2], frame[3])
-                counters.events += 1
-                if type(event) is Unrecognised:
-                    counters.unrecognised += 1
-                self._facts.append(event)
-                continue
+        while data:
+            heard = len(self._facts)
+            frames, data = current.hear(data, now, self._facts)
+            counters.events += len(self._facts) - heard
+            if frames and not self._take_frames(current, stream, frames, now):
+                return
+        if current.broken:
+            self._go_down(current.broken, now)
+
+    def _take_frames(self, current: RequestStream, stream: int, frames: list[Reply], now: float) -> bool:
+        """Take what is no common event; return whether the link is still up."""
+        for frame in frames:
             if type(frame) is PushNotification or (stream == 1 and type(frame) is list):
                 self._take_push(current, frame, now)
             else:
                 self._take_reply(current, frame, now)
             if not self._streams:
-                return
-        if current.broken:
-            self._go_down(current.broken, now)
+                return False
+        return True
 
     def receive_eof(self, now: float, stream: int = 0, reason: str = "the Sentinel closed the connection") -> None:
         """

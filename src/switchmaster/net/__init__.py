@@ -15,9 +15,9 @@ Read in this order:
 2. One conversation: `shell` sockets around any link; `sentinel_connection` around one Sentinel's; `node_connection`
    around one data node's.
 3. All of them: `probes` the nodes that are asked for their ROLE; `locate` one question to all Sentinels without waiting
-   for links; `agreed_address` the same without a loop, for a program that asks once; `feeds` and `readers` what users
-   follow; `link_totals` what all links have counted; `patience` how long a start waits; `watcher` the asyncio Watcher,
-   which drives all of it.
+   for links; `agreed_address` the same without a loop, for a program that asks once; `heard`, `feeds` and `readers`
+   what users follow; `link_totals` what all links have counted; `patience` how long a start waits; `watcher` the
+   asyncio Watcher, which drives all of it.
 4. The guard's: `command_connection` questions and answers over one connection; `kept_connection` keeps one open and
    tells how it was lost; `process_witness` a process on this host; `witnesses` all of them asked at once; `guard` the
    shell around `switchmaster.guard`; `inspector` everything that a deployment tells of itself, for the doctor;

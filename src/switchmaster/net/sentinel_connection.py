@@ -1,4 +1,4 @@
-"""One `Link` under asyncio: it moves bytes between sockets and the link, and passes facts to one callback."""
+"""One `Link` under asyncio: it moves bytes between sockets and the link, and passes on what the Sentinel says."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import TypeAlias
 from ..link.greeting import Credentials
 from ..link.link import Link
 from ..model import SentinelName
+from ..wire.events import Event
 from ..wire.facts import Fact
 from .dial import DialTarget
 from .shell import Shell
 
-__all__ = ["OnFacts", "SentinelConnection"]
+__all__ = ["OnEvent", "OnFacts", "SentinelConnection"]
 
 OnFacts: TypeAlias = Callable[[SentinelName, list[Fact], float], None]
 """Called with the Sentinel, its facts in order, and when they arrived (the loop's monotonic seconds)."""
+OnEvent: TypeAlias = Callable[[SentinelName, Event, float], None]
+"""Called with the Sentinel, an event that came alone, and when it arrived."""
 
 
 class SentinelConnection(Shell):
@@ -27,12 +30,17 @@ class SentinelConnection(Shell):
         dial: returns what to dial, at each attempt.
         on_facts: called with every batch of facts, in the loop, before anything else happens. It must not block, and
             may call `ask`. What it raises is logged and counted.
+        on_event: called instead with an event that came alone; None for `on_facts` in that case too. After a silence
+            nothing that a program uses is in the processor's cache, so this way is kept short.
     """
 
-    def __init__(self, link: Link, dial: Callable[[], DialTarget], on_facts: OnFacts) -> None:
+    def __init__(
+        self, link: Link, dial: Callable[[], DialTarget], on_facts: OnFacts, on_event: OnEvent | None = None
+    ) -> None:
         super().__init__(link.name, dial, link.timeout)
         self.link = link
         self._on_facts = on_facts
+        self._on_event = on_event
 
     def __repr__(self) -> str:
         return f"<SentinelConnection of {self.link!r}>"
@@ -46,6 +54,7 @@ class SentinelConnection(Shell):
     def mute(self) -> None:
         """Stop passing facts on: this conversation no longer matters."""
         self._on_facts = lambda sentinel, facts, now: None
+        self._on_event = None
 
     def ask(self, names: Iterable[str] | None = None) -> None:
         """
@@ -97,7 +106,18 @@ class SentinelConnection(Shell):
         self.link.connect_failed(reason, now, stream)
 
     def _on_data(self, stream: int, data: bytes, now: float) -> None:
-        self.link.receive_data(data, now, stream)
+        on_event = self._on_event
+        event = self.link.lone_event(data, now, stream) if on_event is not None else None
+        if event is None or on_event is None:
+            return self.link.receive_data(data, now, stream)
+        self._pumping = True  # what the callback asks is sent by this turn
+        try:
+            on_event(self.link.name, event, now)
+        except Exception:
+            # As in `_deliver`.
+            self._callback_failed()
+        finally:
+            self._pumping = False
 
     def _on_eof(self, stream: int, reason: str, now: float) -> None:
         self.link.receive_eof(now, stream, reason or "the Sentinel closed the connection")

@@ -130,7 +130,7 @@ class Shell(ABC):
 
     @property
     def is_behind(self) -> bool:
-        """Whether bytes of the peer have come that no turn has read yet."""
+        """Whether more bytes of the peer may have come than its last turn has read."""
         return any(pipe.is_behind for pipe in self._pipes.values())
 
     def sockets(self) -> list[int]:
@@ -279,9 +279,14 @@ class Shell(ABC):
         _log.exception("the callback for facts of %s failed", self.name)
 
 
-class _Pipe(asyncio.Protocol):
-    """One stream: reports to its shell what happens, until it is aborted; `known` are its credentials, unless a
-    provider must be asked."""
+class _Pipe(asyncio.BufferedProtocol):
+    """
+    One stream: reports to its shell what happens, until it is aborted; `known` are its credentials, unless a provider
+    must be asked.
+
+    It is read into a buffer of its own, of one turn's bytes; for other protocols asyncio takes new memory of 256 KiB at
+    each read.
+    """
 
     def __init__(
         self, shell: Shell, stream: int, attempt: asyncio.Task[None] | None, known: Credentials | None
@@ -292,8 +297,11 @@ class _Pipe(asyncio.Protocol):
         self._shell = shell
         self._transport: asyncio.Transport | None = None
         self._lost: asyncio.Future[None] | None = None
-        self._rest = b""
-        """Bytes that were received, for later turns."""
+        self._buffer = memoryview(bytearray(TURN_BYTES))
+        self._fills = 0
+        """Reads that filled the buffer."""
+        self.is_behind = False
+        """Whether the last read did, and the loop has not yet looked for more."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A cast, not a check: uvloop's transports are of another class.
@@ -309,33 +317,26 @@ class _Pipe(asyncio.Protocol):
         if known is not None and not self._shell._made(self, known):
             self._transport.abort()
 
-    def data_received(self, data: bytes) -> None:
-        if not self._rest and len(data) <= TURN_BYTES:
-            self._shell._received(self, data)
-            return
-        # One read is bounded by the transport, and nothing more is read until all of it is processed.
-        waits, self._rest = bool(self._rest), self._rest + data
-        if not waits:
-            assert self._transport is not None
-            self._transport.pause_reading()
-            self._go_on()
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
 
-    def _go_on(self) -> None:
-        if not self._rest:
-            return  # it was aborted meanwhile
-        assert self._transport is not None
-        data, self._rest = self._rest[:TURN_BYTES], self._rest[TURN_BYTES:]
-        self._shell._received(self, data)
-        if self._rest:
-            asyncio.get_running_loop().call_soon(self._go_on)
-        elif not self._transport.is_closing():
-            self._transport.resume_reading()
+    def buffer_updated(self, nbytes: int) -> None:
+        self.is_behind = nbytes == TURN_BYTES
+        if self.is_behind:
+            self._fills += 1
+            # The loop looks at all sockets between these two calls.
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._looked, self._fills)
+        self._shell._received(self, self._buffer[:nbytes].tobytes())
+
+    def _looked(self, fills: int) -> None:
+        if fills == self._fills:
+            self.is_behind = False
 
     def eof_received(self) -> None:
         self._shell._ended(self, "")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._rest = b""
         reason = "" if exc is None else plain(describe_error(exc, None, None))
         self._shell._ended(self, reason)
         if self._lost is not None and not self._lost.done():
@@ -350,18 +351,12 @@ class _Pipe(asyncio.Protocol):
         """Whether the connection is gone."""
         return self._transport is None or self._transport.is_closing()
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether bytes have come that no turn has read yet."""
-        return bool(self._rest)
-
     def descriptor(self) -> int:
         opened = self._transport.get_extra_info("socket") if self._transport is not None else None
         return -1 if opened is None else int(opened.fileno())
 
     def abort(self) -> None:
         assert self._transport is not None
-        self._rest = b""
         self._transport.abort()
 
 

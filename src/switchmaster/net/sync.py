@@ -29,10 +29,11 @@ from . import watcher as asynchronous
 from .arguments import check_several
 from .at_exit import close_at_exit, exiting
 from .feeds import Feed
+from .heard import Heard
 from .locate import Location
 from .loop_result import LoopResult
 from .threads import Future, Loop, RLock, Thread, lock
-from .watcher import AddressLike, Heard, WatcherOptions
+from .watcher import AddressLike, WatcherOptions
 
 __all__ = ["Stream", "Watcher"]
 

@@ -17,7 +17,8 @@ from ..belief.decisions import Switch
 from ..belief.topology import MasterState
 from ..errors import SwitchmasterError
 from ..model import SentinelName
-from ..net.watcher import FactsHeard, Watcher
+from ..net.heard import FactsHeard
+from ..net.watcher import Watcher
 from ..wire.facts import LinkState
 from .accounts import Accounts
 from .relay_core import RelayCore

@@ -19,7 +19,8 @@ from ..belief.topology import Topology
 from ..journal.entries import Seen, WatchStarted
 from ..journal.guard_lease import GuardLease
 from ..journal.ledger import Ledger
-from ..net.watcher import FactsHeard, Heard, Watcher
+from ..net.heard import FactsHeard, Heard
+from ..net.watcher import Watcher
 from ..net.wish_files import state_folder
 from ..planned.progress import Conclusion
 from ..render import Line

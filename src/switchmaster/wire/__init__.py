@@ -5,9 +5,10 @@ The wire: what Sentinels and data nodes say, as typed values.
 Sentinel published), replies (what it answered), and commands as bytes. Nothing here knows who said something, when, or
 whether it is true: no function takes a time, and no value holds a moment.
 
-    bytes ── resp ──> frames ──┬── grammar ──> Event            (a table: events)
-                               ├── replies ──> MasterReply …    (reply_parts, info)
-                               └── refusal ──> Refusal          (error replies)
+    bytes ── publications ──┬─────────────────────── grammar ──> Event            (a table: events)
+                            └── resp ──> frames ──┬── grammar ──> Event
+                                                  ├── replies ──> MasterReply …    (reply_parts, info)
+                                                  └── refusal ──> Refusal          (error replies)
 
 Read in this order:
 
@@ -17,6 +18,7 @@ Read in this order:
 - `grammar`: from a channel and a payload to an `Event`, by the form that the row names.
 - `facts`: what a conversation can bring, in one union: `Fact` is what `belief` takes.
 - `resp`: RESP2 and RESP3 by hiredis. Commands become bytes, bytes become frames, within bounds.
+- `publications`: what a subscriber hears, cut where messages begin; only what is no common message becomes a frame.
 - `refusal`: the kinds of error replies. The one place that reads a server's words.
 - `replies`: one parser for each command that we send, and the values that they return.
 - `reply_parts`: what these parsers share: text, numbers, addresses, rows.

@@ -38,8 +38,9 @@ from .events import (
     Unrecognised,
     Voted,
 )
+from .resp import read_message
 
-__all__ = ["CUT_AT", "MASK", "SET_OPTIONS", "forget_events", "parse_event"]
+__all__ = ["CUT_AT", "MASK", "SET_OPTIONS", "forget_events", "parse_event", "parse_message"]
 
 CUT_AT: Final = 1023
 """Bytes at which sentinelEvent() silently cuts a payload (LOG_MAX_LEN less the final NUL)."""
@@ -87,17 +88,39 @@ def parse_event(channel: object, payload: object) -> Event:
         or it may have been cut at 1023 bytes, so that its last token cannot be trusted. A longer payload, which no
         Sentinel sends, is cut to 1023 characters first.
     """
-    if type(channel) is bytes and type(payload) is bytes and len(payload) <= _KEPT_BYTES:
-        kept = _KEPT.get(channel)
-        if kept is not None:
-            event = kept.events.get(payload)
-            return kept.read(payload) if event is None else event
     name = channel if isinstance(channel, str) else _decoded(channel)
     text = payload if isinstance(payload, str) else _decoded(payload)
     if len(text) < CUT_AT and name in _CACHEABLE:
         return _parse_text_cached(name, text)
     # No Sentinel sends more; the bound keeps every reading below cheap, whatever a hostile peer sends.
     return _parse(name, text[:CUT_AT])
+
+
+def parse_message(rest: bytes) -> Event | None:
+    """
+    Read one message as it stands on the wire; what another Sentinel has published before takes one look-up.
+
+    Args:
+        rest: the bytes of its frame after `resp.MESSAGE`, without the last line's end.
+
+    Returns:
+        What `parse_event` returns. None for what is not common: anything but one whole frame, a channel without a row
+        in `EVENTS`, ``+set``, another form than the channel's. That is to be read by `resp.FrameReader`.
+    """
+    event = _KNOWN.get(rest)
+    if event is not None:
+        return event
+    words = read_message(rest)
+    channel = _CHANNELS.get(words[0]) if words is not None else None
+    if words is None or channel is None:
+        return None
+    event = _parse(channel, words[1].decode("utf-8", "surrogateescape"))
+    if type(event) is Unrecognised:
+        return None
+    if len(_KNOWN) >= _KNOWN_MOST:
+        _KNOWN.clear()  # to find the oldest would cost more than reading again what is still published
+    _KNOWN[rest] = event
+    return event
 
 
 def _decoded(value: object) -> str:
@@ -124,36 +147,13 @@ def _parse(channel: str, payload: str) -> Event:
     return _unrecognised(channel, payload, f"cut at {CUT_AT} bytes" if cut else f"expected: {form.value}")
 
 
-class _Kept:
-    """
-    The events of one channel that were read before, at most `_KEPT_EVENTS`, by their payloads as they came.
-
-    All Sentinels publish nearly the same, and what another one has published is not even decoded.
-    """
-
-    __slots__ = ("channel", "events")
-
-    def __init__(self, channel: str) -> None:
-        self.channel = channel
-        self.events: dict[bytes, Event] = {}
-
-    def read(self, payload: bytes) -> Event:
-        """Read an event, and keep it."""
-        event = _parse(self.channel, payload.decode("utf-8", "surrogateescape"))
-        if len(self.events) >= _KEPT_EVENTS:
-            self.events.clear()  # to find the oldest would cost more than reading again what is still published
-        self.events[payload] = event
-        return event
-
-
 _parse_text_cached = lru_cache(4096)(_parse)
-# The same for files, which are read as text.
+# For files, which are read as text, and for RESP2.
 
 
 def forget_events() -> None:
     """Forget what was read before, so that memory can be measured."""
-    for kept in _KEPT.values():
-        kept.events.clear()
+    _KNOWN.clear()
     _parse_text_cached.cache_clear()
 
 
@@ -399,6 +399,9 @@ def _switch(channel: str, payload: str) -> Event | None:
     new host with spaces and a number among its words except the last.
     """
     tokens = payload.split(" ")
+    if len(tokens) == 5:  # no name and no host holds a space
+        old, new = _address(tokens[1], tokens[2]), _address(tokens[3], tokens[4])
+        return None if old is None or new is None else SwitchedMaster(channel, payload, tokens[0], old, new)
     if len(tokens) < 5:
         return None
     new_port = _port(tokens[-1])
@@ -461,9 +464,8 @@ _BY_FORM: Final[dict[Form, _Reading]] = {
 _READINGS: Final = {spec.channel: (spec.form, _BY_FORM[spec.form]) for spec in EVENTS}
 _CACHEABLE: Final = frozenset(spec.channel for spec in EVENTS if spec.form is not Form.SET)
 """All but ``+set``, whose payload may hold a password: it must not be kept, not even as a cache's key."""
-_KEPT_EVENTS: Final = 512
-"""Events of a channel that are kept: of all channels together at most some 30 MB, and 10 MB of what Sentinels send."""
-_KEPT_BYTES: Final = 256
-"""The longest payload that is kept; no Sentinel sends a longer one, unless names or hosts are very long."""
-_KEPT: Final = {channel.encode(): _Kept(channel) for channel in _CACHEABLE}
-"""By the channel's bytes."""
+_CHANNELS: Final = {channel.encode(): channel for channel in _CACHEABLE}
+_KNOWN: Final[dict[bytes, Event]] = {}
+"""Events by their messages' bytes: all Sentinels publish nearly the same."""
+_KNOWN_MOST: Final = 8_192
+"""Some 6 MB of what Sentinels send; 20 MB at most."""

@@ -16,7 +16,7 @@ import hiredis
 
 from ..model import LIMITS
 
-__all__ = ["FrameReader", "Reply", "encode", "plain"]
+__all__ = ["MESSAGE", "MESSAGE_BYTES", "FrameReader", "Reply", "encode", "plain", "read_message"]
 
 Reply: TypeAlias = Any
 """What hiredis returns: bytes, int, float, bool, list, dict, None, or a ReplyError as a value."""
@@ -38,17 +38,16 @@ _OPEN_HEADER: Final = re.compile(rb"\n[*%~>|][0-9]{0,6}\Z")
 """The beginning of a header, which the next chunk may make huge: held back, so that cuts change nothing."""
 _OPEN_BYTES: Final = 8
 """The longest such beginning."""
-_EVENT: Final = b">4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$"
-"""How nearly every event begins: one of RESP3, to a subscriber of all channels."""
+MESSAGE: Final = b">4\r\n$8\r\npmessage\r\n$1\r\n*\r\n"
+"""How nearly every message begins: one of RESP3, to a subscriber of all channels."""
+MESSAGE_BYTES: Final = 1024
+"""What may follow it in a message that `read_message` reads."""
 _PONG: Final = b"+PONG\r\n"
-_SHORT: Final = 1024
-"""Bytes of the longest input in which a single event is looked for."""
-_SIZES: Final = [b"%d" % size for size in range(_SHORT)]
+_SIZES: Final = [b"", *(b"$%d\r" % size for size in range(MESSAGE_BYTES))]
+"""What announces a line of that many bytes, its carriage return included."""
 _PROBE: Final = b"+between frames\r\n"
-_DOLLAR: Final = 36
 _HEADERS: Final = b"*%~>|"
-_LINES: Final = 9
-"""The lines of an event."""
+_MARKS: Final = (b"*", b"%", b"~", b">", b"|")
 _PROBED: Final = b"between frames"
 
 
@@ -90,7 +89,7 @@ class FrameReader:
         frame_bytes: how large one frame may be before the peer counts as broken.
     """
 
-    __slots__ = ("_before", "_between", "_first", "_frame_bytes", "_held", "_pending", "_reader", "broken")
+    __slots__ = ("_before", "_first", "_frame_bytes", "_held", "_pending", "_reader", "between", "broken")
 
     def __init__(self, frame_bytes: int = LIMITS.reply_bytes) -> None:
         self._reader = hiredis.Reader(notEnoughData=_NOT_ENOUGH)
@@ -99,8 +98,8 @@ class FrameReader:
         self._first = b""
         self._before = b"\n"
         self._held = b""
-        self._between = True
-        """Whether the input so far is known to be whole frames. It may be whole without that."""
+        self.between = True
+        """Whether all that was read is known to be whole frames. It may be whole without that."""
         self.broken = ""
         """Why nothing more is read, as the end of a sentence; empty while the stream is whole."""
 
@@ -114,7 +113,7 @@ class FrameReader:
         Returns:
             The frames that are complete now, in order; those before a break are still returned.
         """
-        if self._between:
+        if self.between:
             # Without the patterns and the parser, which are no longer in the processor's cache where little is said.
             single = _single_frame(data)
             if single is not None:
@@ -125,9 +124,9 @@ class FrameReader:
         frames: list[Reply] = []
         if len(data) <= _SLICE:
             frames = self._read(data)
-            if not self._between and len(frames) == 1:
+            if not self.between and len(frames) == 1:
                 # Anything that was open before would have become a part of another frame.
-                self._between = _is_same(frames[0], _single_frame(data))
+                self.between = _is_same(frames[0], _single_frame(data))
             return frames
         for start in range(0, len(data), _SLICE):
             frames += self._read(data[start : start + _SLICE])
@@ -149,20 +148,20 @@ class FrameReader:
             self._before = scanned[end - 1 : end]
         frames = self._parsed(data)
         if huge is not None:
-            self._between = False
+            self.between = False
             if not self.broken:
                 self.broken = "it announced a reply of a million elements or more"
         return frames
 
     def _parsed(self, data: bytes) -> list[Reply]:
-        if self._between and not self._held and data.endswith(b"\r\n") and _PROBED not in data:
+        if self.between and not self._held and data.endswith(b"\r\n") and _PROBED not in data:
             # The parser does not say whether an array is open. If one is, it swallows the frame that follows.
             frames = self._parse(data + _PROBE)
             if frames and frames[-1] == _PROBED and not self.broken:
                 del frames[-1]
                 return frames
             self._reader, self.broken = hiredis.Reader(notEnoughData=_NOT_ENOUGH), ""
-        self._between = False
+        self.between = False
         frames = self._parse(data)
         self._count(len(data), bool(frames))
         return frames
@@ -195,20 +194,35 @@ class FrameReader:
 
 
 def _single_frame(data: bytes) -> Reply:
-    """Return the frame that the input is, if it is whole, and the commonest: an event, or the answer to a PING."""
+    """Return the frame that the input is, if it is whole, and the commonest: a message, or the answer to a PING."""
     if data == _PONG:
         return b"PONG"
-    if len(data) > _SHORT or not data.startswith(_EVENT):
+    if not data.startswith(MESSAGE) or not data.endswith(b"\r\n"):
         return None
-    parts = data[len(_EVENT) :].split(b"\r\n")
-    if len(parts) != 5 or parts[4]:
+    words = read_message(data[len(MESSAGE) : -2])
+    return None if words is None else hiredis.PushNotification((b"pmessage", b"*", *words))
+
+
+def read_message(rest: bytes) -> tuple[bytes, bytes] | None:
+    """
+    Read the two words that follow `MESSAGE`.
+
+    Args:
+        rest: the bytes after it, without the last line's end.
+
+    Returns:
+        Channel and payload. None if `rest` is anything but two whole words of one line each, is longer than
+        `MESSAGE_BYTES`, or holds what may look like the header of an array.
+    """
+    lines = rest.split(b"\n")
+    if len(lines) != 4 or len(rest) > MESSAGE_BYTES:
         return None
-    size, channel, payload_size, payload, _ = parts
-    if channel[:1] in _HEADERS or payload[:1] in _HEADERS or data.count(b"\n") != _LINES:
-        return None  # it may look like a header
-    if size != _SIZES[len(channel)] or payload_size[1:] != _SIZES[len(payload)] or payload_size[0] != _DOLLAR:
+    size, channel, payload_size, payload = lines
+    if size != _SIZES[len(channel)] or payload_size != _SIZES[len(payload) + 1]:
         return None
-    return hiredis.PushNotification((b"pmessage", b"*", channel, payload))
+    if channel[-1:] != b"\r" or channel[0] in _HEADERS or payload[:1] in _MARKS:
+        return None
+    return channel[:-1], payload
 
 
 def _is_same(frame: Reply, other: Reply) -> bool:

@@ -32,8 +32,8 @@ from ..output import Output, complain, format_option
 from ..tree import master_rows
 
 if TYPE_CHECKING:
+    from ...net.heard import Heard
     from ...net.sync import Watcher
-    from ...net.watcher import Heard
 
 __all__ = ["LiveReport", "watch"]
 
