@@ -21,9 +21,9 @@ Read in this order:
    hook and logged; `delivery` how switches reach the user's callback.
 3. What moves: `route` the connections of one pool and where they may be; `connection` one connection, without its
    sockets; `pool` and `sentinel` the same for pools and Sentinels; then `sync` and `aio`, which add threads or a loop.
-4. Libraries: `library` the few names in which they differ; `packing` commands as bytes, safe from signals; `sockets`
-   that remember whether their descriptor was taken; `drop_in` the public classes; `installation` puts them in the
-   place of the library's own.
+4. Libraries: `library` the few names in which they differ; `packing` commands as bytes, safe from signals; `alerts` why
+   a peer of TLS left; `sockets` that remember whether their descriptor was taken; `drop_in` the public classes;
+   `installation` puts them in the place of the library's own.
 
 Invariants:
 

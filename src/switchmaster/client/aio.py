@@ -21,6 +21,7 @@ from ..follow.listen import CALL, ComeBack, ListenEffect
 from ..follow.reach import Dial, FindMaster, HangUp, Wait
 from ..follow.session import IDLE, MARKS
 from ..model import Address
+from .alerts import hearing_alerts
 from .connection import ConnectionEffect, ConnectWithin, FollowingConnection
 from .pool import FollowingPool
 from .route import AskAsLibrary, AskRole, QuestionEffect, Route
@@ -262,10 +263,11 @@ class Connection(FollowingConnection, _Theirs):
         if not self._greets():
             return await greet()
         with self._greeting():
-            await greet()
-            await self.send_command("ROLE", check_health=False)
-            with self._role_may_be_refused():
-                self._judge(await self.read_response())
+            async with hearing_alerts(self._reader, self._writer):
+                await greet()
+                await self.send_command("ROLE", check_health=False)
+                with self._role_may_be_refused():
+                    self._judge(await self.read_response())
         return None
 
     async def _read_owed(self, *arguments: Any, **options: Any) -> None:

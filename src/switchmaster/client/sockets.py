@@ -8,6 +8,8 @@ the like, must ask the socket for its `fileno`.
 They also close in silence when they are collected. A client that is dropped without being closed is part of a cycle, of
 which Python finalizes the parts in any order: redis-py's connection closes its socket, but the socket may come first,
 and would warn of itself.
+
+And those of TLS say why the peer left (`alerts`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import _socket
 import contextlib
 import functools
 from typing import Any
+
+from .alerts import telling_alerts
 
 __all__ = ["noticing"]
 
@@ -38,7 +42,7 @@ def _kind(plain: Any) -> Any:
         descriptor: int = ask(self)
         return descriptor
 
-    members: dict[str, Any] = {"fileno": fileno}
+    members: dict[str, Any] = {"fileno": fileno, **telling_alerts(plain)}
     if issubclass(plain, _socket.socket):  # those of greenlets have a finalizer of their own, or a hub to tell
         members["__del__"] = _close
     return type(plain.__name__, (_Noticing, plain), members)

@@ -1,0 +1,83 @@
+"""
+Why a peer of TLS left, where a failed write does not say it.
+
+With TLS 1.3 a server judges our certificate only after the handshake has ended for us. If it has left before our first
+command is written, the write fails as if the server were gone, which may pass; its alert, which says what is wrong with
+the configuration, waits to be read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+__all__ = ["hearing_alerts", "telling_alerts"]
+
+_READ: Final = 65_536
+"""Bytes that one read returns at most."""
+
+
+def telling_alerts(plain: type) -> dict[str, Any]:
+    """
+    Return methods for a class of sockets, by which a failed write raises the peer's alert.
+
+    Args:
+        plain: the class that they are mixed into.
+
+    Returns:
+        The methods by name; none unless it is Python's own class of TLS.
+    """
+    return {"sendall": _sendall} if issubclass(plain, ssl.SSLSocket) else {}
+
+
+def _sendall(opened: Any, data: Any, flags: int = 0) -> None:
+    """Send all of it, or raise what the peer said when it left."""
+    try:
+        ssl.SSLSocket.sendall(opened, data, flags)
+    except TimeoutError:
+        raise
+    except OSError as failure:
+        alert = _alert(opened)
+        if alert is None:
+            raise
+        raise alert from failure
+
+
+def _alert(opened: Any) -> ssl.SSLError | None:
+    """Return the alert that the peer has sent; None if there is none. Nothing can be written any more."""
+    try:
+        opened.settimeout(0.0)
+        while opened.recv(_READ):
+            pass  # answers that nothing waits for: the connection is lost
+    except (ssl.SSLWantReadError, ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError):
+        return None
+    except ssl.SSLError as alert:
+        return alert
+    except OSError:
+        return None
+    return None
+
+
+@asynccontextmanager
+async def hearing_alerts(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """
+    Have an error of a greeting be caused by the peer's alert, if there was one.
+
+    Args:
+        reader: of the connection that is greeted.
+        writer: likewise.
+    """
+    tls = writer.get_extra_info("ssl_object") is not None
+    if tls:  # the loop looks at all sockets between these two, and so reads an alert before anything is written
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    try:
+        yield
+    except Exception as error:
+        alert = reader.exception() if tls else None
+        if not isinstance(alert, ssl.SSLError):
+            raise
+        raise error from alert
