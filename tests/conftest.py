@@ -59,6 +59,12 @@ def _servers() -> str:
     return ", ".join(f"{binary.describe()} ({binary.path})" for binary in found) or "none found"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _pytests_of_tests_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> None:
+    # Each pytest that starts closes the folder of all temporary folders to other users, such as PostgreSQL's.
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(tmp_path_factory.mktemp("pytests"))
+
+
 @pytest.fixture(autouse=True)
 def _asyncio_debug(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     # Not for tests of the CLI, which read standard error, where asyncio then logs.
