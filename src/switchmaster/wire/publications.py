@@ -13,7 +13,7 @@ from typing import Final
 from .events import Event
 from .facts import Fact
 from .grammar import parse_message
-from .resp import MESSAGE, MESSAGE_BYTES, FrameReader, Reply
+from .resp import MESSAGE, MESSAGE_BYTES, SHORTEST, FrameReader, Reply
 
 __all__ = ["MessageReader"]
 
@@ -50,7 +50,9 @@ class MessageReader:
         Returns:
             The event. None if they are anything else: then they count as not read, and belong to `read`.
         """
-        if self._tail or not self._frames.between or not data.startswith(MESSAGE) or data[-2:] != _END:
+        if self._tail or not self._frames.between or len(data) < SHORTEST:
+            return None
+        if not data.startswith(MESSAGE) or data[-2:] != _END:
             return None
         return parse_message(data[len(MESSAGE) : -2])
 

@@ -16,7 +16,7 @@ import hiredis
 
 from ..model import LIMITS
 
-__all__ = ["MESSAGE", "MESSAGE_BYTES", "FrameReader", "Reply", "encode", "plain", "read_message"]
+__all__ = ["MESSAGE", "MESSAGE_BYTES", "SHORTEST", "FrameReader", "Reply", "encode", "plain", "read_message"]
 
 Reply: TypeAlias = Any
 """What hiredis returns: bytes, int, float, bool, list, dict, None, or a ReplyError as a value."""
@@ -40,6 +40,8 @@ _OPEN_BYTES: Final = 8
 """The longest such beginning."""
 MESSAGE: Final = b">4\r\n$8\r\npmessage\r\n$1\r\n*\r\n"
 """How nearly every message begins: one of RESP3, to a subscriber of all channels."""
+SHORTEST: Final = len(MESSAGE) + 2
+"""No message is shorter. In the compiled core a slice that ends before it begins is an error."""
 MESSAGE_BYTES: Final = 1024
 """What may follow it in a message that `read_message` reads."""
 _PONG: Final = b"+PONG\r\n"
@@ -197,7 +199,7 @@ def _single_frame(data: bytes) -> Reply:
     """Return the frame that the input is, if it is whole, and the commonest: a message, or the answer to a PING."""
     if data == _PONG:
         return b"PONG"
-    if not data.startswith(MESSAGE) or not data.endswith(b"\r\n"):
+    if len(data) < SHORTEST or not data.startswith(MESSAGE) or not data.endswith(b"\r\n"):
         return None
     words = read_message(data[len(MESSAGE) : -2])
     return None if words is None else hiredis.PushNotification((b"pmessage", b"*", *words))
