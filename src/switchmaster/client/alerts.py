@@ -18,9 +18,11 @@ __all__ = ["hearing_alerts", "telling_alerts"]
 
 _READ: Final = 65_536
 """Bytes that one read returns at most."""
+_READS: Final = 64
+"""Reads in which an alert is looked for: a peer that goes on sending has not left with one."""
 
 
-def telling_alerts(plain: type) -> dict[str, Any]:
+def telling_alerts(plain: Any) -> dict[str, Any]:
     """
     Return methods for a class of sockets, by which a failed write raises the peer's alert.
 
@@ -28,30 +30,34 @@ def telling_alerts(plain: type) -> dict[str, Any]:
         plain: the class that they are mixed into.
 
     Returns:
-        The methods by name; none unless it is Python's own class of TLS.
+        The methods by name; none unless it is Python's class of TLS, or one that is made from it.
     """
-    return {"sendall": _sendall} if issubclass(plain, ssl.SSLSocket) else {}
+    if not issubclass(plain, ssl.SSLSocket):
+        return {}
+    send = plain.sendall  # that of greenlets, where the class is theirs
 
-
-def _sendall(opened: Any, data: Any, flags: int = 0) -> None:
-    """Send all of it, or raise what the peer said when it left."""
-    try:
-        ssl.SSLSocket.sendall(opened, data, flags)
-    except TimeoutError:
-        raise
-    except OSError as failure:
-        alert = _alert(opened)
-        if alert is None:
+    def sendall(self: Any, data: Any, flags: int = 0) -> None:
+        """Send all of it, or raise what the peer said when it left."""
+        try:
+            send(self, data, flags)
+        except TimeoutError:
             raise
-        raise alert from failure
+        except OSError as failure:
+            alert = _alert(self)
+            if alert is None:
+                raise
+            raise alert from failure
+
+    return {"sendall": sendall}
 
 
 def _alert(opened: Any) -> ssl.SSLError | None:
     """Return the alert that the peer has sent; None if there is none. Nothing can be written any more."""
     try:
         opened.settimeout(0.0)
-        while opened.recv(_READ):
-            pass  # answers that nothing waits for: the connection is lost
+        for _ in range(_READS):
+            if not opened.recv(_READ):  # otherwise answers that nothing waits for: the connection is lost
+                break
     except (ssl.SSLWantReadError, ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError):
         return None
     except ssl.SSLError as alert:
