@@ -70,7 +70,7 @@ def push(*words: str | bytes | int, resp3: bool = True) -> bytes:
     return (b">%d\r\n" if resp3 else b"*%d\r\n") % len(words) + items
 
 
-def published(channel: str, payload: str, resp3: bool = True) -> bytes:
+def published(channel: str | bytes, payload: str | bytes, resp3: bool = True) -> bytes:
     return push("pmessage", "*", channel, payload, resp3=resp3)
 
 

@@ -10,33 +10,39 @@ from pathlib import Path
 import hiredis
 import pytest
 
+from peers.scripted import published
 from recorded.events import RECORDINGS, events_of
 from switchmaster.model import LIMITS
 from switchmaster.wire import resp
 from switchmaster.wire.facts import Fact
-from switchmaster.wire.grammar import parse_event
+from switchmaster.wire.grammar import parse_event, parse_message
 from switchmaster.wire.publications import MessageReader
 from switchmaster.wire.resp import FrameReader, Reply
 
-
-def message(channel: bytes, payload: bytes) -> bytes:
-    return resp.MESSAGE + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in (channel, payload))
-
-
 COMMON = [
-    message(b"+sdown", b"master mymaster 127.0.0.1 6379"),
-    message(b"+new-epoch", b"7"),
-    message(b"+switch-master", b"mymaster 127.0.0.1 6379 127.0.0.1 6380"),
-    message(b"+sdown", b"master m\xff 127.0.0.1 6379"),
+    published(b"+sdown", b"master mymaster 127.0.0.1 6379"),
+    published(b"+new-epoch", b"7"),
+    published(b"+switch-master", b"mymaster 127.0.0.1 6379 127.0.0.1 6380"),
+    published(b"+sdown", b"master m\xff 127.0.0.1 6379"),
 ]
+UNCOMMON = [
+    published(b"+set", b"master m 127.0.0.1 6379 quorum 2"),
+    published(b"+unknown", b"text"),
+    published(b"+sdown", b"another form"),
+    published(b"+sdown", b"two\r\nlines"),
+    published(b"+sdown", b"master one\r\n>4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$6\r\n+sdown\r\n$3\r\nx y"),
+    published(b"+sdown", b"two\nlines"),
+    published(b"+sdown", b"no instance"),
+    published(b"+sdown", b""),
+    published(b"+sdown", b">ster m 127.0.0.1 6379"),
+    published(b"+unknown", b"master m 127.0.0.1 6379"),
+    published(b"", b"master m 127.0.0.1 6379"),
+    published(b"", b""),
+    published(b"+sdown", b"master %s 127.0.0.1 6379" % (b"m" * 1200)),
+]
+"""Whole messages that are left to the parser."""
 OTHERS = [
-    message(b"+set", b"master m 127.0.0.1 6379 quorum 2"),
-    message(b"+unknown", b"text"),
-    message(b"+sdown", b"another form"),
-    message(b"+sdown", b"two\r\nlines"),
-    message(b"+sdown", b"master one\r\n>4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$6\r\n+sdown\r\n$3\r\nx y"),
-    message(b"", b""),
-    message(b"+sdown", b"master %s 127.0.0.1 6379" % (b"m" * 1200)),
+    *UNCOMMON,
     b"+PONG\r\n",
     b"-ERR no\r\n",
     b":1\r\n",
@@ -114,7 +120,7 @@ def test_byte_by_byte_is_the_same() -> None:
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_recorded_stream_needs_no_parser(path: Path) -> None:
     said = list(events_of(path))
-    data = b"".join(message(channel.encode(), payload.encode()) for channel, payload in said)
+    data = b"".join(published(channel, payload) for channel, payload in said)
     reading = Reading()
     for at in range(0, len(data), 1000):
         reading.take(data[at : at + 1000])
@@ -141,6 +147,14 @@ def test_open_array_is_not_taken_for_the_space_between_frames() -> None:
     assert reading.items == by_hiredis(b"*1\r\n+a\r\n" + stream + COMMON[0] + COMMON[1])
 
 
+def test_message_is_the_same_wherever_it_is_cut_in_two() -> None:
+    for cut in range(len(COMMON[0]) + 1):
+        reading = Reading()
+        reading.take(COMMON[0][:cut], alone=True)
+        reading.take(COMMON[0][cut:], alone=True)
+        assert reading.items == by_hiredis(COMMON[0]), cut
+
+
 def test_beginning_of_a_message_is_kept_within_bounds() -> None:
     reading = Reading()
     begun = resp.MESSAGE + b"$6\r\n+sdown\r\n$99999999\r\n"
@@ -153,16 +167,17 @@ def test_beginning_of_a_message_is_kept_within_bounds() -> None:
     assert f"{LIMITS.reply_bytes} bytes" in reading.frames.broken
 
 
-def test_whole_message_that_is_not_common_is_not_held_back() -> None:
-    for data in OTHERS[:7]:
-        reading = Reading()
-        reading.take(data)
-        assert reading.items == by_hiredis(data)
+@pytest.mark.parametrize("data", UNCOMMON)
+def test_whole_message_that_is_not_common_goes_to_the_parser_at_once(data: bytes) -> None:
+    assert parse_message(data[len(resp.MESSAGE) : -2]) is None
+    reading = Reading()
+    reading.take(data)
+    assert reading.items == by_hiredis(data)
 
 
 @pytest.mark.parametrize("payload", [b"\n*9999999", b"*9999999", b"a\n>12345678", b"|7777777"])
 def test_apparent_header_breaks_the_stream_whole_or_torn(payload: bytes) -> None:
-    data = COMMON[0] + message(b"+sdown", payload)
+    data = COMMON[0] + published(b"+sdown", payload)
     reasons = []
     for cut in range(len(data) + 1):
         reading = Reading()
